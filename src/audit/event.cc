@@ -1,0 +1,92 @@
+#include "ringfence/audit/event.h"
+
+#include "ringfence/base/utf8.h"
+
+namespace ringfence::audit {
+
+std::string_view name(Category category) {
+  switch (category) {
+    case Category::authentication: return "authentication";
+    case Category::authorization: return "authorization";
+    case Category::audit: return "audit";
+    case Category::encryption: return "encryption";
+    case Category::rate_limit: return "rate_limit";
+    case Category::insider_threat: return "insider_threat";
+    case Category::memory_hardening: return "memory_hardening";
+    case Category::circuit_breaker: return "circuit_breaker";
+    case Category::system: return "system";
+  }
+  return "system";
+}
+
+std::string_view name(Severity severity) {
+  switch (severity) {
+    case Severity::info: return "INFO";
+    case Severity::warning: return "WARNING";
+    case Severity::error: return "ERROR";
+    case Severity::critical: return "CRITICAL";
+  }
+  return "INFO";
+}
+
+std::string_view name(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::success: return "success";
+    case Outcome::failure: return "failure";
+    case Outcome::denied: return "denied";
+    case Outcome::cancelled: return "cancelled";
+    case Outcome::running: return "running";
+    case Outcome::unknown: return "unknown";
+    case Outcome::not_executed: return "not_executed";
+  }
+  return "unknown";
+}
+
+EventBuilder::EventBuilder(Category category, std::string_view action, Severity severity, Outcome outcome) {
+  text(Tag::category, name(category));
+  text(Tag::action, action);
+  text(Tag::severity, name(severity));
+  text(Tag::outcome, name(outcome));
+}
+
+EventBuilder& EventBuilder::id(const Uuid& id) { return uuid(Tag::id, id); }
+EventBuilder& EventBuilder::ts(uint64_t unix_us) { return integer(Tag::ts, static_cast<int64_t>(unix_us)); }
+
+EventBuilder& EventBuilder::text(Tag tag, std::string_view value) {
+  if (value.empty()) return *this;
+  std::string valid;
+  if (!is_valid_text(value)) {
+    valid = make_valid_text(value);
+    value = valid;
+  }
+  Writer(fields_).u16(static_cast<uint16_t>(tag)).u32(static_cast<uint32_t>(value.size())).bytes(value);
+  return *this;
+}
+
+EventBuilder& EventBuilder::integer(Tag tag, int64_t value) {
+  Writer(fields_).u16(static_cast<uint16_t>(tag)).u32(8).u64(static_cast<uint64_t>(value));
+  return *this;
+}
+
+EventBuilder& EventBuilder::uuid(Tag tag, const Uuid& value) {
+  Writer(fields_)
+      .u16(static_cast<uint16_t>(tag))
+      .u32(16)
+      .bytes(ByteView(reinterpret_cast<const char*>(value.bytes.data()), 16));
+  return *this;
+}
+
+EventBuilder& EventBuilder::encoded(ByteView fields) {
+  fields_.append(fields);
+  return *this;
+}
+
+bool EventBuilder::publish(RecordSpace& space) const {
+  char* room = space.reserve(fields_.size());
+  if (room == nullptr) return false;
+  std::memcpy(room, fields_.data(), fields_.size());
+  space.publish(RecordKind::event, fields_.size(), 0);
+  return true;
+}
+
+}  // namespace ringfence::audit

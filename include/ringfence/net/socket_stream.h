@@ -1,0 +1,65 @@
+// A Stream over a connected TCP or Unix socket, on the ring of the shard that made it.
+#pragma once
+
+#include <memory>
+
+#include "ringfence/net/address.h"
+#include "ringfence/net/stream.h"
+#include "ringfence/ring/shard.h"
+
+namespace ringfence::net {
+
+class SocketStream final : public Stream {
+ public:
+  // Takes the descriptor over. TCP sockets get TCP_NODELAY.
+  SocketStream(ring::Shard& shard, int fd);
+  ~SocketStream() override;
+
+  void shutdown() override;
+  void shutdown_write() override;
+  std::string peer() const override;
+
+ protected:
+  void begin_receive(Receive& receive) override;
+  void begin_send(Send& send, ByteView bytes) override;
+
+ private:
+  struct ReceiveOperation final : ring::Operation {
+    explicit ReceiveOperation(SocketStream& owner) : stream(owner) {}
+    void complete(int result, uint32_t flags, bool more) override;
+    SocketStream& stream;
+    Receive* waiter = nullptr;
+    bool starved = false;
+    bool expect_more = false;
+  };
+  struct SendOperation final : ring::Operation {
+    explicit SendOperation(SocketStream& owner) : stream(owner) {}
+    void complete(int result, uint32_t flags, bool more) override;
+    SocketStream& stream;
+    Send* waiter = nullptr;
+    ByteView rest;
+  };
+
+  ring::Shard& shard_;
+  int fd_;
+  bool is_shut_ = false;
+  ReceiveOperation receive_{*this};
+  SendOperation send_{*this};
+};
+
+// Connects; the deadline is the caller's. Closes the socket on failure.
+ring::Task<Result<std::unique_ptr<SocketStream>>> connect(ring::Shard& shard, Address address,
+                                                          uint64_t timeout_ms);
+
+// Shuts a stream down when it passes; disarmed by its destructor.
+class Deadline {
+ public:
+  Deadline(ring::Shard& shard, Stream& stream, uint64_t ms);
+  bool has_passed() const { return passed_; }
+
+ private:
+  bool passed_ = false;
+  ring::CallbackTimer timer_;
+};
+
+}  // namespace ringfence::net

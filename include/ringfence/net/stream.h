@@ -1,0 +1,123 @@
+// A connection's bytes, whatever carries them: TCP and Unix sockets, TLS, WebSocket, or memory in tests.
+//
+// At most one receive and one send are pending on a stream at a time. A stream is shut down to cancel: what is
+// pending then completes with an error or the end, and only a stream on which nothing is pending is destroyed.
+#pragma once
+
+#include <coroutine>
+#include <memory>
+#include <string>
+
+#include "ringfence/base/bytes.h"
+#include "ringfence/base/result.h"
+#include "ringfence/ring/ring.h"
+#include "ringfence/ring/task.h"
+
+namespace ringfence::net {
+
+using ring::Chunk;
+
+class Stream;
+
+// One receive at a time: start() it ahead, or let co_await start it. Gives the bytes as they came; an empty Chunk
+// is the end of the stream.
+//
+//   Receive receive(stream);
+//   Result<Chunk> chunk = co_await receive;
+class Receive {
+ public:
+  explicit Receive(Stream& stream) : stream_(stream) {}
+  Receive(const Receive&) = delete;
+  Receive& operator=(const Receive&) = delete;
+
+  // Begins to receive, if that has not begun.
+  void start();
+  bool is_started() const { return started_; }
+  bool await_ready() const noexcept { return done_; }
+  bool await_suspend(std::coroutine_handle<> waiter) {
+    start();
+    if (done_) return false;
+    waiter_ = waiter;
+    return true;
+  }
+  Result<Chunk> await_resume();
+
+  // For streams: the bytes, or an errno value.
+  void complete(Chunk chunk, int error) {
+    chunk_ = std::move(chunk);
+    error_ = error;
+    done_ = true;
+    if (auto waiter = std::exchange(waiter_, nullptr)) waiter.resume();
+  }
+
+ private:
+  Stream& stream_;
+  std::coroutine_handle<> waiter_;
+  Chunk chunk_;
+  int error_ = 0;
+  bool started_ = false;
+  bool done_ = false;
+};
+
+// Sends all of the bytes, which stay where they are until it has completed. Single use.
+class Send {
+ public:
+  Send(Stream& stream, ByteView bytes) : stream_(stream), bytes_(bytes) {}
+  Send(const Send&) = delete;
+  Send& operator=(const Send&) = delete;
+
+  bool await_ready() const noexcept { return bytes_.empty(); }
+  bool await_suspend(std::coroutine_handle<> waiter);
+  Result<void> await_resume();
+
+  void complete(int error) {
+    error_ = error;
+    done_ = true;
+    if (auto waiter = std::exchange(waiter_, nullptr)) waiter.resume();
+  }
+
+ private:
+  Stream& stream_;
+  ByteView bytes_;
+  std::coroutine_handle<> waiter_;
+  int error_ = 0;
+  bool done_ = false;
+};
+
+class Stream {
+ public:
+  virtual ~Stream() = default;
+
+  // Ends both directions: pending and later operations complete. Idempotent.
+  virtual void shutdown() = 0;
+  // Ends only our direction: the peer reads the end after what was sent.
+  virtual void shutdown_write() = 0;
+  // Whom we talk to, for people: "127.0.0.1:5432", "unix:/run/x".
+  virtual std::string peer() const = 0;
+
+ protected:
+  friend class Receive;
+  friend class Send;
+  // Exactly one complete() on `receive` follows, perhaps before this returns.
+  virtual void begin_receive(Receive& receive) = 0;
+  virtual void begin_send(Send& send, ByteView bytes) = 0;
+};
+
+// The first `size` bytes are gathered from a stream that may bring them in any pieces; what came beyond them stays
+// in the buffer. For set-up phases.
+class Gather {
+ public:
+  explicit Gather(Stream& stream) : stream_(stream) {}
+  // Until size() is at least `size`. Fault::closed at the end of the stream.
+  ring::Task<Result<void>> at_least(size_t size);
+  ByteView bytes() const { return ByteView(buffer_).substr(begin_); }
+  size_t size() const { return buffer_.size() - begin_; }
+  void consume(size_t size);
+
+ private:
+  Stream& stream_;
+  std::string buffer_;
+  size_t begin_ = 0;
+};
+
+}  // namespace ringfence::net

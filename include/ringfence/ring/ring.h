@@ -1,0 +1,146 @@
+// The io_uring of one thread, and its provided receive buffers. The only user of liburing.
+//
+// A Ring is created, used and destroyed on one thread (SINGLE_ISSUER, DEFER_TASKRUN). An Operation that was
+// submitted lives, unmoved, until its completion was delivered, whether it was cancelled or not; so do the bytes
+// of a send. One wait() is one io_uring_enter: it submits what was queued and collects what completed.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "ringfence/base/bytes.h"
+#include "ringfence/base/result.h"
+
+struct io_uring;
+struct io_uring_sqe;
+
+namespace ringfence::ring {
+
+// What waits for a completion. `result` is the system call's: bytes, a descriptor, or -errno.
+class Operation {
+ public:
+  // `more`: a multishot operation stays armed and will complete again.
+  virtual void complete(int result, uint32_t flags, bool more) = 0;
+
+ protected:
+  ~Operation() = default;
+};
+
+struct RingOptions {
+  unsigned entries = 1024;        // Submission queue; the completion queue is four times as large.
+  unsigned buffers = 512;         // Provided buffers; a power of two.
+  unsigned buffer_bytes = 16384;  // Each: see docs/architecture.md on sizes.
+};
+
+// Counted by the ring's thread, read by others: plain loads and stores, relaxed.
+struct RingCounters {
+  uint64_t enters = 0;
+  uint64_t submissions = 0;
+  uint64_t completions = 0;
+  uint64_t buffers_exhausted = 0;
+};
+
+class BufferPool;
+
+// A provided buffer's bytes, given back to the kernel when the Chunk is destroyed. Other sources of chunks
+// (in-memory streams) own bytes of their own.
+class ChunkOwner {
+ public:
+  virtual void release(uint32_t id) = 0;
+
+ protected:
+  ~ChunkOwner() = default;
+};
+
+class Chunk {
+ public:
+  Chunk() = default;
+  Chunk(ByteView bytes, ChunkOwner* owner, uint32_t id) : bytes_(bytes), owner_(owner), id_(id) {}
+  Chunk(Chunk&& other) noexcept : bytes_(other.bytes_), owner_(other.owner_), id_(other.id_) {
+    other.owner_ = nullptr;
+    other.bytes_ = {};
+  }
+  Chunk& operator=(Chunk&& other) noexcept {
+    if (this != &other) {
+      reset();
+      bytes_ = other.bytes_;
+      owner_ = other.owner_;
+      id_ = other.id_;
+      other.owner_ = nullptr;
+      other.bytes_ = {};
+    }
+    return *this;
+  }
+  ~Chunk() { reset(); }
+
+  // Empty at the end of the stream.
+  ByteView bytes() const { return bytes_; }
+  // Drops bytes from the front; they are not given back until the whole is.
+  void consume(size_t size) { bytes_.remove_prefix(size); }
+  void reset() {
+    if (owner_ != nullptr) owner_->release(id_);
+    owner_ = nullptr;
+    bytes_ = {};
+  }
+
+ private:
+  ByteView bytes_;
+  ChunkOwner* owner_ = nullptr;
+  uint32_t id_ = 0;
+};
+
+class Ring {
+ public:
+  // Fails with the cure when the kernel lacks or forbids what is needed; see probe().
+  static Result<std::unique_ptr<Ring>> create(const RingOptions& options);
+  ~Ring();
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+
+  // Submits and waits for at least one completion or until `wait_ns` has passed (0: does not wait).
+  static constexpr uint64_t wait_forever = ~uint64_t{0};
+  void wait(uint64_t wait_ns);
+  // Delivers the completions that are there, up to a bound. Returns how many.
+  int deliver();
+
+  // Receives into a provided buffer; complete() is given flags for take_buffer. `poll_first`: nothing is
+  // expected to be there yet.
+  void receive(int fd, Operation& operation, bool poll_first);
+  // Sends all of it (the kernel retries short sends) unless the socket fails.
+  void send(int fd, ByteView bytes, Operation& operation);
+  void accept_multishot(int fd, Operation& operation);
+  void connect(int fd, const sockaddr* address, socklen_t size, Operation& operation);
+  void read(int fd, void* into, unsigned size, Operation& operation);
+  // The cancelled operation still completes, with -ECANCELED or its own result.
+  void cancel(Operation& operation);
+
+  // The bytes that a receive of `size` with these completion flags brought.
+  Chunk take_buffer(int size, uint32_t flags);
+  // Called once when a buffer comes back after one of receive's completions was -ENOBUFS.
+  void when_buffer_returns(Operation& operation);
+
+  const RingCounters& counters() const { return counters_; }
+  unsigned buffer_bytes() const;
+
+ private:
+  Ring();
+  io_uring_sqe* sqe();
+
+  std::unique_ptr<io_uring> uring_;
+  std::unique_ptr<BufferPool> buffers_;
+  RingCounters counters_;
+};
+
+// Whether the socket is known to hold more than was received (completion flags of a receive).
+bool more_to_receive(uint32_t flags);
+
+// What this kernel can do for us. Fails with what is missing and the cure.
+struct Probe {
+  std::string kernel;    // As uname says it.
+  bool bundles = false;  // Receive and send bundles (6.10 and newer).
+};
+Result<Probe> probe();
+
+}  // namespace ringfence::ring

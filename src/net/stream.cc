@@ -1,0 +1,64 @@
+#include "ringfence/net/stream.h"
+
+#include <cerrno>
+
+namespace ringfence::net {
+
+namespace {
+tl::unexpected<Error> stream_error(int error, const char* what) {
+  if (error == ECONNRESET || error == EPIPE || error == ECANCELED || error == ENOTCONN) {
+    return tl::unexpected<Error>(Error{Fault::closed, std::string(what) + ": connection lost", error});
+  }
+  return fail_errno(error, what);
+}
+}  // namespace
+
+void Receive::start() {
+  if (started_) return;
+  started_ = true;
+  stream_.begin_receive(*this);
+}
+
+Result<Chunk> Receive::await_resume() {
+  started_ = false;
+  done_ = false;
+  if (error_ != 0) return stream_error(std::exchange(error_, 0), "receive");
+  return std::move(chunk_);
+}
+
+bool Send::await_suspend(std::coroutine_handle<> waiter) {
+  stream_.begin_send(*this, bytes_);
+  if (done_) return false;
+  waiter_ = waiter;
+  return true;
+}
+
+Result<void> Send::await_resume() {
+  if (error_ != 0) return stream_error(error_, "send");
+  return {};
+}
+
+ring::Task<Result<void>> Gather::at_least(size_t size) {
+  while (this->size() < size) {
+    Receive receive(stream_);
+    Result<Chunk> chunk = co_await receive;
+    if (!chunk) co_return unexpected(std::move(chunk).error());
+    if (chunk->bytes().empty()) co_return fail(Fault::closed, "the peer closed the connection");
+    if (begin_ > 0) {
+      buffer_.erase(0, begin_);
+      begin_ = 0;
+    }
+    buffer_.append(chunk->bytes());
+  }
+  co_return Result<void>{};
+}
+
+void Gather::consume(size_t size) {
+  begin_ += size;
+  if (begin_ == buffer_.size()) {
+    buffer_.clear();
+    begin_ = 0;
+  }
+}
+
+}  // namespace ringfence::net

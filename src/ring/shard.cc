@@ -1,0 +1,110 @@
+#include "ringfence/ring/shard.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <future>
+
+#include "ringfence/base/clock.h"
+#include "ringfence/base/log.h"
+
+namespace ringfence::ring {
+
+// Keeps a read pending on the mailbox's eventfd, so that a post ends the wait.
+struct Shard::Wake final : Operation {
+  explicit Wake(Shard& owner) : shard(owner) {}
+  void arm() { shard.ring_->read(shard.mailbox_.wake_fd(), &value, sizeof value, *this); }
+  void complete(int, uint32_t, bool) override {
+    if (!shard.stopping_.load(std::memory_order_relaxed)) arm();
+  }
+  Shard& shard;
+  uint64_t value = 0;
+};
+
+Shard::Shard(ShardOptions options) : options_(std::move(options)), mailbox_(options_.mailbox_capacity) {}
+
+Shard::~Shard() {
+  stop();
+  join();
+}
+
+Result<void> Shard::start() {
+  std::promise<Result<void>> up;
+  auto outcome = up.get_future();
+  thread_ = std::thread([this, &up] {
+    pthread_setname_np(pthread_self(), options_.name.substr(0, 15).c_str());
+    if (options_.cpu >= 0) {
+      cpu_set_t set;
+      CPU_ZERO(&set);
+      CPU_SET(static_cast<unsigned>(options_.cpu), &set);
+      pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+    }
+    auto ring = Ring::create(options_.ring);
+    if (!ring) {
+      up.set_value(unexpected(std::move(ring).error()));
+      return;
+    }
+    ring_ = std::move(*ring);
+    wake_ = std::make_unique<Wake>(*this);
+    wake_->arm();
+    tick();
+    up.set_value({});
+    run();
+    ring_.reset();
+  });
+  auto result = outcome.get();
+  if (!result) thread_.join();
+  return result;
+}
+
+void Shard::stop() {
+  stopping_.store(true);
+  mailbox_.post([] {});
+}
+
+void Shard::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void Shard::tick() {
+  now_ns_ = mono_ns();
+  wall_us_ = wall_us();
+}
+
+void Shard::run() {
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    uint64_t wait = 0;
+    if (mailbox_.may_sleep()) {
+      uint64_t due = timers_.next_due_ns();
+      if (due == Timers::never) wait = Ring::wait_forever;
+      else wait = due > now_ns_ ? due - now_ns_ : 0;
+    }
+    ring_->wait(wait);
+    mailbox_.woke();
+    tick();
+    ring_->deliver();
+    mailbox_.run();
+    timers_.run(now_ns_);
+    publish_counters();
+  }
+  mailbox_.run();
+}
+
+void Shard::publish_counters() {
+  const RingCounters& now = ring_->counters();
+  published_.enters.store(now.enters, std::memory_order_relaxed);
+  published_.submissions.store(now.submissions, std::memory_order_relaxed);
+  published_.completions.store(now.completions, std::memory_order_relaxed);
+  published_.buffers_exhausted.store(now.buffers_exhausted, std::memory_order_relaxed);
+}
+
+RingCounters Shard::counters() const {
+  RingCounters out;
+  out.enters = published_.enters.load(std::memory_order_relaxed);
+  out.submissions = published_.submissions.load(std::memory_order_relaxed);
+  out.completions = published_.completions.load(std::memory_order_relaxed);
+  out.buffers_exhausted = published_.buffers_exhausted.load(std::memory_order_relaxed);
+  return out;
+}
+
+}  // namespace ringfence::ring

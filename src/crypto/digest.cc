@@ -1,0 +1,122 @@
+#include "ringfence/crypto/digest.h"
+
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+
+#include <limits>
+
+namespace ringfence::crypto {
+namespace {
+
+// Fetched once and kept until the process ends.
+EVP_MD* sha256_algorithm() {
+  static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA2-256", nullptr);
+  RINGFENCE_ASSERT(algorithm != nullptr);
+  return algorithm;
+}
+
+EVP_MAC* hmac_algorithm() {
+  static EVP_MAC* const algorithm = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+  RINGFENCE_ASSERT(algorithm != nullptr);
+  return algorithm;
+}
+
+const unsigned char* raw(ByteView bytes) {
+  // OpenSSL takes a null pointer for "no value given", which an empty view must not mean.
+  static const unsigned char nothing = 0;
+  return bytes.empty() ? &nothing : reinterpret_cast<const unsigned char*>(bytes.data());
+}
+
+}  // namespace
+
+Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
+  RINGFENCE_ASSERT(context_ != nullptr);
+  RINGFENCE_ASSERT(EVP_DigestInit_ex2(context_, sha256_algorithm(), nullptr) == 1);
+}
+
+Sha256::~Sha256() { EVP_MD_CTX_free(context_); }
+
+Sha256& Sha256::operator=(Sha256&& other) noexcept {
+  std::swap(context_, other.context_);
+  return *this;
+}
+
+void Sha256::reset() {
+  // Without an algorithm the context keeps its own and its memory.
+  RINGFENCE_ASSERT(EVP_DigestInit_ex2(context_, nullptr, nullptr) == 1);
+}
+
+void Sha256::update(ByteView bytes) {
+  RINGFENCE_ASSERT(EVP_DigestUpdate(context_, raw(bytes), bytes.size()) == 1);
+}
+
+Digest Sha256::finish() {
+  Digest out;
+  RINGFENCE_ASSERT(EVP_DigestFinal_ex(context_, out.data(), nullptr) == 1);
+  reset();
+  return out;
+}
+
+Digest sha256(ByteView bytes) {
+  // One context a thread: making one costs as much as hashing a short message.
+  thread_local Sha256 context;
+  context.update(bytes);
+  return context.finish();
+}
+
+HmacSha256::HmacSha256(ByteView key) : context_(EVP_MAC_CTX_new(hmac_algorithm())) {
+  RINGFENCE_ASSERT(context_ != nullptr);
+  char name[] = "SHA2-256";
+  const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+                                   OSSL_PARAM_construct_end()};
+  RINGFENCE_ASSERT(EVP_MAC_init(context_, raw(key), key.size(), parameters) == 1);
+}
+
+HmacSha256::~HmacSha256() { EVP_MAC_CTX_free(context_); }
+
+void HmacSha256::update(ByteView bytes) {
+  RINGFENCE_ASSERT(EVP_MAC_update(context_, raw(bytes), bytes.size()) == 1);
+}
+
+Digest HmacSha256::finish() {
+  Digest out;
+  size_t size = 0;
+  RINGFENCE_ASSERT(EVP_MAC_final(context_, out.data(), &size, out.size()) == 1 && size == out.size());
+  // Without a key the context begins again under the one it has.
+  RINGFENCE_ASSERT(EVP_MAC_init(context_, nullptr, 0, nullptr) == 1);
+  return out;
+}
+
+Digest hmac_sha256(ByteView key, ByteView message) {
+  HmacSha256 context(key);
+  context.update(message);
+  return context.finish();
+}
+
+Digest pbkdf2_hmac_sha256(ByteView password, ByteView salt, uint32_t iterations) {
+  constexpr auto int_max = static_cast<uint32_t>(std::numeric_limits<int>::max());
+  RINGFENCE_ASSERT(iterations >= 1 && iterations <= int_max);
+  RINGFENCE_ASSERT(password.size() <= int_max && salt.size() <= int_max);
+  Digest out;
+  RINGFENCE_ASSERT(PKCS5_PBKDF2_HMAC(reinterpret_cast<const char*>(raw(password)),
+                                     static_cast<int>(password.size()), raw(salt),
+                                     static_cast<int>(salt.size()), static_cast<int>(iterations),
+                                     sha256_algorithm(), static_cast<int>(out.size()), out.data()) == 1);
+  return out;
+}
+
+Result<std::string> md5_hex(ByteView bytes) {
+  static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "MD5", nullptr);
+  std::array<uint8_t, 16> digest;
+  if (algorithm == nullptr || EVP_Digest(raw(bytes), bytes.size(), digest.data(), nullptr, algorithm, nullptr) != 1)
+    return fail(Fault::unavailable, "OpenSSL does not offer MD5 on this machine");
+  std::string out;
+  out.reserve(2 * digest.size());
+  for (uint8_t byte : digest) {
+    out.push_back("0123456789abcdef"[byte >> 4]);
+    out.push_back("0123456789abcdef"[byte & 15]);
+  }
+  return out;
+}
+
+}  // namespace ringfence::crypto

@@ -1,0 +1,42 @@
+#include "ringfence/crypto/secret.h"
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <limits>
+
+namespace ringfence::crypto {
+
+Result<void> random_fill(char* out, size_t size) {
+  while (size > 0) {
+    size_t step = std::min<size_t>(size, std::numeric_limits<int>::max());
+    if (RAND_bytes(reinterpret_cast<unsigned char*>(out), static_cast<int>(step)) != 1)
+      return fail(Fault::unavailable, "the random generator gives no bytes");
+    out += step;
+    size -= step;
+  }
+  return {};
+}
+
+Result<std::string> random_bytes(size_t size) {
+  std::string out(size, '\0');
+  auto filled = random_fill(out.data(), size);
+  if (!filled) return unexpected(filled.error());
+  return out;
+}
+
+bool constant_time_equal(ByteView a, ByteView b) {
+  return a.size() == b.size() && (a.empty() || CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0);
+}
+
+void secure_zero(void* bytes, size_t size) { OPENSSL_cleanse(bytes, size); }
+
+void secure_zero(std::string& secret) {
+  // The capacity too: an earlier, longer value may stand there.
+  secret.resize(secret.capacity());
+  OPENSSL_cleanse(secret.data(), secret.size());
+  secret.clear();
+}
+
+}  // namespace ringfence::crypto

@@ -1,0 +1,170 @@
+#!/usr/bin/python3
+"""Reads the includes of every source file and fails on one that the layer table (docs/architecture.md) forbids.
+
+usage: layers_test.py ROOT      checks ROOT/src and ROOT/include, after proving on made-up trees that it catches
+                                each kind of violation.
+"""
+import pathlib
+import re
+import sys
+import tempfile
+
+# Folder -> level. A folder includes from lower levels; the exceptions are below.
+LEVELS = {
+    'base': 0,
+    'crypto': 1, 'pg': 1, 'http': 1, 'sql': 1, 'policy': 1,
+    'ring': 2, 'store': 2,
+    'net': 3, 'audit': 3,
+    'proxy': 4, 'admin': 4,
+    'app': 5,
+}
+# Headers of the same level that a folder may include none the less.
+SIDEWAYS = {
+    'pg': ['ringfence/crypto/'],
+    'http': ['ringfence/crypto/'],
+    'sql': ['ringfence/crypto/'],
+    'policy': ['ringfence/crypto/', 'ringfence/sql/facts.h'],
+}
+# Libraries with one home each.
+HOMES = [
+    (re.compile(r'liburing(\.h|/)'), {'ring'}, 'liburing lives in ring alone'),
+    (re.compile(r'(postgresql/)?(libpq-fe|libpq/.*|pg_config.*|postgres_ext)\.h'), {'store'}, 'libpq lives in store alone'),
+    (re.compile(r'openssl/(ssl|tls1|bio|err|x509.*)\.h'), {'net', 'crypto'}, 'libssl lives in net, libcrypto in crypto'),
+    (re.compile(r'openssl/'), {'crypto'}, 'libcrypto lives in crypto alone'),
+    (re.compile(r'argon2\.h'), {'crypto'}, 'Argon2 lives in crypto alone'),
+    (re.compile(r'pg_query(\.h|/)'), {'sql'}, 'libpg_query lives in sql alone'),
+    (re.compile(r'hs(/hs)?(_.*)?\.h'), {'policy'}, 'Hyperscan lives in policy alone'),
+    (re.compile(r'llhttp\.h'), {'http'}, 'llhttp lives in http alone'),
+    (re.compile(r'wslay/'), {'http'}, 'wslay lives in http alone'),
+    (re.compile(r'(CLI/|yaml-cpp/)'), {'app'}, 'command line and configuration file are read by app alone'),
+]
+# Level 1 is pure: no IO, no threads, no clock, no log. Times and randomness are arguments.
+IMPURE = re.compile(
+    r'(ringfence/base/(log|clock)\.h|thread|mutex|shared_mutex|condition_variable|future|fstream|iostream|filesystem'
+    r'|unistd\.h|fcntl\.h|poll\.h|netdb\.h|pthread\.h|sys/(socket|epoll|mman|stat|timerfd|eventfd|un)\.h'
+    r'|netinet/.*|arpa/inet\.h)$')
+PURE = {'pg', 'http', 'sql', 'policy'}
+
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
+
+
+def sources(root):
+    for top in ('include/ringfence', 'src'):
+        base = root / top
+        for path in sorted(base.rglob('*')):
+            if path.suffix in ('.h', '.cc', '.c', '.hpp', '.cpp') and len(path.relative_to(base).parts) > 1:
+                yield top, path.relative_to(base).parts[0], path
+
+
+def verdict(root, top, folder, path, name):
+    """Why this include is forbidden, or None."""
+    if folder not in LEVELS:
+        return 'the folder %s is not in the layer table' % folder
+    level = LEVELS[folder]
+    ours = re.match(r'(?:ringfence|(?:\.\./)*src)/([a-z_]+)/', name)
+    other = ours[1] if ours and ours[1] in LEVELS else None
+    if name.startswith('ringfence/'):
+        if other is None:
+            return 'no such folder'
+        if other != folder:
+            if {folder, other} == {'proxy', 'admin'}:
+                return 'proxy and admin never include each other'
+            sideways = any(name.startswith(prefix) for prefix in SIDEWAYS.get(folder, []))
+            if LEVELS[other] >= level and not sideways:
+                return '%s (level %d) may not include %s (level %d)' % (folder, level, other, LEVELS[other])
+    else:
+        # A private header: beside the file that includes it, or below src/<the same folder>.
+        owner = name.split('/')[0]
+        resolved = (path.parent / name).resolve()
+        if resolved.is_file() and (root / 'src').resolve() in resolved.parents:
+            owner = resolved.relative_to((root / 'src').resolve()).parts[0]
+            if owner != folder:
+                return 'a private header of %s' % owner
+            if top == 'include/ringfence':
+                return 'a public header includes a private one'
+        elif owner in LEVELS and (root / 'src' / name).is_file():
+            if owner != folder:
+                return 'a private header of %s' % owner
+            if top == 'include/ringfence':
+                return 'a public header includes a private one'
+    for pattern, homes, reason in HOMES:
+        if pattern.match(name):
+            return None if folder in homes else reason
+    if folder in PURE and IMPURE.match(name):
+        return 'level 1 does no IO, starts no threads, reads no clock and writes no log'
+    return None
+
+
+def violations(root):
+    for top, folder, path in sources(root):
+        text = path.read_text(errors='replace')
+        for match in INCLUDE.finditer(text):
+            reason = verdict(root, top, folder, path, match[2])
+            if reason:
+                line = text.count('\n', 0, match.start()) + 1
+                yield '%s:%d: #include %s: %s' % (path.relative_to(root), line, match[2], reason)
+
+
+def self_test():
+    """Each forbidden thing in a tree of its own is found, and what is allowed is not."""
+    forbidden = [
+        ('include/ringfence/base/a.h', '#include "ringfence/pg/frames.h"'),
+        ('src/pg/a.cc', '#include "ringfence/http/parser.h"'),
+        ('src/pg/a.cc', '  #  include "ringfence/ring/ring.h"'),
+        ('src/sql/a.cc', '#include "ringfence/policy/rules.h"'),
+        ('src/policy/a.cc', '#include "ringfence/sql/lexer.h"'),
+        ('src/proxy/a.cc', '#include "ringfence/admin/server.h"'),
+        ('include/ringfence/admin/a.h', '#include "ringfence/proxy/session.h"'),
+        ('src/store/a.cc', '#include "ringfence/ring/ring.h"'),
+        ('src/audit/a.cc', '#include "ringfence/net/stream.h"'),
+        ('src/net/a.cc', '#include <liburing.h>'),
+        ('src/audit/a.cc', '#include <libpq-fe.h>'),
+        ('src/audit/a.cc', '#include <postgresql/libpq-fe.h>'),
+        ('src/proxy/a.cc', '#include <openssl/ssl.h>'),
+        ('src/net/a.cc', '#include <openssl/evp.h>'),
+        ('src/policy/a.cc', '#include <pg_query.h>'),
+        ('src/sql/a.cc', '#include <hs/hs.h>'),
+        ('src/pg/a.cc', '#include "ringfence/base/clock.h"'),
+        ('src/http/a.cc', '#include <sys/socket.h>'),
+        ('src/audit/a.cc', '#include "../store/secret.h"'),
+        ('src/audit/a.cc', '#include "store/secret.h"'),
+        ('include/ringfence/store/a.h', '#include "store/secret.h"'),
+        ('src/unheard/a.cc', '#include <vector>'),
+    ]
+    allowed = [
+        ('src/pg/a.cc', '#include "ringfence/crypto/digest.h"\n#include <vector>\n// #include <liburing.h>'),
+        ('src/policy/a.cc', '#include "ringfence/sql/facts.h"\n#include <hs.h>'),
+        ('src/proxy/a.cc', '#include "ringfence/net/stream.h"\n#include "ringfence/audit/event.h"'),
+        ('src/store/a.cc', '#include "secret.h"\n#include "store/secret.h"\n#include <libpq-fe.h>'),
+        ('src/net/a.cc', '#include <openssl/ssl.h>\n#include "ringfence/ring/ring.h"'),
+        ('src/app/a.cc', '#include "ringfence/admin/server.h"\n#include "ringfence/proxy/session.h"\n#include <thread>'),
+    ]
+    wrong = []
+    for expected, cases in ((1, forbidden), (0, allowed)):
+        for name, text in cases:
+            with tempfile.TemporaryDirectory() as directory:
+                root = pathlib.Path(directory)
+                for other, content in (('src/store/secret.h', ''), (name, text + '\n')):
+                    (root / other).parent.mkdir(parents=True, exist_ok=True)
+                    (root / other).write_text(content)
+                found = list(violations(root))
+                if len(found) != expected:
+                    wrong.append('self-test: %s with %r: expected %d violation(s), found %s'
+                                 % (name, text, expected, found))
+    return wrong
+
+
+def main():
+    root = pathlib.Path(sys.argv[1]).resolve()
+    problems = self_test()
+    checked = sum(1 for _ in sources(root))
+    if not checked:
+        problems.append('no sources below %s' % root)
+    problems += violations(root)
+    for problem in problems:
+        print(problem)
+    print('%d files read, %d problem(s)' % (checked, len(problems)))
+    return 1 if problems else 0
+
+
+sys.exit(main())

@@ -1,0 +1,99 @@
+#!/usr/bin/python3
+"""What ./dev asks about a build directory or a run of the tests.
+
+summary DIR         adds up DIR/*.json (meson's testlog) and DIR/*.xml (JUnit); the last line has the counts
+tsan-targets BUILD  ninja targets of the tests that belong under the thread sanitizer
+tsan-names BUILD    names of the same tests, one a line
+fuzz-targets BUILD  name=path of each fuzz program
+"""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+# What passes data between threads. Others join with suite: 'tsan'.
+TSAN_NAMES = {'unit base', 'unit ring', 'unit audit'}
+
+
+def introspect(build, what):
+    return json.loads(subprocess.check_output(['meson', 'introspect', build, '--' + what]))
+
+
+def tsan_tests(build):
+    for test in introspect(build, 'tests'):
+        suites = {suite.split(':')[-1] for suite in test['suite']}
+        if test['name'] in TSAN_NAMES or 'tsan' in suites:
+            yield test
+
+
+def count_log(path):
+    """(passed, failed, names of failures). A doctest program counts as its cases, any other test as one."""
+    passed = failed = 0
+    names = []
+    for line in path.read_text(errors='replace').splitlines():
+        test = json.loads(line)
+        if test['result'] == 'SKIP':
+            continue
+        good = test['result'] in ('OK', 'EXPECTEDFAIL')
+        cases = re.search(r'test cases: +(\d+) \| +(\d+) passed \| +(\d+) failed', test.get('stdout') or '')
+        case_passed, case_failed = (int(cases[2]), int(cases[3])) if cases else (int(good), 0)
+        if not good:
+            case_failed = max(case_failed, 1)  # It may have ended before it could count.
+            names.append('%s (%s)' % (test['name'], test['result']))
+        passed += case_passed
+        failed += case_failed
+    return passed, failed, names
+
+
+def count_junit(path):
+    passed = failed = 0
+    names = []
+    for case in xml.etree.ElementTree.parse(path).iter('testcase'):
+        children = {child.tag for child in case}
+        if children & {'failure', 'error'}:
+            failed += 1
+            names.append('%s::%s' % (case.get('classname'), case.get('name')))
+        elif 'skipped' not in children:
+            passed += 1
+    return passed, failed, names
+
+
+def summary(directory):
+    total_passed = total_failed = 0
+    for path in sorted(pathlib.Path(directory).iterdir()):
+        if path.suffix == '.json':
+            passed, failed, names = count_log(path)
+        elif path.suffix == '.xml':
+            passed, failed, names = count_junit(path)
+        else:
+            continue
+        print('%-8s %5d passed, %d failed' % (path.stem, passed, failed))
+        for name in names:
+            print('         failed: ' + name)
+        total_passed += passed
+        total_failed += failed
+    print('%d passed, %d failed' % (total_passed, total_failed))
+    return 1 if total_failed or not total_passed else 0
+
+
+def main():
+    command, argument = sys.argv[1:3]
+    if command == 'summary':
+        return summary(argument)
+    if command == 'fuzz-targets':
+        for target in introspect(argument, 'targets'):
+            if target['type'] == 'executable' and target['name'].startswith('fuzz_'):
+                path = pathlib.Path(target['filename'][0]).relative_to(pathlib.Path(argument).resolve())
+                print('%s=%s' % (target['name'][len('fuzz_'):], path))
+        return 0
+    for test in tsan_tests(argument):
+        if command == 'tsan-targets':
+            print(pathlib.Path(test['cmd'][0]).relative_to(pathlib.Path(argument).resolve()))
+        else:
+            print(test['name'])
+    return 0
+
+
+sys.exit(main())

@@ -42,6 +42,65 @@ std::string_view name(Outcome outcome) {
   return "unknown";
 }
 
+const FieldInfo* field_info(uint16_t tag) {
+#define RINGFENCE_FIELD(tag, type) {Tag::tag, #tag, FieldType::type}
+  static constexpr FieldInfo fields[tag_end] = {
+      {},
+      RINGFENCE_FIELD(id, uuid),
+      RINGFENCE_FIELD(node, text),
+      RINGFENCE_FIELD(shard, integer),
+      RINGFENCE_FIELD(seq, integer),
+      RINGFENCE_FIELD(outcome_seq, integer),
+      RINGFENCE_FIELD(ts, timestamp),
+      RINGFENCE_FIELD(category, text),
+      RINGFENCE_FIELD(action, text),
+      RINGFENCE_FIELD(severity, text),
+      RINGFENCE_FIELD(outcome, text),
+      RINGFENCE_FIELD(user_name, text),
+      RINGFENCE_FIELD(auth_method, text),
+      RINGFENCE_FIELD(api_key, text),
+      RINGFENCE_FIELD(client_addr, text),
+      RINGFENCE_FIELD(application_name, text),
+      RINGFENCE_FIELD(transport, text),
+      RINGFENCE_FIELD(session_id, uuid),
+      RINGFENCE_FIELD(connection_id, uuid),
+      RINGFENCE_FIELD(target, text),
+      RINGFENCE_FIELD(tags, json),
+      RINGFENCE_FIELD(database, text),
+      RINGFENCE_FIELD(server_addr, text),
+      RINGFENCE_FIELD(server_user, text),
+      RINGFENCE_FIELD(statement, text),
+      RINGFENCE_FIELD(statement_bytes, integer),
+      RINGFENCE_FIELD(statement_truncated, boolean),
+      RINGFENCE_FIELD(statement_raw, bytes),
+      RINGFENCE_FIELD(parameters, json),
+      RINGFENCE_FIELD(parameters_truncated, boolean),
+      RINGFENCE_FIELD(fingerprint, text),
+      RINGFENCE_FIELD(facts, json),
+      RINGFENCE_FIELD(decision, text),
+      RINGFENCE_FIELD(rule, text),
+      RINGFENCE_FIELD(duration_us, integer),
+      RINGFENCE_FIELD(rows, integer),
+      RINGFENCE_FIELD(bytes_to_client, integer),
+      RINGFENCE_FIELD(bytes_to_server, integer),
+      RINGFENCE_FIELD(sqlstate, text),
+      RINGFENCE_FIELD(error_message, text),
+      RINGFENCE_FIELD(command_tag, text),
+      RINGFENCE_FIELD(message_type, text),
+      RINGFENCE_FIELD(replayed_from, uuid),
+      RINGFENCE_FIELD(parent_id, uuid),
+      RINGFENCE_FIELD(entity_type, text),
+      RINGFENCE_FIELD(entity_id, text),
+      RINGFENCE_FIELD(changes, json),
+      RINGFENCE_FIELD(project_id, text),
+      RINGFENCE_FIELD(metadata, json),
+      RINGFENCE_FIELD(redacted, json),
+      RINGFENCE_FIELD(reason, text),
+  };
+#undef RINGFENCE_FIELD
+  return tag == 0 || tag >= tag_end ? nullptr : &fields[tag];
+}
+
 EventBuilder::EventBuilder(Category category, std::string_view action, Severity severity, Outcome outcome) {
   text(Tag::category, name(category));
   text(Tag::action, action);

@@ -78,7 +78,15 @@ enum class Tag : uint16_t {
   redacted = 49,  // Array of the names of the fields in which something was redacted.
   reason = 50,
 };
-inline constexpr uint16_t tag_end = 51;  // One past the last tag.
+inline constexpr uint16_t tag_end = 51;  // One past the last tag; tags of events stay below 1000 (see chain.h).
+
+struct FieldInfo {
+  Tag tag;
+  std::string_view column;  // The tag's name, and the column of ringfence.audit_event.
+  FieldType type;           // What the bytes must be: uuid and integer fields are not accepted as text.
+};
+// nullptr for a number that is no tag.
+const FieldInfo* field_info(uint16_t tag);
 
 enum class Category : uint8_t {
   authentication,

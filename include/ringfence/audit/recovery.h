@@ -1,0 +1,84 @@
+// What an earlier life of the process left in the journal folder: found at start, drained by the writer.
+//
+// Reading stops, within one life (epoch), at the first record that does not verify: the kernel writes pages in
+// any order, so what follows a hole proves nothing about what is missing. Whatever bytes the files hold, reading
+// them neither crashes nor gives a record twice.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ringfence/audit/journal.h"
+
+namespace ringfence::audit {
+
+struct SegmentFile {
+  std::string path;
+  SegmentHeader header;
+};
+
+// All segments of one producer, ascending by number, and what reading all of them found.
+struct RecoveredJournal {
+  uint32_t producer = 0;
+  uint32_t epoch_max = 0;
+  uint64_t segment_no_max = 0;
+  uint64_t end_position = 0;  // End of the last segment's range.
+  uint64_t next_seq = 0;      // One past the last record found; 0 when the files do not tell.
+  std::vector<SegmentFile> segments;
+};
+
+// Files that are no segments of ours (torn header, renamed for reuse and not yet written) are removed: they hold
+// nothing that was not committed. Segments of another node are an error.
+Result<std::vector<RecoveredJournal>> recover(const std::string& directory, const std::string& node);
+
+// Gives the records from a checkpoint on, in order. Holds one segment in memory; the bodies it gave stay valid
+// while somebody holds `buffer()` as it was when they were given.
+class RecoveryReader {
+ public:
+  RecoveryReader(RecoveredJournal journal, uint64_t from_position, uint64_t next_seq);
+
+  // False at the end. A hole shows as a record whose seq is larger than expected: see lost_before().
+  bool next(JournalRecord& out);
+  // Records missing directly before the one that next() gave last.
+  uint64_t lost_before() const { return lost_before_; }
+  std::shared_ptr<const std::string> buffer() const { return buffer_; }
+  uint64_t position() const { return position_; }
+  uint64_t next_seq() const { return next_seq_; }
+  const RecoveredJournal& journal() const { return journal_; }
+  // Deletes the files; after the store committed all that was read.
+  void remove_files();
+
+ private:
+  bool load(size_t index);
+
+  RecoveredJournal journal_;
+  uint64_t from_position_;
+  uint64_t position_;
+  uint64_t next_seq_;
+  uint64_t lost_before_ = 0;
+  size_t index_ = 0;  // The next segment to load.
+  bool is_loaded_ = false;
+  uint64_t offset_ = 0;
+  uint32_t stopped_epoch_ = 0;  // The life in which reading met a record that does not verify.
+  SegmentHeader header_;
+  std::shared_ptr<const std::string> buffer_;
+};
+
+// The life that begins now: one more than any seen, kept in <directory>/epoch.
+Result<uint32_t> begin_epoch(const std::string& directory, uint32_t epoch_seen);
+
+// One process per state directory: flock on <state>/lock, held while the object lives.
+class StateLock {
+ public:
+  static Result<StateLock> take(const std::string& state_directory);
+  StateLock(StateLock&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
+  StateLock& operator=(StateLock&& other) noexcept;
+  ~StateLock();
+
+ private:
+  explicit StateLock(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+}  // namespace ringfence::audit

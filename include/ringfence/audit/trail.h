@@ -1,0 +1,72 @@
+// The trail as the rest of the appliance sees it: journals to write to, a status, start and stop.
+//
+// Owns the state lock, the node's key, the journals, the keeper thread and the writer.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ringfence/audit/journal.h"
+#include "ringfence/audit/writer.h"
+
+namespace ringfence::audit {
+
+enum class OnFull : uint8_t { fail_closed, drop };
+enum class Durability : uint8_t { process, disk };
+
+struct TrailOptions {
+  std::string state_directory;
+  std::string node;              // Empty: the host's name.
+  uint32_t producers = 1;        // Journals 0 … producers - 1.
+  std::string writer_dsn;
+  std::string owner_dsn;
+  uint64_t segment_bytes = 16 << 20;        // audit.segment_bytes; at least 2 MiB, a multiple of 4096.
+  uint64_t journal_bytes_max = 1 << 30;     // audit.journal_max_bytes, each journal.
+  OnFull on_full = OnFull::fail_closed;
+  Durability durability = Durability::process;
+  uint32_t batch_rows = 10'000;
+  uint32_t batch_ms = 200;
+  uint32_t join_window_ms = 1'000;
+  uint32_t anchor_ms = 5'000;
+  uint32_t retention_days = 90;
+  std::function<void(const CommittedBatch&)> on_committed;
+  std::function<void(WriterState, const std::string&)> on_state;
+};
+
+struct TrailStatus {
+  WriterStatus writer;
+  std::vector<JournalCounters> journals;
+  // What /readyz asks: statements can be recorded, and the trail is not given up.
+  bool is_ready = false;
+  std::string reason;  // Why not.
+};
+
+class Trail {
+ public:
+  // Takes the state lock, opens the key, recovers, opens the journals. The journals may be used from here on
+  // (records wait in them); the store is needed only where the state directory is new.
+  static Result<std::unique_ptr<Trail>> open(TrailOptions options);
+  ~Trail();
+  Trail(const Trail&) = delete;
+  Trail& operator=(const Trail&) = delete;
+
+  // Starts the keeper and the writer. Wakers (Journal::on_room) are set before this.
+  void start();
+  Journal& journal(uint32_t producer);
+  const std::string& node() const;
+  TrailStatus status() const;
+  // After the producers ended: drains all that was published into the store, then stops. False when the deadline
+  // came first; the rest stays in the state directory and is written at the next start.
+  bool stop(uint32_t deadline_ms);
+  // Stops without draining; for tests.
+  void abandon();
+
+ private:
+  struct Impl;
+  explicit Trail(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ringfence::audit

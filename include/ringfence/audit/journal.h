@@ -164,6 +164,7 @@ class Journal final : public RecordSpace {
   alignas(64) uint64_t cursor_ = 0;
   uint64_t cursor_seq_ = 1;
   std::shared_ptr<Segment> reading_;
+  uint64_t reading_no_ = 0;  // Its number while it was read; the segment may be reused since.
   std::atomic<uint64_t> released_{0};
   std::atomic<uint64_t> released_records_{0};
 

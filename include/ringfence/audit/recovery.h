@@ -24,12 +24,13 @@ struct RecoveredJournal {
   uint32_t epoch_max = 0;
   uint64_t segment_no_max = 0;
   uint64_t end_position = 0;  // End of the last segment's range.
-  uint64_t next_seq = 0;      // One past the last record found; 0 when the files do not tell.
+  // One past the largest seq seen in any record that verifies, also behind a hole; 0 when the files do not tell.
+  uint64_t next_seq = 0;
   std::vector<SegmentFile> segments;
+  std::vector<std::string> unreadable;  // Files whose header is damaged: kept, renamed to <name>.damaged.
 };
 
-// Files that are no segments of ours (torn header, renamed for reuse and not yet written) are removed: they hold
-// nothing that was not committed. Segments of another node are an error.
+// Files left by an interrupted creation or reuse are removed: they hold nothing that was not committed. Segments of another node are an error.
 Result<std::vector<RecoveredJournal>> recover(const std::string& directory, const std::string& node);
 
 // Gives the records from a checkpoint on, in order. Holds one segment in memory; the bodies it gave stay valid
@@ -38,15 +39,20 @@ class RecoveryReader {
  public:
   RecoveryReader(RecoveredJournal journal, uint64_t from_position, uint64_t next_seq);
 
-  // False at the end. A hole shows as a record whose seq is larger than expected: see lost_before().
+  // False at the end. Records that are known to have existed and could not be read are counted in take_lost().
   bool next(JournalRecord& out);
-  // Records missing directly before the one that next() gave last.
-  uint64_t lost_before() const { return lost_before_; }
+  // Records found missing since the last call.
+  uint64_t take_lost() {
+    uint64_t lost = lost_;
+    lost_ = 0;
+    return lost;
+  }
   std::shared_ptr<const std::string> buffer() const { return buffer_; }
   uint64_t position() const { return position_; }
   uint64_t next_seq() const { return next_seq_; }
   const RecoveredJournal& journal() const { return journal_; }
-  // Deletes the files; after the store committed all that was read.
+  // Deletes the files; after the store committed all that was read. Where records were lost, the files are kept
+  // beside, as <name>.damaged, for people to look at.
   void remove_files();
 
  private:
@@ -56,7 +62,8 @@ class RecoveryReader {
   uint64_t from_position_;
   uint64_t position_;
   uint64_t next_seq_;
-  uint64_t lost_before_ = 0;
+  uint64_t lost_ = 0;
+  bool was_damaged_ = false;
   size_t index_ = 0;  // The next segment to load.
   bool is_loaded_ = false;
   uint64_t offset_ = 0;

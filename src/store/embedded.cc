@@ -1,0 +1,377 @@
+#include "ringfence/store/embedded.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <thread>
+
+#include "ringfence/base/clock.h"
+#include "ringfence/base/crc32c.h"
+#include "ringfence/base/log.h"
+#include "ringfence/store/connection.h"
+#include "store/cluster.h"
+
+namespace ringfence::store {
+namespace {
+
+constexpr const char* owner_role = "ringfence";
+constexpr const char* writer_role = "ringfence_writer";
+constexpr const char* reader_role = "ringfence_reader";
+constexpr const char* database = "ringfence";
+// sun_path holds 108 bytes with its NUL; the server appends "/.s.PGSQL.5432".
+constexpr size_t socket_directory_bytes_max = 107 - 14;
+constexpr int restart_ms_min = 200;
+constexpr int restart_ms_max = 5'000;
+
+// Small, durable, made for COPY. Everything else is PostgreSQL's default.
+constexpr const char* settings = R"(# Written by ringfence at each start; changes here are lost.
+listen_addresses = ''
+port = 5432
+unix_socket_permissions = 0700
+max_connections = 40
+shared_buffers = 64MB
+synchronous_commit = on
+fsync = on
+full_page_writes = on
+wal_level = minimal
+max_wal_senders = 0
+wal_compression = on
+max_wal_size = 2GB
+min_wal_size = 160MB
+checkpoint_timeout = 15min
+checkpoint_completion_target = 0.9
+wal_buffers = 16MB
+autovacuum_naptime = 30s
+logging_collector = off
+log_destination = stderr
+log_min_messages = warning
+log_line_prefix = '%m [%p] '
+log_checkpoints = off
+timezone = 'UTC'
+log_timezone = 'UTC'
+datestyle = 'ISO'
+lc_messages = 'C'
+dynamic_shared_memory_type = posix
+)";
+
+Result<void> make_directory(const std::string& path, const RunAs& user, mode_t mode) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return fail(Fault::io, "store: create " + path + ": " + error.message());
+  if (::chmod(path.c_str(), mode) != 0) return fail_errno(errno, "store: chmod " + path);
+  if (user.is_switched && ::chown(path.c_str(), user.uid, user.gid) != 0) {
+    return fail_errno(errno, "store: chown " + path);
+  }
+  return {};
+}
+
+std::string read_line(const std::string& path) {
+  std::ifstream in(path);
+  std::string line;
+  std::getline(in, line);
+  return line;
+}
+
+// True when the process is a server whose folder is `data`: its working directory is the data directory.
+bool serves(pid_t pid, const std::string& data) {
+  std::error_code error;
+  auto cwd = std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/cwd", error);
+  if (error) return false;
+  return std::filesystem::equivalent(cwd, data, error) && !error;
+}
+
+bool wait_gone(pid_t pid, int timeout_ms) {
+  for (int waited = 0; waited < timeout_ms; waited += 20) {
+    if (::kill(pid, 0) != 0 && errno == ESRCH) return true;
+    ::usleep(20'000);
+  }
+  return ::kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+}  // namespace
+
+struct EmbeddedStore::Impl {
+  EmbeddedOptions options;
+  std::string root;     // <state>/store
+  std::string data;     // root/data
+  std::string sockets;  // root/socket, or a short one elsewhere
+  std::string log;
+  std::string bin_dir;
+  RunAs user;
+
+  std::thread supervisor;
+  mutable std::mutex lock;
+  std::condition_variable changed;
+  bool is_stopping = false;
+  std::atomic<pid_t> postmaster{0};
+  std::atomic<unsigned> restarts{0};
+  std::string failure;  // Why the supervisor could not start the server.
+
+  Result<void> prepare_directories();
+  Result<void> create_cluster();
+  Result<void> write_settings();
+  Result<void> stop_leftover();
+  Result<void> wait_ready();
+  Result<void> make_database();
+  Result<pid_t> launch();
+  void supervise();
+  std::string dsn(const char* role, const char* name) const {
+    return std::string("host=") + quote_value(sockets) + " port=5432 user=" + role + " dbname=" + name;
+  }
+  static std::string quote_value(const std::string& value) {
+    std::string out = "'";
+    for (char c : value) {
+      if (c == '\'' || c == '\\') out.push_back('\\');
+      out.push_back(c);
+    }
+    return out + "'";
+  }
+};
+
+EmbeddedStore::EmbeddedStore(EmbeddedOptions options) : impl_(std::make_unique<Impl>()) {
+  Impl& s = *impl_;
+  std::error_code error;
+  s.options = std::move(options);
+  s.root = std::filesystem::absolute(s.options.state_directory, error).lexically_normal().string() + "/store";
+  s.data = s.root + "/data";
+  s.sockets = s.root + "/socket";
+  s.log = s.root + "/postgres.log";
+  if (s.sockets.size() > socket_directory_bytes_max) {
+    char name[32];
+    std::snprintf(name, sizeof name, "ringfence-%08x", crc32c(s.root));
+    s.sockets = std::string("/tmp/") + name;
+    log_info("embedded store: the state directory's path is too long for a Unix socket",
+             {{"socket_directory", s.sockets}});
+  }
+}
+
+EmbeddedStore::~EmbeddedStore() { stop(); }
+
+Result<void> EmbeddedStore::Impl::prepare_directories() {
+  if (auto traversable = check_traversable(root, user); !traversable) return traversable;
+  if (auto made = make_directory(root, user, 0700); !made) return made;
+  // A folder under /tmp that somebody else made first is not ours to use.
+  struct stat info {};
+  uid_t owner = user.is_switched ? user.uid : ::geteuid();
+  if (::lstat(sockets.c_str(), &info) == 0 &&
+      (!S_ISDIR(info.st_mode) || (info.st_uid != owner && info.st_uid != ::geteuid()))) {
+    return fail(Fault::denied, "store: " + sockets + " exists and belongs to somebody else: remove it");
+  }
+  return make_directory(sockets, user, 0700);
+}
+
+Result<void> EmbeddedStore::Impl::create_cluster() {
+  std::string version_file = data + "/PG_VERSION";
+  if (::access(version_file.c_str(), F_OK) == 0) {
+    std::string found = read_line(version_file);
+    auto major = server_major(bin_dir);
+    if (!major) return unexpected(std::move(major.error()));
+    if (found != std::to_string(*major)) {
+      return fail(Fault::conflict, "the embedded store in " + data + " was made by PostgreSQL " + found + ", " +
+                                       bin_dir + " is version " + std::to_string(*major) +
+                                       ": set store.bin_dir to version " + found +
+                                       ", or upgrade the cluster with pg_upgrade");
+    }
+    return {};
+  }
+  // Made under another name and renamed when complete: an interrupted initdb leaves nothing to trip over.
+  std::string fresh = data + ".new";
+  std::error_code error;
+  std::filesystem::remove_all(fresh, error);
+  ChildOptions child;
+  child.arguments = {bin_dir + "/initdb", "--pgdata=" + fresh, std::string("--username=") + owner_role,
+                     "--encoding=UTF8", "--locale=C", "--auth=trust", "--no-instructions", "--data-checksums"};
+  child.user = user;
+  child.output_file = root + "/initdb.log";
+  child.death_signal = SIGKILL;
+  if (auto done = run(child, options.start_timeout_ms * 2); !done) return done;
+  if (::rename(fresh.c_str(), data.c_str()) != 0) return fail_errno(errno, "store: rename " + fresh);
+  log_info("embedded store created", {{"directory", data}, {"bin_dir", bin_dir}});
+  return {};
+}
+
+Result<void> EmbeddedStore::Impl::write_settings() {
+  std::string path = data + "/ringfence.conf";
+  {
+    std::ofstream out(path, std::ios::trunc);
+    out << settings << "unix_socket_directories = " << quote_value(sockets) << "\n";
+    if (!out) return fail(Fault::io, "store: cannot write " + path);
+  }
+  // Who may connect is whoever may enter the socket's folder.
+  std::string hba = data + "/pg_hba.conf";
+  {
+    std::ofstream out(hba, std::ios::trunc);
+    out << "# Written by ringfence at each start. The socket's folder is 0700.\nlocal all all trust\n";
+    if (!out) return fail(Fault::io, "store: cannot write " + hba);
+  }
+  if (user.is_switched && (::chown(path.c_str(), user.uid, user.gid) != 0 ||
+                           ::chown(hba.c_str(), user.uid, user.gid) != 0)) {
+    return fail_errno(errno, "store: chown " + path);
+  }
+  return {};
+}
+
+Result<void> EmbeddedStore::Impl::stop_leftover() {
+  std::string path = data + "/postmaster.pid";
+  std::string line = read_line(path);
+  pid_t pid = static_cast<pid_t>(std::strtol(line.c_str(), nullptr, 10));
+  if (pid <= 1 || ::kill(pid, 0) != 0) return {};
+  if (!serves(pid, data)) return {};  // The number belongs to another process by now.
+  log_warning("embedded store: stopping a server left over", {{"pid", std::to_string(pid)}});
+  ::kill(pid, SIGINT);
+  if (wait_gone(pid, options.stop_timeout_ms)) return {};
+  ::kill(pid, SIGQUIT);
+  if (wait_gone(pid, 5'000)) return {};
+  return fail(Fault::conflict, "embedded store: a server left over (pid " + std::to_string(pid) +
+                                   ") does not end: end it by hand");
+}
+
+Result<pid_t> EmbeddedStore::Impl::launch() {
+  ChildOptions child;
+  child.arguments = {bin_dir + "/postgres", "-D", data, "-c", "config_file=" + data + "/ringfence.conf"};
+  child.user = user;
+  child.output_file = log;
+  child.directory = data;
+  // A fast shutdown: what the trail's last transaction wrote needs no recovery.
+  child.death_signal = SIGINT;
+  return spawn(child);
+}
+
+// Owns the server process: its death signal is tied to this thread.
+void EmbeddedStore::Impl::supervise() {
+  int backoff_ms = restart_ms_min;
+  bool is_first = true;
+  std::unique_lock guard(lock);
+  while (!is_stopping) {
+    guard.unlock();
+    if (!is_first) {
+      // After a kill of the postmaster alone its children hold the shared memory for a moment.
+      if (auto clear = stop_leftover(); !clear) log_error("embedded store", {{"error", clear.error().message}});
+    }
+    auto pid = launch();
+    uint64_t launched = mono_ns();
+    guard.lock();
+    if (!pid) {
+      failure = pid.error().message;
+    } else {
+      failure.clear();
+      postmaster = *pid;
+      if (is_stopping) ::kill(*pid, SIGINT);
+      if (!is_first) restarts.fetch_add(1);
+      changed.notify_all();
+      guard.unlock();
+      int status = 0;
+      while (::waitpid(*pid, &status, 0) < 0 && errno == EINTR) {
+      }
+      guard.lock();
+      postmaster = 0;
+      failure = "the server ended with status " + std::to_string(status) + ": " + tail_of(log);
+      if (!is_stopping) log_error("embedded store ended by itself", {{"status", std::to_string(status)}});
+    }
+    changed.notify_all();
+    is_first = false;
+    if (mono_ns() - launched > 30'000'000'000) backoff_ms = restart_ms_min;
+    changed.wait_for(guard, std::chrono::milliseconds(backoff_ms), [&] { return is_stopping; });
+    backoff_ms = std::min(backoff_ms * 2, restart_ms_max);
+  }
+}
+
+Result<void> EmbeddedStore::Impl::wait_ready() {
+  uint64_t deadline = mono_ns() + static_cast<uint64_t>(options.start_timeout_ms) * 1'000'000;
+  std::string last = "not started";
+  while (mono_ns() < deadline) {
+    auto connection = Connection::open(dsn(owner_role, "postgres"), "ringfence start", 5);
+    if (connection) return {};
+    last = connection.error().message;
+    std::unique_lock guard(lock);
+    changed.wait_for(guard, std::chrono::milliseconds(30), [&] { return !failure.empty(); });
+    if (!failure.empty() && restarts > 2) return fail(Fault::unavailable, "embedded store: " + failure);
+  }
+  return fail(Fault::timeout, "embedded store: not ready in time (" + last + "); see " + log);
+}
+
+Result<void> EmbeddedStore::Impl::make_database() {
+  auto connection = Connection::open(dsn(owner_role, "postgres"), "ringfence start", 10);
+  if (!connection) return unexpected(std::move(connection.error()));
+  Connection& c = **connection;
+  for (const char* role : {writer_role, reader_role}) {
+    auto found = c.exec_params("SELECT 1 FROM pg_roles WHERE rolname = $1", {role});
+    if (!found) return unexpected(std::move(found.error()));
+    if (found->size() > 0) continue;
+    if (auto made = c.exec(std::string("CREATE ROLE ") + role + " LOGIN"); !made) {
+      return unexpected(std::move(made.error()));
+    }
+  }
+  auto found = c.exec_params("SELECT 1 FROM pg_database WHERE datname = $1", {database});
+  if (!found) return unexpected(std::move(found.error()));
+  if (found->size() > 0) return {};
+  auto made = c.exec(std::string("CREATE DATABASE ") + database + " OWNER " + owner_role);
+  if (!made) return unexpected(std::move(made.error()));
+  return {};
+}
+
+Result<void> EmbeddedStore::start() {
+  Impl& s = *impl_;
+  if (s.supervisor.joinable()) return {};
+  auto bin_dir = find_bin_dir(s.options.bin_dir);
+  if (!bin_dir) return unexpected(std::move(bin_dir.error()));
+  s.bin_dir = *bin_dir;
+  auto user = find_run_as(s.options.run_as);
+  if (!user) return unexpected(std::move(user.error()));
+  s.user = *user;
+  if (auto done = s.prepare_directories(); !done) return done;
+  if (auto done = s.create_cluster(); !done) return done;
+  if (auto done = s.stop_leftover(); !done) return done;
+  if (auto done = s.write_settings(); !done) return done;
+  s.is_stopping = false;
+  s.supervisor = std::thread([&s] { s.supervise(); });
+  auto ready = s.wait_ready();
+  if (ready) ready = s.make_database();
+  if (!ready) {
+    stop();
+    return ready;
+  }
+  log_info("embedded store ready", {{"directory", s.data}, {"pid", std::to_string(pid())}});
+  return {};
+}
+
+void EmbeddedStore::stop() {
+  Impl& s = *impl_;
+  if (!s.supervisor.joinable()) return;
+  std::unique_lock guard(s.lock);
+  s.is_stopping = true;
+  s.changed.notify_all();
+  pid_t pid = s.postmaster;
+  if (pid > 0) {
+    ::kill(pid, SIGINT);
+    auto gone = [&] { return s.postmaster != pid; };
+    if (!s.changed.wait_for(guard, std::chrono::milliseconds(s.options.stop_timeout_ms), gone)) {
+      log_warning("embedded store: fast shutdown takes too long");
+      ::kill(pid, SIGQUIT);
+      if (!s.changed.wait_for(guard, std::chrono::seconds(5), gone)) ::kill(pid, SIGKILL);
+    }
+  }
+  guard.unlock();
+  s.supervisor.join();
+}
+
+bool EmbeddedStore::is_running() const { return impl_->postmaster > 0; }
+int EmbeddedStore::pid() const { return impl_->postmaster; }
+unsigned EmbeddedStore::restarts() const { return impl_->restarts; }
+std::string EmbeddedStore::owner_dsn() const { return impl_->dsn(owner_role, database); }
+std::string EmbeddedStore::writer_dsn() const { return impl_->dsn(writer_role, database); }
+std::string EmbeddedStore::reader_dsn() const { return impl_->dsn(reader_role, database); }
+std::string EmbeddedStore::socket_directory() const { return impl_->sockets; }
+std::string EmbeddedStore::log_file() const { return impl_->log; }
+
+}  // namespace ringfence::store

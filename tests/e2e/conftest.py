@@ -1,0 +1,97 @@
+import itertools
+import os
+import re
+
+import pytest
+
+import harness
+
+
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'long: takes long; only in ./dev test all')
+    if not harness.BINARY.exists():
+        pytest.exit('%s is missing: ./dev build' % harness.BINARY, returncode=2)
+
+
+@pytest.fixture(scope='session')
+def target():
+    directory = harness.work_directory('target')
+    cluster = harness.make_target(directory / 'pg')
+    yield cluster
+    cluster.stop()
+    harness.remove(directory)
+
+
+@pytest.fixture(scope='session')
+def appliance(target):
+    """The one that most tests share, with its embedded store."""
+    directory = harness.work_directory('e2e')
+    one = harness.Appliance(directory, target).start()
+    yield one
+    code = one.stop()
+    harness.remove(directory)
+    assert code == 0, one.log_tail()
+
+
+@pytest.fixture(scope='session')
+def shared_trail(appliance):
+    trail = appliance.trail()
+    yield trail
+    if trail.connection:
+        trail.connection.close()
+
+
+@pytest.fixture
+def trail(shared_trail):
+    return shared_trail
+
+
+@pytest.fixture(scope='session')
+def store_cluster():
+    """A server for stores given by URL: each appliance of a test gets a database of its own."""
+    directory = harness.work_directory('store')
+    cluster = harness.Cluster(directory / 'pg', {'log_statement': 'none'}).start()
+    yield cluster
+    cluster.stop()
+    harness.remove(directory)
+
+
+names = itertools.count(1)
+
+
+@pytest.fixture
+def own(target, store_cluster, request):
+    """Makes appliances that the test may break: own(**changes of the configuration). Not started yet."""
+    made = []
+
+    def make(**changes):
+        directory = harness.work_directory('own')
+        if 'store' not in changes:
+            database = 'store_%d_%d' % (os.getpid(), next(names))
+            store_cluster.sql('CREATE DATABASE %s' % database)
+            changes['store'] = 'postgres://postgres@127.0.0.1:%d/%s' % (store_cluster.port, database)
+        one = harness.Appliance(directory, target, **changes)
+        made.append(one)
+        return one
+    yield make
+    for one in made:
+        if one.process is not None and one.process.poll() is None:
+            one.kill()
+        harness.remove(one.directory)
+
+
+@pytest.fixture
+def app(request):
+    """An application_name of this test alone, by which it finds its rows in the trail."""
+    return '%s-%d' % (re.sub(r'\W+', '_', request.node.name)[:40], next(names))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure shows the end of the appliance's log."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.when == 'call' and report.failed:
+        one = item.funcargs.get('appliance')
+        if one is not None:
+            report.sections.append(('ringfence log', one.log_tail(20)))

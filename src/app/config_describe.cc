@@ -1,0 +1,159 @@
+// The effective configuration for people.
+#include <initializer_list>
+
+#include "config_rules.h"
+#include "ringfence/app/config.h"
+
+namespace ringfence::app {
+
+namespace {
+
+constexpr std::string_view hidden = "(hidden)";
+
+// A YAML double-quoted scalar where plain text would be read as something else.
+std::string quoted(std::string_view text) {
+  bool is_plain = !text.empty();
+  for (char c : text) {
+    bool is_safe = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+                   c == '-' || c == '/';
+    is_plain = is_plain && is_safe;
+  }
+  if (is_plain && text.front() != '-') return std::string(text);
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+class Lines {
+ public:
+  void group(std::string_view name) { out_.append(name).append(":\n"); }
+  // `indent` is what stands before the key: two blanks in a group, "  - " at an entry of a list.
+  void text(std::string_view indent, std::string_view key, std::string_view value) {
+    out_.append(indent).append(key).append(": ").append(value).append("\n");
+  }
+  void number(std::string_view indent, std::string_view key, uint64_t value) {
+    text(indent, key, std::to_string(value));
+  }
+  void list(std::string_view indent, std::string_view key, const std::vector<std::string>& values) {
+    std::string joined;
+    for (const auto& value : values) joined += (joined.empty() ? "" : ", ") + quoted(value);
+    text(indent, key, "[" + joined + "]");
+  }
+  std::string take() { return std::move(out_); }
+
+ private:
+  std::string out_;
+};
+
+std::string_view level_name(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug: return "debug";
+    case LogLevel::info: return "info";
+    case LogLevel::warning: return "warning";
+    case LogLevel::error: return "error";
+  }
+  return "info";
+}
+
+std::string_view yes_no(bool value) { return value ? "true" : "false"; }
+
+void describe_listeners(Lines& out, const Config& config) {
+  out.group("listeners");
+  for (const auto& listener : config.listeners) {
+    out.text("  - ", "name", quoted(listener.name));
+    out.text("    ", "protocol", listener.protocol);
+    if (listener.path.empty()) {
+      out.text("    ", "address", quoted(listener.address));
+      out.number("    ", "port", listener.port);
+    } else {
+      out.text("    ", "path", quoted(listener.path));
+    }
+    out.number("    ", "connections_max", listener.connections_max);
+  }
+}
+
+void describe_store(Lines& out, const StoreConfig& store) {
+  out.group("store");
+  out.text("  ", "url", store.embedded ? "embedded" : quoted(without_password(store.url.reveal())));
+  if (!store.writer_url.empty()) out.text("  ", "writer_url", quoted(without_password(store.writer_url.reveal())));
+  if (!store.bin_dir.empty()) out.text("  ", "bin_dir", quoted(store.bin_dir));
+  if (!store.run_as.empty()) out.text("  ", "run_as", quoted(store.run_as));
+}
+
+void describe_audit(Lines& out, const AuditConfig& audit) {
+  out.group("audit");
+  out.text("  ", "enabled", yes_no(audit.enabled));
+  out.number("  ", "journal_segment_bytes", audit.journal_segment_bytes);
+  out.number("  ", "journal_max_bytes", audit.journal_max_bytes);
+  out.text("  ", "on_full", audit.on_full == OnFull::drop ? "drop" : "fail_closed");
+  out.text("  ", "durability", audit.durability == Durability::disk ? "disk" : "process");
+  out.number("  ", "statement_bytes_max", audit.statement_bytes_max);
+  out.number("  ", "parameters_bytes_max", audit.parameters_bytes_max);
+  out.number("  ", "batch_rows", audit.batch_rows);
+  out.number("  ", "batch_ms", audit.batch_ms);
+  out.number("  ", "join_ms", audit.join_ms);
+  out.number("  ", "anchor_ms", audit.anchor_ms);
+  out.number("  ", "retention_days", audit.retention_days);
+}
+
+void describe_limits(Lines& out, const LimitsConfig& limits) {
+  out.group("limits");
+  out.number("  ", "connections_max", limits.connections_max);
+  out.number("  ", "message_bytes_max", limits.message_bytes_max);
+  out.number("  ", "pipeline_max", limits.pipeline_max);
+  out.number("  ", "startup_ms", limits.startup_ms);
+  out.number("  ", "authentication_ms", limits.authentication_ms);
+  out.number("  ", "connect_ms", limits.connect_ms);
+  out.number("  ", "idle_ms", limits.idle_ms);
+  out.number("  ", "idle_in_transaction_ms", limits.idle_in_transaction_ms);
+  out.number("  ", "drain_ms", limits.drain_ms);
+}
+
+void describe_people_and_targets(Lines& out, const Config& config) {
+  if (config.users.empty()) out.text("", "users", "[]");
+  else out.group("users");
+  for (const auto& user : config.users) {
+    out.text("  - ", "name", quoted(user.name));
+    out.text("    ", "verifier", hidden);
+  }
+  if (config.targets.empty()) out.text("", "targets", "[]");
+  else out.group("targets");
+  for (const auto& target : config.targets) {
+    out.text("  - ", "name", quoted(target.name));
+    out.list("    ", "hosts", target.hosts);
+    out.number("    ", "port", target.port);
+    out.text("    ", "database", quoted(target.database));
+    out.text("    ", "user", quoted(target.user));
+    if (!target.password.empty()) out.text("    ", "password", hidden);
+    out.list("    ", "tags", target.tags);
+    out.number("    ", "connections_max", target.connections_max);
+  }
+}
+
+}  // namespace
+
+std::string describe_effective(const Config& config) {
+  Lines out;
+  out.text("", "node", quoted(config.node));
+  out.text("", "state_dir", quoted(config.state_dir));
+  out.text("", "shards", config.shards == 0 ? "auto" : std::to_string(config.shards));
+  out.group("log");
+  out.text("  ", "level", level_name(config.log.level));
+  out.text("  ", "format", config.log.format == LogFormat::json ? "json" : "text");
+  describe_listeners(out, config);
+  out.group("admin");
+  out.text("  ", "address", quoted(config.admin.address));
+  out.number("  ", "port", config.admin.port);
+  out.text("  ", "token", hidden);
+  out.text("  ", "metrics_public", yes_no(config.admin.metrics_public));
+  describe_store(out, config.store);
+  describe_audit(out, config.audit);
+  describe_limits(out, config.limits);
+  describe_people_and_targets(out, config);
+  return out.take();
+}
+
+}  // namespace ringfence::app

@@ -1,0 +1,57 @@
+#include "ringfence/app/lint.h"
+
+#include "ringfence/net/address.h"
+
+namespace ringfence::app {
+
+namespace {
+
+bool is_loopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
+
+void lint_exposure(const Config& config, const std::string& file, std::vector<ConfigError>& out) {
+  if (!is_loopback(config.admin.address)) {
+    out.push_back({file, 0, "admin.address",
+                   "is reachable from other machines, and the token crosses the network in the clear; use a loopback "
+                   "address or a TLS proxy in front"});
+  }
+  for (const auto& listener : config.listeners) {
+    if (!listener.path.empty() || is_loopback(listener.address)) continue;
+    out.push_back({file, 0, "listeners", listener.name + " is reachable from other machines without TLS; statements and "
+                                                         "rows cross the network in the clear"});
+  }
+}
+
+void lint_people_and_targets(const Config& config, const std::string& file, std::vector<ConfigError>& out) {
+  if (config.users.empty()) out.push_back({file, 0, "users", "is empty, so nobody can log in; add a user"});
+  if (config.targets.empty()) out.push_back({file, 0, "targets", "is empty, so there is nothing to connect to; add a target"});
+  for (const auto& target : config.targets) {
+    for (const auto& listener : config.listeners) {
+      bool is_self = target.port == listener.port && listener.path.empty();
+      for (const auto& host : target.hosts) {
+        if (!is_self || host != listener.address) continue;
+        out.push_back({file, 0, "targets", target.name + " points at the listener " + listener.name +
+                                               " of this appliance; each connection would open another one"});
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<ConfigError> lint(const Config& config, const std::string& file) {
+  std::vector<ConfigError> out;
+  lint_exposure(config, file, out);
+  lint_people_and_targets(config, file, out);
+  if (!config.audit.enabled) {
+    out.push_back({file, 0, "audit.enabled", "is false: nothing is written down; set it to true"});
+  } else if (config.audit.on_full == OnFull::drop) {
+    out.push_back({file, 0, "audit.on_full", "is drop: statements may run without a record when the store is away for long"});
+  }
+  if (config.limits.idle_in_transaction_ms == 0) return out;
+  if (config.limits.idle_ms != 0 && config.limits.idle_in_transaction_ms > config.limits.idle_ms) {
+    out.push_back({file, 0, "limits.idle_in_transaction_ms", "is longer than idle_ms and never takes effect"});
+  }
+  return out;
+}
+
+}  // namespace ringfence::app

@@ -1,9 +1,15 @@
+// EVP_DigestInit allocates a provider context for each message, so SHA-256 is used through
+// OpenSSL's older functions: the same code without the allocation. They are marked deprecated, not removed.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "ringfence/crypto/digest.h"
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include <limits>
+#include <new>
 
 namespace ringfence::crypto {
 namespace {
@@ -27,39 +33,25 @@ const unsigned char* raw(ByteView bytes) {
   return bytes.empty() ? &nothing : reinterpret_cast<const unsigned char*>(bytes.data());
 }
 
+static_assert(sizeof(SHA256_CTX) == sizeof(Sha256) && alignof(SHA256_CTX) <= alignof(Sha256));
+
 }  // namespace
 
-Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-  RINGFENCE_ASSERT(context_ != nullptr);
-  RINGFENCE_ASSERT(EVP_DigestInit_ex2(context_, sha256_algorithm(), nullptr) == 1);
-}
-
-Sha256::~Sha256() { EVP_MD_CTX_free(context_); }
-
-Sha256& Sha256::operator=(Sha256&& other) noexcept {
-  std::swap(context_, other.context_);
-  return *this;
-}
-
-void Sha256::reset() {
-  // Without an algorithm the context keeps its own and its memory.
-  RINGFENCE_ASSERT(EVP_DigestInit_ex2(context_, nullptr, nullptr) == 1);
-}
+void Sha256::reset() { SHA256_Init(new (state_) SHA256_CTX); }
 
 void Sha256::update(ByteView bytes) {
-  RINGFENCE_ASSERT(EVP_DigestUpdate(context_, raw(bytes), bytes.size()) == 1);
+  SHA256_Update(std::launder(reinterpret_cast<SHA256_CTX*>(state_)), raw(bytes), bytes.size());
 }
 
 Digest Sha256::finish() {
   Digest out;
-  RINGFENCE_ASSERT(EVP_DigestFinal_ex(context_, out.data(), nullptr) == 1);
+  SHA256_Final(out.data(), std::launder(reinterpret_cast<SHA256_CTX*>(state_)));
   reset();
   return out;
 }
 
 Digest sha256(ByteView bytes) {
-  // One context a thread: making one costs as much as hashing a short message.
-  thread_local Sha256 context;
+  Sha256 context;
   context.update(bytes);
   return context.finish();
 }

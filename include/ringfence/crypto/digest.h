@@ -1,8 +1,8 @@
 // Digests: SHA-256, HMAC and PBKDF2 over it, and MD5 where PostgreSQL's md5 authentication needs it.
 //
 // The algorithms are fetched from OpenSSL once for the process; a fetch per call costs more than hashing a
-// short message. One-shot functions are safe from every thread. A context belongs to one thread at a time and,
-// once made, allocates nothing per use.
+// short message. One-shot functions are safe from every thread, a context belongs to one thread at a time.
+// SHA-256 allocates nothing.
 #pragma once
 
 #include <array>
@@ -12,7 +12,6 @@
 #include "ringfence/base/bytes.h"
 #include "ringfence/base/result.h"
 
-struct evp_md_ctx_st;
 struct evp_mac_ctx_st;
 
 namespace ringfence::crypto {
@@ -25,15 +24,10 @@ ByteView view_of(const std::array<uint8_t, size>& bytes) {
   return ByteView(reinterpret_cast<const char*>(bytes.data()), size);
 }
 
-// Incremental SHA-256 (FIPS 180-4). After finish() the same object begins the next message.
+// Incremental SHA-256 (FIPS 180-4): a plain value. After finish() the same object begins the next message.
 class Sha256 {
  public:
-  Sha256();
-  ~Sha256();
-  Sha256(Sha256&& other) noexcept : context_(other.context_) { other.context_ = nullptr; }
-  Sha256& operator=(Sha256&& other) noexcept;
-  Sha256(const Sha256&) = delete;
-  Sha256& operator=(const Sha256&) = delete;
+  Sha256() { reset(); }
 
   // Forgets what was given since the last finish().
   void reset();
@@ -41,7 +35,7 @@ class Sha256 {
   Digest finish();
 
  private:
-  evp_md_ctx_st* context_;
+  alignas(8) unsigned char state_[112];  // OpenSSL's SHA256_CTX.
 };
 
 Digest sha256(ByteView bytes);

@@ -21,9 +21,7 @@ def test_a_killed_backend_is_a_proper_fatal_for_the_client(appliance, trail, app
         client.send(raw.query('SELECT pg_sleep(30)'))
         time.sleep(0.2)
         appliance.target.sql('SELECT pg_terminate_backend(%s)', int(pid))
-        kind, body = client.receive()
-        assert kind == b'E'
-        fields = raw.error_fields(body)
+        fields = raw.error_fields(client.receive_until(b'E')[-1][1])
         assert (fields['S'], fields['C']) == ('FATAL', '57P01')
         assert client.at_end()
     rows = trail.settled(app)

@@ -5,6 +5,7 @@ Prints a table and appends JSON lines to build/bench/pg.jsonl. README.md beside 
 """
 import argparse
 import json
+import math
 import os
 import pathlib
 import re
@@ -157,12 +158,15 @@ def pgbench(contender, mode, clients, *length):
     if done.returncode != 0:
         raise SystemExit('pgbench through %s failed:\n%s' % (contender.name, done.stderr))
     number = lambda pattern: float(re.search(pattern, done.stdout)[1])  # Of a very short run: nan or inf.
+    # pgbench's clock starts before it connects, its rate after that: the next run is so much longer.
+    connect = number(r'initial connection time = (\S+)') / 1000
+    contender.connect_seconds = max(connect, getattr(contender, 'connect_seconds', 0))
     return (int(number(r'actually processed: (\d+)')), number(r'tps = (\S+)'), number(r'latency average = (\S+)'))
 
 
 def measure(contender, mode, clients, seconds, connecting):
     before = contender.settled()
-    transactions, rate, latency = pgbench(contender, mode, clients, '-T', str(seconds))
+    transactions, rate, latency = pgbench(contender, mode, clients, '-T', str(seconds + math.ceil(contender.connect_seconds)))
     after = contender.settled()
     # What logging in costs is taken off: it was measured by itself and is not a cost of a transaction.
     counted = transactions - clients
@@ -228,9 +232,10 @@ def main():
         for mode, clients in cases:
             connecting = {}
             for one in contenders:
+                one.connect_seconds = 0
+            for one in contenders:
                 pgbench(one, mode, clients, '-t', '100')  # Warm: pools, caches, plans.
                 connecting[one.name] = cost_of_connecting(one, mode, clients)
-                one.transactions = getattr(one, 'transactions', 0)
             results = {one.name: [] for one in contenders}
             for turn in range(arguments.rounds):
                 say('%s, %d clients: round %d of %d' % (mode, clients, turn + 1, arguments.rounds))

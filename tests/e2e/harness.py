@@ -335,7 +335,7 @@ def embedded_conninfo(state):
     sockets = [path for path in pathlib.Path(state).rglob('.s.PGSQL.*') if not path.name.endswith('.lock')]
     assert sockets, 'no store socket below %s' % state
     return 'host=%s port=%s dbname=ringfence user=%s' % (
-        sockets[0].parent, sockets[0].name.rsplit('.', 1)[1], os.environ.get('RINGFENCE_STORE_ROLE', 'ringfence'))
+        sockets[0].parent, sockets[0].name.rsplit('.', 1)[1], 'ringfence_reader')
 
 
 # One row for each statement, with its final outcome. audit_query may leave out what a test wants to see.

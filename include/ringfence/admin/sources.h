@@ -1,0 +1,92 @@
+// What the admin shard shows, as values, and where it asks for them. Whoever wires the process implements these.
+//
+// The functions are called on the admin shard's thread and never block. What lives on other shards is asked for
+// and answered later; a busy shard's answer may be late, and the one who asked gives up after a while.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ringfence/admin/metrics.h"
+#include "ringfence/base/uuid.h"
+
+namespace ringfence::admin {
+
+struct Readiness {
+  bool is_ready = false;
+  std::string reason;  // Why not, for people: "draining", "the trail cannot be written: …".
+};
+
+struct TrailStats {
+  std::string state;              // "writing", "store away", "failing closed", "off".
+  uint64_t journal_bytes = 0;     // Not yet in the store.
+  uint64_t journal_records = 0;   // Likewise.
+  uint64_t oldest_age_us = 0;     // Of the oldest of them.
+  uint64_t committed_rows = 0;
+  uint64_t batches = 0;
+  uint64_t dropped = 0;
+};
+
+struct StatsSnapshot {
+  std::string state;  // "starting", "ready", "draining", "failing_closed".
+  uint64_t started_at_us = 0;
+  unsigned shards = 0;
+  uint64_t sessions_open = 0;
+  uint64_t sessions_total = 0;
+  uint64_t sessions_refused = 0;
+  std::vector<std::pair<std::string, uint64_t>> statements;  // By outcome.
+  uint64_t bytes_to_client = 0;
+  uint64_t bytes_to_server = 0;
+  uint64_t logins_succeeded = 0;
+  uint64_t logins_failed = 0;
+  TrailStats trail;
+};
+
+struct SessionView {
+  Uuid id;
+  std::string user;
+  std::string target;
+  std::string database;
+  std::string client_addr;
+  std::string application_name;
+  unsigned shard = 0;
+  std::string state;  // "connecting", "idle", "active", "idle_in_transaction", "failed_transaction".
+  bool tls = false;
+  uint64_t connected_at_us = 0;
+  uint64_t last_activity_us = 0;
+  uint64_t running_since_us = 0;  // Of the current statement; 0: none.
+  uint64_t statements = 0;
+  uint64_t bytes_to_client = 0;
+  uint64_t bytes_to_server = 0;
+};
+
+class SessionDirectory {
+ public:
+  virtual ~SessionDirectory() = default;
+  // `done` is called at most once, on the admin shard's thread, perhaps before this returns. It may come too late
+  // and may be destroyed uncalled, on any thread.
+  virtual void list(std::function<void(std::vector<SessionView>)> done) = 0;
+  // `by` says who asked, for the trail.
+  virtual void end(Uuid id, std::string by, std::function<void(bool found)> done) = 0;
+};
+
+struct AuthenticationFailure {
+  std::string client_addr;
+  std::string method;
+  std::string path;
+  std::string reason;  // "missing" or "wrong".
+};
+
+struct Sources {
+  std::function<Readiness()> readiness;
+  std::function<void(MetricsWriter&)> metrics;
+  std::function<StatsSnapshot()> stats;
+  SessionDirectory* sessions = nullptr;  // Outlives the server.
+  // For the trail.
+  std::function<void(const AuthenticationFailure&)> authentication_failed;
+};
+
+}  // namespace ringfence::admin

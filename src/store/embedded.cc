@@ -158,6 +158,9 @@ EmbeddedStore::EmbeddedStore(EmbeddedOptions options) : impl_(std::make_unique<I
 EmbeddedStore::~EmbeddedStore() { stop(); }
 
 Result<void> EmbeddedStore::Impl::prepare_directories() {
+  std::error_code error;
+  std::filesystem::create_directories(options.state_directory, error);
+  if (error) return fail(Fault::io, "store: create " + options.state_directory + ": " + error.message());
   if (auto traversable = check_traversable(root, user); !traversable) return traversable;
   if (auto made = make_directory(root, user, 0700); !made) return made;
   // A folder under /tmp that somebody else made first is not ours to use.

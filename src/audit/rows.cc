@@ -1,0 +1,299 @@
+#include "audit/rows.h"
+
+#include "ringfence/audit/json.h"
+#include "ringfence/base/clock.h"
+#include "ringfence/base/utf8.h"
+#include "ringfence/base/uuid.h"
+#include "ringfence/crypto/secret.h"
+
+namespace ringfence::audit {
+namespace {
+
+constexpr uint64_t bit(Tag tag) { return uint64_t{1} << static_cast<int>(tag); }
+
+constexpr uint64_t session_mask =
+    bit(Tag::id) | bit(Tag::ts) | bit(Tag::category) | bit(Tag::action) | bit(Tag::severity) | bit(Tag::user_name) |
+    bit(Tag::auth_method) | bit(Tag::api_key) | bit(Tag::client_addr) | bit(Tag::application_name) |
+    bit(Tag::transport) | bit(Tag::session_id) | bit(Tag::connection_id) | bit(Tag::target) | bit(Tag::tags) |
+    bit(Tag::database) | bit(Tag::server_addr) | bit(Tag::server_user) | bit(Tag::fingerprint) |
+    bit(Tag::message_type) | bit(Tag::project_id);
+
+constexpr uint64_t json_mask = bit(Tag::tags) | bit(Tag::parameters) | bit(Tag::facts) | bit(Tag::changes) |
+                               bit(Tag::metadata) | bit(Tag::redacted);
+
+// Columns that every row has.
+constexpr uint64_t always_mask = bit(Tag::id) | bit(Tag::node) | bit(Tag::shard) | bit(Tag::seq) | bit(Tag::ts) |
+                                 bit(Tag::category) | bit(Tag::action) | bit(Tag::severity) | bit(Tag::outcome);
+
+// PostgreSQL counts timestamps from 2000-01-01.
+constexpr int64_t pg_epoch_us = 946'684'800'000'000;
+// Of a poisoned row's texts only short ones stay in their columns: indexed values have a limit of their own.
+constexpr size_t poisoned_text_max = 256;
+constexpr char copy_header[] = "PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0";
+constexpr size_t copy_header_bytes = 19;
+
+std::string new_id(uint64_t now_us) {
+  uint64_t random = 0;
+  char raw[8];
+  if (crypto::random_fill(raw, sizeof raw)) std::memcpy(&random, raw, sizeof raw);
+  Uuid id = uuid_v7(now_us, random);
+  return std::string(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size());
+}
+
+struct Types {
+  std::array<FieldType, tag_end> of{};
+  Types() {
+    for (uint16_t tag = 1; tag < tag_end; ++tag) of[tag] = field_info(tag)->type;
+  }
+};
+const Types types;
+
+char* put_value(char* at, ByteView value) {
+  detail::store_be(at, static_cast<uint32_t>(value.size()));
+  at += 4;
+  if (!value.empty()) std::memcpy(at, value.data(), value.size());
+  return at + value.size();
+}
+
+char* put_integer(char* at, uint64_t value) {
+  detail::store_be(at, uint32_t{8});
+  detail::store_be(at + 4, value);
+  return at + 12;
+}
+
+}  // namespace
+
+uint64_t session_fields_mask() { return session_mask; }
+
+ByteView RowEncoder::keep(std::string bytes) { return kept_.emplace_back(std::move(bytes)); }
+
+ByteView RowEncoder::keep_integer(uint64_t value) {
+  auto& room = integers_[integers_used_++];
+  detail::store_be(room.data(), value);
+  return ByteView(room.data(), room.size());
+}
+
+void RowEncoder::compose_late(const PendingRow& row, FieldSet& fields) {
+  FieldSet start;
+  (void)parse_fields(row.first, start);
+  FieldSet out;
+  for (uint64_t rest = start.present & session_mask; rest != 0; rest &= rest - 1) {
+    auto tag = static_cast<Tag>(std::countr_zero(rest));
+    out.set(tag, start.get(tag));
+  }
+  out.clear(Tag::id);
+  if (start.has(Tag::id)) out.set(Tag::parent_id, start.get(Tag::id));
+  out.clear(Tag::ts);
+  if (start.get(Tag::action) == "postgres_query") out.set(Tag::action, "postgres_query_outcome");
+  else if (start.has(Tag::action)) out.set(Tag::action, keep(std::string(start.get(Tag::action)) + "_outcome"));
+  FieldSet outcome;
+  (void)parse_fields(row.second, outcome);
+  for (uint64_t rest = outcome.present; rest != 0; rest &= rest - 1) {
+    auto tag = static_cast<Tag>(std::countr_zero(rest));
+    if (tag != Tag::action && tag != Tag::parent_id) out.set(tag, outcome.get(tag));
+  }
+  // An outcome says how long its statement took, which with the start's time is when it ended.
+  if (!out.has(Tag::ts) && start.has(Tag::ts) && outcome.has(Tag::duration_us)) {
+    out.set(Tag::ts, keep_integer(detail::load_be<uint64_t>(start.get(Tag::ts).data()) +
+                                  detail::load_be<uint64_t>(outcome.get(Tag::duration_us).data())));
+  }
+  if (row.shape == RowShape::orphan && !out.has(Tag::action)) out.set(Tag::action, "postgres_query_outcome");
+  fields = out;
+}
+
+// What the store (or our own reading of it) refused: every value that cannot be wrong by itself stays in its
+// column, the record's bytes go whole into statement_raw.
+void RowEncoder::compose_poisoned(FieldSet& fields, ByteView first, ByteView second, std::string_view why) {
+  FieldSet out;
+  for (uint64_t rest = fields.present; rest != 0; rest &= rest - 1) {
+    auto tag = static_cast<Tag>(std::countr_zero(rest));
+    ByteView value = fields.get(tag);
+    switch (types.of[static_cast<size_t>(tag)]) {
+      case FieldType::integer:
+      case FieldType::uuid:
+      case FieldType::timestamp:
+      case FieldType::boolean: out.set(tag, value); break;
+      case FieldType::text:
+        if (tag != Tag::statement && value.size() <= poisoned_text_max && is_valid_text(value)) out.set(tag, value);
+        break;
+      default: break;
+    }
+  }
+  std::string raw(first);
+  raw.append(second);
+  out.set(Tag::statement_raw, keep(std::move(raw)));
+  std::string metadata = "{\"stored_as_bytes\":";
+  append_json_string(metadata, why);
+  out.set(Tag::metadata, keep(metadata + "}"));
+  fields = out;
+}
+
+// Values that parse but that the store would not give back as they are.
+void RowEncoder::fix_values(FieldSet& fields) {
+  for (uint64_t rest = fields.present & json_mask; rest != 0; rest &= rest - 1) {
+    auto tag = static_cast<Tag>(std::countr_zero(rest));
+    ByteView value = fields.get(tag);
+    if (is_canonical_json(value)) continue;
+    auto canonical = canonicalise_json(value);
+    if (canonical) {
+      fields.set(tag, keep(std::move(*canonical)));
+    } else {
+      std::string wrapped;
+      append_json_string(wrapped, make_valid_text(value));
+      fields.set(tag, keep(std::move(wrapped)));
+    }
+  }
+  if (fields.has(Tag::ts)) {
+    auto ts = static_cast<int64_t>(detail::load_be<uint64_t>(fields.get(Tag::ts).data()));
+    // The years 1 to 9999: what every reader of a timestamp understands.
+    if (ts < -62'135'596'800'000'000 || ts > 253'402'300'799'999'999) fields.clear(Tag::ts);
+  }
+}
+
+void RowEncoder::compose(const PendingRow& row, FieldSet& fields) {
+  fields.present = 0;
+  kept_.clear();
+  integers_used_ = 0;
+  bool is_whole = true;
+  if (row.shape == RowShape::late_outcome || row.shape == RowShape::orphan || row.shape == RowShape::died_late) {
+    FieldSet ignored;
+    is_whole = parse_fields(row.first, ignored) && parse_fields(row.second, ignored);
+    compose_late(row, fields);
+  } else {
+    is_whole = parse_fields(row.first, fields);
+    if (!row.second.empty()) is_whole = parse_fields(row.second, fields) && is_whole;
+  }
+  fix_values(fields);
+  if (!is_whole) compose_poisoned(fields, row.first, row.second, "the record's fields cannot be read");
+  else if (row.is_poisoned) compose_poisoned(fields, row.first, row.second, "the store refused the content");
+  if (row.shape == RowShape::running) {
+    fields.set(Tag::outcome, "running");
+  } else if (row.shape == RowShape::died || row.shape == RowShape::died_late) {
+    fields.set(Tag::outcome, "unknown");
+    fields.set(Tag::reason, "the appliance ended before the outcome was known");
+  }
+  fields.set(Tag::node, node_);
+  fields.set(Tag::shard, keep_integer(row.shard));
+  fields.set(Tag::seq, keep_integer(row.seq));
+  if (row.outcome_seq != 0) fields.set(Tag::outcome_seq, keep_integer(row.outcome_seq));
+  else fields.clear(Tag::outcome_seq);
+  if ((fields.present & always_mask) == always_mask) return;
+  uint64_t now = wall_us();
+  if (!fields.has(Tag::id)) fields.set(Tag::id, keep(new_id(now)));
+  if (!fields.has(Tag::ts)) fields.set(Tag::ts, keep_integer(now));
+  if (!fields.has(Tag::category)) fields.set(Tag::category, "audit");
+  if (!fields.has(Tag::action)) fields.set(Tag::action, "record");
+  if (!fields.has(Tag::severity)) fields.set(Tag::severity, "INFO");
+  if (!fields.has(Tag::outcome)) fields.set(Tag::outcome, "unknown");
+}
+
+void RowEncoder::append_event_row(const FieldSet& fields, const ChainPlace& place, const crypto::Digest& leaf,
+                                  const crypto::Digest& hash) {
+  size_t size = 2 + 6 * 16 + 2 * 40;
+  for (uint64_t rest = columns_; rest != 0; rest &= rest - 1) {
+    size += 5 + fields.get(static_cast<Tag>(std::countr_zero(rest))).size();
+  }
+  size_t begin = events_.size();
+  events_.resize(begin + size);
+  char* at = events_.data() + begin;
+  detail::store_be(at, static_cast<uint16_t>(std::popcount(columns_) + 6));
+  at += 2;
+  for (uint64_t rest = columns_; rest != 0; rest &= rest - 1) {
+    auto tag = static_cast<Tag>(std::countr_zero(rest));
+    if (!fields.has(tag)) {
+      detail::store_be(at, uint32_t{0xffffffff});
+      at += 4;
+      continue;
+    }
+    ByteView value = fields.at[static_cast<size_t>(tag)];
+    switch (types.of[static_cast<size_t>(tag)]) {
+      case FieldType::timestamp:
+        at = put_integer(at, static_cast<uint64_t>(
+                                 static_cast<int64_t>(detail::load_be<uint64_t>(value.data())) - pg_epoch_us));
+        break;
+      case FieldType::json:
+        detail::store_be(at, static_cast<uint32_t>(value.size() + 1));
+        at[4] = 1;  // jsonb's version.
+        std::memcpy(at + 5, value.data(), value.size());
+        at += 5 + value.size();
+        break;
+      default: at = put_value(at, value);
+    }
+  }
+  at = put_integer(at, place.chain_no);
+  at = put_integer(at, static_cast<uint64_t>(static_cast<int64_t>(place.recorded_at) - pg_epoch_us));
+  for (int64_t small : {place.version, place.retention_class}) {
+    detail::store_be(at, uint32_t{2});
+    detail::store_be(at + 4, static_cast<uint16_t>(small));
+    at += 6;
+  }
+  at = put_value(at, crypto::view_of(leaf));
+  at = put_value(at, crypto::view_of(hash));
+  events_.resize(static_cast<size_t>(at - events_.data()));
+}
+
+void RowEncoder::encode(const std::vector<PendingRow>& rows, size_t begin, size_t end, Head& head, uint64_t now_us,
+                        bool keep_canonical) {
+  columns_ = always_mask | bit(Tag::outcome_seq);
+  for (size_t i = begin; i < end; ++i) {
+    const PendingRow& row = rows[i];
+    columns_ |= fields_present(row.first) | fields_present(row.second);
+    if (row.shape == RowShape::late_outcome || row.shape == RowShape::died_late) columns_ |= bit(Tag::parent_id);
+    if (row.shape == RowShape::died || row.shape == RowShape::died_late) columns_ |= bit(Tag::reason);
+    FieldSet ignored;
+    if (row.is_poisoned || !parse_fields(row.first, ignored) || !parse_fields(row.second, ignored)) {
+      columns_ |= bit(Tag::statement_raw) | bit(Tag::metadata);
+    }
+  }
+  events_.assign(copy_header, copy_header_bytes);
+  links_.assign(copy_header, copy_header_bytes);
+  canonical_.clear();
+  canonical_ends_.clear();
+  canonical_rows_.clear();
+  head.recorded_at = std::max(head.recorded_at, now_us);
+  FieldSet fields;
+  for (size_t i = begin; i < end; ++i) {
+    compose(rows[i], fields);
+    ChainPlace place;
+    place.chain_no = ++head.chain_no;
+    place.recorded_at = head.recorded_at;
+    size_t canonical_begin = keep_canonical ? canonical_.size() : 0;
+    canonical_.resize(canonical_begin);
+    append_canonical(canonical_, fields, place);
+    sha_.update(ByteView(canonical_).substr(canonical_begin));
+    crypto::Digest leaf = sha_.finish();
+    head.hash = chain_hash(sha_, head.hash, leaf);
+    append_event_row(fields, place, leaf, head.hash);
+    size_t at = links_.size();
+    links_.resize(at + 2 + 4 + node_.size() + 12 + 36 + 36);
+    char* link = links_.data() + at;
+    detail::store_be(link, uint16_t{4});
+    link = put_value(link + 2, node_);
+    link = put_integer(link, place.chain_no);
+    link = put_value(link, crypto::view_of(leaf));
+    put_value(link, crypto::view_of(head.hash));
+    if (keep_canonical) canonical_ends_.push_back(canonical_.size());
+  }
+  events_.append("\xff\xff", 2);
+  links_.append("\xff\xff", 2);
+  size_t from = 0;
+  for (size_t i = 0; i < canonical_ends_.size(); ++i) {
+    canonical_rows_.push_back({head.chain_no - canonical_ends_.size() + i + 1,
+                               ByteView(canonical_).substr(from, canonical_ends_[i] - from)});
+    from = canonical_ends_[i];
+  }
+}
+
+std::string RowEncoder::event_copy_sql() const {
+  std::string out = "COPY ringfence.audit_event (";
+  for (uint64_t rest = columns_; rest != 0; rest &= rest - 1) {
+    out.append(field_info(static_cast<uint16_t>(std::countr_zero(rest)))->column).append(", ");
+  }
+  return out + "chain_no, recorded_at, hash_version, retention_class, leaf, hash) FROM STDIN (FORMAT binary)";
+}
+
+std::string RowEncoder::link_copy_sql() {
+  return "COPY ringfence.audit_link (node, chain_no, leaf, hash) FROM STDIN (FORMAT binary)";
+}
+
+}  // namespace ringfence::audit

@@ -1,0 +1,106 @@
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "ringfence/sql/redact.h"
+
+using namespace ringfence::sql;
+
+namespace {
+std::string redacted(std::string_view text) { return redact(text).value_or(std::string(text)); }
+}  // namespace
+
+TEST_CASE("a literal after PASSWORD is replaced in each of its forms") {
+  CHECK(redacted("ALTER USER a PASSWORD 'hunter2' VALID UNTIL 'x'") == "ALTER USER a PASSWORD '***' VALID UNTIL 'x'");
+  CHECK(redacted("create role a encrypted password E'hun\\'ter2'") == "create role a encrypted password E'***'");
+  CHECK(redacted("create role a PassWord U&'hunter2'") == "create role a PassWord U&'***'");
+  CHECK(redacted("create role a password $$hunter2$$") == "create role a password $$***$$");
+  CHECK(redacted("create role a password $x$hunter2$x$ login") == "create role a password $x$***$x$ login");
+  CHECK(redacted("create role a password N'hunter2'") == "create role a password N'***'");
+  CHECK(redacted("alter role a password /* x */ -- y\n 'hunter2'") == "alter role a password /* x */ -- y\n '***'");
+  CHECK(redacted("alter role a password 'hun'\n'ter2'") == "alter role a password '***'");
+  CHECK(redacted("alter role a password \"hunter2\"") == "alter role a password \"***\"");
+  CHECK(redacted("set app.password to 'hunter2'") == "set app.password to '***'");
+  CHECK(redacted("update u set password = 'hunter2' where id = 'x'") == "update u set password = '***' where id = 'x'");
+  CHECK(redacted("create user mapping for a server s options (user 'u', password 'hunter2')") ==
+        "create user mapping for a server s options (user 'u', password '***')");
+  CHECK(redacted("alter user mapping for a server s options (set \"password\" 'hunter2')") ==
+        "alter user mapping for a server s options (set \"password\" '***')");
+  CHECK(redacted("select f(U&\"p\\0061ssword\" => 'hunter2')").find("hunter2") == std::string::npos);
+}
+
+TEST_CASE("passwords in connection strings are replaced") {
+  CHECK(redacted("select dblink_connect('host=h password=hunter2 user=u')") ==
+        "select dblink_connect('host=h password=*** user=u')");
+  CHECK(redacted("create subscription s connection 'PASSWORD = hunter2 host=h' publication p") ==
+        "create subscription s connection 'PASSWORD = *** host=h' publication p");
+  CHECK(redacted("select dblink('password=''hunter2 more'' host=h')") == "select dblink('password=***')");
+  CHECK(redacted("select dblink('sslpassword=hun\\ ter2 host=h')") == "select dblink('sslpassword=*** host=h')");
+  CHECK(redacted("select dblink($$host=h password=hunter2$$)") == "select dblink($$host=h password=***$$)");
+  CHECK(redacted("select f('postgres://user:hunter2@host/db?x=y')") == "select f('postgres://user:***@host/db?x=y')");
+  CHECK(redacted("select f('password=hunter2 uri=http://u:hunter2@h')") == "select f('password=*** uri=http://u:***@h')");
+  CHECK(redacted("select f('http://u:hunter2@h password=hunter2')") == "select f('http://u:***@h password=***')");
+  CHECK(redacted("select f('postgres://h/db?user=u&password=hunter2')") == "select f('postgres://h/db?user=u&password=***')");
+  CHECK(redacted("select '{\"password\": \"hunter2\"}'::jsonb").find("hunter2") == std::string::npos);
+}
+
+TEST_CASE("secrets in nested statements and hidden words are replaced") {
+  for (std::string_view text : {
+           "do $$ begin execute 'alter user a password ''hunter2'''; end $$",
+           "do $$ begin alter user a password 'hunter2'; end $$",
+           "do $$ begin alter user a password /* c */ $x$hunter2$x$; end $$",
+           "select dblink_exec('c', 'alter user a password ''hunter2''')",
+           "select format('alter user a password %L', 'hunter2')",
+           "do $$ begin execute 'alter user a password ' || quote_literal('hunter2'); end $$",
+           "select 'alter user a password ' || quote_literal('hunter2')",
+           "select json_build_object('password', 'hunter2')",
+           "select dblink('password=' || 'hunter2')",
+           "select dblink(E'pass\\x77ord=hunter2')",
+           "select dblink(E'\\160assword=hunter2')",
+           "select dblink(E'p\\u0061ssword=hunter2')",
+           "select dblink(U&'p!0061ssword=hunter2' UESCAPE '!')",
+           "select dblink('pass'\n'word=hunter2')",
+           "select dblink('pass' -- it's\n  'word=hunter2')",
+       }) {
+    CAPTURE(text);
+    CHECK(redacted(text).find("hunter2") == std::string::npos);
+  }
+}
+
+TEST_CASE("a text cut off anywhere shows no secret") {
+  for (const std::string text : {
+           "alter user a password 'hunter2' valid until 'x'",
+           "alter user a password E'hunter2'",
+           "alter user a password $abc$hunter2$abc$",
+           "select dblink('host=h password=hunter2')",
+           "select f('postgres://user:hunter2@host/db')",
+           "do $$ begin alter user a password 'hunter2'; end $$",
+       }) {
+    // From the secret's fourth byte on something of it would be recognisable.
+    for (size_t size = text.find("hunter2") + 4; size <= text.size(); ++size) {
+      CAPTURE(text.substr(0, size));
+      CHECK(redacted(std::string_view(text).substr(0, size)).find("hun") == std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("ordinary text is left alone and needs no look") {
+  for (std::string_view text : {"", "p", "pass", "select 1", "select 'spa' from paste where a::text = ':/'",
+                                "select * from t\nwhere a = 'b'\nand c = $1", "select 'pas' || 'sword'"}) {
+    CAPTURE(text);
+    CHECK_FALSE(needs_redaction(text));
+    CHECK_FALSE(redact(text));
+  }
+  CHECK(redacted("select 'C:\\dir'") == "select 'C:\\dir'");
+  CHECK(redacted("select 'http://host/path'") == "select 'http://host/path'");
+  CHECK(redacted("alter role a password null; select 'x'") == "alter role a password null; select 'x'");
+}
+
+TEST_CASE("the quick look finds the words at every offset and in any case") {
+  for (std::string_view word : {"passw", "PASSW", "PaSsW", "://", "\\", "&'"})
+    for (size_t before = 0; before < 70; ++before)
+      for (size_t after : {0, 1, 20}) {
+        std::string text = std::string(before, 'x').append(word) + std::string(after, 'x');
+        REQUIRE(needs_redaction(text));
+      }
+}

@@ -25,7 +25,7 @@ USERS = {'alice': 'wonder-land 1', 'bob': 'büilder-ü', 'carol': 'x' * 60}
 APP_PASSWORD = 'only-ringfence-knows'
 
 
-def eventually(condition, timeout=15.0, every=0.02, what='it to happen'):
+def eventually(condition, timeout=15.0, every=0.05, what='it to happen'):
     """Polls until condition() is true and returns what it gave."""
     deadline = time.monotonic() + timeout
     while True:
@@ -371,7 +371,7 @@ class Trail:
         """The statements of sessions that have ended: nothing can be added to these any more."""
         def ended():
             return len(self.events(application_name, 'postgres_disconnect')) >= sessions
-        eventually(ended, timeout, 0.05, '%d postgres_disconnect of %s' % (sessions, application_name))
+        eventually(ended, timeout, 0.1, '%d postgres_disconnect of %s' % (sessions, application_name))
         return self.queries(application_name)
 
     def wait(self, application_name, count, timeout=20):
@@ -379,7 +379,7 @@ class Trail:
         def enough():
             found = self.queries(application_name)
             return found if len([r for r in found if r['outcome'] != 'running']) >= count else None
-        return eventually(enough, timeout, 0.05, '%d statements of %s' % (count, application_name))
+        return eventually(enough, timeout, 0.1, '%d statements of %s' % (count, application_name))
 
 
 def remove(directory):

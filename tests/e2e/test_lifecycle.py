@@ -33,7 +33,7 @@ def test_check_accepts_the_configuration_that_we_serve_with(appliance):
     ('node: a\nlisteners:\n  - {name: p, protocol: postgres, address: 127.0.0.1, port: 99999}\n', 3, 'port'),
     ('node: a\nlimits:\n  connections_max: many\n', 3, 'connections_max'),
     ('node: a\nlimits:\n  conections_max: 5\n', 3, 'conections_max'),
-    ('node: a\nusers:\n  - {name: alice}\n', 3, 'alice'),
+    ('node: a\nusers:\n  - {name: alice}\n', 3, 'password'),
     ('node: a\nusers:\n  - {name: x, verifier: "rubbish"}\n', 3, 'verifier'),
     ('node: a\ntargets:\n  - {name: t, port: 5432, database: d, user: u, password: p}\n', 3, 'host'),
     ('node: [a\n', None, ''),

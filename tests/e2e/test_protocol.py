@@ -97,7 +97,7 @@ def test_other_major_versions_are_refused(appliance, protocol):
 
 @pytest.mark.parametrize('key, value', [
     ('replication', 'database'), ('options', '-c role=postgres'), ('role', 'postgres'),
-    ('session_authorization', 'postgres'), ('default_transaction_read_only', 'off'), ('session_preload_libraries', 'x'),
+    ('session_authorization', 'postgres'), ('log_statement', 'none'), ('session_preload_libraries', 'x'),
 ])
 def test_startup_keys_outside_the_list_are_refused_by_name(appliance, key, value):
     with raw.RawClient(appliance.pg_port) as client:

@@ -36,6 +36,11 @@ class MemoryStream final : public Stream, public ring::ChunkOwner {
     out_->ended = true;
     wake_peer();
   }
+  void cancel_receive() override {
+    if (receive_ == nullptr || scheduled_) return;
+    is_cancelled_ = scheduled_ = true;
+    network_.ready_.push_back([this] { deliver(); });
+  }
   std::string peer() const override { return "memory"; }
 
   void release(uint32_t id) override { pieces_[id].clear(); }
@@ -70,8 +75,9 @@ class MemoryStream final : public Stream, public ring::ChunkOwner {
   void deliver() {
     scheduled_ = false;
     Receive* receive = std::exchange(receive_, nullptr);
+    bool was_cancelled = std::exchange(is_cancelled_, false);
     if (is_shut_ || in_->bytes.empty()) {
-      receive->complete(Chunk(), 0);
+      receive->complete(Chunk(), was_cancelled && !is_shut_ && !in_->ended ? ECANCELED : 0);
       return;
     }
     size_t size = in_->bytes.size();
@@ -98,6 +104,7 @@ class MemoryStream final : public Stream, public ring::ChunkOwner {
   Send* send_ = nullptr;
   bool scheduled_ = false;
   bool is_shut_ = false;
+  bool is_cancelled_ = false;
   std::deque<std::vector<char>> pieces_;
 };
 

@@ -28,6 +28,13 @@ void SocketStream::shutdown() {
 
 void SocketStream::shutdown_write() { ::shutdown(fd_, SHUT_WR); }
 
+void SocketStream::cancel_receive() {
+  if (receive_.waiter == nullptr) return;
+  receive_.is_cancelled = true;
+  // A receive that waits for a buffer is not known to the kernel; it ends when its turn comes.
+  if (!receive_.starved) shard_.ring().cancel(receive_);
+}
+
 std::string SocketStream::peer() const { return to_string(peer_address(fd_)); }
 
 void SocketStream::begin_receive(Receive& receive) {
@@ -40,7 +47,7 @@ void SocketStream::begin_receive(Receive& receive) {
 
 void SocketStream::ReceiveOperation::complete(int result, uint32_t flags, bool) {
   ring::Ring& ring = stream.shard_.ring();
-  if (result == -ENOBUFS) {
+  if (result == -ENOBUFS && !is_cancelled) {
     // First the kernel's word that no buffer is left, then the pool's that one came back.
     if (!starved) {
       starved = true;
@@ -51,6 +58,7 @@ void SocketStream::ReceiveOperation::complete(int result, uint32_t flags, bool) 
     }
     return;
   }
+  starved = is_cancelled = false;
   expect_more = result > 0 && ring::more_to_receive(flags);
   Chunk chunk = ring.take_buffer(result, flags);
   if (result <= 0) chunk.reset();

@@ -17,6 +17,7 @@ class SocketStream final : public Stream {
 
   void shutdown() override;
   void shutdown_write() override;
+  void cancel_receive() override;
   std::string peer() const override;
 
  protected:
@@ -30,6 +31,7 @@ class SocketStream final : public Stream {
     SocketStream& stream;
     Receive* waiter = nullptr;
     bool starved = false;
+    bool is_cancelled = false;
     bool expect_more = false;
   };
   struct SendOperation final : ring::Operation {

@@ -92,6 +92,8 @@ class Stream {
   virtual void shutdown() = 0;
   // Ends only our direction: the peer reads the end after what was sent.
   virtual void shutdown_write() = 0;
+  // A pending receive completes soon, with an error if nothing came; the stream stays usable.
+  virtual void cancel_receive() = 0;
   // Whom we talk to, for people: "127.0.0.1:5432", "unix:/run/x".
   virtual std::string peer() const = 0;
 

@@ -1,0 +1,211 @@
+// A model of the server, which says to which statement each of its answers belongs.
+//
+// What the client sends is pushed in order; what the server answers is applied in order. The model follows
+// PostgreSQL's main loop: after an error in the extended protocol everything up to the next Sync is skipped; inside
+// COPY IN Sync and Flush are swallowed, and CopyData, CopyDone and CopyFail outside of it are ignored; names of
+// statements and portals change only when the server says so. ("Message Flow"; the rest is the server's behaviour.)
+//
+// What always holds: each statement that was pushed gets exactly one done() call, in the order of their pushes
+// within a connection but for those that the server skips; ready() calls come from the server's answers only. No
+// sequence of answers, however wrong, breaks the model: an answer that fits nothing is counted and ignored.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "ringfence/base/bytes.h"
+#include "ringfence/pg/parse.h"
+#include "ringfence/pg/session_objects.h"
+
+namespace ringfence::pg {
+
+// Names a statement to whoever records it: the number that its start record got; consecutive for the statements of
+// one Query. 0 is never one.
+using StatementNumber = uint64_t;
+
+enum class Ending : uint8_t {
+  success,
+  suspended,     // The portal's row limit was reached; it may be executed again.
+  failure,       // The server answered with an error; see `error`.
+  not_executed,  // The server skipped it because something before it failed.
+  unknown,       // The connection ended, or answers did not fit.
+};
+
+struct Completion {
+  StatementNumber number = 0;
+  Ending ending = Ending::unknown;
+  std::string_view tag;            // Of CommandComplete: "INSERT 0 1".
+  uint64_t rows = 0;               // From the tag, or DataRows counted.
+  uint64_t bytes_to_client = 0;    // Of the server's messages for it, headers included.
+  uint64_t bytes_to_server = 0;    // Of the client's.
+  uint64_t since_ns = 0;           // When it was sent, or when the one before it was done.
+  const ErrorFields* error = nullptr;
+  // Where the server ran another statement than was foreseen when this one was sent (a Parse that was to replace
+  // its name failed): what it ran. Null otherwise.
+  const Portal* ran_instead = nullptr;
+};
+
+class StatementObserver {
+ public:
+  virtual void done(const Completion& completion) = 0;
+  // An error that belongs to no statement: an asynchronous FATAL, a failing Parse that nothing executes, a commit
+  // that fails at Sync. `text` may be null.
+  virtual void error_outside(const ErrorFields& error, const StatementText* text) = 0;
+
+ protected:
+  ~StatementObserver() = default;
+};
+
+// What a SQL statement does to the names, once the server has said that it is done.
+struct NameChange {
+  enum class Kind : uint8_t { none, prepare, deallocate, deallocate_all, declare, close, close_all, discard_all };
+  Kind kind = Kind::none;
+  Ref<Prepared> prepared;  // prepare, declare: what it makes. deallocate, close: only the name.
+};
+
+class ResponseQueue {
+ public:
+  ResponseQueue(ObjectPools& pools, StatementObserver& observer) : pools_(pools), observer_(observer) {}
+  ResponseQueue(const ResponseQueue&) = delete;
+  ResponseQueue& operator=(const ResponseQueue&) = delete;
+
+  // ---- What the client sends. `now_ns` is when.
+
+  // A Query message of `count` statements whose numbers begin at `first`. `continues`: the next push_query holds more
+  // statements of the same message.
+  void push_query(StatementNumber first, uint32_t count, uint64_t message_bytes, uint64_t now_ns,
+                  bool continues = false);
+  // For the statement `index` of the Query pushed last.
+  void change_names(uint32_t index, NameChange change);
+  void push_parse(Ref<Prepared> prepared);
+  void push_bind(Ref<Portal> portal);
+  void push_describe(bool is_portal, std::string_view name);
+  void push_close(bool is_portal, std::string_view name);
+  void push_execute(StatementNumber number, Ref<Portal> portal, uint64_t message_bytes, uint64_t now_ns);
+  void push_function_call(StatementNumber number, uint64_t message_bytes, uint64_t now_ns);
+  void push_sync();
+  void push_copy_end();  // CopyDone or CopyFail.
+  void copy_data(uint64_t message_bytes) { copy_bytes_ += message_bytes; }
+
+  // What a name will stand for if all that was sent before succeeds. Empty: not known.
+  Ref<Prepared> foreseen_statement(std::string_view name) const;
+  Ref<Portal> foreseen_portal(std::string_view name) const;
+
+  // ---- What the server answers. `bytes` is the whole message's length.
+
+  void parse_complete(uint64_t bytes);
+  void bind_complete(uint64_t bytes);
+  void close_complete(uint64_t bytes);
+  // ParameterDescription; OIDs as in its body, after the count.
+  void parameter_description(ByteView oids, uint64_t bytes);
+  // RowDescription or NoData.
+  void description(uint64_t bytes);
+  void data_row(uint64_t bytes) {
+    ++rows_;
+    bytes_ += bytes;
+  }
+  void data_rows(uint64_t count, uint64_t bytes) {
+    rows_ += count;
+    bytes_ += bytes;
+  }
+  void other(uint64_t bytes) { bytes_ += bytes; }
+  void copy_in_response(uint64_t bytes);
+  void command_complete(std::string_view tag, uint64_t bytes, uint64_t now_ns);
+  void empty_query(uint64_t bytes, uint64_t now_ns);
+  void portal_suspended(uint64_t bytes, uint64_t now_ns);
+  void function_call_response(uint64_t bytes, uint64_t now_ns);
+  void error(const ErrorFields& fields, uint64_t bytes, uint64_t now_ns);
+  void ready(TransactionStatus status);
+
+  // The connection has ended: whatever is open ends as unknown.
+  void abandon();
+
+  // ---- State
+
+  bool is_empty() const { return head_ == tail_; }
+  size_t size() const { return tail_ - head_; }
+  TransactionStatus transaction() const { return transaction_; }
+  // Answers that fitted nothing so far.
+  uint64_t misfits() const { return misfits_; }
+  // When the oldest statement that is not done began, and its number; nothing if none is open.
+  struct Running {
+    StatementNumber number;
+    uint64_t since_ns;
+  };
+  std::optional<Running> running() const;
+  // Every answer so far has come: nothing runs and nothing is awaited.
+  bool is_idle() const { return is_empty() && !copy_in_; }
+
+ private:
+  enum class Kind : uint8_t { gone, query, parse, bind, describe, close, execute, function_call, sync, copy_end };
+  struct Entry {
+    Kind kind = Kind::gone;
+    bool is_portal = false;     // describe, close
+    bool continues = false;     // query: the next entry is of the same message
+    bool is_over = false;       // query, function_call: done or failed, only ReadyForQuery is awaited
+    uint32_t count = 0;         // query: statements
+    uint32_t completed = 0;     // query: how many are done
+    StatementNumber first = 0;  // query, execute, function_call
+    uint64_t since_ns = 0;
+    uint64_t message_bytes = 0;
+    uint64_t previous_naming = 0;  // 1 + place of the entry before this one that changes a name; 0: none
+    Ref<Prepared> prepared;        // parse; describe and close of a statement; execute: what was recorded
+    Ref<Portal> portal;            // bind, execute; describe and close of a portal: only the name
+  };
+
+  Entry& push(Kind kind);
+  Entry& at(uint64_t place) { return ring_[place & (ring_.size() - 1)]; }
+  const Entry& at(uint64_t place) const { return ring_[place & (ring_.size() - 1)]; }
+  Entry* head();
+  void pop();
+  void grow();
+  void mark_naming(Entry& entry);
+  bool is_skipped(Kind kind);
+  void finish(Entry& entry, StatementNumber number, Ending ending, std::string_view tag, uint64_t rows,
+              const ErrorFields* error, uint64_t now_ns);
+  void skip_to_sync(const Prepared* failed_statement, const Portal* failed_portal, bool is_told,
+                    const ErrorFields& fields, uint64_t now_ns);
+  void apply(const NameChange& change);
+  void set_statement(const Ref<Prepared>& prepared);
+  void set_portal(const Ref<Portal>& portal);
+  const Portal* confirmed_portal(std::string_view name) const;
+  void misfit() { ++misfits_; }
+
+  struct NameHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
+  };
+  template <typename T>
+  using NameMap = std::unordered_map<std::string, Ref<T>, NameHash, std::equal_to<>>;
+  struct PendingChange {
+    StatementNumber number;
+    NameChange change;
+  };
+
+  ObjectPools& pools_;
+  StatementObserver& observer_;
+  std::vector<Entry> ring_;  // A power of two; places count on and are masked.
+  uint64_t head_ = 0;
+  uint64_t tail_ = 0;
+  uint64_t last_naming_ = 0;
+  // Of the statement that the server is answering.
+  uint64_t rows_ = 0;
+  uint64_t bytes_ = 0;
+  uint64_t copy_bytes_ = 0;
+  uint64_t last_done_ns_ = 0;
+  uint64_t misfits_ = 0;
+  bool skipping_ = false;  // An error was answered and the client has sent no Sync since.
+  bool copy_in_ = false;   // The server reads copy data and the client has not ended it.
+  TransactionStatus transaction_ = TransactionStatus::idle;
+  // As the server has confirmed them. The unnamed ones, the most common, stand apart.
+  Ref<Prepared> unnamed_statement_;
+  Ref<Portal> unnamed_portal_;
+  NameMap<Prepared> statements_;
+  NameMap<Portal> portals_;
+  std::vector<PendingChange> changes_;
+};
+
+}  // namespace ringfence::pg

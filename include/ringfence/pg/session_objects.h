@@ -1,0 +1,142 @@
+// What a session's names stand for: prepared statements and portals, as the trail needs them. Pooled per shard, so
+// that a steady stream of Parse and Bind allocates nothing.
+//
+// Counted by hand, for one thread. An object that nobody holds goes back to its pool, which outlives all sessions.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ringfence/base/bytes.h"
+
+namespace ringfence::pg {
+
+// A pool keeps this many idle objects, and clears buffers that grew beyond this size.
+inline constexpr size_t pool_idle_max = 1024;
+inline constexpr size_t pooled_buffer_max = 4096;
+
+template <typename T>
+class Pool;
+
+template <typename T>
+class Ref {
+ public:
+  Ref() = default;
+  explicit Ref(T* object) : object_(object) { retain(); }
+  Ref(const Ref& other) : object_(other.object_) { retain(); }
+  Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+  Ref& operator=(Ref other) noexcept {
+    std::swap(object_, other.object_);
+    return *this;
+  }
+  ~Ref() {
+    if (object_ != nullptr && --object_->references == 0) object_->pool->give_back(object_);
+  }
+  T* operator->() const { return object_; }
+  T& operator*() const { return *object_; }
+  T* get() const { return object_; }
+  explicit operator bool() const { return object_ != nullptr; }
+  bool operator==(const Ref&) const = default;
+
+ private:
+  void retain() {
+    if (object_ != nullptr) ++object_->references;
+  }
+  T* object_ = nullptr;
+};
+
+template <typename T>
+class Pool {
+ public:
+  Pool() = default;
+  Pool(const Pool&) = delete;
+  ~Pool() {
+    for (T* object : idle_) delete object;
+  }
+  Ref<T> make() {
+    T* object;
+    if (idle_.empty()) {
+      object = new T();
+      object->pool = this;
+    } else {
+      object = idle_.back();
+      idle_.pop_back();
+    }
+    return Ref<T>(object);
+  }
+  void give_back(T* object) {
+    object->clear();
+    if (idle_.size() < pool_idle_max) idle_.push_back(object);
+    else delete object;
+  }
+
+ private:
+  std::vector<T*> idle_;
+};
+
+inline void clear_buffer(std::string& buffer) {
+  buffer.clear();
+  if (buffer.capacity() > pooled_buffer_max) buffer.shrink_to_fit();
+}
+
+// A statement's text in the form in which the trail takes it.
+struct StatementText {
+  std::string text;         // Valid text, redacted, at most the bound.
+  std::string raw;          // The bytes as sent (redacted), where they were not valid text; else empty.
+  uint64_t full_bytes = 0;  // Of the text as sent.
+  bool is_truncated = false;
+  bool is_redacted = false;
+
+  void clear() {
+    clear_buffer(text);
+    clear_buffer(raw);
+    full_bytes = 0;
+    is_truncated = is_redacted = false;
+  }
+};
+
+// A prepared statement: by Parse, or by SQL's PREPARE.
+struct Prepared {
+  Pool<Prepared>* pool = nullptr;
+  uint32_t references = 0;
+  std::string name;
+  StatementText statement;
+  std::vector<uint32_t> types;  // OIDs of its parameters as far as known; 0 where not.
+
+  void clear() {
+    clear_buffer(name);
+    statement.clear();
+    types.clear();
+  }
+};
+
+// A portal: by Bind, or by SQL's DECLARE CURSOR.
+struct Portal {
+  Pool<Portal>* pool = nullptr;
+  uint32_t references = 0;
+  std::string name;
+  std::string statement_name;
+  Ref<Prepared> statement;  // Empty: a name that we have not seen being made.
+  std::string parameters;   // JSON array; empty: none.
+  bool parameters_truncated = false;
+  uint64_t bind_bytes = 0;  // Of the Bind message, until its first Execute was counted.
+
+  void clear() {
+    clear_buffer(name);
+    clear_buffer(statement_name);
+    statement = {};
+    clear_buffer(parameters);
+    parameters_truncated = false;
+    bind_bytes = 0;
+  }
+};
+
+struct ObjectPools {
+  // Portals hold statements, so their pool goes first.
+  Pool<Prepared> prepared;
+  Pool<Portal> portals;
+};
+
+}  // namespace ringfence::pg

@@ -1,0 +1,66 @@
+// What a shard counts: written by its thread alone with relaxed stores, read by the admin shard.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+namespace ringfence::proxy {
+
+class Counter {
+ public:
+  void add(uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void subtract(uint64_t n = 1) { add(~n + 1); }
+  uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+// Durations in buckets of powers of two microseconds: bucket i counts those of at most 2^i µs that no smaller one
+// counts; the last counts the rest.
+class DurationHistogram {
+ public:
+  static constexpr size_t buckets = 32;
+  void add(uint64_t ns) {
+    uint64_t us = ns / 1000;
+    size_t bucket = us <= 1 ? 0 : 64 - static_cast<size_t>(__builtin_clzll(us - 1));
+    counts_[bucket < buckets ? bucket : buckets - 1].add();
+    sum_ns_.add(ns);
+  }
+  uint64_t count(size_t bucket) const { return counts_[bucket].get(); }
+  uint64_t sum_ns() const { return sum_ns_.get(); }
+
+ private:
+  std::array<Counter, buckets> counts_;
+  Counter sum_ns_;
+};
+
+struct ShardCounters {
+  Counter connections_accepted;
+  Counter connections_refused;  // At the bound on connections.
+  Counter connections_open;     // Sockets, in whatever phase.
+  Counter sessions_open;        // Logged in on both legs.
+  Counter sessions_total;
+  Counter logins_failed;
+  Counter upstream_failures;  // Dialling or logging in to the server failed.
+  Counter cancels_forwarded;
+  Counter cancels_unknown;  // With a key that belongs to no session.
+  Counter cancels_limited;
+  Counter statements_started;
+  Counter statements_succeeded;
+  Counter statements_failed;
+  Counter statements_cancelled;
+  Counter statements_not_executed;
+  Counter statements_unknown;
+  Counter bytes_to_client;
+  Counter bytes_to_server;
+  Counter rows;
+  Counter limits_reached;       // Messages too long, pipelines too deep for a moment, deadlines of phases.
+  Counter trail_waits;          // A session waited for room in the trail.
+  Counter trail_refusals;       // A session was ended because no room came.
+  Counter answers_unmatched;    // Server answers that fitted no statement.
+  DurationHistogram statement_duration;
+};
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,96 @@
+// The PostgreSQL sessions of one shard, and what they share there: the snapshot, the journal, the counters, the
+// cancel keys. Everything runs on the shard's thread unless it says otherwise.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "ringfence/audit/event.h"
+#include "ringfence/base/uuid.h"
+#include "ringfence/net/stream.h"
+#include "ringfence/proxy/counters.h"
+#include "ringfence/proxy/snapshot.h"
+#include "ringfence/ring/shard.h"
+#include "ringfence/ring/task.h"
+#include "ringfence/ring/workers.h"
+
+namespace ringfence::proxy {
+
+class PgSession;
+struct PgShardState;
+
+// A listening address, as its connections know it.
+struct ListenerFacts {
+  std::string name;
+  std::string transport;  // "tcp" or "unix".
+  uint32_t connections_max = 0;
+  std::atomic<uint32_t> connections{0};
+};
+
+// Why a session is ended from our side: what its client is told.
+struct EndReason {
+  std::string sqlstate;
+  std::string message;
+  std::string hint;
+};
+
+struct SessionInfo {
+  Uuid id;
+  std::string user;
+  std::string target;
+  std::string database;
+  std::string client_addr;
+  std::string application_name;
+  unsigned shard = 0;
+  std::string state;  // active, idle, idle_in_transaction, idle_in_failed_transaction
+  uint64_t connected_at_us = 0;
+  uint64_t last_activity_us = 0;
+  uint64_t statements = 0;
+  uint64_t bytes_to_client = 0;
+  uint64_t bytes_to_server = 0;
+  uint64_t running_since_us = 0;  // 0: nothing runs.
+};
+
+class PgShard {
+ public:
+  struct Options {
+    unsigned index = 0;
+    std::string node;
+    uint64_t id_seed = 0;  // Random.
+  };
+  PgShard(Options options, ring::Shard& shard, audit::RecordSpace& space, ring::Workers& workers,
+          SnapshotPtr snapshot);
+  ~PgShard();
+
+  // Before the threads start: all shards, this one included, for cancel requests and bounds over all of them.
+  void set_peers(std::vector<PgShard*> peers);
+
+  // From any thread: connections that this shard has or is about to get.
+  uint32_t load() const { return load_.load(std::memory_order_relaxed); }
+  // From the acceptor's thread: hands the connection over. Closes it when the shard's mailbox is full.
+  void hand_over(int fd, std::shared_ptr<ListenerFacts> listener);
+  const ShardCounters& counters() const;
+  ring::Shard& shard();
+
+  // On the shard's thread.
+  void adopt(std::unique_ptr<net::Stream> client, std::shared_ptr<ListenerFacts> listener);
+  void use(SnapshotPtr snapshot);
+  std::vector<SessionInfo> list() const;
+  bool end(const Uuid& session, const EndReason& reason);
+  void end_all(const EndReason& reason);
+  // No session starts from here on; those that are there end when they have nothing to finish.
+  void drain();
+  bool is_drained() const;
+  // The journal has room again.
+  void trail_has_room();
+
+ private:
+  std::unique_ptr<PgShardState> state_;
+  std::atomic<uint32_t> load_{0};
+};
+
+}  // namespace ringfence::proxy

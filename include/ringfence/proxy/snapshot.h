@@ -1,0 +1,75 @@
+// What sessions decide by: users, targets and limits, immutable. A new one replaces the old as a whole; a session
+// keeps the one it began with until it looks again.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "ringfence/pg/scram.h"
+
+namespace ringfence::proxy {
+
+struct User {
+  std::string name;
+  pg::ScramVerifier verifier;
+};
+
+// A named connection to a PostgreSQL server. The client asks for it by the name of its database.
+struct Target {
+  std::string name;
+  std::vector<std::string> hosts;  // Tried in order; one that starts with '/' is a Unix socket's folder.
+  uint16_t port = 5432;
+  std::string database;
+  std::string user;
+  std::string password;  // The server's, never the client's; empty: trust.
+  std::vector<std::string> tags;
+  uint32_t connections_max = 0;  // 0: no bound of its own.
+  // Sessions that are open on all shards; carried over from one snapshot to the next.
+  std::shared_ptr<std::atomic<uint32_t>> sessions = std::make_shared<std::atomic<uint32_t>>(0);
+};
+
+struct Limits {
+  uint32_t connections_max = 10'000;
+  uint32_t message_bytes_max = 1u << 30;
+  uint32_t statement_bytes_max = 65'536;
+  uint32_t parameters_bytes_max = 16'384;
+  uint64_t startup_ms = 10'000;
+  uint64_t authentication_ms = 30'000;
+  uint64_t connect_ms = 10'000;
+  uint64_t idle_ms = 0;
+  uint64_t idle_in_transaction_ms = 0;
+};
+
+struct Snapshot {
+  uint64_t generation = 0;  // Grows with each reload.
+  Limits limits;
+  std::string mock_secret;  // Makes the verifiers of users who do not exist; the node's own.
+
+  struct NameHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
+  };
+  template <typename T>
+  using ByName = std::unordered_map<std::string, T, NameHash, std::equal_to<>>;
+  ByName<User> users;
+  ByName<Target> targets;
+
+  const User* find_user(std::string_view name) const {
+    auto found = users.find(name);
+    return found == users.end() ? nullptr : &found->second;
+  }
+  const Target* find_target(std::string_view name) const {
+    auto found = targets.find(name);
+    return found == targets.end() ? nullptr : &found->second;
+  }
+};
+
+using SnapshotPtr = std::shared_ptr<const Snapshot>;
+
+}  // namespace ringfence::proxy

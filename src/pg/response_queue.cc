@@ -1,0 +1,495 @@
+#include "ringfence/pg/response_queue.h"
+
+#include <algorithm>
+
+namespace ringfence::pg {
+
+// ---------------------------------------------------------------- the ring of entries
+
+ResponseQueue::Entry& ResponseQueue::push(Kind kind) {
+  if (tail_ - head_ == ring_.size()) grow();
+  Entry& entry = at(tail_++);
+  entry.kind = kind;
+  return entry;
+}
+
+void ResponseQueue::grow() {
+  std::vector<Entry> larger(ring_.empty() ? 4 : ring_.size() * 2);
+  for (uint64_t place = head_; place != tail_; ++place) larger[place & (larger.size() - 1)] = std::move(at(place));
+  ring_ = std::move(larger);
+}
+
+ResponseQueue::Entry* ResponseQueue::head() {
+  // Swallowed entries, and ends of a COPY that the server never began, answer nothing.
+  while (head_ != tail_ && (at(head_).kind == Kind::gone || at(head_).kind == Kind::copy_end)) pop();
+  return head_ == tail_ ? nullptr : &at(head_);
+}
+
+void ResponseQueue::pop() {
+  Entry& entry = at(head_++);
+  entry.prepared = {};
+  entry.portal = {};
+  entry.kind = Kind::gone;
+  entry.is_over = entry.continues = false;
+  entry.completed = 0;
+  entry.previous_naming = 0;
+  // A burst's ring is not kept for an idle session.
+  if (head_ == tail_ && ring_.size() > 64) {
+    ring_ = std::vector<Entry>(4);
+    head_ = tail_ = 0;
+    last_naming_ = 0;
+  }
+}
+
+void ResponseQueue::mark_naming(Entry& entry) {
+  entry.previous_naming = last_naming_;
+  last_naming_ = tail_;  // 1 + the entry's place.
+}
+
+// ---------------------------------------------------------------- what the client sends
+
+bool ResponseQueue::is_skipped(Kind kind) {
+  if (!skipping_) return false;
+  if (kind != Kind::sync) return true;
+  skipping_ = false;
+  return false;
+}
+
+void ResponseQueue::push_query(StatementNumber first, uint32_t count, uint64_t message_bytes, uint64_t now_ns,
+                               bool continues) {
+  if (is_skipped(Kind::query)) {
+    for (uint32_t i = 0; i < count; ++i) {
+      observer_.done({.number = first + i, .ending = Ending::not_executed, .since_ns = now_ns});
+    }
+    return;
+  }
+  Entry& entry = push(Kind::query);
+  entry.first = first;
+  entry.count = count;
+  entry.continues = continues;
+  entry.message_bytes = message_bytes;
+  entry.since_ns = now_ns;
+}
+
+void ResponseQueue::change_names(uint32_t index, NameChange change) {
+  if (head_ == tail_) return;
+  const Entry& entry = at(tail_ - 1);
+  if (entry.kind == Kind::query) changes_.push_back({entry.first + index, std::move(change)});
+}
+
+void ResponseQueue::push_parse(Ref<Prepared> prepared) {
+  if (is_skipped(Kind::parse)) return;
+  Entry& entry = push(Kind::parse);
+  entry.prepared = std::move(prepared);
+  mark_naming(entry);
+}
+
+void ResponseQueue::push_bind(Ref<Portal> portal) {
+  if (is_skipped(Kind::bind)) return;
+  Entry& entry = push(Kind::bind);
+  entry.portal = std::move(portal);
+  mark_naming(entry);
+}
+
+void ResponseQueue::push_describe(bool is_portal, std::string_view name) {
+  if (is_skipped(Kind::describe)) return;
+  Ref<Prepared> prepared = is_portal ? Ref<Prepared>() : foreseen_statement(name);
+  Entry& entry = push(Kind::describe);
+  entry.is_portal = is_portal;
+  entry.prepared = std::move(prepared);
+}
+
+void ResponseQueue::push_close(bool is_portal, std::string_view name) {
+  if (is_skipped(Kind::close)) return;
+  Entry& entry = push(Kind::close);
+  entry.is_portal = is_portal;
+  if (is_portal) {
+    entry.portal = pools_.portals.make();
+    entry.portal->name = name;
+  } else {
+    entry.prepared = pools_.prepared.make();
+    entry.prepared->name = name;
+  }
+  mark_naming(entry);
+}
+
+void ResponseQueue::push_execute(StatementNumber number, Ref<Portal> portal, uint64_t message_bytes,
+                                 uint64_t now_ns) {
+  if (is_skipped(Kind::execute)) {
+    observer_.done({.number = number, .ending = Ending::not_executed, .since_ns = now_ns});
+    return;
+  }
+  Entry& entry = push(Kind::execute);
+  entry.first = number;
+  entry.count = 1;
+  entry.since_ns = now_ns;
+  entry.message_bytes = message_bytes;
+  if (portal) {
+    entry.message_bytes += std::exchange(portal->bind_bytes, 0);
+    entry.prepared = portal->statement;
+  }
+  entry.portal = std::move(portal);
+}
+
+void ResponseQueue::push_function_call(StatementNumber number, uint64_t message_bytes, uint64_t now_ns) {
+  if (is_skipped(Kind::function_call)) {
+    observer_.done({.number = number, .ending = Ending::not_executed, .since_ns = now_ns});
+    return;
+  }
+  Entry& entry = push(Kind::function_call);
+  entry.first = number;
+  entry.count = 1;
+  entry.since_ns = now_ns;
+  entry.message_bytes = message_bytes;
+}
+
+void ResponseQueue::push_sync() {
+  if (copy_in_) return;
+  is_skipped(Kind::sync);
+  push(Kind::sync);
+}
+
+void ResponseQueue::push_copy_end() {
+  if (copy_in_) {
+    copy_in_ = false;
+    return;
+  }
+  // It may end a COPY whose CopyInResponse is still to come; with nothing awaited there is none.
+  if (skipping_ || head_ == tail_ || at(tail_ - 1).kind == Kind::copy_end) return;
+  push(Kind::copy_end);
+}
+
+Ref<Prepared> ResponseQueue::foreseen_statement(std::string_view name) const {
+  for (uint64_t mark = last_naming_; mark > head_; mark = at(mark - 1).previous_naming) {
+    const Entry& entry = at(mark - 1);
+    if (entry.kind == Kind::parse && entry.prepared->name == name) return entry.prepared;
+    if (entry.kind == Kind::close && !entry.is_portal && entry.prepared->name == name) return {};
+  }
+  if (name.empty()) return unnamed_statement_;
+  auto found = statements_.find(name);
+  return found == statements_.end() ? Ref<Prepared>() : found->second;
+}
+
+Ref<Portal> ResponseQueue::foreseen_portal(std::string_view name) const {
+  for (uint64_t mark = last_naming_; mark > head_; mark = at(mark - 1).previous_naming) {
+    const Entry& entry = at(mark - 1);
+    if (entry.kind == Kind::bind && entry.portal->name == name) return entry.portal;
+    if (entry.kind == Kind::close && entry.is_portal && entry.portal->name == name) return {};
+  }
+  if (name.empty()) return unnamed_portal_;
+  auto found = portals_.find(name);
+  return found == portals_.end() ? Ref<Portal>() : found->second;
+}
+
+// ---------------------------------------------------------------- what the server answers
+
+void ResponseQueue::finish(Entry& entry, StatementNumber number, Ending ending, std::string_view tag, uint64_t rows,
+                           const ErrorFields* error, uint64_t now_ns) {
+  Completion completion;
+  completion.number = number;
+  completion.ending = ending;
+  completion.tag = tag;
+  completion.rows = rows;
+  completion.bytes_to_client = std::exchange(bytes_, 0);
+  completion.bytes_to_server = entry.message_bytes + std::exchange(copy_bytes_, 0);
+  completion.since_ns = std::max(entry.since_ns, last_done_ns_);
+  completion.error = error;
+  entry.message_bytes = 0;
+  rows_ = 0;
+  last_done_ns_ = now_ns;
+  if (entry.kind == Kind::execute && entry.portal && ending != Ending::not_executed) {
+    // The portal as the server has it now: its statement was set at BindComplete from the confirmed names.
+    const Portal* actual = confirmed_portal(entry.portal->name);
+    if (actual == nullptr) actual = entry.portal.get();
+    if (actual != entry.portal.get() || actual->statement != entry.prepared) completion.ran_instead = actual;
+  }
+  observer_.done(completion);
+}
+
+void ResponseQueue::parse_complete(uint64_t bytes) {
+  Entry* entry = head();
+  if (entry == nullptr || entry->kind != Kind::parse) return misfit();
+  bytes_ += bytes;
+  set_statement(entry->prepared);
+  pop();
+}
+
+void ResponseQueue::bind_complete(uint64_t bytes) {
+  Entry* entry = head();
+  if (entry == nullptr || entry->kind != Kind::bind) return misfit();
+  bytes_ += bytes;
+  Portal& portal = *entry->portal;
+  // What the name stands for now, not what was foreseen.
+  if (portal.statement_name.empty()) {
+    portal.statement = unnamed_statement_;
+  } else {
+    auto found = statements_.find(portal.statement_name);
+    portal.statement = found == statements_.end() ? Ref<Prepared>() : found->second;
+  }
+  set_portal(entry->portal);
+  pop();
+}
+
+void ResponseQueue::close_complete(uint64_t bytes) {
+  Entry* entry = head();
+  if (entry == nullptr || entry->kind != Kind::close) return misfit();
+  bytes_ += bytes;
+  if (entry->is_portal) {
+    if (entry->portal->name.empty()) unnamed_portal_ = {};
+    else portals_.erase(entry->portal->name);
+  } else {
+    if (entry->prepared->name.empty()) unnamed_statement_ = {};
+    else statements_.erase(entry->prepared->name);
+  }
+  pop();
+}
+
+void ResponseQueue::parameter_description(ByteView oids, uint64_t bytes) {
+  Entry* entry = head();
+  if (entry == nullptr || entry->kind != Kind::describe) return misfit();
+  bytes_ += bytes;
+  if (!entry->prepared) return;
+  std::vector<uint32_t>& types = entry->prepared->types;
+  types.clear();
+  for (size_t i = 0; i + 4 <= oids.size(); i += 4) types.push_back(ringfence::detail::load_be<uint32_t>(oids.data() + i));
+}
+
+void ResponseQueue::description(uint64_t bytes) {
+  bytes_ += bytes;
+  Entry* entry = head();
+  if (entry == nullptr) return misfit();
+  if (entry->kind == Kind::describe) pop();
+}
+
+void ResponseQueue::copy_in_response(uint64_t bytes) {
+  bytes_ += bytes;
+  Entry* entry = head();
+  if (entry == nullptr || (entry->kind != Kind::query && entry->kind != Kind::execute)) return misfit();
+  // What was sent ahead: the server, reading copy data, swallows Sync and Flush and stops at the end of the copy.
+  for (uint64_t place = head_ + 1; place != tail_; ++place) {
+    Entry& ahead = at(place);
+    if (ahead.kind == Kind::gone) continue;
+    if (ahead.kind == Kind::sync) {
+      ahead.kind = Kind::gone;
+      continue;
+    }
+    if (ahead.kind == Kind::copy_end) ahead.kind = Kind::gone;
+    return;
+  }
+  copy_in_ = true;
+}
+
+void ResponseQueue::command_complete(std::string_view tag, uint64_t bytes, uint64_t now_ns) {
+  bytes_ += bytes;
+  Entry* entry = head();
+  if (entry == nullptr) return misfit();
+  if (entry->kind != Kind::query && entry->kind != Kind::execute) return misfit();
+  if (entry->kind == Kind::query && (entry->is_over || entry->completed == entry->count)) return misfit();
+  copy_in_ = false;
+  CommandTag parsed = parse_command_tag(tag);
+  StatementNumber number = entry->first + entry->completed;
+  for (size_t i = 0; i < changes_.size(); ++i) {
+    if (changes_[i].number != number) continue;
+    apply(changes_[i].change);
+    changes_.erase(changes_.begin() + static_cast<std::ptrdiff_t>(i));
+    break;
+  }
+  finish(*entry, number, Ending::success, tag, parsed.rows.value_or(rows_), nullptr, now_ns);
+  if (entry->kind == Kind::execute || (++entry->completed == entry->count && entry->continues)) pop();
+}
+
+void ResponseQueue::empty_query(uint64_t bytes, uint64_t now_ns) {
+  bytes_ += bytes;
+  Entry* entry = head();
+  if (entry == nullptr) return misfit();
+  if (entry->kind == Kind::query && entry->completed < entry->count && !entry->is_over) {
+    finish(*entry, entry->first + entry->completed, Ending::success, {}, 0, nullptr, now_ns);
+    ++entry->completed;
+  } else if (entry->kind == Kind::execute) {
+    finish(*entry, entry->first, Ending::success, {}, 0, nullptr, now_ns);
+    pop();
+  } else {
+    misfit();
+  }
+}
+
+void ResponseQueue::portal_suspended(uint64_t bytes, uint64_t now_ns) {
+  bytes_ += bytes;
+  Entry* entry = head();
+  if (entry == nullptr || entry->kind != Kind::execute) return misfit();
+  finish(*entry, entry->first, Ending::suspended, {}, rows_, nullptr, now_ns);
+  pop();
+}
+
+void ResponseQueue::function_call_response(uint64_t bytes, uint64_t now_ns) {
+  bytes_ += bytes;
+  Entry* entry = head();
+  if (entry == nullptr || entry->kind != Kind::function_call || entry->is_over) return misfit();
+  finish(*entry, entry->first, Ending::success, {}, 0, nullptr, now_ns);
+  entry->is_over = true;
+}
+
+void ResponseQueue::error(const ErrorFields& fields, uint64_t bytes, uint64_t now_ns) {
+  bytes_ += bytes;
+  copy_in_ = false;
+  Entry* entry = head();
+  if (entry == nullptr || entry->kind == Kind::sync || entry->is_over) {
+    observer_.error_outside(fields, nullptr);
+    return;
+  }
+  switch (entry->kind) {
+    case Kind::query:
+      for (bool first = true; entry != nullptr && entry->kind == Kind::query;) {
+        for (; entry->completed < entry->count; ++entry->completed, first = false) {
+          finish(*entry, entry->first + entry->completed, first ? Ending::failure : Ending::not_executed, {}, rows_,
+                 first ? &fields : nullptr, now_ns);
+        }
+        std::erase_if(changes_, [&](const PendingChange& pending) {
+          return pending.number >= entry->first && pending.number < entry->first + entry->count;
+        });
+        entry->is_over = true;
+        if (!entry->continues) return;
+        pop();
+        entry = head();
+      }
+      return;
+    case Kind::function_call:
+      finish(*entry, entry->first, Ending::failure, {}, 0, &fields, now_ns);
+      entry->is_over = true;
+      return;
+    case Kind::execute:
+      finish(*entry, entry->first, Ending::failure, {}, rows_, &fields, now_ns);
+      pop();
+      skip_to_sync(nullptr, nullptr, true, fields, now_ns);
+      return;
+    default: {
+      // Parse, Bind, Describe or Close failed. What executes it later in this group has failed with it.
+      Ref<Prepared> prepared = entry->kind == Kind::parse ? entry->prepared : Ref<Prepared>();
+      Ref<Portal> portal = entry->kind == Kind::bind ? entry->portal : Ref<Portal>();
+      if (portal) prepared = portal->statement;
+      bool is_bind = entry->kind == Kind::bind;
+      pop();
+      skip_to_sync(is_bind ? nullptr : prepared.get(), portal.get(), false, fields, now_ns);
+      return;
+    }
+  }
+}
+
+void ResponseQueue::skip_to_sync(const Prepared* failed_statement, const Portal* failed_portal,
+                                 bool is_told, const ErrorFields& fields, uint64_t now_ns) {
+  while (Entry* entry = head()) {
+    if (entry->kind == Kind::sync) break;
+    if (entry->kind == Kind::execute || entry->kind == Kind::query || entry->kind == Kind::function_call) {
+      bool is_culprit = entry->kind == Kind::execute && !is_told && entry->portal &&
+                        (entry->portal.get() == failed_portal ||
+                         (failed_statement != nullptr && entry->portal->statement.get() == failed_statement));
+      for (; entry->completed < entry->count; ++entry->completed) {
+        finish(*entry, entry->first + entry->completed, is_culprit ? Ending::failure : Ending::not_executed, {}, 0,
+               is_culprit ? &fields : nullptr, now_ns);
+      }
+      is_told = is_told || is_culprit;
+    }
+    pop();
+  }
+  if (head_ == tail_) skipping_ = true;
+  if (is_told) return;
+  const StatementText* text = nullptr;
+  if (failed_portal != nullptr && failed_portal->statement) text = &failed_portal->statement->statement;
+  if (failed_statement != nullptr) text = &failed_statement->statement;
+  observer_.error_outside(fields, text);
+}
+
+// Recursion: one step for each part of a Query with very many statements.
+void ResponseQueue::ready(TransactionStatus status) {
+  transaction_ = status;
+  Entry* entry = head();
+  if (entry == nullptr) return misfit();
+  bytes_ = 0;
+  rows_ = 0;
+  switch (entry->kind) {
+    case Kind::query:
+    case Kind::function_call:
+      // Fewer answers than statements: we cut the text otherwise than the server did.
+      for (; !entry->is_over && entry->completed < entry->count; ++entry->completed) {
+        misfit();
+        finish(*entry, entry->first + entry->completed, Ending::unknown, {}, 0, nullptr, last_done_ns_);
+      }
+      copy_in_ = false;
+      if (entry->continues) {
+        pop();
+        ready(status);
+        return;
+      }
+      pop();
+      break;
+    case Kind::sync: pop(); break;
+    default: misfit(); break;  // A Sync that we took as swallowed was answered after all.
+  }
+  // Portals end with their transaction; those of WITH HOLD cursors are rare, and a name that we do not know is
+  // recorded as such.
+  if (status == TransactionStatus::idle && head_ == tail_) unnamed_portal_ = {};
+}
+
+void ResponseQueue::abandon() {
+  while (Entry* entry = head()) {
+    bool counts = entry->kind == Kind::query || entry->kind == Kind::execute || entry->kind == Kind::function_call;
+    for (; counts && !entry->is_over && entry->completed < entry->count; ++entry->completed) {
+      finish(*entry, entry->first + entry->completed, Ending::unknown, {}, rows_, nullptr, last_done_ns_);
+    }
+    pop();
+  }
+}
+
+std::optional<ResponseQueue::Running> ResponseQueue::running() const {
+  for (uint64_t place = head_; place != tail_; ++place) {
+    const Entry& entry = at(place);
+    bool counts =
+        entry.kind == Kind::query || entry.kind == Kind::execute || entry.kind == Kind::function_call;
+    if (counts && !entry.is_over && entry.completed < entry.count) {
+      return Running{entry.first + entry.completed, std::max(entry.since_ns, last_done_ns_)};
+    }
+  }
+  return std::nullopt;
+}
+
+// ---------------------------------------------------------------- names
+
+const Portal* ResponseQueue::confirmed_portal(std::string_view name) const {
+  if (name.empty()) return unnamed_portal_.get();
+  auto found = portals_.find(name);
+  return found == portals_.end() ? nullptr : found->second.get();
+}
+
+void ResponseQueue::set_statement(const Ref<Prepared>& prepared) {
+  if (prepared->name.empty()) unnamed_statement_ = prepared;
+  else statements_.insert_or_assign(prepared->name, prepared);
+}
+
+void ResponseQueue::set_portal(const Ref<Portal>& portal) {
+  if (portal->name.empty()) unnamed_portal_ = portal;
+  else portals_.insert_or_assign(portal->name, portal);
+}
+
+void ResponseQueue::apply(const NameChange& change) {
+  switch (change.kind) {
+    case NameChange::Kind::none: return;
+    case NameChange::Kind::prepare: set_statement(change.prepared); return;
+    case NameChange::Kind::deallocate: statements_.erase(change.prepared->name); return;
+    case NameChange::Kind::deallocate_all: statements_.clear(); return;
+    case NameChange::Kind::declare: {
+      Ref<Portal> portal = pools_.portals.make();
+      portal->name = change.prepared->name;
+      portal->statement = change.prepared;
+      set_portal(portal);
+      return;
+    }
+    case NameChange::Kind::close: portals_.erase(change.prepared->name); return;
+    case NameChange::Kind::close_all: portals_.clear(); return;
+    case NameChange::Kind::discard_all:
+      statements_.clear();
+      portals_.clear();
+      return;
+  }
+}
+
+}  // namespace ringfence::pg

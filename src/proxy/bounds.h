@@ -1,0 +1,40 @@
+// Every bound of the data path that configuration does not set, with its reason.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ringfence::proxy {
+
+// Messages in flight before the client is read no further. A server buffers at most 8 KiB of answers, 1,638 of the
+// shortest kind, before it sends; with this many there are always some to come, so waiting here cannot deadlock.
+inline constexpr size_t pipeline_entries_max = 16'384;
+// Statements of one Query message that get records of their own; the rest share the last one.
+inline constexpr uint32_t statements_per_query_max = 1'024;
+// Negotiation packets (SSLRequest, GSSENCRequest) before the startup packet: libpq sends at most two.
+inline constexpr int negotiations_max = 4;
+// Messages that a server may send while we log in: ParameterStatus and notices mostly.
+inline constexpr int server_login_messages_max = 256;
+inline constexpr uint32_t server_login_message_bytes_max = 64 * 1024;
+// A password message while logging in. PostgreSQL's own bound (PG_MAX_AUTH_TOKEN_LENGTH).
+inline constexpr uint32_t client_login_message_bytes_max = 65'535;
+// Server messages that are read whole: errors, tags, parameters. What is longer is read by its beginning.
+inline constexpr size_t server_capture_bytes_max = 16 * 1024;
+// Room beside the text for names in Parse and Bind, whose beginning is kept while the message comes in pieces.
+inline constexpr size_t names_bytes_max = 1'024;
+// After a final message we read on, so that closing does not destroy it on its way.
+inline constexpr uint64_t linger_ms = 2'000;
+inline constexpr size_t linger_bytes_max = 1 << 20;
+// A client that has gone: how long the server may take to finish what it was sent.
+inline constexpr uint64_t client_gone_ms = 10'000;
+// How long a session waits for room in the trail before it is refused, and how often it looks.
+inline constexpr uint64_t trail_wait_ms = 10'000;
+// A session that was told to end and does not.
+inline constexpr uint64_t end_ms = 5'000;
+// Cancel requests with unknown keys that a shard looks up in a second.
+inline constexpr uint32_t unknown_cancels_per_second = 100;
+inline constexpr uint64_t cancel_connect_ms = 5'000;
+// Keys derived from backend passwords that a shard remembers.
+inline constexpr size_t derived_keys_max = 256;
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,373 @@
+#include "conversation.h"
+
+#include "parameters.h"
+#include "ringfence/base/utf8.h"
+#include "ringfence/pg/parse.h"
+#include "ringfence/sql/redact.h"
+#include "ringfence/sql/split.h"
+#include "sql_names.h"
+
+namespace ringfence::proxy {
+
+namespace from_client = pg::from_client;
+namespace from_server = pg::from_server;
+using pg::FrameCursor;
+using pg::FrameSegment;
+
+Conversation::Conversation(Recorder& recorder, pg::ObjectPools& pools, ShardCounters& counters, const Limits& limits)
+    : recorder_(recorder),
+      pools_(pools),
+      counters_(counters),
+      limits_(limits),
+      queue_(pools, *this),
+      client_(limits.message_bytes_max),
+      server_(0x7fffffff) {}
+
+// ---------------------------------------------------------------- from the client
+
+// How much of a message that comes in pieces is kept for the trail.
+size_t Conversation::client_capture_max(char type) const {
+  switch (type) {
+    case from_client::query:
+    case from_client::parse: return limits_.statement_bytes_max + names_bytes_max;
+    case from_client::bind:
+    case from_client::function_call: return limits_.parameters_bytes_max + names_bytes_max;
+    case from_client::execute:
+    case from_client::describe:
+    case from_client::close: return names_bytes_max;
+    default: return 0;
+  }
+}
+
+Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
+  now_ = now;
+  FrameSegment segment;
+  for (;;) {
+    bool is_resumed = client_held_.has_value();
+    if (is_resumed) {
+      segment = *std::exchange(client_held_, std::nullopt);
+    } else {
+      FrameCursor::Step step = client_.next(chunk, at, segment);
+      if (step == FrameCursor::Step::need_more) return Advance::all;
+      if (step == FrameCursor::Step::broken) {
+        error_ = client_.error();
+        counters_.limits_reached.add();
+        return Advance::broken;
+      }
+    }
+    ByteView body = segment.piece;
+    if (!segment.is_first || !segment.is_last) {
+      if (!is_resumed) {
+        if (segment.is_first) client_capture_.clear();
+        size_t max = client_capture_max(segment.type);
+        if (client_capture_.size() < max) client_capture_.append(body.substr(0, max - client_capture_.size()));
+      }
+      if (!segment.is_last) continue;
+      body = client_capture_;
+    }
+    if (!has_room_in_queue()) {
+      client_held_ = segment;
+      return Advance::wait_queue;
+    }
+    if (!client_message(segment.type, body, segment.body_length)) {
+      client_held_ = segment;
+      return Advance::wait_trail;
+    }
+    if (!segment.is_first) pg::clear_buffer(client_capture_);
+  }
+}
+
+// A whole message, or the beginning of one whose body has `body_length` bytes. False: no room in the trail.
+bool Conversation::client_message(char type, ByteView body, uint32_t body_length) {
+  switch (type) {
+    case from_client::query: return on_query(body, body_length);
+    case from_client::execute: return on_execute(body, body_length);
+    case from_client::function_call: return on_function_call(body, body_length);
+    case from_client::parse: on_parse(body, body_length); return true;
+    case from_client::bind: on_bind(body, body_length); return true;
+    case from_client::describe:
+    case from_client::close: {
+      // What cannot be parsed goes to the server all the same, which refuses it.
+      auto object = pg::parse_describe(body);
+      pg::NamedObject named = object ? *object : pg::NamedObject{};
+      if (type == from_client::describe) queue_.push_describe(named.is_portal, named.name);
+      else queue_.push_close(named.is_portal, named.name);
+      return true;
+    }
+    case from_client::sync: queue_.push_sync(); return true;
+    case from_client::copy_data: queue_.copy_data(pg::frame_header_size + body_length); return true;
+    case from_client::copy_done:
+    case from_client::copy_fail: queue_.push_copy_end(); return true;
+    case from_client::terminate: client_said_goodbye_ = true; return true;
+    default: return true;  // Flush answers nothing; what is unknown the server refuses.
+  }
+}
+
+namespace {
+
+// The text up to its NUL, or all of a beginning that does not hold it.
+ByteView text_of(ByteView body) { return body.substr(0, body.find('\0')); }
+
+uint64_t text_length(ByteView body, uint32_t body_length) {
+  size_t end = body.find('\0');
+  if (end != ByteView::npos) return end;
+  return body_length > 0 ? body_length - 1 : 0;
+}
+
+}  // namespace
+
+bool Conversation::start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number) {
+  bool is_plain = text.size() == full_bytes && text.size() <= limits_.statement_bytes_max &&
+                  !sql::needs_redaction(text) && is_valid_text(text);
+  if (is_plain) {
+    if (!recorder_.has_room(recorder_.start_bytes(text.size(), 0, 0))) return false;
+    number = recorder_.start(text, full_bytes, from_client::query, now_.us);
+  } else {
+    pg::StatementText taken;
+    take_statement_text(text, full_bytes, limits_.statement_bytes_max, taken);
+    if (!recorder_.has_room(recorder_.start_bytes(taken.text.size(), taken.raw.size(), 0))) return false;
+    number = recorder_.start(taken, {}, false, from_client::query, now_.us);
+  }
+  ++statements_;
+  return true;
+}
+
+bool Conversation::on_query(ByteView body, uint32_t body_length) {
+  ByteView text = text_of(body);
+  uint64_t full_bytes = text_length(body, body_length);
+  pg::StatementNumber first = 0;
+  uint32_t count = 0;
+  std::vector<std::pair<uint32_t, pg::NameChange>> changes;
+  auto push = [&](bool continues) {
+    queue_.push_query(first, count, pg::frame_header_size + body_length, now_.ns, continues);
+    for (auto& [index, change] : changes) queue_.change_names(index, std::move(change));
+  };
+  sql::StatementSplitter splitter(text.substr(query_at_));
+  auto extent = splitter.next();
+  while (extent || query_started_ == 0) {
+    auto following = extent ? splitter.next() : std::nullopt;
+    size_t begin = query_at_ + (extent ? extent->begin : 0);
+    size_t end = extent ? query_at_ + extent->end : text.size();
+    // A text of one statement, or of none, is recorded as it is; the last record that a Query may have takes the
+    // rest of its text.
+    bool is_last = !following || query_started_ + 1 == statements_per_query_max;
+    if (query_started_ == 0 && is_last) begin = 0;
+    if (is_last && (query_started_ == 0 || following)) end = text.size();
+    // Of a text whose beginning we hold, the last statement is longer than what we see.
+    uint64_t length = end - begin;
+    if (is_last && full_bytes > text.size()) length = full_bytes - begin;
+    pg::StatementNumber number = 0;
+    ByteView statement = text.substr(begin, end - begin);
+    if (!start_statement(statement, length, number)) {
+      if (count > 0) push(true);
+      query_at_ = begin;
+      return false;
+    }
+    if (count == 0) first = number;
+    pg::NameChange change = recognise_name_change(statement, pools_, limits_.statement_bytes_max);
+    if (change.kind != pg::NameChange::Kind::none) changes.emplace_back(count, std::move(change));
+    ++count;
+    ++query_started_;
+    if (is_last) break;
+    extent = following;
+  }
+  push(false);
+  query_at_ = 0;
+  query_started_ = 0;
+  return true;
+}
+
+void Conversation::on_parse(ByteView body, uint32_t body_length) {
+  pg::Ref<pg::Prepared> prepared = pools_.prepared.make();
+  size_t name_end = body.find('\0');
+  if (name_end != ByteView::npos) {
+    prepared->name = body.substr(0, name_end);
+    ByteView rest = body.substr(name_end + 1);
+    uint64_t full_bytes = text_length(rest, static_cast<uint32_t>(body_length - name_end - 1));
+    take_statement_text(text_of(rest), full_bytes, limits_.statement_bytes_max, prepared->statement);
+    auto parsed = pg::parse_parse(body);
+    for (uint16_t i = 0; parsed && i < parsed->type_count; ++i) prepared->types.push_back(parsed->type(i));
+  }
+  queue_.push_parse(std::move(prepared));
+}
+
+void Conversation::on_bind(ByteView body, uint32_t body_length) {
+  pg::Ref<pg::Portal> portal = pools_.portals.make();
+  auto names = pg::parse_bind_names(body);
+  if (names) {
+    portal->name = names->portal;
+    portal->statement_name = names->statement;
+    portal->statement = queue_.foreseen_statement(names->statement);
+    portal->bind_bytes = pg::frame_header_size + body_length;
+    bool is_whole = body.size() == body_length;
+    encode_bind_parameters(body, is_whole, portal->statement ? &portal->statement->types : nullptr,
+                           limits_.parameters_bytes_max, portal->parameters, portal->parameters_truncated);
+  }
+  queue_.push_bind(std::move(portal));
+}
+
+bool Conversation::on_execute(ByteView body, uint32_t body_length) {
+  ByteView name = text_of(body);
+  pg::Ref<pg::Portal> portal = queue_.foreseen_portal(name);
+  if (!portal) {
+    portal = pools_.portals.make();
+    portal->name = name;
+  }
+  static const pg::StatementText no_text;
+  const pg::StatementText& text = portal->statement ? portal->statement->statement : no_text;
+  if (!recorder_.has_room(recorder_.start_bytes(text.text.size(), text.raw.size(), portal->parameters.size()))) {
+    return false;
+  }
+  pg::StatementNumber number =
+      recorder_.start(text, portal->parameters, portal->parameters_truncated, from_client::execute, now_.us);
+  ++statements_;
+  queue_.push_execute(number, std::move(portal), pg::frame_header_size + body_length, now_.ns);
+  return true;
+}
+
+bool Conversation::on_function_call(ByteView body, uint32_t body_length) {
+  pg::StatementText text;
+  Reader in(body);
+  text.text = "FunctionCall " + std::to_string(in.u32());
+  text.full_bytes = text.text.size();
+  std::string parameters;
+  bool is_truncated = false;
+  encode_call_parameters(body, limits_.parameters_bytes_max, parameters, is_truncated);
+  if (!recorder_.has_room(recorder_.start_bytes(text.text.size(), 0, parameters.size()))) return false;
+  pg::StatementNumber number =
+      recorder_.start(text, parameters, is_truncated, from_client::function_call, now_.us);
+  ++statements_;
+  queue_.push_function_call(number, pg::frame_header_size + body_length, now_.ns);
+  return true;
+}
+
+// ---------------------------------------------------------------- from the server
+
+namespace {
+
+// Whether the message has to be read, not only counted.
+bool is_read(char type) {
+  switch (type) {
+    case from_server::data_row:
+    case from_server::copy_data:
+    case from_server::copy_done:
+    case from_server::row_description:
+    case from_server::notification_response: return false;
+    default: return true;
+  }
+}
+
+// Whether the message may end a statement, whose outcome then needs room in the trail.
+bool may_complete(char type) {
+  switch (type) {
+    case from_server::command_complete:
+    case from_server::error_response:
+    case from_server::empty_query_response:
+    case from_server::portal_suspended:
+    case from_server::function_call_response:
+    case from_server::ready_for_query: return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
+  now_ = now;
+  FrameSegment segment;
+  for (;;) {
+    bool is_resumed = server_held_.has_value();
+    if (is_resumed) {
+      segment = *std::exchange(server_held_, std::nullopt);
+    } else {
+      FrameCursor::Step step = server_.next(chunk, at, segment);
+      if (step == FrameCursor::Step::need_more) return Advance::all;
+      if (step == FrameCursor::Step::broken) {
+        error_ = server_.error();
+        return Advance::broken;
+      }
+    }
+    if (segment.type == from_server::data_row) {
+      if (segment.is_first) queue_.data_row(pg::frame_header_size + segment.body_length);
+      continue;
+    }
+    ByteView body = segment.piece;
+    if (!segment.is_first || !segment.is_last) {
+      if (!is_resumed) {
+        if (segment.is_first) server_capture_.clear();
+        size_t max = is_read(segment.type) ? server_capture_bytes_max : 0;
+        if (server_capture_.size() < max) server_capture_.append(body.substr(0, max - server_capture_.size()));
+      }
+      if (!segment.is_last) continue;
+      body = server_capture_;
+    }
+    if (may_complete(segment.type)) {
+      if (!recorder_.has_room(Recorder::outcome_bytes_max)) {
+        server_held_ = segment;
+        return Advance::wait_trail;
+      }
+    }
+    server_message(segment.type, body, segment.body_length);
+    if (!segment.is_first) pg::clear_buffer(server_capture_);
+  }
+}
+
+void Conversation::server_message(char type, ByteView body, uint32_t body_length) {
+  uint64_t bytes = pg::frame_header_size + body_length;
+  switch (type) {
+    case from_server::command_complete: queue_.command_complete(text_of(body), bytes, now_.ns); break;
+    case from_server::ready_for_query: {
+      auto status = pg::parse_ready_for_query(body);
+      queue_.ready(status ? *status : queue_.transaction());
+      break;
+    }
+    case from_server::parse_complete: queue_.parse_complete(bytes); break;
+    case from_server::bind_complete: queue_.bind_complete(bytes); break;
+    case from_server::close_complete: queue_.close_complete(bytes); break;
+    case from_server::row_description:
+    case from_server::no_data: queue_.description(bytes); break;
+    case from_server::parameter_description:
+      queue_.parameter_description(body.size() >= 2 ? body.substr(2) : ByteView(), bytes);
+      break;
+    case from_server::empty_query_response: queue_.empty_query(bytes, now_.ns); break;
+    case from_server::portal_suspended: queue_.portal_suspended(bytes, now_.ns); break;
+    case from_server::function_call_response: queue_.function_call_response(bytes, now_.ns); break;
+    case from_server::copy_in_response: queue_.copy_in_response(bytes); break;
+    case from_server::error_response: {
+      auto parsed = pg::parse_error_fields(body);
+      pg::ErrorFields fields;
+      if (parsed) fields = *parsed;
+      else fields.sqlstate = "XX000";
+      if (fields.severity == "FATAL" || fields.severity == "PANIC") server_said_fatal_ = true;
+      queue_.error(fields, bytes, now_.ns);
+      break;
+    }
+    case from_server::notice_response:
+    case from_server::notification_response:
+    case from_server::parameter_status: break;
+    default: queue_.other(bytes); break;
+  }
+}
+
+// ---------------------------------------------------------------- outcomes
+
+void Conversation::done(const pg::Completion& completion) { recorder_.outcome(completion, now_.ns, now_.us); }
+
+void Conversation::error_outside(const pg::ErrorFields& error, const pg::StatementText* text) {
+  auto event = recorder_.event(audit::Category::audit, "postgres_error", audit::Severity::warning,
+                               audit::Outcome::failure, now_.us);
+  event.text(audit::Tag::sqlstate, error.sqlstate);
+  event.text(audit::Tag::error_message, error.message.substr(0, 1024));
+  if (text != nullptr) {
+    event.text(audit::Tag::statement, text->text);
+    event.integer(audit::Tag::statement_bytes, static_cast<int64_t>(text->full_bytes));
+  }
+  recorder_.publish(std::move(event));
+}
+
+void Conversation::abandon(Now now) {
+  now_ = now;
+  queue_.abandon();
+}
+
+}  // namespace ringfence::proxy

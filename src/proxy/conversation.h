@@ -1,0 +1,88 @@
+// Follows both directions of a session, byte for byte, without changing them: cuts the messages, writes each
+// statement's start before it may be sent on, and its outcome when the server has answered.
+//
+// Pure of IO: it is given chunks and says how far they may be sent. What always holds: a byte that ends a Query,
+// Execute or FunctionCall is let through only after the statement's start is in the journal.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "bounds.h"
+#include "recorder.h"
+#include "ringfence/pg/frame.h"
+#include "ringfence/pg/response_queue.h"
+#include "ringfence/proxy/snapshot.h"
+
+namespace ringfence::proxy {
+
+enum class Advance : uint8_t {
+  all,         // The chunk is done; all of it may be sent.
+  wait_trail,  // The trail has no room: call again with the same chunk when it has.
+  wait_queue,  // Too much is in flight: call again when the server has answered something.
+  broken,      // The stream breaks the protocol or a limit; see error().
+};
+
+struct Now {
+  uint64_t ns;
+  uint64_t us;
+};
+
+class Conversation final : private pg::StatementObserver {
+ public:
+  Conversation(Recorder& recorder, pg::ObjectPools& pools, ShardCounters& counters, const Limits& limits);
+
+  // A chunk from the client, from `at` on, which is 0 for a new chunk and kept between calls for the same one.
+  Advance client_bytes(ByteView chunk, size_t& at, Now now);
+  Advance server_bytes(ByteView chunk, size_t& at, Now now);
+  Error error() const { return error_; }
+  // The connection has ended: open statements become unknown.
+  void abandon(Now now);
+
+  const pg::ResponseQueue& queue() const { return queue_; }
+  bool has_room_in_queue() const { return queue_.size() < pipeline_entries_max; }
+  // Between two messages from the server: a message of ours may be put here.
+  bool server_is_at_boundary() const { return server_.at_boundary(); }
+  bool client_said_goodbye() const { return client_said_goodbye_; }
+  // The server's last word was FATAL: its error went to the client.
+  bool server_said_fatal() const { return server_said_fatal_; }
+  uint64_t statements() const { return statements_; }
+
+ private:
+  void done(const pg::Completion& completion) override;
+  void error_outside(const pg::ErrorFields& error, const pg::StatementText* text) override;
+
+  bool client_message(char type, ByteView body, uint32_t body_length);
+  bool on_query(ByteView body, uint32_t body_length);
+  void on_parse(ByteView body, uint32_t body_length);
+  void on_bind(ByteView body, uint32_t body_length);
+  bool on_execute(ByteView body, uint32_t body_length);
+  bool on_function_call(ByteView body, uint32_t body_length);
+  bool start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number);
+  void server_message(char type, ByteView body, uint32_t body_length);
+  size_t client_capture_max(char type) const;
+
+  Recorder& recorder_;
+  pg::ObjectPools& pools_;
+  ShardCounters& counters_;
+  const Limits& limits_;
+  pg::ResponseQueue queue_;
+  pg::FrameCursor client_;
+  pg::FrameCursor server_;
+  Now now_{};
+  // The beginning of a message that comes in pieces.
+  std::string client_capture_;
+  std::string server_capture_;
+  // A segment that waits for room.
+  std::optional<pg::FrameSegment> client_held_;
+  std::optional<pg::FrameSegment> server_held_;
+  // A Query of many statements of which some have started: how far in its text, and the numbers given.
+  size_t query_at_ = 0;
+  uint32_t query_started_ = 0;
+  uint64_t statements_ = 0;
+  Error error_;
+  bool client_said_goodbye_ = false;
+  bool server_said_fatal_ = false;
+};
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,21 @@
+// Parameter values as the trail records them: a JSON array of strings, null, and {"base64": …} for binary values
+// of types that we do not read.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ringfence/base/bytes.h"
+
+namespace ringfence::proxy {
+
+// `body` is a Bind message's, or, unless `is_whole`, the beginning of one. `types` are OIDs as far as known, or
+// null. At most `bytes_max` are written; what did not fit is left out and flagged.
+void encode_bind_parameters(ByteView body, bool is_whole, const std::vector<uint32_t>* types, size_t bytes_max,
+                            std::string& out, bool& is_truncated);
+// The arguments of a FunctionCall.
+void encode_call_parameters(ByteView body, size_t bytes_max, std::string& out, bool& is_truncated);
+// A string literal as RFC 8785 has it; `value` is valid text.
+void append_json_string(std::string& out, ByteView value);
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,347 @@
+#include "pg_session.h"
+
+#include "ringfence/base/log.h"
+#include "ringfence/crypto/secret.h"
+#include "ringfence/net/socket_stream.h"
+#include "ringfence/pg/messages.h"
+
+namespace ringfence::proxy {
+
+using audit::Category;
+using audit::Outcome;
+using audit::Severity;
+using audit::Tag;
+using ring::Task;
+
+PgSession::PgSession(PgShardState& shard, std::unique_ptr<net::Stream> client,
+                     std::shared_ptr<ListenerFacts> listener)
+    : shard_(shard),
+      client_(std::move(client)),
+      listener_(std::move(listener)),
+      snapshot_(shard.snapshot),
+      limits_(snapshot_->limits),
+      recorder_(shard.space, shard.ids, shard.counters, shard.deferred),
+      id_(shard.ids.uuid(shard.shard.now_us())),
+      client_addr_(client_->peer()),
+      idle_timer_(shard.shard.timers(), [this] { check_idle(); }),
+      end_timer_(shard.shard.timers(), [this] { client_->shutdown(); }),
+      connected_us_(shard.shard.now_us()) {
+  shard_.counters.connections_open.add();
+  listener_->connections.fetch_add(1, std::memory_order_relaxed);
+}
+
+PgSession::~PgSession() {
+  if (cancel_id_ != 0) shard_.cancel_keys.erase(cancel_id_);
+  if (target_sessions_) target_sessions_->fetch_sub(1, std::memory_order_relaxed);
+  crypto::secure_zero(cancel_key_);
+  listener_->connections.fetch_sub(1, std::memory_order_relaxed);
+  shard_.counters.connections_open.subtract();
+}
+
+Task<void> PgSession::run() {
+  auto logging_in = log_in();
+  bool is_in = co_await logging_in;
+  if (is_in) {
+    auto conversing = converse();
+    co_await conversing;
+    auto parting = part();
+    co_await parting;
+  } else {
+    auto lingering = linger();
+    co_await lingering;
+  }
+}
+
+// ---------------------------------------------------------------- the conversation
+
+Task<void> PgSession::converse() {
+  shard_.counters.sessions_open.add();
+  shard_.counters.sessions_total.add();
+  active_ns_ = shard_.shard.now_ns();
+  active_us_ = shard_.shard.now_us();
+  check_idle();
+  if (shard_.is_draining) drain();
+  ring::spawn(pump_server());
+  {
+    auto pumping = pump_client();
+    co_await pumping;
+  }
+  if (!server_pump_is_over_) {
+    // As when the client were connected to the server itself: the server finishes what it was sent, then reads the
+    // end.
+    server_->stream->shutdown_write();
+    net::Deadline deadline(shard_.shard, *server_->stream, client_gone_ms);
+    co_await server_pump_ended_;
+  }
+  idle_timer_.cancel();
+  conversation_->abandon(now());
+  shard_.counters.sessions_open.subtract();
+}
+
+Task<void> PgSession::pump_client() {
+  net::Receive receive(*client_);
+  std::string first_bytes = std::move(client_leftover_);
+  for (;;) {
+    net::Chunk chunk;
+    ByteView bytes = first_bytes;
+    if (bytes.empty()) {
+      if (server_pump_is_over_) break;
+      Result<net::Chunk> received = co_await receive;
+      if (!received || received->bytes().empty()) {
+        // Unless it is the other pump that woke us, the client has closed.
+        if (!server_pump_is_over_ && !end_reason_) client_is_gone_ = true;
+        break;
+      }
+      chunk = std::move(*received);
+      bytes = chunk.bytes();
+      // The next receive is armed while this chunk is sent: one more chunk at most is held.
+      receive.start();
+    }
+    active_ns_ = shard_.shard.now_ns();
+    active_us_ = shard_.shard.now_us();
+    size_t at = 0;
+    Advance advance = conversation_->client_bytes(bytes, at, now());
+    if (advance != Advance::all) {
+      auto waiting = wait_until_accepted(true, bytes, at, advance);
+      bool is_accepted = co_await waiting;
+      if (!is_accepted) break;
+    }
+    bytes_to_server_ += bytes.size();
+    shard_.counters.bytes_to_server.add(bytes.size());
+    net::Send sending(*server_->stream, bytes);
+    Result<void> sent = co_await sending;
+    first_bytes.clear();
+    if (!sent) {
+      // What the server still has to say, its FATAL perhaps, is read by the other pump.
+      break;
+    }
+  }
+  if (receive.is_started()) {
+    client_->cancel_receive();
+    Result<net::Chunk> last = co_await receive;
+  }
+}
+
+// Until the conversation takes the rest of the chunk. False: the session has to end, and why is set.
+Task<bool> PgSession::wait_until_accepted(bool is_client, ByteView bytes, size_t at, Advance advance) {
+  while (advance != Advance::all) {
+    if (advance == Advance::broken) {
+      if (is_client) {
+        end({std::string(pg::sqlstate::program_limit_exceeded), conversation_->error().message,
+             "The bound is limits.message_bytes_max of the appliance's configuration."});
+      } else {
+        end({std::string(pg::sqlstate::protocol_violation), "the server broke the protocol: " + conversation_->error().message,
+             ""});
+      }
+      co_return false;
+    }
+    if (advance == Advance::wait_trail) {
+      shard_.counters.trail_waits.add();
+      auto waiting = shard_.wait_for_room();
+      bool has_room = co_await waiting;
+      if (!has_room) {
+        shard_.counters.trail_refusals.add();
+        end({"58030", "the audit trail cannot be written, so no statement is forwarded",
+             "The appliance's /readyz says why; nothing of this session is lost from the trail."});
+        co_return false;
+      }
+    } else {
+      client_pump_waits_for_queue_ = true;
+      co_await queue_has_room_;
+      client_pump_waits_for_queue_ = false;
+    }
+    if (end_reason_ || (is_client && server_pump_is_over_)) co_return false;
+    advance = is_client ? conversation_->client_bytes(bytes, at, now()) : conversation_->server_bytes(bytes, at, now());
+  }
+  co_return true;
+}
+
+Task<void> PgSession::pump_server() {
+  net::Receive receive(*server_->stream);
+  std::string first_bytes = std::move(server_->leftover);
+  for (;;) {
+    net::Chunk chunk;
+    ByteView bytes = first_bytes;
+    if (bytes.empty()) {
+      Result<net::Chunk> received = co_await receive;
+      if (!received || received->bytes().empty()) break;
+      chunk = std::move(*received);
+      bytes = chunk.bytes();
+      receive.start();
+    }
+    active_ns_ = shard_.shard.now_ns();
+    active_us_ = shard_.shard.now_us();
+    size_t at = 0;
+    Advance advance = conversation_->server_bytes(bytes, at, now());
+    if (advance != Advance::all) {
+      auto waiting = wait_until_accepted(false, bytes, at, advance);
+      bool is_accepted = co_await waiting;
+      if (!is_accepted) break;
+    }
+    after_answers();
+    if (!client_is_gone_) {
+      bytes_to_client_ += bytes.size();
+      shard_.counters.bytes_to_client.add(bytes.size());
+      net::Send sending(*client_, bytes);
+      Result<void> sent = co_await sending;
+      if (!sent) {
+        client_is_gone_ = true;
+        client_->shutdown();
+      }
+    }
+    first_bytes.clear();
+  }
+  if (receive.is_started()) {
+    server_->stream->cancel_receive();
+    Result<net::Chunk> last = co_await receive;
+  }
+  server_pump_is_over_ = true;
+  server_->stream->shutdown();
+  client_->cancel_receive();
+  if (client_pump_waits_for_queue_) queue_has_room_.set();
+  server_pump_ended_.set();
+}
+
+void PgSession::after_answers() {
+  if (client_pump_waits_for_queue_ && conversation_->has_room_in_queue()) queue_has_room_.set();
+  if (is_draining_) drain();
+}
+
+// ---------------------------------------------------------------- ending
+
+void PgSession::end(const EndReason& reason) {
+  if (end_reason_) return;
+  end_reason_ = reason;
+  if (!conversation_) {
+    client_->shutdown();
+    return;
+  }
+  if (!conversation_->queue().is_idle()) ring::spawn(cancel());
+  // Both pumps end by this; a client that does not read what is being sent to it is cut off.
+  server_->stream->shutdown();
+  client_->cancel_receive();
+  if (client_pump_waits_for_queue_) queue_has_room_.set();
+  end_timer_.arm(shard_.shard.now_ns() + end_ms * 1'000'000);
+}
+
+void PgSession::drain() {
+  is_draining_ = true;
+  if (!conversation_) return;
+  const pg::ResponseQueue& queue = conversation_->queue();
+  if (!queue.is_idle() || queue.transaction() != pg::TransactionStatus::idle) return;
+  end({std::string(pg::sqlstate::admin_shutdown), "terminating connection: the appliance is shutting down",
+       "Connect again in a moment."});
+}
+
+Task<void> PgSession::cancel() {
+  if (!server_ || server_->cancel_key.empty()) co_return;
+  auto cancelling = cancel_upstream(shard_, server_->address, server_->process_id, server_->cancel_key);
+  co_await cancelling;
+}
+
+void PgSession::check_idle() {
+  if (!conversation_ || end_reason_) return;
+  const pg::ResponseQueue& queue = conversation_->queue();
+  bool in_transaction = queue.transaction() != pg::TransactionStatus::idle;
+  uint64_t allowed_ms = in_transaction ? limits_.idle_in_transaction_ms : limits_.idle_ms;
+  uint64_t shortest_ms = std::min(limits_.idle_ms ? limits_.idle_ms : ~uint64_t{0},
+                                  limits_.idle_in_transaction_ms ? limits_.idle_in_transaction_ms : ~uint64_t{0});
+  if (shortest_ms == ~uint64_t{0}) return;
+  uint64_t now_ns = shard_.shard.now_ns();
+  uint64_t due_ns = active_ns_ + (allowed_ms > 0 ? allowed_ms : shortest_ms) * 1'000'000;
+  if (allowed_ms > 0 && queue.is_idle() && now_ns >= due_ns) {
+    shard_.counters.limits_reached.add();
+    std::string time = std::to_string(allowed_ms) + " ms";
+    if (in_transaction) {
+      end({std::string(pg::sqlstate::idle_in_transaction_timeout),
+           "terminating connection: idle in a transaction for " + time, "The bound is limits.idle_in_transaction_ms."});
+    } else {
+      end({std::string(pg::sqlstate::idle_session_timeout), "terminating connection: idle for " + time,
+           "The bound is limits.idle_ms."});
+    }
+    return;
+  }
+  idle_timer_.arm(std::max(due_ns, now_ns + shortest_ms * 1'000'000 / 4 + 1'000'000));
+}
+
+// Says goodbye to the client as far as it can still hear, closes, and records the end.
+Task<void> PgSession::part() {
+  bool is_orderly = conversation_->client_said_goodbye() || (client_is_gone_ && !end_reason_);
+  bool can_speak = !client_is_gone_ && !is_orderly && conversation_->server_is_at_boundary();
+  EndReason reason = end_reason_.value_or(EndReason{
+      std::string(pg::sqlstate::connection_failure), "the server of database \"" + database_ + "\" closed the connection",
+      "It may have been restarted or the connection cut; statements without an answer may or may not have run."});
+  bool was_ended_by_server = !end_reason_ && !is_orderly;
+  if (can_speak && !conversation_->server_said_fatal()) {
+    std::string message;
+    pg::append_error_response(message, {.severity = "FATAL",
+                                        .sqlstate = reason.sqlstate,
+                                        .message = reason.message,
+                                        .hint = reason.hint});
+    auto sending = send(std::move(message));
+    Result<void> sent = co_await sending;
+  }
+  auto done = event(Category::authentication, "postgres_disconnect",
+                    was_ended_by_server || end_reason_ ? Severity::warning : Severity::info,
+                    was_ended_by_server ? Outcome::failure : Outcome::success);
+  done.integer(Tag::duration_us, static_cast<int64_t>(shard_.shard.now_us() - connected_us_));
+  done.integer(Tag::bytes_to_client, static_cast<int64_t>(bytes_to_client_));
+  done.integer(Tag::bytes_to_server, static_cast<int64_t>(bytes_to_server_));
+  done.text(Tag::metadata, "{\"statements\":" + std::to_string(conversation_->statements()) + "}");
+  if (end_reason_ || was_ended_by_server) {
+    done.text(Tag::sqlstate, reason.sqlstate);
+    done.text(Tag::reason, reason.message);
+  } else {
+    done.text(Tag::reason, conversation_->client_said_goodbye() ? "client terminated" : "client closed the connection");
+  }
+  recorder_.publish(std::move(done));
+  shard_.counters.answers_unmatched.add(conversation_->queue().misfits());
+  server_->stream->shutdown();
+  auto lingering = linger();
+  co_await lingering;
+}
+
+// Reads on for a moment after our last word: a socket closed with unread bytes resets the connection, and the word
+// would be lost on its way.
+Task<void> PgSession::linger() {
+  end_timer_.cancel();
+  if (!client_is_gone_) client_->shutdown_write();
+  net::Deadline deadline(shard_.shard, *client_, linger_ms);
+  size_t drained = 0;
+  while (!client_is_gone_ && drained < linger_bytes_max) {
+    net::Receive receive(*client_);
+    Result<net::Chunk> chunk = co_await receive;
+    if (!chunk || chunk->bytes().empty()) break;
+    drained += chunk->bytes().size();
+  }
+  client_->shutdown();
+}
+
+SessionInfo PgSession::info() const {
+  SessionInfo out;
+  out.id = id_;
+  out.user = user_;
+  out.target = target_ != nullptr ? target_->name : "";
+  out.database = database_;
+  out.client_addr = client_addr_;
+  out.application_name = startup_.application_name();
+  out.shard = shard_.options.index;
+  out.connected_at_us = connected_us_;
+  out.last_activity_us = active_us_;
+  out.statements = conversation_->statements();
+  out.bytes_to_client = bytes_to_client_;
+  out.bytes_to_server = bytes_to_server_;
+  const pg::ResponseQueue& queue = conversation_->queue();
+  if (!queue.is_idle()) out.state = "active";
+  else if (queue.transaction() == pg::TransactionStatus::idle) out.state = "idle";
+  else if (queue.transaction() == pg::TransactionStatus::failed) out.state = "idle_in_failed_transaction";
+  else out.state = "idle_in_transaction";
+  if (auto running = queue.running()) {
+    uint64_t now_ns = shard_.shard.now_ns();
+    uint64_t ago_us = now_ns > running->since_ns ? (now_ns - running->since_ns) / 1000 : 0;
+    out.running_since_us = shard_.shard.now_us() - ago_us;
+  }
+  return out;
+}
+
+}  // namespace ringfence::proxy

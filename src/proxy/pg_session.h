@@ -1,0 +1,105 @@
+// One client's connection to a PostgreSQL target, from its first byte to its last.
+//
+// A session's life, in the order of this file's functions: run → log_in (read the startup packet, authenticate,
+// open the server) → converse (two pumps until either ends) → part (tell the client why, close). It is owned by
+// its shard and removed when run() ends.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "conversation.h"
+#include "message_reader.h"
+#include "pg_shard_state.h"
+#include "recorder.h"
+#include "upstream.h"
+
+namespace ringfence::proxy {
+
+class PgSession {
+ public:
+  PgSession(PgShardState& shard, std::unique_ptr<net::Stream> client, std::shared_ptr<ListenerFacts> listener);
+  ~PgSession();
+
+  ring::Task<void> run();
+
+  // Ends it from our side: the client is told why, the server's running statement is cancelled.
+  void end(const EndReason& reason);
+  // Ends it as soon as nothing runs and no transaction is open.
+  void drain();
+  // Passes a cancel request to the server; gives a task to wait for.
+  ring::Task<void> cancel();
+
+  bool is_logged_in() const { return conversation_.has_value(); }
+  const Uuid& id() const { return id_; }
+  bool has_cancel_key(ByteView key) const;
+  SessionInfo info() const;
+
+ private:
+  // Login (pg_session_login.cc). False: it is over, the client has been told.
+  ring::Task<bool> log_in();
+  ring::Task<Result<pg::FirstPacket>> read_first_packet(net::Gather& in);
+  ring::Task<bool> authenticate(net::Gather& in);
+  ring::Task<bool> open_server(std::vector<pg::StartupParameter> parameters);
+  ring::Task<void> forward_cancel(pg::CancelRequest request);
+  static ring::Task<void> cancel_on(PgShardState* peer, pg::CancelRequest request, std::function<void(bool)> report);
+  ring::Task<bool> greet();
+  ring::Task<bool> refuse(std::string_view sqlstate, std::string message, std::string hint = {});
+  ring::Task<bool> refuse_authentication(std::string reason);
+  ring::Task<Result<void>> send(std::string bytes);
+  audit::EventBuilder event(audit::Category category, std::string_view action, audit::Severity severity,
+                            audit::Outcome outcome);
+  void identify();
+
+  // Conversation (pg_session.cc).
+  ring::Task<void> converse();
+  ring::Task<void> pump_client();
+  ring::Task<void> pump_server();
+  ring::Task<bool> wait_until_accepted(bool is_client, ByteView bytes, size_t at, Advance advance);
+  ring::Task<void> part();
+  ring::Task<void> linger();
+  void after_answers();
+  void check_idle();
+  Now now() const { return {shard_.shard.now_ns(), shard_.shard.now_us()}; }
+
+  PgShardState& shard_;
+  std::unique_ptr<net::Stream> client_;
+  std::shared_ptr<ListenerFacts> listener_;
+  SnapshotPtr snapshot_;
+  Limits limits_;
+  Recorder recorder_;
+  Uuid id_;
+
+  // Who and where to.
+  pg::StartupMessage startup_;
+  std::string user_;
+  std::string database_;
+  std::string client_addr_;
+  std::string auth_method_;
+  const Target* target_ = nullptr;
+  std::shared_ptr<std::atomic<uint32_t>> target_sessions_;
+  std::optional<Upstream> server_;
+  std::string client_leftover_;
+  uint32_t cancel_id_ = 0;
+  std::string cancel_key_;
+
+  // The conversation.
+  std::optional<Conversation> conversation_;
+  ring::Event server_pump_ended_;
+  ring::Event queue_has_room_;
+  bool client_pump_waits_for_queue_ = false;
+  bool server_pump_is_over_ = false;
+  bool client_is_gone_ = false;
+  bool is_draining_ = false;
+  std::optional<EndReason> end_reason_;
+  ring::CallbackTimer idle_timer_;
+  ring::CallbackTimer end_timer_;
+  uint64_t connected_us_;
+  uint64_t active_ns_ = 0;
+  uint64_t active_us_ = 0;
+  uint64_t bytes_to_client_ = 0;
+  uint64_t bytes_to_server_ = 0;
+};
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,345 @@
+// Login: the startup packet, the client's authentication, the server's. Everything here is reached before the
+// client is known, so each phase has a deadline and each length a bound.
+#include "pg_session.h"
+#include "ringfence/base/base64.h"
+#include <thread>
+
+#include "ringfence/base/log.h"
+#include "ringfence/crypto/secret.h"
+#include "ringfence/net/socket_stream.h"
+#include "ringfence/pg/frame.h"
+#include "ringfence/pg/messages.h"
+#include "ringfence/pg/scram.h"
+#include "startup_filter.h"
+
+namespace ringfence::proxy {
+
+using audit::Category;
+using audit::Outcome;
+using audit::Severity;
+using audit::Tag;
+using ring::Task;
+
+Task<bool> PgSession::log_in() {
+  net::Gather in(*client_);
+  {
+    net::Deadline deadline(shard_.shard, *client_, limits_.startup_ms);
+    auto reading = read_first_packet(in);
+    Result<pg::FirstPacket> first = co_await reading;
+    if (!first) {
+      if (deadline.has_passed()) shard_.counters.limits_reached.add();
+      if (deadline.has_passed() || first.error().fault == Fault::closed) co_return false;
+      auto refusing = refuse(pg::sqlstate::protocol_violation, first.error().message);
+      co_return co_await refusing;
+    }
+    if (first->kind == pg::FirstPacket::Kind::cancel_request) {
+      auto forwarding = forward_cancel(std::move(first->cancel));
+      co_await forwarding;
+      co_return false;
+    }
+    if (first->kind == pg::FirstPacket::Kind::unsupported_version) {
+      auto refusing = refuse(pg::sqlstate::feature_not_supported,
+                             "unsupported frontend protocol " + std::to_string(first->startup.version.major) + "." +
+                                 std::to_string(first->startup.version.minor) + ": the appliance speaks 3.0 to 3.2");
+      co_return co_await refusing;
+    }
+    startup_ = std::move(first->startup);
+  }
+  user_ = startup_.user();
+  database_ = startup_.database();
+  identify();
+  if (user_.empty()) {
+    auto refusing = refuse(pg::sqlstate::invalid_authorization, "no user name is given in the startup packet");
+    co_return co_await refusing;
+  }
+  if (shard_.is_draining) {
+    auto refusing = refuse(pg::sqlstate::cannot_connect_now, "the appliance is shutting down");
+    co_return co_await refusing;
+  }
+  uint64_t open = 0;
+  for (const PgShard* peer : shard_.peers) open += peer->load();
+  bool is_over_listener = listener_->connections_max > 0 &&
+                          listener_->connections.load(std::memory_order_relaxed) > listener_->connections_max;
+  if (open > limits_.connections_max || is_over_listener) {
+    shard_.counters.connections_refused.add();
+    auto refusing = refuse(pg::sqlstate::too_many_connections, "too many connections",
+                           is_over_listener ? "The bound is connections_max of the listener."
+                                            : "The bound is limits.connections_max.");
+    co_return co_await refusing;
+  }
+  if (!recorder_.has_room(Recorder::outcome_bytes_max)) {
+    auto waiting = shard_.wait_for_room();
+    bool has_room = co_await waiting;
+    if (!has_room) {
+      shard_.counters.trail_refusals.add();
+      auto refusing = refuse("58030", "the audit trail cannot be written, so no session is opened",
+                             "The appliance's /readyz says why.");
+      co_return co_await refusing;
+    }
+  }
+  {
+    net::Deadline deadline(shard_.shard, *client_, limits_.authentication_ms);
+    auto authenticating = authenticate(in);
+    bool is_authentic = co_await authenticating;
+    if (deadline.has_passed()) shard_.counters.limits_reached.add();
+    if (!is_authentic) co_return false;
+  }
+  client_leftover_ = in.bytes();
+  auto parameters = upstream_parameters(startup_, user_);
+  if (!parameters) {
+    auto refusing = refuse(pg::sqlstate::insufficient_privilege, parameters.error().message,
+                           "Set it in the session if you may, or ask the appliance's operator.");
+    co_return co_await refusing;
+  }
+  auto opening = open_server(std::move(*parameters));
+  bool is_open = co_await opening;
+  if (!is_open) co_return false;
+  auto greeting = greet();
+  co_return co_await greeting;
+}
+
+// SSLRequest and GSSENCRequest are answered until the startup or cancel packet comes.
+Task<Result<pg::FirstPacket>> PgSession::read_first_packet(net::Gather& in) {
+  for (int i = 0; i < negotiations_max; ++i) {
+    auto length = in.at_least(4);
+    Result<void> has_length = co_await length;
+    if (!has_length) co_return unexpected(std::move(has_length).error());
+    auto size = pg::first_packet_size(in.bytes());
+    if (!size) co_return unexpected(std::move(size).error());
+    auto rest = in.at_least(*size);
+    Result<void> has_rest = co_await rest;
+    if (!has_rest) co_return unexpected(std::move(has_rest).error());
+    auto packet = pg::parse_first_packet(in.bytes().substr(0, *size));
+    in.consume(*size);
+    if (!packet) co_return unexpected(std::move(packet).error());
+    bool asks_for_encryption =
+        packet->kind == pg::FirstPacket::Kind::ssl_request || packet->kind == pg::FirstPacket::Kind::gssenc_request;
+    if (!asks_for_encryption) co_return std::move(*packet);
+    auto answering = send("N");
+    Result<void> answered = co_await answering;
+    if (!answered) co_return unexpected(std::move(answered).error());
+  }
+  co_return fail(Fault::limit, "too many negotiation requests before the startup packet");
+}
+
+// SCRAM-SHA-256; a user who does not exist goes through all of it with a verifier that fits no password.
+Task<bool> PgSession::authenticate(net::Gather& in) {
+  auth_method_ = "scram-sha-256";
+  const User* user = snapshot_->find_user(user_);
+  auto nonce = crypto::random_bytes(pg::scram_nonce_size);
+  if (!nonce) {
+    auto refusing = refuse(pg::sqlstate::internal_error, "the machine has no randomness to give");
+    co_return co_await refusing;
+  }
+  pg::ScramServer scram(user != nullptr ? user->verifier : pg::mock_scram_verifier(snapshot_->mock_secret, user_),
+                        base64_encode(*nonce));
+  std::string message;
+  if (auto negotiated = pg::negotiate(startup_)) pg::append_negotiate_protocol_version(message, *negotiated);
+  const std::string_view mechanisms[] = {pg::scram_mechanism};
+  pg::append_authentication_sasl(message, mechanisms);
+  for (int step = 0; step < 2; ++step) {
+    auto sending = send(std::move(message));
+    Result<void> sent = co_await sending;
+    if (!sent) co_return false;
+    auto reading = read_message(in, client_login_message_bytes_max);
+    Result<Message> answer = co_await reading;
+    // psql hangs up here to ask for a password: not a failure.
+    if (!answer && answer.error().fault == Fault::closed) co_return false;
+    if (!answer || answer->type != pg::from_client::password) {
+      auto refusing = refuse(pg::sqlstate::protocol_violation,
+                             answer ? "expected a SASL response" : answer.error().message);
+      co_return co_await refusing;
+    }
+    message.clear();
+    Result<std::string> reply = std::string();
+    if (step == 0) {
+      auto initial = pg::parse_sasl_initial_response(answer->body);
+      if (!initial) reply = unexpected(std::move(initial).error());
+      else if (initial->mechanism != pg::scram_mechanism || !initial->data)
+        reply = fail(Fault::malformed, "the client chose a SASL mechanism that was not offered");
+      else reply = scram.challenge(*initial->data);
+      if (reply) pg::append_authentication_sasl_continue(message, *reply);
+    } else {
+      reply = scram.verify(answer->body);
+      if (reply) pg::append_authentication_sasl_final(message, *reply);
+    }
+    if (!reply && reply.error().fault == Fault::denied) {
+      auto refusing = refuse_authentication(user == nullptr ? "no such user" : "wrong password");
+      co_return co_await refusing;
+    }
+    if (!reply) {
+      auto refusing = refuse(pg::sqlstate::protocol_violation, reply.error().message);
+      co_return co_await refusing;
+    }
+  }
+  recorder_.publish(event(Category::authentication, "postgres_client_auth", Severity::info, Outcome::success));
+  pg::append_authentication_ok(message);
+  auto sending = send(std::move(message));
+  Result<void> sent = co_await sending;
+  co_return sent.has_value();
+}
+
+Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) {
+  target_ = snapshot_->find_target(database_);
+  if (target_ == nullptr) {
+    auto failed = event(Category::authorization, "access_denied", Severity::warning, Outcome::denied);
+    failed.text(Tag::reason, "no such target");
+    recorder_.publish(std::move(failed));
+    auto refusing = refuse(pg::sqlstate::invalid_catalog_name,
+                           "database \"" + database_ + "\" is not available to user \"" + user_ + "\"",
+                           "The names of databases here are those of the appliance's targets.");
+    co_return co_await refusing;
+  }
+  identify();
+  target_sessions_ = target_->sessions;
+  uint32_t others = target_sessions_->fetch_add(1, std::memory_order_relaxed);
+  if (target_->connections_max > 0 && others >= target_->connections_max) {
+    shard_.counters.connections_refused.add();
+    auto refusing = refuse(pg::sqlstate::too_many_connections, "too many connections to database \"" + database_ + "\"",
+                           "The bound is connections_max of the target.");
+    co_return co_await refusing;
+  }
+  auto opening = open_upstream(shard_, *target_, limits_, std::move(parameters));
+  auto upstream = co_await opening;
+  if (!upstream) {
+    shard_.counters.upstream_failures.add();
+    log_warning("server login failed",
+                {{"target", target_->name}, {"user", user_}, {"reason", upstream.error().reason}});
+    auto failed = event(Category::authentication, "postgres_auth_failed", Severity::error, Outcome::failure);
+    failed.text(Tag::sqlstate, upstream.error().sqlstate);
+    failed.text(Tag::reason, "server: " + upstream.error().reason);
+    recorder_.publish(std::move(failed));
+    auto refusing = refuse(upstream.error().sqlstate, upstream.error().message, upstream.error().hint);
+    co_return co_await refusing;
+  }
+  server_ = std::move(*upstream);
+  identify();
+  auto done = event(Category::authentication, "postgres_auth", Severity::info, Outcome::success);
+  done.text(Tag::metadata, "{\"server_auth_method\":\"" + server_->auth_method + "\"}");
+  recorder_.publish(std::move(done));
+  co_return true;
+}
+
+// What the server said at its login goes on to the client, its cancel key replaced by one of ours.
+Task<bool> PgSession::greet() {
+  bool has_long_keys = startup_.version >= pg::ProtocolVersion{3, 2};
+  auto key = crypto::random_bytes(has_long_keys ? 32 : 4);
+  auto id = crypto::random_array<4>();
+  if (!key || !id) {
+    auto refusing = refuse(pg::sqlstate::internal_error, "the machine has no randomness to give");
+    co_return co_await refusing;
+  }
+  std::memcpy(&cancel_id_, id->data(), sizeof cancel_id_);
+  cancel_id_ &= 0x7fffffff;  // Clients print it as a signed number.
+  while (cancel_id_ == 0 || shard_.cancel_keys.contains(cancel_id_)) cancel_id_ = (cancel_id_ + 1) & 0x7fffffff;
+  cancel_key_ = std::move(*key);
+  shard_.cancel_keys.emplace(cancel_id_, this);
+  recorder_.publish(event(Category::authentication, "postgres_connect", Severity::info, Outcome::success));
+  std::string message = std::move(server_->parameter_statuses);
+  pg::append_backend_key_data(message, cancel_id_, cancel_key_);
+  pg::append_ready_for_query(message, server_->transaction_status);
+  auto sending = send(std::move(message));
+  Result<void> sent = co_await sending;
+  if (!sent) {
+    auto gone = event(Category::authentication, "postgres_disconnect", Severity::info, Outcome::success);
+    gone.text(Tag::reason, "client closed the connection");
+    recorder_.publish(std::move(gone));
+    co_return false;
+  }
+  conversation_.emplace(recorder_, shard_.pools, shard_.counters, limits_);
+  co_return true;
+}
+
+bool PgSession::has_cancel_key(ByteView key) const { return crypto::constant_time_equal(key, cancel_key_); }
+
+Task<bool> PgSession::refuse(std::string_view sqlstate, std::string message, std::string hint) {
+  std::string bytes;
+  pg::append_error_response(
+      bytes, {.severity = "FATAL", .sqlstate = sqlstate, .message = message, .hint = hint});
+  auto sending = send(std::move(bytes));
+  Result<void> sent = co_await sending;
+  co_return false;
+}
+
+Task<bool> PgSession::refuse_authentication(std::string reason) {
+  shard_.counters.logins_failed.add();
+  auto failed = event(Category::authentication, "postgres_auth_failed", Severity::warning, Outcome::denied);
+  failed.text(Tag::sqlstate, pg::sqlstate::invalid_password);
+  failed.text(Tag::reason, reason);
+  recorder_.publish(std::move(failed));
+  auto refusing =
+      refuse(pg::sqlstate::invalid_password, "password authentication failed for user \"" + user_ + "\"");
+  co_return co_await refusing;
+}
+
+Task<Result<void>> PgSession::send(std::string bytes) {
+  net::Send sending(*client_, bytes);
+  Result<void> sent = co_await sending;
+  co_return sent;
+}
+
+audit::EventBuilder PgSession::event(Category category, std::string_view action, Severity severity, Outcome outcome) {
+  return recorder_.event(category, action, severity, outcome, shard_.shard.now_us());
+}
+
+void PgSession::identify() {
+  std::string server_addr = server_ ? server_->stream->peer() : "";
+  recorder_.identify({.session_id = id_,
+                      .user = user_,
+                      .auth_method = auth_method_,
+                      .client_addr = client_addr_,
+                      .application_name = startup_.application_name(),
+                      .transport = listener_->transport,
+                      .target = target_ != nullptr ? std::string_view(target_->name) : std::string_view(),
+                      .tags = target_ != nullptr ? &target_->tags : nullptr,
+                      .database = target_ != nullptr ? std::string_view(target_->database) : std::string_view(database_),
+                      .server_addr = server_addr,
+                      .server_user = target_ != nullptr ? std::string_view(target_->user) : std::string_view()});
+}
+
+// The key is looked up on every shard; whoever asks learns nothing of the outcome, as with PostgreSQL. The
+// connection stays open until the server has acted, which libpq waits for.
+Task<void> PgSession::forward_cancel(pg::CancelRequest request) {
+  uint64_t second = shard_.shard.now_ns() / 1'000'000'000;
+  if (shard_.cancel_second != second) {
+    shard_.cancel_second = second;
+    shard_.cancel_failures = 0;
+  }
+  if (shard_.cancel_failures >= unknown_cancels_per_second) {
+    shard_.counters.cancels_limited.add();
+    co_return;
+  }
+  ring::Shard& here = shard_.shard;
+  for (PgShardState* peer : shard_.peer_states) {
+    // Runs on the peer's thread; `found` and the wake-up come back to this one.
+    struct Search {
+      ring::Event done;
+      bool found = false;
+    };
+    auto search = std::make_shared<Search>();
+    auto report = [search, &here](bool found) {
+      auto tell = [search, found] {
+        search->found = found;
+        search->done.set();
+      };
+      while (!here.post(tell)) std::this_thread::yield();
+    };
+    if (!peer->shard.post([peer, request, report] { ring::spawn(cancel_on(peer, request, report)); })) continue;
+    co_await search->done;
+    if (search->found) co_return;
+  }
+  ++shard_.cancel_failures;
+  shard_.counters.cancels_unknown.add();
+}
+
+Task<void> PgSession::cancel_on(PgShardState* peer, pg::CancelRequest request, std::function<void(bool)> report) {
+  auto entry = peer->cancel_keys.find(request.process_id);
+  bool found = entry != peer->cancel_keys.end() && entry->second->has_cancel_key(request.key);
+  if (found) {
+    auto cancelling = entry->second->cancel();
+    co_await cancelling;
+  }
+  report(found);
+}
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,149 @@
+#include "ringfence/proxy/pg_shard.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "pg_session.h"
+#include "pg_shard_state.h"
+#include "ringfence/net/socket_stream.h"
+
+namespace ringfence::proxy {
+
+using ring::Task;
+
+// ---------------------------------------------------------------- the shared state
+
+Task<bool> PgShardState::wait_for_room() {
+  RoomWaiter waiter;
+  auto place = room_waiters.insert(room_waiters.end(), &waiter);
+  ring::CallbackTimer timer(shard.timers(), [&waiter] { waiter.event.set(); });
+  timer.arm(shard.now_ns() + trail_wait_ms * 1'000'000);
+  co_await waiter.event;
+  room_waiters.erase(place);
+  co_return waiter.has_room;
+}
+
+void PgShardState::flush_deferred() {
+  if (deferred.is_empty()) return;
+  Recorder recorder(space, ids, counters, deferred);
+  recorder.flush_deferred(shard.now_ns(), shard.now_us());
+}
+
+PgShardState::PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpace& journal, ring::Workers& w,
+                           SnapshotPtr initial, std::atomic<uint32_t>& l)
+    : options(std::move(o)),
+      shard(s),
+      space(journal),
+      workers(w),
+      snapshot(std::move(initial)),
+      load(l),
+      ids(options.id_seed) {}
+
+PgShardState::~PgShardState() = default;
+
+void PgShardState::remove(PgSession& session) {
+  sessions.erase(&session);
+  load.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// ---------------------------------------------------------------- the shard
+
+PgShard::PgShard(Options options, ring::Shard& shard, audit::RecordSpace& space, ring::Workers& workers,
+                 SnapshotPtr snapshot)
+    : state_(std::make_unique<PgShardState>(std::move(options), shard, space, workers, std::move(snapshot), load_)) {
+  set_peers({this});
+}
+
+PgShard::~PgShard() = default;
+
+void PgShard::set_peers(std::vector<PgShard*> peers) {
+  state_->peers = std::move(peers);
+  state_->peer_states.clear();
+  // Our own sessions first: most cancel requests find theirs without another thread.
+  state_->peer_states.push_back(state_.get());
+  for (PgShard* peer : state_->peers) {
+    if (peer != this) state_->peer_states.push_back(peer->state_.get());
+  }
+}
+
+const ShardCounters& PgShard::counters() const { return state_->counters; }
+ring::Shard& PgShard::shard() { return state_->shard; }
+
+void PgShard::hand_over(int fd, std::shared_ptr<ListenerFacts> listener) {
+  load_.fetch_add(1, std::memory_order_relaxed);
+  bool is_taken = state_->shard.post([this, fd, listener] {
+    adopt(std::make_unique<net::SocketStream>(state_->shard, fd), listener);
+  });
+  if (is_taken) return;
+  load_.fetch_sub(1, std::memory_order_relaxed);
+  ::close(fd);
+}
+
+namespace {
+Task<void> live(PgShardState& state, PgSession& session) {
+  auto running = session.run();
+  co_await running;
+  state.remove(session);
+}
+}  // namespace
+
+void PgShard::adopt(std::unique_ptr<net::Stream> client, std::shared_ptr<ListenerFacts> listener) {
+  state_->counters.connections_accepted.add();
+  auto owned = std::make_unique<PgSession>(*state_, std::move(client), std::move(listener));
+  PgSession& session = *owned;
+  state_->sessions.emplace(&session, std::move(owned));
+  ring::spawn(live(*state_, session));
+}
+
+void PgShard::use(SnapshotPtr snapshot) { state_->snapshot = std::move(snapshot); }
+
+std::vector<SessionInfo> PgShard::list() const {
+  std::vector<SessionInfo> out;
+  for (const auto& [session, owned] : state_->sessions) {
+    if (session->is_logged_in()) out.push_back(session->info());
+  }
+  return out;
+}
+
+bool PgShard::end(const Uuid& id, const EndReason& reason) {
+  for (const auto& [session, owned] : state_->sessions) {
+    if (!session->is_logged_in() || session->id() != id) continue;
+    session->end(reason);
+    return true;
+  }
+  return false;
+}
+
+void PgShard::end_all(const EndReason& reason) {
+  std::vector<PgSession*> all;
+  for (const auto& [session, owned] : state_->sessions) all.push_back(session);
+  // A session that ends may remove itself at once.
+  for (PgSession* session : all) {
+    if (state_->sessions.contains(session)) session->end(reason);
+  }
+}
+
+void PgShard::drain() {
+  state_->is_draining = true;
+  std::vector<PgSession*> all;
+  for (const auto& [session, owned] : state_->sessions) all.push_back(session);
+  for (PgSession* session : all) {
+    if (state_->sessions.contains(session)) session->drain();
+  }
+}
+
+bool PgShard::is_drained() const { return state_->sessions.empty(); }
+
+void PgShard::trail_has_room() {
+  state_->flush_deferred();
+  auto waiters = state_->room_waiters;
+  for (PgShardState::RoomWaiter* waiter : waiters) {
+    // A waiter that was resumed may have let another go.
+    if (std::find(state_->room_waiters.begin(), state_->room_waiters.end(), waiter) == state_->room_waiters.end()) continue;
+    waiter->has_room = true;
+    waiter->event.set();
+  }
+}
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,70 @@
+// What the sessions of one shard share. Private to the folder.
+#pragma once
+
+#include <list>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "bounds.h"
+#include "recorder.h"
+#include "ringfence/net/address.h"
+#include "ringfence/pg/scram.h"
+#include "ringfence/pg/session_objects.h"
+#include "ringfence/proxy/pg_shard.h"
+
+namespace ringfence::proxy {
+
+// A dialled server connection and where it leads, for cancel requests.
+struct Dialled {
+  std::unique_ptr<net::Stream> stream;
+  net::Address address;
+};
+
+struct PgShardState {
+  ~PgShardState();
+  PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpace& journal, ring::Workers& w,
+               SnapshotPtr initial, std::atomic<uint32_t>& l);
+
+  PgShard::Options options;
+  ring::Shard& shard;
+  audit::RecordSpace& space;
+  ring::Workers& workers;
+  SnapshotPtr snapshot;
+  std::atomic<uint32_t>& load;
+  IdSource ids;
+  ShardCounters counters;
+  pg::ObjectPools pools;
+  Deferred deferred;
+  std::vector<PgShard*> peers;
+  std::vector<PgShardState*> peer_states;
+  bool is_draining = false;
+  // Every connection, in whatever phase.
+  std::unordered_map<PgSession*, std::unique_ptr<PgSession>> sessions;
+  // By the process id that the client was given.
+  std::unordered_map<uint32_t, PgSession*> cancel_keys;
+  // Where tests put connections that are not sockets.
+  std::function<ring::Task<Result<Dialled>>(const Target&)> dial;
+
+  // Keys derived from backend passwords: 1.6 ms of work that is done once for each salt.
+  std::map<std::string, pg::ScramKeys> derived_keys;
+
+  // Sessions that wait for room in the trail.
+  struct RoomWaiter {
+    ring::Event event;
+    bool has_room = false;
+  };
+  std::list<RoomWaiter*> room_waiters;
+  // False when no room came within trail_wait_ms.
+  ring::Task<bool> wait_for_room();
+
+  // Failed cancel requests in the current second.
+  uint64_t cancel_second = 0;
+  uint32_t cancel_failures = 0;
+
+  void remove(PgSession& session);
+  void flush_deferred();
+};
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,217 @@
+#include "recorder.h"
+
+#include "parameters.h"
+#include "ringfence/base/utf8.h"
+#include "ringfence/pg/sqlstate.h"
+#include "ringfence/sql/redact.h"
+
+namespace ringfence::proxy {
+
+using audit::Category;
+using audit::FieldWriter;
+using audit::Outcome;
+using audit::Severity;
+using audit::Tag;
+
+void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out) {
+  out.clear();
+  out.full_bytes = full_bytes;
+  std::optional<std::string> redacted;
+  // Before it is cut: a secret that the cut would hide from the redactor is behind the cut then.
+  if (sql::needs_redaction(text)) redacted = sql::redact(text);
+  if (redacted) {
+    out.is_redacted = true;
+    text = *redacted;
+  }
+  bool is_cut = text.size() > bytes_max;
+  out.is_truncated = is_cut || (!out.is_redacted && text.size() < full_bytes);
+  ByteView kept = is_cut ? text_prefix(text, bytes_max) : text;
+  if (is_valid_text(kept)) {
+    out.text.assign(kept);
+    return;
+  }
+  out.raw.assign(text.substr(0, bytes_max));
+  out.text = make_valid_text(kept);
+  if (out.text.size() > bytes_max) out.text.resize(text_prefix(out.text, bytes_max).size());
+}
+
+void Recorder::identify(const SessionFacts& facts) {
+  session_.clear();
+  Writer out(session_);
+  auto text = [&](Tag tag, std::string_view value) {
+    if (value.empty()) return;
+    std::string valid = make_valid_text(value);
+    out.u16(static_cast<uint16_t>(tag)).u32(static_cast<uint32_t>(valid.size())).bytes(valid);
+  };
+  auto uuid = [&](Tag tag, const Uuid& value) {
+    if (value.is_nil()) return;
+    out.u16(static_cast<uint16_t>(tag)).u32(16);
+    out.bytes(ByteView(reinterpret_cast<const char*>(value.bytes.data()), 16));
+  };
+  text(Tag::user_name, facts.user);
+  text(Tag::auth_method, facts.auth_method);
+  text(Tag::client_addr, facts.client_addr);
+  text(Tag::application_name, facts.application_name);
+  text(Tag::transport, facts.transport);
+  uuid(Tag::session_id, facts.session_id);
+  uuid(Tag::connection_id, facts.connection_id);
+  text(Tag::target, facts.target);
+  if (facts.tags != nullptr && !facts.tags->empty()) {
+    std::string json = "[";
+    for (const std::string& tag : *facts.tags) {
+      if (json.size() > 1) json.push_back(',');
+      append_json_string(json, make_valid_text(tag));
+    }
+    json.push_back(']');
+    text(Tag::tags, json);
+  }
+  text(Tag::database, facts.database);
+  text(Tag::server_addr, facts.server_addr);
+  text(Tag::server_user, facts.server_user);
+}
+
+FieldWriter Recorder::begin_start(char* room, uint64_t now_us) {
+  FieldWriter out(room);
+  out.uuid(Tag::id, ids_.uuid(now_us));
+  out.integer(Tag::ts, static_cast<int64_t>(now_us));
+  out.text(Tag::category, "audit");
+  out.text(Tag::action, "postgres_query");
+  out.text(Tag::severity, "INFO");
+  out.encoded(session_);
+  return out;
+}
+
+pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView parameters,
+                                    bool parameters_truncated, char message_type, uint64_t now_us) {
+  size_t bound = start_bytes(statement.text.size(), statement.raw.size(), parameters.size());
+  char* room = space_.reserve(bound);
+  RINGFENCE_ASSERT(room != nullptr);
+  FieldWriter out = begin_start(room, now_us);
+  out.text(Tag::statement, statement.text);
+  out.integer(Tag::statement_bytes, static_cast<int64_t>(statement.full_bytes));
+  if (statement.is_truncated) out.boolean(Tag::statement_truncated, true);
+  if (!statement.raw.empty()) out.text(Tag::statement_raw, statement.raw);
+  if (!parameters.empty()) out.text(Tag::parameters, parameters);
+  if (parameters_truncated) out.boolean(Tag::parameters_truncated, true);
+  out.text(Tag::message_type, ByteView(&message_type, 1));
+  if (statement.is_redacted) out.text(Tag::redacted, "[\"statement\"]");
+  RINGFENCE_ASSERT(out.size() <= bound);
+  counters_.statements_started.add();
+  return space_.publish(audit::RecordKind::start, out.size(), 0);
+}
+
+pg::StatementNumber Recorder::start(ByteView text, uint64_t full_bytes, char message_type, uint64_t now_us) {
+  char* room = space_.reserve(start_bytes(text.size(), 0, 0));
+  RINGFENCE_ASSERT(room != nullptr);
+  FieldWriter out = begin_start(room, now_us);
+  out.text(Tag::statement, text);
+  out.integer(Tag::statement_bytes, static_cast<int64_t>(full_bytes));
+  out.text(Tag::message_type, ByteView(&message_type, 1));
+  counters_.statements_started.add();
+  return space_.publish(audit::RecordKind::start, out.size(), 0);
+}
+
+void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, uint64_t now_us) {
+  if (deferred_.is_empty() && try_outcome(completion, now_ns, now_us)) return;
+  deferred_.outcomes.push_back({completion.number, completion.ending, completion.since_ns});
+}
+
+void Recorder::publish(audit::EventBuilder event) {
+  if (!event.publish(space_)) deferred_.events.push_back(std::move(event));
+}
+
+void Recorder::flush_deferred(uint64_t now_ns, uint64_t now_us) {
+  auto& outcomes = deferred_.outcomes;
+  size_t written = 0;
+  for (; written < outcomes.size(); ++written) {
+    pg::Completion completion;
+    completion.number = outcomes[written].number;
+    completion.ending = outcomes[written].ending;
+    completion.since_ns = outcomes[written].since_ns;
+    if (!try_outcome(completion, now_ns, now_us)) break;
+  }
+  outcomes.erase(outcomes.begin(), outcomes.begin() + static_cast<std::ptrdiff_t>(written));
+  auto& events = deferred_.events;
+  for (written = 0; written < events.size() && events[written].publish(space_);) ++written;
+  events.erase(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(written));
+}
+
+bool Recorder::try_outcome(const pg::Completion& completion, uint64_t now_ns, uint64_t now_us) {
+  const pg::StatementText* text = nullptr;
+  ByteView parameters;
+  bool is_corrected = completion.ran_instead != nullptr;
+  if (is_corrected) {
+    if (completion.ran_instead->statement) text = &completion.ran_instead->statement->statement;
+    parameters = completion.ran_instead->parameters;
+  }
+  size_t bound = outcome_bytes_max + (text != nullptr ? text->text.size() + text->raw.size() : 0) + parameters.size();
+  char* room = space_.reserve(bound);
+  if (room == nullptr) return false;
+  FieldWriter out(room);
+  Outcome outcome = Outcome::unknown;
+  Severity severity = Severity::info;
+  bool is_cancelled = completion.error != nullptr && completion.error->sqlstate == pg::sqlstate::query_canceled;
+  switch (completion.ending) {
+    case pg::Ending::success:
+    case pg::Ending::suspended:
+      outcome = Outcome::success;
+      counters_.statements_succeeded.add();
+      break;
+    case pg::Ending::failure:
+      outcome = is_cancelled ? Outcome::cancelled : Outcome::failure;
+      severity = Severity::warning;
+      (is_cancelled ? counters_.statements_cancelled : counters_.statements_failed).add();
+      break;
+    case pg::Ending::not_executed:
+      outcome = Outcome::not_executed;
+      counters_.statements_not_executed.add();
+      break;
+    case pg::Ending::unknown:
+      severity = Severity::warning;
+      counters_.statements_unknown.add();
+      break;
+  }
+  out.uuid(Tag::id, ids_.uuid(now_us));
+  out.integer(Tag::ts, static_cast<int64_t>(now_us));
+  out.text(Tag::severity, audit::name(severity));
+  out.text(Tag::outcome, audit::name(outcome));
+  if (is_corrected) {
+    out.text(Tag::statement, text != nullptr ? ByteView(text->text) : ByteView());
+    out.integer(Tag::statement_bytes, static_cast<int64_t>(text != nullptr ? text->full_bytes : 0));
+    out.boolean(Tag::statement_truncated, text != nullptr && text->is_truncated);
+    if (text != nullptr && !text->raw.empty()) out.text(Tag::statement_raw, text->raw);
+    if (!parameters.empty()) out.text(Tag::parameters, parameters);
+  }
+  uint64_t duration_ns = now_ns > completion.since_ns ? now_ns - completion.since_ns : 0;
+  if (completion.ending != pg::Ending::not_executed) {
+    out.integer(Tag::duration_us, static_cast<int64_t>(duration_ns / 1000));
+    counters_.statement_duration.add(duration_ns);
+  }
+  out.integer(Tag::rows, static_cast<int64_t>(completion.rows));
+  counters_.rows.add(completion.rows);
+  out.integer(Tag::bytes_to_client, static_cast<int64_t>(completion.bytes_to_client));
+  out.integer(Tag::bytes_to_server, static_cast<int64_t>(completion.bytes_to_server));
+  if (completion.error != nullptr) {
+    // The server's text is bounded by what was captured; valid text is ours to make.
+    out.text(Tag::sqlstate, completion.error->sqlstate);
+    std::string message = make_valid_text(completion.error->message.substr(0, 1024));
+    out.text(Tag::error_message, text_prefix(message, 2048));
+  }
+  if (!completion.tag.empty()) {
+    if (is_valid_text(completion.tag) && completion.tag.size() <= 64) out.text(Tag::command_tag, completion.tag);
+    else out.text(Tag::command_tag, make_valid_text(completion.tag.substr(0, 64)));
+  }
+  if (completion.ending == pg::Ending::suspended) out.text(Tag::metadata, "{\"portal_suspended\":true}");
+  RINGFENCE_ASSERT(out.size() <= bound);
+  space_.publish(audit::RecordKind::outcome, out.size(), completion.number);
+  return true;
+}
+
+audit::EventBuilder Recorder::event(Category category, std::string_view action, Severity severity, Outcome outcome,
+                                    uint64_t now_us) {
+  audit::EventBuilder out(category, action, severity, outcome);
+  out.id(ids_.uuid(now_us)).ts(now_us).encoded(session_);
+  return out;
+}
+
+}  // namespace ringfence::proxy

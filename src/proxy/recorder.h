@@ -1,0 +1,102 @@
+// Writes a session's events: what identifies the session is encoded once at its login and copied before each
+// record; a statement's start goes to the journal before the statement goes to the server, its outcome follows.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ringfence/audit/event.h"
+#include "ringfence/pg/response_queue.h"
+#include "ringfence/proxy/counters.h"
+
+namespace ringfence::proxy {
+
+// Random bits for ids: splitmix64, seeded from the kernel. Ids need to be unique, not secret.
+class IdSource {
+ public:
+  explicit IdSource(uint64_t seed) : state_(seed) {}
+  uint64_t next() {
+    uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+  }
+  Uuid uuid(uint64_t unix_us) { return uuid_v7(unix_us, next()); }
+
+ private:
+  uint64_t state_;
+};
+
+// Puts a statement into the form of the trail: redacted, valid text, at most `bytes_max`. `text` may be a prefix
+// of what was sent, whose length is `full_bytes`.
+void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out);
+
+struct SessionFacts {
+  Uuid session_id;
+  Uuid connection_id;
+  std::string_view user;
+  std::string_view auth_method;
+  std::string_view client_addr;
+  std::string_view application_name;
+  std::string_view transport;
+  std::string_view target;
+  const std::vector<std::string>* tags = nullptr;
+  std::string_view database;
+  std::string_view server_addr;
+  std::string_view server_user;
+};
+
+// What could not be written because the trail was at its bound: kept by the shard until there is room. Bounded by
+// the statements that were open then; nothing new starts without room.
+struct Deferred {
+  struct Late {
+    pg::StatementNumber number;
+    pg::Ending ending;
+    uint64_t since_ns;
+  };
+  std::vector<Late> outcomes;
+  std::vector<audit::EventBuilder> events;
+  bool is_empty() const { return outcomes.empty() && events.empty(); }
+};
+
+class Recorder {
+ public:
+  Recorder(audit::RecordSpace& space, IdSource& ids, ShardCounters& counters, Deferred& deferred)
+      : space_(space), ids_(ids), counters_(counters), deferred_(deferred) {}
+
+  void identify(const SessionFacts& facts);
+
+  // The room that a start record of this text takes at most; an outcome takes less than outcome_bytes_max.
+  size_t start_bytes(size_t text_bytes, size_t raw_bytes, size_t parameter_bytes) const {
+    return session_.size() + text_bytes + raw_bytes + parameter_bytes + fixed_bytes_max;
+  }
+  static constexpr size_t outcome_bytes_max = 4'096;
+  bool has_room(size_t bytes) { return space_.reserve(bytes) != nullptr; }
+
+  // Publishes a start; has_room(start_bytes(…)) was true just before. Gives the statement's number.
+  pg::StatementNumber start(const pg::StatementText& statement, ByteView parameters, bool parameters_truncated,
+                            char message_type, uint64_t now_us);
+  // The same from views, for a text that needs no treatment.
+  pg::StatementNumber start(ByteView text, uint64_t full_bytes, char message_type, uint64_t now_us);
+  // Publishes an outcome, or defers it when the trail is at its bound.
+  void outcome(const pg::Completion& completion, uint64_t now_ns, uint64_t now_us);
+  // Writes what was deferred, as far as there is room.
+  void flush_deferred(uint64_t now_ns, uint64_t now_us);
+  // A session event, to which the caller adds fields, and its publication (deferred when there is no room).
+  audit::EventBuilder event(audit::Category category, std::string_view action, audit::Severity severity,
+                            audit::Outcome outcome, uint64_t now_us);
+  void publish(audit::EventBuilder event);
+
+ private:
+  static constexpr size_t fixed_bytes_max = 512;
+  audit::FieldWriter begin_start(char* room, uint64_t now_us);
+  bool try_outcome(const pg::Completion& completion, uint64_t now_ns, uint64_t now_us);
+
+  audit::RecordSpace& space_;
+  IdSource& ids_;
+  ShardCounters& counters_;
+  Deferred& deferred_;
+  std::string session_;  // Encoded fields.
+};
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,12 @@
+// SQL statements that make and drop the names which the extended protocol uses too: PREPARE, DEALLOCATE, DECLARE,
+// CLOSE and DISCARD. What is not recognised only leaves a name without a known text.
+#pragma once
+
+#include "ringfence/base/bytes.h"
+#include "ringfence/pg/response_queue.h"
+
+namespace ringfence::proxy {
+
+pg::NameChange recognise_name_change(ByteView statement, pg::ObjectPools& pools, size_t text_bytes_max);
+
+}  // namespace ringfence::proxy

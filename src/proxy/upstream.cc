@@ -1,0 +1,287 @@
+#include "upstream.h"
+
+#include "message_reader.h"
+#include "ringfence/base/base64.h"
+#include "ringfence/crypto/secret.h"
+#include "ringfence/net/socket_stream.h"
+#include "ringfence/pg/frame.h"
+#include "ringfence/pg/messages.h"
+
+namespace ringfence::proxy {
+
+using ring::Task;
+template <typename T>
+using Attempt = tl::expected<T, UpstreamRefusal>;
+
+namespace {
+
+constexpr std::string_view unreachable_hint = "The reason is in the appliance's log and trail.";
+
+tl::unexpected<UpstreamRefusal> refuse(std::string_view sqlstate, const Target& target, std::string reason) {
+  return tl::unexpected<UpstreamRefusal>({std::string(sqlstate),
+                                          "the server of database \"" + target.name + "\" cannot be used now",
+                                          std::string(unreachable_hint), std::move(reason)});
+}
+
+Task<Result<Dialled>> dial_address(PgShardState& shard, net::Address address, uint64_t timeout_ms) {
+  auto connecting = net::connect(shard.shard, address, timeout_ms);
+  auto stream = co_await connecting;
+  if (!stream) co_return unexpected(std::move(stream).error());
+  Dialled dialled{std::move(*stream), address};
+  co_return std::move(dialled);
+}
+
+// Each host in order, each of its addresses in order, all within one time.
+Task<Result<Dialled>> dial_target(PgShardState& shard, const Target& target, uint64_t timeout_ms) {
+  uint64_t deadline_ns = shard.shard.now_ns() + timeout_ms * 1'000'000;
+  Error last{Fault::unavailable, "no host is configured", 0};
+  for (const std::string& host : target.hosts) {
+    std::vector<net::Address> addresses;
+    if (host.starts_with('/')) {
+      auto address = net::unix_address(host + "/.s.PGSQL." + std::to_string(target.port));
+      if (address) addresses.push_back(*address);
+      else last = address.error();
+    } else if (auto numeric = net::numeric_address(host, target.port)) {
+      addresses.push_back(*numeric);
+    } else {
+      std::string name = host;
+      uint16_t port = target.port;
+      ring::OnWorker<Result<std::vector<net::Address>>> look_up(shard.workers, shard.shard,
+                                                                 [name, port] { return net::resolve(name, port); });
+      auto found = co_await look_up;
+      if (!found) last = Error{Fault::unavailable, "too many name look-ups wait", 0};
+      else if (!*found) last = found->error();
+      else addresses = std::move(**found);
+    }
+    for (const net::Address& address : addresses) {
+      uint64_t now = shard.shard.now_ns();
+      if (now >= deadline_ns) co_return fail(Fault::timeout, "no host answered in time; last: " + last.message);
+      auto dialling = dial_address(shard, address, (deadline_ns - now) / 1'000'000 + 1);
+      auto dialled = co_await dialling;
+      if (dialled) co_return std::move(dialled);
+      last = dialled.error();
+    }
+  }
+  co_return unexpected(std::move(last));
+}
+
+// PBKDF2 on a worker, its result remembered by the shard. The key of the memory is a digest, not the password.
+Task<Result<pg::ScramKeys>> keys_for(PgShardState& shard, const Target& target,
+                                     const pg::ScramClient::Challenge& challenge) {
+  std::string material = target.name + '\0' + target.password + '\0' + challenge.salt + '\0' +
+                         std::to_string(challenge.iterations);
+  crypto::Digest digest = crypto::sha256(material);
+  crypto::secure_zero(material);
+  std::string key(crypto::view_of(digest));
+  if (auto found = shard.derived_keys.find(key); found != shard.derived_keys.end()) co_return found->second;
+  std::string password = target.password;
+  std::string salt = challenge.salt;
+  uint32_t iterations = challenge.iterations;
+  ring::OnWorker<pg::ScramKeys> derive(shard.workers, shard.shard, [password, salt, iterations] {
+    return pg::derive_scram_keys(password, salt, iterations);
+  });
+  std::optional<pg::ScramKeys> keys = co_await derive;
+  crypto::secure_zero(password);
+  if (!keys) co_return fail(Fault::limit, "too many key derivations wait");
+  if (shard.derived_keys.size() >= derived_keys_max) shard.derived_keys.clear();
+  shard.derived_keys.emplace(std::move(key), *keys);
+  co_return *keys;
+}
+
+// One login: holds what its steps share.
+class ServerLogin {
+ public:
+  ServerLogin(PgShardState& shard, const Target& target, Upstream& upstream)
+      : shard_(shard), target_(target), upstream_(upstream), in_(*upstream.stream) {}
+
+  Task<Attempt<void>> run(std::string startup) {
+    auto sending = send(std::move(startup));
+    auto sent = co_await sending;
+    if (!sent) co_return refuse(pg::sqlstate::connection_failure, target_, sent.error().message);
+    for (int i = 0; i < server_login_messages_max; ++i) {
+      auto reading = read_message(in_, server_login_message_bytes_max);
+      Result<Message> message = co_await reading;
+      if (!message) co_return refuse(pg::sqlstate::connection_failure, target_, message.error().message);
+      auto handling = handle(*message);
+      auto handled = co_await handling;
+      if (!handled) co_return tl::unexpected<UpstreamRefusal>(std::move(handled).error());
+      if (*handled) {
+        upstream_.leftover = in_.bytes();
+        co_return Attempt<void>{};
+      }
+    }
+    co_return refuse(pg::sqlstate::protocol_violation, target_, "the server's login has too many messages");
+  }
+
+ private:
+  // True when the login is over.
+  Task<Attempt<bool>> handle(const Message& message) {
+    switch (message.type) {
+      case pg::from_server::authentication: {
+        auto answering = authenticate(message.body);
+        Result<void> answered = co_await answering;
+        if (!answered) co_return refuse(pg::sqlstate::connection_exception, target_, answered.error().message);
+        co_return false;
+      }
+      case pg::from_server::error_response: co_return tl::unexpected<UpstreamRefusal>(refusal_of(message.body));
+      case pg::from_server::parameter_status:
+      case pg::from_server::notice_response:
+        if (upstream_.parameter_statuses.size() < server_login_message_bytes_max) {
+          append_message(upstream_.parameter_statuses, message);
+        }
+        co_return false;
+      case pg::from_server::backend_key_data: {
+        auto key = pg::parse_backend_key_data(message.body);
+        if (!key) co_return refuse(pg::sqlstate::protocol_violation, target_, key.error().message);
+        upstream_.process_id = key->process_id;
+        upstream_.cancel_key = key->key;
+        co_return false;
+      }
+      case pg::from_server::negotiate_protocol_version: co_return false;
+      case pg::from_server::ready_for_query: {
+        auto status = pg::parse_ready_for_query(message.body);
+        if (!is_authenticated_ || !status) {
+          co_return refuse(pg::sqlstate::protocol_violation, target_, "ReadyForQuery before authentication");
+        }
+        upstream_.transaction_status = static_cast<char>(*status);
+        co_return true;
+      }
+      default:
+        co_return refuse(pg::sqlstate::protocol_violation, target_,
+                         std::string("a message of type '") + message.type + "' while logging in");
+    }
+  }
+
+  Task<Result<void>> authenticate(ByteView body) {
+    auto request = pg::parse_authentication(body);
+    if (!request) co_return unexpected(std::move(request).error());
+    std::string answer;
+    switch (request->kind) {
+      case pg::AuthenticationKind::ok:
+        if (scram_ && !scram_checked_) {
+          co_return fail(Fault::denied, "the server let us in without proving that it knows the password");
+        }
+        if (upstream_.auth_method.empty()) upstream_.auth_method = "trust";
+        is_authenticated_ = true;
+        co_return Result<void>{};
+      case pg::AuthenticationKind::cleartext:
+        upstream_.auth_method = "cleartext";
+        pg::append_password(answer, target_.password);
+        break;
+      case pg::AuthenticationKind::md5: {
+        upstream_.auth_method = "md5";
+        auto hashed = pg::md5_password(target_.user, target_.password, request->md5_salt);
+        if (!hashed) co_return unexpected(std::move(hashed).error());
+        pg::append_password(answer, *hashed);
+        break;
+      }
+      case pg::AuthenticationKind::sasl: {
+        if (!request->offers(pg::scram_mechanism)) co_return fail(Fault::unavailable, "the server offers no SCRAM-SHA-256");
+        if (scram_) co_return fail(Fault::malformed, "the server began SASL twice");
+        upstream_.auth_method = "scram-sha-256";
+        auto nonce = crypto::random_bytes(pg::scram_nonce_size);
+        if (!nonce) co_return unexpected(std::move(nonce).error());
+        scram_.emplace(base64_encode(*nonce));
+        pg::append_sasl_initial_response(answer, pg::scram_mechanism, scram_->first());
+        break;
+      }
+      case pg::AuthenticationKind::sasl_continue: {
+        if (!scram_) co_return fail(Fault::malformed, "SASLContinue without SASL");
+        auto challenge = scram_->take_challenge(request->data);
+        if (!challenge) co_return unexpected(std::move(challenge).error());
+        auto deriving = keys_for(shard_, target_, *challenge);
+        auto keys = co_await deriving;
+        if (!keys) co_return unexpected(std::move(keys).error());
+        pg::append_sasl_response(answer, scram_->final(*keys));
+        break;
+      }
+      case pg::AuthenticationKind::sasl_final: {
+        if (!scram_) co_return fail(Fault::malformed, "SASLFinal without SASL");
+        auto checked = scram_->check(request->data);
+        if (!checked) co_return unexpected(std::move(checked).error());
+        scram_checked_ = true;
+        co_return Result<void>{};
+      }
+      default:
+        co_return fail(Fault::unavailable, "the server asks for an authentication that the appliance does not have "
+                                           "(it has scram-sha-256, md5, cleartext and trust)");
+    }
+    auto sending = send(std::move(answer));
+    auto sent = co_await sending;
+    co_return sent;
+  }
+
+  Task<Result<void>> send(std::string bytes) {
+    net::Send sending(*upstream_.stream, bytes);
+    auto sent = co_await sending;
+    crypto::secure_zero(bytes);
+    co_return sent;
+  }
+
+  // Errors of the server's authentication are the appliance's affair; others (too many connections, starting up, no
+  // such database) help the client.
+  UpstreamRefusal refusal_of(ByteView body) const {
+    auto fields = pg::parse_error_fields(body);
+    if (!fields) return refuse(pg::sqlstate::protocol_violation, target_, fields.error().message).value();
+    std::string reason = std::string(fields->sqlstate) + " " + std::string(fields->message);
+    if (fields->sqlstate.starts_with("28")) {
+      return refuse(pg::sqlstate::connection_exception, target_, "the server refused the stored credentials: " + reason)
+          .value();
+    }
+    return {std::string(fields->sqlstate), "the server of database \"" + target_.name + "\" answered: " + std::string(fields->message),
+            std::string(fields->hint), reason};
+  }
+
+  PgShardState& shard_;
+  const Target& target_;
+  Upstream& upstream_;
+  net::Gather in_;
+  std::optional<pg::ScramClient> scram_;
+  bool scram_checked_ = false;
+  bool is_authenticated_ = false;
+};
+
+}  // namespace
+
+Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target, const Limits& limits,
+                                      std::vector<pg::StartupParameter> parameters) {
+  auto dialling = shard.dial ? shard.dial(target) : dial_target(shard, target, limits.connect_ms);
+  auto dialled = co_await dialling;
+  if (!dialled) co_return refuse(pg::sqlstate::cannot_connect_to_server, target, dialled.error().message);
+  Upstream upstream;
+  upstream.stream = std::move(dialled->stream);
+  upstream.address = dialled->address;
+  pg::StartupMessage startup;
+  startup.parameters.push_back({"user", target.user});
+  startup.parameters.push_back({"database", target.database});
+  for (pg::StartupParameter& parameter : parameters) startup.parameters.push_back(std::move(parameter));
+  std::string packet;
+  pg::append_startup(packet, startup);
+  net::Deadline deadline(shard.shard, *upstream.stream, limits.authentication_ms);
+  ServerLogin login(shard, target, upstream);
+  auto running = login.run(std::move(packet));
+  auto done = co_await running;
+  if (!done) {
+    UpstreamRefusal refusal = std::move(done).error();
+    if (deadline.has_passed()) refusal.reason = "the server's login took too long";
+    co_return tl::unexpected<UpstreamRefusal>(std::move(refusal));
+  }
+  co_return std::move(upstream);
+}
+
+Task<void> cancel_upstream(PgShardState& shard, net::Address address, uint32_t process_id, std::string key) {
+  auto dialling = dial_address(shard, address, cancel_connect_ms);
+  auto dialled = co_await dialling;
+  if (!dialled) co_return;
+  net::Deadline deadline(shard.shard, *dialled->stream, cancel_connect_ms);
+  std::string packet;
+  pg::append_cancel_request(packet, process_id, key);
+  net::Send sending(*dialled->stream, packet);
+  auto sent = co_await sending;
+  if (!sent) co_return;
+  net::Receive receive(*dialled->stream);
+  auto end = co_await receive;
+  shard.counters.cancels_forwarded.add();
+}
+
+}  // namespace ringfence::proxy

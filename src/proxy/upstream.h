@@ -1,0 +1,41 @@
+// The server's side of a login: dial a target, authenticate with its stored credentials, read up to the first
+// ReadyForQuery.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pg_shard_state.h"
+#include "ringfence/net/stream.h"
+#include "ringfence/pg/startup.h"
+
+namespace ringfence::proxy {
+
+struct Upstream {
+  std::unique_ptr<net::Stream> stream;
+  net::Address address;
+  uint32_t process_id = 0;  // The server's own cancel key, which no client sees.
+  std::string cancel_key;
+  std::string parameter_statuses;  // Whole messages, as the server sent them, notices among them.
+  char transaction_status = 'I';
+  std::string leftover;     // Bytes that came behind ReadyForQuery.
+  std::string auth_method;  // trust, cleartext, md5, scram-sha-256
+};
+
+// Why it failed: what the client may know, and what only the log and the trail may.
+struct UpstreamRefusal {
+  std::string sqlstate;
+  std::string message;
+  std::string hint;
+  std::string reason;  // For staff.
+};
+
+ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_upstream(PgShardState& shard, const Target& target,
+                                                                  const Limits& limits,
+                                                                  std::vector<pg::StartupParameter> parameters);
+
+// Sends a CancelRequest to the server and waits until it has closed the connection, which is when it has acted.
+ring::Task<void> cancel_upstream(PgShardState& shard, net::Address address, uint32_t process_id, std::string key);
+
+}  // namespace ringfence::proxy

@@ -197,6 +197,11 @@ def configuration(state, target, pg_port, admin_port, **changes):
     return config
 
 
+def clean_environment():
+    """Without variables that would change what the program or a client is told."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(('PG', 'RINGFENCE_'))}
+
+
 class Appliance:
     """The program under test, as a process."""
 
@@ -221,7 +226,7 @@ class Appliance:
         with open(self.log_file, 'ab') as log:
             self.process = subprocess.Popen(
                 [BINARY, 'serve', '--config', self.config_file], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd='/', env={**os.environ, **(environment or {})}, start_new_session=True)
+                cwd='/', env={**clean_environment(), **(environment or {})}, start_new_session=True)
         if ready:
             self.wait_ready()
         return self
@@ -293,8 +298,14 @@ class Appliance:
         return samples
 
     def sessions(self):
-        answer = self.json('/api/v1/sessions')
-        return answer['sessions'] if isinstance(answer, dict) else answer
+        """All pages of the list."""
+        found, cursor = [], ''
+        while True:
+            page = self.json('/api/v1/sessions?limit=1000' + cursor)
+            found += page['sessions']
+            if not page['next_cursor']:
+                return found
+            cursor = '&cursor=' + page['next_cursor']
 
     def conninfo(self, user='alice', database='shop', password=None, **more):
         return {'host': '127.0.0.1', 'port': self.pg_port, 'user': user,
@@ -305,8 +316,7 @@ class Appliance:
 
     def environment(self, user='alice', database='shop', application_name='e2e', **more):
         """For psql, pgbench and whatever else reads libpq's variables."""
-        clean = {key: value for key, value in os.environ.items() if not key.startswith('PG')}
-        return {**clean, 'PGHOST': '127.0.0.1', 'PGPORT': str(self.pg_port), 'PGUSER': user,
+        return {**clean_environment(), 'PGHOST': '127.0.0.1', 'PGPORT': str(self.pg_port), 'PGUSER': user,
                 'PGPASSWORD': USERS.get(user, 'none'), 'PGDATABASE': database, 'PGAPPNAME': application_name,
                 'LC_ALL': 'C.UTF-8', 'PSQL_HISTORY': '/dev/null', 'PAGER': 'cat', 'PSQLRC': '/dev/null', **more}
 

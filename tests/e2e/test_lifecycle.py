@@ -13,7 +13,8 @@ import raw
 
 
 def run(*arguments, **more):
-    return subprocess.run([harness.BINARY, *arguments], text=True, capture_output=True, timeout=30, **more)
+    return subprocess.run([harness.BINARY, *arguments], text=True, capture_output=True, timeout=30,
+                          env=harness.clean_environment(), **more)
 
 
 def test_version_and_help():
@@ -228,7 +229,7 @@ def test_kill_9_loses_nothing_and_doubles_nothing(own, app, store):
 def test_two_processes_on_one_state_directory_the_second_refuses(own):
     one = own().start()
     second = subprocess.run([harness.BINARY, 'serve', '--config', one.config_file], text=True, capture_output=True,
-                            timeout=60)
+                            timeout=60, env=harness.clean_environment())
     assert second.returncode != 0
     assert one.http('/readyz')[0] == 200
 

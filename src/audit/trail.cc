@@ -13,6 +13,7 @@
 
 #include "ringfence/audit/recovery.h"
 #include "ringfence/base/log.h"
+#include "ringfence/crypto/digest.h"
 #include "ringfence/crypto/secret.h"
 
 namespace ringfence::audit {

@@ -1,0 +1,75 @@
+#include <doctest/doctest.h>
+
+#include "ringfence/audit/chain.h"
+
+using namespace ringfence;
+using namespace ringfence::audit;
+
+namespace {
+std::string hex(ByteView bytes) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string out;
+  for (char c : bytes) {
+    out.push_back(digits[static_cast<uint8_t>(c) >> 4]);
+    out.push_back(digits[static_cast<uint8_t>(c) & 15]);
+  }
+  return out;
+}
+}  // namespace
+
+TEST_CASE("canonical bytes are the fields in ascending order of tags, then the place in the chain") {
+  char room[256];
+  FieldWriter writer(room);
+  writer.text(Tag::action, "x");
+  writer.integer(Tag::seq, 7);
+  writer.boolean(Tag::statement_truncated, true);
+  FieldSet fields;
+  REQUIRE(parse_fields(ByteView(room, writer.size()), fields));
+  std::string canonical;
+  append_canonical(canonical, fields, {3, 1'000'000});
+  CHECK(hex(canonical) ==
+        "0004000000080000000000000007"  // seq
+        "00080000000178"                // action
+        "001a0000000101"                // statement_truncated
+        "03e9000000080000000000000003"  // chain_no
+        "03ea0000000800000000000f4240"  // recorded_at
+        "03eb000000080000000000000001"  // hash_version
+        "03ec000000080000000000000001"  // retention_class
+  );
+}
+
+TEST_CASE("the first hash follows 32 zeros") {
+  crypto::Sha256 context;
+  crypto::Digest leaf = crypto::sha256("leaf");
+  std::string both(32, '\0');
+  both.append(crypto::view_of(leaf));
+  CHECK(chain_hash(context, crypto::Digest{}, leaf) == crypto::sha256(both));
+}
+
+TEST_CASE("a later field replaces an earlier one, and an empty text is not null") {
+  char room[256];
+  FieldWriter writer(room);
+  writer.text(Tag::outcome, "running");
+  writer.text(Tag::reason, "");
+  writer.text(Tag::outcome, "success");
+  FieldSet fields;
+  REQUIRE(parse_fields(ByteView(room, writer.size()), fields));
+  CHECK(fields.get(Tag::outcome) == "success");
+  CHECK(fields.has(Tag::reason));
+  CHECK(!fields.has(Tag::target));
+}
+
+TEST_CASE("bytes that are no fields are refused at every truncation") {
+  char room[256];
+  FieldWriter writer(room);
+  writer.text(Tag::action, "abc");
+  writer.integer(Tag::rows, 1);
+  size_t boundary = FieldWriter::field_bytes(3);
+  for (size_t size = 1; size < writer.size(); ++size) {
+    FieldSet fields;
+    CHECK(parse_fields(ByteView(room, size), fields) == (size == boundary));
+  }
+  FieldSet fields;
+  CHECK(!parse_fields(ByteView("\x00\x22\x00\x00\x00\x01x", 7), fields));  // An integer of one byte.
+  CHECK(!parse_fields(ByteView("\x00\x33\x00\x00\x00\x00", 6), fields));   // Tag 51.
+}

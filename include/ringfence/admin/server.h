@@ -21,6 +21,8 @@
 
 namespace ringfence::admin {
 
+class Routes;
+
 struct AdminOptions {
   // Of the token. Digests are compared, so neither the token's length nor its contents show in the time.
   crypto::Digest token_digest{};
@@ -28,7 +30,7 @@ struct AdminOptions {
   std::string node;
 
   size_t connections_max = 256;   // A person's browser and a few scrapers need dozens.
-  uint64_t header_ms = 10'000;    // From a request's first byte to the end of its head.
+  uint64_t header_ms = 10'000;    // From a request's first byte, or the connection's begin, to the head's end.
   uint64_t body_ms = 30'000;      // For its body, and for the client to take the response.
   uint64_t idle_ms = 60'000;      // Between requests.
   uint64_t answer_ms = 2'000;     // For what other shards have to say.
@@ -65,19 +67,21 @@ class AdminServer {
 
  private:
   struct Connection;
-  friend class Routes;
+  enum class Phase : uint8_t;
 
   ring::Task<void> converse(Connection& connection);
   ring::Task<bool> read_request(Connection& connection);
   ring::Task<bool> respond(Connection& connection, http::Response response, bool head_only, bool keep_alive);
   ring::Task<void> linger(Connection& connection);
-  ring::Task<void> run(std::list<Connection>::iterator connection);
+  ring::Task<void> run(std::list<Connection>::iterator at);
+  void enter(Connection& connection, Phase phase);
   void end_if_drained();
 
   ring::Shard& shard_;
   AdminOptions options_;
   Sources sources_;
   AdminCounters counters_;
+  std::unique_ptr<Routes> routes_;
   std::list<Connection> connections_;
   std::unique_ptr<net::Listener> listener_;
   bool is_stopping_ = false;

@@ -1,0 +1,143 @@
+#include "ringfence/audit/verify.h"
+
+#include "ringfence/audit/chain.h"
+#include "store_fixture.h"
+
+using namespace ringfence;
+using namespace ringfence::audit;
+using namespace ringfence::audit::testing;
+
+namespace {
+
+VerifyReport verify(const std::string& node, uint64_t from = 1, uint64_t to = UINT64_MAX) {
+  auto connection = store::Connection::open(cluster().store.owner_dsn(), "verify");
+  REQUIRE(connection);
+  VerifyOptions options;
+  options.node = node;
+  options.from = from;
+  options.to = to;
+  auto report = verify_chain(**connection, options);
+  REQUIRE_MESSAGE(report, report.error().message);
+  return std::move(*report);
+}
+
+void write_rows(const std::string& node, int count) {
+  TempDir dir;
+  auto trail = open_trail(trail_options(dir, node));
+  trail->start();
+  for (int i = 0; i < count; ++i) {
+    put_outcome(trail->journal(0), put_start(trail->journal(0), "select " + std::to_string(i)));
+  }
+  EventBuilder event(Category::audit, "changed_entity", Severity::info, Outcome::success);
+  event.ts(wall_us()).text(Tag::entity_type, "user").text(Tag::entity_id, "7");
+  event.text(Tag::changes, "{\"bb\":[1,2],\"a\":{\"x\":null,\"y\":true}}").text(Tag::metadata, "{ \"z\": 1, \"f\": 1.5 }");
+  event.text(Tag::parameters, "[\"\xc3\xa4\\n\",null]").publish(trail->journal(1));
+  REQUIRE(trail->stop(20'000));
+}
+
+// Applies the change, expects the finding at the row, and takes the change back.
+void expect(const std::string& node, const std::string& sql, FindingKind kind, uint64_t chain_no) {
+  CAPTURE(sql);
+  query("DROP TABLE IF EXISTS keep_event, keep_link, keep_anchor; "
+        "CREATE TABLE keep_event AS SELECT * FROM ringfence.audit_event WHERE node = '" + node + "'; "
+        "CREATE TABLE keep_link AS SELECT * FROM ringfence.audit_link WHERE node = '" + node + "'; "
+        "CREATE TABLE keep_anchor AS SELECT * FROM ringfence.audit_anchor WHERE node = '" + node + "'");
+  query(sql);
+  VerifyReport report = verify(node);
+  CHECK(!report.is_good());
+  REQUIRE(!report.nodes.front().findings.empty());
+  CHECK_MESSAGE(report.nodes.front().findings.front().kind == kind, report.text());
+  CHECK_MESSAGE(report.nodes.front().findings.front().chain_no == chain_no, report.text());
+  query("DELETE FROM ringfence.audit_event WHERE node = '" + node + "'; "
+        "DELETE FROM ringfence.audit_link WHERE node = '" + node + "'; "
+        "DELETE FROM ringfence.audit_anchor WHERE node = '" + node + "'; "
+        "INSERT INTO ringfence.audit_event SELECT * FROM keep_event; "
+        "INSERT INTO ringfence.audit_link SELECT * FROM keep_link; "
+        "INSERT INTO ringfence.audit_anchor SELECT * FROM keep_anchor");
+}
+
+}  // namespace
+
+TEST_CASE("an untouched chain verifies, whole and in parts, across restarts") {
+  TempDir dir;
+  for (int life = 0; life < 3; ++life) {
+    auto trail = open_trail(trail_options(dir, "good"));
+    trail->start();
+    for (int i = 0; i < 100; ++i) put_outcome(trail->journal(0), put_start(trail->journal(0), "select 1"));
+    put_start(trail->journal(1), "open at the end");
+    if (life == 1) trail->abandon();
+    else REQUIRE(trail->stop(20'000));
+  }
+  VerifyReport report = verify("good");
+  CHECK_MESSAGE(report.is_good(), report.text());
+  CHECK(report.nodes.front().rows == 302);
+  CHECK(report.nodes.front().anchors >= 1);
+  CHECK(verify("good", 50, 120).is_good());
+  CHECK(verify("good", 50, 120).nodes.front().rows == 71);
+}
+
+TEST_CASE("a change of any column is found, and the row is named") {
+  write_rows("tamper", 20);
+  CHECK_MESSAGE(verify("tamper").is_good(), verify("tamper").text());
+  auto where = [](int chain_no) { return " WHERE node = 'tamper' AND chain_no = " + std::to_string(chain_no); };
+  for (uint16_t tag = 1; tag < tag_end; ++tag) {
+    const FieldInfo* info = field_info(tag);
+    if (info->tag == Tag::node) continue;
+    std::string column(info->column);
+    std::string value;
+    switch (info->type) {
+      case FieldType::text: value = "coalesce(" + column + ", '') || 'x'"; break;
+      case FieldType::integer: value = "coalesce(" + column + ", 0) + 1000"; break;
+      case FieldType::timestamp: value = column + " + interval '1 microsecond'"; break;
+      case FieldType::uuid: value = "'00000000-0000-7000-8000-000000000009'"; break;
+      case FieldType::boolean: value = "NOT coalesce(" + column + ", false)"; break;
+      case FieldType::bytes: value = "'\\x00'"; break;
+      case FieldType::json: value = "'{\"other\":1}'"; break;
+    }
+    expect("tamper", "UPDATE ringfence.audit_event SET " + column + " = " + value + where(7), FindingKind::changed, 7);
+  }
+  expect("tamper", "UPDATE ringfence.audit_event SET user_name = NULL" + where(3), FindingKind::changed, 3);
+  expect("tamper", "UPDATE ringfence.audit_event SET recorded_at = recorded_at + interval '1 us'" + where(9), FindingKind::changed, 9);
+  expect("tamper", "UPDATE ringfence.audit_event SET hash_version = 2" + where(4), FindingKind::changed, 4);
+  expect("tamper", "UPDATE ringfence.audit_event SET leaf = hash" + where(4), FindingKind::changed, 4);
+  expect("tamper", "UPDATE ringfence.audit_event SET hash = leaf" + where(4), FindingKind::changed, 4);
+}
+
+TEST_CASE("rows deleted, cut, doubled, inserted, swapped or moved to another node are found") {
+  write_rows("rows", 20);
+  std::string of = " WHERE node = 'rows' AND chain_no ";
+  expect("rows", "DELETE FROM ringfence.audit_event" + of + "= 5", FindingKind::missing, 5);
+  expect("rows", "DELETE FROM ringfence.audit_link" + of + "= 5", FindingKind::missing, 5);
+  expect("rows", "DELETE FROM ringfence.audit_event" + of + "= 5; DELETE FROM ringfence.audit_link" + of + "= 5",
+         FindingKind::missing, 5);
+  expect("rows", "DELETE FROM ringfence.audit_event" + of + "> 18; DELETE FROM ringfence.audit_link" + of + "> 18",
+         FindingKind::cut, 19);
+  expect("rows", "INSERT INTO ringfence.audit_event SELECT * FROM ringfence.audit_event" + of + "= 6",
+         FindingKind::doubled, 6);
+  expect("rows", "UPDATE ringfence.audit_event SET chain_no = 21 + chain_no" + of + "= 6", FindingKind::missing, 6);
+  expect("rows", "UPDATE ringfence.audit_event SET chain_no = 17 - chain_no" + of + "IN (8, 9)", FindingKind::changed, 8);
+  expect("rows", "UPDATE ringfence.audit_event SET node = 'tamper2'" + of + "= 10", FindingKind::missing, 10);
+  expect("rows", "UPDATE ringfence.audit_anchor SET hash = '\\x00' WHERE node = 'rows'", FindingKind::forged, 21);
+  expect("rows", "UPDATE ringfence.audit_link SET hash = leaf" + of + "= 10", FindingKind::reordered, 10);
+  query("DELETE FROM ringfence.audit_event WHERE node = 'tamper2'");
+  CHECK_MESSAGE(verify("rows").is_good(), verify("rows").text());
+}
+
+TEST_CASE("rows that expired are covered by a signed record, and by nothing else") {
+  write_rows("expired", 5);
+  // As if the partition were old: its rows move to one that ends long ago.
+  query("CREATE TABLE ringfence.audit_event_c1_20200101 PARTITION OF ringfence.audit_event_c1 FOR VALUES FROM "
+        "('2020-01-01 00:00+00') TO ('2020-01-02 00:00+00')");
+  TempDir dir;
+  TrailOptions options = trail_options(dir, "expired2");
+  options.retention_days = 30;
+  query("INSERT INTO ringfence.audit_event_c1_20200101 SELECT * FROM ringfence.audit_event WHERE false");
+  auto trail = open_trail(options);
+  trail->start();
+  CHECK(eventually([] { return query("SELECT to_regclass('ringfence.audit_event_c1_20200101') IS NULL") == "t"; }));
+  CHECK(trail->stop(10'000));
+  query("DELETE FROM ringfence.audit_event WHERE node = 'expired' AND chain_no <= 3");
+  CHECK(verify("expired").nodes.front().findings.front().kind == FindingKind::missing);
+  query("INSERT INTO ringfence.audit_retention VALUES ('expired', 1, 3, 3, 'p', now(), 'expired', 'ffff', '\\x00')");
+  CHECK(verify("expired").nodes.front().findings.front().kind == FindingKind::forged);
+}

@@ -5,6 +5,7 @@ summary DIR         adds up DIR/*.json (meson's testlog) and DIR/*.xml (JUnit); 
 tsan-targets BUILD  ninja targets of the tests that belong under the thread sanitizer
 tsan-names BUILD    names of the same tests, one a line
 fuzz-targets BUILD  name=path of each fuzz program
+progress            ninja's output shortened: errors, and a line for every tenth of the work
 """
 import json
 import pathlib
@@ -78,7 +79,20 @@ def summary(directory):
     return 1 if total_failed or not total_passed else 0
 
 
+def progress():
+    last = None
+    for line in sys.stdin:
+        step = re.match(r'\[(\d+)/(\d+)\]', line)
+        tenth = 10 * int(step[1]) // int(step[2]) if step else None
+        if (step and tenth != last) or not (step or line.startswith(('ninja: Entering', 'ninja: no work'))):
+            print(line, end='', flush=True)
+        last = tenth if step else last
+    return 0
+
+
 def main():
+    if sys.argv[1:] == ['progress']:
+        return progress()
     command, argument = sys.argv[1:3]
     if command == 'summary':
         return summary(argument)

@@ -1,7 +1,6 @@
 -- A small shop, the same rows every time. Run as superuser in an empty database with -v app_password=...
 \set ON_ERROR_STOP on
 BEGIN;
-SELECT setseed(0.42);
 
 CREATE TABLE customers (
   id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

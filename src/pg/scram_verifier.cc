@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <vector>
 
 #include "ringfence/base/utf8.h"
 #include "ringfence/crypto/secret.h"
@@ -20,16 +21,30 @@ bool is_ascii(ByteView bytes) {
 
 }  // namespace
 
+// PostgreSQL looks for prohibited characters and mixed directions before it normalises, RFC 4013 afterwards. So the
+// profile is applied without its NFKC step, which comes by itself.
 std::string prepare_password(ByteView password) {
   if (is_ascii(password) || !is_valid_text(password)) return std::string(password);
-  std::string in(password);
-  char* prepared = nullptr;
-  const int error = stringprep_profile(in.c_str(), &prepared, "SASLprep", STRINGPREP_NO_UNASSIGNED);
-  crypto::secure_zero(in);
-  if (error != STRINGPREP_OK || prepared == nullptr) return std::string(password);
-  std::string out(prepared);
-  crypto::secure_zero(prepared, out.size());
-  std::free(prepared);
+  static const auto checks = [] {
+    std::vector<Stringprep_profile> steps;
+    for (const Stringprep_profile* step = stringprep_saslprep; step->operation != 0; ++step)
+      if (step->operation != STRINGPREP_NFKC) steps.push_back(*step);
+    steps.push_back({});
+    return steps;
+  }();
+  // Mapping replaces or removes characters; it makes no text longer.
+  std::string mapped(password);
+  mapped.push_back('\0');
+  const int error = stringprep(mapped.data(), mapped.size(), STRINGPREP_NO_UNASSIGNED, checks.data());
+  std::string out;
+  if (error == STRINGPREP_OK && mapped[0] != '\0') {
+    if (char* normal = stringprep_utf8_nfkc_normalize(mapped.c_str(), -1)) {
+      out = normal;
+      crypto::secure_zero(normal, out.size());
+      std::free(normal);
+    }
+  }
+  crypto::secure_zero(mapped);
   return out.empty() ? std::string(password) : out;
 }
 

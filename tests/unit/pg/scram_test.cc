@@ -211,6 +211,8 @@ TEST_CASE("passwords are prepared as PostgreSQL does") {
   CHECK(prepare_password("\xc2\xad") == "\xc2\xad");                // Nothing would remain.
   CHECK(prepare_password("\xd8\xa7\x31") == "\xd8\xa7\x31");        // Mixed directions are prohibited.
   CHECK(prepare_password("\xc3\xa4\xff") == "\xc3\xa4\xff");        // Not UTF-8.
+  CHECK(prepare_password("a\xcd\x80" "b") == "a\xcd\x80" "b");      // Prohibited, although NFKC would replace it.
+  CHECK(prepare_password("\xef\xac\x81x") == "fix");                // A ligature.
   CHECK(prepare_password("\xc3\xa4\x07") == "\xc3\xa4\x07");        // A control character.
 }
 

@@ -1,0 +1,544 @@
+#include "appliance.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <future>
+
+#include "ringfence/base/clock.h"
+#include "ringfence/base/log.h"
+#include "ringfence/crypto/digest.h"
+#include "ringfence/crypto/secret.h"
+#include "ringfence/net/listener.h"
+
+namespace ringfence::app {
+
+using audit::Category;
+using audit::EventBuilder;
+using audit::Outcome;
+using audit::Severity;
+using audit::Tag;
+
+namespace {
+
+constexpr unsigned worker_threads = 2;
+constexpr size_t worker_backlog_max = 4096;  // Logins that wait for a key or a name look-up.
+// For those that were told to end when the drain's time is up.
+constexpr uint64_t end_grace_ms = 6'000;
+constexpr uint32_t trail_stop_ms = 30'000;
+constexpr uint64_t admin_stop_ms = 1'000;
+
+// Records go nowhere: audit.enabled is false.
+class NoTrail final : public audit::RecordSpace {
+ public:
+  NoTrail() : scratch_(audit::record_bytes_max) {}
+  char* reserve(size_t size_max) override { return size_max <= scratch_.size() ? scratch_.data() : nullptr; }
+  uint64_t publish(audit::RecordKind, size_t, uint64_t) override { return ++seq_; }
+
+ private:
+  std::vector<char> scratch_;
+  uint64_t seq_ = 0;
+};
+
+// Sockets are descriptors; a low soft limit is the commonest reason for refused connections.
+void raise_limits() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+  // Memory holds credentials; no core file is to hold them too.
+  rlimit core{0, 0};
+  getrlimit(RLIMIT_CORE, &core);
+  core.rlim_cur = 0;
+  setrlimit(RLIMIT_CORE, &core);
+}
+
+unsigned usable_cores() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return static_cast<unsigned>(CPU_COUNT(&set));
+}
+
+// A secret of the node's own, made at the first start.
+Result<std::string> node_secret(const std::string& path) {
+  constexpr size_t size = 32;
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) {
+    std::string secret(size, '\0');
+    ssize_t got = ::read(fd, secret.data(), size);
+    ::close(fd);
+    if (got == static_cast<ssize_t>(size)) return secret;
+    return fail(Fault::malformed, path + " is damaged; remove it to have a new one made");
+  }
+  auto secret = crypto::random_bytes(size);
+  if (!secret) return secret;
+  fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return fail_errno(errno, "create " + path);
+  ssize_t written = ::write(fd, secret->data(), size);
+  int synced = ::fsync(fd);
+  ::close(fd);
+  if (written != static_cast<ssize_t>(size) || synced != 0) return fail_errno(errno, "write " + path);
+  return secret;
+}
+
+Result<void> make_state_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0711) != 0 && errno != EEXIST) {
+    return fail_errno(errno, "state_dir " + path + " cannot be made (make its parent, or change state_dir)");
+  }
+  if (::access(path.c_str(), R_OK | W_OK | X_OK) != 0) {
+    return fail_errno(errno, "state_dir " + path + " is not writable for this user (change its owner, or state_dir)");
+  }
+  return {};
+}
+
+}  // namespace
+
+Appliance::Appliance(Config config) : config_(std::move(config)), started_us_(wall_us()) {}
+
+Appliance::~Appliance() {
+  admin_.reset();
+  if (admin_shard_) admin_shard_->stop();
+}
+
+// ---------------------------------------------------------------- starting
+
+Result<void> Appliance::start() {
+  raise_limits();
+  auto probe = ring::probe();
+  if (!probe) return unexpected(std::move(probe).error());
+  log_info("starting", {{"version", RINGFENCE_VERSION}, {"node", config_.node}, {"kernel", probe->kernel},
+                        {"bundles", probe->bundles ? "yes" : "no"}});
+  if (auto made = make_state_directory(config_.state_dir); !made) return made;
+  auto secret = node_secret(config_.state_dir + "/scram.secret");
+  if (!secret) return unexpected(std::move(secret).error());
+  mock_secret_ = std::move(*secret);
+  // Ports first: a taken one is the commonest mistake, and is told at once.
+  if (auto listening = listen(); !listening) return listening;
+  workers_ = std::make_unique<ring::Workers>(worker_threads, worker_backlog_max);
+  if (auto up = start_admin(); !up) return up;
+  if (auto up = start_store(); !up) return up;
+  if (auto up = start_trail(); !up) return up;
+  if (auto up = start_data_shards(); !up) return up;
+  accept_connections();
+  phase_ = Phase::running;
+  publish(main_producer(), event("appliance_started", Severity::info, Outcome::success)
+                               .text(Tag::metadata, "{\"version\":\"" RINGFENCE_VERSION "\"}"));
+  log_info("ready", {{"admin", config_.admin.address + ":" + std::to_string(config_.admin.port)},
+                     {"shards", std::to_string(data_shards_.size())}, {"users", std::to_string(config_.users.size())},
+                     {"targets", std::to_string(config_.targets.size())}});
+  return {};
+}
+
+Result<void> Appliance::listen() {
+  for (size_t i = 0; i < config_.listeners.size(); ++i) {
+    const ListenerConfig& listener = config_.listeners[i];
+    std::string setting = "listeners[" + std::to_string(i) + "].";
+    Result<net::Address> address = listener.path.empty() ? net::numeric_address(listener.address, listener.port)
+                                                         : net::unix_address(listener.path);
+    if (!address) return unexpected(std::move(address).error().in(setting + "address"));
+    auto fd = net::listen(*address, setting + (listener.path.empty() ? "port" : "path"));
+    if (!fd) return unexpected(std::move(fd).error());
+    // Who may use a Unix socket is decided by the login, as on TCP.
+    if (!listener.path.empty()) ::chmod(listener.path.c_str(), 0777);
+    auto facts = std::make_shared<proxy::ListenerFacts>();
+    facts->name = listener.name;
+    facts->transport = listener.path.empty() ? "tcp" : "unix";
+    facts->connections_max = listener.connections_max;
+    listening_.push_back({*fd, std::move(facts), nullptr});
+  }
+  auto address = net::numeric_address(config_.admin.address, config_.admin.port);
+  if (!address) return unexpected(std::move(address).error().in("admin.address"));
+  auto fd = net::listen(*address, "admin.port");
+  if (!fd) return unexpected(std::move(fd).error());
+  admin_fd_ = *fd;
+  return {};
+}
+
+Result<void> Appliance::start_store() {
+  if (!config_.audit.enabled) return {};
+  if (!config_.store.embedded) {
+    owner_dsn_ = config_.store.url.reveal();
+    writer_dsn_ = config_.store.writer_url.empty() ? owner_dsn_ : std::string(config_.store.writer_url.reveal());
+    return {};
+  }
+  store::EmbeddedOptions options;
+  options.state_directory = config_.state_dir;
+  options.bin_dir = config_.store.bin_dir;
+  options.run_as = config_.store.run_as;
+  embedded_ = std::make_unique<store::EmbeddedStore>(options);
+  auto started = embedded_->start();
+  if (!started) return unexpected(std::move(started).error().in("embedded store"));
+  owner_dsn_ = embedded_->owner_dsn();
+  writer_dsn_ = embedded_->writer_dsn();
+  return {};
+}
+
+Result<void> Appliance::start_trail() {
+  unsigned shards = config_.shards > 0 ? config_.shards : usable_cores();
+  data_shards_.resize(shards);
+  if (!config_.audit.enabled) {
+    log_warning("the audit trail is off (audit.enabled: false): nothing that passes is recorded");
+    return {};
+  }
+  audit::TrailOptions options;
+  options.state_directory = config_.state_dir;
+  options.node = config_.node;
+  options.producers = shards + 2;  // The data shards, the admin shard, the main thread.
+  options.writer_dsn = writer_dsn_;
+  options.owner_dsn = owner_dsn_;
+  options.segment_bytes = config_.audit.journal_segment_bytes;
+  options.journal_bytes_max = config_.audit.journal_max_bytes;
+  options.on_full = config_.audit.on_full == OnFull::drop ? audit::OnFull::drop : audit::OnFull::fail_closed;
+  options.durability =
+      config_.audit.durability == Durability::disk ? audit::Durability::disk : audit::Durability::process;
+  options.batch_rows = config_.audit.batch_rows;
+  options.batch_ms = static_cast<uint32_t>(config_.audit.batch_ms);
+  options.join_window_ms = static_cast<uint32_t>(config_.audit.join_ms);
+  options.anchor_ms = static_cast<uint32_t>(config_.audit.anchor_ms);
+  options.retention_days = config_.audit.retention_days;
+  options.on_state = [](audit::WriterState state, const std::string& reason) {
+    if (reason.empty()) log_info("trail", {{"state", std::string(audit::name(state))}});
+    else log_error("trail", {{"state", std::string(audit::name(state))}, {"reason", reason}});
+  };
+  auto trail = audit::Trail::open(std::move(options));
+  if (!trail) return unexpected(std::move(trail).error().in("audit trail"));
+  trail_ = std::move(*trail);
+  return {};
+}
+
+Result<void> Appliance::start_data_shards() {
+  snapshot_ = make_snapshot(config_);
+  // With cores to spare each shard keeps one; on a small machine the scheduler knows better.
+  bool pin = data_shards_.size() == usable_cores() && data_shards_.size() > 2;
+  for (unsigned i = 0; i < data_shards_.size(); ++i) {
+    DataShard& data = data_shards_[i];
+    ring::ShardOptions options;
+    options.name = "rf-shard-" + std::to_string(i);
+    options.cpu = pin ? static_cast<int>(i) : -1;
+    data.shard = std::make_unique<ring::Shard>(options);
+    if (!trail_) data.no_trail = std::make_unique<NoTrail>();
+    audit::RecordSpace& space = trail_ ? static_cast<audit::RecordSpace&>(trail_->journal(i)) : *data.no_trail;
+    auto seed = crypto::random_array<8>();
+    if (!seed) return unexpected(std::move(seed).error());
+    proxy::PgShard::Options pg;
+    pg.index = i;
+    pg.node = config_.node;
+    std::memcpy(&pg.id_seed, seed->data(), sizeof pg.id_seed);
+    data.pg = std::make_unique<proxy::PgShard>(pg, *data.shard, space, *workers_, snapshot_);
+    if (trail_) {
+      proxy::PgShard* owner = data.pg.get();
+      ring::Shard* shard = data.shard.get();
+      trail_->journal(i).on_room([shard, owner] { shard->post([owner] { owner->trail_has_room(); }); });
+    }
+  }
+  std::vector<proxy::PgShard*> peers;
+  for (DataShard& data : data_shards_) peers.push_back(data.pg.get());
+  for (DataShard& data : data_shards_) data.pg->set_peers(peers);
+  for (DataShard& data : data_shards_) {
+    auto started = data.shard->start();
+    if (!started) return unexpected(std::move(started).error().in("data shard"));
+  }
+  if (trail_) trail_->start();
+  return {};
+}
+
+// One acceptor hands each socket to the shard with the fewest connections.
+void Appliance::accept_connections() {
+  ring::Shard& acceptor = *data_shards_[0].shard;
+  std::vector<proxy::PgShard*> shards;
+  for (DataShard& data : data_shards_) shards.push_back(data.pg.get());
+  acceptor.post([this, shards, &acceptor] {
+    for (Listening& listening : listening_) {
+      auto facts = listening.facts;
+      listening.listener = std::make_unique<net::Listener>(acceptor, listening.fd, [shards, facts](int fd) {
+        proxy::PgShard* least = shards[0];
+        for (proxy::PgShard* shard : shards) {
+          if (shard->load() < least->load()) least = shard;
+        }
+        least->hand_over(fd, facts);
+      });
+    }
+  });
+}
+
+Result<void> Appliance::start_admin() {
+  ring::ShardOptions shard;
+  shard.name = "rf-admin";
+  shard.ring.entries = 256;
+  shard.ring.buffers = 64;
+  admin_shard_ = std::make_unique<ring::Shard>(shard);
+  auto started = admin_shard_->start();
+  if (!started) return unexpected(std::move(started).error().in("admin shard"));
+  admin::AdminOptions options;
+  options.token_digest = crypto::sha256(config_.admin.token.reveal());
+  options.metrics_public = config_.admin.metrics_public;
+  options.node = config_.node;
+  admin::Sources sources;
+  sources.readiness = [this] { return readiness(); };
+  sources.metrics = [this](admin::MetricsWriter& out) { write_metrics(out); };
+  sources.stats = [this] { return stats(); };
+  sources.sessions = this;
+  sources.authentication_failed = [this](const admin::AuthenticationFailure& f) { authentication_failed(f); };
+  std::promise<void> up;
+  admin_shard_->post([&] {
+    admin_ = std::make_unique<admin::AdminServer>(*admin_shard_, options, sources);
+    admin_->listen(std::exchange(admin_fd_, -1));
+    up.set_value();
+  });
+  up.get_future().wait();
+  return {};
+}
+
+proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
+  auto out = std::make_shared<proxy::Snapshot>();
+  out->generation = ++generation_;
+  out->mock_secret = mock_secret_;
+  out->limits.connections_max = config.limits.connections_max;
+  out->limits.message_bytes_max = static_cast<uint32_t>(std::min<uint64_t>(config.limits.message_bytes_max, 1u << 30));
+  out->limits.statement_bytes_max = config.audit.statement_bytes_max;
+  out->limits.parameters_bytes_max = config.audit.parameters_bytes_max;
+  out->limits.startup_ms = config.limits.startup_ms;
+  out->limits.authentication_ms = config.limits.authentication_ms;
+  out->limits.connect_ms = config.limits.connect_ms;
+  out->limits.idle_ms = config.limits.idle_ms;
+  out->limits.idle_in_transaction_ms = config.limits.idle_in_transaction_ms;
+  for (const UserConfig& user : config.users) {
+    // Checked when the configuration was loaded.
+    auto verifier = pg::parse_scram_verifier(user.verifier.reveal());
+    if (verifier) out->users.emplace(user.name, proxy::User{user.name, std::move(*verifier)});
+  }
+  for (const TargetConfig& target : config.targets) {
+    proxy::Target made;
+    made.name = target.name;
+    made.hosts = target.hosts;
+    made.port = target.port;
+    made.database = target.database;
+    made.user = target.user;
+    made.password = target.password.reveal();
+    made.tags = target.tags;
+    made.connections_max = target.connections_max;
+    if (snapshot_) {
+      if (const proxy::Target* before = snapshot_->find_target(target.name)) made.sessions = before->sessions;
+    }
+    out->targets.emplace(target.name, std::move(made));
+  }
+  return out;
+}
+
+// ---------------------------------------------------------------- while running
+
+std::vector<std::string> Appliance::reload(Config config) {
+  std::vector<std::string> need_restart;
+  auto check = [&](bool differs, const char* key) {
+    if (differs) need_restart.emplace_back(key);
+  };
+  check(config.node != config_.node, "node");
+  check(config.state_dir != config_.state_dir, "state_dir");
+  check(config.shards != config_.shards, "shards");
+  check(config.admin.address != config_.admin.address || config.admin.port != config_.admin.port, "admin.address");
+  check(config.store.embedded != config_.store.embedded || config.store.url.reveal() != config_.store.url.reveal(),
+        "store");
+  bool listeners_differ = config.listeners.size() != config_.listeners.size();
+  for (size_t i = 0; !listeners_differ && i < config.listeners.size(); ++i) {
+    const ListenerConfig& a = config.listeners[i];
+    const ListenerConfig& b = config_.listeners[i];
+    listeners_differ = a.address != b.address || a.port != b.port || a.path != b.path ||
+                       a.connections_max != b.connections_max;
+  }
+  check(listeners_differ, "listeners");
+  const AuditConfig& a = config.audit;
+  const AuditConfig& b = config_.audit;
+  check(a.enabled != b.enabled || a.journal_segment_bytes != b.journal_segment_bytes ||
+            a.journal_max_bytes != b.journal_max_bytes || a.on_full != b.on_full || a.durability != b.durability ||
+            a.batch_rows != b.batch_rows || a.batch_ms != b.batch_ms || a.join_ms != b.join_ms ||
+            a.anchor_ms != b.anchor_ms || a.retention_days != b.retention_days,
+        "audit");
+  log_configure(config.log.level, config.log.format);
+  snapshot_ = make_snapshot(config);
+  for (DataShard& data : data_shards_) {
+    proxy::PgShard* pg = data.pg.get();
+    proxy::SnapshotPtr snapshot = snapshot_;
+    data.shard->post([pg, snapshot] { pg->use(snapshot); });
+  }
+  crypto::Digest token = crypto::sha256(config.admin.token.reveal());
+  admin_shard_->post([this, token] { admin_->set_token_digest(token); });
+  publish(main_producer(), event("configuration_reloaded", Severity::info, Outcome::success));
+  reloads_.fetch_add(1);
+  // What needs a restart stays as it was started, so that the next comparison is true too.
+  config_.users = std::move(config.users);
+  config_.targets = std::move(config.targets);
+  config_.limits = config.limits;
+  return need_restart;
+}
+
+void Appliance::publish(uint32_t producer, const EventBuilder& event) {
+  if (!trail_) return;
+  if (!event.publish(trail_->journal(producer))) log_error("an event of the appliance found no room in the trail");
+}
+
+EventBuilder Appliance::event(std::string_view action, Severity severity, Outcome outcome) const {
+  auto random = crypto::random_array<8>();
+  uint64_t bits = 0;
+  if (random) std::memcpy(&bits, random->data(), sizeof bits);
+  uint64_t now = wall_us();
+  EventBuilder out(Category::system, action, severity, outcome);
+  out.id(uuid_v7(now, bits)).ts(now);
+  return out;
+}
+
+void Appliance::authentication_failed(const admin::AuthenticationFailure& failure) {
+  EventBuilder out = event("admin_auth_failed", Severity::warning, Outcome::denied);
+  out.text(Tag::client_addr, failure.client_addr).text(Tag::reason, failure.reason + " token");
+  out.text(Tag::entity_type, "admin_route").text(Tag::entity_id, failure.method + " " + failure.path);
+  publish(admin_producer(), out);
+}
+
+void Appliance::list(std::function<void(std::vector<admin::SessionView>)> done) {
+  if (phase_ == Phase::starting) {
+    done({});
+    return;
+  }
+  struct Gathering {
+    std::vector<admin::SessionView> views;
+    size_t missing = 0;
+    std::function<void(std::vector<admin::SessionView>)> done;
+  };
+  auto gathering = std::make_shared<Gathering>();
+  gathering->done = std::move(done);
+  gathering->missing = data_shards_.size();
+  for (DataShard& data : data_shards_) {
+    proxy::PgShard* pg = data.pg.get();
+    ring::Shard* home = admin_shard_.get();
+    data.shard->post([pg, home, gathering] {
+      home->post([gathering, infos = pg->list()] {
+        for (const proxy::SessionInfo& info : infos) {
+          admin::SessionView view;
+          view.id = info.id;
+          view.user = info.user;
+          view.target = info.target;
+          view.database = info.database;
+          view.client_addr = info.client_addr;
+          view.application_name = info.application_name;
+          view.shard = info.shard;
+          view.state = info.state;
+          view.connected_at_us = info.connected_at_us;
+          view.last_activity_us = info.last_activity_us;
+          view.running_since_us = info.running_since_us;
+          view.statements = info.statements;
+          view.bytes_to_client = info.bytes_to_client;
+          view.bytes_to_server = info.bytes_to_server;
+          gathering->views.push_back(std::move(view));
+        }
+        if (--gathering->missing == 0) gathering->done(std::move(gathering->views));
+      });
+    });
+  }
+}
+
+void Appliance::end(Uuid id, std::string by, std::function<void(bool found)> done) {
+  if (phase_ == Phase::starting) {
+    done(false);
+    return;
+  }
+  struct Search {
+    bool found = false;
+    size_t missing = 0;
+    std::function<void(bool)> done;
+  };
+  auto search = std::make_shared<Search>();
+  search->missing = data_shards_.size();
+  search->done = [this, id, by, done](bool found) {
+    EventBuilder out = event("session_terminated", Severity::warning, found ? Outcome::success : Outcome::failure);
+    out.text(Tag::user_name, by).text(Tag::entity_type, "session").text(Tag::entity_id, to_string(id));
+    publish(admin_producer(), out);
+    done(found);
+  };
+  for (DataShard& data : data_shards_) {
+    proxy::PgShard* pg = data.pg.get();
+    ring::Shard* home = admin_shard_.get();
+    data.shard->post([pg, home, search, id] {
+      bool found = pg->end(id, {"57P01", "terminating connection due to administrator command",
+                                "The session was ended through the appliance's admin API."});
+      home->post([search, found] {
+        search->found = search->found || found;
+        if (--search->missing == 0) search->done(search->found);
+      });
+    });
+  }
+}
+
+// ---------------------------------------------------------------- stopping
+
+void Appliance::stop(const std::atomic<bool>& hurry) {
+  phase_ = Phase::draining;
+  log_info("draining", {{"deadline_ms", std::to_string(config_.limits.drain_ms)}});
+  if (!data_shards_.empty() && data_shards_[0].shard) {
+    data_shards_[0].shard->post([this] {
+      for (Listening& listening : listening_) {
+        if (listening.listener) listening.listener->stop();
+      }
+    });
+  }
+  auto post_to_all = [this](auto action) {
+    for (DataShard& data : data_shards_) {
+      if (proxy::PgShard* pg = data.pg.get()) data.shard->post([pg, action] { action(*pg); });
+    }
+  };
+  auto drained = [this] {
+    for (const DataShard& data : data_shards_) {
+      if (data.pg && data.pg->load() > 0) return false;
+    }
+    return true;
+  };
+  auto wait_until_drained = [&](uint64_t ms, bool may_hurry) {
+    uint64_t deadline = mono_ns() + ms * 1'000'000;
+    while (!drained() && mono_ns() < deadline && !(may_hurry && hurry.load())) usleep(10'000);
+  };
+  post_to_all([](proxy::PgShard& pg) { pg.drain(); });
+  wait_until_drained(config_.limits.drain_ms, true);
+  if (!drained()) {
+    log_warning("sessions are still open at the end of the drain; ending them");
+    post_to_all([](proxy::PgShard& pg) {
+      pg.end_all({"57P01", "terminating connection: the appliance is shutting down", "Connect again in a moment."});
+    });
+    wait_until_drained(end_grace_ms, false);
+  }
+  publish(main_producer(), event("appliance_stopped", Severity::info, Outcome::success));
+  for (DataShard& data : data_shards_) {
+    if (data.shard) data.shard->stop();
+  }
+  for (DataShard& data : data_shards_) {
+    if (data.shard) data.shard->join();
+  }
+  // What its jobs would report to is gone.
+  workers_.reset();
+  if (trail_ && !trail_->stop(trail_stop_ms)) {
+    log_warning("the store did not take the whole trail in time; the rest is in the state directory and is written at "
+                "the next start");
+  }
+  if (admin_) {
+    std::promise<void> stopped;
+    admin_shard_->post([&] { admin_->stop(admin_stop_ms, [&] { stopped.set_value(); }); });
+    stopped.get_future().wait_for(std::chrono::milliseconds(admin_stop_ms + 1'000));
+    std::promise<void> gone;
+    admin_shard_->post([&] {
+      admin_.reset();
+      gone.set_value();
+    });
+    gone.get_future().wait_for(std::chrono::seconds(1));
+    admin_shard_->stop();
+    admin_shard_->join();
+  }
+  for (const ListenerConfig& listener : config_.listeners) {
+    if (!listener.path.empty()) ::unlink(listener.path.c_str());
+  }
+  if (embedded_) embedded_->stop();
+  log_info("stopped");
+}
+
+}  // namespace ringfence::app

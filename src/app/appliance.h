@@ -1,0 +1,92 @@
+// The whole appliance, wired: who owns what, who starts before whom, who stops after whom.
+//
+// start() brings everything up in order and fails with the cure; stop() drains and takes it down in the opposite
+// order. Both run on the main thread, which owns all of it and is itself a producer of events.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "ringfence/admin/server.h"
+#include "ringfence/admin/sources.h"
+#include "ringfence/app/config.h"
+#include "ringfence/audit/trail.h"
+#include "ringfence/proxy/pg_shard.h"
+#include "ringfence/ring/shard.h"
+#include "ringfence/ring/workers.h"
+#include "ringfence/store/embedded.h"
+
+namespace ringfence::app {
+
+class Appliance final : public admin::SessionDirectory {
+ public:
+  explicit Appliance(Config config);
+  ~Appliance() override;
+
+  Result<void> start();
+  // Applies what can change while running: users, targets, limits, the admin token, the log. Gives the keys that
+  // differ and need a restart.
+  std::vector<std::string> reload(Config config);
+  // No new sessions; running statements finish within limits.drain_ms; the trail is flushed. `hurry` is looked at
+  // meanwhile: true cuts the waiting short.
+  void stop(const std::atomic<bool>& hurry);
+
+  // admin::SessionDirectory, on the admin shard's thread.
+  void list(std::function<void(std::vector<admin::SessionView>)> done) override;
+  void end(Uuid id, std::string by, std::function<void(bool found)> done) override;
+
+ private:
+  enum class Phase : uint8_t { starting, running, draining };
+
+  Result<void> start_store();
+  Result<void> start_trail();
+  Result<void> start_data_shards();
+  Result<void> listen();
+  Result<void> start_admin();
+  void accept_connections();
+  proxy::SnapshotPtr make_snapshot(const Config& config);
+  void publish(uint32_t producer, const audit::EventBuilder& event);
+  audit::EventBuilder event(std::string_view action, audit::Severity severity, audit::Outcome outcome) const;
+  admin::Readiness readiness() const;
+  admin::StatsSnapshot stats() const;
+  void write_metrics(admin::MetricsWriter& out) const;
+  void authentication_failed(const admin::AuthenticationFailure& failure);
+  audit::TrailStatus trail_status() const;
+  uint32_t admin_producer() const { return static_cast<uint32_t>(data_shards_.size()); }
+  uint32_t main_producer() const { return admin_producer() + 1; }
+
+  struct Listening {
+    int fd = -1;
+    std::shared_ptr<proxy::ListenerFacts> facts;
+    std::unique_ptr<net::Listener> listener;
+  };
+  struct DataShard {
+    std::unique_ptr<ring::Shard> shard;
+    std::unique_ptr<audit::RecordSpace> no_trail;  // Where records go when the trail is off.
+    std::unique_ptr<proxy::PgShard> pg;
+  };
+
+  Config config_;
+  std::string owner_dsn_;
+  std::string writer_dsn_;
+  std::string mock_secret_;
+  uint64_t started_us_ = 0;
+  uint64_t generation_ = 0;
+  std::atomic<Phase> phase_{Phase::starting};
+  std::atomic<uint64_t> reloads_{0};
+  std::atomic<uint64_t> reload_failures_{0};
+  proxy::SnapshotPtr snapshot_;
+  std::unique_ptr<store::EmbeddedStore> embedded_;
+  std::unique_ptr<audit::Trail> trail_;
+  std::unique_ptr<ring::Workers> workers_;
+  std::vector<DataShard> data_shards_;
+  std::vector<Listening> listening_;
+  int admin_fd_ = -1;
+  std::unique_ptr<ring::Shard> admin_shard_;
+  std::unique_ptr<admin::AdminServer> admin_;
+};
+
+}  // namespace ringfence::app

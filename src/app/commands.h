@@ -1,0 +1,22 @@
+// What each command of the command line does; each gives the process's exit status: 0, or 1 with the reason on
+// standard error.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace ringfence::app {
+
+int serve(const std::string& config_path);
+int check(const std::string& config_path);
+int print_verifier();
+
+struct VerifyOptions {
+  std::string dsn;
+  std::string node;
+  uint64_t from = 0;
+  uint64_t to = 0;
+};
+int verify(const std::string& config_path, const VerifyOptions& options);
+
+}  // namespace ringfence::app

@@ -1,5 +1,5 @@
 // What each command of the command line does; each gives the process's exit status: 0, or 1 with the reason on
-// standard error.
+// standard error, or 2 when what was verified is not as it should be.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@ int print_verifier();
 struct VerifyOptions {
   std::string dsn;
   std::string node;
+  std::string public_key;  // Hexadecimal; empty: the store's own copy is believed.
   uint64_t from = 0;
   uint64_t to = 0;
 };

@@ -23,9 +23,21 @@ int main(int argc, char** argv) {
   add_config(check);
   app.add_subcommand("version", "Print the version.");
   app.add_subcommand("scram-verifier", "Read a password from standard input and print its SCRAM verifier, for users[].verifier.");
+  CLI::App* audit = app.add_subcommand("audit", "Work on the audit trail.");
+  audit->require_subcommand(1);
+  CLI::App* verify = audit->add_subcommand("verify", "Recompute the chain from the rows in the store and name the first bad one.");
+  add_config(verify);
+  ringfence::app::VerifyOptions options;
+  verify->add_option("--store", options.dsn, "Connection string of the store, in place of the configuration's");
+  verify->add_option("--node", options.node, "Only this node's chain");
+  verify->add_option("--public-key", options.public_key, "The node's public key as kept elsewhere, in hexadecimal");
+  verify->add_option("--from", options.from, "First chain_no");
+  verify->add_option("--to", options.to, "Last chain_no");
+
   CLI11_PARSE(app, argc, argv);
   if (serve->parsed()) return ringfence::app::serve(config);
   if (check->parsed()) return ringfence::app::check(config);
+  if (verify->parsed()) return ringfence::app::verify(config, options);
   if (app.got_subcommand("scram-verifier")) return ringfence::app::print_verifier();
   std::puts("ringfence " RINGFENCE_VERSION);
   return 0;

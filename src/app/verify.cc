@@ -1,0 +1,87 @@
+#include "ringfence/audit/verify.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "commands.h"
+#include "ringfence/app/config.h"
+#include "ringfence/store/connection.h"
+#include "ringfence/store/embedded.h"
+
+namespace ringfence::app {
+
+namespace {
+
+// The embedded store's address follows from the state directory; it is reachable while the appliance runs.
+std::string store_of(const Config& config) {
+  if (!config.store.embedded) return std::string(config.store.url.reveal());
+  store::EmbeddedOptions options;
+  options.state_directory = config.state_dir;
+  return store::EmbeddedStore(options).reader_dsn();
+}
+
+int value_of(char digit) {
+  if (digit >= '0' && digit <= '9') return digit - '0';
+  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
+  if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
+  return -1;
+}
+
+// 64 hexadecimal digits; empty when they are not.
+std::string key_of(const std::string& hex) {
+  std::string key;
+  if (hex.size() != 64) return key;
+  for (size_t i = 0; i < hex.size(); i += 2) {
+    int high = value_of(hex[i]);
+    int low = value_of(hex[i + 1]);
+    if (high < 0 || low < 0) return {};
+    key.push_back(static_cast<char>(high << 4 | low));
+  }
+  return key;
+}
+
+}  // namespace
+
+int verify(const std::string& config_path, const VerifyOptions& options) {
+  std::string dsn = options.dsn;
+  if (dsn.empty()) {
+    ConfigResult loaded = load_config(config_path, current_environment());
+    for (const ConfigError& error : loaded.errors) std::fprintf(stderr, "error: %s\n", to_string(error).c_str());
+    if (!loaded.config) return 1;
+    dsn = store_of(*loaded.config);
+  }
+  audit::VerifyOptions asked;
+  asked.node = options.node;
+  if (options.from > 0) asked.from = options.from;
+  if (options.to > 0) asked.to = options.to;
+  if (!options.public_key.empty()) {
+    asked.public_key = key_of(options.public_key);
+    if (asked.public_key.empty()) {
+      std::fputs("error: --public-key takes the 64 hexadecimal digits of an Ed25519 public key\n", stderr);
+      return 1;
+    }
+  }
+  auto store = store::Connection::open(dsn, "ringfence audit verify");
+  if (!store) {
+    std::fprintf(stderr, "error: %s\n(the embedded store answers while the appliance runs; --store names another)\n",
+                 store.error().message.c_str());
+    return 1;
+  }
+  bool shows_progress = isatty(STDERR_FILENO);
+  auto report = audit::verify_chain(**store, asked, [&](const std::string& node, uint64_t chain_no, uint64_t last) {
+    if (shows_progress) {
+      std::fprintf(stderr, "\r%s: %llu of %llu", node.c_str(), static_cast<unsigned long long>(chain_no),
+                   static_cast<unsigned long long>(last));
+    }
+  });
+  if (shows_progress) std::fputs("\r\x1b[K", stderr);
+  if (!report) {
+    std::fprintf(stderr, "error: %s\n", report.error().message.c_str());
+    return 1;
+  }
+  std::fputs(report->text().c_str(), stdout);
+  return report->is_good() ? 0 : 2;
+}
+
+}  // namespace ringfence::app

@@ -49,19 +49,20 @@ bool parse_fields(ByteView body, FieldSet& out) {
   return true;
 }
 
-uint64_t fields_present(ByteView body) {
-  uint64_t present = 0;
+bool scan_fields(ByteView body, uint64_t& present) {
   const char* at = body.data();
   const char* end = at + body.size();
-  while (end - at >= static_cast<std::ptrdiff_t>(FieldWriter::header_bytes)) {
+  while (at != end) {
+    if (end - at < static_cast<std::ptrdiff_t>(FieldWriter::header_bytes)) return false;
     auto tag = detail::load_be<uint16_t>(at);
     auto size = detail::load_be<uint32_t>(at + 2);
     at += FieldWriter::header_bytes;
-    if (tag == 0 || tag >= tag_end || size > static_cast<size_t>(end - at)) break;
+    if (tag == 0 || tag >= tag_end || size > static_cast<size_t>(end - at)) return false;
+    if (sizes.of[tag] != 0 && size != sizes.of[tag]) return false;
     present |= uint64_t{1} << tag;
     at += size;
   }
-  return present;
+  return true;
 }
 
 void append_fields(std::string& out, const FieldSet& fields, uint64_t mask) {

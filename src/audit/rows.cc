@@ -237,11 +237,11 @@ void RowEncoder::encode(const std::vector<PendingRow>& rows, size_t begin, size_
   columns_ = always_mask | bit(Tag::outcome_seq);
   for (size_t i = begin; i < end; ++i) {
     const PendingRow& row = rows[i];
-    columns_ |= fields_present(row.first) | fields_present(row.second);
+    bool is_whole = scan_fields(row.first, columns_);
+    is_whole = scan_fields(row.second, columns_) && is_whole;
     if (row.shape == RowShape::late_outcome || row.shape == RowShape::died_late) columns_ |= bit(Tag::parent_id);
     if (row.shape == RowShape::died || row.shape == RowShape::died_late) columns_ |= bit(Tag::reason);
-    FieldSet ignored;
-    if (row.is_poisoned || !parse_fields(row.first, ignored) || !parse_fields(row.second, ignored)) {
+    if (row.is_poisoned || !is_whole) {
       columns_ |= bit(Tag::statement_raw) | bit(Tag::metadata);
     }
   }

@@ -45,7 +45,6 @@ fsync = on
 full_page_writes = on
 wal_level = minimal
 max_wal_senders = 0
-wal_compression = on
 max_wal_size = 2GB
 min_wal_size = 160MB
 checkpoint_timeout = 15min

@@ -39,8 +39,8 @@ struct FieldSet {
 // Adds a record body's fields to the set; later ones replace earlier ones. False when the bytes are no fields or
 // a value's length does not fit its type; the set then holds what came before.
 bool parse_fields(ByteView body, FieldSet& out);
-// Which fields the body has, without looking at the values; stops at the first byte that makes no sense.
-uint64_t fields_present(ByteView body);
+// Adds to `present` which fields the body has, and says what parse_fields would, without giving the values.
+bool scan_fields(ByteView body, uint64_t& present);
 // Appends the fields of `mask`, ascending.
 void append_fields(std::string& out, const FieldSet& fields, uint64_t mask);
 

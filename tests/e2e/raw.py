@@ -75,7 +75,7 @@ class RawClient:
         self.socket = socket.create_connection((host, port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.piece = piece
-        self.buffer = b''
+        self.buffer = bytearray()
         self.parameters = {}
         self.key = None
         self.negotiated = None
@@ -96,11 +96,12 @@ class RawClient:
 
     def receive_exactly(self, count):
         while len(self.buffer) < count:
-            more = self.socket.recv(65536)
+            more = self.socket.recv(1 << 20)
             if not more:
                 raise EOFError('the server closed the connection, %d bytes into something' % len(self.buffer))
             self.buffer += more
-        taken, self.buffer = self.buffer[:count], self.buffer[count:]
+        taken = bytes(self.buffer[:count])
+        del self.buffer[:count]
         return taken
 
     def receive(self):

@@ -63,16 +63,16 @@ def reset(client):
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
 
 
-@pytest.mark.parametrize('behave', [
-    lambda client: None,
-    reset,
-    lambda client: client.sendall(raw.message(b'T', struct.pack('!H', 0)) + raw.message(b'D', struct.pack('!H', 0))),
-    lambda client: client.sendall(b'D\x00\x00\xff\xff only the beginning'),
-    lambda client: client.sendall(b'D\x00\x00\x00\x01'),
-    lambda client: client.sendall(raw.message(b'E', b'Mno code, no severity\0\0')),
-    lambda client: client.sendall(b'\x00' * 100),
+@pytest.mark.parametrize('behave, is_in_message', [
+    (lambda client: None, False),
+    (reset, False),
+    (lambda client: client.sendall(raw.message(b'T', struct.pack('!H', 0)) + raw.message(b'D', struct.pack('!H', 0))), False),
+    (lambda client: client.sendall(b'D\x00\x00\xff\xff only the beginning'), True),
+    (lambda client: client.sendall(b'D\x00\x00\x00\x01'), False),
+    (lambda client: client.sendall(raw.message(b'E', b'Mno code, no severity\0\0')), False),
+    (lambda client: client.sendall(b'\x00' * 100), False),
 ], ids=['closes', 'resets', 'after rows', 'in a row', 'length 1', 'odd error', 'zeroes'])
-def test_a_backend_that_vanishes_or_lies_gives_a_fatal_not_a_reset(own, app, behave):
+def test_a_backend_that_vanishes_or_lies_gives_a_fatal_not_a_reset(own, app, behave, is_in_message):
     server = FakeServer(behave)
     one = own()
     one.config['targets'].append({'name': 'fake', 'host': '127.0.0.1', 'port': server.port, 'database': 'd',
@@ -89,8 +89,9 @@ def test_a_backend_that_vanishes_or_lies_gives_a_fatal_not_a_reset(own, app, beh
         except EOFError:
             pass
     errors = [raw.error_fields(body) for kind, body in seen if kind == b'E']
-    assert errors and errors[-1].get('S') == 'FATAL', seen
-    assert errors[-1]['C'][:2] in ('08', '57')
+    if not is_in_message:  # In the middle of a message there is no room for another one.
+        assert errors and errors[-1].get('S') == 'FATAL', seen
+        assert errors[-1]['C'][:2] in ('08', '57')
     trail = one.trail()
     [row] = trail.settled(app)
     assert row['outcome'] in ('unknown', 'failure')
@@ -118,7 +119,8 @@ def test_a_client_that_resets_while_rows_flow(appliance, trail, app):
         client.receive_until(b'T')
         reset(client.socket)
     [row] = trail.settled(app, timeout=40)
-    assert row['outcome'] in ('unknown', 'failure', 'cancelled')
+    # The server may have finished it all the same: then the record says what it said.
+    assert row['outcome'] in ('unknown', 'failure', 'cancelled') or row['rows'] == 1000000
     harness.eventually(lambda: not [s for s in appliance.sessions() if s.get('application_name') == app],
                        what='the session to go')
 

@@ -201,6 +201,19 @@ def test_what_follows_an_error_before_sync_was_not_executed(appliance, trail, ap
         ('success', None), ('failure', '22012'), ('not_executed', None)]
 
 
+def test_an_error_at_bind_belongs_to_the_statement_that_was_bound(appliance, trail, app):
+    """The server folds the constant when it plans, at Bind: no BindComplete comes for the second statement."""
+    with session(appliance, app) as client:
+        client.send(raw.parse('', 'SELECT 1 / $1::int') + raw.bind('', '', [b'1']) + raw.execute()
+                    + raw.parse('', 'SELECT 2 / $1::int') + raw.bind('', '', [b'0']) + raw.execute()
+                    + raw.parse('', 'SELECT 3 / $1::int') + raw.bind('', '', [b'1']) + raw.execute() + raw.SYNC)
+        assert raw.kinds(client.receive_until(b'Z')) == b'12DC1EZ'
+        client.send(raw.TERMINATE)
+    assert [(r['statement'], r['parameters'], r['outcome'], r['sqlstate']) for r in trail.settled(app)] == [
+        ('SELECT 1 / $1::int', ['1'], 'success', None), ('SELECT 2 / $1::int', ['0'], 'failure', '22012'),
+        ('SELECT 3 / $1::int', ['1'], 'not_executed', None)]
+
+
 def test_a_name_stays_with_the_old_text_when_the_new_parse_failed(appliance, trail, app):
     """[failing Parse, Close s5, Parse s5, Sync]: the server skips the rest, and s5 still runs the old text."""
     with session(appliance, app) as client:

@@ -81,12 +81,17 @@ def summary(directory):
 
 def progress():
     last = None
+    quiet = False  # While Meson makes its files anew it talks a lot.
     for line in sys.stdin:
         step = re.match(r'\[(\d+)/(\d+)\]', line)
-        tenth = 10 * int(step[1]) // int(step[2]) if step else None
-        if (step and tenth != last) or not (step or line.startswith(('ninja: Entering', 'ninja: no work'))):
+        if step:
+            tenth = 10 * int(step[1]) // int(step[2])
+            quiet = 'Regenerating build files' in line
+            if tenth != last and not quiet:
+                print(line, end='', flush=True)
+            last = tenth
+        elif 'ERROR' in line or not (quiet or line.startswith(('ninja: Entering', 'ninja: no work', 'Cleaning...'))):
             print(line, end='', flush=True)
-        last = tenth if step else last
     return 0
 
 

@@ -5,10 +5,132 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <vector>
 
 namespace ringfence::net {
 
-SocketStream::SocketStream(ring::Shard& shard, int fd) : shard_(shard), fd_(fd) {
+// The receiving half: one multishot receive that stays armed, so that a message costs no submission. What arrives
+// while nobody waits is held, at most `held_max` chunks; then the receive is cancelled, and armed again when the
+// last of them was taken: that is the back-pressure.
+class SocketStream::Receiver final : public ring::Operation {
+ public:
+  Receiver(ring::Ring& ring, int fd) : ring_(ring), fd_(fd) {}
+
+  void begin(Receive& receive) {
+    RINGFENCE_ASSERT(waiter_ == nullptr);
+    if (held_count_ > 0) {
+      Chunk chunk = std::move(held_[0]);
+      for (size_t i = 1; i < held_count_; ++i) held_[i - 1] = std::move(held_[i]);
+      --held_count_;
+      receive.complete(std::move(chunk), 0);
+      return;
+    }
+    if (has_ended_) {
+      receive.complete(Chunk(), error_);
+      return;
+    }
+    waiter_ = &receive;
+    arm();
+  }
+  // The waiter completes by the kernel's word that the operation is over, never from here.
+  void cancel() {
+    if (waiter_ == nullptr) return;
+    is_cancelled_ = true;
+    stop();
+  }
+  // The stream is gone: frees itself when the kernel has let go.
+  void abandon() {
+    RINGFENCE_ASSERT(waiter_ == nullptr);
+    for (Chunk& chunk : held_) chunk.reset();
+    is_abandoned_ = true;
+    if (is_armed_) stop();
+    else if (!is_starved_) delete this;
+  }
+
+  void complete(int result, uint32_t flags, bool more) override {
+    is_armed_ = more;
+    if (!more) is_stopping_ = false;
+    Chunk chunk = ring_.take_buffer(result, flags);
+    if (is_abandoned_) {
+      chunk.reset();
+      if (!more) delete this;
+      return;
+    }
+    if (result > 0) {
+      take(std::move(chunk));
+    } else {
+      chunk.reset();
+      end(result);
+    }
+  }
+
+ private:
+  static constexpr size_t held_max = 2;  // Until the cancel takes effect a turn of the loop may bring a few more.
+
+  void arm() {
+    if (is_armed_ || is_starved_) return;
+    is_armed_ = true;
+    ring_.receive_multishot(fd_, *this);
+  }
+  void stop() {
+    if (!is_armed_ || is_stopping_) return;
+    is_stopping_ = true;
+    ring_.cancel(*this);
+  }
+  void take(Chunk chunk) {
+    if (waiter_ != nullptr) {
+      is_cancelled_ = false;
+      Receive* waiter = std::exchange(waiter_, nullptr);
+      // May abandon this.
+      waiter->complete(std::move(chunk), 0);
+      return;
+    }
+    if (held_count_ == held_.size()) held_.emplace_back();
+    held_[held_count_++] = std::move(chunk);
+    if (held_count_ >= held_max) stop();
+  }
+  void end(int result) {
+    if (result == -ENOBUFS) {
+      // Armed again when a buffer comes back; the pool completes with the same word.
+      if (std::exchange(is_starved_, !is_starved_)) resume();
+      else ring_.when_buffer_returns(*this);
+      return;
+    }
+    if (result == -ECANCELED && !is_cancelled_) {
+      // Our own back-pressure; whoever began to wait meanwhile still does.
+      resume();
+      return;
+    }
+    if (result != -ECANCELED) {
+      has_ended_ = true;
+      error_ = -result;
+    }
+    is_cancelled_ = false;
+    if (waiter_ == nullptr) return;
+    std::exchange(waiter_, nullptr)->complete(Chunk(), -result);
+  }
+  void resume() {
+    if (waiter_ == nullptr) return;
+    if (std::exchange(is_cancelled_, false)) std::exchange(waiter_, nullptr)->complete(Chunk(), ECANCELED);
+    else arm();
+  }
+
+  ring::Ring& ring_;
+  int fd_;
+  Receive* waiter_ = nullptr;
+  std::vector<Chunk> held_;
+  size_t held_count_ = 0;
+  int error_ = 0;
+  bool is_armed_ = false;
+  bool is_stopping_ = false;
+  bool is_starved_ = false;
+  bool is_cancelled_ = false;
+  bool is_abandoned_ = false;
+  bool has_ended_ = false;
+};
+
+SocketStream::SocketStream(ring::Shard& shard, int fd)
+    : shard_(shard), fd_(fd), receiver_(new Receiver(shard.ring(), fd)) {
   int on = 1;
   // Fails on Unix sockets, which have no such delay.
   setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -16,7 +138,8 @@ SocketStream::SocketStream(ring::Shard& shard, int fd) : shard_(shard), fd_(fd) 
 }
 
 SocketStream::~SocketStream() {
-  RINGFENCE_ASSERT(receive_.waiter == nullptr && send_.waiter == nullptr);
+  RINGFENCE_ASSERT(send_.waiter == nullptr);
+  receiver_->abandon();
   ::close(fd_);
 }
 
@@ -28,45 +151,26 @@ void SocketStream::shutdown() {
 
 void SocketStream::shutdown_write() { ::shutdown(fd_, SHUT_WR); }
 
-void SocketStream::cancel_receive() {
-  if (receive_.waiter == nullptr) return;
-  receive_.is_cancelled = true;
-  // A receive that waits for a buffer is not known to the kernel; it ends when its turn comes.
-  if (!receive_.starved) shard_.ring().cancel(receive_);
-}
+void SocketStream::cancel_receive() { receiver_->cancel(); }
 
 std::string SocketStream::peer() const { return to_string(peer_address(fd_)); }
 
-void SocketStream::begin_receive(Receive& receive) {
-  RINGFENCE_ASSERT(receive_.waiter == nullptr);
-  receive_.waiter = &receive;
-  // Right after a message nothing more is expected, unless the kernel said that there is: poll first then, which
-  // spares an attempt that would fail.
-  shard_.ring().receive(fd_, receive_, !receive_.expect_more);
-}
-
-void SocketStream::ReceiveOperation::complete(int result, uint32_t flags, bool) {
-  ring::Ring& ring = stream.shard_.ring();
-  if (result == -ENOBUFS && !is_cancelled) {
-    // First the kernel's word that no buffer is left, then the pool's that one came back.
-    if (!starved) {
-      starved = true;
-      ring.when_buffer_returns(*this);
-    } else {
-      starved = false;
-      ring.receive(stream.fd_, *this, false);
-    }
-    return;
-  }
-  starved = is_cancelled = false;
-  expect_more = result > 0 && ring::more_to_receive(flags);
-  Chunk chunk = ring.take_buffer(result, flags);
-  if (result <= 0) chunk.reset();
-  std::exchange(waiter, nullptr)->complete(std::move(chunk), result < 0 ? -result : 0);
-}
+void SocketStream::begin_receive(Receive& receive) { receiver_->begin(receive); }
 
 void SocketStream::begin_send(Send& send, ByteView bytes) {
   RINGFENCE_ASSERT(send_.waiter == nullptr);
+  // Most sends fit into the socket's buffer. Attempted at once they need neither a submission nor a completion, and
+  // the turn of the loop that would only deliver that completion is spared.
+  ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+    send.complete(errno);
+    return;
+  }
+  if (sent > 0) bytes.remove_prefix(static_cast<size_t>(sent));
+  if (bytes.empty()) {
+    send.complete(0);
+    return;
+  }
   send_.waiter = &send;
   send_.rest = bytes;
   shard_.ring().send(fd_, bytes, send_);

@@ -351,7 +351,7 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
 
 // ---------------------------------------------------------------- outcomes
 
-void Conversation::done(const pg::Completion& completion) { recorder_.outcome(completion, now_.ns, now_.us); }
+void Conversation::done(const pg::Completion& completion) { recorder_.outcome(completion, now_.ns); }
 
 void Conversation::error_outside(const pg::ErrorFields& error, const pg::StatementText* text) {
   auto event = recorder_.event(audit::Category::audit, "postgres_error", audit::Severity::warning,

@@ -66,11 +66,15 @@ Task<void> PgSession::converse() {
     auto pumping = pump_client();
     co_await pumping;
   }
-  if (!server_pump_is_over_) {
-    // As when the client were connected to the server itself: the server finishes what it was sent, then reads the
-    // end.
-    server_->stream->shutdown_write();
-    net::Deadline deadline(shard_.shard, *server_->stream, client_gone_ms);
+  {
+    std::optional<net::Deadline> deadline;
+    if (!server_pump_is_over_) {
+      // As when the client were connected to the server itself: the server finishes what it was sent, then reads the
+      // end.
+      server_->stream->shutdown_write();
+      deadline.emplace(shard_.shard, *server_->stream, client_gone_ms);
+    }
+    // Set as the other pump's very last act: before that this session may not go away.
     co_await server_pump_ended_;
   }
   idle_timer_.cancel();

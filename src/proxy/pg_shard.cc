@@ -27,7 +27,7 @@ Task<bool> PgShardState::wait_for_room() {
 void PgShardState::flush_deferred() {
   if (deferred.is_empty()) return;
   Recorder recorder(space, ids, counters, deferred);
-  recorder.flush_deferred(shard.now_ns(), shard.now_us());
+  recorder.flush_deferred(shard.now_ns());
 }
 
 PgShardState::PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpace& journal, ring::Workers& w,

@@ -111,8 +111,8 @@ pg::StatementNumber Recorder::start(ByteView text, uint64_t full_bytes, char mes
   return space_.publish(audit::RecordKind::start, out.size(), 0);
 }
 
-void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, uint64_t now_us) {
-  if (deferred_.is_empty() && try_outcome(completion, now_ns, now_us)) return;
+void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns) {
+  if (deferred_.is_empty() && try_outcome(completion, now_ns)) return;
   deferred_.outcomes.push_back({completion.number, completion.ending, completion.since_ns});
 }
 
@@ -120,7 +120,7 @@ void Recorder::publish(audit::EventBuilder event) {
   if (!event.publish(space_)) deferred_.events.push_back(std::move(event));
 }
 
-void Recorder::flush_deferred(uint64_t now_ns, uint64_t now_us) {
+void Recorder::flush_deferred(uint64_t now_ns) {
   auto& outcomes = deferred_.outcomes;
   size_t written = 0;
   for (; written < outcomes.size(); ++written) {
@@ -128,7 +128,7 @@ void Recorder::flush_deferred(uint64_t now_ns, uint64_t now_us) {
     completion.number = outcomes[written].number;
     completion.ending = outcomes[written].ending;
     completion.since_ns = outcomes[written].since_ns;
-    if (!try_outcome(completion, now_ns, now_us)) break;
+    if (!try_outcome(completion, now_ns)) break;
   }
   outcomes.erase(outcomes.begin(), outcomes.begin() + static_cast<std::ptrdiff_t>(written));
   auto& events = deferred_.events;
@@ -136,7 +136,7 @@ void Recorder::flush_deferred(uint64_t now_ns, uint64_t now_us) {
   events.erase(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(written));
 }
 
-bool Recorder::try_outcome(const pg::Completion& completion, uint64_t now_ns, uint64_t now_us) {
+bool Recorder::try_outcome(const pg::Completion& completion, uint64_t now_ns) {
   const pg::StatementText* text = nullptr;
   ByteView parameters;
   bool is_corrected = completion.ran_instead != nullptr;
@@ -171,8 +171,7 @@ bool Recorder::try_outcome(const pg::Completion& completion, uint64_t now_ns, ui
       counters_.statements_unknown.add();
       break;
   }
-  out.uuid(Tag::id, ids_.uuid(now_us));
-  out.integer(Tag::ts, static_cast<int64_t>(now_us));
+  // Neither id nor time: joined with its start, the row keeps the start's.
   out.text(Tag::severity, audit::name(severity));
   out.text(Tag::outcome, audit::name(outcome));
   if (is_corrected) {

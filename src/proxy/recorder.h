@@ -79,9 +79,9 @@ class Recorder {
   // The same from views, for a text that needs no treatment.
   pg::StatementNumber start(ByteView text, uint64_t full_bytes, char message_type, uint64_t now_us);
   // Publishes an outcome, or defers it when the trail is at its bound.
-  void outcome(const pg::Completion& completion, uint64_t now_ns, uint64_t now_us);
+  void outcome(const pg::Completion& completion, uint64_t now_ns);
   // Writes what was deferred, as far as there is room.
-  void flush_deferred(uint64_t now_ns, uint64_t now_us);
+  void flush_deferred(uint64_t now_ns);
   // A session event, to which the caller adds fields, and its publication (deferred when there is no room).
   audit::EventBuilder event(audit::Category category, std::string_view action, audit::Severity severity,
                             audit::Outcome outcome, uint64_t now_us);
@@ -90,7 +90,7 @@ class Recorder {
  private:
   static constexpr size_t fixed_bytes_max = 512;
   audit::FieldWriter begin_start(char* room, uint64_t now_us);
-  bool try_outcome(const pg::Completion& completion, uint64_t now_ns, uint64_t now_us);
+  bool try_outcome(const pg::Completion& completion, uint64_t now_ns);
 
   audit::RecordSpace& space_;
   IdSource& ids_;

@@ -183,12 +183,11 @@ int Ring::deliver() {
   return delivered;
 }
 
-void Ring::receive(int fd, Operation& operation, bool poll_first) {
+void Ring::receive_multishot(int fd, Operation& operation) {
   io_uring_sqe* entry = sqe();
-  io_uring_prep_recv(entry, fd, nullptr, 0, 0);
+  io_uring_prep_recv_multishot(entry, fd, nullptr, 0, 0);
   entry->flags |= IOSQE_BUFFER_SELECT;
   entry->buf_group = BufferPool::group;
-  if (poll_first) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
   io_uring_sqe_set_data(entry, &operation);
 }
 
@@ -232,8 +231,6 @@ void Ring::when_buffer_returns(Operation& operation) {
   ++counters_.buffers_exhausted;
   buffers_->wait(operation);
 }
-
-bool more_to_receive(uint32_t flags) { return (flags & IORING_CQE_F_SOCK_NONEMPTY) != 0; }
 
 Result<Probe> probe() {
   Probe found;

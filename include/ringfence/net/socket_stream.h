@@ -25,15 +25,7 @@ class SocketStream final : public Stream {
   void begin_send(Send& send, ByteView bytes) override;
 
  private:
-  struct ReceiveOperation final : ring::Operation {
-    explicit ReceiveOperation(SocketStream& owner) : stream(owner) {}
-    void complete(int result, uint32_t flags, bool more) override;
-    SocketStream& stream;
-    Receive* waiter = nullptr;
-    bool starved = false;
-    bool is_cancelled = false;
-    bool expect_more = false;
-  };
+  class Receiver;
   struct SendOperation final : ring::Operation {
     explicit SendOperation(SocketStream& owner) : stream(owner) {}
     void complete(int result, uint32_t flags, bool more) override;
@@ -45,7 +37,7 @@ class SocketStream final : public Stream {
   ring::Shard& shard_;
   int fd_;
   bool is_shut_ = false;
-  ReceiveOperation receive_{*this};
+  Receiver* receiver_;  // Outlives the stream until the kernel has let go of it.
   SendOperation send_{*this};
 };
 

@@ -105,9 +105,9 @@ class Ring {
   // Delivers the completions that are there, up to a bound. Returns how many.
   int deliver();
 
-  // Receives into a provided buffer; complete() is given flags for take_buffer. `poll_first`: nothing is
-  // expected to be there yet.
-  void receive(int fd, Operation& operation, bool poll_first);
+  // Receives into provided buffers, again and again until an error, the end, a cancel or a lack of buffers;
+  // complete() is given flags for take_buffer.
+  void receive_multishot(int fd, Operation& operation);
   // Sends all of it (the kernel retries short sends) unless the socket fails.
   void send(int fd, ByteView bytes, Operation& operation);
   void accept_multishot(int fd, Operation& operation);
@@ -132,9 +132,6 @@ class Ring {
   std::unique_ptr<BufferPool> buffers_;
   RingCounters counters_;
 };
-
-// Whether the socket is known to hold more than was received (completion flags of a receive).
-bool more_to_receive(uint32_t flags);
 
 // What this kernel can do for us. Fails with what is missing and the cure.
 struct Probe {

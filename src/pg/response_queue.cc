@@ -25,12 +25,22 @@ ResponseQueue::Entry* ResponseQueue::head() {
   return head_ == tail_ ? nullptr : &at(head_);
 }
 
+// For an answer other than ReadyForQuery: Syncs that stand before it and may have been swallowed were.
+ResponseQueue::Entry* ResponseQueue::answered() {
+  Entry* entry = head();
+  while (entry != nullptr && entry->is_doubtful) {
+    pop();
+    entry = head();
+  }
+  return entry;
+}
+
 void ResponseQueue::pop() {
   Entry& entry = at(head_++);
   entry.prepared = {};
   entry.portal = {};
   entry.kind = Kind::gone;
-  entry.is_over = entry.continues = false;
+  entry.is_over = entry.continues = entry.is_doubtful = entry.ends_skip = false;
   entry.completed = 0;
   entry.previous_naming = 0;
   // A burst's ring is not kept for an idle session.
@@ -144,14 +154,16 @@ void ResponseQueue::push_function_call(StatementNumber number, uint64_t message_
 }
 
 void ResponseQueue::push_sync() {
-  if (copy_in_) return;
+  // Swallowed, unless the COPY has failed before the server reads this.
+  bool is_doubtful = copy_in_;
   is_skipped(Kind::sync);
-  push(Kind::sync);
+  push(Kind::sync).is_doubtful = is_doubtful;
 }
 
 void ResponseQueue::push_copy_end() {
-  if (copy_in_) {
-    copy_in_ = false;
+  if (std::exchange(copy_in_, false)) {
+    // Tells what was sent inside the COPY from what was sent behind it.
+    if (head_ != tail_ && at(tail_ - 1).is_doubtful) push(Kind::copy_end);
     return;
   }
   // It may end a COPY whose CopyInResponse is still to come; with nothing awaited there is none.
@@ -184,7 +196,7 @@ Ref<Portal> ResponseQueue::foreseen_portal(std::string_view name) const {
 // ---------------------------------------------------------------- what the server answers
 
 void ResponseQueue::finish(Entry& entry, StatementNumber number, Ending ending, std::string_view tag, uint64_t rows,
-                           const ErrorFields* error, uint64_t now_ns) {
+                           const ErrorFields* error, uint64_t now_ns, bool was_reached) {
   Completion completion;
   completion.number = number;
   completion.ending = ending;
@@ -197,7 +209,7 @@ void ResponseQueue::finish(Entry& entry, StatementNumber number, Ending ending, 
   entry.message_bytes = 0;
   rows_ = 0;
   last_done_ns_ = now_ns;
-  if (entry.kind == Kind::execute && entry.portal && ending != Ending::not_executed) {
+  if (entry.kind == Kind::execute && entry.portal && was_reached) {
     // The portal as the server has it now: its statement was set at BindComplete from the confirmed names.
     const Portal* actual = confirmed_portal(entry.portal->name);
     if (actual == nullptr) actual = entry.portal.get();
@@ -207,7 +219,7 @@ void ResponseQueue::finish(Entry& entry, StatementNumber number, Ending ending, 
 }
 
 void ResponseQueue::parse_complete(uint64_t bytes) {
-  Entry* entry = head();
+  Entry* entry = answered();
   if (entry == nullptr || entry->kind != Kind::parse) return misfit();
   bytes_ += bytes;
   set_statement(entry->prepared);
@@ -215,7 +227,7 @@ void ResponseQueue::parse_complete(uint64_t bytes) {
 }
 
 void ResponseQueue::bind_complete(uint64_t bytes) {
-  Entry* entry = head();
+  Entry* entry = answered();
   if (entry == nullptr || entry->kind != Kind::bind) return misfit();
   bytes_ += bytes;
   Portal& portal = *entry->portal;
@@ -231,7 +243,7 @@ void ResponseQueue::bind_complete(uint64_t bytes) {
 }
 
 void ResponseQueue::close_complete(uint64_t bytes) {
-  Entry* entry = head();
+  Entry* entry = answered();
   if (entry == nullptr || entry->kind != Kind::close) return misfit();
   bytes_ += bytes;
   if (entry->is_portal) {
@@ -245,7 +257,7 @@ void ResponseQueue::close_complete(uint64_t bytes) {
 }
 
 void ResponseQueue::parameter_description(ByteView oids, uint64_t bytes) {
-  Entry* entry = head();
+  Entry* entry = answered();
   if (entry == nullptr || entry->kind != Kind::describe) return misfit();
   bytes_ += bytes;
   if (!entry->prepared) return;
@@ -256,36 +268,38 @@ void ResponseQueue::parameter_description(ByteView oids, uint64_t bytes) {
 
 void ResponseQueue::description(uint64_t bytes) {
   bytes_ += bytes;
-  Entry* entry = head();
+  Entry* entry = answered();
   if (entry == nullptr) return misfit();
   if (entry->kind == Kind::describe) pop();
 }
 
 void ResponseQueue::copy_in_response(uint64_t bytes) {
   bytes_ += bytes;
-  Entry* entry = head();
+  Entry* entry = answered();
   if (entry == nullptr || (entry->kind != Kind::query && entry->kind != Kind::execute)) return misfit();
   // What was sent ahead: the server, reading copy data, swallows Sync and Flush and stops at the end of the copy.
   for (uint64_t place = head_ + 1; place != tail_; ++place) {
     Entry& ahead = at(place);
     if (ahead.kind == Kind::gone) continue;
-    if (ahead.kind == Kind::sync) {
-      ahead.kind = Kind::gone;
-      continue;
-    }
-    if (ahead.kind == Kind::copy_end) ahead.kind = Kind::gone;
-    return;
+    if (ahead.kind != Kind::sync) return;  // The COPY's end, or what breaks the protocol inside of it.
+    ahead.is_doubtful = true;
   }
   copy_in_ = true;
 }
 
 void ResponseQueue::command_complete(std::string_view tag, uint64_t bytes, uint64_t now_ns) {
   bytes_ += bytes;
-  Entry* entry = head();
+  Entry* entry = answered();
   if (entry == nullptr) return misfit();
   if (entry->kind != Kind::query && entry->kind != Kind::execute) return misfit();
   if (entry->kind == Kind::query && (entry->is_over || entry->completed == entry->count)) return misfit();
   copy_in_ = false;
+  for (uint64_t place = head_ + 1; place != tail_; ++place) {
+    Entry& behind = at(place);
+    if (behind.kind == Kind::gone) continue;
+    if (!behind.is_doubtful) break;
+    behind = {};  // The COPY has succeeded, so all that was sent inside of it was read there.
+  }
   CommandTag parsed = parse_command_tag(tag);
   StatementNumber number = entry->first + entry->completed;
   for (size_t i = 0; i < changes_.size(); ++i) {
@@ -300,7 +314,7 @@ void ResponseQueue::command_complete(std::string_view tag, uint64_t bytes, uint6
 
 void ResponseQueue::empty_query(uint64_t bytes, uint64_t now_ns) {
   bytes_ += bytes;
-  Entry* entry = head();
+  Entry* entry = answered();
   if (entry == nullptr) return misfit();
   if (entry->kind == Kind::query && entry->completed < entry->count && !entry->is_over) {
     finish(*entry, entry->first + entry->completed, Ending::success, {}, 0, nullptr, now_ns);
@@ -315,7 +329,7 @@ void ResponseQueue::empty_query(uint64_t bytes, uint64_t now_ns) {
 
 void ResponseQueue::portal_suspended(uint64_t bytes, uint64_t now_ns) {
   bytes_ += bytes;
-  Entry* entry = head();
+  Entry* entry = answered();
   if (entry == nullptr || entry->kind != Kind::execute) return misfit();
   finish(*entry, entry->first, Ending::suspended, {}, rows_, nullptr, now_ns);
   pop();
@@ -323,7 +337,7 @@ void ResponseQueue::portal_suspended(uint64_t bytes, uint64_t now_ns) {
 
 void ResponseQueue::function_call_response(uint64_t bytes, uint64_t now_ns) {
   bytes_ += bytes;
-  Entry* entry = head();
+  Entry* entry = answered();
   if (entry == nullptr || entry->kind != Kind::function_call || entry->is_over) return misfit();
   finish(*entry, entry->first, Ending::success, {}, 0, nullptr, now_ns);
   entry->is_over = true;
@@ -332,26 +346,29 @@ void ResponseQueue::function_call_response(uint64_t bytes, uint64_t now_ns) {
 void ResponseQueue::error(const ErrorFields& fields, uint64_t bytes, uint64_t now_ns) {
   bytes_ += bytes;
   copy_in_ = false;
-  Entry* entry = head();
+  Entry* entry = answered();
   if (entry == nullptr || entry->kind == Kind::sync || entry->is_over) {
     observer_.error_outside(fields, nullptr);
     return;
   }
+  bool is_told = false;
   switch (entry->kind) {
     case Kind::query:
       for (bool first = true; entry != nullptr && entry->kind == Kind::query;) {
         for (; entry->completed < entry->count; ++entry->completed, first = false) {
           finish(*entry, entry->first + entry->completed, first ? Ending::failure : Ending::not_executed, {}, rows_,
                  first ? &fields : nullptr, now_ns);
+          is_told = true;
         }
         std::erase_if(changes_, [&](const PendingChange& pending) {
           return pending.number >= entry->first && pending.number < entry->first + entry->count;
         });
         entry->is_over = true;
-        if (!entry->continues) return;
+        if (!entry->continues) break;
         pop();
         entry = head();
       }
+      if (!is_told) observer_.error_outside(fields, nullptr);
       return;
     case Kind::function_call:
       finish(*entry, entry->first, Ending::failure, {}, 0, &fields, now_ns);
@@ -385,12 +402,13 @@ void ResponseQueue::skip_to_sync(const Prepared* failed_statement, const Portal*
                          (failed_statement != nullptr && entry->portal->statement.get() == failed_statement));
       for (; entry->completed < entry->count; ++entry->completed) {
         finish(*entry, entry->first + entry->completed, is_culprit ? Ending::failure : Ending::not_executed, {}, 0,
-               is_culprit ? &fields : nullptr, now_ns);
+               is_culprit ? &fields : nullptr, now_ns, false);
       }
       is_told = is_told || is_culprit;
     }
     pop();
   }
+  if (head_ != tail_ && at(head_).is_doubtful) at(head_).ends_skip = true;
   if (head_ == tail_) skipping_ = true;
   if (is_told) return;
   const StatementText* text = nullptr;
@@ -422,20 +440,60 @@ void ResponseQueue::ready(TransactionStatus status) {
       }
       pop();
       break;
-    case Kind::sync: pop(); break;
-    default: misfit(); break;  // A Sync that we took as swallowed was answered after all.
+    case Kind::sync: {
+      bool is_doubtful = entry->is_doubtful;
+      bool ends_skip = entry->ends_skip;
+      pop();
+      if (is_doubtful) doubtful_sync_answered(ends_skip);
+      break;
+    }
+    default: misfit(); break;
   }
+  head();
   // Portals end with their transaction; those of WITH HOLD cursors are rare, and a name that we do not know is
   // recorded as such.
-  if (status == TransactionStatus::idle && head_ == tail_) unnamed_portal_ = {};
+  if (status == TransactionStatus::idle) {
+    unnamed_portal_ = {};
+    portals_.clear();
+  }
+}
+
+// ReadyForQuery came for a Sync that may have been swallowed: then it was the next Sync that was answered, if that
+// one was sent before, and which of the two shows in the answers that follow.
+void ResponseQueue::doubtful_sync_answered(bool ends_skip) {
+  bool is_behind_copy = false;
+  bool has_statements = false;
+  for (uint64_t place = head_; place != tail_; ++place) {
+    Entry& entry = at(place);
+    if (entry.kind == Kind::copy_end) is_behind_copy = true;
+    if (entry.kind == Kind::gone || entry.kind == Kind::copy_end) continue;
+    if (entry.kind == Kind::sync) {
+      if (!has_statements) entry.is_doubtful = true;
+      else if (ends_skip) is_lost_ = true;
+      return;
+    }
+    // Anything but copy data inside a COPY is FATAL, so that Sync was answered and this is about to run.
+    if (!is_behind_copy) return;
+    has_statements = true;
+  }
+}
+
+bool ResponseQueue::is_idle() const {
+  for (uint64_t place = head_; place != tail_; ++place) {
+    const Entry& entry = at(place);
+    if (entry.kind != Kind::gone && entry.kind != Kind::copy_end && !entry.is_doubtful) return false;
+  }
+  return !copy_in_;
 }
 
 void ResponseQueue::abandon() {
+  bool was_reached = true;  // Only what the server was answering last.
   while (Entry* entry = head()) {
     bool counts = entry->kind == Kind::query || entry->kind == Kind::execute || entry->kind == Kind::function_call;
     for (; counts && !entry->is_over && entry->completed < entry->count; ++entry->completed) {
-      finish(*entry, entry->first + entry->completed, Ending::unknown, {}, rows_, nullptr, last_done_ns_);
+      finish(*entry, entry->first + entry->completed, Ending::unknown, {}, rows_, nullptr, last_done_ns_, was_reached);
     }
+    was_reached = false;
     pop();
   }
 }

@@ -309,6 +309,10 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
     }
     server_message(segment.type, body, segment.body_length);
     if (!segment.is_first) pg::clear_buffer(server_capture_);
+    if (queue_.is_lost()) {
+      error_ = Error{Fault::malformed, "a Sync inside a COPY that failed, and statements behind it", 0};
+      return Advance::broken;
+    }
   }
 }
 

@@ -126,6 +126,10 @@ class ResponseQueue {
   // ---- State
 
   bool is_empty() const { return head_ == tail_; }
+  // A COPY failed, a Sync had been sent inside of it, and statements behind it: the answers cannot tell whether
+  // the server swallowed that Sync and skipped them, or ran them. The connection has to end; what is open is
+  // unknown. No known client does that.
+  bool is_lost() const { return is_lost_; }
   size_t size() const { return tail_ - head_; }
   TransactionStatus transaction() const { return transaction_; }
   // Answers that fitted nothing so far.
@@ -137,7 +141,7 @@ class ResponseQueue {
   };
   std::optional<Running> running() const;
   // Every answer so far has come: nothing runs and nothing is awaited.
-  bool is_idle() const { return is_empty() && !copy_in_; }
+  bool is_idle() const;
 
  private:
   enum class Kind : uint8_t { gone, query, parse, bind, describe, close, execute, function_call, sync, copy_end };
@@ -146,6 +150,8 @@ class ResponseQueue {
     bool is_portal = false;     // describe, close
     bool continues = false;     // query: the next entry is of the same message
     bool is_over = false;       // query, function_call: done or failed, only ReadyForQuery is awaited
+    bool is_doubtful = false;   // sync: sent inside a COPY; the server may have swallowed it
+    bool ends_skip = false;     // sync: doubtful, and what was sent before it was skipped
     uint32_t count = 0;         // query: statements
     uint32_t completed = 0;     // query: how many are done
     StatementNumber first = 0;  // query, execute, function_call
@@ -164,8 +170,11 @@ class ResponseQueue {
   void grow();
   void mark_naming(Entry& entry);
   bool is_skipped(Kind kind);
+  // `was_reached`: the server came to execute it, so that its portal is the confirmed one.
   void finish(Entry& entry, StatementNumber number, Ending ending, std::string_view tag, uint64_t rows,
-              const ErrorFields* error, uint64_t now_ns);
+              const ErrorFields* error, uint64_t now_ns, bool was_reached = true);
+  Entry* answered();
+  void doubtful_sync_answered(bool ends_skip);
   void skip_to_sync(const Prepared* failed_statement, const Portal* failed_portal, bool is_told,
                     const ErrorFields& fields, uint64_t now_ns);
   void apply(const NameChange& change);
@@ -199,6 +208,7 @@ class ResponseQueue {
   uint64_t misfits_ = 0;
   bool skipping_ = false;  // An error was answered and the client has sent no Sync since.
   bool copy_in_ = false;   // The server reads copy data and the client has not ended it.
+  bool is_lost_ = false;
   TransactionStatus transaction_ = TransactionStatus::idle;
   // As the server has confirmed them. The unnamed ones, the most common, stand apart.
   Ref<Prepared> unnamed_statement_;

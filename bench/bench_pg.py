@@ -48,6 +48,7 @@ class Contender:
 
     def __init__(self, name, port, pid=None, store_pid=None, close=None):
         self.name, self.port, self.pid, self.store_pid, self.close = name, port, pid, store_pid, close or (lambda: None)
+        self.sent = 0  # Transactions in all.
 
     def used(self):
         return (cpu_seconds(self.pid) if self.pid else 0.0, tree_cpu_seconds(self.store_pid) if self.store_pid else 0.0)
@@ -157,6 +158,7 @@ def pgbench(contender, mode, clients, *length):
                            '-j', str(min(clients, 2)), *length], text=True, capture_output=True, env=environment, cwd='/')
     if done.returncode != 0:
         raise SystemExit('pgbench through %s failed:\n%s' % (contender.name, done.stderr))
+    contender.sent += int(re.search(r'actually processed: (\d+)', done.stdout)[1])
     number = lambda pattern: float(re.search(pattern, done.stdout)[1])  # Of a very short run: nan or inf.
     if 'initial connection time' not in done.stdout:
         return None
@@ -274,7 +276,8 @@ def main():
                                                   "statement LIKE 'SELECT abalance%'")[0]['n']
                 counters = one.appliance.metrics()
                 drops = {name: value for name, value in counters.items() if 'drop' in name and '{' not in name}
-                print('%s: %d statements in its trail; drops: %s' % (one.name, rows, drops or 'none'))
+                print('%s: %d transactions, %d statements in its trail; drops: %s' % (
+                    one.name, one.sent, rows, drops or 'none'))
     finally:
         for one in contenders:
             one.close()

@@ -229,6 +229,10 @@ Result<void> Appliance::start_data_shards() {
     pg.index = i;
     pg.node = config_.node;
     std::memcpy(&pg.id_seed, seed->data(), sizeof pg.id_seed);
+    if (trail_ && config_.audit.durability == Durability::disk) {
+      audit::Journal* journal = &trail_->journal(i);
+      pg.sync = [journal] { return journal->sync(journal->published_position()); };
+    }
     data.pg = std::make_unique<proxy::PgShard>(pg, *data.shard, space, *workers_, snapshot_);
     if (trail_) {
       proxy::PgShard* owner = data.pg.get();

@@ -52,6 +52,8 @@ constexpr NamedCounter shard_counters[] = {
     {"ringfence_trail_waits_total", "Times that a session waited for room in the trail", &ShardCounters::trail_waits},
     {"ringfence_trail_refusals_total", "Sessions refused or ended because the trail had no room",
      &ShardCounters::trail_refusals},
+    {"ringfence_trail_syncs_total", "Group commits of start records to the disk (audit.durability: disk)",
+     &ShardCounters::trail_syncs},
     {"ringfence_answers_unmatched_total", "Server answers that fitted no statement",
      &ShardCounters::answers_unmatched},
 };

@@ -110,6 +110,17 @@ Task<void> PgSession::pump_client() {
       bool is_accepted = co_await waiting;
       if (!is_accepted) break;
     }
+    if (shard_.options.sync && conversation_->statements() != durable_statements_) {
+      auto syncing = shard_.make_durable();
+      bool is_durable = co_await syncing;
+      if (!is_durable) {
+        end({"58030", "the audit trail cannot be made durable, so the statement is not forwarded",
+             "The disk of the appliance's state_dir refuses to sync; see its log."});
+        break;
+      }
+      durable_statements_ = conversation_->statements();
+      if (end_reason_ || server_pump_is_over_) break;
+    }
     bytes_to_server_ += bytes.size();
     shard_.counters.bytes_to_server.add(bytes.size());
     net::Send sending(*server_->stream, bytes);

@@ -98,6 +98,7 @@ class PgSession {
   uint64_t connected_us_;
   uint64_t active_ns_ = 0;
   uint64_t active_us_ = 0;
+  uint64_t durable_statements_ = 0;  // How many statements had started at the last sync.
   uint64_t bytes_to_client_ = 0;
   uint64_t bytes_to_server_ = 0;
 };

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "pg_session.h"
 #include "pg_shard_state.h"
@@ -22,6 +23,38 @@ Task<bool> PgShardState::wait_for_room() {
   co_await waiter.event;
   room_waiters.erase(place);
   co_return waiter.has_room;
+}
+
+Task<bool> PgShardState::make_durable() {
+  if (!options.sync) co_return true;
+  SyncWaiter waiter;
+  sync_waiters.push_back(&waiter);
+  if (!sync_is_running) {
+    sync_is_running = true;
+    // By our own mailbox: it is run when all of this turn's completions were delivered.
+    if (!shard.post([this] { start_sync(); })) start_sync();
+  }
+  co_await waiter.event;
+  co_return waiter.is_durable;
+}
+
+void PgShardState::start_sync() {
+  auto served = std::make_shared<std::vector<SyncWaiter*>>(std::move(sync_waiters));
+  sync_waiters.clear();
+  auto finish = [this, served](bool is_durable) {
+    counters.trail_syncs.add();
+    for (SyncWaiter* waiter : *served) {
+      waiter->is_durable = is_durable;
+      waiter->event.set();
+    }
+    if (sync_waiters.empty()) sync_is_running = false;
+    else start_sync();
+  };
+  bool is_posted = workers.post([this, finish] {
+    bool is_durable = options.sync().has_value();
+    while (!shard.post([finish, is_durable] { finish(is_durable); })) std::this_thread::yield();
+  });
+  if (!is_posted) finish(false);
 }
 
 void PgShardState::flush_deferred() {

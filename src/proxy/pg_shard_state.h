@@ -59,6 +59,18 @@ struct PgShardState {
   // False when no room came within trail_wait_ms.
   ring::Task<bool> wait_for_room();
 
+  // Statements that wait until their start records are on the disk: one sync serves all that a turn of the loop
+  // brought, and those that come while it runs are served by the next.
+  struct SyncWaiter {
+    ring::Event event;
+    bool is_durable = false;
+  };
+  std::vector<SyncWaiter*> sync_waiters;
+  bool sync_is_running = false;
+  // At once where durability is of the process only. False when the disk refuses.
+  ring::Task<bool> make_durable();
+  void start_sync();
+
   // Failed cancel requests in the current second.
   uint64_t cancel_second = 0;
   uint32_t cancel_failures = 0;

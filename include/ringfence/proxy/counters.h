@@ -59,6 +59,7 @@ struct ShardCounters {
   Counter limits_reached;       // Messages too long, pipelines too deep for a moment, deadlines of phases.
   Counter trail_waits;          // A session waited for room in the trail.
   Counter trail_refusals;       // A session was ended because no room came.
+  Counter trail_syncs;          // Group commits of start records (audit.durability: disk).
   Counter answers_unmatched;    // Server answers that fitted no statement.
   DurationHistogram statement_duration;
 };

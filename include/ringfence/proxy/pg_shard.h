@@ -61,6 +61,9 @@ class PgShard {
     unsigned index = 0;
     std::string node;
     uint64_t id_seed = 0;  // Random.
+    // audit.durability: disk. Makes everything that this shard has published survive a power cut; called on a
+    // worker. Empty: a record counts as soon as it is published.
+    std::function<Result<void>()> sync;
   };
   PgShard(Options options, ring::Shard& shard, audit::RecordSpace& space, ring::Workers& workers,
           SnapshotPtr snapshot);

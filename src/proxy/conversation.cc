@@ -163,6 +163,12 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
       query_at_ = begin;
       return false;
     }
+    // Numbers are not consecutive where the trail drops records for lack of room.
+    if (count > 0 && number != first + count) {
+      push(true);
+      changes.clear();
+      count = 0;
+    }
     if (count == 0) first = number;
     pg::NameChange change = recognise_name_change(statement, pools_, limits_.statement_bytes_max);
     if (change.kind != pg::NameChange::Kind::none) changes.emplace_back(count, std::move(change));

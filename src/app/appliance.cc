@@ -479,8 +479,8 @@ void Appliance::end(Uuid id, std::string by, std::function<void(bool found)> don
 // ---------------------------------------------------------------- stopping
 
 void Appliance::stop(const std::atomic<bool>& hurry) {
-  phase_ = Phase::draining;
-  log_info("draining", {{"deadline_ms", std::to_string(config_.limits.drain_ms)}});
+  bool was_running = phase_.exchange(Phase::draining) == Phase::running;
+  if (was_running) log_info("draining", {{"deadline_ms", std::to_string(config_.limits.drain_ms)}});
   if (!data_shards_.empty() && data_shards_[0].shard) {
     data_shards_[0].shard->post([this] {
       for (Listening& listening : listening_) {
@@ -512,7 +512,7 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
     });
     wait_until_drained(end_grace_ms, false);
   }
-  publish(main_producer(), event("appliance_stopped", Severity::info, Outcome::success));
+  if (was_running) publish(main_producer(), event("appliance_stopped", Severity::info, Outcome::success));
   for (DataShard& data : data_shards_) {
     if (data.shard) data.shard->stop();
   }
@@ -542,7 +542,7 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
     if (!listener.path.empty()) ::unlink(listener.path.c_str());
   }
   if (embedded_) embedded_->stop();
-  log_info("stopped");
+  if (was_running) log_info("stopped");
 }
 
 }  // namespace ringfence::app

@@ -73,6 +73,8 @@ Task<void> PgSession::converse() {
       // end.
       server_->stream->shutdown_write();
       deadline.emplace(shard_.shard, *server_->stream, client_gone_ms);
+      // A client that only ended its own direction still gets its answers, if it reads them.
+      end_timer_.arm(shard_.shard.now_ns() + client_gone_ms * 1'000'000);
     }
     // Set as the other pump's very last act: before that this session may not go away.
     co_await server_pump_ended_;
@@ -93,7 +95,7 @@ Task<void> PgSession::pump_client() {
       Result<net::Chunk> received = co_await receive;
       if (!received || received->bytes().empty()) {
         // Unless it is the other pump that woke us, the client has closed.
-        if (!server_pump_is_over_ && !end_reason_) client_is_gone_ = true;
+        if (!server_pump_is_over_ && !end_reason_) (received ? client_has_ended_ : client_is_gone_) = true;
         break;
       }
       chunk = std::move(*received);
@@ -281,7 +283,8 @@ void PgSession::check_idle() {
 
 // Says goodbye to the client as far as it can still hear, closes, and records the end.
 Task<void> PgSession::part() {
-  bool is_orderly = conversation_->client_said_goodbye() || (client_is_gone_ && !end_reason_);
+  bool is_orderly =
+      conversation_->client_said_goodbye() || ((client_is_gone_ || client_has_ended_) && !end_reason_);
   bool can_speak = !client_is_gone_ && !is_orderly && conversation_->server_is_at_boundary();
   EndReason reason = end_reason_.value_or(EndReason{
       std::string(pg::sqlstate::connection_failure), "the server of database \"" + database_ + "\" closed the connection",

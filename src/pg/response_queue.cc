@@ -462,18 +462,24 @@ void ResponseQueue::ready(TransactionStatus status) {
 // one was sent before, and which of the two shows in the answers that follow.
 void ResponseQueue::doubtful_sync_answered(bool ends_skip) {
   bool is_behind_copy = false;
+  bool is_behind_sync = false;
   bool has_statements = false;
   for (uint64_t place = head_; place != tail_; ++place) {
     Entry& entry = at(place);
     if (entry.kind == Kind::copy_end) is_behind_copy = true;
     if (entry.kind == Kind::gone || entry.kind == Kind::copy_end) continue;
     if (entry.kind == Kind::sync) {
-      if (!has_statements) entry.is_doubtful = true;
-      else if (ends_skip) is_lost_ = true;
-      return;
+      if (has_statements) {
+        is_lost_ = true;
+        return;
+      }
+      // Of these as many are answered as there are, less those that were swallowed.
+      if (!std::exchange(entry.is_doubtful, true)) is_behind_sync = true;
+      continue;
     }
-    // Anything but copy data inside a COPY is FATAL, so that Sync was answered and this is about to run.
-    if (!is_behind_copy) return;
+    // Anything but copy data inside a COPY is FATAL, so that Sync was answered and this is about to run; behind a
+    // Sync that was not in the COPY it runs in any case.
+    if (!ends_skip || !is_behind_copy || is_behind_sync) return;
     has_statements = true;
   }
 }

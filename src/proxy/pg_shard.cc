@@ -60,7 +60,7 @@ void PgShardState::start_sync() {
 void PgShardState::flush_deferred() {
   if (deferred.is_empty()) return;
   Recorder recorder(space, ids, counters, deferred);
-  recorder.flush_deferred(shard.now_ns());
+  recorder.flush_deferred();
 }
 
 PgShardState::PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpace& journal, ring::Workers& w,

@@ -111,24 +111,19 @@ pg::StatementNumber Recorder::start(ByteView text, uint64_t full_bytes, char mes
   return space_.publish(audit::RecordKind::start, out.size(), 0);
 }
 
-void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns) {
-  if (deferred_.is_empty() && try_outcome(completion, now_ns)) return;
-  deferred_.outcomes.push_back({completion.number, completion.ending, completion.since_ns});
-}
-
 void Recorder::publish(audit::EventBuilder event) {
   if (!event.publish(space_)) deferred_.events.push_back(std::move(event));
 }
 
-void Recorder::flush_deferred(uint64_t now_ns) {
+void Recorder::flush_deferred() {
   auto& outcomes = deferred_.outcomes;
   size_t written = 0;
   for (; written < outcomes.size(); ++written) {
-    pg::Completion completion;
-    completion.number = outcomes[written].number;
-    completion.ending = outcomes[written].ending;
-    completion.since_ns = outcomes[written].since_ns;
-    if (!try_outcome(completion, now_ns)) break;
+    const Deferred::Late& late = outcomes[written];
+    char* room = space_.reserve(late.body.size());
+    if (room == nullptr) break;
+    std::memcpy(room, late.body.data(), late.body.size());
+    space_.publish(audit::RecordKind::outcome, late.body.size(), late.number);
   }
   outcomes.erase(outcomes.begin(), outcomes.begin() + static_cast<std::ptrdiff_t>(written));
   auto& events = deferred_.events;
@@ -136,7 +131,7 @@ void Recorder::flush_deferred(uint64_t now_ns) {
   events.erase(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(written));
 }
 
-bool Recorder::try_outcome(const pg::Completion& completion, uint64_t now_ns) {
+void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns) {
   const pg::StatementText* text = nullptr;
   ByteView parameters;
   bool is_corrected = completion.ran_instead != nullptr;
@@ -145,8 +140,13 @@ bool Recorder::try_outcome(const pg::Completion& completion, uint64_t now_ns) {
     parameters = completion.ran_instead->parameters;
   }
   size_t bound = outcome_bytes_max + (text != nullptr ? text->text.size() + text->raw.size() : 0) + parameters.size();
-  char* room = space_.reserve(bound);
-  if (room == nullptr) return false;
+  // Without room it is put together all the same, and kept.
+  std::string late;
+  char* room = deferred_.is_empty() ? space_.reserve(bound) : nullptr;
+  if (room == nullptr) {
+    late.resize(bound);
+    room = late.data();
+  }
   FieldWriter out(room);
   Outcome outcome = Outcome::unknown;
   Severity severity = Severity::info;
@@ -202,8 +202,13 @@ bool Recorder::try_outcome(const pg::Completion& completion, uint64_t now_ns) {
   }
   if (completion.ending == pg::Ending::suspended) out.text(Tag::metadata, "{\"portal_suspended\":true}");
   RINGFENCE_ASSERT(out.size() <= bound);
-  space_.publish(audit::RecordKind::outcome, out.size(), completion.number);
-  return true;
+  if (late.empty()) {
+    space_.publish(audit::RecordKind::outcome, out.size(), completion.number);
+    return;
+  }
+  late.resize(out.size());
+  late.shrink_to_fit();
+  deferred_.outcomes.push_back({completion.number, std::move(late)});
 }
 
 audit::EventBuilder Recorder::event(Category category, std::string_view action, Severity severity, Outcome outcome,

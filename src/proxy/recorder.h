@@ -51,8 +51,7 @@ struct SessionFacts {
 struct Deferred {
   struct Late {
     pg::StatementNumber number;
-    pg::Ending ending;
-    uint64_t since_ns;
+    std::string body;  // As it will be published.
   };
   std::vector<Late> outcomes;
   std::vector<audit::EventBuilder> events;
@@ -81,7 +80,7 @@ class Recorder {
   // Publishes an outcome, or defers it when the trail is at its bound.
   void outcome(const pg::Completion& completion, uint64_t now_ns);
   // Writes what was deferred, as far as there is room.
-  void flush_deferred(uint64_t now_ns);
+  void flush_deferred();
   // A session event, to which the caller adds fields, and its publication (deferred when there is no room).
   audit::EventBuilder event(audit::Category category, std::string_view action, audit::Severity severity,
                             audit::Outcome outcome, uint64_t now_us);
@@ -90,7 +89,6 @@ class Recorder {
  private:
   static constexpr size_t fixed_bytes_max = 512;
   audit::FieldWriter begin_start(char* room, uint64_t now_us);
-  bool try_outcome(const pg::Completion& completion, uint64_t now_ns);
 
   audit::RecordSpace& space_;
   IdSource& ids_;

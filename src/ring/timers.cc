@@ -1,5 +1,7 @@
 #include "ringfence/ring/timers.h"
 
+#include <algorithm>
+
 namespace ringfence::ring {
 
 Timer::~Timer() { cancel(); }
@@ -15,15 +17,18 @@ void Timer::cancel() {
 }
 
 void Timers::run(uint64_t now_ns) {
-  // Bounded by what was due at the start.
+  run_until_ns_ = now_ns + 1;
+  // Bounded by what was there at the start.
   for (size_t left = heap_.size(); left > 0 && !heap_.empty() && heap_.front()->due_ns_ <= now_ns; --left) {
     Timer* timer = heap_.front();
     remove(*timer);
     timer->fire();
   }
+  run_until_ns_ = 0;
 }
 
 void Timers::insert(Timer& timer) {
+  timer.due_ns_ = std::max(timer.due_ns_, run_until_ns_);
   heap_.push_back(&timer);
   timer.slot_ = heap_.size() - 1;
   sift_up(timer.slot_);

@@ -67,6 +67,7 @@ class Timers {
     timer->slot_ = slot;
   }
   std::vector<Timer*> heap_;
+  uint64_t run_until_ns_ = 0;  // While run() fires: what is armed for no later waits for the next call.
 };
 
 }  // namespace ringfence::ring

@@ -1,0 +1,123 @@
+#include "ringfence/ring/shard.h"
+
+#include <doctest/doctest.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <future>
+#include <thread>
+
+#include "ringfence/ring/mailbox.h"
+#include "ringfence/ring/task.h"
+#include "ringfence/ring/workers.h"
+
+using namespace ringfence;
+using namespace ringfence::ring;
+
+TEST_CASE("a full mailbox refuses, and takes again when something was run") {
+  Mailbox mailbox(4);
+  int ran = 0;
+  for (int i = 0; i < 4; ++i) CHECK(mailbox.post([&] { ++ran; }));
+  CHECK_FALSE(mailbox.post([&] { ran += 100; }));
+  CHECK(mailbox.run() == 4);
+  CHECK(ran == 4);
+  CHECK(mailbox.post([&] { ++ran; }));
+  CHECK(mailbox.run() == 1);
+}
+
+TEST_CASE("posts of several threads all run once, each thread's in order, and none is slept through") {
+  constexpr int threads = 3;
+  constexpr int each = 20'000;
+  Mailbox mailbox(64);
+  std::vector<int> last(threads, -1);
+  int ran = 0;
+  bool in_order = true;
+  std::vector<std::thread> producers;
+  for (int t = 0; t < threads; ++t) {
+    producers.emplace_back([&, t] {
+      for (int i = 0; i < each; ++i) {
+        auto job = [&, t, i] {
+          in_order = in_order && last[static_cast<size_t>(t)] == i - 1;
+          last[static_cast<size_t>(t)] = i;
+          ++ran;
+        };
+        while (!mailbox.post(job)) std::this_thread::yield();
+      }
+    });
+  }
+  bool slept_through = false;
+  while (ran < threads * each && !slept_through) {
+    if (mailbox.may_sleep()) {
+      pollfd waiting{mailbox.wake_fd(), POLLIN, 0};
+      // A lost wake-up shows as a time-out.
+      slept_through = ::poll(&waiting, 1, 20'000) != 1;
+      uint64_t value;
+      if (!slept_through) CHECK(::read(mailbox.wake_fd(), &value, sizeof value) == sizeof value);
+    }
+    mailbox.woke();
+    mailbox.run();
+  }
+  for (std::thread& producer : producers) producer.join();
+  mailbox.run();
+  CHECK_FALSE(slept_through);
+  CHECK(ran == threads * each);
+  CHECK(in_order);
+}
+
+TEST_CASE("a shard runs what is posted from any thread, fires timers, and stops") {
+  ShardOptions options;
+  options.ring.buffers = 4;
+  options.ring.entries = 16;
+  Shard shard(options);
+  REQUIRE(shard.start().has_value());
+  int ran = 0;  // The shard's alone until it has stopped.
+  std::vector<std::thread> posters;
+  for (int t = 0; t < 3; ++t) {
+    posters.emplace_back([&] {
+      for (int i = 0; i < 1000; ++i) {
+        while (!shard.post([&] { ++ran; })) std::this_thread::yield();
+      }
+    });
+  }
+  for (std::thread& poster : posters) poster.join();
+  std::promise<uint64_t> fired;
+  std::unique_ptr<CallbackTimer> timer;
+  shard.post([&] {
+    uint64_t began = shard.now_ns();
+    timer = std::make_unique<CallbackTimer>(shard.timers(), [&, began] { fired.set_value(shard.now_ns() - began); });
+    timer->arm(began + 20'000'000);
+  });
+  CHECK(fired.get_future().get() >= 20'000'000);
+  shard.post([&] { timer.reset(); });
+  shard.stop();
+  shard.join();
+  CHECK(ran == 3000);
+}
+
+namespace {
+Task<void> ask(Workers* workers, Shard* shard, std::promise<int>* answer) {
+  OnWorker<int> work(*workers, *shard, [] { return 42; });
+  std::optional<int> value = co_await work;
+  answer->set_value(value.value_or(-1));
+}
+}  // namespace
+
+TEST_CASE("work on a worker comes back to the shard that asked, and a full pool says so") {
+  ShardOptions options;
+  options.ring.buffers = 4;
+  options.ring.entries = 16;
+  Shard shard(options);
+  REQUIRE(shard.start().has_value());
+  {
+    Workers workers(2, 8);
+    std::promise<int> answer;
+    shard.post([&] { spawn(ask(&workers, &shard, &answer)); });
+    CHECK(answer.get_future().get() == 42);
+  }
+  Workers none(0, 0);
+  std::promise<int> refused;
+  shard.post([&] { spawn(ask(&none, &shard, &refused)); });
+  CHECK(refused.get_future().get() == -1);
+  shard.stop();
+  shard.join();
+}

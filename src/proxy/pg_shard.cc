@@ -107,6 +107,7 @@ void PgShard::hand_over(int fd, std::shared_ptr<ListenerFacts> listener) {
   load_.fetch_add(1, std::memory_order_relaxed);
   bool is_taken = state_->shard.post([this, fd, listener] {
     adopt(std::make_unique<net::SocketStream>(state_->shard, fd), listener);
+    load_.fetch_sub(1, std::memory_order_relaxed);  // Counted as a session by now.
   });
   if (is_taken) return;
   load_.fetch_sub(1, std::memory_order_relaxed);
@@ -123,6 +124,7 @@ Task<void> live(PgShardState& state, PgSession& session) {
 
 void PgShard::adopt(std::unique_ptr<net::Stream> client, std::shared_ptr<ListenerFacts> listener) {
   state_->counters.connections_accepted.add();
+  load_.fetch_add(1, std::memory_order_relaxed);
   auto owned = std::make_unique<PgSession>(*state_, std::move(client), std::move(listener));
   PgSession& session = *owned;
   state_->sessions.emplace(&session, std::move(owned));

@@ -91,6 +91,9 @@ class PgShard {
   // The journal has room again.
   void trail_has_room();
 
+  // For tests, which put their own server streams there.
+  PgShardState& state() { return *state_; }
+
  private:
   std::unique_ptr<PgShardState> state_;
   std::atomic<uint32_t> load_{0};

@@ -1,0 +1,109 @@
+// The steady state of a session allocates nothing: counted through operator new, in a program of its own.
+#include <cstdlib>
+#include <new>
+
+#include <doctest/doctest.h>
+
+#include "proxy/conversation.h"
+#include "ringfence/pg/messages.h"
+
+namespace {
+size_t allocations = 0;
+}
+
+void* operator new(size_t size) {
+  ++allocations;
+  void* memory = std::malloc(size > 0 ? size : 1);
+  if (memory == nullptr) std::abort();
+  return memory;
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+
+using namespace ringfence;
+using namespace ringfence::proxy;
+
+namespace {
+
+class ScratchSpace final : public audit::RecordSpace {
+ public:
+  char* reserve(size_t size_max) override { return size_max <= sizeof room_ ? room_ : nullptr; }
+  uint64_t publish(audit::RecordKind, size_t, uint64_t) override { return ++seq_; }
+
+ private:
+  char room_[1 << 16];
+  uint64_t seq_ = 0;
+};
+
+struct Fixture {
+  ScratchSpace space;
+  IdSource ids{1};
+  ShardCounters counters;
+  Deferred deferred;
+  pg::ObjectPools pools;
+  Limits limits;
+  Recorder recorder{space, ids, counters, deferred};
+  Conversation conversation{recorder, pools, counters, limits};
+  std::string request;
+  std::string answer;
+
+  void exchange() {
+    size_t at = 0;
+    REQUIRE(conversation.client_bytes(request, at, {1000, 1}) == Advance::all);
+    at = 0;
+    REQUIRE(conversation.server_bytes(answer, at, {2000, 2}) == Advance::all);
+  }
+  size_t allocations_of(int times) {
+    for (int i = 0; i < 16; ++i) exchange();  // Buffers and pools reach their size.
+    size_t before = allocations;
+    for (int i = 0; i < times; ++i) exchange();
+    return allocations - before;
+  }
+};
+
+void append_answer(std::string& out, char type, ByteView body) {
+  auto header = pg::frame_header(type, static_cast<uint32_t>(body.size()));
+  out.append(header.data(), header.size());
+  out.append(body);
+}
+
+}  // namespace
+
+TEST_CASE("a prepared statement's Bind, Execute and Sync allocate nothing") {
+  Fixture f;
+  pg::append_parse(f.request, "S_1", "SELECT abalance FROM pgbench_accounts WHERE aid = $1");
+  pg::append_sync(f.request);
+  append_answer(f.answer, '1', "");
+  append_answer(f.answer, 'Z', "I");
+  f.exchange();
+  f.request.clear();
+  f.answer.clear();
+  const std::optional<std::string_view> values[] = {"123456"};
+  pg::append_bind(f.request, "", "S_1", values);
+  pg::append_describe(f.request, 'P', "");
+  pg::append_execute(f.request, "");
+  pg::append_sync(f.request);
+  append_answer(f.answer, '2', "");
+  append_answer(f.answer, 'T', std::string(30, 'x'));
+  append_answer(f.answer, 'D', std::string(12, 'x'));
+  append_answer(f.answer, 'C', ByteView("SELECT 1\0", 9));
+  append_answer(f.answer, 'Z', "I");
+  CHECK(f.allocations_of(1000) == 0);
+  CHECK(f.counters.statements_succeeded.get() == 1016);
+}
+
+TEST_CASE("a simple statement with a changing constant allocates nothing") {
+  Fixture f;
+  append_answer(f.answer, 'T', std::string(30, 'x'));
+  append_answer(f.answer, 'D', std::string(12, 'x'));
+  append_answer(f.answer, 'C', ByteView("SELECT 1\0", 9));
+  append_answer(f.answer, 'Z', "I");
+  std::string requests[2];
+  pg::append_query(requests[0], "SELECT abalance FROM pgbench_accounts WHERE aid = 17;");
+  pg::append_query(requests[1], "SELECT abalance FROM pgbench_accounts WHERE aid = 99881;");
+  f.request = requests[0];
+  f.request.reserve(256);
+  CHECK(f.allocations_of(1000) == 0);
+  f.request.assign(requests[1]);
+  CHECK(f.allocations_of(1000) == 0);
+}

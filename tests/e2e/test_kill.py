@@ -1,0 +1,284 @@
+"""kill -9 at any moment: what the servers executed is in the trail, once, and the trail claims nothing that the
+server's own log does not show."""
+import os
+import random
+import re
+import subprocess
+import threading
+import time
+
+import psycopg
+import pytest
+
+import harness
+import witness
+
+
+@pytest.fixture
+def guarded(own, target):
+    """Makes appliances with the target database in which the server's log tells everything."""
+    witness.prepare(target)
+
+    def make(**changes):
+        return witness.add_target(own(**changes))
+    return make
+
+
+@pytest.fixture
+def gate(store_cluster):
+    gates = []
+
+    def make():
+        gates.append(witness.Gate(store_cluster.port))
+        return gates[-1]
+    yield make
+    for one in gates:
+        one.shut()
+
+
+def recovered(one, app, log, timeout=40):
+    """The statements of this test once all that the log shows has a final row."""
+    trail = one.trail()
+
+    def complete():
+        rows = trail.queries(app)
+        tags = {witness.tag_of(row) for row in rows}
+        return rows if tags >= set(log.executed) and all(row['outcome'] != 'running' for row in rows) else None
+    try:
+        return harness.eventually(complete, timeout, 0.2, 'every executed statement in the trail')
+    except AssertionError:
+        return trail.queries(app)  # The comparison says what is missing.
+
+
+def settle(one, app, log, capsys=None):
+    rows = recovered(one, app, log)
+    found = witness.compare(rows, log)
+    found['records'] = witness.sequence(one.trail())
+    assert not witness.gaps(one.trail())
+    witness.verify(one)
+    return found
+
+
+def kill_rounds(one, app, rounds, seed):
+    moments = random.Random(seed)
+    position = one.target.log_position()
+    one.start()
+    total = {}
+    for turn in range(rounds):
+        with witness.Load(one, app, turn) as load:
+            time.sleep(moments.uniform(0.4, 2.0))
+            one.kill()
+        witness.quiet(one.target)
+        one.start()
+        log = witness.Log(one.target.logged(position))
+        total = settle(one, app, log)
+        rows = {witness.tag_of(row): row['outcome'] for row in one.trail().queries(app)}
+        # What a client was told to be done is never less than unknown.
+        assert {rows[tag] for tag in load.answered} <= {'success', 'unknown'}
+        total['answered but unknown'] = total.get('answered but unknown', 0) + sum(
+            rows[tag] == 'unknown' for tag in load.answered)
+    print('seed %d, %d kills: %s' % (seed, rounds, total))
+    told = {tag for [tag] in one.target.sql("SELECT tag FROM told WHERE tag LIKE 'k%%'", database=witness.DATABASE)}
+    assert told <= set(log.executed) | TOLD_BEFORE
+    TOLD_BEFORE.update(told)
+    assert total['executed'] > 100 * rounds and total['unknown'] > 0
+    assert one.stop() == 0
+
+
+TOLD_BEFORE = set()
+
+
+@pytest.mark.parametrize('store, rounds', [
+    ('embedded', 3),
+    pytest.param('embedded', 10, marks=pytest.mark.long),
+    pytest.param('url', 10, marks=pytest.mark.long)])
+def test_kill_9_of_the_appliance_under_mixed_load(guarded, app, store, rounds):
+    seed = int(os.environ.get('RINGFENCE_E2E_SEED', random.randrange(10 ** 6)))
+    one = guarded(**({'store': 'embedded'} if store == 'embedded' else {}))
+    kill_rounds(one, app, rounds, seed)
+
+
+@pytest.mark.long
+def test_kill_9_with_durability_disk(guarded, app):
+    kill_rounds(guarded(audit={'durability': 'disk', 'batch_ms': 50}), app, 3, random.randrange(10 ** 6))
+
+
+@pytest.mark.parametrize('kills', [2, pytest.param(8, marks=pytest.mark.long)])
+def test_kill_9_of_the_embedded_store_is_not_noticed_by_sessions(guarded, app, kills):
+    one = guarded(store='embedded').start()
+    position = one.target.log_position()
+    with witness.Load(one, app, 0, long_s=0.4) as load:
+        for _ in range(kills):
+            time.sleep(random.uniform(0.4, 1.0))
+            pid = int((one.state / 'store/data/postmaster.pid').read_text().splitlines()[0])
+            os.kill(pid, 9)
+            harness.eventually(lambda: 'started' in store_state(one, pid), 30, 0.1, 'a new postmaster')
+    assert load.errors == []
+    witness.quiet(one.target)
+    log = witness.Log(one.target.logged(position))
+    found = settle(one, app, log)
+    assert 'unknown' not in found and found['executed'] > 100, found
+    assert one.http('/readyz')[0] == 200
+    assert one.stop() == 0
+
+
+def store_state(one, old):
+    try:
+        lines = (one.state / 'store/data/postmaster.pid').read_text().splitlines()
+        return 'started' if int(lines[0]) != old and lines[-1].strip() == 'ready' else ''
+    except (OSError, IndexError, ValueError):
+        return ''
+
+
+def through(gate, guarded, store_cluster):
+    """An appliance that reaches its store through a gate."""
+    between = gate()
+    database = 'gate_%d' % between.port
+    store_cluster.sql('CREATE DATABASE %s' % database)
+    one = guarded(store=between.url(database))
+    one.store_conninfo = lambda: 'host=%s port=%d user=postgres dbname=%s' % (
+        store_cluster.socket, store_cluster.port, database)
+    return one, between, database
+
+
+@pytest.mark.parametrize('moment', ['before', 'after'])
+@pytest.mark.parametrize('what', ['kill', 'cut'])
+def test_the_commit_whose_answer_is_lost(guarded, gate, store_cluster, app, moment, what):
+    """Between COPY and COMMIT, or after the COMMIT and before its answer: the appliance is killed, or the connection
+    to the store is cut."""
+    one, between, _ = through(gate, guarded, store_cluster)
+    one.start()
+    position = one.target.log_position()
+    happened = []
+
+    def plan(link, data):
+        if moment == 'after':
+            link.is_mute = True
+            link.server.sendall(data)
+            time.sleep(0.3)
+        if what == 'kill':
+            one.process.kill()
+        link.cut()
+        happened.append(moment)
+
+    rounds = 3 if what == 'cut' else 2
+    for turn in range(rounds):
+        with witness.Load(one, app, turn, kinds=('simple', 'pipelined', 'prepared')) as load:
+            time.sleep(random.uniform(0.3, 0.8))
+            between.plan = plan
+            harness.eventually(lambda: len(happened) > turn, 10, 0.02, 'a COMMIT')
+            if what == 'cut':
+                time.sleep(0.5)
+        witness.quiet(one.target)
+        if what == 'kill':
+            one.process.wait()
+            one.start()
+        else:
+            assert load.errors == []
+    found = settle(one, app, witness.Log(one.target.logged(position)))
+    assert what == 'kill' or 'unknown' not in found
+    assert one.stop() == 0
+
+
+def test_a_store_that_stands_still_between_copy_and_commit(guarded, gate, store_cluster, app):
+    one, between, database = through(gate, guarded, store_cluster)
+    one.start()
+    position = one.target.log_position()
+    held = threading.Event()
+
+    def plan(link, data):
+        pids = [pid for [pid] in store_cluster.sql('SELECT pid FROM pg_stat_activity WHERE datname = %s', database)]
+        with witness.stopped(pids):
+            link.server.sendall(data)
+            held.set()
+            time.sleep(2)
+
+    with witness.Load(one, app, 0, long_s=0.3) as load:
+        time.sleep(0.5)
+        between.plan = plan
+        assert held.wait(10)
+        before = len(load.answered)
+        time.sleep(1.5)
+        # Sessions do not wait for the store.
+        assert len(load.answered) > before
+        time.sleep(1)
+    assert load.errors == []
+    witness.quiet(one.target)
+    found = settle(one, app, witness.Log(one.target.logged(position)))
+    assert 'unknown' not in found
+    assert one.stop() == 0
+
+
+def test_a_second_process_on_the_state_directory_refuses_and_names_the_first(guarded, app):
+    one = guarded().start()
+    position = one.target.log_position()
+    other_file = one.directory / 'second.yaml'
+    other = {**one.config, 'admin': {**one.config['admin'], 'port': harness.free_port()},
+             'listeners': [{**one.config['listeners'][0], 'port': harness.free_port()}]}
+    other_file.write_text(harness.emit_yaml(other) + '\n')
+    other_file.chmod(0o600)
+    with witness.Load(one, app, 0, kinds=('simple', 'prepared')) as load:
+        for _ in range(2):
+            second = subprocess.run([harness.BINARY, 'serve', '--config', other_file], text=True,
+                                    capture_output=True, timeout=60, env=harness.clean_environment())
+            said = second.stdout + second.stderr
+            assert second.returncode not in (0, None) and second.returncode > 0, said
+            assert re.search(r'in use by process %d\b' % one.process.pid, said), said
+    assert load.errors == []
+    witness.quiet(one.target)
+    settle(one, app, witness.Log(one.target.logged(position)))
+    assert one.http('/readyz')[0] == 200
+    # The lock goes with its holder, whatever ended it.
+    one.kill()
+    one.start()
+    assert one.stop() == 0
+
+
+def test_a_second_process_with_the_same_node_name_stops_writing(guarded, app):
+    one = guarded().start()
+    position = one.target.log_position()
+    twin = guarded(store=one.config['store'])
+    assert twin.config['node'] == one.config['node']
+    with witness.Load(one, app, 0, kinds=('simple', 'prepared'), pause=0.01) as load:
+        twin.start(ready=False)
+
+        def conflict():
+            status, body = twin.http('/readyz')
+            return body if status == 503 and 'conflict' in body else None
+        said = harness.eventually(conflict, 30, 0.1, '/readyz of the second to say conflict')
+        assert one.config['node'] in said and 'another process' in said, said
+    assert load.errors == []
+    witness.quiet(one.target)
+    settle(one, app, witness.Log(one.target.logged(position)))
+    assert one.http('/readyz')[0] == 200
+    assert twin.process.poll() is None
+    assert twin.stop() == 0
+    assert one.stop() == 0
+
+
+def test_a_paused_process_whose_place_was_taken_stops_with_conflict(guarded, app):
+    """Its connection to the store is lost meanwhile: the checkpoint, not only the lock, keeps the two apart."""
+    one = guarded().start()
+    with one.connect(database=witness.DATABASE, application_name=app) as connection:
+        connection.execute("SELECT 'k0.0.0k'")
+    one.trail().settled(app)
+    with witness.stopped([one.process.pid]):
+        with psycopg.connect(one.store_conninfo(), autocommit=True) as store:
+            store.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE "
+                          "'ringfence writer%' AND datname = current_database()")
+        twin = guarded(store=one.config['store']).start()
+        with twin.connect(database=witness.DATABASE, application_name=app) as connection:
+            connection.execute("SELECT 'k0.1.0k'")
+        twin.trail().settled(app, sessions=2)
+        assert twin.stop() == 0
+    with one.connect(database=witness.DATABASE, application_name=app) as connection:
+        connection.execute("SELECT 'k0.2.0k'")
+
+    def conflict():
+        status, body = one.http('/readyz')
+        return status == 503 and 'conflict' in body
+    harness.eventually(conflict, 30, 0.1, '/readyz to say conflict')
+    texts = [witness.tag_of(row) for row in one.trail().queries(app)]
+    assert sorted(texts) == ['k0.0.0k', 'k0.1.0k']
+    witness.sequence(one.trail())
+    witness.verify(one)

@@ -37,14 +37,20 @@ class SocketStream::Receiver final : public ring::Operation {
     if (waiter_ == nullptr) return;
     is_cancelled_ = true;
     stop();
+    stop_starving();
+  }
+  void shut() {
+    is_shut_ = true;
+    stop_starving();
   }
   // The stream is gone: frees itself when the kernel has let go.
   void abandon() {
     RINGFENCE_ASSERT(waiter_ == nullptr);
     for (Chunk& chunk : held_) chunk.reset();
     is_abandoned_ = true;
+    if (std::exchange(is_starved_, false)) ring_.forget(*this);
     if (is_armed_) stop();
-    else if (!is_starved_) delete this;
+    else delete this;
   }
 
   void complete(int result, uint32_t flags, bool more) override {
@@ -77,6 +83,12 @@ class SocketStream::Receiver final : public ring::Operation {
     is_stopping_ = true;
     ring_.cancel(*this);
   }
+  // Waiting for a buffer, nothing of the socket's would be noticed; the kernel's answer to a new receive is.
+  void stop_starving() {
+    if (!std::exchange(is_starved_, false)) return;
+    ring_.forget(*this);
+    arm();
+  }
   void take(Chunk chunk) {
     if (waiter_ != nullptr) {
       is_cancelled_ = false;
@@ -85,17 +97,25 @@ class SocketStream::Receiver final : public ring::Operation {
       waiter->complete(std::move(chunk), 0);
       return;
     }
+    if (ring_.buffers_are_scarce()) chunk.detach();
     if (held_count_ == held_.size()) held_.emplace_back();
     held_[held_count_++] = std::move(chunk);
     if (held_count_ >= held_max) stop();
   }
   void end(int result) {
-    if (result == -ENOBUFS) {
-      // Armed again when a buffer comes back; the pool completes with the same word.
-      if (std::exchange(is_starved_, !is_starved_)) resume();
-      else ring_.when_buffer_returns(*this);
+    if (result == -ENOBUFS && is_starved_) {
+      // The pool's word that a buffer came back.
+      is_starved_ = false;
+      resume();
       return;
     }
+    if (result == -ENOBUFS && waiter_ == nullptr) return;  // Armed again when somebody waits.
+    if (result == -ENOBUFS && !is_shut_ && !is_cancelled_) {
+      is_starved_ = true;
+      ring_.when_buffer_returns(*this);
+      return;
+    }
+    if (result == -ENOBUFS) result = is_cancelled_ ? -ECANCELED : 0;
     if (result == -ECANCELED && !is_cancelled_) {
       // Our own back-pressure; whoever began to wait meanwhile still does.
       resume();
@@ -110,9 +130,7 @@ class SocketStream::Receiver final : public ring::Operation {
     std::exchange(waiter_, nullptr)->complete(Chunk(), -result);
   }
   void resume() {
-    if (waiter_ == nullptr) return;
-    if (std::exchange(is_cancelled_, false)) std::exchange(waiter_, nullptr)->complete(Chunk(), ECANCELED);
-    else arm();
+    if (waiter_ != nullptr) arm();
   }
 
   ring::Ring& ring_;
@@ -126,6 +144,7 @@ class SocketStream::Receiver final : public ring::Operation {
   bool is_starved_ = false;
   bool is_cancelled_ = false;
   bool is_abandoned_ = false;
+  bool is_shut_ = false;
   bool has_ended_ = false;
 };
 
@@ -147,6 +166,7 @@ void SocketStream::shutdown() {
   if (is_shut_) return;
   is_shut_ = true;
   ::shutdown(fd_, SHUT_RDWR);
+  receiver_->shut();
 }
 
 void SocketStream::shutdown_write() { ::shutdown(fd_, SHUT_WR); }
@@ -171,6 +191,8 @@ void SocketStream::begin_send(Send& send, ByteView bytes) {
     send.complete(0);
     return;
   }
+  // A peer that reads slowly costs its own session memory, not the buffers that all sessions share.
+  if (shard_.ring().buffers_are_scarce()) bytes = send.settle(bytes);
   send_.waiter = &send;
   send_.rest = bytes;
   shard_.ring().send(fd_, bytes, send_);

@@ -125,7 +125,7 @@ Task<void> PgSession::pump_client() {
     }
     bytes_to_server_ += bytes.size();
     shard_.counters.bytes_to_server.add(bytes.size());
-    net::Send sending(*server_->stream, bytes);
+    net::Send sending(*server_->stream, bytes, chunk);
     Result<void> sent = co_await sending;
     first_bytes.clear();
     if (!sent) {
@@ -199,7 +199,7 @@ Task<void> PgSession::pump_server() {
     if (!client_is_gone_) {
       bytes_to_client_ += bytes.size();
       shard_.counters.bytes_to_client.add(bytes.size());
-      net::Send sending(*client_, bytes);
+      net::Send sending(*client_, bytes, chunk);
       Result<void> sent = co_await sending;
       if (!sent) {
         client_is_gone_ = true;

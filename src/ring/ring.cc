@@ -43,6 +43,7 @@ class BufferPool final : public ChunkOwner {
   }
 
   void release(uint32_t id) override {
+    --taken_;
     add(id, 0);
     io_uring_buf_ring_advance(ring_, 1);
     if (starved_.empty()) return;
@@ -50,8 +51,13 @@ class BufferPool final : public ChunkOwner {
     starved_.pop_front();
     operation->complete(-ENOBUFS, 0, false);
   }
-  ByteView bytes(uint32_t id, size_t size) const { return {memory_ + size_t{id} * buffer_bytes_, size}; }
+  ByteView take(uint32_t id, size_t size) {
+    ++taken_;
+    return {memory_ + size_t{id} * buffer_bytes_, size};
+  }
   void wait(Operation& operation) { starved_.push_back(&operation); }
+  void forget(Operation& operation) { std::erase(starved_, &operation); }
+  bool is_scarce() const { return taken_ * 2 >= count_; }
   unsigned buffer_bytes() const { return buffer_bytes_; }
 
  private:
@@ -66,6 +72,7 @@ class BufferPool final : public ChunkOwner {
   unsigned buffer_bytes_;
   io_uring_buf_ring* ring_ = nullptr;
   char* memory_ = nullptr;
+  unsigned taken_ = 0;
   std::deque<Operation*> starved_;
 };
 
@@ -224,13 +231,16 @@ void Ring::cancel(Operation& operation) {
 Chunk Ring::take_buffer(int size, uint32_t flags) {
   if ((flags & IORING_CQE_F_BUFFER) == 0) return {};
   uint32_t id = flags >> IORING_CQE_BUFFER_SHIFT;
-  return Chunk(buffers_->bytes(id, size > 0 ? static_cast<size_t>(size) : 0), buffers_.get(), id);
+  return Chunk(buffers_->take(id, size > 0 ? static_cast<size_t>(size) : 0), buffers_.get(), id);
 }
 
 void Ring::when_buffer_returns(Operation& operation) {
   ++counters_.buffers_exhausted;
   buffers_->wait(operation);
 }
+
+void Ring::forget(Operation& operation) { buffers_->forget(operation); }
+bool Ring::buffers_are_scarce() const { return buffers_->is_scarce(); }
 
 Result<Probe> probe() {
   Probe found;

@@ -63,6 +63,9 @@ class Receive {
 class Send {
  public:
   Send(Stream& stream, ByteView bytes) : stream_(stream), bytes_(bytes) {}
+  // The same for a chunk's bytes, all or some of them: where they have to wait and receive buffers are scarce, they
+  // are moved out of the buffer. `bytes` is not valid afterwards.
+  Send(Stream& stream, ByteView bytes, Chunk& chunk) : stream_(stream), bytes_(bytes), chunk_(&chunk) {}
   Send(const Send&) = delete;
   Send& operator=(const Send&) = delete;
 
@@ -70,6 +73,14 @@ class Send {
   bool await_suspend(std::coroutine_handle<> waiter);
   Result<void> await_resume();
 
+  // For streams that have to wait with `rest` unsent while buffers are scarce: where the rest stands from now on.
+  ByteView settle(ByteView rest) {
+    if (chunk_ == nullptr) return rest;
+    own_ = std::make_unique<char[]>(rest.size());
+    std::memcpy(own_.get(), rest.data(), rest.size());
+    chunk_->reset();
+    return ByteView(own_.get(), rest.size());
+  }
   void complete(int error) {
     error_ = error;
     done_ = true;
@@ -79,6 +90,8 @@ class Send {
  private:
   Stream& stream_;
   ByteView bytes_;
+  Chunk* chunk_ = nullptr;
+  std::unique_ptr<char[]> own_;
   std::coroutine_handle<> waiter_;
   int error_ = 0;
   bool done_ = false;

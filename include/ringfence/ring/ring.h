@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 
 #include "ringfence/base/bytes.h"
@@ -58,7 +59,8 @@ class Chunk {
  public:
   Chunk() = default;
   Chunk(ByteView bytes, ChunkOwner* owner, uint32_t id) : bytes_(bytes), owner_(owner), id_(id) {}
-  Chunk(Chunk&& other) noexcept : bytes_(other.bytes_), owner_(other.owner_), id_(other.id_) {
+  Chunk(Chunk&& other) noexcept
+      : bytes_(other.bytes_), owner_(other.owner_), id_(other.id_), own_(std::move(other.own_)) {
     other.owner_ = nullptr;
     other.bytes_ = {};
   }
@@ -68,6 +70,7 @@ class Chunk {
       bytes_ = other.bytes_;
       owner_ = other.owner_;
       id_ = other.id_;
+      own_ = std::move(other.own_);
       other.owner_ = nullptr;
       other.bytes_ = {};
     }
@@ -82,13 +85,25 @@ class Chunk {
   void reset() {
     if (owner_ != nullptr) owner_->release(id_);
     owner_ = nullptr;
+    own_.reset();
     bytes_ = {};
+  }
+  // Moves the bytes to memory of the chunk's own and gives the buffer back: for bytes that will have to wait.
+  void detach() {
+    if (owner_ == nullptr) return;
+    auto own = std::make_unique<char[]>(bytes_.size());
+    std::memcpy(own.get(), bytes_.data(), bytes_.size());
+    size_t size = bytes_.size();
+    reset();
+    own_ = std::move(own);
+    bytes_ = ByteView(own_.get(), size);
   }
 
  private:
   ByteView bytes_;
   ChunkOwner* owner_ = nullptr;
   uint32_t id_ = 0;
+  std::unique_ptr<char[]> own_;
 };
 
 class Ring {
@@ -118,8 +133,12 @@ class Ring {
 
   // The bytes that a receive of `size` with these completion flags brought.
   Chunk take_buffer(int size, uint32_t flags);
-  // Called once when a buffer comes back after one of receive's completions was -ENOBUFS.
+  // Completes once, with -ENOBUFS, when a buffer comes back after one of receive's completions was -ENOBUFS.
   void when_buffer_returns(Operation& operation);
+  // Takes the operation from those that wait for a buffer.
+  void forget(Operation& operation);
+  // Half of the buffers are taken: bytes that have to wait are better off in memory of their own.
+  bool buffers_are_scarce() const;
 
   const RingCounters& counters() const { return counters_; }
   unsigned buffer_bytes() const;

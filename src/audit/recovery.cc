@@ -75,7 +75,12 @@ uint64_t largest_seq(ByteView image, const SegmentHeader& header) {
 }  // namespace
 
 Result<std::vector<RecoveredJournal>> recover(const std::string& directory, const std::string& node) {
+  struct Blank {
+    FileName name;
+    std::string path;
+  };
   std::map<uint32_t, RecoveredJournal> found;
+  std::vector<Blank> blank;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
     FileName name{};
@@ -89,8 +94,10 @@ Result<std::vector<RecoveredJournal>> recover(const std::string& directory, cons
         header->segment_bytes > segment_bytes_max) {
       // Reuse and creation interrupted half way leave a header of another name or none at all: nothing in there.
       bool is_blank = head->find_first_not_of('\0') == std::string::npos;
-      if (header || is_blank) {
+      if (header) {
         ::unlink(path.c_str());
+      } else if (is_blank) {
+        blank.push_back({name, std::move(path)});
       } else {
         found[name.producer].producer = name.producer;
         found[name.producer].unreadable.push_back(path);
@@ -106,6 +113,16 @@ Result<std::vector<RecoveredJournal>> recover(const std::string& directory, cons
     journal.segments.push_back({path, std::move(*header)});
   }
   if (error) return fail(Fault::io, "journal: " + directory + ": " + error.message());
+  for (Blank& file : blank) {
+    auto at = found.find(file.name.producer);
+    bool is_newest = at == found.end() ||
+                     std::none_of(at->second.segments.begin(), at->second.segments.end(), [&](const SegmentFile& other) {
+                       return other.header.segment_no > file.name.segment_no;
+                     });
+    // Segments are made one after the other: where a later one exists, this one was whole once.
+    if (is_newest) ::unlink(file.path.c_str());
+    else at->second.unreadable.push_back(std::move(file.path));
+  }
   std::vector<RecoveredJournal> out;
   for (auto& [producer, journal] : found) {
     for (std::string& path : journal.unreadable) {
@@ -141,6 +158,11 @@ bool RecoveryReader::load(size_t index) {
   if (!image) {
     log_error("journal segment cannot be read", {{"error", image.error().message}});
     return false;
+  }
+  // Segments are allocated before their header is written, so that they never are shorter by our doing.
+  if (image->size() < file.header.segment_bytes) {
+    cut_short_.push_back(file.path);
+    was_damaged_ = true;
   }
   header_ = file.header;
   buffer_ = std::make_shared<const std::string>(std::move(*image));

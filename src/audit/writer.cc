@@ -284,6 +284,9 @@ bool Writer::Impl::drain_recovered() {
     for (const std::string& path : source.reader->journal().unreadable) {
       note_gap(source, 0, "journal file unreadable: " + path);
     }
+    for (const std::string& path : source.reader->cut_short()) {
+      note_gap(source, 0, "journal file cut short: " + path);
+    }
     source.position = source.reader->position();
     source.next_seq = source.reader->next_seq();
     if (source.journal != nullptr) {

@@ -30,7 +30,8 @@ struct RecoveredJournal {
   std::vector<std::string> unreadable;  // Files whose header is damaged: kept, renamed to <name>.damaged.
 };
 
-// Files left by an interrupted creation or reuse are removed: they hold nothing that was not committed. Segments of another node are an error.
+// Files left by an interrupted creation or reuse are removed: they hold nothing that was not committed. An empty one
+// that is not its producer's newest was more once, and counts as unreadable. Segments of another node are an error.
 Result<std::vector<RecoveredJournal>> recover(const std::string& directory, const std::string& node);
 
 // Gives the records from a checkpoint on, in order. Holds one segment in memory; the bodies it gave stay valid
@@ -47,6 +48,9 @@ class RecoveryReader {
     lost_ = 0;
     return lost;
   }
+  // Files shorter than they were made, so that what they held at the end is gone: nothing says how many
+  // records that were.
+  const std::vector<std::string>& cut_short() const { return cut_short_; }
   std::shared_ptr<const std::string> buffer() const { return buffer_; }
   uint64_t position() const { return position_; }
   uint64_t next_seq() const { return next_seq_; }
@@ -63,6 +67,7 @@ class RecoveryReader {
   uint64_t position_;
   uint64_t next_seq_;
   uint64_t lost_ = 0;
+  std::vector<std::string> cut_short_;
   bool was_damaged_ = false;
   size_t index_ = 0;  // The next segment to load.
   bool is_loaded_ = false;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -241,7 +242,12 @@ Result<std::shared_ptr<Journal::Segment>> Journal::make_segment(uint64_t segment
     }
   }
   if (options_.sync_segments) {
-    if (::fsync(segment->fd) != 0) return fail_errno(errno, "journal: sync " + path);
+    if (::fsync(segment->fd) != 0) {
+      int error = errno;
+      // Else the next try would find its name taken, for ever.
+      ::unlink(path.c_str());
+      return fail_errno(error, "journal: sync " + path);
+    }
     int directory = ::open(options_.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory >= 0) {
       ::fsync(directory);
@@ -259,6 +265,18 @@ std::shared_ptr<Journal::Segment> Journal::find_segment(uint64_t segment_no) con
   return nullptr;
 }
 
+// A process that starts needs segments before it can write what the earlier ones hold into the store: one that was
+// killed with the disk full of them could not start any more.
+bool Journal::may_grow() const {
+  {
+    std::lock_guard guard(lock_);
+    if (live_.size() < 2 || !free_.empty()) return true;
+  }
+  struct statvfs disk {};
+  if (options_.disk_reserve_bytes == 0 || ::statvfs(options_.directory.c_str(), &disk) != 0) return true;
+  return uint64_t{disk.f_bavail} * disk.f_frsize >= options_.segment_bytes + options_.disk_reserve_bytes;
+}
+
 bool Journal::keep() {
   if (spare_.load(std::memory_order_acquire) != nullptr) return false;
   uint64_t segment_no;
@@ -273,7 +291,10 @@ bool Journal::keep() {
     }
     segment_no = next_segment_;
   }
-  auto segment = make_segment(segment_no, 0);
+  Result<std::shared_ptr<Segment>> segment =
+      fail(Fault::limit, "journal: what is left of the disk is kept, so that the next start has room for its segments: " +
+                             options_.directory);
+  if (may_grow()) segment = make_segment(segment_no, 0);
   if (!segment) {
     if (!is_full_.exchange(true)) {
       log_error("no journal segment", {{"error", segment.error().message},

@@ -195,6 +195,7 @@ Result<std::unique_ptr<Trail>> Trail::open(TrailOptions options) {
     journal.first_seq = beginning->first_seq;
     journal.segment_bytes = options.segment_bytes;
     journal.max_bytes = options.journal_bytes_max;
+    journal.disk_reserve_bytes = uint64_t{2} * options.producers * options.segment_bytes;
     journal.drop_when_full = options.on_full == OnFull::drop;
     journal.sync_segments = options.durability == Durability::disk;
     auto opened = Journal::open(std::move(journal));

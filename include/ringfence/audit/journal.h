@@ -70,6 +70,7 @@ struct JournalOptions {
   uint64_t first_seq = 1;
   uint64_t segment_bytes = 16 << 20;  // A multiple of 4096.
   uint64_t max_bytes = 1 << 30;       // Of live segments; at least two segments are allowed.
+  uint64_t disk_reserve_bytes = 0;    // Of the file system's free room, not used for growing.
   bool drop_when_full = false;        // audit.on_full: drop. Records without room are counted, not kept.
   bool sync_segments = false;         // audit.durability: disk. New segment files are synced with their folder.
 };
@@ -135,6 +136,7 @@ class Journal final : public RecordSpace {
   struct Segment;
   explicit Journal(JournalOptions options) : options_(std::move(options)) {}
   bool advance_segment();
+  bool may_grow() const;
   Result<std::shared_ptr<Segment>> make_segment(uint64_t segment_no, uint64_t first_seq);
   std::shared_ptr<Segment> find_segment(uint64_t segment_no) const;
 

@@ -71,7 +71,7 @@ class Witness:
                 continue
             if parts[3] == 'LOG' and (statement := STATEMENT.match(parts[4])):
                 found.append(Logged(int(parts[1]), statement[1], statement[2], None))
-            elif parts[3] == 'DETAIL' and parts[4].startswith('parameters: ') and found:
+            elif parts[3] == 'DETAIL' and parts[4].lower().startswith('parameters: ') and found:
                 found[-1] = found[-1]._replace(parameters=[
                     value[1] and value[1].replace("''", "'") for value in VALUE.finditer(parts[4])])
         return found

@@ -319,8 +319,9 @@ bool Journal::keep() {
 }
 
 bool Journal::has_room(size_t size_max) const {
-  return options_.drop_when_full ||
-         options_.segment_bytes - offset_ >= align8(record_header_bytes + size_max) ||
+  if (options_.drop_when_full) return true;
+  if (is_sealed_.load(std::memory_order_relaxed)) return false;
+  return options_.segment_bytes - offset_ >= align8(record_header_bytes + size_max) ||
          spare_.load(std::memory_order_acquire) != nullptr;
 }
 
@@ -345,12 +346,14 @@ bool Journal::advance_segment() {
 char* Journal::reserve(size_t size_max) {
   uint64_t need = align8(record_header_bytes + size_max);
   RINGFENCE_ASSERT(size_max <= record_bytes_max && need <= options_.segment_bytes - segment_header_bytes);
+  bool is_granted = !dropping_ && reserved_ > 0 && size_max <= reserved_;
   dropping_ = false;
   reserved_ = size_max;
-  if (options_.segment_bytes - offset_ < need && !advance_segment()) {
-    if (!options_.drop_when_full) return nullptr;
-    dropping_ = true;
-    return scratch_.get();
+  bool is_sealed = is_sealed_.load(std::memory_order_relaxed) && !is_granted;
+  if (is_sealed || (options_.segment_bytes - offset_ < need && !advance_segment())) {
+    reserved_ = options_.drop_when_full ? size_max : 0;
+    dropping_ = options_.drop_when_full;
+    return dropping_ ? scratch_.get() : nullptr;
   }
   return current_->base + offset_ + record_header_bytes;
 }
@@ -454,7 +457,8 @@ JournalCounters Journal::counters() const {
   out.depth_records = out.records > released_records ? out.records - released_records : 0;
   out.stalls = stalls_.load(std::memory_order_relaxed);
   out.dropped = dropped_.load(std::memory_order_relaxed);
-  out.is_full = is_full_.load(std::memory_order_relaxed) && spare_.load(std::memory_order_relaxed) == nullptr;
+  out.is_full = is_sealed_.load(std::memory_order_relaxed) ||
+                (is_full_.load(std::memory_order_relaxed) && spare_.load(std::memory_order_relaxed) == nullptr);
   out.segment_bytes = options_.segment_bytes;
   std::lock_guard guard(lock_);
   out.segments = live_.size();

@@ -135,6 +135,12 @@ void Writer::Impl::set_state(WriterState state, const std::string& reason) {
     status.state = state;
     status.reason = reason;
   }
+  if (state == WriterState::conflict) {
+    // It is final: what would be forwarded now would never be in the store.
+    for (Source& source : sources) {
+      if (source.journal != nullptr) source.journal->seal();
+    }
+  }
   if (state == WriterState::running || state == WriterState::stopped) {
     log_info("audit writer", {{"state", std::string(name(state))}});
   } else {

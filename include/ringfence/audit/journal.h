@@ -84,7 +84,7 @@ struct JournalCounters {
   uint64_t dropped = 0;        // Records not kept (drop_when_full).
   uint64_t segments = 0;       // Live: holding unreleased records, current or spare.
   uint64_t segment_bytes = 0;
-  bool is_full = false;        // No spare, and the last try to make one failed or met the bound.
+  bool is_full = false;        // Sealed; or no spare, and the last try to make one failed or met the bound.
 };
 
 class Journal final : public RecordSpace {
@@ -118,6 +118,9 @@ class Journal final : public RecordSpace {
   // Position after the last record that next() gave; what a checkpoint stores.
   uint64_t consumed_position() const { return cursor_; }
   uint64_t next_seq() const { return cursor_seq_; }
+  // No room any more: the consumer has stopped for good, so that what is published would not reach the store. A
+  // reservation that was granted stays.
+  void seal() { is_sealed_.store(true, std::memory_order_relaxed); }
   // Everything before `position` is committed in the store.
   void release(uint64_t position, uint64_t next_seq);
 
@@ -161,6 +164,7 @@ class Journal final : public RecordSpace {
   alignas(64) std::atomic<Segment*> spare_{nullptr};
   std::atomic<bool> room_wanted_{false};
   std::atomic<bool> is_full_{false};
+  std::atomic<bool> is_sealed_{false};
 
   // Consumer's own.
   alignas(64) uint64_t cursor_ = 0;

@@ -140,7 +140,7 @@ def late(one, app):
 
 
 def enough(one, app, log):
-    rows = one.trail().queries(app)
+    rows = witness.statements(one.trail(), app)
     return rows if {witness.tag_of(row) for row in rows} >= set(log.executed) and all(
         row['outcome'] != 'running' for row in rows) else None
 
@@ -362,7 +362,7 @@ def test_damaged_journal_segments_cost_what_is_damaged_and_the_loss_is_an_event(
 
 
 def tags_of(one, app):
-    return {witness.tag_of(row) for row in one.trail().queries(app) if row['outcome'] != 'running'}
+    return {witness.tag_of(row) for row in witness.statements(one.trail(), app) if row['outcome'] != 'running'}
 
 
 @pytest.mark.parametrize('name, damage', [
@@ -477,7 +477,7 @@ def test_a_record_that_the_store_refuses_goes_in_as_bytes_and_stops_nothing(faul
     assert one.stop() == 0
 
 
-# --- Slow --------------------------------------------------------------------------------------------------------
+# --- Slow, full --------------------------------------------------------------------------------------------------------
 
 def test_a_slow_store_costs_time_and_nothing_else(faulty, store_cluster, app):
     one, gate = faulty(audit={'batch_ms': 50})
@@ -497,6 +497,33 @@ def test_a_slow_store_costs_time_and_nothing_else(faulty, store_cluster, app):
     found = witness.compare(rows, log)
     assert 'unknown' not in found and found['executed'] > 100
     witness.sequence(one.trail())
+    witness.verify(one)
+    assert one.stop() == 0
+
+
+def test_a_full_store_is_waited_for(faulty, app):
+    """A trigger says what PostgreSQL says when its disk is full."""
+    one, _ = faulty(audit={'batch_ms': 50})
+    one.start()
+    position = one.target.log_position()
+    with psycopg.connect(one.store_conninfo(), autocommit=True) as store:
+        store.execute("CREATE FUNCTION ringfence.full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                      "RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$")
+        with witness.Load(one, app, 0, kinds=('simple', 'pipelined'), pause=0.01) as load:
+            time.sleep(0.3)
+            store.execute('CREATE TRIGGER full_disk BEFORE INSERT ON ringfence.audit_event FOR EACH ROW '
+                          'EXECUTE FUNCTION ringfence.full()')
+            harness.eventually(lambda: 'No space left' in one.log(), 15, 0.1, 'the failure in the log')
+            time.sleep(1)
+            assert one.metrics()['ringfence_trail_state{state="retrying"}'] == 1
+            store.execute('DROP TRIGGER full_disk ON ringfence.audit_event')
+    assert load.errors == []
+    witness.quiet(one.target)
+    log = witness.Log(one.target.logged(position))
+    rows = harness.eventually(lambda: enough(one, app, log), 30, 0.2, 'every statement in the trail')
+    assert 'unknown' not in witness.compare(rows, log)
+    witness.sequence(one.trail())
+    assert one.metrics()['ringfence_writer_poisoned_total'] == 0
     witness.verify(one)
     assert one.stop() == 0
 

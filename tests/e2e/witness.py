@@ -18,6 +18,7 @@ import harness
 DATABASE = 'witness'
 TAG = re.compile(r'k\d+\.\d+\.\d+k')
 LINE = re.compile(r'^[^|\n]*\|(?P<pid>\d+)\|[^|]*\|[^|]*\|(?P<database>[^|]*)\|(?P<level>[A-Z]+):  (?P<rest>.*)$')
+COPY = b'PGCOPY\n'
 COMMIT = b'Q\x00\x00\x00\x0bCOMMIT\x00'
 
 
@@ -70,6 +71,12 @@ class Log:
         running[pid] = tag
         if tag:
             self.executed[tag] = self.executed.get(tag, 0) + 1
+
+
+def statements(trail, app):
+    """What the comparison needs of ringfence.audit_query, without long texts."""
+    return trail.rows('SELECT left(statement, 200) AS statement, left(parameters::text, 200) AS parameters, outcome '
+                      'FROM ringfence.audit_query WHERE application_name = %s', app)
 
 
 def tag_of(row):
@@ -220,7 +227,7 @@ class Link:
         try:
             while data := source.recv(1 << 16):
                 plan = self.gate.plan
-                if is_client and plan and data.endswith(COMMIT):
+                if is_client and plan and self.gate.at in data:
                     self.gate.plan = None
                     plan(self, data)
                     continue
@@ -232,12 +239,14 @@ class Link:
 
 
 class Gate:
-    """A relay to the store, which can be shut, and which calls plan(link, data) instead of passing on one COMMIT."""
+    """A relay to the store, which can be shut, and which calls plan(link, data) instead of passing on the next piece
+    with the bytes `at`: a COMMIT, or the head of a COPY's data."""
 
     def __init__(self, port):
         self.to = port
         self.port = harness.free_port()
         self.plan = None
+        self.at = COMMIT
         self.links = []
         self.listener = None
         self.open()

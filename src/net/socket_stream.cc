@@ -93,6 +93,7 @@ class SocketStream::Receiver final : public ring::Operation {
     if (waiter_ != nullptr) {
       is_cancelled_ = false;
       Receive* waiter = std::exchange(waiter_, nullptr);
+      if (!waiter->is_awaited() && ring_.buffers_are_scarce()) chunk.detach();
       // May abandon this.
       waiter->complete(std::move(chunk), 0);
       return;
@@ -111,8 +112,12 @@ class SocketStream::Receiver final : public ring::Operation {
     }
     if (result == -ENOBUFS && waiter_ == nullptr) return;  // Armed again when somebody waits.
     if (result == -ENOBUFS && !is_shut_ && !is_cancelled_) {
-      is_starved_ = true;
-      ring_.when_buffer_returns(*this);
+      if (ring_.buffers_are_out()) {
+        is_starved_ = true;
+        ring_.when_buffer_returns(*this);
+      } else {
+        arm();  // They came back before this word did.
+      }
       return;
     }
     if (result == -ENOBUFS) result = is_cancelled_ ? -ECANCELED : 0;

@@ -46,10 +46,14 @@ class BufferPool final : public ChunkOwner {
     --taken_;
     add(id, 0);
     io_uring_buf_ring_advance(ring_, 1);
-    if (starved_.empty()) return;
-    Operation* operation = starved_.front();
-    starved_.pop_front();
-    operation->complete(-ENOBUFS, 0, false);
+    // A woken receive may find nothing to take, and so give nothing back that would wake the next: with buffers
+    // enough all are woken, else the one that waits longest.
+    size_t wakes = taken_ * 4 < count_ * 3 ? starved_.size() : starved_.empty() ? 0 : 1;
+    for (; wakes > 0 && !starved_.empty(); --wakes) {
+      Operation* operation = starved_.front();
+      starved_.pop_front();
+      operation->complete(-ENOBUFS, 0, false);
+    }
   }
   ByteView take(uint32_t id, size_t size) {
     ++taken_;
@@ -57,6 +61,7 @@ class BufferPool final : public ChunkOwner {
   }
   void wait(Operation& operation) { starved_.push_back(&operation); }
   void forget(Operation& operation) { std::erase(starved_, &operation); }
+  bool is_out() const { return taken_ >= count_; }
   bool is_scarce() const { return taken_ * 2 >= count_; }
   unsigned buffer_bytes() const { return buffer_bytes_; }
 
@@ -241,6 +246,7 @@ void Ring::when_buffer_returns(Operation& operation) {
 
 void Ring::forget(Operation& operation) { buffers_->forget(operation); }
 bool Ring::buffers_are_scarce() const { return buffers_->is_scarce(); }
+bool Ring::buffers_are_out() const { return buffers_->is_out(); }
 
 Result<Probe> probe() {
   Probe found;

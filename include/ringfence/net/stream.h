@@ -33,6 +33,8 @@ class Receive {
   // Begins to receive, if that has not begun.
   void start();
   bool is_started() const { return started_; }
+  // Somebody takes what comes at once; otherwise it is kept here until then.
+  bool is_awaited() const { return waiter_ != nullptr; }
   bool await_ready() const noexcept { return done_; }
   bool await_suspend(std::coroutine_handle<> waiter) {
     start();

@@ -139,6 +139,7 @@ class Ring {
   void forget(Operation& operation);
   // Half of the buffers are taken: bytes that have to wait are better off in memory of their own.
   bool buffers_are_scarce() const;
+  bool buffers_are_out() const;
 
   const RingCounters& counters() const { return counters_; }
   unsigned buffer_bytes() const;

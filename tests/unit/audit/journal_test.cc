@@ -124,6 +124,38 @@ TEST_CASE("at its bound the journal has no room, and wakes the producer when it 
   CHECK(!journal->counters().is_full);
 }
 
+TEST_CASE("a sealed journal grants nothing new and keeps its word about what it granted") {
+  TempDir dir;
+  auto journal = open_journal(options_in(dir));
+  CHECK(put(*journal, "before") == 1);
+  char* granted = journal->reserve(100);
+  REQUIRE(granted != nullptr);
+  journal->seal();
+  // A caller that asked for room and then asks again to write must not be let down in between.
+  CHECK(journal->reserve(100) == granted);
+  CHECK(journal->publish(RecordKind::start, 100, 0) == 2);
+  CHECK(journal->reserve(8) == nullptr);
+  CHECK(journal->reserve(8) == nullptr);
+  CHECK(!journal->has_room(8));
+  CHECK(journal->counters().is_full);
+}
+
+TEST_CASE("what is left of the disk is kept for the next start: the journal grows no further") {
+  TempDir dir;
+  JournalOptions options = options_in(dir);
+  options.disk_reserve_bytes = uint64_t{1} << 60;
+  auto journal = open_journal(options);
+  std::string body(3000, 'b');
+  int kept = 0;
+  while (put(*journal, body) != 0) {
+    ++kept;
+    journal->keep();
+  }
+  CHECK(kept == 4);  // Two segments, which every start needs.
+  CHECK(journal->counters().segments == 2);
+  CHECK(journal->counters().is_full);
+}
+
 TEST_CASE("in drop mode records without room are counted, also the outcomes of dropped starts") {
   TempDir dir;
   JournalOptions options = options_in(dir);
@@ -278,6 +310,46 @@ TEST_CASE("a segment whose header is damaged is kept beside and reported") {
   REQUIRE(recovered->size() == 1);
   CHECK(recovered->front().unreadable.size() == 1);
   CHECK(std::filesystem::exists(path + ".damaged"));
+}
+
+TEST_CASE("a segment that was cut short or emptied is reported, an unfinished newest one is not") {
+  TempDir dir;
+  {
+    auto journal = open_journal(options_in(dir));
+    for (int i = 0; i < 3; ++i) put(*journal, "record " + std::to_string(i));
+  }
+  std::string path = dir.path + "/" + segment_file_name(0, 0);
+  std::string newest = dir.path + "/" + segment_file_name(0, 1);
+  std::string whole = slurp(path);
+  std::filesystem::resize_file(path, segment_header_bytes + record_header_bytes + 8);
+  {
+    auto recovered = recover(dir.path, "n1");
+    REQUIRE(recovered);
+    RecoveryReader reader(std::move(recovered->front()), 0, 1);
+    JournalRecord record;
+    REQUIRE(reader.next(record));
+    CHECK(record.body == "record 0");
+    CHECK(!reader.next(record));
+    CHECK(reader.cut_short() == std::vector<std::string>{path});
+  }
+  spill(path, whole);
+  spill(newest, "");
+  {
+    auto recovered = recover(dir.path, "n1");
+    REQUIRE(recovered);
+    CHECK(recovered->front().unreadable.empty());
+    CHECK(!std::filesystem::exists(newest));
+  }
+  {
+    TempDir other;
+    { auto journal = open_journal(options_in(other)); }
+    std::string first = other.path + "/" + segment_file_name(0, 0);
+    spill(first, "");
+    auto recovered = recover(other.path, "n1");
+    REQUIRE(recovered);
+    CHECK(recovered->front().unreadable.size() == 1);
+    CHECK(std::filesystem::exists(first + ".damaged"));
+  }
 }
 
 TEST_CASE("a producer and a consumer on two threads agree on every record") {

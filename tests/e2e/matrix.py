@@ -79,26 +79,35 @@ class Witness:
     def agrees(self, rows, application_name):
         """What the server executed is in the trail, once and in its order; what the trail calls a success, the server
         executed. Of one session."""
-        logged = collections.deque(self.statements(application_name))
-        rest = None  # Of the Query that is being matched: what its statements have not yet covered.
-        for row in rows:
-            text = row['statement']
-            if row['message_type'] == 'Q':
-                if rest is None and logged and logged[0].kind == 'statement' and text in logged[0].text:
-                    rest = logged.popleft().text
-                if rest is not None and text in rest:
-                    rest = rest[rest.index(text) + len(text):]
-                    if not rest.strip(' ;\n\t'):
-                        rest = None
-                    continue
-            elif (logged and logged[0].kind == 'execute' and logged[0].text == text
-                  and same_values(row['parameters'], logged[0].parameters)):
-                logged.popleft()
+        problem = disagreement(rows, self.statements(application_name))
+        assert problem is None, problem
+
+
+def disagreement(rows, logged, rest=None):
+    """What is wrong, or None. `rest`: of the Query that is being matched, what its statements have not yet covered."""
+    logged = collections.deque(logged)
+    for number, row in enumerate(rows):
+        text = row['statement']
+        may_be_absent = row['outcome'] in ('failure', 'not_executed', 'cancelled')
+        if row['message_type'] == 'Q':
+            if rest is None and logged and logged[0].kind == 'statement' and text in logged[0].text:
+                rest = logged.popleft().text
+            if rest is not None and text in rest:
+                rest = rest[rest.index(text) + len(text):]
+                if not rest.strip(' ;\n\t'):
+                    rest = None
                 continue
-            # What fails while it is parsed or bound never gets as far as the server's log.
-            assert row['outcome'] in ('failure', 'not_executed', 'cancelled'), "not in the server's log: %r, next is %r" % (
-                (row['statement'], row['parameters'], row['outcome']), list(logged)[:2])
-        assert not logged, 'not in the trail: %r' % list(logged)[:3]
+        elif (row['outcome'] != 'not_executed' and logged and logged[0].kind == 'execute' and logged[0].text == text
+              and same_values(row['parameters'], logged[0].parameters)):
+            # What fails while it is parsed or bound never gets as far as the log: then this entry is of a later one.
+            if may_be_absent and disagreement(rows[number + 1:], list(logged)[1:], rest) is not None:
+                continue
+            logged.popleft()
+            continue
+        if not may_be_absent:
+            return "not in the server's log: %r, next is %r" % (
+                (text, row['parameters'], row['outcome']), list(logged)[:2])
+    return 'not in the trail: %r' % list(logged)[:3] if logged else None
 
 
 def same_values(ours, theirs):

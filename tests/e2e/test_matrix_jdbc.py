@@ -26,7 +26,8 @@ def classes():
 
 QUICK = ['statement', 'prepared_5', 'batch', 'batch_that_fails', 'fetch_size']
 LONG = ['prepared_0', 'prepared_1', 'types', 'batch_threshold_1', 'batch_unnamed', 'batch_of_statements',
-        'rewritten_batch', 'copy', 'cancel', 'transaction']
+        'rewritten_batch', 'copy', 'cancel', 'transaction', 'max_rows', 'batch_that_fails_in_a_transaction',
+        'forgotten_statements', 'stale_plan']
 
 
 def run(appliance, classes, case):
@@ -67,3 +68,24 @@ def test_jdbc_that_names_itself_after_the_login(appliance, target, trail, classe
     assert any('application_name' in row['statement'] for row in rows)
     assert {row['outcome'] for row in rows} == {'success'}
     witness.agrees(rows, session['application'])
+
+
+@pytest.mark.long
+def test_jdbc_saves_a_point_before_each_statement(appliance, target, trail, classes):
+    witness = matrix.Witness(target)
+    [session] = run(appliance, classes, 'autosave')['sessions']
+    rows = trail.settled(session['application'])
+    assert [row['statement'].split()[0] for row in rows if row['outcome'] == 'failure'] == ['SELECT']
+    assert len([row for row in rows if row['statement'].startswith('SAVEPOINT')]) == 3
+    witness.agrees(rows, session['application'])
+
+
+@pytest.mark.long
+def test_jdbc_large_objects_are_function_calls(appliance, target, trail, classes):
+    witness = matrix.Witness(target)
+    [session] = run(appliance, classes, 'large_objects')['sessions']
+    rows = trail.settled(session['application'])
+    calls = [row for row in rows if row['message_type'] == 'F']
+    logged = [entry for entry in witness.statements(session['application']) if entry.kind == 'fastpath']
+    assert len(calls) == len(logged) >= 6
+    assert {row['outcome'] for row in rows} == {'success'}

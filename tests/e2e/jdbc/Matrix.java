@@ -381,6 +381,115 @@ public final class Matrix {
       m.close();
     });
 
+    CASES.put("max_rows", m -> {
+      m.open();
+      String text = "SELECT n FROM generate_series(1, 100) n";
+      try (Statement statement = m.connection.createStatement()) {
+        statement.setMaxRows(10);
+        m.rows(text, 10);
+        check(drain(statement.executeQuery(text)) == 10, "rows");
+        m.rows("SELECT 1", 1);
+        drain(statement.executeQuery("SELECT 1"));
+      }
+      m.close();
+    });
+
+    CASES.put("batch_that_fails_in_a_transaction", m -> {
+      m.open("prepareThreshold", "1");
+      m.execute("CREATE TEMP TABLE b (n int PRIMARY KEY)");
+      String text = "INSERT INTO b VALUES ($1)";
+      m.connection.setAutoCommit(false);
+      m.log("BEGIN", "");
+      try (PreparedStatement statement = m.connection.prepareStatement("INSERT INTO b VALUES (?)")) {
+        for (int round = 0; round < 2; round++) {
+          int[] values = round == 0 ? new int[] {1, 2, 3} : new int[] {4, 5, 1, 6, 7};
+          for (int i = 0; i < values.length; i++) {
+            statement.setInt(1, values[i]);
+            statement.addBatch();
+            if (round == 0 || i < 2) m.rows(text, 1, "" + values[i]);
+            else if (i == 2) m.fails(text, "23505", "1");
+            else m.skipped(text, "" + values[i]);
+          }
+          String state = sqlstate(x -> statement.executeBatch(), m);
+          check(state.equals(round == 0 ? "none" : "23505"), state);
+        }
+      }
+      m.fails("SELECT 1", "25P02");
+      try (Statement statement = m.connection.createStatement()) {
+        check("25P02".equals(sqlstate(x -> statement.executeQuery("SELECT 1"), m)), "25P02");
+      }
+      m.connection.rollback();
+      m.log("ROLLBACK", "");
+      m.close();
+    });
+
+    // The server forgets the statement; the driver notices by the error and prepares it again.
+    CASES.put("forgotten_statements", m -> {
+      m.open("prepareThreshold", "1");
+      try (PreparedStatement statement = m.connection.prepareStatement("SELECT ?::int");
+          Statement plain = m.connection.createStatement()) {
+        for (int n = 1; n <= 3; n++) {
+          statement.setInt(1, n);
+          m.rows("SELECT $1::int", 1, "" + n);
+          drain(statement.executeQuery());
+        }
+        for (String forget : new String[] {"DEALLOCATE ALL", "DISCARD ALL"}) {
+          plain.execute(forget);
+          m.log(forget, "");
+          statement.setInt(1, 7);
+          m.rows("SELECT $1::int", 1, "7");
+          drain(statement.executeQuery());
+        }
+      }
+      m.close();
+    });
+
+    CASES.put("stale_plan", m -> {
+      m.open("prepareThreshold", "1");
+      m.execute("CREATE TEMP TABLE s (n int)");
+      m.execute("INSERT INTO s VALUES (1)");
+      try (PreparedStatement statement = m.connection.prepareStatement("SELECT * FROM s")) {
+        for (int n = 0; n < 2; n++) {
+          m.rows("SELECT * FROM s", 1);
+          drain(statement.executeQuery());
+        }
+        m.execute("ALTER TABLE s ADD COLUMN t text");
+        m.fails("SELECT * FROM s", "0A000");
+        m.rows("SELECT * FROM s", 1);
+        drain(statement.executeQuery());
+      }
+      m.close();
+    });
+
+    CASES.put("autosave", m -> {
+      m.open("autosave", "always");
+      m.connection.setAutoCommit(false);
+      try (Statement statement = m.connection.createStatement()) {
+        drain(statement.executeQuery("SELECT 1"));
+        check("42P01".equals(sqlstate(x -> statement.executeQuery("SELECT * FROM nowhere"), m)), "42P01");
+        drain(statement.executeQuery("SELECT 2"));
+      }
+      m.connection.commit();
+      m.close();
+    });
+
+    // FunctionCall messages.
+    CASES.put("large_objects", m -> {
+      m.open();
+      m.connection.setAutoCommit(false);
+      org.postgresql.largeobject.LargeObjectManager all = ((PGConnection) m.connection).getLargeObjectAPI();
+      long oid = all.createLO();
+      org.postgresql.largeobject.LargeObject object = all.open(oid);
+      byte[] bytes = new byte[100_000];
+      object.write(bytes);
+      object.seek(0);
+      check(object.read(bytes.length).length == bytes.length, "read");
+      object.close();
+      all.delete(oid);
+      m.connection.commit();
+      m.close();
+    });
+
     // Its texts are pgjdbc's own, so the server's log alone is the measure.
     CASES.put("metadata", m -> {
       m.open();

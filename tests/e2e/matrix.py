@@ -82,6 +82,23 @@ class Witness:
         problem = disagreement(rows, self.statements(application_name))
         assert problem is None, problem
 
+    def agree_by_session(self, trail, application_name):
+        """The same of several sessions of one name; gives the rows of each."""
+        by_process = collections.defaultdict(list)
+        for entry in self.statements(application_name):
+            by_process[entry.pid].append(entry)
+        assert by_process, 'the server knows no session of that name'
+        sessions = collections.defaultdict(list)
+        for row in trail.settled(application_name, sessions=len(by_process)):
+            sessions[row['session_id']].append(row)
+        assert len(sessions) == len(by_process)
+        for rows in sessions.values():
+            problems = {pid: disagreement(rows, logged) for pid, logged in by_process.items()}
+            same = [pid for pid, problem in problems.items() if problem is None]
+            assert same, 'no process of the server did what this session says: %r' % list(problems.values())
+            del by_process[same[0]]
+        return list(sessions.values())
+
 
 def disagreement(rows, logged, rest=None):
     """What is wrong, or None. `rest`: of the Query that is being matched, what its statements have not yet covered."""
@@ -100,7 +117,9 @@ def disagreement(rows, logged, rest=None):
         elif (row['outcome'] != 'not_executed' and logged and logged[0].kind == 'execute' and logged[0].text == text
               and same_values(row['parameters'], logged[0].parameters)):
             # What fails while it is parsed or bound never gets as far as the log: then this entry is of a later one.
-            if may_be_absent and disagreement(rows[number + 1:], list(logged)[1:], rest) is not None:
+            if may_be_absent:
+                if disagreement(rows[number + 1:], list(logged)[1:], rest) is None:
+                    return None
                 continue
             logged.popleft()
             continue

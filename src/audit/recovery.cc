@@ -147,7 +147,10 @@ Result<std::vector<RecoveredJournal>> recover(const std::string& directory, cons
 }
 
 RecoveryReader::RecoveryReader(RecoveredJournal journal, uint64_t from_position, uint64_t next_seq)
-    : journal_(std::move(journal)), from_position_(from_position), position_(from_position), next_seq_(next_seq) {}
+    : journal_(std::move(journal)), from_position_(from_position), position_(from_position), next_seq_(next_seq) {
+  // Each life makes its files before its writer moves the checkpoint into them.
+  is_foreign_ = was_damaged_ = !journal_.segments.empty() && from_position > journal_.end_position;
+}
 
 bool RecoveryReader::load(size_t index) {
   const SegmentFile& file = journal_.segments[index];
@@ -169,8 +172,23 @@ bool RecoveryReader::load(size_t index) {
   offset_ = segment_header_bytes;
   uint64_t begin = header_.segment_no * header_.segment_bytes;
   // The checkpoint is a record's boundary: what lies before it need not be readable any more.
-  if (from_position_ > begin + offset_) offset_ = from_position_ - begin;
+  if (from_position_ > begin + offset_) {
+    offset_ = from_position_ - begin;
+    if (!is_boundary(offset_)) is_foreign_ = was_damaged_ = true;
+  }
   return true;
+}
+
+// Of the loaded segment: records lead exactly there, the last of them with the number before next_seq_.
+bool RecoveryReader::is_boundary(uint64_t offset) const {
+  uint64_t at = segment_header_bytes;
+  JournalRecord record;
+  while (at < offset) {
+    uint64_t next_offset = 0;
+    if (check_record(*buffer_, header_, at, record, next_offset) != RecordCheck::record) return false;
+    at = next_offset;
+  }
+  return at == offset && record.seq + 1 == next_seq_;
 }
 
 bool RecoveryReader::next(JournalRecord& out) {

@@ -290,6 +290,10 @@ bool Writer::Impl::drain_recovered() {
     for (const std::string& path : source.reader->journal().unreadable) {
       note_gap(source, 0, "journal file unreadable: " + path);
     }
+    if (source.reader->is_foreign()) {
+      note_gap(source, 0, "the store's position is none of this journal: another process wrote as this node, or its "
+                          "file is damaged");
+    }
     for (const std::string& path : source.reader->cut_short()) {
       note_gap(source, 0, "journal file cut short: " + path);
     }

@@ -365,3 +365,32 @@ def test_a_clock_that_is_set_back_and_forth_leaves_the_chain_in_order(guarded, c
     [times] = trail.rows("SELECT max(ts) - min(ts) > interval '10 days' AS wide FROM ringfence.audit_event")
     assert times['wide']
     assert one.stop() == 0
+
+
+def test_a_journal_that_the_store_left_behind_is_told(guarded, gate, store_cluster, app):
+    """Another state directory wrote under the node's name meanwhile: what this one still held cannot go in."""
+    one, between, _ = through(gate, guarded, store_cluster)
+    one.start()
+    with one.connect(database=witness.DATABASE, application_name=app) as connection:
+        connection.execute("SELECT 'k0.0.0k'")
+        one.trail().wait(app, 1)
+        time.sleep(0.3)
+        between.shut()
+        connection.execute("SELECT 'k0.0.1k'")
+        one.kill()
+    between.open()
+    twin = guarded(store=one.config['store'])
+    twin.store_conninfo = one.store_conninfo
+    twin.start()
+    for n in range(6):  # Both shards.
+        with twin.connect(database=witness.DATABASE, application_name=app) as connection:
+            connection.execute("SELECT 'k0.1.%dk'" % n)
+    assert twin.stop() == 0
+    assert not witness.gaps(one.trail())
+    one.start()
+    gaps = harness.eventually(lambda: witness.gaps(one.trail()), 20, 0.1, 'the loss as an event')
+    assert 'another process wrote as this node' in gaps[0]['reason']
+    assert list((one.state / 'journal').glob('*.damaged'))
+    witness.sequence(one.trail())
+    witness.verify(one)
+    assert one.stop() == 0

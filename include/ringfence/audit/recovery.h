@@ -51,6 +51,9 @@ class RecoveryReader {
   // Files shorter than they were made, so that what they held at the end is gone: nothing says how many
   // records that were.
   const std::vector<std::string>& cut_short() const { return cut_short_; }
+  // True when the checkpoint is no place where these files have a record's boundary: somebody else moved it, and what
+  // was skipped as stored may not be. Known at the end.
+  bool is_foreign() const { return is_foreign_; }
   std::shared_ptr<const std::string> buffer() const { return buffer_; }
   uint64_t position() const { return position_; }
   uint64_t next_seq() const { return next_seq_; }
@@ -61,6 +64,7 @@ class RecoveryReader {
 
  private:
   bool load(size_t index);
+  bool is_boundary(uint64_t offset) const;
 
   RecoveredJournal journal_;
   uint64_t from_position_;
@@ -69,6 +73,7 @@ class RecoveryReader {
   uint64_t lost_ = 0;
   std::vector<std::string> cut_short_;
   bool was_damaged_ = false;
+  bool is_foreign_ = false;
   size_t index_ = 0;  // The next segment to load.
   bool is_loaded_ = false;
   uint64_t offset_ = 0;

@@ -123,7 +123,6 @@ admin::StatsSnapshot Appliance::stats() const {
 
 void Appliance::write_metrics(admin::MetricsWriter& out) const {
   Phase phase = phase_.load();
-  out.gauge("ringfence_build_info", "Always 1; the version is in the label", 1, {{"version", RINGFENCE_VERSION}});
   out.gauge("ringfence_start_time_seconds", "When the process started, in seconds since the Unix epoch",
             static_cast<double>(started_us_) / 1e6);
   out.gauge("ringfence_ready", "1 when /readyz answers 200", readiness().is_ready ? 1 : 0);

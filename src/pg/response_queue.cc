@@ -40,6 +40,7 @@ void ResponseQueue::pop() {
   entry.prepared = {};
   entry.portal = {};
   entry.kind = Kind::gone;
+  entry.is_redacted = entry.is_uncut = false;
   entry.is_over = entry.continues = entry.is_doubtful = entry.ends_skip = false;
   entry.completed = 0;
   entry.previous_naming = 0;
@@ -85,6 +86,19 @@ void ResponseQueue::change_names(uint32_t index, NameChange change) {
   if (head_ == tail_) return;
   const Entry& entry = at(tail_ - 1);
   if (entry.kind == Kind::query) changes_.push_back({entry.first + index, std::move(change)});
+}
+
+void ResponseQueue::mark_redacted() {
+  if (head_ != tail_ && at(tail_ - 1).kind == Kind::query) at(tail_ - 1).is_redacted = true;
+}
+
+void ResponseQueue::mark_uncut() {
+  if (head_ != tail_ && at(tail_ - 1).kind == Kind::query) at(tail_ - 1).is_uncut = true;
+}
+
+// Numbers rise, so what is settled stands at the front.
+void ResponseQueue::drop_changes_before(StatementNumber number) {
+  while (!changes_.empty() && changes_.front().number < number) changes_.pop_front();
 }
 
 void ResponseQueue::push_parse(Ref<Prepared> prepared) {
@@ -206,6 +220,7 @@ void ResponseQueue::finish(Entry& entry, StatementNumber number, Ending ending, 
   completion.bytes_to_server = entry.message_bytes + std::exchange(copy_bytes_, 0);
   completion.since_ns = std::max(entry.since_ns, last_done_ns_);
   completion.error = error;
+  completion.is_redacted = entry.is_redacted || (entry.prepared && entry.prepared->statement.is_redacted);
   entry.message_bytes = 0;
   rows_ = 0;
   last_done_ns_ = now_ns;
@@ -251,7 +266,7 @@ void ResponseQueue::close_complete(uint64_t bytes) {
     else portals_.erase(entry->portal->name);
   } else {
     if (entry->prepared->name.empty()) unnamed_statement_ = {};
-    else statements_.erase(entry->prepared->name);
+    else forget_statement(entry->prepared->name);
   }
   pop();
 }
@@ -292,7 +307,8 @@ void ResponseQueue::command_complete(std::string_view tag, uint64_t bytes, uint6
   Entry* entry = answered();
   if (entry == nullptr) return misfit();
   if (entry->kind != Kind::query && entry->kind != Kind::execute) return misfit();
-  if (entry->kind == Kind::query && (entry->is_over || entry->completed == entry->count)) return misfit();
+  // More answers than statements: something ran that has no record.
+  if (entry->kind == Kind::query && (entry->is_over || entry->completed == entry->count)) return misfit_that_shifts();
   copy_in_ = false;
   for (uint64_t place = head_ + 1; place != tail_; ++place) {
     Entry& behind = at(place);
@@ -302,11 +318,17 @@ void ResponseQueue::command_complete(std::string_view tag, uint64_t bytes, uint6
   }
   CommandTag parsed = parse_command_tag(tag);
   StatementNumber number = entry->first + entry->completed;
-  for (size_t i = 0; i < changes_.size(); ++i) {
-    if (changes_[i].number != number) continue;
-    apply(changes_[i].change);
-    changes_.erase(changes_.begin() + static_cast<std::ptrdiff_t>(i));
-    break;
+  if (entry->is_uncut && entry->completed + 1 == entry->count) {
+    uncut_tag_ = tag;
+    uncut_rows_ += parsed.rows.value_or(std::exchange(rows_, 0));
+    rows_ = 0;
+    return;
+  }
+  drop_changes_before(number);
+  if (!changes_.empty() && changes_.front().number == number) {
+    NameChange change = std::move(changes_.front().change);
+    changes_.pop_front();
+    apply(change);
   }
   finish(*entry, number, Ending::success, tag, parsed.rows.value_or(rows_), nullptr, now_ns);
   if (entry->kind == Kind::execute || (++entry->completed == entry->count && entry->continues)) pop();
@@ -360,9 +382,9 @@ void ResponseQueue::error(const ErrorFields& fields, uint64_t bytes, uint64_t no
                  first ? &fields : nullptr, now_ns);
           is_told = true;
         }
-        std::erase_if(changes_, [&](const PendingChange& pending) {
-          return pending.number >= entry->first && pending.number < entry->first + entry->count;
-        });
+        drop_changes_before(entry->first + entry->count);
+        uncut_tag_.clear();
+        uncut_rows_ = 0;
         entry->is_over = true;
         if (!entry->continues) break;
         pop();
@@ -428,6 +450,11 @@ void ResponseQueue::ready(TransactionStatus status) {
     case Kind::query:
     case Kind::function_call:
       // Fewer answers than statements: we cut the text otherwise than the server did.
+      if (entry->is_uncut && !entry->is_over && entry->completed + 1 == entry->count) {
+        finish(*entry, entry->first + entry->completed, Ending::success, uncut_tag_, std::exchange(uncut_rows_, 0), nullptr, last_done_ns_);
+        uncut_tag_.clear();
+        ++entry->completed;
+      }
       for (; !entry->is_over && entry->completed < entry->count; ++entry->completed) {
         misfit();
         finish(*entry, entry->first + entry->completed, Ending::unknown, {}, 0, nullptr, last_done_ns_);
@@ -447,7 +474,7 @@ void ResponseQueue::ready(TransactionStatus status) {
       if (is_doubtful) doubtful_sync_answered(ends_skip);
       break;
     }
-    default: misfit(); break;
+    default: misfit_that_shifts(); break;
   }
   head();
   // Portals end with their transaction; those of WITH HOLD cursors are rare, and a name that we do not know is
@@ -524,9 +551,27 @@ const Portal* ResponseQueue::confirmed_portal(std::string_view name) const {
   return found == portals_.end() ? nullptr : found->second.get();
 }
 
+namespace {
+uint64_t kept_by(const Prepared& prepared) {
+  return prepared.name.size() + prepared.statement.text.size() + prepared.statement.raw.size() + sizeof(Prepared);
+}
+}  // namespace
+
 void ResponseQueue::set_statement(const Ref<Prepared>& prepared) {
-  if (prepared->name.empty()) unnamed_statement_ = prepared;
-  else statements_.insert_or_assign(prepared->name, prepared);
+  if (prepared->name.empty()) {
+    unnamed_statement_ = prepared;
+    return;
+  }
+  forget_statement(prepared->name);
+  kept_bytes_ += kept_by(*prepared);
+  statements_.emplace(prepared->name, prepared);
+}
+
+void ResponseQueue::forget_statement(std::string_view name) {
+  auto found = statements_.find(name);
+  if (found == statements_.end()) return;
+  kept_bytes_ -= kept_by(*found->second);
+  statements_.erase(found);
 }
 
 void ResponseQueue::set_portal(const Ref<Portal>& portal) {
@@ -538,8 +583,11 @@ void ResponseQueue::apply(const NameChange& change) {
   switch (change.kind) {
     case NameChange::Kind::none: return;
     case NameChange::Kind::prepare: set_statement(change.prepared); return;
-    case NameChange::Kind::deallocate: statements_.erase(change.prepared->name); return;
-    case NameChange::Kind::deallocate_all: statements_.clear(); return;
+    case NameChange::Kind::deallocate: forget_statement(change.prepared->name); return;
+    case NameChange::Kind::deallocate_all:
+      statements_.clear();
+      kept_bytes_ = 0;
+      return;
     case NameChange::Kind::declare: {
       Ref<Portal> portal = pools_.portals.make();
       portal->name = change.prepared->name;
@@ -551,6 +599,7 @@ void ResponseQueue::apply(const NameChange& change) {
     case NameChange::Kind::close_all: portals_.clear(); return;
     case NameChange::Kind::discard_all:
       statements_.clear();
+      kept_bytes_ = 0;
       portals_.clear();
       return;
   }

@@ -8,9 +8,14 @@ namespace ringfence::proxy {
 
 // Messages in flight before the client is read no further. A server buffers at most 8 KiB of answers, 1,638 of the
 // shortest kind, before it sends; with this many there are always some to come, so waiting here cannot deadlock.
-inline constexpr size_t pipeline_entries_max = 16'384;
+inline constexpr size_t pipeline_entries_max = 4'096;
 // Statements of one Query message that get records of their own; the rest share the last one.
 inline constexpr uint32_t statements_per_query_max = 1'024;
+// Names that SQL statements in flight will make or drop.
+inline constexpr size_t pending_changes_max = 4'096;
+// Texts that the names of one session keep; statements prepared beyond it keep only the beginning of theirs.
+inline constexpr uint64_t kept_text_bytes_max = 8 << 20;
+inline constexpr size_t short_text_bytes = 1'024;
 // Negotiation packets (SSLRequest, GSSENCRequest) before the startup packet: libpq sends at most two.
 inline constexpr int negotiations_max = 4;
 // Messages that a server may send while we log in: ParameterStatus and notices mostly.

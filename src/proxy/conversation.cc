@@ -73,6 +73,7 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
       client_held_ = segment;
       return Advance::wait_trail;
     }
+    if (!error_.message.empty()) return Advance::broken;
     if (!segment.is_first) pg::clear_buffer(client_capture_);
   }
 }
@@ -99,6 +100,10 @@ bool Conversation::client_message(char type, ByteView body, uint32_t body_length
     case from_client::copy_done:
     case from_client::copy_fail: queue_.push_copy_end(); return true;
     case from_client::terminate: client_said_goodbye_ = true; return true;
+    case from_client::flush:
+      // The server answers a Flush with a body by skipping to the next Sync, which no client means.
+      if (body_length > 0) error_ = Error{Fault::malformed, "a Flush message has no body", 0};
+      return true;
     default: return true;  // Flush answers nothing; what is unknown the server refuses.
   }
 }
@@ -116,7 +121,11 @@ uint64_t text_length(ByteView body, uint32_t body_length) {
 
 }  // namespace
 
-bool Conversation::start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number) {
+// Of a text whose tokens we cannot tell, nothing is shown that may be a secret.
+constexpr std::string_view unreadable_secret = "***";
+
+bool Conversation::start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number,
+                                   bool& is_redacted) {
   bool is_plain = text.size() == full_bytes && text.size() <= limits_.statement_bytes_max &&
                   !sql::needs_redaction(text) && is_valid_text(text);
   if (is_plain) {
@@ -124,7 +133,14 @@ bool Conversation::start_statement(ByteView text, uint64_t full_bytes, pg::State
     number = recorder_.start(text, full_bytes, from_client::query, now_.us);
   } else {
     pg::StatementText taken;
-    take_statement_text(text, full_bytes, limits_.statement_bytes_max, taken);
+    if (!can_cut() && sql::needs_redaction(text)) {
+      taken.text = unreadable_secret;
+      taken.full_bytes = full_bytes;
+      taken.is_redacted = true;
+    } else {
+      take_statement_text(text, full_bytes, limits_.statement_bytes_max, taken);
+    }
+    is_redacted = is_redacted || taken.is_redacted;
     if (!recorder_.has_room(recorder_.start_bytes(taken.text.size(), taken.raw.size(), 0))) return false;
     number = recorder_.start(taken, {}, false, from_client::query, now_.us);
   }
@@ -137,9 +153,13 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
   uint64_t full_bytes = text_length(body, body_length);
   pg::StatementNumber first = 0;
   uint32_t count = 0;
+  bool is_redacted = false;
+  bool is_uncut = false;
   std::vector<std::pair<uint32_t, pg::NameChange>> changes;
   auto push = [&](bool continues) {
     queue_.push_query(first, count, pg::frame_header_size + body_length, now_.ns, continues);
+    if (is_redacted) queue_.mark_redacted();
+    if (is_uncut) queue_.mark_uncut();
     for (auto& [index, change] : changes) queue_.change_names(index, std::move(change));
   };
   sql::StatementSplitter splitter(text.substr(query_at_));
@@ -150,15 +170,18 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     size_t end = extent ? query_at_ + extent->end : text.size();
     // A text of one statement, or of none, is recorded as it is; the last record that a Query may have takes the
     // rest of its text.
-    bool is_last = !following || query_started_ + 1 == statements_per_query_max;
-    if (query_started_ == 0 && is_last) begin = 0;
+    bool is_last = !following || query_started_ + 1 == statements_per_query_max || !can_cut();
+    is_uncut = is_last && following.has_value();
+    // A comment longer than what is recorded must not hide the statement behind it.
+    bool fits = full_bytes <= limits_.statement_bytes_max;
+    if (query_started_ == 0 && is_last && (fits || !can_cut())) begin = 0;
     if (is_last && (query_started_ == 0 || following)) end = text.size();
     // Of a text whose beginning we hold, the last statement is longer than what we see.
     uint64_t length = end - begin;
     if (is_last && full_bytes > text.size()) length = full_bytes - begin;
     pg::StatementNumber number = 0;
     ByteView statement = text.substr(begin, end - begin);
-    if (!start_statement(statement, length, number)) {
+    if (!start_statement(statement, length, number, is_redacted)) {
       if (count > 0) push(true);
       query_at_ = begin;
       return false;
@@ -190,7 +213,14 @@ void Conversation::on_parse(ByteView body, uint32_t body_length) {
     prepared->name = body.substr(0, name_end);
     ByteView rest = body.substr(name_end + 1);
     uint64_t full_bytes = text_length(rest, static_cast<uint32_t>(body_length - name_end - 1));
-    take_statement_text(text_of(rest), full_bytes, limits_.statement_bytes_max, prepared->statement);
+    size_t bytes_max = queue_.kept_bytes() < kept_text_bytes_max ? limits_.statement_bytes_max : short_text_bytes;
+    if (!can_cut() && sql::needs_redaction(text_of(rest))) {
+      prepared->statement.text = unreadable_secret;
+      prepared->statement.full_bytes = full_bytes;
+      prepared->statement.is_redacted = true;
+    } else {
+      take_statement_text(text_of(rest), full_bytes, bytes_max, prepared->statement);
+    }
     auto parsed = pg::parse_parse(body);
     for (uint16_t i = 0; parsed && i < parsed->type_count; ++i) prepared->types.push_back(parsed->type(i));
   }
@@ -316,7 +346,11 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
     server_message(segment.type, body, segment.body_length);
     if (!segment.is_first) pg::clear_buffer(server_capture_);
     if (queue_.is_lost()) {
-      error_ = Error{Fault::malformed, "a Sync inside a COPY that failed, and statements behind it", 0};
+      error_ = Error{Fault::malformed, "its answers fit no statement that was sent", 0};
+      auto event = recorder_.event(audit::Category::audit, "postgres_error", audit::Severity::critical,
+                                   audit::Outcome::unknown, now_.us);
+      event.text(audit::Tag::reason, "answers of the server fit no recorded statement; the session was ended");
+      recorder_.publish(std::move(event));
       return Advance::broken;
     }
   }
@@ -353,9 +387,20 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
       break;
     }
     case from_server::notice_response:
-    case from_server::notification_response:
-    case from_server::parameter_status: break;
+    case from_server::notification_response: break;
+    case from_server::parameter_status:
+      if (auto status = pg::parse_parameter_status(body)) note_parameter(status->name, status->value);
+      break;
     default: queue_.other(bytes); break;
+  }
+}
+
+void Conversation::note_parameter(std::string_view name, std::string_view value) {
+  if (name == "standard_conforming_strings") strings_are_standard_ = value == "on";
+  // Encodings in which an ASCII byte can be a part of another character.
+  if (name == "client_encoding") {
+    encoding_is_safe_ = value != "SJIS" && value != "SHIFT_JIS_2004" && value != "BIG5" && value != "GBK" &&
+                        value != "GB18030" && value != "UHC" && value != "JOHAB";
   }
 }
 
@@ -367,7 +412,7 @@ void Conversation::error_outside(const pg::ErrorFields& error, const pg::Stateme
   auto event = recorder_.event(audit::Category::audit, "postgres_error", audit::Severity::warning,
                                audit::Outcome::failure, now_.us);
   event.text(audit::Tag::sqlstate, error.sqlstate);
-  event.text(audit::Tag::error_message, error.message.substr(0, 1024));
+  event.text(audit::Tag::error_message, shown_message(error.message, text != nullptr && text->is_redacted));
   if (text != nullptr) {
     event.text(audit::Tag::statement, text->text);
     event.integer(audit::Tag::statement_bytes, static_cast<int64_t>(text->full_bytes));

@@ -40,7 +40,11 @@ class Conversation final : private pg::StatementObserver {
   void abandon(Now now);
 
   const pg::ResponseQueue& queue() const { return queue_; }
-  bool has_room_in_queue() const { return queue_.size() < pipeline_entries_max; }
+  bool has_room_in_queue() const {
+    return queue_.size() < pipeline_entries_max && queue_.pending_changes() < pending_changes_max;
+  }
+  // A setting that the server reported, at its login or later (ParameterStatus).
+  void note_parameter(std::string_view name, std::string_view value);
   // Between two messages from the server: a message of ours may be put here.
   bool server_is_at_boundary() const { return server_.at_boundary(); }
   bool client_said_goodbye() const { return client_said_goodbye_; }
@@ -58,7 +62,8 @@ class Conversation final : private pg::StatementObserver {
   void on_bind(ByteView body, uint32_t body_length);
   bool on_execute(ByteView body, uint32_t body_length);
   bool on_function_call(ByteView body, uint32_t body_length);
-  bool start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number);
+  bool start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number, bool& is_redacted);
+  bool can_cut() const { return strings_are_standard_ && encoding_is_safe_; }
   void server_message(char type, ByteView body, uint32_t body_length);
   size_t client_capture_max(char type) const;
 
@@ -71,6 +76,9 @@ class Conversation final : private pg::StatementObserver {
   pg::FrameCursor server_;
   Now now_{};
   // The beginning of a message that comes in pieces.
+  // False while the session's settings make text mean what our lexer does not read.
+  bool strings_are_standard_ = true;
+  bool encoding_is_safe_ = true;
   std::string client_capture_;
   std::string server_capture_;
   // A segment that waits for room.

@@ -144,8 +144,10 @@ Task<bool> PgSession::wait_until_accepted(bool is_client, ByteView bytes, size_t
   while (advance != Advance::all) {
     if (advance == Advance::broken) {
       if (is_client) {
-        end({std::string(pg::sqlstate::program_limit_exceeded), conversation_->error().message,
-             "The bound is limits.message_bytes_max of the appliance's configuration."});
+        bool is_limit = conversation_->error().fault == Fault::limit;
+        end({std::string(is_limit ? pg::sqlstate::program_limit_exceeded : pg::sqlstate::protocol_violation),
+             conversation_->error().message,
+             is_limit ? "The bound is limits.message_bytes_max of the appliance's configuration." : ""});
       } else {
         end({std::string(pg::sqlstate::protocol_violation), "the server broke the protocol: " + conversation_->error().message,
              ""});
@@ -205,6 +207,7 @@ Task<void> PgSession::pump_server() {
         client_is_gone_ = true;
         client_->shutdown();
       }
+      client_is_at_boundary_ = conversation_->server_is_at_boundary();
     }
     first_bytes.clear();
   }
@@ -285,7 +288,7 @@ void PgSession::check_idle() {
 Task<void> PgSession::part() {
   bool is_orderly =
       conversation_->client_said_goodbye() || ((client_is_gone_ || client_has_ended_) && !end_reason_);
-  bool can_speak = !client_is_gone_ && !is_orderly && conversation_->server_is_at_boundary();
+  bool can_speak = !client_is_gone_ && !is_orderly && client_is_at_boundary_;
   EndReason reason = end_reason_.value_or(EndReason{
       std::string(pg::sqlstate::connection_failure), "the server of database \"" + database_ + "\" closed the connection",
       "It may have been restarted or the connection cut; statements without an answer may or may not have run."});
@@ -296,6 +299,8 @@ Task<void> PgSession::part() {
                                         .sqlstate = reason.sqlstate,
                                         .message = reason.message,
                                         .hint = reason.hint});
+    // A client that does not read is not waited for.
+    end_timer_.arm(shard_.shard.now_ns() + end_ms * 1'000'000);
     auto sending = send(std::move(message));
     Result<void> sent = co_await sending;
   }

@@ -90,6 +90,7 @@ class PgSession {
   ring::Event queue_has_room_;
   bool client_pump_waits_for_queue_ = false;
   bool server_pump_is_over_ = false;
+  bool client_is_at_boundary_ = true;  // What was passed to the client ends with a whole message.
   bool client_has_ended_ = false;  // It sent its end; it may still read.
   bool client_is_gone_ = false;    // Nothing reaches it any more.
   bool is_draining_ = false;

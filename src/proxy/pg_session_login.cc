@@ -247,6 +247,7 @@ Task<bool> PgSession::greet() {
     co_return false;
   }
   conversation_.emplace(recorder_, shard_.pools, shard_.counters, limits_);
+  for (const auto& [name, value] : server_->settings) conversation_->note_parameter(name, value);
   co_return true;
 }
 
@@ -309,6 +310,8 @@ Task<void> PgSession::forward_cancel(pg::CancelRequest request) {
     shard_.counters.cancels_limited.add();
     co_return;
   }
+  // Counted before it is known, so that many at once meet the bound too.
+  ++shard_.cancel_failures;
   ring::Shard& here = shard_.shard;
   for (PgShardState* peer : shard_.peer_states) {
     // Runs on the peer's thread; `found` and the wake-up come back to this one.
@@ -324,11 +327,20 @@ Task<void> PgSession::forward_cancel(pg::CancelRequest request) {
       };
       while (!here.post(tell)) std::this_thread::yield();
     };
-    if (!peer->shard.post([peer, request, report] { ring::spawn(cancel_on(peer, request, report)); })) continue;
+    if (peer == &shard_) {
+      ring::spawn(cancel_on(peer, request, [search](bool found) {
+        search->found = found;
+        search->done.set();
+      }));
+    } else if (!peer->shard.post([peer, request, report] { ring::spawn(cancel_on(peer, request, report)); })) {
+      continue;
+    }
     co_await search->done;
-    if (search->found) co_return;
+    if (search->found) {
+      if (shard_.cancel_failures > 0) --shard_.cancel_failures;
+      co_return;
+    }
   }
-  ++shard_.cancel_failures;
   shard_.counters.cancels_unknown.add();
 }
 

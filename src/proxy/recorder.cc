@@ -35,6 +35,17 @@ void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, p
   if (out.text.size() > bytes_max) out.text.resize(text_prefix(out.text, bytes_max).size());
 }
 
+std::string shown_message(std::string_view message, bool is_about_secret) {
+  if (is_about_secret) return "(not shown: the statement holds a secret)";
+  std::string text(message.substr(0, 1024));
+  // Also outside of a literal: the message is prose.
+  if (sql::needs_redaction(text)) {
+    if (auto redacted = sql::redact("'" + text)) text = redacted->substr(1);
+  }
+  text = make_valid_text(text);
+  return std::string(text_prefix(text, 2048));
+}
+
 void Recorder::identify(const SessionFacts& facts) {
   session_.clear();
   Writer out(session_);
@@ -193,8 +204,8 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns) {
   if (completion.error != nullptr) {
     // The server's text is bounded by what was captured; valid text is ours to make.
     out.text(Tag::sqlstate, completion.error->sqlstate);
-    std::string message = make_valid_text(completion.error->message.substr(0, 1024));
-    out.text(Tag::error_message, text_prefix(message, 2048));
+    std::string message = shown_message(completion.error->message, completion.is_redacted);
+    out.text(Tag::error_message, message);
   }
   if (!completion.tag.empty()) {
     if (is_valid_text(completion.tag) && completion.tag.size() <= 64) out.text(Tag::command_tag, completion.tag);

@@ -31,6 +31,9 @@ class IdSource {
 // of what was sent, whose length is `full_bytes`.
 void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out);
 
+// The server's message as the trail may show it: it may quote a secret that was taken out of the statement.
+std::string shown_message(std::string_view message, bool is_about_secret);
+
 struct SessionFacts {
   Uuid session_id;
   Uuid connection_id;

@@ -125,6 +125,10 @@ class ServerLogin {
       }
       case pg::from_server::error_response: co_return tl::unexpected<UpstreamRefusal>(refusal_of(message.body));
       case pg::from_server::parameter_status:
+        if (auto status = pg::parse_parameter_status(message.body)) {
+          upstream_.settings.emplace_back(status->name, status->value);
+        }
+        [[fallthrough]];
       case pg::from_server::notice_response:
         if (upstream_.parameter_statuses.size() < server_login_message_bytes_max) {
           append_message(upstream_.parameter_statuses, message);
@@ -156,6 +160,10 @@ class ServerLogin {
     auto request = pg::parse_authentication(body);
     if (!request) co_return unexpected(std::move(request).error());
     std::string answer;
+    // A server that has begun a proof may not ask for the password itself instead.
+    bool asks_for_password =
+        request->kind == pg::AuthenticationKind::cleartext || request->kind == pg::AuthenticationKind::md5;
+    if (scram_ && asks_for_password) co_return fail(Fault::denied, "the server changed its authentication method");
     switch (request->kind) {
       case pg::AuthenticationKind::ok:
         if (scram_ && !scram_checked_) {

@@ -18,6 +18,7 @@ struct Upstream {
   uint32_t process_id = 0;  // The server's own cancel key, which no client sees.
   std::string cancel_key;
   std::string parameter_statuses;  // Whole messages, as the server sent them, notices among them.
+  std::vector<std::pair<std::string, std::string>> settings;  // What they say.
   char transaction_status = 'I';
   std::string leftover;     // Bytes that came behind ReadyForQuery.
   std::string auth_method;  // trust, cleartext, md5, scram-sha-256

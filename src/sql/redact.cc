@@ -168,6 +168,7 @@ class Redactor {
   Output output_;
   Lexer lexer_;
   bool password_follows_ = false;   // The last word says that a secret comes next.
+  size_t secret_end_ = npos;        // The token before was a password's literal, which ended here.
   bool redact_statement_ = false;   // An earlier literal of this statement announced a password.
 };
 
@@ -175,8 +176,19 @@ std::optional<std::string> Redactor::run() {
   for (Token token = lexer_.next(); token.kind != TokenKind::end; token = lexer_.next()) {
     const std::string_view word = lexer_.text_of(token);
     const bool is_quoted_name = token.kind == TokenKind::quoted_identifier;
+    if (secret_end_ != npos) {
+      // Whatever is glued to a password's literal, or a second literal behind it, is no SQL: most likely the rest of
+      // a password that was quoted wrongly. Nothing behind it can be told apart from the secret.
+      const bool is_glued = token.begin == secret_end_ && token.kind != TokenKind::symbol;
+      if (is_glued || token.is_string() || token.kind == TokenKind::dollar_string) {
+        output_.replace(token.begin, text_.size());
+        break;
+      }
+      secret_end_ = npos;
+    }
     if (token.is_string() || token.kind == TokenKind::dollar_string || (is_quoted_name && password_follows_)) {
       const Range content = content_of(text_, token);
+      if (password_follows_ && !is_quoted_name) secret_end_ = token.end;
       if (password_follows_ || redact_statement_) output_.replace(content.begin, content.end);
       else take_literal(token);
       password_follows_ = false;

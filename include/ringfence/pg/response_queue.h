@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
@@ -43,6 +44,8 @@ struct Completion {
   uint64_t bytes_to_server = 0;    // Of the client's.
   uint64_t since_ns = 0;           // When it was sent, or when the one before it was done.
   const ErrorFields* error = nullptr;
+  // A secret was taken out of the statement's text; the server's message about it may quote what was taken.
+  bool is_redacted = false;
   // Where the server ran another statement than was foreseen when this one was sent (a Parse that was to replace
   // its name failed): what it ran. Null otherwise.
   const Portal* ran_instead = nullptr;
@@ -78,6 +81,10 @@ class ResponseQueue {
   // statements of the same message.
   void push_query(StatementNumber first, uint32_t count, uint64_t message_bytes, uint64_t now_ns,
                   bool continues = false);
+  // A secret was taken out of the text of the Query pushed last.
+  void mark_redacted();
+  // The Query pushed last could not be cut into its statements: its one record ends with ReadyForQuery.
+  void mark_uncut();
   // For the statement `index` of the Query pushed last.
   void change_names(uint32_t index, NameChange change);
   void push_parse(Ref<Prepared> prepared);
@@ -132,6 +139,10 @@ class ResponseQueue {
   bool is_lost() const { return is_lost_; }
   size_t size() const { return tail_ - head_; }
   TransactionStatus transaction() const { return transaction_; }
+  // Name changes that wait for their statements' ends.
+  size_t pending_changes() const { return changes_.size(); }
+  // Of the texts that names keep.
+  uint64_t kept_bytes() const { return kept_bytes_; }
   // Answers that fitted nothing so far.
   uint64_t misfits() const { return misfits_; }
   // When the oldest statement that is not done began, and its number; nothing if none is open.
@@ -148,6 +159,8 @@ class ResponseQueue {
   struct Entry {
     Kind kind = Kind::gone;
     bool is_portal = false;     // describe, close
+    bool is_redacted = false;   // query
+    bool is_uncut = false;      // query
     bool continues = false;     // query: the next entry is of the same message
     bool is_over = false;       // query, function_call: done or failed, only ReadyForQuery is awaited
     bool is_doubtful = false;   // sync: sent inside a COPY; the server may have swallowed it
@@ -178,6 +191,12 @@ class ResponseQueue {
   void skip_to_sync(const Prepared* failed_statement, const Portal* failed_portal, bool is_told,
                     const ErrorFields& fields, uint64_t now_ns);
   void apply(const NameChange& change);
+  void drop_changes_before(StatementNumber number);
+  void forget_statement(std::string_view name);
+  void misfit_that_shifts() {
+    ++misfits_;
+    is_lost_ = true;
+  }
   void set_statement(const Ref<Prepared>& prepared);
   void set_portal(const Ref<Portal>& portal);
   const Portal* confirmed_portal(std::string_view name) const;
@@ -215,7 +234,10 @@ class ResponseQueue {
   Ref<Portal> unnamed_portal_;
   NameMap<Prepared> statements_;
   NameMap<Portal> portals_;
-  std::vector<PendingChange> changes_;
+  std::deque<PendingChange> changes_;  // In the order of their numbers.
+  std::string uncut_tag_;              // The last tag of an uncut Query, and its rows so far.
+  uint64_t uncut_rows_ = 0;
+  uint64_t kept_bytes_ = 0;
 };
 
 }  // namespace ringfence::pg

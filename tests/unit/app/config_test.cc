@@ -109,7 +109,7 @@ audit:
    statement_bytes_max: 1KiB, parameters_bytes_max: 0, batch_rows: 5, batch_ms: 50, join_ms: 2s, anchor_ms: 1m,
    retention_days: 7}
 limits:
-  {connections_max: 9, message_bytes_max: 1MiB, pipeline_max: 100, startup_ms: 1s, authentication_ms: 2s,
+  {connections_max: 9, message_bytes_max: 1MiB, startup_ms: 1s, authentication_ms: 2s,
    connect_ms: 3s, idle_ms: 5m, idle_in_transaction_ms: 1m, drain_ms: 0}
 users:
   - {name: alice, password: wonderland}

@@ -171,7 +171,7 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     // A text of one statement, or of none, is recorded as it is; the last record that a Query may have takes the
     // rest of its text.
     bool is_last = !following || query_started_ + 1 == statements_per_query_max || !can_cut();
-    is_uncut = is_last && following.has_value();
+    is_uncut = is_last && (following.has_value() || !can_cut());
     // A comment longer than what is recorded must not hide the statement behind it.
     bool fits = full_bytes <= limits_.statement_bytes_max;
     if (query_started_ == 0 && is_last && (fits || !can_cut())) begin = 0;

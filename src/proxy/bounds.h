@@ -11,6 +11,8 @@ namespace ringfence::proxy {
 inline constexpr size_t pipeline_entries_max = 4'096;
 // Statements of one Query message that get records of their own; the rest share the last one.
 inline constexpr uint32_t statements_per_query_max = 1'024;
+// A Query up to this long is cut into its statements; of a longer one, what stands behind shares the last record.
+inline constexpr size_t query_bytes_max = 1 << 20;
 // Names that SQL statements in flight will make or drop.
 inline constexpr size_t pending_changes_max = 4'096;
 // Texts that the names of one session keep; statements prepared beyond it keep only the beginning of theirs.

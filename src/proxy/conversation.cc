@@ -28,7 +28,7 @@ Conversation::Conversation(Recorder& recorder, pg::ObjectPools& pools, ShardCoun
 // How much of a message that comes in pieces is kept for the trail.
 size_t Conversation::client_capture_max(char type) const {
   switch (type) {
-    case from_client::query:
+    case from_client::query: return std::max<size_t>(limits_.statement_bytes_max + names_bytes_max, query_bytes_max);
     case from_client::parse: return limits_.statement_bytes_max + names_bytes_max;
     case from_client::bind:
     case from_client::function_call: return limits_.parameters_bytes_max + names_bytes_max;
@@ -171,7 +171,7 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     // A text of one statement, or of none, is recorded as it is; the last record that a Query may have takes the
     // rest of its text.
     bool is_last = !following || query_started_ + 1 == statements_per_query_max || !can_cut();
-    is_uncut = is_last && (following.has_value() || !can_cut());
+    is_uncut = is_last && (following.has_value() || !can_cut() || full_bytes > text.size());
     // A comment longer than what is recorded must not hide the statement behind it.
     bool fits = full_bytes <= limits_.statement_bytes_max;
     if (query_started_ == 0 && is_last && (fits || !can_cut())) begin = 0;

@@ -1,0 +1,184 @@
+// What a client that means harm, or a server that answers oddly, may not do to the trail.
+#include <doctest/doctest.h>
+
+#include "proxy/conversation.h"
+#include "ringfence/pg/messages.h"
+#include "vector_space.h"
+
+using namespace ringfence;
+using namespace ringfence::proxy;
+using audit::Tag;
+
+namespace {
+
+struct Talk {
+  VectorSpace space;
+  IdSource ids{1};
+  ShardCounters counters;
+  Deferred deferred;
+  pg::ObjectPools pools;
+  Limits limits;
+  Recorder recorder{space, ids, counters, deferred};
+  Conversation conversation{recorder, pools, counters, limits};
+
+  Advance client(const std::string& bytes) {
+    size_t at = 0;
+    return conversation.client_bytes(bytes, at, {1'000, 1});
+  }
+  Advance server(const std::string& bytes) {
+    size_t at = 0;
+    return conversation.server_bytes(bytes, at, {2'000, 2});
+  }
+  std::vector<Trailed> statements() const {
+    std::vector<Trailed> out;
+    for (auto& [seq, statement] : statements_of(space)) out.push_back(statement);
+    return out;
+  }
+};
+
+std::string message(char type, ByteView body) {
+  auto header = pg::frame_header(type, static_cast<uint32_t>(body.size()));
+  return std::string(header.data(), header.size()) + std::string(body);
+}
+std::string query(ByteView text) {
+  std::string out;
+  pg::append_query(out, text);
+  return out;
+}
+std::string complete(ByteView tag) { return message('C', std::string(tag) + '\0'); }
+std::string ready() { return message('Z', "I"); }
+std::string parameter(std::string_view name, std::string_view value) {
+  std::string out;
+  pg::append_parameter_status(out, name, value);
+  return out;
+}
+std::string error(std::string_view text) {
+  std::string out;
+  pg::append_error_response(out, {.sqlstate = "42601", .message = text});
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a Flush with a body, which makes the server skip to the next Sync, is not let through") {
+  Talk talk;
+  CHECK(talk.client(message('H', "")) == Advance::all);
+  CHECK(talk.client(message('H', "x")) == Advance::broken);
+  CHECK(talk.conversation.error().fault == Fault::malformed);
+}
+
+TEST_CASE("an answer for a statement that has no record ends the session and is an event") {
+  Talk talk;
+  CHECK(talk.client(query("select 1")) == Advance::all);
+  CHECK(talk.server(complete("SELECT 1")) == Advance::all);
+  CHECK(talk.server(complete("DROP ROLE")) == Advance::broken);
+  REQUIRE(talk.space.events("postgres_error").size() == 1);
+  CHECK((*talk.space.events("postgres_error")[0])[Tag::severity] == "CRITICAL");
+}
+
+TEST_CASE("ReadyForQuery before the answers that are awaited ends the session") {
+  Talk talk;
+  std::string group;
+  pg::append_parse(group, "", "select 1");
+  pg::append_sync(group);
+  CHECK(talk.client(group) == Advance::all);
+  CHECK(talk.server(ready()) == Advance::broken);
+}
+
+TEST_CASE("with standard_conforming_strings off a Query is one record, with what all of it did") {
+  Talk talk;
+  CHECK(talk.server(parameter("standard_conforming_strings", "off")) == Advance::all);
+  CHECK(talk.client(query("select 'a\\'' ; drop role r1; --'")) == Advance::all);
+  CHECK(talk.server(complete("SELECT 3") + complete("DROP ROLE") + ready()) == Advance::all);
+  REQUIRE(talk.statements().size() == 1);
+  CHECK(talk.statements()[0].outcome == "success");
+  CHECK(talk.statements()[0].outcomes == 1);
+  CHECK(talk.statements()[0].rows == 3);
+  CHECK(talk.client(query("alter role app password 'abc\\'Secret5'")) == Advance::all);
+  CHECK(talk.statements()[1].statement.find("Secret5") == std::string::npos);
+  CHECK(talk.server(error("syntax") + ready() + parameter("standard_conforming_strings", "on")) == Advance::all);
+  CHECK(talk.client(query("select 1; select 2")) == Advance::all);
+  CHECK(talk.statements().size() == 4);
+}
+
+TEST_CASE("an encoding whose characters may hold a backslash is not cut either") {
+  Talk talk;
+  talk.conversation.note_parameter("client_encoding", "SJIS");
+  CHECK(talk.client(query("select 1; select 2")) == Advance::all);
+  CHECK(talk.statements().size() == 1);
+  talk.conversation.note_parameter("client_encoding", "UTF8");
+  CHECK(talk.server(complete("SELECT 1") + complete("SELECT 1") + ready()) == Advance::all);
+  CHECK(talk.client(query("select 1; select 2")) == Advance::all);
+  CHECK(talk.statements().size() == 3);
+}
+
+TEST_CASE("a server's message that may quote a password is not shown") {
+  const char* texts[] = {"alter role postgres password 'TopSecret", "alter role app password 'x' 'TopSecret'",
+                         "alter role app password 'abc'TopSecret'", "do $$begin raise exception 'password TopSecret'; end$$"};
+  for (const char* text : texts) {
+    Talk talk;
+    CHECK(talk.client(query(text)) == Advance::all);
+    CHECK(talk.server(error("near \"'TopSecret\"") + ready()) == Advance::all);
+    for (const VectorSpace::Record& record : talk.space.records) {
+      for (const auto& [tag, value] : record.fields) CHECK(value.find("TopSecret") == std::string::npos);
+    }
+  }
+  Talk prepared;
+  std::string group;
+  pg::append_parse(group, "", "alter role app password 'TopSecret' x");
+  pg::append_bind(group, "", "");
+  pg::append_execute(group, "");
+  pg::append_sync(group);
+  CHECK(prepared.client(group) == Advance::all);
+  CHECK(prepared.server(error("near 'TopSecret'") + ready()) == Advance::all);
+  for (const VectorSpace::Record& record : prepared.space.records) {
+    for (const auto& [tag, value] : record.fields) CHECK(value.find("TopSecret") == std::string::npos);
+  }
+}
+
+TEST_CASE("a comment longer than what is recorded does not hide the statement behind it") {
+  Talk talk;
+  talk.limits.statement_bytes_max = 64;
+  CHECK(talk.client(query("/*" + std::string(200, 'x') + "*/ drop table victim")) == Advance::all);
+  REQUIRE(talk.statements().size() == 1);
+  CHECK(talk.statements()[0].statement == "drop table victim");
+}
+
+TEST_CASE("name changes in flight are bounded, and cost no more for being many") {
+  Talk talk;
+  std::string text;
+  for (int i = 0; i < 1'000; ++i) text += "deallocate all;";
+  Advance advance = Advance::all;
+  int sent = 0;
+  for (; sent < 100 && advance == Advance::all; ++sent) advance = talk.client(query(text));
+  CHECK(advance == Advance::wait_queue);
+  CHECK(sent < 10);
+}
+
+TEST_CASE("texts of prepared statements are bounded for each session") {
+  Talk talk;
+  std::string answers;
+  for (int i = 0; i < 400; ++i) {
+    std::string parse;
+    pg::append_parse(parse, "s" + std::to_string(i), "select '" + std::string(60'000, 'x') + "'");
+    REQUIRE(talk.client(parse) == Advance::all);
+    REQUIRE(talk.server(message('1', "")) == Advance::all);
+  }
+  CHECK(talk.conversation.queue().kept_bytes() < (10u << 20));
+}
+
+TEST_CASE("a script longer than what is recorded is cut all the same, and a huge one ends as one record") {
+  Talk talk;
+  std::string script = "select '" + std::string(100'000, 'x') + "'; drop table victim";
+  CHECK(talk.client(query(script).substr(0, 5'000)) == Advance::all);
+  CHECK(talk.client(query(script).substr(5'000)) == Advance::all);
+  REQUIRE(talk.statements().size() == 2);
+  CHECK(talk.statements()[1].statement == "drop table victim");
+  CHECK(talk.server(complete("SELECT 1") + complete("DROP TABLE") + ready()) == Advance::all);
+  std::string huge = query("select 1; select '" + std::string(2'000'000, 'x') + "'; drop table victim");
+  CHECK(talk.client(huge.substr(0, 5'000)) == Advance::all);
+  CHECK(talk.client(huge.substr(5'000)) == Advance::all);
+  CHECK(talk.server(complete("SELECT 1") + complete("SELECT 1") + complete("DROP TABLE") + ready()) == Advance::all);
+  REQUIRE(talk.statements().size() == 4);
+  CHECK(talk.statements()[3].outcome == "success");
+}

@@ -2,38 +2,14 @@
 
 #include <charconv>
 
+#include "ringfence/audit/json.h"
 #include "ringfence/base/base64.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/base/uuid.h"
 
 namespace ringfence::proxy {
 
-void append_json_string(std::string& out, ByteView value) {
-  static constexpr char digits[] = "0123456789abcdef";
-  out.push_back('"');
-  for (char c : value) {
-    auto byte = static_cast<uint8_t>(c);
-    if (c == '"' || c == '\\') {
-      out.push_back('\\');
-      out.push_back(c);
-    } else if (byte < 0x20) {
-      switch (c) {
-        case '\b': out += "\\b"; break;
-        case '\t': out += "\\t"; break;
-        case '\n': out += "\\n"; break;
-        case '\f': out += "\\f"; break;
-        case '\r': out += "\\r"; break;
-        default:
-          out += "\\u00";
-          out.push_back(digits[byte >> 4]);
-          out.push_back(digits[byte & 15]);
-      }
-    } else {
-      out.push_back(c);
-    }
-  }
-  out.push_back('"');
-}
+using audit::append_json_string;
 
 namespace {
 

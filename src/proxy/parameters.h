@@ -15,7 +15,5 @@ void encode_bind_parameters(ByteView body, bool is_whole, const std::vector<uint
                             std::string& out, bool& is_truncated);
 // The arguments of a FunctionCall.
 void encode_call_parameters(ByteView body, size_t bytes_max, std::string& out, bool& is_truncated);
-// A string literal as RFC 8785 has it; `value` is valid text.
-void append_json_string(std::string& out, ByteView value);
 
 }  // namespace ringfence::proxy

@@ -1,6 +1,6 @@
 #include "recorder.h"
 
-#include "parameters.h"
+#include "ringfence/audit/json.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/pg/sqlstate.h"
 #include "ringfence/sql/redact.h"
@@ -68,12 +68,10 @@ void Recorder::identify(const SessionFacts& facts) {
   uuid(Tag::connection_id, facts.connection_id);
   text(Tag::target, facts.target);
   if (facts.tags != nullptr && !facts.tags->empty()) {
-    std::string json = "[";
-    for (const std::string& tag : *facts.tags) {
-      if (json.size() > 1) json.push_back(',');
-      append_json_string(json, make_valid_text(tag));
-    }
-    json.push_back(']');
+    std::vector<std::string> valid;
+    for (const std::string& tag : *facts.tags) valid.push_back(make_valid_text(tag));
+    std::string json;
+    audit::append_json_strings(json, valid);
     text(Tag::tags, json);
   }
   text(Tag::database, facts.database);

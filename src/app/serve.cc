@@ -89,6 +89,7 @@ int check(const std::string& config_path) {
                  loaded.errors.size() == 1 ? "" : "s");
     return 1;
   }
+  print(lint(*loaded.config, config_path), "warning");
   std::printf("%s\n# %s: the configuration is valid\n", describe_effective(*loaded.config).c_str(), config_path.c_str());
   return 0;
 }

@@ -226,8 +226,7 @@ struct ConnectOperation final : ring::Operation {
 
 }  // namespace
 
-ring::Task<Result<std::unique_ptr<SocketStream>>> connect(ring::Shard& shard, Address address,
-                                                          uint64_t timeout_ms) {
+ring::Task<Result<std::unique_ptr<Stream>>> connect(ring::Shard& shard, Address address, uint64_t timeout_ms) {
   int fd = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) co_return fail_errno(errno, "socket");
   ConnectOperation operation;
@@ -245,15 +244,7 @@ ring::Task<Result<std::unique_ptr<SocketStream>>> connect(ring::Shard& shard, Ad
     if (timed_out) co_return fail(Fault::timeout, "no connection to " + where + " within the time allowed");
     co_return fail_errno(-operation.result, "connect to " + where);
   }
-  co_return std::make_unique<SocketStream>(shard, fd);
-}
-
-Deadline::Deadline(ring::Shard& shard, Stream& stream, uint64_t ms)
-    : timer_(shard.timers(), [this, &stream] {
-        passed_ = true;
-        stream.shutdown();
-      }) {
-  if (ms > 0) timer_.arm(shard.now_ns() + ms * 1'000'000);
+  co_return std::unique_ptr<Stream>(std::make_unique<SocketStream>(shard, fd));
 }
 
 }  // namespace ringfence::net

@@ -2,6 +2,8 @@
 
 #include <cerrno>
 
+#include "ringfence/net/deadline.h"
+
 namespace ringfence::net {
 
 namespace {
@@ -40,7 +42,7 @@ Result<void> Send::await_resume() {
 
 ring::Task<Result<void>> Gather::at_least(size_t size) {
   while (this->size() < size) {
-    Receive receive(stream_);
+    Receive receive(*stream_);
     Result<Chunk> chunk = co_await receive;
     if (!chunk) co_return unexpected(std::move(chunk).error());
     if (chunk->bytes().empty()) co_return fail(Fault::closed, "the peer closed the connection");
@@ -59,6 +61,14 @@ void Gather::consume(size_t size) {
     buffer_.clear();
     begin_ = 0;
   }
+}
+
+Deadline::Deadline(ring::Shard& shard, Stream& stream, uint64_t ms)
+    : timer_(shard.timers(), [this, &stream] {
+        passed_ = true;
+        stream.shutdown();
+      }) {
+  if (ms > 0) timer_.arm(shard.now_ns() + ms * 1'000'000);
 }
 
 }  // namespace ringfence::net

@@ -2,7 +2,7 @@
 
 #include "ringfence/base/log.h"
 #include "ringfence/crypto/secret.h"
-#include "ringfence/net/socket_stream.h"
+#include "ringfence/net/deadline.h"
 #include "ringfence/pg/messages.h"
 
 namespace ringfence::proxy {
@@ -61,9 +61,9 @@ Task<void> PgSession::converse() {
   active_us_ = shard_.shard.now_us();
   check_idle();
   if (shard_.is_draining) drain();
-  ring::spawn(pump_server());
+  ring::spawn(pump(Side::server));
   {
-    auto pumping = pump_client();
+    auto pumping = pump(Side::client);
     co_await pumping;
   }
   {
@@ -84,18 +84,18 @@ Task<void> PgSession::converse() {
   shard_.counters.sessions_open.subtract();
 }
 
-Task<void> PgSession::pump_client() {
-  net::Receive receive(*client_);
-  std::string first_bytes = std::move(client_leftover_);
+// One direction: receives, shows the conversation each chunk before it goes anywhere, passes the same bytes on.
+Task<void> PgSession::pump(Side from) {
+  net::Receive receive(stream(from));
+  std::string first_bytes = std::move(from == Side::client ? client_leftover_ : server_->leftover);
   for (;;) {
     net::Chunk chunk;
     ByteView bytes = first_bytes;
     if (bytes.empty()) {
-      if (server_pump_is_over_) break;
+      if (from == Side::client && server_pump_is_over_) break;
       Result<net::Chunk> received = co_await receive;
       if (!received || received->bytes().empty()) {
-        // Unless it is the other pump that woke us, the client has closed.
-        if (!server_pump_is_over_ && !end_reason_) (received ? client_has_ended_ : client_is_gone_) = true;
+        if (from == Side::client) note_client_end(received.has_value());
         break;
       }
       chunk = std::move(*received);
@@ -106,52 +106,90 @@ Task<void> PgSession::pump_client() {
     active_ns_ = shard_.shard.now_ns();
     active_us_ = shard_.shard.now_us();
     size_t at = 0;
-    Advance advance = conversation_->client_bytes(bytes, at, now());
+    Advance advance = inspect(from, bytes, at);
     if (advance != Advance::all) {
-      auto waiting = wait_until_accepted(true, bytes, at, advance);
+      auto waiting = wait_until_accepted(from, bytes, at, advance);
       bool is_accepted = co_await waiting;
       if (!is_accepted) break;
     }
-    if (shard_.options.sync && conversation_->statements() != durable_statements_) {
-      auto syncing = shard_.make_durable();
+    if (from == Side::server) {
+      after_answers();
+    } else if (shard_.options.sync && conversation_->statements() != durable_statements_) {
+      auto syncing = wait_until_durable();
       bool is_durable = co_await syncing;
-      if (!is_durable) {
-        end({"58030", "the audit trail cannot be made durable, so the statement is not forwarded",
-             "The disk of the appliance's state_dir refuses to sync; see its log."});
-        break;
-      }
-      durable_statements_ = conversation_->statements();
-      if (end_reason_ || server_pump_is_over_) break;
+      if (!is_durable) break;
     }
-    bytes_to_server_ += bytes.size();
-    shard_.counters.bytes_to_server.add(bytes.size());
-    net::Send sending(*server_->stream, bytes, chunk);
-    Result<void> sent = co_await sending;
-    first_bytes.clear();
-    if (!sent) {
+    if (from == Side::client || !client_is_gone_) {
+      count(from, bytes.size());
+      net::Send sending(stream(other(from)), bytes, chunk);
+      Result<void> sent = co_await sending;
       // What the server still has to say, its FATAL perhaps, is read by the other pump.
-      break;
+      if (!sent && from == Side::client) break;
+      if (from == Side::server) after_sent_to_client(sent.has_value());
     }
+    first_bytes = std::string();
   }
   if (receive.is_started()) {
-    client_->cancel_receive();
+    stream(from).cancel_receive();
     Result<net::Chunk> last = co_await receive;
+  }
+  if (from == Side::server) end_server_pump();
+}
+
+Advance PgSession::inspect(Side from, ByteView bytes, size_t& at) {
+  return from == Side::client ? conversation_->client_bytes(bytes, at, now())
+                              : conversation_->server_bytes(bytes, at, now());
+}
+
+void PgSession::count(Side from, size_t bytes) {
+  if (from == Side::client) {
+    bytes_to_server_ += bytes;
+    shard_.counters.bytes_to_server.add(bytes);
+  } else {
+    bytes_to_client_ += bytes;
+    shard_.counters.bytes_to_client.add(bytes);
   }
 }
 
+void PgSession::note_client_end(bool is_orderly) {
+  // Unless it is the other pump that woke us, the client has closed.
+  if (!server_pump_is_over_ && !end_reason_) (is_orderly ? client_has_ended_ : client_is_gone_) = true;
+}
+
+void PgSession::after_sent_to_client(bool is_sent) {
+  if (!is_sent) {
+    client_is_gone_ = true;
+    client_->shutdown();
+  }
+  client_is_at_boundary_ = conversation_->server_is_at_boundary();
+}
+
+void PgSession::end_server_pump() {
+  server_pump_is_over_ = true;
+  server_->stream->shutdown();
+  client_->cancel_receive();
+  if (client_pump_waits_for_queue_) queue_has_room_.set();
+  server_pump_ended_.set();
+}
+
+// False: the session has to end, and why is set.
+Task<bool> PgSession::wait_until_durable() {
+  auto syncing = shard_.make_durable();
+  bool is_durable = co_await syncing;
+  if (!is_durable) {
+    end({"58030", "the audit trail cannot be made durable, so the statement is not forwarded",
+         "The disk of the appliance's state_dir refuses to sync; see its log."});
+    co_return false;
+  }
+  durable_statements_ = conversation_->statements();
+  co_return !end_reason_ && !server_pump_is_over_;
+}
+
 // Until the conversation takes the rest of the chunk. False: the session has to end, and why is set.
-Task<bool> PgSession::wait_until_accepted(bool is_client, ByteView bytes, size_t at, Advance advance) {
+Task<bool> PgSession::wait_until_accepted(Side from, ByteView bytes, size_t at, Advance advance) {
   while (advance != Advance::all) {
     if (advance == Advance::broken) {
-      if (is_client) {
-        bool is_limit = conversation_->error().fault == Fault::limit;
-        end({std::string(is_limit ? pg::sqlstate::program_limit_exceeded : pg::sqlstate::protocol_violation),
-             conversation_->error().message,
-             is_limit ? "The bound is limits.message_bytes_max of the appliance's configuration." : ""});
-      } else {
-        end({std::string(pg::sqlstate::protocol_violation), "the server broke the protocol: " + conversation_->error().message,
-             ""});
-      }
+      end(broken_by(from));
       co_return false;
     }
     if (advance == Advance::wait_trail) {
@@ -169,57 +207,21 @@ Task<bool> PgSession::wait_until_accepted(bool is_client, ByteView bytes, size_t
       co_await queue_has_room_;
       client_pump_waits_for_queue_ = false;
     }
-    if (end_reason_ || (is_client && server_pump_is_over_)) co_return false;
-    advance = is_client ? conversation_->client_bytes(bytes, at, now()) : conversation_->server_bytes(bytes, at, now());
+    if (end_reason_ || (from == Side::client && server_pump_is_over_)) co_return false;
+    advance = inspect(from, bytes, at);
   }
   co_return true;
 }
 
-Task<void> PgSession::pump_server() {
-  net::Receive receive(*server_->stream);
-  std::string first_bytes = std::move(server_->leftover);
-  for (;;) {
-    net::Chunk chunk;
-    ByteView bytes = first_bytes;
-    if (bytes.empty()) {
-      Result<net::Chunk> received = co_await receive;
-      if (!received || received->bytes().empty()) break;
-      chunk = std::move(*received);
-      bytes = chunk.bytes();
-      receive.start();
-    }
-    active_ns_ = shard_.shard.now_ns();
-    active_us_ = shard_.shard.now_us();
-    size_t at = 0;
-    Advance advance = conversation_->server_bytes(bytes, at, now());
-    if (advance != Advance::all) {
-      auto waiting = wait_until_accepted(false, bytes, at, advance);
-      bool is_accepted = co_await waiting;
-      if (!is_accepted) break;
-    }
-    after_answers();
-    if (!client_is_gone_) {
-      bytes_to_client_ += bytes.size();
-      shard_.counters.bytes_to_client.add(bytes.size());
-      net::Send sending(*client_, bytes, chunk);
-      Result<void> sent = co_await sending;
-      if (!sent) {
-        client_is_gone_ = true;
-        client_->shutdown();
-      }
-      client_is_at_boundary_ = conversation_->server_is_at_boundary();
-    }
-    first_bytes.clear();
+EndReason PgSession::broken_by(Side from) const {
+  Error error = conversation_->error();
+  if (from == Side::server) {
+    return {std::string(pg::sqlstate::protocol_violation), "the server broke the protocol: " + error.message, ""};
   }
-  if (receive.is_started()) {
-    server_->stream->cancel_receive();
-    Result<net::Chunk> last = co_await receive;
-  }
-  server_pump_is_over_ = true;
-  server_->stream->shutdown();
-  client_->cancel_receive();
-  if (client_pump_waits_for_queue_) queue_has_room_.set();
-  server_pump_ended_.set();
+  bool is_limit = error.fault == Fault::limit;
+  return {std::string(is_limit ? pg::sqlstate::program_limit_exceeded : pg::sqlstate::protocol_violation),
+          error.message,
+          is_limit ? "The bound is limits.message_bytes_max of the appliance's configuration." : ""};
 }
 
 void PgSession::after_answers() {

@@ -17,6 +17,9 @@
 
 namespace ringfence::proxy {
 
+enum class Side : uint8_t { client, server };
+inline Side other(Side side) { return side == Side::client ? Side::server : Side::client; }
+
 class PgSession {
  public:
   PgSession(PgShardState& shard, std::unique_ptr<net::Stream> client, std::shared_ptr<ListenerFacts> listener);
@@ -54,9 +57,16 @@ class PgSession {
 
   // Conversation (pg_session.cc).
   ring::Task<void> converse();
-  ring::Task<void> pump_client();
-  ring::Task<void> pump_server();
-  ring::Task<bool> wait_until_accepted(bool is_client, ByteView bytes, size_t at, Advance advance);
+  ring::Task<void> pump(Side from);
+  net::Stream& stream(Side side) { return side == Side::client ? *client_ : *server_->stream; }
+  Advance inspect(Side from, ByteView bytes, size_t& at);
+  ring::Task<bool> wait_until_accepted(Side from, ByteView bytes, size_t at, Advance advance);
+  ring::Task<bool> wait_until_durable();
+  EndReason broken_by(Side from) const;
+  void count(Side from, size_t bytes);
+  void note_client_end(bool is_orderly);
+  void after_sent_to_client(bool is_sent);
+  void end_server_pump();
   ring::Task<void> part();
   ring::Task<void> linger();
   void after_answers();

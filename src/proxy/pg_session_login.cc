@@ -1,12 +1,13 @@
 // Login: the startup packet, the client's authentication, the server's. Everything here is reached before the
 // client is known, so each phase has a deadline and each length a bound.
 #include "pg_session.h"
-#include "ringfence/base/base64.h"
+
 #include <thread>
 
+#include "ringfence/base/base64.h"
 #include "ringfence/base/log.h"
 #include "ringfence/crypto/secret.h"
-#include "ringfence/net/socket_stream.h"
+#include "ringfence/net/deadline.h"
 #include "ringfence/pg/frame.h"
 #include "ringfence/pg/messages.h"
 #include "ringfence/pg/scram.h"

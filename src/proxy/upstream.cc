@@ -3,6 +3,7 @@
 #include "message_reader.h"
 #include "ringfence/base/base64.h"
 #include "ringfence/crypto/secret.h"
+#include "ringfence/net/deadline.h"
 #include "ringfence/net/socket_stream.h"
 #include "ringfence/pg/frame.h"
 #include "ringfence/pg/messages.h"

@@ -42,18 +42,6 @@ class SocketStream final : public Stream {
 };
 
 // Connects; the deadline is the caller's. Closes the socket on failure.
-ring::Task<Result<std::unique_ptr<SocketStream>>> connect(ring::Shard& shard, Address address,
-                                                          uint64_t timeout_ms);
-
-// Shuts a stream down when it passes; disarmed by its destructor.
-class Deadline {
- public:
-  Deadline(ring::Shard& shard, Stream& stream, uint64_t ms);
-  bool has_passed() const { return passed_; }
-
- private:
-  bool passed_ = false;
-  ring::CallbackTimer timer_;
-};
+ring::Task<Result<std::unique_ptr<Stream>>> connect(ring::Shard& shard, Address address, uint64_t timeout_ms);
 
 }  // namespace ringfence::net

@@ -124,7 +124,13 @@ class Stream {
 // in the buffer. For set-up phases.
 class Gather {
  public:
-  explicit Gather(Stream& stream) : stream_(stream) {}
+  explicit Gather(Stream& stream) : stream_(&stream) {}
+  // Goes on with another stream, one that was laid over the first (TLS). Only while nothing is gathered: what came
+  // before in the clear would otherwise be taken for something that came by the new one.
+  void go_on_with(Stream& stream) {
+    RINGFENCE_ASSERT(size() == 0);
+    stream_ = &stream;
+  }
   // Until size() is at least `size`. Fault::closed at the end of the stream.
   ring::Task<Result<void>> at_least(size_t size);
   ByteView bytes() const { return ByteView(buffer_).substr(begin_); }
@@ -132,7 +138,7 @@ class Gather {
   void consume(size_t size);
 
  private:
-  Stream& stream_;
+  Stream* stream_;
   std::string buffer_;
   size_t begin_ = 0;
 };

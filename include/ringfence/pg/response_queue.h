@@ -13,19 +13,15 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <string>
 #include <string_view>
-#include <unordered_map>
-#include <vector>
 
 #include "ringfence/base/bytes.h"
 #include "ringfence/pg/parse.h"
-#include "ringfence/pg/session_objects.h"
+#include "ringfence/pg/pending_messages.h"
+#include "ringfence/pg/session_names.h"
 
 namespace ringfence::pg {
-
-// Names a statement to whoever records it: the number that its start record got; consecutive for the statements of
-// one Query. 0 is never one.
-using StatementNumber = uint64_t;
 
 enum class Ending : uint8_t {
   success,
@@ -62,16 +58,9 @@ class StatementObserver {
   ~StatementObserver() = default;
 };
 
-// What a SQL statement does to the names, once the server has said that it is done.
-struct NameChange {
-  enum class Kind : uint8_t { none, prepare, deallocate, deallocate_all, declare, close, close_all, discard_all };
-  Kind kind = Kind::none;
-  Ref<Prepared> prepared;  // prepare, declare: what it makes. deallocate, close: only the name.
-};
-
 class ResponseQueue {
  public:
-  ResponseQueue(ObjectPools& pools, StatementObserver& observer) : pools_(pools), observer_(observer) {}
+  ResponseQueue(ObjectPools& pools, StatementObserver& observer) : pools_(pools), observer_(observer), names_(pools) {}
   ResponseQueue(const ResponseQueue&) = delete;
   ResponseQueue& operator=(const ResponseQueue&) = delete;
 
@@ -132,17 +121,17 @@ class ResponseQueue {
 
   // ---- State
 
-  bool is_empty() const { return head_ == tail_; }
+  bool is_empty() const { return pending_.is_empty(); }
   // A COPY failed, a Sync had been sent inside of it, and statements behind it: the answers cannot tell whether
   // the server swallowed that Sync and skipped them, or ran them. The connection has to end; what is open is
   // unknown. No known client does that.
   bool is_lost() const { return is_lost_; }
-  size_t size() const { return tail_ - head_; }
+  size_t size() const { return pending_.size(); }
   TransactionStatus transaction() const { return transaction_; }
   // Name changes that wait for their statements' ends.
   size_t pending_changes() const { return changes_.size(); }
   // Of the texts that names keep.
-  uint64_t kept_bytes() const { return kept_bytes_; }
+  uint64_t kept_bytes() const { return names_.kept_bytes(); }
   // Answers that fitted nothing so far.
   uint64_t misfits() const { return misfits_; }
   // When the oldest statement that is not done began, and its number; nothing if none is open.
@@ -155,33 +144,10 @@ class ResponseQueue {
   bool is_idle() const;
 
  private:
-  enum class Kind : uint8_t { gone, query, parse, bind, describe, close, execute, function_call, sync, copy_end };
-  struct Entry {
-    Kind kind = Kind::gone;
-    bool is_portal = false;     // describe, close
-    bool is_redacted = false;   // query
-    bool is_uncut = false;      // query
-    bool continues = false;     // query: the next entry is of the same message
-    bool is_over = false;       // query, function_call: done or failed, only ReadyForQuery is awaited
-    bool is_doubtful = false;   // sync: sent inside a COPY; the server may have swallowed it
-    bool ends_skip = false;     // sync: doubtful, and what was sent before it was skipped
-    uint32_t count = 0;         // query: statements
-    uint32_t completed = 0;     // query: how many are done
-    StatementNumber first = 0;  // query, execute, function_call
-    uint64_t since_ns = 0;
-    uint64_t message_bytes = 0;
-    uint64_t previous_naming = 0;  // 1 + place of the entry before this one that changes a name; 0: none
-    Ref<Prepared> prepared;        // parse; describe and close of a statement; execute: what was recorded
-    Ref<Portal> portal;            // bind, execute; describe and close of a portal: only the name
-  };
+  using Entry = PendingMessage;
+  using Kind = PendingMessage::Kind;
 
-  Entry& push(Kind kind);
-  Entry& at(uint64_t place) { return ring_[place & (ring_.size() - 1)]; }
-  const Entry& at(uint64_t place) const { return ring_[place & (ring_.size() - 1)]; }
-  Entry* head();
-  void pop();
-  void grow();
-  void mark_naming(Entry& entry);
+  Entry& push(Kind kind) { return pending_.push(kind); }
   bool is_skipped(Kind kind);
   // `was_reached`: the server came to execute it, so that its portal is the confirmed one.
   void finish(Entry& entry, StatementNumber number, Ending ending, std::string_view tag, uint64_t rows,
@@ -190,24 +156,15 @@ class ResponseQueue {
   void doubtful_sync_answered(bool ends_skip);
   void skip_to_sync(const Prepared* failed_statement, const Portal* failed_portal, bool is_told,
                     const ErrorFields& fields, uint64_t now_ns);
-  void apply(const NameChange& change);
+  void forget_swallowed_syncs();
+  void error_in_query(Entry* entry, const ErrorFields& fields, uint64_t now_ns);
   void drop_changes_before(StatementNumber number);
-  void forget_statement(std::string_view name);
+  void misfit() { ++misfits_; }
   void misfit_that_shifts() {
     ++misfits_;
     is_lost_ = true;
   }
-  void set_statement(const Ref<Prepared>& prepared);
-  void set_portal(const Ref<Portal>& portal);
-  const Portal* confirmed_portal(std::string_view name) const;
-  void misfit() { ++misfits_; }
 
-  struct NameHash {
-    using is_transparent = void;
-    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
-  };
-  template <typename T>
-  using NameMap = std::unordered_map<std::string, Ref<T>, NameHash, std::equal_to<>>;
   struct PendingChange {
     StatementNumber number;
     NameChange change;
@@ -215,10 +172,8 @@ class ResponseQueue {
 
   ObjectPools& pools_;
   StatementObserver& observer_;
-  std::vector<Entry> ring_;  // A power of two; places count on and are masked.
-  uint64_t head_ = 0;
-  uint64_t tail_ = 0;
-  uint64_t last_naming_ = 0;
+  PendingMessages pending_;
+  SessionNames names_;
   // Of the statement that the server is answering.
   uint64_t rows_ = 0;
   uint64_t bytes_ = 0;
@@ -229,15 +184,9 @@ class ResponseQueue {
   bool copy_in_ = false;   // The server reads copy data and the client has not ended it.
   bool is_lost_ = false;
   TransactionStatus transaction_ = TransactionStatus::idle;
-  // As the server has confirmed them. The unnamed ones, the most common, stand apart.
-  Ref<Prepared> unnamed_statement_;
-  Ref<Portal> unnamed_portal_;
-  NameMap<Prepared> statements_;
-  NameMap<Portal> portals_;
   std::deque<PendingChange> changes_;  // In the order of their numbers.
   std::string uncut_tag_;              // The last tag of an uncut Query, and its rows so far.
   uint64_t uncut_rows_ = 0;
-  uint64_t kept_bytes_ = 0;
 };
 
 }  // namespace ringfence::pg

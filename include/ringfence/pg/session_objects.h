@@ -133,6 +133,13 @@ struct Portal {
   }
 };
 
+// What a SQL statement does to the names, once the server has said that it is done.
+struct NameChange {
+  enum class Kind : uint8_t { none, prepare, deallocate, deallocate_all, declare, close, close_all, discard_all };
+  Kind kind = Kind::none;
+  Ref<Prepared> prepared;  // prepare, declare: what it makes. deallocate, close: only the name.
+};
+
 struct ObjectPools {
   // Portals hold statements, so their pool goes first.
   Pool<Prepared> prepared;

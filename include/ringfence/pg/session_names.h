@@ -1,0 +1,55 @@
+// What the names of a session stand for, as the server has confirmed them: prepared statements and portals. Changed
+// by the server's answers only; the model of what is on its way (ResponseQueue) foresees on top of it.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+
+#include "ringfence/pg/session_objects.h"
+
+namespace ringfence::pg {
+
+class SessionNames {
+ public:
+  explicit SessionNames(ObjectPools& pools) : pools_(pools) {}
+  SessionNames(const SessionNames&) = delete;
+  SessionNames& operator=(const SessionNames&) = delete;
+
+  // Empty, or null: not known.
+  Ref<Prepared> statement(std::string_view name) const;
+  Ref<Portal> portal(std::string_view name) const;
+  const Portal* find_portal(std::string_view name) const;
+
+  // By the object's own name, which it takes from whatever had it.
+  void set_statement(const Ref<Prepared>& prepared);
+  void set_portal(const Ref<Portal>& portal);
+  void forget_statement(std::string_view name);
+  void forget_portal(std::string_view name);
+  // Portals end with their transaction.
+  void forget_portals();
+  // What an SQL statement that has succeeded did to them.
+  void apply(const NameChange& change);
+
+  // Of the texts that names keep.
+  uint64_t kept_bytes() const { return kept_bytes_; }
+
+ private:
+  struct NameHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
+  };
+  template <typename T>
+  using NameMap = std::unordered_map<std::string, Ref<T>, NameHash, std::equal_to<>>;
+  void forget_named_statements();
+
+  ObjectPools& pools_;
+  // The unnamed ones, the most common, stand apart.
+  Ref<Prepared> unnamed_statement_;
+  Ref<Portal> unnamed_portal_;
+  NameMap<Prepared> statements_;
+  NameMap<Portal> portals_;
+  uint64_t kept_bytes_ = 0;
+};
+
+}  // namespace ringfence::pg

@@ -1,0 +1,64 @@
+#include "grammar.h"
+
+#include <pg_query.h>
+
+#include <algorithm>
+#include <string>
+
+namespace ringfence::sql {
+
+void* Arena::allocate(size_t size) {
+  size = (size + 15) & ~size_t{15};
+  if (blocks_.empty() || size_ - used_ < size) {
+    size_ = std::max(size, blocks_.empty() ? size_t{16384} : std::min(size_ * 2, size_t{1} << 20));
+    blocks_.push_back(std::make_unique_for_overwrite<char[]>(size_));
+    used_ = 0;
+  }
+  void* memory = blocks_.back().get() + used_;
+  used_ += size;
+  return memory;
+}
+
+Result<Tree> Tree::parse(std::string_view text) {
+  if (text.find('\0') != text.npos) return fail(Fault::malformed, "the text holds a NUL byte");
+  std::string terminated(text);
+  PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(terminated.c_str());
+  struct Free {
+    PgQueryProtobufParseResult& result;
+    ~Free() { pg_query_free_protobuf_parse_result(result); }
+  } free_parsed{parsed};
+  if (parsed.error != nullptr) {
+    return fail(Fault::malformed, parsed.error->message == nullptr ? "it does not parse" : parsed.error->message);
+  }
+  Tree tree;
+  ProtobufCAllocator allocator{
+      [](void* arena, size_t size) { return static_cast<Arena*>(arena)->allocate(size); }, [](void*, void*) {},
+      tree.arena_.get()};
+  tree.result_ = pg_query__parse_result__unpack(&allocator, parsed.parse_tree.len,
+                                                reinterpret_cast<const uint8_t*>(parsed.parse_tree.data));
+  if (tree.result_ == nullptr) return fail(Fault::internal, "the parse tree cannot be read");
+  return tree;
+}
+
+const Message& Tree::statement(size_t i) const { return *unwrap(result_->stmts[i]->stmt); }
+
+const Message* unwrap(const PgQuery__Node* node) {
+  // All members of the union are pointers to messages.
+  if (node == nullptr || node->node_case == PG_QUERY__NODE__NODE__NOT_SET) return nullptr;
+  return reinterpret_cast<const Message*>(node->alias);
+}
+
+std::string_view text_of(const Message* message) {
+  const auto* string = as<PgQuery__String>(message, pg_query__string__descriptor);
+  return string == nullptr ? std::string_view() : std::string_view(string->sval);
+}
+
+Qualified qualified(PgQuery__Node* const* parts, size_t count) {
+  Qualified name;
+  if (count >= 1) name.name = text_of(unwrap(parts[count - 1]));
+  if (count >= 2) name.schema = text_of(unwrap(parts[count - 2]));
+  if (count >= 3) name.catalog = text_of(unwrap(parts[count - 3]));
+  return name;
+}
+
+}  // namespace ringfence::sql

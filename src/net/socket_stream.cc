@@ -182,6 +182,13 @@ std::string SocketStream::peer() const { return to_string(peer_address(fd_)); }
 
 void SocketStream::begin_receive(Receive& receive) { receiver_->begin(receive); }
 
+size_t SocketStream::try_send(ByteView bytes) {
+  if (send_.waiter != nullptr || bytes.empty()) return 0;
+  // A failure shows at the next send that has to happen.
+  ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  return sent > 0 ? static_cast<size_t>(sent) : 0;
+}
+
 void SocketStream::begin_send(Send& send, ByteView bytes) {
   RINGFENCE_ASSERT(send_.waiter == nullptr);
   // Most sends fit into the socket's buffer. Attempted at once they need neither a submission nor a completion, and

@@ -35,6 +35,12 @@ bool Send::await_suspend(std::coroutine_handle<> waiter) {
   return true;
 }
 
+bool Send::watch(Watcher& watcher) {
+  stream_.begin_send(*this, bytes_);
+  if (!done_) watcher_ = &watcher;
+  return done_;
+}
+
 Result<void> Send::await_resume() {
   if (error_ != 0) return stream_error(error_, "send");
   return {};

@@ -29,7 +29,7 @@ SIDEWAYS = {
 HOMES = [
     (re.compile(r'liburing(\.h|/)'), {'ring'}, 'liburing lives in ring alone'),
     (re.compile(r'(postgresql/)?(libpq-fe|libpq/.*|pg_config.*|postgres_ext)\.h'), {'store'}, 'libpq lives in store alone'),
-    (re.compile(r'openssl/(ssl|tls1|bio|err|x509.*)\.h'), {'net', 'crypto'}, 'libssl lives in net, libcrypto in crypto'),
+    (re.compile(r'openssl/(ssl|tls1|bio|err|x509.*|core_names|params)\.h'), {'net', 'crypto'}, 'libssl lives in net, libcrypto in crypto'),
     (re.compile(r'openssl/'), {'crypto'}, 'libcrypto lives in crypto alone'),
     (re.compile(r'argon2\.h'), {'crypto'}, 'Argon2 lives in crypto alone'),
     (re.compile(r'pg_query(\.h|/)'), {'sql'}, 'libpg_query lives in sql alone'),

@@ -19,6 +19,7 @@ class SocketStream final : public Stream {
   void shutdown_write() override;
   void cancel_receive() override;
   std::string peer() const override;
+  size_t try_send(ByteView bytes) override;
 
  protected:
   void begin_receive(Receive& receive) override;

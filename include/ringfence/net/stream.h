@@ -26,6 +26,15 @@ class Stream;
 //   Result<Chunk> chunk = co_await receive;
 class Receive {
  public:
+  // Told instead of a coroutine: streams over streams.
+  class Watcher {
+   public:
+    virtual void received() = 0;
+
+   protected:
+    ~Watcher() = default;
+  };
+
   explicit Receive(Stream& stream) : stream_(stream) {}
   Receive(const Receive&) = delete;
   Receive& operator=(const Receive&) = delete;
@@ -34,7 +43,13 @@ class Receive {
   void start();
   bool is_started() const { return started_; }
   // Somebody takes what comes at once; otherwise it is kept here until then.
-  bool is_awaited() const { return waiter_ != nullptr; }
+  bool is_awaited() const { return waiter_ != nullptr || watcher_ != nullptr; }
+  // Starts it. True when it is done already; otherwise `watcher` is told. Then await_resume() gives what came.
+  bool watch(Watcher& watcher) {
+    start();
+    if (!done_) watcher_ = &watcher;
+    return done_;
+  }
   bool await_ready() const noexcept { return done_; }
   bool await_suspend(std::coroutine_handle<> waiter) {
     start();
@@ -50,11 +65,13 @@ class Receive {
     error_ = error;
     done_ = true;
     if (auto waiter = std::exchange(waiter_, nullptr)) waiter.resume();
+    else if (auto* watcher = std::exchange(watcher_, nullptr)) watcher->received();
   }
 
  private:
   Stream& stream_;
   std::coroutine_handle<> waiter_;
+  Watcher* watcher_ = nullptr;
   Chunk chunk_;
   int error_ = 0;
   bool started_ = false;
@@ -64,6 +81,14 @@ class Receive {
 // Sends all of the bytes, which stay where they are until it has completed. Single use.
 class Send {
  public:
+  class Watcher {
+   public:
+    virtual void sent() = 0;
+
+   protected:
+    ~Watcher() = default;
+  };
+
   Send(Stream& stream, ByteView bytes) : stream_(stream), bytes_(bytes) {}
   // The same for a chunk's bytes, all or some of them: where they have to wait and receive buffers are scarce, they
   // are moved out of the buffer. `bytes` is not valid afterwards.
@@ -74,6 +99,8 @@ class Send {
   bool await_ready() const noexcept { return bytes_.empty(); }
   bool await_suspend(std::coroutine_handle<> waiter);
   Result<void> await_resume();
+  // Starts it. True when it is done already; otherwise `watcher` is told. Then await_resume() says how it went.
+  bool watch(Watcher& watcher);
 
   // For streams that have to wait with `rest` unsent while buffers are scarce: where the rest stands from now on.
   ByteView settle(ByteView rest) {
@@ -87,10 +114,12 @@ class Send {
     error_ = error;
     done_ = true;
     if (auto waiter = std::exchange(waiter_, nullptr)) waiter.resume();
+    else if (auto* watcher = std::exchange(watcher_, nullptr)) watcher->sent();
   }
 
  private:
   Stream& stream_;
+  Watcher* watcher_ = nullptr;
   ByteView bytes_;
   Chunk* chunk_ = nullptr;
   std::unique_ptr<char[]> own_;
@@ -111,6 +140,8 @@ class Stream {
   virtual void cancel_receive() = 0;
   // Whom we talk to, for people: "127.0.0.1:5432", "unix:/run/x".
   virtual std::string peer() const = 0;
+  // Sends as much as goes without waiting and says how much that was. Only while no send is pending.
+  virtual size_t try_send(ByteView) { return 0; }
 
  protected:
   friend class Receive;

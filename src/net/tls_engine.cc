@@ -1,0 +1,223 @@
+#include "ringfence/net/tls_engine.h"
+
+#include <arpa/inet.h>
+
+#include <climits>
+
+#include "tls_openssl.h"
+
+namespace ringfence::net {
+
+// The engine as OpenSSL's transport: reads what was given, writes into the sink, never blocks on writing.
+struct TlsBio {
+  static int read(BIO* bio, char* into, size_t size, size_t* got) {
+    auto& engine = *static_cast<TlsEngine*>(BIO_get_data(bio));
+    BIO_clear_retry_flags(bio);
+    if (engine.input_.empty()) {
+      BIO_set_retry_read(bio);
+      *got = 0;
+      return 0;
+    }
+    *got = std::min(size, engine.input_.size());
+    std::memcpy(into, engine.input_.data(), *got);
+    engine.input_.remove_prefix(*got);
+    return 1;
+  }
+  static int write(BIO* bio, const char* bytes, size_t size, size_t* written) {
+    auto& engine = *static_cast<TlsEngine*>(BIO_get_data(bio));
+    BIO_clear_retry_flags(bio);
+    engine.sink_.take(ByteView(bytes, size));
+    *written = size;
+    return 1;
+  }
+  static long control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
+
+  static BIO_METHOD* method() {
+    static BIO_METHOD* made = [] {
+      BIO_METHOD* out = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "ringfence");
+      RINGFENCE_ASSERT(out != nullptr);
+      BIO_meth_set_read_ex(out, read);
+      BIO_meth_set_write_ex(out, write);
+      BIO_meth_set_ctrl(out, control);
+      return out;
+    }();
+    return made;
+  }
+};
+
+TlsEngine* engine_of(const SSL* ssl) { return static_cast<TlsEngine*>(SSL_get_app_data(ssl)); }
+
+TlsEngine::TlsEngine(std::shared_ptr<const TlsContext> context, TlsSink& sink) : context_(std::move(context)), sink_(sink) {
+  ssl_ = SSL_new(context_->native());
+  BIO* bio = BIO_new(TlsBio::method());
+  // Without memory for a connection there is none for anything; mimalloc aborts long before.
+  RINGFENCE_ASSERT(ssl_ != nullptr && bio != nullptr);
+  BIO_set_data(bio, this);
+  BIO_set_init(bio, 1);
+  SSL_set_bio(ssl_, bio, bio);
+  SSL_set_app_data(ssl_, this);
+  if (context_->is_server()) SSL_set_accept_state(ssl_);
+  else SSL_set_connect_state(ssl_);
+}
+
+TlsEngine::~TlsEngine() { SSL_free(ssl_); }
+
+void TlsEngine::use_ticket_keys(std::shared_ptr<const TlsTicketKeys> keys) { ticket_keys_ = std::move(keys); }
+
+void TlsEngine::expect_host(const std::string& host) {
+  host_ = host;
+  char raw[16];
+  bool is_literal = inet_pton(AF_INET, host.c_str(), raw) == 1 || inet_pton(AF_INET6, host.c_str(), raw) == 1;
+  // RFC 6066, section 3: no literals in SNI.
+  if (!host.empty() && !is_literal) SSL_set_tlsext_host_name(ssl_, host.c_str());
+}
+
+void TlsEngine::give(ByteView ciphertext) {
+  RINGFENCE_ASSERT(input_.empty());
+  input_ = ciphertext;
+}
+
+TlsEngine::Step TlsEngine::handshake() {
+  if (failure_ != TlsFailure::none) return Step::failed;
+  ERR_clear_error();
+  int result = SSL_do_handshake(ssl_);
+  if (result != 1) return after(result);
+  if (!context_->is_server() && context_->verifies_host()) {
+    TlsPeerNames names = peer_names();
+    if (!matches_host(names, host_)) {
+      return fail_with(TlsFailure::host_name, "the server's certificate is not for \"" + host_ + "\"");
+    }
+  }
+  is_established_ = true;
+  ticket_keys_.reset();
+  host_ = std::string();
+  return Step::done;
+}
+
+TlsEngine::Step TlsEngine::read(char* into, size_t size, size_t& got) {
+  got = 0;
+  if (failure_ != TlsFailure::none) return Step::failed;
+  if (has_ended_) return Step::ended;
+  ERR_clear_error();
+  while (got < size) {
+    size_t piece = 0;
+    int result = SSL_read_ex(ssl_, into + got, size - got, &piece);
+    if (result == 1) {
+      got += piece;
+      continue;
+    }
+    Step step = after(result);
+    // An end or a failure behind these bytes shows at the next call.
+    return got > 0 ? Step::done : step;
+  }
+  return Step::done;
+}
+
+TlsEngine::Step TlsEngine::write(ByteView plaintext) {
+  if (failure_ != TlsFailure::none) return Step::failed;
+  if (plaintext.empty()) return Step::done;
+  if (has_closed_) return fail_with(TlsFailure::closed, "written after the end");
+  ERR_clear_error();
+  size_t written = 0;
+  int result = SSL_write_ex(ssl_, plaintext.data(), plaintext.size(), &written);
+  if (result == 1 && written == plaintext.size()) return Step::done;
+  Step step = after(result);
+  return step == Step::failed ? step : fail_with(TlsFailure::internal, "TLS did not take what was written");
+}
+
+void TlsEngine::close() {
+  if (!is_established_ || has_closed_ || failure_ != TlsFailure::none) return;
+  has_closed_ = true;
+  ERR_clear_error();
+  SSL_shutdown(ssl_);
+}
+
+TlsEngine::Step TlsEngine::after(int result) {
+  switch (SSL_get_error(ssl_, result)) {
+    case SSL_ERROR_WANT_READ: return Step::wants_input;
+    case SSL_ERROR_ZERO_RETURN: has_ended_ = true; return Step::ended;
+    default: break;
+  }
+  unsigned long code = ERR_peek_error();
+  TlsFailure failure = classify(code);
+  std::string reason;
+  long verdict = SSL_get_verify_result(ssl_);
+  if (verdict != X509_V_OK && ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+    reason = X509_verify_cert_error_string(verdict);
+  } else if (const char* text = ERR_reason_error_string(code)) {
+    reason = text;
+  } else {
+    reason = "broken connection";
+  }
+  ERR_clear_error();
+  return fail_with(failure, std::move(reason));
+}
+
+TlsEngine::Step TlsEngine::fail_with(TlsFailure failure, std::string reason) {
+  failure_ = failure;
+  reason_ = std::move(reason);
+  return Step::failed;
+}
+
+TlsFailure TlsEngine::classify(unsigned long code) const {
+  int reason = ERR_GET_REASON(code);
+  if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+    switch (SSL_get_verify_result(ssl_)) {
+      case X509_V_ERR_CERT_HAS_EXPIRED:
+      case X509_V_ERR_CERT_NOT_YET_VALID: return TlsFailure::expired;
+      case X509_V_ERR_CERT_REVOKED: return TlsFailure::revoked;
+      case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+      case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+      case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+      case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+      case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: return TlsFailure::untrusted;
+      default: return TlsFailure::certificate;
+    }
+  }
+  switch (reason) {
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE: return TlsFailure::no_certificate;
+    case SSL_R_NO_SHARED_CIPHER: return TlsFailure::cipher;
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_UNSUPPORTED_SSL_VERSION:
+    case SSL_R_VERSION_TOO_LOW:
+    case SSL_R_NO_PROTOCOLS_AVAILABLE: return TlsFailure::version;
+    case SSL_R_NO_APPLICATION_PROTOCOL: return TlsFailure::alpn;
+    case ERR_R_MALLOC_FAILURE:
+    case ERR_R_INTERNAL_ERROR: return TlsFailure::internal;
+    default: break;
+  }
+  // SSL_AD_REASON_OFFSET and above: alerts that the peer sent.
+  if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET) return TlsFailure::refused_by_peer;
+  return TlsFailure::protocol;
+}
+
+std::string_view TlsEngine::version() const { return SSL_get_version(ssl_); }
+
+std::string_view TlsEngine::cipher() const {
+  const char* cipher = SSL_get_cipher_name(ssl_);
+  return cipher != nullptr ? cipher : "";
+}
+
+std::string_view TlsEngine::alpn() const {
+  const unsigned char* name = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl_, &name, &size);
+  return std::string_view(reinterpret_cast<const char*>(name), size);
+}
+
+bool TlsEngine::is_resumed() const { return SSL_session_reused(ssl_) == 1; }
+
+bool TlsEngine::has_peer_certificate() const { return SSL_get0_peer_certificate(ssl_) != nullptr; }
+
+TlsPeerNames TlsEngine::peer_names() const {
+  X509* certificate = SSL_get0_peer_certificate(ssl_);
+  return certificate != nullptr ? names_of(certificate) : TlsPeerNames{};
+}
+
+std::string TlsEngine::endpoint_hash() const {
+  if (context_->is_server()) return context_->endpoint_hash();
+  X509* certificate = SSL_get0_peer_certificate(ssl_);
+  return certificate != nullptr ? endpoint_hash_of(certificate) : std::string();
+}
+
+}  // namespace ringfence::net

@@ -80,22 +80,6 @@ void to_ordinals(Uses& uses, const Tokens& tokens) {
 
 }  // namespace
 
-const char* level_name(Level level) {
-  switch (level) {
-    case Level::read: return "read";
-    case Level::write: return "write";
-    case Level::ddl: return "ddl";
-    case Level::admin: return "admin";
-  }
-  return "admin";
-}
-
-Level Facts::level() const {
-  Level level = Level::read;
-  for (const Effect& effect : effects) level = std::max(level, effect.level);
-  return level;
-}
-
 Effort effort(std::string_view text) {
   Lexer lexer(text);
   size_t tokens = 0, links = 0;

@@ -165,7 +165,7 @@ void Walk::visit(const Work& work) {
     const Kind kind = kind_of(*work.message);
     if (kind.level != Level::read) {
       here.is_written = true;
-      add_effect(work, kind.level, kind.what);
+      add_effect(work, kind.level, kind.name, kind.what);
     }
   }
   if (Handler handler = handler_of(work.message->descriptor)) {
@@ -227,8 +227,8 @@ bool Walk::is_cte(const Scope* scope, std::string_view name) const {
 
 // --- What is found -------------------------------------------------------------------------------------------------
 
-void Walk::add_effect(const Work& work, Level level, std::string what) {
-  if (!work.is_explained) facts_.effects.push_back({level, std::move(what), work.at});
+void Walk::add_effect(const Work& work, Level level, std::string kind, std::string what) {
+  if (!work.is_explained) facts_.effects.push_back({level, std::move(kind), std::move(what), work.at});
 }
 
 void Walk::add_relation(const Work& work, const PgQuery__RangeVar* relation, bool is_written) {
@@ -310,7 +310,7 @@ void Walk::add_named_objects(const Work& work, PgQuery__Node* const* objects, si
 
 void Walk::on_select(const Work& work) {
   const auto& select = *reinterpret_cast<const PgQuery__SelectStmt*>(work.message);
-  if (select.n_locking_clause > 0) add_effect(work, Level::write, "SELECT … FOR UPDATE or SHARE");
+  if (select.n_locking_clause > 0) add_effect(work, Level::write, "select_for_update", "SELECT … FOR UPDATE or SHARE");
   if (select.into_clause != nullptr) add_relation(work, select.into_clause->rel, true);
   Work inner = work;
   inner.is_written = false;
@@ -615,7 +615,10 @@ void Walk::on_function(const Work& work) {
 
 void Walk::on_expression(const Work& work) {
   const auto& expression = *reinterpret_cast<const PgQuery__AExpr*>(work.message);
-  add_operator(work, expression.name, expression.n_name, expression.location);
+  // BETWEEN stands in the operator's place there; what it means is >= and <=.
+  if (expression.kind < PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN) {
+    add_operator(work, expression.name, expression.n_name, expression.location);
+  }
   Work inner = work;
   inner.at = place(expression.location, work.at);
   push_children(inner);

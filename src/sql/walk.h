@@ -46,7 +46,7 @@ class Walk {
   const Scope* push_with(const Work& work, const PgQuery__WithClause* with);
   bool is_cte(const Scope* scope, std::string_view name) const;
 
-  void add_effect(const Work& work, Level level, std::string what);
+  void add_effect(const Work& work, Level level, std::string kind, std::string what);
   void add_relation(const Work& work, const PgQuery__RangeVar* relation, bool is_written);
   void add_operator(const Work& work, PgQuery__Node* const* parts, size_t count, int32_t location);
   void add_targets(PgQuery__Node* const* targets, size_t count);

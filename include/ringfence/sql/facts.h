@@ -22,6 +22,7 @@ const char* level_name(Level level);
 // One reason why a statement needs more than `read`.
 struct Effect {
   Level level = Level::write;
+  std::string kind;  // As rules name it: "delete"; "select_for_update" for row locks.
   std::string what;  // For people: "DELETE", "SELECT … FOR UPDATE", "COPY … FROM PROGRAM".
   Place at = nowhere;
 };

@@ -1,0 +1,52 @@
+// The decision on one statement: a pure function of what it is given.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ringfence/policy/policy_set.h"
+#include "ringfence/sql/facts.h"
+
+namespace ringfence::policy {
+
+// What is known of the session and bears on the decision.
+struct SessionFacts {
+  int server_version = 15;  // Major.
+};
+
+// One thing that was looked at, for explaining.
+struct Finding {
+  std::string rule;  // "policy analysts: deny ringfence.yaml:31"
+  std::string what;
+  bool refuses = false;
+};
+
+struct Decision {
+  bool is_allowed = true;
+  // Of a refusal:
+  std::string rule;     // Which one, with policy and place; goes to the trail.
+  std::string message;  // For the user, without a period: "DELETE needs access level write; yours is read".
+  std::string hint;
+  sql::Place at = sql::nowhere;
+  // Of an allowed statement: it calls functions that are not on the list of harmless ones, so that what comes behind
+  // it waits for its end.
+  bool calls_named_functions = false;
+};
+
+// Everything but the whitelist: depends on the facts alone, so it may be kept as long as these may.
+Decision decide_facts(const Access& access, const sql::Facts& facts, const SessionFacts& session,
+                      std::vector<Finding>* findings = nullptr);
+
+// The whitelist, which looks at the statement's own text: without the blanks, comments and `;` around it.
+Decision decide_text(const Access& access, std::string_view text, Scratch& scratch, std::vector<bool>& matched,
+                     std::vector<Finding>* findings = nullptr);
+
+// For a text without facts; `reason` says why there are none.
+Decision decide_unknown(const Access& access, std::string_view reason);
+
+// For the protocol's FunctionCall.
+Decision decide_function_call(const Access& access, uint32_t oid, const SessionFacts& session);
+
+}  // namespace ringfence::policy

@@ -1,0 +1,61 @@
+// Many regular expressions matched at once: all patterns of a snapshot in one Hyperscan database.
+//
+// A pattern is searched for anywhere in the text, without regard to case; `.` does not match a newline and `$` only the
+// end of the text. What always holds: a compiled database is immutable and shared by threads; each thread brings its
+// own Scratch.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ringfence/base/result.h"
+
+namespace ringfence::policy {
+
+using PatternId = uint32_t;
+
+// One thread's working memory for any number of databases.
+class Scratch {
+ public:
+  Scratch() = default;
+  ~Scratch();
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+ private:
+  friend class Patterns;
+  void* scratch_ = nullptr;
+  uint64_t fits_ = 0;  // The database that it was last made to fit.
+};
+
+class Patterns {
+ public:
+  // Why pattern number `index` cannot be held.
+  struct Problem {
+    size_t index;
+    std::string message;
+  };
+  // Every problem, not just the first; empty when `patterns` was made.
+  static std::vector<Problem> compile(const std::vector<std::string>& texts, std::shared_ptr<const Patterns>& patterns);
+  ~Patterns();
+
+  size_t size() const { return size_; }
+  // Sets matched[i] for each pattern that occurs in the text; `matched` has size() entries and is cleared first. The text
+  // is valid UTF-8. False when Hyperscan failed: then nothing may be concluded. Allocates only when the scratch has
+  // not met this database.
+  bool scan(std::string_view text, Scratch& scratch, std::vector<bool>& matched) const;
+
+ private:
+  Patterns() = default;
+  void* database_ = nullptr;
+  size_t size_ = 0;
+  uint64_t serial_ = 0;
+};
+
+// The pattern as Hyperscan gets it: `$` outside of a class means the end of the text and nothing else.
+std::string to_hyperscan(std::string_view pattern);
+
+}  // namespace ringfence::policy

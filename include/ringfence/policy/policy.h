@@ -1,0 +1,51 @@
+// Policies as they are configured: who may do what on which targets.
+//
+// The meaning of every key is in docs/policy.md.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ringfence/sql/facts.h"
+
+namespace ringfence::policy {
+
+using sql::Level;
+
+// A text of the configuration with the place where it stands, "ringfence.yaml:12".
+struct Text {
+  std::string text;
+  std::string where;
+};
+
+// Conditions that must all hold. Names are "name" or "schema.name" (columns: "column", "table.column",
+// "schema.table.column"); `*` stands for any run of characters.
+struct Rule {
+  std::string where;
+  std::vector<Text> kinds;
+  std::vector<Text> relations;
+  std::vector<Text> columns;
+  std::vector<Text> functions;
+  bool missing_where = false;
+  std::string message;  // Told to the user who is refused.
+};
+
+struct Policy {
+  std::string name;
+  std::string where;
+  std::vector<Text> roles;
+  std::vector<Text> tags;
+  bool matches_any_tag = false;  // tag_match: any
+  Level level = Level::read;
+  // Beyond the level: kinds of statement and functions that it admits.
+  std::vector<Text> kinds;
+  std::vector<Text> functions;
+  std::optional<std::vector<Text>> whitelist;  // Absent is not the same as empty: an empty one admits nothing.
+  std::vector<Rule> allow;
+  std::vector<Rule> deny;
+  std::map<std::string, std::string> metadata;
+};
+
+}  // namespace ringfence::policy

@@ -1,0 +1,63 @@
+// All policies of a snapshot, compiled, and what they give a user on a target.
+//
+// What always holds: immutable; a set either compiled whole or is not there.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ringfence/policy/patterns.h"
+#include "ringfence/policy/policy.h"
+
+namespace ringfence::policy {
+
+class PolicySet;
+
+// What a user's roles give on a target: the matching policies taken together.
+struct Access {
+  std::shared_ptr<const PolicySet> set;
+  std::vector<const Policy*> policies;  // Of the set, in its order; empty: no access.
+  Level level = Level::read;            // The highest of them.
+  bool has_whitelist = false;
+  bool has_allow = false;
+  bool has_deny = false;
+  std::vector<PatternId> whitelist;  // Of all of them, ascending.
+
+  bool is_granted() const { return !policies.empty(); }
+  // Every statement passes, whatever it is: text that cannot be analysed too.
+  bool is_unrestricted() const {
+    return is_granted() && level == Level::admin && !has_whitelist && !has_allow && !has_deny;
+  }
+};
+
+struct Problem {
+  std::string where;    // "ringfence.yaml:12"
+  std::string message;  // What is wrong and what to write instead.
+};
+
+class PolicySet : public std::enable_shared_from_this<PolicySet> {
+ public:
+  // Nothing, with every problem, when any policy is wrong.
+  static std::shared_ptr<const PolicySet> compile(std::vector<Policy> policies, std::vector<Problem>& problems);
+
+  // A policy is matched by one of the user's roles ("*": any) and by its tags: all of them (or any of them, as it says)
+  // are the target's. Without tags it matches targets without tags only; the tag "*" is on every target.
+  Access access(const std::vector<std::string>& roles, const std::vector<std::string>& tags) const;
+
+  const std::vector<Policy>& policies() const { return policies_; }
+  const Patterns& patterns() const { return *patterns_; }
+  const Text& pattern(PatternId id) const { return texts_[id]; }
+  // What deserves a warning: patterns that match everything, policies that change nothing.
+  std::vector<Problem> lint() const;
+
+ private:
+  PolicySet() = default;
+  std::vector<Policy> policies_;
+  std::vector<Text> texts_;
+  std::vector<std::vector<PatternId>> whitelists_;  // For each policy.
+  std::shared_ptr<const Patterns> patterns_;
+};
+
+}  // namespace ringfence::policy

@@ -1,0 +1,72 @@
+#include "catalog.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace ringfence::policy {
+namespace {
+
+struct CatalogName {
+  std::string_view name;
+  uint8_t versions;  // A bit for each of catalog_versions.
+};
+struct CatalogOid {
+  uint32_t oid;
+  uint8_t versions;
+};
+#include "catalog.inc"
+
+// Sorted, as the others are.
+constexpr std::string_view write_functions[] = {
+    "lo_close",         "lo_creat",          "lo_create",
+    "lo_from_bytea",    "lo_get",            "lo_lseek",
+    "lo_lseek64",       "lo_open",           "lo_put",
+    "lo_tell",          "lo_tell64",         "lo_truncate",
+    "lo_truncate64",    "lo_unlink",         "loread",
+    "lowrite",          "nextval",           "pg_advisory_lock",
+    "pg_advisory_lock_shared",               "pg_advisory_unlock",
+    "pg_advisory_unlock_all",                "pg_advisory_unlock_shared",
+    "pg_advisory_xact_lock",                 "pg_advisory_xact_lock_shared",
+    "pg_current_xact_id",                    "pg_export_snapshot",
+    "pg_notify",        "pg_sleep",          "pg_sleep_for",
+    "pg_sleep_until",   "pg_stat_clear_snapshot",
+    "pg_try_advisory_lock",                  "pg_try_advisory_lock_shared",
+    "pg_try_advisory_xact_lock",             "pg_try_advisory_xact_lock_shared",
+    "setseed",          "setval",            "txid_current"};
+
+static_assert(std::is_sorted(std::begin(write_functions), std::end(write_functions)));
+
+uint8_t bit_of(int server_version) {
+  size_t index = 0;
+  for (size_t i = 0; i < std::size(catalog_versions); ++i) {
+    if (catalog_versions[i] <= server_version) index = i;
+  }
+  return static_cast<uint8_t>(1u << index);
+}
+
+template <typename Table, typename Key, typename Project>
+bool contains(const Table& table, const Key& key, Project project, int server_version) {
+  const auto found = std::lower_bound(std::begin(table), std::end(table), key,
+                                      [&](const auto& row, const Key& wanted) { return project(row) < wanted; });
+  return found != std::end(table) && project(*found) == key && (found->versions & bit_of(server_version)) != 0;
+}
+
+}  // namespace
+
+bool is_read_function(std::string_view name, int server_version) {
+  return contains(catalog_functions, name, [](const CatalogName& row) { return row.name; }, server_version);
+}
+
+bool is_read_operator(std::string_view name, int server_version) {
+  return contains(catalog_operators, name, [](const CatalogName& row) { return row.name; }, server_version);
+}
+
+bool is_read_function_oid(uint32_t oid, int server_version) {
+  return contains(catalog_function_oids, oid, [](const CatalogOid& row) { return row.oid; }, server_version);
+}
+
+bool is_write_function(std::string_view name) {
+  return std::binary_search(std::begin(write_functions), std::end(write_functions), name);
+}
+
+}  // namespace ringfence::policy

@@ -1,0 +1,17 @@
+// What of PostgreSQL's own catalog a reader may call: generated (generate_catalog.py), reviewed, versioned.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace ringfence::policy {
+
+// `server_version` is the major version, 15; of an unknown one the newest known before it counts, of an older one the
+// oldest.
+bool is_read_function(std::string_view name, int server_version);
+bool is_read_operator(std::string_view name, int server_version);
+bool is_read_function_oid(uint32_t oid, int server_version);
+// Changes data or session, but nothing that level `write` does not have anyway.
+bool is_write_function(std::string_view name);
+
+}  // namespace ringfence::policy

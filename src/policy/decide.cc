@@ -1,0 +1,294 @@
+#include "ringfence/policy/decide.h"
+
+#include <algorithm>
+
+#include "catalog.h"
+#include "names.h"
+#include "settings.h"
+
+namespace ringfence::policy {
+namespace {
+
+using sql::Facts;
+
+bool any_matches(const std::vector<Text>& patterns, std::string_view schema, std::string_view name, Doubt doubt) {
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const Text& pattern) { return matches_name(pattern.text, schema, name, doubt); });
+}
+
+bool kind_matches(const std::vector<Text>& patterns, std::string_view kind) {
+  return any_matches(patterns, "", kind, Doubt::no);
+}
+
+// One decision in the making: what was found, and the first reason to refuse.
+class Judge {
+ public:
+  Judge(const Access& access, const Facts& facts, const SessionFacts& session, std::vector<Finding>* findings)
+      : access_(access), facts_(facts), session_(session), findings_(findings) {}
+
+  Decision decide() {
+    judge_level();
+    judge_functions();
+    judge_operators();
+    judge_settings();
+    judge_deny();
+    judge_allow();
+    return std::move(decision_);
+  }
+
+ private:
+  // Which policy admits the kind beyond the level.
+  const Policy* admits_kind(std::string_view kind) const {
+    for (const Policy* policy : access_.policies) {
+      if (kind_matches(policy->kinds, kind)) return policy;
+    }
+    return nullptr;
+  }
+  const Policy* admits_function(const sql::Name& function) const {
+    for (const Policy* policy : access_.policies) {
+      if (any_matches(policy->functions, function.schema, function.name, Doubt::no)) return policy;
+    }
+    return nullptr;
+  }
+
+  void refuse(std::string rule, std::string message, std::string hint, sql::Place at) {
+    if (findings_ != nullptr) findings_->push_back({rule, message, true});
+    if (!decision_.is_allowed) return;
+    decision_.is_allowed = false;
+    decision_.rule = std::move(rule);
+    decision_.message = std::move(message);
+    decision_.hint = std::move(hint);
+    decision_.at = at;
+  }
+  void admit(std::string rule, std::string what) {
+    if (findings_ != nullptr) findings_->push_back({std::move(rule), std::move(what), false});
+  }
+  static std::string name_of(const Policy& policy) { return "policy " + policy.name; }
+
+  void judge_level() {
+    for (const sql::Effect& effect : facts_.effects) {
+      if (effect.level <= access_.level) continue;
+      if (const Policy* policy = admits_kind(effect.kind)) {
+        admit(name_of(*policy), effect.what + " is admitted by kinds");
+        continue;
+      }
+      if (effect.kind == "call" && !facts_.functions.empty() && admits_function(facts_.functions.front()) != nullptr) {
+        continue;  // The procedure is named; judge_functions() says by whom.
+      }
+      refuse(std::string("level ") + sql::level_name(access_.level),
+             effect.what + " needs access level " + sql::level_name(effect.level) + "; yours here is " +
+                 sql::level_name(access_.level),
+             std::string("Ask for a policy of level ") + sql::level_name(effect.level) + " on this target.", effect.at);
+    }
+    if (findings_ != nullptr && decision_.is_allowed) {
+      admit(std::string("level ") + sql::level_name(access_.level), facts_.kind + " is within the level");
+    }
+  }
+
+  void judge_functions() {
+    if (access_.level == Level::admin) return;
+    for (const sql::Name& function : facts_.functions) {
+      if (function.name == "set_config" && (function.schema.empty() || function.schema == "pg_catalog")) {
+        continue;  // judge_settings() looks at what it sets.
+      }
+      const bool is_catalog = function.schema.empty() || function.schema == "pg_catalog";
+      if (is_catalog && is_read_function(function.name, session_.server_version)) continue;
+      if (is_catalog && access_.level >= Level::write && is_write_function(function.name)) continue;
+      const std::string name = (function.schema.empty() ? "" : function.schema + ".") + function.name;
+      if (const Policy* policy = admits_function(function)) {
+        decision_.calls_named_functions = true;
+        admit(name_of(*policy), "the function " + name + " is admitted by name");
+        continue;
+      }
+      refuse("functions", "the function " + name + " is not one that access level " + sql::level_name(access_.level) +
+                              " may call",
+             "A policy can admit it by name, in its key functions.", function.at);
+    }
+  }
+
+  void judge_operators() {
+    if (access_.level != Level::read) return;
+    for (const sql::Name& op : facts_.operators) {
+      const bool is_catalog = op.schema.empty() || op.schema == "pg_catalog";
+      if (is_catalog && is_read_operator(op.name, session_.server_version)) continue;
+      if (admits_function(op) != nullptr) continue;
+      refuse("functions", "the operator " + op.name + " is not one of PostgreSQL's own",
+             "An operator runs a function; a policy can admit it by name, in its key functions.", op.at);
+    }
+  }
+
+  void judge_settings() {
+    for (const sql::Setting& setting : facts_.settings) {
+      const std::string reason = refuse_setting(setting, access_.level);
+      if (reason.empty()) continue;
+      refuse("settings",
+             "setting " + (setting.name.empty() ? "a parameter" : setting.name) + " is not allowed at access level " +
+                 sql::level_name(access_.level) + ": " + reason,
+             "docs/policy.md lists the settings that each level may change.", setting.at);
+    }
+  }
+
+  // Deny: something of the statement meets each of the rule's conditions.
+  bool meets_column(const Text& pattern, sql::Place& at) const {
+    const ColumnPattern wanted = split_column(pattern.text);
+    if (!wanted.relation.empty() &&
+        std::none_of(facts_.relations.begin(), facts_.relations.end(), [&](const sql::RelationUse& relation) {
+          return matches_name(wanted.relation, relation.schema, relation.name, Doubt::yes);
+        })) {
+      return false;
+    }
+    for (const sql::ColumnUse& column : facts_.columns) {
+      if (matches_wildcard(wanted.column, column.name)) {
+        at = column.at;
+        return true;
+      }
+    }
+    return facts_.names_every_column && !facts_.relations.empty();
+  }
+
+  bool meets_denied(const Rule& rule, sql::Place& at) const {
+    if (rule.missing_where && !facts_.misses_where) return false;
+    if (!rule.kinds.empty() && !kind_matches(rule.kinds, facts_.kind) &&
+        std::none_of(facts_.effects.begin(), facts_.effects.end(),
+                     [&](const sql::Effect& effect) { return kind_matches(rule.kinds, effect.kind); })) {
+      return false;
+    }
+    if (!rule.relations.empty()) {
+      const auto found = std::find_if(facts_.relations.begin(), facts_.relations.end(), [&](const auto& relation) {
+        return any_matches(rule.relations, relation.schema, relation.name, Doubt::yes);
+      });
+      if (found == facts_.relations.end()) return false;
+      at = found->at;
+    }
+    if (!rule.functions.empty()) {
+      const auto found = std::find_if(facts_.functions.begin(), facts_.functions.end(), [&](const auto& function) {
+        return any_matches(rule.functions, function.schema, function.name, Doubt::yes);
+      });
+      if (found == facts_.functions.end()) return false;
+      at = found->at;
+    }
+    return rule.columns.empty() || std::any_of(rule.columns.begin(), rule.columns.end(),
+                                               [&](const Text& pattern) { return meets_column(pattern, at); });
+  }
+
+  void judge_deny() {
+    if (!access_.has_deny) return;
+    for (const Policy* policy : access_.policies) {
+      for (const Rule& rule : policy->deny) {
+        sql::Place at = sql::nowhere;
+        if (!meets_denied(rule, at)) continue;
+        refuse(name_of(*policy) + ": deny " + rule.where,
+               rule.message.empty() ? "policy " + policy->name + " denies this statement" : rule.message, "", at);
+      }
+    }
+  }
+
+  // Allow: all of the statement is within the rule.
+  bool is_within(const Rule& rule) const {
+    if (!rule.kinds.empty()) {
+      if (!kind_matches(rule.kinds, facts_.kind)) return false;
+      for (const sql::Effect& effect : facts_.effects) {
+        if (effect.kind != facts_.kind && !kind_matches(rule.kinds, effect.kind)) return false;
+      }
+    }
+    const auto all_named = [](const auto& uses, const std::vector<Text>& patterns) {
+      return patterns.empty() || std::all_of(uses.begin(), uses.end(), [&](const auto& use) {
+               return any_matches(patterns, use.schema, use.name, Doubt::no);
+             });
+    };
+    if (!all_named(facts_.relations, rule.relations) || !all_named(facts_.functions, rule.functions)) return false;
+    if (rule.columns.empty()) return true;
+    if (facts_.names_every_column && !facts_.relations.empty()) return false;
+    return std::all_of(facts_.columns.begin(), facts_.columns.end(), [&](const sql::ColumnUse& column) {
+      return std::any_of(rule.columns.begin(), rule.columns.end(), [&](const Text& pattern) {
+        const ColumnPattern wanted = split_column(pattern.text);
+        if (!matches_wildcard(wanted.column, column.name)) return false;
+        return wanted.relation.empty() ||
+               std::all_of(facts_.relations.begin(), facts_.relations.end(), [&](const sql::RelationUse& relation) {
+                 return matches_name(wanted.relation, relation.schema, relation.name, Doubt::no);
+               });
+      });
+    });
+  }
+
+  void judge_allow() {
+    if (!access_.has_allow) return;
+    for (const Policy* policy : access_.policies) {
+      for (const Rule& rule : policy->allow) {
+        if (!is_within(rule)) continue;
+        admit(name_of(*policy) + ": allow " + rule.where, "the statement is within the rule");
+        return;
+      }
+    }
+    refuse("allow", "no allow rule of your policies covers this statement", "", 0);
+  }
+
+  const Access& access_;
+  const Facts& facts_;
+  const SessionFacts& session_;
+  std::vector<Finding>* findings_;
+  Decision decision_;
+};
+
+Decision refused(std::string rule, std::string message, std::string hint) {
+  Decision decision;
+  decision.is_allowed = false;
+  decision.rule = std::move(rule);
+  decision.message = std::move(message);
+  decision.hint = std::move(hint);
+  return decision;
+}
+
+Decision no_access() { return refused("access", "you have no access to this target", "Ask for a policy that names it."); }
+
+}  // namespace
+
+Decision decide_facts(const Access& access, const Facts& facts, const SessionFacts& session,
+                      std::vector<Finding>* findings) {
+  if (!access.is_granted()) return no_access();
+  return Judge(access, facts, session, findings).decide();
+}
+
+Decision decide_text(const Access& access, std::string_view text, Scratch& scratch, std::vector<bool>& matched,
+                     std::vector<Finding>* findings) {
+  if (!access.is_granted()) return no_access();
+  if (!access.has_whitelist) return {};
+  if (!access.whitelist.empty() && !access.set->patterns().scan(text, scratch, matched)) {
+    return refused("whitelist", "the statement could not be compared with the whitelist", "");
+  }
+  bool is_listed = false;
+  for (PatternId id : access.whitelist) {
+    if (!matched[id]) continue;
+    is_listed = true;
+    if (findings == nullptr) break;
+    findings->push_back({"whitelist " + access.set->pattern(id).where, access.set->pattern(id).text, false});
+  }
+  if (is_listed) return {};
+  Decision decision = refused("whitelist", "no whitelist pattern of your policies matches this statement",
+                              "Each statement must match by its own text.");
+  decision.at = 0;
+  if (findings != nullptr) findings->push_back({decision.rule, decision.message, true});
+  return decision;
+}
+
+Decision decide_unknown(const Access& access, std::string_view reason) {
+  if (!access.is_granted()) return no_access();
+  if (access.is_unrestricted()) return {};
+  return refused("analysis", "the statement cannot be analysed, so it is refused: " + std::string(reason),
+                 "Only a user whose access is unrestricted may run what cannot be analysed.");
+}
+
+Decision decide_function_call(const Access& access, uint32_t oid, const SessionFacts& session) {
+  if (!access.is_granted()) return no_access();
+  if (access.is_unrestricted()) return {};
+  // The call names no schema, relation or text that a rule could look at.
+  if (!access.has_whitelist && !access.has_allow && !access.has_deny &&
+      (access.level == Level::admin || is_read_function_oid(oid, session.server_version))) {
+    return {};
+  }
+  return refused("functions", "a call of the function with OID " + std::to_string(oid) +
+                                  " by the FunctionCall message is not allowed here",
+                 "Call it in a SELECT.");
+}
+
+}  // namespace ringfence::policy

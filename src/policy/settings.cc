@@ -1,0 +1,100 @@
+#include "settings.h"
+
+#include <algorithm>
+#include <cctype>
+#include <string_view>
+
+namespace ringfence::policy {
+namespace {
+
+using sql::Level;
+using sql::Setting;
+
+bool is_any_of(std::string_view text, std::initializer_list<std::string_view> choices) {
+  return std::find(choices.begin(), choices.end(), text) != choices.end();
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
+  return out;
+}
+
+// As PostgreSQL reads a boolean: any unique prefix of true, yes, on, and 1.
+bool is_true(std::string_view value) {
+  const std::string folded = lower(value);
+  const auto is_prefix_of = [&](std::string_view word) { return !folded.empty() && word.starts_with(folded); };
+  return folded == "1" || folded == "on" || is_prefix_of("true") || is_prefix_of("yes");
+}
+
+// Client encodings in which no ASCII byte is part of another character.
+bool is_safe_encoding(std::string_view value) {
+  std::string folded;
+  for (unsigned char c : value) {
+    if (std::isalnum(c) != 0) folded += static_cast<char>(std::tolower(c));
+  }
+  static constexpr std::string_view unsafe[] = {"sjis", "shiftjis", "shiftjis2004", "mskanji", "win932", "windows932", "big5",
+                                                "win950", "windows950", "gbk", "win936", "windows936", "gb18030", "uhc",
+                                                "win949", "windows949", "johab"};
+  return std::find(std::begin(unsafe), std::end(unsafe), folded) == std::end(unsafe);
+}
+
+// A bound in time that is not "none".
+bool is_positive(std::string_view value) {
+  return std::any_of(value.begin(), value.end(), [](char c) { return c >= '1' && c <= '9'; }) &&
+         value.find('-') == value.npos;
+}
+
+std::string refuse_reader(const Setting& setting) {
+  const std::string& name = setting.name;
+  if (is_any_of(name, {"application_name", "datestyle", "intervalstyle", "timezone", "extra_float_digits", "bytea_output",
+                       "client_min_messages", "transaction_isolation", "default_transaction_isolation",
+                       "transaction_deferrable", "default_transaction_deferrable", "xmloption", "xmlbinary", "jit",
+                       "plan_cache_mode", "force_parallel_mode", "quote_all_identifiers", "synchronize_seqscans"}) ||
+      name.starts_with("enable_")) {
+    return "";
+  }
+  const std::string value = setting.values.size() == 1 ? setting.values[0] : "";
+  if (is_any_of(name, {"transaction_read_only", "default_transaction_read_only"})) {
+    return is_true(value) ? "" : "it would let the session write";
+  }
+  if (name == "standard_conforming_strings" || name == "row_security") {
+    return is_true(value) || name == "row_security" ? "" : "it changes what statements mean";
+  }
+  if (name == "search_path") {
+    for (size_t i = 0; i < setting.values.size(); ++i) {
+      // In one quoted string there may be several names.
+      const std::string path = lower(setting.values[i]);
+      if (path.find("pg_temp") != path.npos || (path.find("pg_catalog") != path.npos && (i > 0 || path != "pg_catalog"))) {
+        return "it would put other objects before PostgreSQL's own";
+      }
+    }
+    return "";
+  }
+  if (is_any_of(name, {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout",
+                       "transaction_timeout"})) {
+    return is_positive(value) ? "" : "it would take a time limit away";
+  }
+  return "it is not one of the settings that this level may change";
+}
+
+}  // namespace
+
+std::string refuse_setting(const Setting& setting, Level level) {
+  if (level == Level::admin) return "";
+  // What RESET returns to was set when the session began.
+  if (setting.verb == Setting::Verb::reset) return "";
+  if (is_any_of(setting.name, {"role", "session_authorization", "session_replication_role"})) {
+    return "it changes who the session is";
+  }
+  if (!setting.is_constant || setting.name.empty()) return "its name or value is not a constant";
+  if (setting.verb == Setting::Verb::from_current) return "its value is not a constant";
+  if (setting.name == "client_encoding" &&
+      !std::all_of(setting.values.begin(), setting.values.end(), is_safe_encoding)) {
+    return "in that encoding a statement cannot be read safely";
+  }
+  if (setting.name == "client_encoding") return "";
+  return level == Level::read ? refuse_reader(setting) : "";
+}
+
+}  // namespace ringfence::policy

@@ -1,0 +1,244 @@
+// Decisions, by what statements do.
+#include "ringfence/policy/decide.h"
+
+#include <doctest/doctest.h>
+
+#include "ringfence/sql/analyze.h"
+
+using namespace ringfence;
+using namespace ringfence::policy;
+
+namespace {
+
+struct World {
+  Policy policy;
+  World() {
+    policy.name = "p";
+    policy.roles = {{"dev"}};
+  }
+  Access access() const {
+    std::vector<Problem> problems;
+    auto set = PolicySet::compile({policy}, problems);
+    for (const auto& problem : problems) MESSAGE(problem.message);
+    REQUIRE(set);
+    return set->access({"dev"}, {});
+  }
+  Decision decide(std::string_view text, std::vector<Finding>* findings = nullptr) const {
+    const Access access = this->access();
+    auto facts = sql::analyze(text);
+    if (!facts) return decide_unknown(access, facts.error().message);
+    Decision decision = decide_facts(access, *facts, {}, findings);
+    if (!decision.is_allowed) return decision;
+    Scratch scratch;
+    std::vector<bool> matched;
+    Decision by_text = decide_text(access, text, scratch, matched, findings);
+    return by_text.is_allowed ? decision : by_text;
+  }
+  bool allows(std::string_view text) const { return decide(text).is_allowed; }
+};
+
+World at(Level level) {
+  World world;
+  world.policy.level = level;
+  return world;
+}
+
+}  // namespace
+
+TEST_CASE("a reader's statements pass") {
+  for (std::string_view text :
+       {"select * from t where a ~* 'x' and b between 1 and 2 order by c limit 5", "select count(*), sum(a) over () from t",
+        "select pg_catalog.format_type(a, 1), pg_get_userbyid(2), obj_description(1, 'pg_class')",
+        "select string_agg(a, ',' order by b) filter (where c) from t group by rollup (d)",
+        "begin", "begin read only", "commit", "rollback", "savepoint a", "show all", "set application_name = 'x'",
+        "set extra_float_digits = 3", "set datestyle = iso", "set client_encoding to 'UTF8'", "set time zone 'UTC'",
+        "set search_path = a, b", "set statement_timeout = '5s'", "set transaction read only", "reset all", "discard all",
+        "set session characteristics as transaction read only", "select set_config('search_path', '', false)",
+        "explain (analyze, buffers) select 1", "explain update t set a = 1", "copy (select 1) to stdout", "listen x",
+        "prepare p as select $1", "execute p(1)", "deallocate p", "declare c cursor for select 1", "fetch 5 from c",
+        "with recursive r as (select 1 union all select * from r) select * from r", "select random(), now()",
+        "select * from generate_series(1, 5)", "select pg_total_relation_size('t')", "select '{}'::jsonb -> 'a' ->> 'b'",
+        "select * from t tablesample system (1)"}) {
+    CAPTURE(text);
+    const Decision decision = at(Level::read).decide(text);
+    CHECK_MESSAGE(decision.is_allowed, decision.message);
+  }
+}
+
+TEST_CASE("whatever writes, or cannot be seen into, is refused to a reader") {
+  for (std::string_view text :
+       {"insert into t values (1)", "with d as (delete from t returning *) select * from d", "select 1 into t",
+        "explain analyze delete from t", "copy t from stdin", "copy t to program 'x'", "copy t to '/tmp/x'",
+        "copy (delete from t returning a) to stdout", "begin read write", "begin isolation level serializable, read write",
+        "set transaction read write", "set transaction_read_only = off", "set transaction_read_only to 'no'",
+        "set local transaction_read_only to 0", "set default_transaction_read_only = false",
+        "set session characteristics as transaction read write", "select set_config('transaction_read_only', 'off', false)",
+        "select set_config('transaction' || '_read_only', 'off', false)", "select set_config($1, $2, false)",
+        "set role postgres", "set session authorization x", "select set_config('role', 'x', false)", "do $$ begin end $$",
+        "call p()", "select lo_create(0)", "select lo_import('/etc/passwd')", "select pg_catalog.lo_unlink(1)",
+        "select query_to_xml('delete from t', true, true, '')", "select * from dblink('x', 'y') as t(a int)",
+        "select pg_notify('a', 'b')", "notify a", "select pg_terminate_backend(1)", "select pg_advisory_lock(1)",
+        "lock table t", "alter system set a = 1", "checkpoint", "vacuum", "analyze", "reindex table t", "cluster", "load 'x'",
+        "commit prepared 'x'", "prepare transaction 'x'", "select pg_read_file('x')", "select pg_ls_dir('.')",
+        "select pg_stat_reset()", "select pg_reload_conf()", "select pg_switch_wal()", "select table_to_xml('t', true, true, '')",
+        "select my_function()", "select public.lower('x')", "select 1 operator(public.+) 2", "select 1 @@@@ 2", "select * from t for update",
+        "select nextval('s')", "select setval('s', 1)", "grant all on t to x", "refresh materialized view v",
+        "prepare p as delete from t", "create temp table x (a int)", "set search_path = pg_temp, public",
+        "set search_path = public, pg_catalog", "set search_path = 'public,pg_catalog'", "set client_encoding = 'SJIS'",
+        "set standard_conforming_strings = off", "set statement_timeout = 0", "set work_mem = '1TB'", "set session_replication_role = replica",
+        "select ts_stat('select 1')", "select ts_rewrite('a'::tsquery, 'select 1')", "select pg_create_restore_point('x')",
+        "select * from crosstab('select 1')", "select xpath_table('a', 'b', 'c', 'd', 'e')", "select pg_logical_emit_message(true, 'a', 'b')",
+        "select (select lo_unlink(1))", "select 1 where exists (select lo_unlink(1))", "values (lo_unlink(1))",
+        "select 1; drop table t", "selec 1", "select pg_current_xact_id()", "explain execute_me()"}) {
+    CAPTURE(text);
+    const Decision decision = at(Level::read).decide(text);
+    CHECK_FALSE(decision.is_allowed);
+    CHECK_FALSE(decision.message.empty());
+    CHECK_FALSE(decision.rule.empty());
+  }
+}
+
+TEST_CASE("each level admits its own kinds and those below") {
+  CHECK(at(Level::write).allows("insert into t values (nextval('s'))"));
+  CHECK(at(Level::write).allows("begin read write"));
+  CHECK(at(Level::write).allows("set work_mem = '1GB'"));
+  CHECK(at(Level::write).allows("select pg_notify('a', 'b')"));
+  CHECK_FALSE(at(Level::write).allows("create table t (a int)"));
+  CHECK_FALSE(at(Level::write).allows("do $$ $$"));
+  CHECK_FALSE(at(Level::write).allows("call p()"));
+  CHECK_FALSE(at(Level::write).allows("select my_function()"));
+  CHECK_FALSE(at(Level::write).allows("prepare transaction 'x'"));
+  CHECK_FALSE(at(Level::write).allows("set role x"));
+  CHECK_FALSE(at(Level::write).allows("select lo_export(1, '/tmp/x')"));
+  CHECK(at(Level::ddl).allows("create table t (a int)"));
+  CHECK(at(Level::ddl).allows("drop table t"));
+  CHECK_FALSE(at(Level::ddl).allows("alter system set a = 1"));
+  CHECK_FALSE(at(Level::ddl).allows("create extension x"));
+  CHECK(at(Level::admin).allows("alter system set a = 1"));
+  CHECK(at(Level::admin).allows("do $$ $$"));
+  CHECK(at(Level::admin).allows("not even SQL"));
+}
+
+TEST_CASE("a policy admits kinds and functions by name beyond its level") {
+  World world = at(Level::read);
+  world.policy.kinds = {Text{"notify", ""}, Text{"call", ""}};
+  world.policy.functions = {Text{"app.report", ""}, Text{"app.run_*", ""}};
+  CHECK(world.allows("notify x"));
+  CHECK_FALSE(world.allows("delete from t"));
+  CHECK(world.allows("select app.report(1)"));
+  CHECK(world.decide("select app.report(1)").calls_named_functions);
+  CHECK_FALSE(world.decide("select lower('x')").calls_named_functions);
+  CHECK_FALSE(world.allows("select report(1)"));
+  CHECK(world.allows("call app.run_me()"));
+  CHECK_FALSE(world.allows("call app.other()"));
+}
+
+TEST_CASE("deny beats allow, and says where it stands") {
+  World world = at(Level::ddl);
+  Rule rule;
+  rule.where = "file:31";
+  rule.relations = {{"hr.*"}};
+  world.policy.deny = {rule};
+  CHECK_FALSE(world.allows("select * from hr.pay"));
+  CHECK_FALSE(world.allows("drop table hr.pay"));
+  CHECK_FALSE(world.allows("select * from pay"));  // Of hr, for all that is known.
+  CHECK(world.allows("select * from public.pay"));
+  CHECK(world.decide("select * from hr.pay").rule == "policy p: deny file:31");
+  CHECK(world.decide("select 1, a from hr.pay").at == 5);
+  rule.kinds = {Text{"drop_*", ""}, Text{"truncate", ""}};
+  world.policy.deny = {rule};
+  CHECK(world.allows("select * from hr.pay"));
+  CHECK_FALSE(world.allows("truncate hr.pay"));
+  Rule allow;
+  allow.where = "file:40";
+  allow.relations = {{"*"}};
+  world.policy.allow = {allow};
+  CHECK_FALSE(world.allows("drop table hr.pay"));
+}
+
+TEST_CASE("a missing WHERE is denied on its own") {
+  World world = at(Level::write);
+  Rule rule;
+  rule.missing_where = true;
+  rule.message = "give a WHERE";
+  world.policy.deny = {rule};
+  CHECK_FALSE(world.allows("delete from t"));
+  CHECK_FALSE(world.allows("update t set a = 1 where 1 = 1"));
+  CHECK_FALSE(world.allows("with d as (delete from t returning *) select * from d"));
+  CHECK(world.allows("delete from t where id = 1"));
+  CHECK(world.decide("delete from t").message == "give a WHERE");
+}
+
+TEST_CASE("a column rule counts every way in which a column can be meant") {
+  World world = at(Level::write);
+  Rule rule;
+  rule.columns = {{"users.password"}};
+  world.policy.deny = {rule};
+  for (std::string_view text :
+       {"select password from users", "select u.password from users u", "select * from users", "select u from users u",
+        "select u.* from users u", "table users", "select x from users as u (i, x)", "select id from users natural join t",
+        "select count(password) from users", "update users set password = 'x' where id = 1", "insert into users values (1)",
+        "select 1 from users order by password", "copy users to stdout", "delete from users where id = 1 returning *",
+        "with u as (select * from users) select 1", "select row_to_json(users) from users"}) {
+    CAPTURE(text);
+    CHECK_FALSE(world.allows(text));
+  }
+  CHECK(world.allows("select id from users"));
+  CHECK(world.allows("select password from other"));
+  CHECK(world.allows("select * from other"));
+}
+
+TEST_CASE("allow rules admit only what is wholly within one of them") {
+  World world = at(Level::write);
+  Rule reports;
+  reports.kinds = {{"select"}};
+  reports.relations = {{"reports.*"}};
+  Rule nothing_named;
+  nothing_named.kinds = {Text{"begin", ""}, Text{"commit", ""}};
+  world.policy.allow = {reports, nothing_named};
+  CHECK(world.allows("select * from reports.a join reports.b using (i)"));
+  CHECK_FALSE(world.allows("select * from reports.a, hr.pay"));
+  CHECK_FALSE(world.allows("select * from a"));
+  CHECK_FALSE(world.allows("delete from reports.a where i = 1"));
+  CHECK_FALSE(world.allows("with d as (delete from reports.a returning *) select * from d"));
+  CHECK(world.allows("begin"));
+  CHECK_FALSE(world.allows("rollback"));
+}
+
+TEST_CASE("with a whitelist only what a pattern matches passes, and the level still holds") {
+  World world = at(Level::read);
+  world.policy.whitelist = {Text{"^select .* from orders", "file:5"}, Text{"^delete", "file:6"}};
+  CHECK(world.allows("SELECT id FROM orders"));
+  CHECK_FALSE(world.allows("select id from users"));
+  CHECK_FALSE(world.allows("delete from orders"));
+  CHECK_FALSE(world.allows("begin"));
+  CHECK(world.decide("select id from users").rule == "whitelist");
+  world.policy.whitelist = std::vector<Text>{};
+  CHECK_FALSE(world.allows("select 1"));
+}
+
+TEST_CASE("findings name every rule that bears on the statement") {
+  World world = at(Level::read);
+  Rule rule;
+  rule.where = "file:9";
+  rule.relations = {{"secrets"}};
+  world.policy.deny = {rule};
+  std::vector<Finding> findings;
+  CHECK_FALSE(world.decide("delete from secrets where lo_unlink(a) = 1", &findings).is_allowed);
+  CHECK(findings.size() == 3);
+  for (const Finding& finding : findings) CHECK(finding.refuses);
+}
+
+TEST_CASE("a FunctionCall passes only by the list of functions") {
+  CHECK(decide_function_call(at(Level::read).access(), 1397, {}).is_allowed);        // abs(int)
+  CHECK_FALSE(decide_function_call(at(Level::read).access(), 964, {}).is_allowed);   // lo_unlink
+  CHECK_FALSE(decide_function_call(at(Level::read).access(), 50'000, {}).is_allowed);
+  CHECK(decide_function_call(at(Level::admin).access(), 50'000, {}).is_allowed);
+}
+
+TEST_CASE("the same inputs give the same decision, and no access decides everything") {
+  const Access nobody;
+  CHECK_FALSE(decide_facts(nobody, *sql::analyze("select 1"), {}).is_allowed);
+  CHECK_FALSE(decide_unknown(nobody, "x").is_allowed);
+  CHECK_FALSE(decide_function_call(nobody, 1397, {}).is_allowed);
+}

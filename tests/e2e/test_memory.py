@@ -1,0 +1,113 @@
+"""What an idle session costs: the growth of the process's own memory for each authenticated pair of connections.
+
+The figure is Pss (its share of every page that it maps) between two numbers of pairs, each of which has run one
+statement, so that what is there once, code, buffers and the shards' pools, does not count. Mappings of files below the
+state directory are left out: the journal belongs to the page cache, and its size to the statements, not to the pairs.
+Sockets are the kernel's and in no process's Pss.
+"""
+import contextlib
+import functools
+import hashlib
+import resource
+import subprocess
+import sys
+import pathlib
+import time
+
+import pytest
+
+import harness
+import raw
+
+PAIR_BYTES_MAX = 8 * 1024
+
+
+def pss(appliance):
+    """Bytes of everything mapped but the files in the state directory."""
+    total, counts = 0, True
+    with open('/proc/%d/smaps' % appliance.process.pid) as maps:
+        for line in maps:
+            first, _, rest = line.partition(' ')
+            if not first.endswith(':'):
+                counts = str(appliance.state) not in rest
+            elif first == 'Pss:' and counts:
+                total += int(rest.split()[0]) * 1024
+    return total
+
+
+def settled_pss(appliance):
+    """When the allocator has given back what it will: the same figure, but for a page or two, for a while."""
+    last, same = pss(appliance), 0
+    for _ in range(60):
+        time.sleep(0.25)
+        now = pss(appliance)
+        same = same + 1 if abs(now - last) <= 64 * 1024 else 0
+        last = now
+        if same == 6:
+            break
+    return last
+
+
+@pytest.fixture
+def many_files():
+    """Limits high enough for both ends of some thousand connections; the appliance inherits them."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before[1] < 12_000 and before[1] != resource.RLIM_INFINITY:
+        pytest.fail('the hard limit of open files is %d; 12000 are needed: ulimit -Hn' % before[1])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(before[1], 65_536), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.fixture
+def cheap_scram(monkeypatch):
+    """The same user logs in thousands of times: its key is derived once."""
+    monkeypatch.setattr(hashlib, 'pbkdf2_hmac', functools.lru_cache(hashlib.pbkdf2_hmac))
+
+
+@pytest.fixture
+def fake_backend():
+    program = pathlib.Path(__file__).with_name('fake_backend.py')
+    with subprocess.Popen([sys.executable, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one:
+        yield int(one.stdout.readline())
+        one.stdin.close()
+
+
+def growth(appliance, database, warm, pairs, statements_each):
+    """Bytes for each pair between `warm` and `warm + pairs` pairs."""
+    with contextlib.ExitStack() as stack:
+        def open_pair(statements):
+            client = stack.enter_context(raw.RawClient(appliance.pg_port))
+            client.log_in('alice', harness.USERS['alice'], database, application_name='memory')
+            for _ in range(statements):
+                assert raw.kinds(client.run('select 1')) == b'TDCZ'
+
+        for _ in range(warm):
+            open_pair(statements_each)
+        before = settled_pss(appliance)
+        for _ in range(pairs):
+            open_pair(1)
+        harness.eventually(lambda: len(appliance.sessions()) == warm + pairs, what='all sessions')
+        after = settled_pss(appliance)
+        return (after - before) / pairs
+
+
+@pytest.mark.usefixtures('many_files', 'cheap_scram')
+def test_two_thousand_idle_pairs_cost_little_memory(own, fake_backend, capsys):
+    appliance = own(targets=[{'name': 'fake', 'host': '127.0.0.1', 'port': fake_backend, 'database': 'shop',
+                              'user': 'shop_app', 'password': 'none'}],
+                    limits={'connections_max': 10_000}, log={'level': 'warning'})
+    appliance.start()
+    each = growth(appliance, 'fake', 500, 2_000, 4)
+    with capsys.disabled():
+        print('\n%.0f bytes for an idle pair of 2,000 (fake server)' % each)
+    assert 0 < each <= PAIR_BYTES_MAX
+
+
+@pytest.mark.usefixtures('many_files', 'cheap_scram')
+def test_two_hundred_idle_pairs_with_a_real_server_cost_little_memory(own, capsys):
+    appliance = own(limits={'connections_max': 1_000}, log={'level': 'warning'}).start()
+    each = growth(appliance, 'shop', 60, 200, 40)
+    with capsys.disabled():
+        print('\n%.0f bytes for an idle pair of 200 (PostgreSQL)' % each)
+    assert 0 < each <= PAIR_BYTES_MAX

@@ -1,0 +1,133 @@
+// In the steady state a shard allocates nothing for a statement: its whole thread is counted, with its ring, its
+// sockets and the journal. Every allocation of the process comes through the functions below.
+#include <cerrno>
+#include <cstdlib>
+
+#include "shard_fixture.h"
+
+// glibc's own, under the names that it keeps for programs that take the public ones over.
+extern "C" {
+void* __libc_malloc(size_t);
+void* __libc_calloc(size_t, size_t);
+void* __libc_realloc(void*, size_t);
+void* __libc_memalign(size_t, size_t);
+}
+
+namespace {
+thread_local uint64_t allocations = 0;
+}
+
+extern "C" {
+void* malloc(size_t size) {
+  ++allocations;
+  return __libc_malloc(size);
+}
+void* calloc(size_t count, size_t size) {
+  ++allocations;
+  return __libc_calloc(count, size);
+}
+void* realloc(void* memory, size_t size) {
+  ++allocations;
+  return __libc_realloc(memory, size);
+}
+void* memalign(size_t alignment, size_t size) {
+  ++allocations;
+  return __libc_memalign(alignment, size);
+}
+void* aligned_alloc(size_t alignment, size_t size) { return memalign(alignment, size); }
+int posix_memalign(void** out, size_t alignment, size_t size) {
+  *out = memalign(alignment, size);
+  return *out != nullptr ? 0 : ENOMEM;
+}
+}
+
+using namespace ringfence;
+using namespace ringfence::proxy;
+
+namespace {
+
+uint64_t allocations_of_shard(ShardFixture& fixture) {
+  uint64_t count = 0;
+  fixture.on_shard([&] { count = allocations; });
+  return count;
+}
+
+void round_trip(Wire& client, const std::string& request, int ready = 1) {
+  REQUIRE(client.send(request));
+  while (ready > 0) {
+    char type = client.next().type;
+    REQUIRE(type != 0);
+    REQUIRE(type != 'E');
+    if (type == 'Z') --ready;
+  }
+}
+
+// `request` makes the n-th request, which brings `ready` ReadyForQuery messages.
+template <typename F>
+void check_steady_state(F request, int ready = 1) {
+  constexpr uint64_t segment_bytes = 256 << 10;
+  ShardFixture fixture(segment_bytes);
+  auto client = fixture.log_in();
+  std::string prepare;
+  pg::append_parse(prepare, "S_1", "SELECT abalance FROM pgbench_accounts WHERE aid = $1");
+  pg::append_sync(prepare);
+  round_trip(*client, prepare);
+  int n = 0;
+  for (; n < 500; ++n) round_trip(*client, request(n), ready);  // Pools and buffers reach their size.
+  uint64_t before = allocations_of_shard(fixture);
+  CHECK(before > 0);  // The count counts.
+  for (; n < 3'500; ++n) round_trip(*client, request(n), ready);
+  CHECK(allocations_of_shard(fixture) - before == 0);
+  // Several segments of the journal were written meanwhile.
+  CHECK(fixture.journal->published_position() > 4 * segment_bytes);
+}
+
+void append_prepared(std::string& out, std::string_view value) {
+  const std::optional<std::string_view> values[] = {value};
+  pg::append_bind(out, "", "S_1", values);
+  pg::append_execute(out, "");
+}
+
+}  // namespace
+
+TEST_CASE("a prepared statement that is run again allocates nothing on its shard") {
+  check_steady_state([](int n) {
+    std::string out;
+    append_prepared(out, std::to_string(100'000 + n));
+    pg::append_sync(out);
+    return out;
+  });
+}
+
+TEST_CASE("a simple statement whose constant changes allocates nothing on its shard") {
+  check_steady_state([](int n) {
+    std::string out;
+    pg::append_query(out, "SELECT abalance FROM pgbench_accounts WHERE aid = " + std::to_string(100'000 + n));
+    return out;
+  });
+}
+
+TEST_CASE("an unnamed statement that is parsed, described and run allocates nothing on its shard") {
+  check_steady_state([](int n) {
+    std::string out;
+    pg::append_parse(out, "", "SELECT abalance FROM pgbench_accounts WHERE aid = " + std::to_string(100'000 + n));
+    pg::append_bind(out, "", "");
+    pg::append_describe(out, 'P', "");
+    pg::append_execute(out, "");
+    pg::append_sync(out);
+    return out;
+  });
+}
+
+TEST_CASE("a pipeline of prepared statements allocates nothing on its shard") {
+  check_steady_state(
+      [](int n) {
+        std::string out;
+        for (int i = 0; i < 10; ++i) {
+          append_prepared(out, std::to_string(100'000 + n * 10 + i));
+          pg::append_sync(out);
+        }
+        return out;
+      },
+      10);
+}

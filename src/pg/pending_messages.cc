@@ -10,7 +10,7 @@ PendingMessage& PendingMessages::push(Kind kind) {
 }
 
 void PendingMessages::grow() {
-  std::vector<PendingMessage> larger(ring_.empty() ? 4 : ring_.size() * 2);
+  std::vector<PendingMessage> larger(ring_.empty() ? 2 : ring_.size() * 2);
   for (uint64_t place = head_; place != tail_; ++place) larger[place & (larger.size() - 1)] = std::move(at(place));
   ring_ = std::move(larger);
 }
@@ -32,7 +32,7 @@ void PendingMessages::pop() {
   message.previous_naming = 0;
   // A burst's ring is not kept for an idle session.
   if (head_ == tail_ && ring_.size() > 64) {
-    ring_ = std::vector<PendingMessage>(4);
+    ring_ = std::vector<PendingMessage>(2);
     head_ = tail_ = 0;
     last_naming_ = 0;
   }

@@ -101,7 +101,27 @@ void ResponseQueue::copy_in_response(uint64_t bytes) {
 
 // Numbers rise, so what is settled stands at the front.
 void ResponseQueue::drop_changes_before(StatementNumber number) {
-  while (!changes_.empty() && changes_.front().number < number) changes_.pop_front();
+  while (changes_begin_ < changes_.size() && changes_[changes_begin_].number < number) {
+    changes_[changes_begin_++].change = {};
+  }
+  if (changes_begin_ == changes_.size()) {
+    changes_.clear();
+    changes_begin_ = 0;
+    // A burst's room is not kept for an idle session.
+    if (changes_.capacity() > 16) changes_.shrink_to_fit();
+  } else if (changes_begin_ > 64 && changes_begin_ > changes_.size() / 2) {
+    changes_.erase(changes_.begin(), changes_.begin() + static_cast<std::ptrdiff_t>(changes_begin_));
+    changes_begin_ = 0;
+  }
+}
+
+// The change that this statement makes if it succeeds.
+std::optional<NameChange> ResponseQueue::take_change(StatementNumber number) {
+  drop_changes_before(number);
+  if (changes_begin_ == changes_.size() || changes_[changes_begin_].number != number) return std::nullopt;
+  NameChange change = std::move(changes_[changes_begin_].change);
+  drop_changes_before(number + 1);
+  return change;
 }
 
 void ResponseQueue::command_complete(std::string_view tag, uint64_t bytes, uint64_t now_ns) {
@@ -121,12 +141,7 @@ void ResponseQueue::command_complete(std::string_view tag, uint64_t bytes, uint6
     rows_ = 0;
     return;
   }
-  drop_changes_before(number);
-  if (!changes_.empty() && changes_.front().number == number) {
-    NameChange change = std::move(changes_.front().change);
-    changes_.pop_front();
-    names_.apply(change);
-  }
+  if (auto change = take_change(number)) names_.apply(*change);
   finish(*entry, number, Ending::success, tag, parsed.rows.value_or(rows_), nullptr, now_ns);
   if (entry->kind == Kind::execute || (++entry->completed == entry->count && entry->continues)) pending_.pop();
 }

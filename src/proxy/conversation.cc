@@ -397,6 +397,7 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
 
 void Conversation::note_parameter(std::string_view name, std::string_view value) {
   if (name == "standard_conforming_strings") strings_are_standard_ = value == "on";
+  if (name == "application_name") recorder_.rename_application(value);
   // Encodings in which an ASCII byte can be a part of another character.
   if (name == "client_encoding") {
     encoding_is_safe_ = value != "SJIS" && value != "SHIFT_JIS_2004" && value != "BIG5" && value != "GBK" &&

@@ -39,8 +39,11 @@ PgSession::~PgSession() {
 }
 
 Task<void> PgSession::run() {
-  auto logging_in = log_in();
-  bool is_in = co_await logging_in;
+  bool is_in = false;
+  {
+    auto logging_in = log_in();
+    is_in = co_await logging_in;
+  }
   if (is_in) {
     auto conversing = converse();
     co_await conversing;
@@ -84,25 +87,27 @@ Task<void> PgSession::converse() {
   shard_.counters.sessions_open.subtract();
 }
 
+namespace {
+// In a frame of its own, which only the end of a pump has.
+Task<void> cancel_receive(net::Stream& stream, net::Receive& receive) {
+  stream.cancel_receive();
+  Result<net::Chunk> last = co_await receive;
+}
+}  // namespace
+
 // One direction: receives, shows the conversation each chunk before it goes anywhere, passes the same bytes on.
 Task<void> PgSession::pump(Side from) {
-  net::Receive receive(stream(from));
-  std::string first_bytes = std::move(from == Side::client ? client_leftover_ : server_->leftover);
-  for (;;) {
-    net::Chunk chunk;
-    ByteView bytes = first_bytes;
-    if (bytes.empty()) {
-      if (from == Side::client && server_pump_is_over_) break;
-      Result<net::Chunk> received = co_await receive;
-      if (!received || received->bytes().empty()) {
-        if (from == Side::client) note_client_end(received.has_value());
-        break;
-      }
-      chunk = std::move(*received);
-      bytes = chunk.bytes();
-      // The next receive is armed while this chunk is sent: one more chunk at most is held.
-      receive.start();
+  net::Receive receive(stream(from), from == Side::client ? login_->client_leftover : login_->server_leftover);
+  if (from == Side::client) login_.reset();  // The other pump has started before.
+  while (from == Side::server || !server_pump_is_over_) {
+    Result<net::Chunk> chunk = co_await receive;
+    if (!chunk || chunk->bytes().empty()) {
+      if (from == Side::client) note_client_end(chunk.has_value());
+      break;
     }
+    ByteView bytes = chunk->bytes();
+    // The next receive is armed while this chunk is sent: one more chunk at most is held.
+    receive.start();
     active_ns_ = shard_.shard.now_ns();
     active_us_ = shard_.shard.now_us();
     size_t at = 0;
@@ -121,17 +126,16 @@ Task<void> PgSession::pump(Side from) {
     }
     if (from == Side::client || !client_is_gone_) {
       count(from, bytes.size());
-      net::Send sending(stream(other(from)), bytes, chunk);
+      net::Send sending(stream(other(from)), bytes, *chunk);
       Result<void> sent = co_await sending;
       // What the server still has to say, its FATAL perhaps, is read by the other pump.
       if (!sent && from == Side::client) break;
       if (from == Side::server) after_sent_to_client(sent.has_value());
     }
-    first_bytes = std::string();
   }
   if (receive.is_started()) {
-    stream(from).cancel_receive();
-    Result<net::Chunk> last = co_await receive;
+    auto cancelling = cancel_receive(stream(from), receive);
+    co_await cancelling;
   }
   if (from == Side::server) end_server_pump();
 }
@@ -233,7 +237,7 @@ void PgSession::after_answers() {
 
 void PgSession::end(const EndReason& reason) {
   if (end_reason_) return;
-  end_reason_ = reason;
+  end_reason_ = std::make_unique<EndReason>(reason);
   if (!conversation_) {
     client_->shutdown();
     return;
@@ -291,9 +295,9 @@ Task<void> PgSession::part() {
   bool is_orderly =
       conversation_->client_said_goodbye() || ((client_is_gone_ || client_has_ended_) && !end_reason_);
   bool can_speak = !client_is_gone_ && !is_orderly && client_is_at_boundary_;
-  EndReason reason = end_reason_.value_or(EndReason{
+  EndReason reason = end_reason_ ? *end_reason_ : EndReason{
       std::string(pg::sqlstate::connection_failure), "the server of database \"" + database_ + "\" closed the connection",
-      "It may have been restarted or the connection cut; statements without an answer may or may not have run."});
+      "It may have been restarted or the connection cut; statements without an answer may or may not have run."};
   bool was_ended_by_server = !end_reason_ && !is_orderly;
   if (can_speak && !conversation_->server_said_fatal()) {
     std::string message;
@@ -349,7 +353,7 @@ SessionInfo PgSession::info() const {
   out.target = target_ != nullptr ? target_->name : "";
   out.database = database_;
   out.client_addr = client_addr_;
-  out.application_name = startup_.application_name();
+  out.application_name = recorder_.application_name();
   out.shard = shard_.options.index;
   out.connected_at_us = connected_us_;
   out.last_activity_us = active_us_;

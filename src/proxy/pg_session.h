@@ -77,20 +77,25 @@ class PgSession {
   std::unique_ptr<net::Stream> client_;
   std::shared_ptr<ListenerFacts> listener_;
   SnapshotPtr snapshot_;
-  Limits limits_;
+  const Limits& limits_;
   Recorder recorder_;
   Uuid id_;
 
   // Who and where to.
-  pg::StartupMessage startup_;
   std::string user_;
   std::string database_;
   std::string client_addr_;
-  std::string auth_method_;
+  std::string_view auth_method_;
   const Target* target_ = nullptr;
   std::shared_ptr<std::atomic<uint32_t>> target_sessions_;
   std::optional<Upstream> server_;
-  std::string client_leftover_;
+  // What only the login needs, and what came too early: gone when the pumps run.
+  struct Login {
+    pg::StartupMessage startup;
+    std::string client_leftover;
+    std::string server_leftover;
+  };
+  std::unique_ptr<Login> login_ = std::make_unique<Login>();
   uint32_t cancel_id_ = 0;
   std::string cancel_key_;
 
@@ -104,7 +109,7 @@ class PgSession {
   bool client_has_ended_ = false;  // It sent its end; it may still read.
   bool client_is_gone_ = false;    // Nothing reaches it any more.
   bool is_draining_ = false;
-  std::optional<EndReason> end_reason_;
+  std::unique_ptr<EndReason> end_reason_;
   ring::CallbackTimer idle_timer_;
   ring::CallbackTimer end_timer_;
   uint64_t connected_us_;

@@ -44,10 +44,10 @@ Task<bool> PgSession::log_in() {
                                  std::to_string(first->startup.version.minor) + ": the appliance speaks 3.0 to 3.2");
       co_return co_await refusing;
     }
-    startup_ = std::move(first->startup);
+    login_->startup = std::move(first->startup);
   }
-  user_ = startup_.user();
-  database_ = startup_.database();
+  user_ = login_->startup.user();
+  database_ = login_->startup.database();
   identify();
   if (user_.empty()) {
     auto refusing = refuse(pg::sqlstate::invalid_authorization, "no user name is given in the startup packet");
@@ -85,8 +85,8 @@ Task<bool> PgSession::log_in() {
     if (deadline.has_passed()) shard_.counters.limits_reached.add();
     if (!is_authentic) co_return false;
   }
-  client_leftover_ = in.bytes();
-  auto parameters = upstream_parameters(startup_, user_);
+  login_->client_leftover = in.bytes();
+  auto parameters = upstream_parameters(login_->startup, user_);
   if (!parameters) {
     auto refusing = refuse(pg::sqlstate::insufficient_privilege, parameters.error().message,
                            "Set it in the session if you may, or ask the appliance's operator.");
@@ -135,7 +135,7 @@ Task<bool> PgSession::authenticate(net::Gather& in) {
   pg::ScramServer scram(user != nullptr ? user->verifier : pg::mock_scram_verifier(snapshot_->mock_secret, user_),
                         base64_encode(*nonce));
   std::string message;
-  if (auto negotiated = pg::negotiate(startup_)) pg::append_negotiate_protocol_version(message, *negotiated);
+  if (auto negotiated = pg::negotiate(login_->startup)) pg::append_negotiate_protocol_version(message, *negotiated);
   const std::string_view mechanisms[] = {pg::scram_mechanism};
   pg::append_authentication_sasl(message, mechanisms);
   for (int step = 0; step < 2; ++step) {
@@ -216,14 +216,14 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
   server_ = std::move(*upstream);
   identify();
   auto done = event(Category::authentication, "postgres_auth", Severity::info, Outcome::success);
-  done.text(Tag::metadata, "{\"server_auth_method\":\"" + server_->auth_method + "\"}");
+  done.text(Tag::metadata, "{\"server_auth_method\":\"" + std::string(server_->greeting->auth_method) + "\"}");
   recorder_.publish(std::move(done));
   co_return true;
 }
 
 // What the server said at its login goes on to the client, its cancel key replaced by one of ours.
 Task<bool> PgSession::greet() {
-  bool has_long_keys = startup_.version >= pg::ProtocolVersion{3, 2};
+  bool has_long_keys = login_->startup.version >= pg::ProtocolVersion{3, 2};
   auto key = crypto::random_bytes(has_long_keys ? 32 : 4);
   auto id = crypto::random_array<4>();
   if (!key || !id) {
@@ -236,9 +236,11 @@ Task<bool> PgSession::greet() {
   cancel_key_ = std::move(*key);
   shard_.cancel_keys.emplace(cancel_id_, this);
   recorder_.publish(event(Category::authentication, "postgres_connect", Severity::info, Outcome::success));
-  std::string message = std::move(server_->parameter_statuses);
+  std::unique_ptr<ServerGreeting> greeting = std::move(server_->greeting);
+  login_->server_leftover = std::move(greeting->leftover);
+  std::string message = std::move(greeting->parameter_statuses);
   pg::append_backend_key_data(message, cancel_id_, cancel_key_);
-  pg::append_ready_for_query(message, server_->transaction_status);
+  pg::append_ready_for_query(message, greeting->transaction_status);
   auto sending = send(std::move(message));
   Result<void> sent = co_await sending;
   if (!sent) {
@@ -248,7 +250,7 @@ Task<bool> PgSession::greet() {
     co_return false;
   }
   conversation_.emplace(recorder_, shard_.pools, shard_.counters, limits_);
-  for (const auto& [name, value] : server_->settings) conversation_->note_parameter(name, value);
+  for (const auto& [name, value] : greeting->settings) conversation_->note_parameter(name, value);
   co_return true;
 }
 
@@ -290,7 +292,7 @@ void PgSession::identify() {
                       .user = user_,
                       .auth_method = auth_method_,
                       .client_addr = client_addr_,
-                      .application_name = startup_.application_name(),
+                      .application_name = login_->startup.application_name(),
                       .transport = listener_->transport,
                       .target = target_ != nullptr ? std::string_view(target_->name) : std::string_view(),
                       .tags = target_ != nullptr ? &target_->tags : nullptr,

@@ -79,6 +79,35 @@ void Recorder::identify(const SessionFacts& facts) {
   text(Tag::server_user, facts.server_user);
 }
 
+Recorder::Extent Recorder::find(Tag tag) const {
+  Reader in(session_);
+  for (size_t begin = 0; in.remaining() > 0; begin = session_.size() - in.remaining()) {
+    bool is_it = in.u16() == static_cast<uint16_t>(tag);
+    in.bytes(in.u32());
+    if (is_it) return {begin, session_.size() - in.remaining()};
+  }
+  return {session_.size(), session_.size()};
+}
+
+std::string_view Recorder::application_name() const {
+  Extent extent = find(Tag::application_name);
+  if (extent.begin == extent.end) return {};
+  return std::string_view(session_).substr(extent.begin + FieldWriter::header_bytes,
+                                           extent.end - extent.begin - FieldWriter::header_bytes);
+}
+
+void Recorder::rename_application(std::string_view name) {
+  // The server cuts it at 63 bytes; another server's word is bounded all the same.
+  std::string valid = make_valid_text(text_prefix(name, 256));
+  if (valid == application_name()) return;
+  Extent extent = find(Tag::application_name);
+  std::string field;
+  if (!valid.empty()) {
+    Writer(field).u16(static_cast<uint16_t>(Tag::application_name)).u32(static_cast<uint32_t>(valid.size())).bytes(valid);
+  }
+  session_.replace(extent.begin, extent.end - extent.begin, field);
+}
+
 FieldWriter Recorder::begin_start(char* room, uint64_t now_us) {
   FieldWriter out(room);
   out.uuid(Tag::id, ids_.uuid(now_us));

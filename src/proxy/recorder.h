@@ -67,6 +67,10 @@ class Recorder {
       : space_(space), ids_(ids), counters_(counters), deferred_(deferred) {}
 
   void identify(const SessionFacts& facts);
+  // The session has changed its name (SET application_name).
+  void rename_application(std::string_view name);
+  // As the trail has it; valid until the next identify or rename.
+  std::string_view application_name() const;
 
   // The room that a start record of this text takes at most; an outcome takes less than outcome_bytes_max.
   size_t start_bytes(size_t text_bytes, size_t raw_bytes, size_t parameter_bytes) const {
@@ -91,6 +95,12 @@ class Recorder {
 
  private:
   static constexpr size_t fixed_bytes_max = 512;
+  // Where a field of `session_` stands, header included; both ends the same when it has none.
+  struct Extent {
+    size_t begin;
+    size_t end;
+  };
+  Extent find(audit::Tag tag) const;
   audit::FieldWriter begin_start(char* room, uint64_t now_us);
 
   audit::RecordSpace& space_;

@@ -107,7 +107,7 @@ class ServerLogin {
       auto handled = co_await handling;
       if (!handled) co_return tl::unexpected<UpstreamRefusal>(std::move(handled).error());
       if (*handled) {
-        upstream_.leftover = in_.bytes();
+        upstream_.greeting->leftover = in_.bytes();
         co_return Attempt<void>{};
       }
     }
@@ -127,12 +127,12 @@ class ServerLogin {
       case pg::from_server::error_response: co_return tl::unexpected<UpstreamRefusal>(refusal_of(message.body));
       case pg::from_server::parameter_status:
         if (auto status = pg::parse_parameter_status(message.body)) {
-          upstream_.settings.emplace_back(status->name, status->value);
+          upstream_.greeting->settings.emplace_back(status->name, status->value);
         }
         [[fallthrough]];
       case pg::from_server::notice_response:
-        if (upstream_.parameter_statuses.size() < server_login_message_bytes_max) {
-          append_message(upstream_.parameter_statuses, message);
+        if (upstream_.greeting->parameter_statuses.size() < server_login_message_bytes_max) {
+          append_message(upstream_.greeting->parameter_statuses, message);
         }
         co_return false;
       case pg::from_server::backend_key_data: {
@@ -148,7 +148,7 @@ class ServerLogin {
         if (!is_authenticated_ || !status) {
           co_return refuse(pg::sqlstate::protocol_violation, target_, "ReadyForQuery before authentication");
         }
-        upstream_.transaction_status = static_cast<char>(*status);
+        upstream_.greeting->transaction_status = static_cast<char>(*status);
         co_return true;
       }
       default:
@@ -170,15 +170,15 @@ class ServerLogin {
         if (scram_ && !scram_checked_) {
           co_return fail(Fault::denied, "the server let us in without proving that it knows the password");
         }
-        if (upstream_.auth_method.empty()) upstream_.auth_method = "trust";
+        if (upstream_.greeting->auth_method.empty()) upstream_.greeting->auth_method = "trust";
         is_authenticated_ = true;
         co_return Result<void>{};
       case pg::AuthenticationKind::cleartext:
-        upstream_.auth_method = "cleartext";
+        upstream_.greeting->auth_method = "cleartext";
         pg::append_password(answer, target_.password);
         break;
       case pg::AuthenticationKind::md5: {
-        upstream_.auth_method = "md5";
+        upstream_.greeting->auth_method = "md5";
         auto hashed = pg::md5_password(target_.user, target_.password, request->md5_salt);
         if (!hashed) co_return unexpected(std::move(hashed).error());
         pg::append_password(answer, *hashed);
@@ -187,7 +187,7 @@ class ServerLogin {
       case pg::AuthenticationKind::sasl: {
         if (!request->offers(pg::scram_mechanism)) co_return fail(Fault::unavailable, "the server offers no SCRAM-SHA-256");
         if (scram_) co_return fail(Fault::malformed, "the server began SASL twice");
-        upstream_.auth_method = "scram-sha-256";
+        upstream_.greeting->auth_method = "scram-sha-256";
         auto nonce = crypto::random_bytes(pg::scram_nonce_size);
         if (!nonce) co_return unexpected(std::move(nonce).error());
         scram_.emplace(base64_encode(*nonce));

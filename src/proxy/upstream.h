@@ -12,16 +12,22 @@
 
 namespace ringfence::proxy {
 
+// What a server says while it lets us in: of no use once the client has been told.
+struct ServerGreeting {
+  std::string parameter_statuses;  // Whole messages, as the server sent them, notices among them.
+  std::vector<std::pair<std::string, std::string>> settings;  // What they say.
+  char transaction_status = 'I';
+  std::string leftover;          // Bytes that came behind ReadyForQuery.
+  std::string_view auth_method;  // trust, cleartext, md5, scram-sha-256
+};
+
+// As long as its session, so it holds no more than that needs.
 struct Upstream {
   std::unique_ptr<net::Stream> stream;
   net::Address address;
   uint32_t process_id = 0;  // The server's own cancel key, which no client sees.
   std::string cancel_key;
-  std::string parameter_statuses;  // Whole messages, as the server sent them, notices among them.
-  std::vector<std::pair<std::string, std::string>> settings;  // What they say.
-  char transaction_status = 'I';
-  std::string leftover;     // Bytes that came behind ReadyForQuery.
-  std::string auth_method;  // trust, cleartext, md5, scram-sha-256
+  std::unique_ptr<ServerGreeting> greeting = std::make_unique<ServerGreeting>();
 };
 
 // Why it failed: what the client may know, and what only the log and the trail may.

@@ -1,17 +1,17 @@
 """What an idle session costs: the growth of the process's own memory for each authenticated pair of connections.
 
-The figure is Pss (its share of every page that it maps) between two numbers of pairs, each of which has run one
-statement, so that what is there once, code, buffers and the shards' pools, does not count. Mappings of files below the
-state directory are left out: the journal belongs to the page cache, and its size to the statements, not to the pairs.
-Sockets are the kernel's and in no process's Pss.
+The figure is the growth of Pss (smaps) between two numbers of pairs, each of which has run a statement, so that what is
+there once, buffers and the shards' pools, does not count. Mappings of files are left out: the journal belongs to the
+page cache, and its size to the statements, not to the pairs; the program and its libraries are shared with other
+processes, whose number changes their Pss. Sockets are the kernel's and in no process's Pss.
 """
 import contextlib
 import functools
 import hashlib
+import pathlib
 import resource
 import subprocess
 import sys
-import pathlib
 import time
 
 import pytest
@@ -19,19 +19,21 @@ import pytest
 import harness
 import raw
 
-PAIR_BYTES_MAX = 8 * 1024
+# A few size classes of the allocator away from what is measured (3.6 KiB); of 200 pairs its granularity shows.
+PAIR_OF_2000_BYTES_MAX = 4 * 1024
+PAIR_OF_200_BYTES_MAX = 8 * 1024
 
 
 def pss(appliance):
-    """Bytes of everything mapped but the files in the state directory."""
+    """Bytes of every mapping that is not a file's."""
     total, counts = 0, True
     with open('/proc/%d/smaps' % appliance.process.pid) as maps:
         for line in maps:
-            first, _, rest = line.partition(' ')
-            if not first.endswith(':'):
-                counts = str(appliance.state) not in rest
-            elif first == 'Pss:' and counts:
-                total += int(rest.split()[0]) * 1024
+            fields = line.split()
+            if not fields[0].endswith(':'):
+                counts = len(fields) < 6 or not fields[5].startswith('/')
+            elif fields[0] == 'Pss:' and counts:
+                total += int(fields[1]) * 1024
     return total
 
 
@@ -87,8 +89,9 @@ def growth(appliance, database, warm, pairs, statements_each):
         before = settled_pss(appliance)
         for _ in range(pairs):
             open_pair(1)
-        harness.eventually(lambda: len(appliance.sessions()) == warm + pairs, what='all sessions')
         after = settled_pss(appliance)
+        # Only now: to list them all costs memory too.
+        assert len(appliance.sessions()) == warm + pairs
         return (after - before) / pairs
 
 
@@ -101,7 +104,7 @@ def test_two_thousand_idle_pairs_cost_little_memory(own, fake_backend, capsys):
     each = growth(appliance, 'fake', 500, 2_000, 4)
     with capsys.disabled():
         print('\n%.0f bytes for an idle pair of 2,000 (fake server)' % each)
-    assert 0 < each <= PAIR_BYTES_MAX
+    assert 0 < each <= PAIR_OF_2000_BYTES_MAX
 
 
 @pytest.mark.usefixtures('many_files', 'cheap_scram')
@@ -110,4 +113,4 @@ def test_two_hundred_idle_pairs_with_a_real_server_cost_little_memory(own, capsy
     each = growth(appliance, 'shop', 60, 200, 40)
     with capsys.disabled():
         print('\n%.0f bytes for an idle pair of 200 (PostgreSQL)' % each)
-    assert 0 < each <= PAIR_BYTES_MAX
+    assert 0 < each <= PAIR_OF_200_BYTES_MAX

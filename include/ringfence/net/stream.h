@@ -36,6 +36,10 @@ class Receive {
   };
 
   explicit Receive(Stream& stream) : stream_(stream) {}
+  // `first` was received earlier: unless it is empty it is given before anything else.
+  Receive(Stream& stream, ByteView first) : stream_(stream), started_(!first.empty()), done_(!first.empty()) {
+    if (done_) chunk_ = Chunk::copy_of(first);
+  }
   Receive(const Receive&) = delete;
   Receive& operator=(const Receive&) = delete;
 

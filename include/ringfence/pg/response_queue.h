@@ -11,10 +11,10 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ringfence/base/bytes.h"
 #include "ringfence/pg/parse.h"
@@ -129,7 +129,7 @@ class ResponseQueue {
   size_t size() const { return pending_.size(); }
   TransactionStatus transaction() const { return transaction_; }
   // Name changes that wait for their statements' ends.
-  size_t pending_changes() const { return changes_.size(); }
+  size_t pending_changes() const { return changes_.size() - changes_begin_; }
   // Of the texts that names keep.
   uint64_t kept_bytes() const { return names_.kept_bytes(); }
   // Answers that fitted nothing so far.
@@ -159,6 +159,7 @@ class ResponseQueue {
   void forget_swallowed_syncs();
   void error_in_query(Entry* entry, const ErrorFields& fields, uint64_t now_ns);
   void drop_changes_before(StatementNumber number);
+  std::optional<NameChange> take_change(StatementNumber number);
   void misfit() { ++misfits_; }
   void misfit_that_shifts() {
     ++misfits_;
@@ -184,7 +185,8 @@ class ResponseQueue {
   bool copy_in_ = false;   // The server reads copy data and the client has not ended it.
   bool is_lost_ = false;
   TransactionStatus transaction_ = TransactionStatus::idle;
-  std::deque<PendingChange> changes_;  // In the order of their numbers.
+  std::vector<PendingChange> changes_;  // In the order of their numbers; before `changes_begin_` they are settled.
+  size_t changes_begin_ = 0;
   std::string uncut_tag_;              // The last tag of an uncut Query, and its rows so far.
   uint64_t uncut_rows_ = 0;
 };

@@ -78,6 +78,15 @@ class Chunk {
   }
   ~Chunk() { reset(); }
 
+  // A chunk with bytes of its own.
+  static Chunk copy_of(ByteView bytes) {
+    Chunk out;
+    out.own_ = std::make_unique<char[]>(bytes.size());
+    if (!bytes.empty()) std::memcpy(out.own_.get(), bytes.data(), bytes.size());
+    out.bytes_ = ByteView(out.own_.get(), bytes.size());
+    return out;
+  }
+
   // Empty at the end of the stream.
   ByteView bytes() const { return bytes_; }
   // Drops bytes from the front; they are not given back until the whole is.

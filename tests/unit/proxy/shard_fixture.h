@@ -194,6 +194,7 @@ class ShardFixture {
       audit::JournalRecord record;
       while (!is_over_) {
         journal->keep();
+        ++rounds_;
         while (journal->next(record)) ++records;
         journal->release(journal->consumed_position(), journal->next_seq());
         std::this_thread::yield();
@@ -221,6 +222,10 @@ class ShardFixture {
       done.set_value();
     }));
     done.get_future().wait();
+  }
+  // Until the journal has a spare segment for what was written so far.
+  void let_keeper_catch_up() {
+    for (uint64_t begin = rounds_; rounds_ < begin + 2;) std::this_thread::yield();
   }
   bool is_drained() {
     bool drained = false;
@@ -283,6 +288,7 @@ class ShardFixture {
   std::string directory_;
   std::optional<pg::ScramKeys> keys_;
   std::atomic<bool> is_over_{false};
+  std::atomic<uint64_t> rounds_{0};
   std::thread keeper_;
 };
 

@@ -250,7 +250,10 @@ Task<bool> PgSession::greet() {
     co_return false;
   }
   conversation_.emplace(recorder_, shard_.pools, shard_.counters, limits_);
-  for (const auto& [name, value] : greeting->settings) conversation_->note_parameter(name, value);
+  for (const auto& [name, value] : greeting->settings) {
+    // The name that we gave the connection; the client's own is recorded.
+    if (name != "application_name") conversation_->note_parameter(name, value);
+  }
   co_return true;
 }
 

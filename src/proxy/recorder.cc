@@ -4,6 +4,7 @@
 #include "ringfence/base/utf8.h"
 #include "ringfence/pg/sqlstate.h"
 #include "ringfence/sql/redact.h"
+#include "startup_filter.h"
 
 namespace ringfence::proxy {
 
@@ -89,8 +90,8 @@ Recorder::Extent Recorder::find(Tag tag) const {
   return {session_.size(), session_.size()};
 }
 
-std::string_view Recorder::application_name() const {
-  Extent extent = find(Tag::application_name);
+std::string_view Recorder::session_text(Tag tag) const {
+  Extent extent = find(tag);
   if (extent.begin == extent.end) return {};
   return std::string_view(session_).substr(extent.begin + FieldWriter::header_bytes,
                                            extent.end - extent.begin - FieldWriter::header_bytes);
@@ -98,7 +99,7 @@ std::string_view Recorder::application_name() const {
 
 void Recorder::rename_application(std::string_view name) {
   // The server cuts it at 63 bytes; another server's word is bounded all the same.
-  std::string valid = make_valid_text(text_prefix(name, 256));
+  std::string valid = make_valid_text(text_prefix(client_application_name(session_text(Tag::user_name), name), 256));
   if (valid == application_name()) return;
   Extent extent = find(Tag::application_name);
   std::string field;

@@ -70,7 +70,7 @@ class Recorder {
   // The session has changed its name (SET application_name).
   void rename_application(std::string_view name);
   // As the trail has it; valid until the next identify or rename.
-  std::string_view application_name() const;
+  std::string_view application_name() const { return session_text(audit::Tag::application_name); }
 
   // The room that a start record of this text takes at most; an outcome takes less than outcome_bytes_max.
   size_t start_bytes(size_t text_bytes, size_t raw_bytes, size_t parameter_bytes) const {
@@ -101,6 +101,7 @@ class Recorder {
     size_t end;
   };
   Extent find(audit::Tag tag) const;
+  std::string_view session_text(audit::Tag tag) const;
   audit::FieldWriter begin_start(char* room, uint64_t now_us);
 
   audit::RecordSpace& space_;

@@ -104,6 +104,14 @@ std::string upstream_application_name(std::string_view user, std::string_view cl
   return name;
 }
 
+std::string_view client_application_name(std::string_view user, std::string_view upstream_application) {
+  std::string prefix = "ringfence/" + std::string(user);
+  if (!upstream_application.starts_with(prefix)) return upstream_application;
+  upstream_application.remove_prefix(prefix.size());
+  if (upstream_application.starts_with(": ")) upstream_application.remove_prefix(2);
+  return upstream_application;
+}
+
 Result<std::vector<pg::StartupParameter>> upstream_parameters(const pg::StartupMessage& startup,
                                                               std::string_view user) {
   std::vector<pg::StartupParameter> out;

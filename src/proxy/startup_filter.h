@@ -15,5 +15,7 @@ Result<std::vector<pg::StartupParameter>> upstream_parameters(const pg::StartupM
 
 // "ringfence/alice: psql", at most 63 bytes of printable ASCII, as the server keeps it.
 std::string upstream_application_name(std::string_view user, std::string_view client_application);
+// What a client that has such a name, which RESET brings back, is called in the trail.
+std::string_view client_application_name(std::string_view user, std::string_view upstream_application);
 
 }  // namespace ringfence::proxy

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "ringfence/crypto/digest.h"
+#include "ringfence/crypto/digest_many.h"
 #include "ringfence/crypto/ed25519.h"
 #include "ringfence/crypto/secret.h"
 
@@ -202,4 +203,17 @@ TEST_CASE("zeroing empties a string and clears the bytes it held") {
   secure_zero(secret);
   CHECK(secret.empty());
   CHECK(std::string(bytes, size) == std::string(size, '\0'));
+}
+
+TEST_CASE("many digests at once are those of each message alone") {
+  crypto::Sha256Many many;
+  // Lengths around every block boundary, an empty one among them.
+  for (size_t count : {0, 1, 2, 15, 16, 17, 130, 300}) {
+    std::vector<std::string> texts;
+    for (size_t i = 0; i < count; ++i) texts.emplace_back(i == 5 ? 0 : (i * 37) % 700, static_cast<char>('a' + i % 26));
+    std::vector<ByteView> messages(texts.begin(), texts.end());
+    std::vector<crypto::Digest> digests(count);
+    many.digest(messages, digests.data());
+    for (size_t i = 0; i < count; ++i) CHECK(digests[i] == crypto::sha256(texts[i]));
+  }
 }

@@ -136,9 +136,9 @@ listen postgres
     return Contender('haproxy', port, process.pid, close=lambda: end(process))
 
 
-def start_ringfence(directory, cluster, name, shards):
+def start_ringfence(directory, cluster, name, shards, audit=()):
     one = harness.Appliance(
-        directory, cluster, shards=shards, log={'level': 'warning', 'format': 'text'}, audit={},
+        directory, cluster, shards=shards, log={'level': 'warning', 'format': 'text'}, audit=dict(audit),
         users=[{'name': USER, 'password': PASSWORD}],
         targets=[{'name': 'bench', 'host': '127.0.0.1', 'port': cluster.port, 'database': 'bench', 'user': USER,
                   'password': PASSWORD}])
@@ -168,14 +168,18 @@ def pgbench(contender, mode, clients, *length):
     return (int(number(r'actually processed: (\d+)')), number(r'tps = (\S+)'), number(r'latency average = (\S+)'))
 
 
-def measure(contender, mode, clients, seconds, connecting):
-    before = contender.settled()
+def timed(contender, mode, clients, seconds):
     for _ in range(3):
         length = seconds + math.ceil(contender.connect_seconds)
         if (run := pgbench(contender, mode, clients, '-T', str(length))) is not None:
-            break
+            return run
         contender.connect_seconds += 5  # A busy machine: it had not connected when its time was over.
-        before = contender.settled()
+    raise SystemExit('pgbench through %s did not connect in time' % contender.name)
+
+
+def measure(contender, mode, clients, seconds, connecting):
+    before = contender.settled()
+    run = timed(contender, mode, clients, seconds)
     transactions, rate, latency = run
     after = contender.settled()
     # What logging in costs is taken off: it was measured by itself and is not a cost of a transaction.
@@ -195,6 +199,27 @@ def cost_of_connecting(contender, mode, clients):
     return min(run[0] for run in runs), min(run[1] for run in runs)
 
 
+def make_cluster(directory):
+    """The server behind every contender; fill() starts it."""
+    cluster = harness.Cluster(directory / 'pg', {
+        'log_statement': 'none', 'shared_buffers': '512MB', 'max_connections': 700, 'autovacuum': 'off'})
+    (cluster.data / 'pg_hba.conf').write_text(
+        'local all postgres trust\nhost all all 127.0.0.1/32 scram-sha-256\n')
+    return cluster
+
+
+def fill(cluster):
+    say('filling the database (pgbench scale 10)')
+    cluster.start()
+    cluster.sql("CREATE ROLE bench LOGIN PASSWORD '%s'" % PASSWORD)
+    cluster.sql('CREATE DATABASE bench OWNER bench')
+    subprocess.run([harness.PG_BIN / 'pgbench', '-i', '-s', '10', '-q'], check=True, capture_output=True, cwd='/', env={
+        'PATH': os.environ['PATH'], 'PGPASSWORD': PASSWORD, 'PGHOST': '127.0.0.1', 'PGUSER': USER,
+        'PGPORT': str(cluster.port), 'PGDATABASE': 'bench'})
+    cluster.sql('CREATE EXTENSION pg_prewarm', database='bench')
+    cluster.sql("SELECT pg_prewarm('pgbench_accounts'), pg_prewarm('pgbench_accounts_pkey')", database='bench')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--quick', action='store_true', help='one round of one second: an impression, no result')
@@ -212,22 +237,11 @@ def main():
     output.parent.mkdir(parents=True, exist_ok=True)
 
     directory = harness.work_directory('bench')
-    cluster = harness.Cluster(directory / 'pg', {
-        'log_statement': 'none', 'shared_buffers': '512MB', 'max_connections': 700, 'autovacuum': 'off'})
-    (cluster.data / 'pg_hba.conf').write_text(
-        'local all postgres trust\nhost all all 127.0.0.1/32 scram-sha-256\n')
+    cluster = make_cluster(directory)
     contenders = []
     try:
-        say('filling the database (pgbench scale 10)')
-        cluster.start()
-        cluster.sql("CREATE ROLE bench LOGIN PASSWORD '%s'" % PASSWORD)
-        cluster.sql('CREATE DATABASE bench OWNER bench')
+        fill(cluster)
         contenders.append(Contender('direct', cluster.port))
-        subprocess.run([harness.PG_BIN / 'pgbench', '-i', '-s', '10', '-q'], check=True, capture_output=True, cwd='/', env={
-            'PATH': os.environ['PATH'], 'PGPASSWORD': PASSWORD, 'PGHOST': '127.0.0.1', 'PGUSER': USER,
-            'PGPORT': str(cluster.port), 'PGDATABASE': 'bench'})
-        cluster.sql('CREATE EXTENSION pg_prewarm', database='bench')
-        cluster.sql("SELECT pg_prewarm('pgbench_accounts'), pg_prewarm('pgbench_accounts_pkey')", database='bench')
         makers = {
             'ringfence': lambda: start_ringfence(directory / 'rf1', cluster, 'ringfence', 1),
             'ringfence-auto': lambda: start_ringfence(directory / 'rf2', cluster, 'ringfence-auto', 'auto'),
@@ -304,4 +318,5 @@ def show(table):
             cell('proxy_cpu_us', '%.1f'), cell('store_cpu_us', '%.1f')))
 
 
-main()
+if __name__ == '__main__':
+    main()

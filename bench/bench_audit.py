@@ -1,0 +1,126 @@
+#!/usr/bin/python3
+"""What the trail costs: rows a second from the journal to the committed row against libpq's COPY of the same rows, and
+statements a second with audit.durability disk against process.
+
+Prints tables and appends JSON lines to build/bench/audit.jsonl. README.md beside this file says how to read both.
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+
+import bench_pg
+from bench_pg import ROOT, harness, say
+
+ROWS_PROGRAM = pathlib.Path(os.environ.get('RINGFENCE_BENCH_ROWS', ROOT / 'build/release/bench/audit_rows'))
+OUTPUT = ROOT / 'build/bench/audit.jsonl'
+
+
+def write(case, contender, metric, values, unit):
+    """One line; gives the median."""
+    with open(OUTPUT, 'a') as lines:
+        lines.write(json.dumps({
+            'bench': 'audit', 'case': case, 'contender': contender, 'metric': metric,
+            'value': round(statistics.median(values), 4), 'unit': unit, 'n': len(values),
+            'min': round(min(values), 4), 'max': round(max(values), 4)}) + '\n')
+    return statistics.median(values)
+
+
+def spread(values, form):
+    return '%s (%s-%s)' % tuple(form % value for value in (statistics.median(values), min(values), max(values)))
+
+
+def rows(arguments):
+    say('%d rows in batches of %d, %d rounds' % (arguments.rows, arguments.batch, arguments.rounds))
+    done = subprocess.run([ROWS_PROGRAM, str(arguments.rows), str(arguments.batch), str(arguments.rounds)], check=True,
+                          text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    results = {}
+    for line in done.stdout.splitlines():
+        run = json.loads(line)
+        results.setdefault(run['contender'], []).append(run)
+    print('%-12s %24s %20s %20s %22s %22s' % ('contender', 'rows/s', 'of copy', 'of copy_links', 'client CPU us/row',
+                                              'store CPU us/row'))
+    case = '%d rows' % arguments.batch
+    for name, runs in results.items():
+        # Round by round: what disturbs the machine disturbs neighbours alike.
+        ratios = {other: [run['rows_per_s'] / same['rows_per_s'] for run, same in zip(runs, results[other])]
+                  for other in ('copy', 'copy_links')}
+        figures = {metric: [run[metric] for run in runs] for metric in ('rows_per_s', 'client_cpu_us', 'store_cpu_us')}
+        for metric, unit in (('rows_per_s', 'rows/s'), ('client_cpu_us', 'us/row'), ('store_cpu_us', 'us/row')):
+            write(case, name, metric, figures[metric], unit)
+        for other, values in ratios.items():
+            write(case, name, 'of_' + other, values, 'of ' + other)
+        print('%-12s %24s %20s %20s %22s %22s' % (
+            name, spread(figures['rows_per_s'], '%.0f'), spread(ratios['copy'], '%.2f'),
+            spread(ratios['copy_links'], '%.2f'), spread(figures['client_cpu_us'], '%.2f'),
+            spread(figures['store_cpu_us'], '%.2f')))
+
+
+def durability(arguments):
+    directory = harness.work_directory('bench')
+    cluster = bench_pg.make_cluster(directory)
+    contenders = []
+    try:
+        bench_pg.fill(cluster)
+        for mode in ('process', 'disk'):
+            say('starting ringfence with audit.durability: ' + mode)
+            contenders.append(bench_pg.start_ringfence(directory / mode, cluster, mode, 1, {'durability': mode}))
+        print('%-10s %8s %26s %26s %22s %20s' % ('mode', 'clients', 'process: statements/s', 'disk: statements/s',
+                                                 'disk of process', 'statements a sync'))
+        for mode in arguments.modes.split(','):
+            for clients in (int(text) for text in arguments.clients.split(',')):
+                results = {one.name: [] for one in contenders}
+                syncs = []
+                for one in contenders:
+                    one.connect_seconds = 0
+                    bench_pg.pgbench(one, mode, clients, '-t', '100')
+                for _ in range(arguments.rounds):
+                    for one in contenders:
+                        before = one.appliance.metrics()
+                        run = bench_pg.timed(one, mode, clients, arguments.seconds)
+                        after = one.appliance.metrics()
+                        results[one.name].append(run[1])
+                        if one.name == 'disk':
+                            made = after['ringfence_trail_syncs_total'] - before['ringfence_trail_syncs_total']
+                            syncs.append(run[0] / max(1, made))
+                ratios = [disk / process for disk, process in zip(results['disk'], results['process'])]
+                case = '%s/%d' % (mode, clients)
+                for name, values in results.items():
+                    write(case, name, 'tps', values, 'statements/s')
+                write(case, 'disk', 'tps_ratio', ratios, 'of process')
+                write(case, 'disk', 'statements_a_sync', syncs, 'statements')
+                print('%-10s %8d %26s %26s %22s %20s' % (
+                    mode, clients, spread(results['process'], '%.0f'), spread(results['disk'], '%.0f'),
+                    spread(ratios, '%.2f'), spread(syncs, '%.1f')))
+    finally:
+        for one in contenders:
+            one.close()
+        cluster.stop()
+        harness.remove(directory)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--quick', action='store_true', help='one round: an impression, no result')
+    parser.add_argument('--rows', type=int, default=200_000, help='rows of a run (200000)')
+    parser.add_argument('--batch', type=int, default=10_000, help='rows of a batch (10000)')
+    parser.add_argument('--rounds', type=int, default=5, help='runs of each contender (5)')
+    parser.add_argument('--seconds', type=int, default=3, help='length of a pgbench run (3)')
+    parser.add_argument('--clients', default='1,8,64', help='(1,8,64)')
+    parser.add_argument('--modes', default='prepared,simple', help='(prepared,simple)')
+    parser.add_argument('--only', choices=['rows', 'durability'], help='one of the two parts')
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.rounds, arguments.rows, arguments.seconds = 1, min(arguments.rows, 50_000), 1
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    if arguments.only != 'durability':
+        rows(arguments)
+    if arguments.only != 'rows':
+        durability(arguments)
+    print('JSON lines: %s' % OUTPUT)
+
+
+if __name__ == '__main__':
+    main()

@@ -191,6 +191,7 @@ Result<void> Appliance::start_trail() {
   options.producers = shards + 2;  // The data shards, the admin shard, the main thread.
   options.writer_dsn = writer_dsn_;
   options.owner_dsn = owner_dsn_;
+  options.owns_store = embedded_ != nullptr;
   options.segment_bytes = config_.audit.journal_segment_bytes;
   options.journal_bytes_max = config_.audit.journal_max_bytes;
   options.on_full = config_.audit.on_full == OnFull::drop ? audit::OnFull::drop : audit::OnFull::fail_closed;

@@ -19,5 +19,7 @@ struct VerifyOptions {
   uint64_t to = 0;
 };
 int verify(const std::string& config_path, const VerifyOptions& options);
+// From now on the configuration's state directory writes as its node.
+int adopt(const std::string& config_path);
 
 }  // namespace ringfence::app

@@ -33,11 +33,15 @@ int main(int argc, char** argv) {
   verify->add_option("--public-key", options.public_key, "The node's public key as kept elsewhere, in hexadecimal");
   verify->add_option("--from", options.from, "First chain_no");
   verify->add_option("--to", options.to, "Last chain_no");
+  CLI::App* adopt = audit->add_subcommand("adopt", "Let this state directory continue the trail of its node, whose former state "
+                                                   "directory is gone for good.");
+  add_config(adopt);
 
   CLI11_PARSE(app, argc, argv);
   if (serve->parsed()) return ringfence::app::serve(config);
   if (check->parsed()) return ringfence::app::check(config);
   if (verify->parsed()) return ringfence::app::verify(config, options);
+  if (adopt->parsed()) return ringfence::app::adopt(config);
   if (app.got_subcommand("scram-verifier")) return ringfence::app::print_verifier();
   std::puts("ringfence " RINGFENCE_VERSION);
   return 0;

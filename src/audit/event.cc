@@ -96,6 +96,7 @@ const FieldInfo* field_info(uint16_t tag) {
       RINGFENCE_FIELD(metadata, json),
       RINGFENCE_FIELD(redacted, json),
       RINGFENCE_FIELD(reason, text),
+      RINGFENCE_FIELD(statement_sha256, bytes),
   };
 #undef RINGFENCE_FIELD
   return tag == 0 || tag >= tag_end ? nullptr : &fields[tag];

@@ -8,138 +8,18 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "audit/segment.h"
 #include "ringfence/base/clock.h"
-#include "ringfence/base/crc32c.h"
 #include "ringfence/base/log.h"
 
 namespace ringfence::audit {
 namespace {
 
-constexpr char magic[8] = {'R', 'F', 'J', 'R', 'N', 'L', '0', '1'};
-constexpr uint8_t kind_segment_end = 255;
 // Keeping prepared files saves their allocation; more than this only holds disk space.
 constexpr size_t free_segments_max = 2;
 constexpr uint64_t keep_retry_ns = 1'000'000'000;
 
-// The record header as it lies in the file. All supported machines are little-endian.
-struct RawRecord {
-  uint32_t length;
-  uint8_t kind;
-  uint8_t zero[3];
-  uint32_t epoch;
-  uint32_t crc;
-  uint64_t seq;
-  uint64_t start_seq;
-};
-static_assert(sizeof(RawRecord) == record_header_bytes);
-static_assert(std::endian::native == std::endian::little);
-
-struct RawSegment {
-  char magic[8];
-  uint32_t version;
-  uint32_t crc;
-  uint64_t segment_bytes;
-  uint64_t segment_no;
-  uint64_t first_seq;
-  uint32_t producer;
-  uint32_t epoch;
-  uint32_t node_bytes;
-  uint32_t zero;
-  char node[node_bytes_max];
-};
-static_assert(sizeof(RawSegment) <= segment_header_bytes);
-
-constexpr uint64_t align8(uint64_t n) { return (n + 7) & ~uint64_t{7}; }
-
-ByteView view(const void* p, size_t size) { return ByteView(static_cast<const char*>(p), size); }
-
-// Over the header with its crc as zero, the body, and the position, which ties the record to this place.
-uint32_t record_crc(RawRecord header, const char* body, uint64_t position) {
-  header.crc = 0;
-  uint32_t crc = crc32c(view(&header, sizeof header));
-  crc = crc32c(ByteView(body, header.length), crc);
-  return crc32c(view(&position, sizeof position), crc);
-}
-
-void write_record_header(char* at, uint8_t kind, uint32_t length, uint32_t epoch, uint64_t seq,
-                         uint64_t start_seq, uint64_t position) {
-  RawRecord raw{length, kind, {0, 0, 0}, epoch, 0, seq, start_seq};
-  raw.crc = record_crc(raw, at + record_header_bytes, position);
-  std::memcpy(at, &raw, sizeof raw);
-}
-
 }  // namespace
-
-std::string encode_segment_header(const SegmentHeader& header) {
-  RawSegment raw{};
-  std::memcpy(raw.magic, magic, sizeof magic);
-  raw.version = segment_version;
-  raw.segment_bytes = header.segment_bytes;
-  raw.segment_no = header.segment_no;
-  raw.first_seq = header.first_seq;
-  raw.producer = header.producer;
-  raw.epoch = header.epoch;
-  raw.node_bytes = static_cast<uint32_t>(std::min(header.node.size(), node_bytes_max));
-  std::memcpy(raw.node, header.node.data(), raw.node_bytes);
-  raw.crc = crc32c(view(&raw, sizeof raw));
-  std::string out(segment_header_bytes, '\0');
-  std::memcpy(out.data(), &raw, sizeof raw);
-  return out;
-}
-
-Result<SegmentHeader> decode_segment_header(ByteView image) {
-  if (image.size() < segment_header_bytes) return fail(Fault::malformed, "segment: shorter than its header");
-  RawSegment raw;
-  std::memcpy(&raw, image.data(), sizeof raw);
-  if (std::memcmp(raw.magic, magic, sizeof magic) != 0) return fail(Fault::malformed, "segment: not a journal");
-  uint32_t crc = raw.crc;
-  raw.crc = 0;
-  if (crc != crc32c(view(&raw, sizeof raw))) return fail(Fault::malformed, "segment: header checksum");
-  if (raw.version != segment_version) {
-    return fail(Fault::conflict, "segment: version " + std::to_string(raw.version) + " is not known here");
-  }
-  if (raw.segment_bytes < 4096 || raw.segment_bytes > (uint64_t{1} << 40) || raw.node_bytes > node_bytes_max ||
-      raw.segment_no > UINT64_MAX / raw.segment_bytes - 2) {
-    return fail(Fault::malformed, "segment: header values");
-  }
-  SegmentHeader out;
-  out.segment_bytes = raw.segment_bytes;
-  out.segment_no = raw.segment_no;
-  out.first_seq = raw.first_seq;
-  out.producer = raw.producer;
-  out.epoch = raw.epoch;
-  out.node.assign(raw.node, raw.node_bytes);
-  return out;
-}
-
-std::string segment_file_name(uint32_t producer, uint64_t segment_no) {
-  return std::to_string(producer) + "-" + std::to_string(segment_no) + ".seg";
-}
-
-RecordCheck check_record(ByteView image, const SegmentHeader& header, uint64_t offset, JournalRecord& out,
-                         uint64_t& next_offset) {
-  uint64_t end = std::min<uint64_t>(image.size(), header.segment_bytes);
-  if (offset > end || header.segment_bytes - offset < record_header_bytes) {
-    return offset <= header.segment_bytes ? RecordCheck::segment_end : RecordCheck::invalid;
-  }
-  if (end - offset < record_header_bytes) return RecordCheck::invalid;
-  RawRecord raw;
-  std::memcpy(&raw, image.data() + offset, sizeof raw);
-  if (raw.epoch != header.epoch || raw.length > end - offset - record_header_bytes) return RecordCheck::invalid;
-  const char* body = image.data() + offset + record_header_bytes;
-  uint64_t position = header.segment_no * header.segment_bytes + offset;
-  if (raw.crc != record_crc(raw, body, position)) return RecordCheck::invalid;
-  if (raw.kind == kind_segment_end) return raw.length == 0 ? RecordCheck::segment_end : RecordCheck::invalid;
-  if (raw.kind < 1 || raw.kind > 3 || raw.seq == 0) return RecordCheck::invalid;
-  next_offset = offset + align8(record_header_bytes + raw.length);
-  out.position = position;
-  out.end_position = header.segment_no * header.segment_bytes + next_offset;
-  out.seq = raw.seq;
-  out.start_seq = raw.start_seq;
-  out.kind = static_cast<RecordKind>(raw.kind);
-  out.body = ByteView(body, raw.length);
-  return RecordCheck::record;
-}
 
 struct Journal::Segment {
   int fd = -1;
@@ -166,6 +46,10 @@ Result<std::unique_ptr<Journal>> Journal::open(JournalOptions options) {
   if (o.drop_when_full) {
     size_t size = std::min<size_t>(record_bytes_max, o.segment_bytes);
     journal->scratch_ = std::make_unique<char[]>(size);
+  }
+  std::string count = o.directory + "/" + drop_count_file_name(o.producer);
+  if (o.drop_when_full || read_drop_count(count) > 0 || o.dropped_min > 0) {
+    if (auto done = journal->dropped_.open(count, o.dropped_min); !done) return unexpected(std::move(done.error()));
   }
   auto first = journal->make_segment(o.first_segment, o.first_seq);
   if (!first) return unexpected(std::move(first.error()));
@@ -362,7 +246,7 @@ uint64_t Journal::publish(RecordKind kind, size_t size, uint64_t start_seq) {
   RINGFENCE_ASSERT(size <= reserved_);
   reserved_ = 0;
   if (dropping_ || (kind == RecordKind::outcome && start_seq == 0)) {
-    dropped_.fetch_add(1, std::memory_order_relaxed);
+    dropped_.add();
     return 0;
   }
   uint64_t seq = next_seq_++;
@@ -456,7 +340,7 @@ JournalCounters Journal::counters() const {
   uint64_t released_records = released_records_.load(std::memory_order_relaxed);
   out.depth_records = out.records > released_records ? out.records - released_records : 0;
   out.stalls = stalls_.load(std::memory_order_relaxed);
-  out.dropped = dropped_.load(std::memory_order_relaxed);
+  out.dropped = dropped_.of_this_life();
   out.is_full = is_sealed_.load(std::memory_order_relaxed) ||
                 (is_full_.load(std::memory_order_relaxed) && spare_.load(std::memory_order_relaxed) == nullptr);
   out.segment_bytes = options_.segment_bytes;

@@ -36,6 +36,11 @@ bool parse_file_name(std::string_view name, FileName& out) {
          b.ptr == second.data() + second.size();
 }
 
+bool parse_drop_name(std::string_view name, uint32_t& producer) {
+  auto number = std::from_chars(name.data(), name.data() + name.size(), producer);
+  return number.ec == std::errc() && name == drop_count_file_name(producer);
+}
+
 // Reads instead of mapping: a file that shrinks while it is mapped would be a SIGBUS.
 Result<std::string> read_file(const std::string& path, uint64_t bytes_max) {
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -84,6 +89,11 @@ Result<std::vector<RecoveredJournal>> recover(const std::string& directory, cons
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
     FileName name{};
+    if (parse_drop_name(entry.path().filename().string(), name.producer)) {
+      found[name.producer].producer = name.producer;
+      found[name.producer].dropped = read_drop_count(entry.path().string());
+      continue;
+    }
     if (!parse_file_name(entry.path().filename().string(), name)) continue;
     std::string path = entry.path().string();
     auto head = read_file(path, segment_header_bytes);

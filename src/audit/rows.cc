@@ -29,8 +29,6 @@ constexpr uint64_t always_mask = bit(Tag::id) | bit(Tag::node) | bit(Tag::shard)
 constexpr int64_t pg_epoch_us = 946'684'800'000'000;
 // Of a poisoned row's texts only short ones stay in their columns: indexed values have a limit of their own.
 constexpr size_t poisoned_text_max = 256;
-constexpr char copy_header[] = "PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0";
-constexpr size_t copy_header_bytes = 19;
 
 std::string new_id(uint64_t now_us) {
   uint64_t random = 0;
@@ -187,26 +185,29 @@ void RowEncoder::compose(const PendingRow& row, FieldSet& fields) {
   if (!fields.has(Tag::outcome)) fields.set(Tag::outcome, "unknown");
 }
 
-void RowEncoder::append_event_row(const FieldSet& fields, const ChainPlace& place, const crypto::Digest& leaf,
+// The canonical bytes hold the fields in the order of the columns: both are walked side by side.
+void RowEncoder::append_event_row(ByteView canonical, const ChainPlace& place, const crypto::Digest& leaf,
                                   const crypto::Digest& hash) {
-  size_t size = 2 + 6 * 16 + 2 * 40;
-  for (uint64_t rest = columns_; rest != 0; rest &= rest - 1) {
-    size += 5 + fields.get(static_cast<Tag>(std::countr_zero(rest))).size();
-  }
+  // A column takes four bytes of length where its field takes six of header; jsonb has one byte more.
+  size_t size = 2 + 6 * 16 + 2 * 40 + canonical.size() + 5 * static_cast<size_t>(std::popcount(columns_));
   size_t begin = events_.size();
   events_.resize(begin + size);
   char* at = events_.data() + begin;
   detail::store_be(at, static_cast<uint16_t>(std::popcount(columns_) + 6));
   at += 2;
+  const char* field = canonical.data();
+  auto tag_of = [](const char* header) { return detail::load_be<uint16_t>(header); };
   for (uint64_t rest = columns_; rest != 0; rest &= rest - 1) {
-    auto tag = static_cast<Tag>(std::countr_zero(rest));
-    if (!fields.has(tag)) {
+    auto tag = static_cast<uint16_t>(std::countr_zero(rest));
+    // Behind the last field stand those of the chain, whose tags are larger than any column's.
+    if (tag_of(field) != tag) {
       detail::store_be(at, uint32_t{0xffffffff});
       at += 4;
       continue;
     }
-    ByteView value = fields.at[static_cast<size_t>(tag)];
-    switch (types.of[static_cast<size_t>(tag)]) {
+    ByteView value(field + FieldWriter::header_bytes, detail::load_be<uint32_t>(field + 2));
+    field = value.data() + value.size();
+    switch (types.of[tag]) {
       case FieldType::timestamp:
         at = put_integer(at, static_cast<uint64_t>(
                                  static_cast<int64_t>(detail::load_be<uint64_t>(value.data())) - pg_epoch_us));
@@ -232,57 +233,90 @@ void RowEncoder::append_event_row(const FieldSet& fields, const ChainPlace& plac
   events_.resize(static_cast<size_t>(at - events_.data()));
 }
 
-void RowEncoder::encode(const std::vector<PendingRow>& rows, size_t begin, size_t end, Head& head, uint64_t now_us,
-                        bool keep_canonical) {
-  columns_ = always_mask | bit(Tag::outcome_seq);
-  for (size_t i = begin; i < end; ++i) {
-    const PendingRow& row = rows[i];
-    bool is_whole = scan_fields(row.first, columns_);
-    is_whole = scan_fields(row.second, columns_) && is_whole;
-    if (row.shape == RowShape::late_outcome || row.shape == RowShape::died_late) columns_ |= bit(Tag::parent_id);
-    if (row.shape == RowShape::died || row.shape == RowShape::died_late) columns_ |= bit(Tag::reason);
-    if (row.is_poisoned || !is_whole) {
-      columns_ |= bit(Tag::statement_raw) | bit(Tag::metadata);
-    }
+void RowEncoder::append_link(uint64_t chain_no, const crypto::Digest& leaf, const crypto::Digest& hash) {
+  uint32_t size = run_at_ == 0 ? 0 : detail::load_be<uint32_t>(links_.data() + run_at_);
+  if (run_at_ == 0 || size == link_run_max * link_bytes) {
+    size_t begin = links_.size();
+    links_.resize(begin + 2 + 4 + node_.size() + 12 + 4);
+    char* at = links_.data() + begin;
+    detail::store_be(at, uint16_t{3});
+    at = put_value(at + 2, node_);
+    put_integer(at, chain_no);
+    run_at_ = links_.size() - 4;
+    size = 0;
   }
-  events_.assign(copy_header, copy_header_bytes);
-  links_.assign(copy_header, copy_header_bytes);
+  detail::store_be(links_.data() + run_at_, static_cast<uint32_t>(size + link_bytes));
+  links_.append(crypto::view_of(leaf)).append(crypto::view_of(hash));
+}
+
+void RowEncoder::begin(const Head& head, uint64_t now_us, bool keep_canonical) {
+  head_ = head;
+  head_.recorded_at = std::max(head.recorded_at, now_us);
+  columns_ |= always_mask | bit(Tag::outcome_seq);
+  links_.assign(copy_header());
+  run_at_ = 0;
   canonical_.clear();
   canonical_ends_.clear();
-  canonical_rows_.clear();
-  head.recorded_at = std::max(head.recorded_at, now_us);
+  keep_canonical_ = keep_canonical;
+}
+
+bool RowEncoder::encode(const std::vector<PendingRow>& rows, size_t begin, size_t end) {
+  uint64_t columns = columns_;
+  for (size_t i = begin; i < end; ++i) {
+    const PendingRow& row = rows[i];
+    bool is_whole = scan_fields(row.first, columns);
+    is_whole = scan_fields(row.second, columns) && is_whole;
+    if (row.shape == RowShape::late_outcome || row.shape == RowShape::died_late) columns |= bit(Tag::parent_id);
+    if (row.shape == RowShape::died || row.shape == RowShape::died_late) columns |= bit(Tag::reason);
+    if (row.is_poisoned || !is_whole) columns |= bit(Tag::statement_raw) | bit(Tag::metadata);
+  }
+  if (columns != columns_) {
+    columns_ = columns;
+    return false;
+  }
+  if (!keep_canonical_) {
+    canonical_.clear();
+    canonical_ends_.clear();
+  }
+  size_t first_row = canonical_ends_.size();
+  size_t first_byte = canonical_.size();
   FieldSet fields;
+  ChainPlace place;
+  place.recorded_at = head_.recorded_at;
   for (size_t i = begin; i < end; ++i) {
     compose(rows[i], fields);
-    ChainPlace place;
-    place.chain_no = ++head.chain_no;
-    place.recorded_at = head.recorded_at;
-    size_t canonical_begin = keep_canonical ? canonical_.size() : 0;
-    canonical_.resize(canonical_begin);
+    place.chain_no = head_.chain_no + 1 + (i - begin);
     append_canonical(canonical_, fields, place);
-    sha_.update(ByteView(canonical_).substr(canonical_begin));
-    crypto::Digest leaf = sha_.finish();
-    head.hash = chain_hash(sha_, head.hash, leaf);
-    append_event_row(fields, place, leaf, head.hash);
-    size_t at = links_.size();
-    links_.resize(at + 2 + 4 + node_.size() + 12 + 36 + 36);
-    char* link = links_.data() + at;
-    detail::store_be(link, uint16_t{4});
-    link = put_value(link + 2, node_);
-    link = put_integer(link, place.chain_no);
-    link = put_value(link, crypto::view_of(leaf));
-    put_value(link, crypto::view_of(head.hash));
-    if (keep_canonical) canonical_ends_.push_back(canonical_.size());
+    canonical_ends_.push_back(canonical_.size());
   }
-  events_.append("\xff\xff", 2);
-  links_.append("\xff\xff", 2);
-  size_t from = 0;
-  for (size_t i = 0; i < canonical_ends_.size(); ++i) {
-    canonical_rows_.push_back({head.chain_no - canonical_ends_.size() + i + 1,
-                               ByteView(canonical_).substr(from, canonical_ends_[i] - from)});
-    from = canonical_ends_[i];
+  messages_.clear();
+  for (size_t i = first_row, from = first_byte; i < canonical_ends_.size(); from = canonical_ends_[i++]) {
+    messages_.push_back(ByteView(canonical_).substr(from, canonical_ends_[i] - from));
   }
+  leaves_.resize(messages_.size());
+  leaf_sha_.digest(messages_, leaves_.data());
+  events_.clear();
+  for (size_t i = 0; i < messages_.size(); ++i) {
+    place.chain_no = ++head_.chain_no;
+    head_.hash = chain_hash(sha_, head_.hash, leaves_[i]);
+    append_event_row(messages_[i], place, leaves_[i], head_.hash);
+    append_link(place.chain_no, leaves_[i], head_.hash);
+  }
+  return true;
 }
+
+const std::vector<CommittedRow>& RowEncoder::canonical_rows() {
+  canonical_rows_.clear();
+  uint64_t chain_no = head_.chain_no - canonical_ends_.size();
+  size_t from = 0;
+  for (size_t end : canonical_ends_) {
+    canonical_rows_.push_back({++chain_no, ByteView(canonical_).substr(from, end - from)});
+    from = end;
+  }
+  return canonical_rows_;
+}
+
+ByteView RowEncoder::copy_header() { return ByteView("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0", 19); }
 
 std::string RowEncoder::event_copy_sql() const {
   std::string out = "COPY ringfence.audit_event (";
@@ -293,7 +327,7 @@ std::string RowEncoder::event_copy_sql() const {
 }
 
 std::string RowEncoder::link_copy_sql() {
-  return "COPY ringfence.audit_link (node, chain_no, leaf, hash) FROM STDIN (FORMAT binary)";
+  return "COPY ringfence.audit_link_run (node, first_chain_no, links) FROM STDIN (FORMAT binary)";
 }
 
 }  // namespace ringfence::audit

@@ -8,6 +8,7 @@
 #include "ringfence/audit/chain.h"
 #include "ringfence/audit/writer.h"
 #include "ringfence/crypto/digest.h"
+#include "ringfence/crypto/digest_many.h"
 
 namespace ringfence::audit {
 
@@ -35,9 +36,13 @@ struct PendingRow {
 // The fields of a start that its late outcome repeats, and those needed to end it (id, ts).
 uint64_t session_fields_mask();
 
-// Encodes a batch: the rows of audit_event and audit_link in COPY's binary format, chained.
+// Encodes a batch piece by piece: the rows of audit_event and audit_link_run in COPY's binary format, chained. While one
+// piece is with the store the next one is encoded.
 class RowEncoder {
  public:
+  // Rows of a piece: enough that digests are computed side by side, small enough to stay in the processor's cache.
+  static constexpr size_t piece_rows = 128;
+
   explicit RowEncoder(std::string node) : node_(std::move(node)) {}
 
   struct Head {
@@ -46,18 +51,26 @@ class RowEncoder {
     crypto::Digest hash{};
   };
 
-  // Encodes rows [begin, end), continuing from `head`, which moves to the last row. `now_us`: rows are recorded at
-  // this time, or at the head's where that is later.
-  void encode(const std::vector<PendingRow>& rows, size_t begin, size_t end, Head& head, uint64_t now_us,
-              bool keep_canonical);
+  // A new batch behind `head`: its rows are recorded at `now_us`, or at the head's time where that is later.
+  void begin(const Head& head, uint64_t now_us, bool keep_canonical);
+  // Encodes rows [begin, end), continuing the chain. The piece's rows of audit_event are in event_rows(), its links are
+  // added to link_copy(). False when a row has columns that event_copy_sql() does not name yet: nothing was encoded,
+  // and a COPY under way has to end; the next call, for the same rows, has a new command.
+  bool encode(const std::vector<PendingRow>& rows, size_t begin, size_t end);
 
-  const std::string& event_copy() const { return events_; }
+  // Behind the last row encoded.
+  const Head& head() const { return head_; }
+  // Without COPY's header and trailer.
+  const std::string& event_rows() const { return events_; }
+  // The batch's links, in runs; whole but for the trailer.
   const std::string& link_copy() const { return links_; }
-  // "COPY ringfence.audit_event (…) FROM STDIN (FORMAT binary)" for the columns that this batch has.
+  // "COPY ringfence.audit_event (…) FROM STDIN (FORMAT binary)" for the columns seen so far.
   std::string event_copy_sql() const;
   static std::string link_copy_sql();
-  // Canonical fields of each row, when they were kept.
-  const std::vector<CommittedRow>& canonical_rows() const { return canonical_rows_; }
+  static ByteView copy_header();
+  static ByteView copy_trailer() { return ByteView("\xff\xff", 2); }
+  // Canonical fields of each row of the batch, when they are kept.
+  const std::vector<CommittedRow>& canonical_rows();
 
  private:
   void compose(const PendingRow& row, FieldSet& fields);
@@ -66,16 +79,23 @@ class RowEncoder {
   void fix_values(FieldSet& fields);
   ByteView keep(std::string bytes);
   ByteView keep_integer(uint64_t value);
-  void append_event_row(const FieldSet& fields, const ChainPlace& place, const crypto::Digest& leaf,
+  void append_event_row(ByteView canonical, const ChainPlace& place, const crypto::Digest& leaf,
                         const crypto::Digest& hash);
+  void append_link(uint64_t chain_no, const crypto::Digest& leaf, const crypto::Digest& hash);
 
   std::string node_;
+  Head head_;
   crypto::Sha256 sha_;
-  uint64_t columns_ = 0;
+  crypto::Sha256Many leaf_sha_;
+  uint64_t columns_ = 0;  // Only grows: what one batch has the next one will have.
   std::string events_;
   std::string links_;
+  size_t run_at_ = 0;  // Where in links_ the length of the last run stands; 0: there is none.
   std::string canonical_;
-  std::vector<size_t> canonical_ends_;
+  bool keep_canonical_ = false;
+  std::vector<size_t> canonical_ends_;  // Of the piece; of the batch where they are kept.
+  std::vector<ByteView> messages_;
+  std::vector<crypto::Digest> leaves_;
   std::vector<CommittedRow> canonical_rows_;
   std::deque<std::string> kept_;  // Values made here; per row.
   std::array<std::array<char, 8>, 8> integers_;

@@ -1,18 +1,16 @@
 #include "audit/store_session.h"
 
+#include <algorithm>
 #include <charconv>
 
+#include "audit/node_store.h"
 #include "ringfence/base/clock.h"
-#include "ringfence/store/migrate.h"
 
 namespace ringfence::audit {
 namespace {
 
 // libpq copies what it is given into its own buffer: pieces of this size keep that buffer small.
 constexpr size_t copy_piece = 64 * 1024;
-constexpr char copy_header[] = "PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0";
-constexpr size_t copy_header_bytes = 19;
-constexpr const char* node_lock_class = "1380336975";  // "RFNO": our advisory locks by node.
 
 std::string number(uint64_t value) { return std::to_string(value); }
 
@@ -40,8 +38,7 @@ Result<std::unique_ptr<StoreSession>> StoreSession::connect(const std::string& d
 }
 
 Result<bool> StoreSession::claim_node() {
-  auto rows = connection_->exec_params(
-      std::string("SELECT pg_try_advisory_lock(") + node_lock_class + ", hashtext($1))", {node_});
+  auto rows = connection_->exec_params("SELECT " + node_lock("$1"), {node_});
   if (!rows) return unexpected(std::move(rows.error()));
   return rows->get(0, 0) == "t";
 }
@@ -57,11 +54,21 @@ Result<void> StoreSession::ensure_checkpoints(const std::vector<uint32_t>& shard
   return {};
 }
 
+Result<void> StoreSession::claim_state(const StoreClaim& claim) {
+  auto rows = connection_->exec_params(
+      "UPDATE ringfence.audit_checkpoint SET state_id = $3::uuid WHERE node = $1 AND shard = $2::int AND "
+      "(state_id IS NULL OR state_id = $3::uuid OR $4::boolean)",
+      {node_, number(writer_shard), to_string(claim.state_id), claim.takes_over ? "t" : "f"});
+  if (!rows) return unexpected(std::move(rows.error()));
+  if (rows->affected() != 1) return unexpected(foreign_state(node_));
+  return {};
+}
+
 Result<StoreSession::State> StoreSession::read_state() {
   // FOR UPDATE needs its own transaction to end; a statement outside of one is its own.
   auto rows = connection_->exec_params(
       "SELECT shard, position, next_seq, encode(hash, 'hex'), "
-      "(extract(epoch FROM recorded_at) * 1000000)::bigint "
+      "(extract(epoch FROM recorded_at) * 1000000)::bigint, told "
       "FROM ringfence.audit_checkpoint WHERE node = $1 ORDER BY shard FOR UPDATE",
       {node_});
   if (!rows) return unexpected(std::move(rows.error()));
@@ -71,7 +78,7 @@ Result<StoreSession::State> StoreSession::read_state() {
     auto position = static_cast<uint64_t>(rows->integer(i, 1));
     auto next_seq = static_cast<uint64_t>(rows->integer(i, 2));
     if (shard != writer_shard) {
-      state.checkpoints.push_back({shard, position, next_seq});
+      state.checkpoints.push_back({shard, position, next_seq, static_cast<uint64_t>(rows->integer(i, 5))});
       continue;
     }
     state.writer_next_seq = next_seq;
@@ -109,15 +116,53 @@ Result<std::string> StoreSession::find_open(uint64_t key, bool& is_written) {
   return rows->text(0, 0);
 }
 
-Result<void> StoreSession::copy(const std::string& sql, ByteView bytes) {
-  if (auto begun = connection_->begin_copy(sql); !begun) return begun;
+Result<void> StoreSession::put(ByteView bytes) {
+  sent_ += bytes.size();
   for (size_t at = 0; at < bytes.size(); at += copy_piece) {
-    if (auto put = connection_->put_copy(bytes.substr(at, copy_piece)); !put) {
-      // The reason comes with the end of the COPY, when the connection still stands.
-      if (connection_->is_open()) break;
-      return put;
-    }
+    if (auto done = connection_->put_copy(bytes.substr(at, copy_piece)); !done) return done;
   }
+  return {};
+}
+
+Result<void> StoreSession::copy(const std::string& sql, ByteView bytes, ByteView more) {
+  if (auto begun = connection_->begin_copy(sql); !begun) return begun;
+  for (ByteView part : {bytes, more}) {
+    // The reason comes with the end of the COPY, when the connection still stands.
+    if (auto done = put(part); !done && !connection_->is_open()) return done;
+  }
+  auto ended = connection_->end_copy();
+  if (!ended) return unexpected(std::move(ended.error()));
+  return {};
+}
+
+// The store works on one piece while the next one is encoded: sending waits only when it is far behind.
+Result<void> StoreSession::copy_rows(const std::vector<PendingRow>& rows, size_t begin, size_t end,
+                                     RowEncoder& encoder) {
+  bool is_copying = false;
+  for (size_t at = begin; at < end;) {
+    size_t piece_end = std::min(end, at + RowEncoder::piece_rows);
+    if (!encoder.encode(rows, at, piece_end)) {
+      if (is_copying) {
+        (void)put(RowEncoder::copy_trailer());
+        if (auto ended = connection_->end_copy(); !ended) return unexpected(std::move(ended.error()));
+      }
+      is_copying = false;
+      continue;
+    }
+    if (!is_copying) {
+      copy_first_row_ = at - begin;
+      if (auto begun = connection_->begin_copy(encoder.event_copy_sql()); !begun) return begun;
+      (void)put(RowEncoder::copy_header());
+      is_copying = true;
+    }
+    if (auto done = put(encoder.event_rows()); !done) {
+      if (!connection_->is_open()) return done;
+      break;  // end_copy() has the reason.
+    }
+    at = piece_end;
+  }
+  if (!is_copying) return {};
+  (void)put(RowEncoder::copy_trailer());
   auto ended = connection_->end_copy();
   if (!ended) return unexpected(std::move(ended.error()));
   return {};
@@ -140,7 +185,7 @@ BatchResult StoreSession::failed(const Error& error, bool in_link) {
       if (line != std::string::npos) {
         int64_t row = 0;
         std::from_chars(context.data() + line + 5, context.data() + context.size(), row);
-        out.row_hint = row - 1;
+        out.row_hint = row - 1 + static_cast<int64_t>(copy_first_row_);
       }
     }
     (void)connection_->exec("ROLLBACK");
@@ -148,38 +193,31 @@ BatchResult StoreSession::failed(const Error& error, bool in_link) {
   return out;
 }
 
-BatchResult StoreSession::write(const BatchWrite& batch) {
+// The compare-and-swap with which a batch begins. The chain's hash comes when the rows are encoded.
+Result<void> StoreSession::move_checkpoints(const BatchWrite& batch, const RowEncoder& encoder, bool& is_moved) {
   std::string values;
-  auto add_move = [&](const CheckpointMove& move, const std::string& hash, const std::string& recorded_at) {
+  auto add_move = [&](const CheckpointMove& move, const std::string& recorded_at) {
     if (!values.empty()) values += ", ";
     values += "(" + number(move.shard) + ", " + number(move.old_position) + "::bigint, " +
-              number(move.new_position) + "::bigint, " + number(move.next_seq) + "::bigint, " + hash + ", " +
-              recorded_at + ")";
+              number(move.new_position) + "::bigint, " + number(move.next_seq) + "::bigint, " +
+              number(move.told) + "::bigint, " + recorded_at + ")";
   };
   // The writer's row comes with every batch: one that moves no journal is known by it, too.
-  add_move(batch.head_move, bytea_literal(crypto::view_of(batch.head.hash)),
-           time_literal(batch.head.recorded_at));
-  for (const CheckpointMove& move : batch.moves) add_move(move, "NULL", "NULL");
+  add_move({writer_shard, batch.old_head.chain_no, batch.old_head.chain_no + batch.rows->size(), batch.writer_next_seq,
+            0},
+           time_literal(encoder.head().recorded_at));
+  for (const CheckpointMove& move : batch.moves) add_move(move, "NULL");
   auto moved = connection_->exec(
       "BEGIN; UPDATE ringfence.audit_checkpoint c SET position = v.new_position, next_seq = v.next_seq, "
-      "hash = v.hash, recorded_at = v.recorded_at FROM (VALUES " + values +
-      ") v (shard, old_position, new_position, next_seq, hash, recorded_at) WHERE c.node = " +
+      "told = v.told, recorded_at = v.recorded_at FROM (VALUES " + values +
+      ") v (shard, old_position, new_position, next_seq, told, recorded_at) WHERE c.node = " +
       store::quote_literal(node_) + " AND c.shard = v.shard AND c.position = v.old_position");
-  if (!moved) return failed(moved.error(), false);
-  if (moved->affected() != static_cast<int64_t>(batch.moves.size() + 1)) {
-    (void)connection_->exec("ROLLBACK");
-    return {BatchFault::conflict, "the checkpoint was moved by another process that writes as node " + node_, -1, 0};
-  }
-  BatchResult out;
-  if (batch.row_count > 0) {
-    if (auto done = copy(batch.rows->event_copy_sql(), batch.rows->event_copy()); !done) {
-      return failed(done.error(), false);
-    }
-    if (auto done = copy(RowEncoder::link_copy_sql(), batch.rows->link_copy()); !done) {
-      return failed(done.error(), true);
-    }
-    out.bytes = batch.rows->event_copy().size() + batch.rows->link_copy().size();
-  }
+  if (!moved) return unexpected(std::move(moved.error()));
+  is_moved = moved->affected() == static_cast<int64_t>(batch.moves.size() + 1);
+  return {};
+}
+
+Result<void> StoreSession::write_open(const BatchWrite& batch) {
   if (!batch.open_deletes.empty()) {
     std::vector<int64_t> shards;
     std::vector<int64_t> seqs;
@@ -191,31 +229,51 @@ BatchResult StoreSession::write(const BatchWrite& batch) {
         "DELETE FROM ringfence.audit_open o USING unnest($2::int[], $3::bigint[]) k (shard, seq) "
         "WHERE o.node = $1 AND o.shard = k.shard AND o.seq = k.seq",
         {node_, store::array_literal(shards), store::array_literal(seqs)});
-    if (!deleted) return failed(deleted.error(), true);
+    if (!deleted) return unexpected(std::move(deleted.error()));
   }
-  if (!batch.open_inserts.empty()) {
-    std::string rows(copy_header, copy_header_bytes);
-    ringfence::Writer writer(rows);
-    for (const OpenInsert& insert : batch.open_inserts) {
-      writer.u16(5).u32(static_cast<uint32_t>(node_.size())).bytes(node_);
-      writer.u32(4).u32(OpenStarts::shard_of(insert.key)).u32(8).u64(OpenStarts::seq_of(insert.key));
-      writer.u32(1).u8(insert.is_written ? 1 : 0);
-      writer.u32(static_cast<uint32_t>(insert.fields.size())).bytes(insert.fields);
+  if (batch.open_inserts.empty()) return {};
+  std::string rows(RowEncoder::copy_header());
+  ringfence::Writer writer(rows);
+  for (const OpenInsert& insert : batch.open_inserts) {
+    writer.u16(5).u32(static_cast<uint32_t>(node_.size())).bytes(node_);
+    writer.u32(4).u32(OpenStarts::shard_of(insert.key)).u32(8).u64(OpenStarts::seq_of(insert.key));
+    writer.u32(1).u8(insert.is_written ? 1 : 0);
+    writer.u32(static_cast<uint32_t>(insert.fields.size())).bytes(insert.fields);
+  }
+  return copy("COPY ringfence.audit_open (node, shard, seq, is_written, fields) FROM STDIN (FORMAT binary)", rows,
+              RowEncoder::copy_trailer());
+}
+
+BatchResult StoreSession::write(const BatchWrite& batch, RowEncoder& encoder) {
+  sent_ = 0;
+  bool is_moved = false;
+  if (auto done = move_checkpoints(batch, encoder, is_moved); !done) return failed(done.error(), false);
+  if (!is_moved) {
+    (void)connection_->exec("ROLLBACK");
+    return {BatchFault::conflict, "the checkpoint was moved by another process that writes as node " + node_, -1, 0};
+  }
+  if (!batch.rows->empty()) {
+    if (auto done = copy_rows(*batch.rows, 0, batch.rows->size(), encoder); !done) return failed(done.error(), false);
+    if (auto done = copy(RowEncoder::link_copy_sql(), encoder.link_copy(), RowEncoder::copy_trailer()); !done) {
+      return failed(done.error(), true);
     }
-    writer.u16(0xffff);
-    auto done = copy("COPY ringfence.audit_open (node, shard, seq, is_written, fields) FROM STDIN (FORMAT binary)", rows);
-    if (!done) return failed(done.error(), true);
-    out.bytes += rows.size();
+    auto hashed = connection_->exec("UPDATE ringfence.audit_checkpoint SET hash = " +
+                                    bytea_literal(crypto::view_of(encoder.head().hash)) + " WHERE node = " +
+                                    store::quote_literal(node_) + " AND shard = " + number(writer_shard));
+    if (!hashed) return failed(hashed.error(), true);
   }
+  if (auto done = write_open(batch); !done) return failed(done.error(), true);
   auto committed = connection_->exec("COMMIT");
   if (!committed) return failed(committed.error(), true);
+  BatchResult out;
+  out.bytes = sent_;
   return out;
 }
 
-int StoreSession::try_rows(const RowEncoder& rows) {
+int StoreSession::try_rows(const std::vector<PendingRow>& rows, size_t begin, size_t end, RowEncoder& encoder) {
   auto begun = connection_->exec("BEGIN");
   if (!begun) return -1;
-  auto done = copy(rows.event_copy_sql(), rows.event_copy());
+  auto done = copy_rows(rows, begin, end, encoder);
   int verdict = 0;
   if (!done) verdict = connection_->is_open() && !connection_->sqlstate().empty() ? 1 : -1;
   if (verdict >= 0 && !connection_->exec("ROLLBACK")) return -1;
@@ -234,127 +292,6 @@ Result<void> StoreSession::write_anchor(const crypto::Ed25519KeyPair& key, const
        key_id_of(crypto::view_of(key.public_key)), store::Param::bytes(crypto::view_of(*signature))});
   if (!rows) return unexpected(std::move(rows.error()));
   return {};
-}
-
-namespace {
-constexpr uint64_t day_us = 86'400'000'000;
-
-std::string day_text(uint64_t us, bool compact) {
-  std::string day = rfc3339(us).substr(0, 10);
-  if (compact) day = day.substr(0, 4) + day.substr(5, 2) + day.substr(8, 2);
-  return day;
-}
-}  // namespace
-
-Result<uint64_t> make_partitions(store::Connection& owner, uint64_t from_us, int days) {
-  uint64_t first = from_us / day_us * day_us;
-  uint64_t end = first;
-  for (int i = 0; i < days; ++i) {
-    uint64_t day = first + static_cast<uint64_t>(i) * day_us;
-    std::string name = "audit_event_c1_" + day_text(day, true);
-    auto exists = owner.exec("SELECT to_regclass('ringfence." + name + "') IS NOT NULL");
-    if (!exists) return unexpected(std::move(exists.error()));
-    if (exists->get(0, 0) != "t") {
-      // Waiting for the lock must not stop other nodes' writers for long.
-      auto made = owner.exec("BEGIN; SET LOCAL lock_timeout = '5s'; CREATE TABLE IF NOT EXISTS ringfence." + name +
-                             " PARTITION OF ringfence.audit_event_c1 FOR VALUES FROM ('" + day_text(day, false) +
-                             " 00:00:00+00') TO ('" + day_text(day + day_us, false) + " 00:00:00+00'); COMMIT");
-      if (!made) {
-        Error error = std::move(made.error());
-        (void)owner.exec("ROLLBACK");
-        // Another node may have been faster.
-        auto again = owner.exec("SELECT to_regclass('ringfence." + name + "') IS NOT NULL");
-        if (!again || again->get(0, 0) != "t") return unexpected(std::move(error).in("partition " + name));
-      }
-    }
-    end = day + day_us;
-  }
-  return end;
-}
-
-Result<void> set_retention_days(store::Connection& owner, uint32_t days) {
-  auto done = owner.exec("UPDATE ringfence.audit_retention_class SET days = " +
-                         (days == 0 ? std::string("NULL") : number(days)) + " WHERE retention_class = 1 AND days " +
-                         "IS DISTINCT FROM " + (days == 0 ? std::string("NULL") : number(days)));
-  if (!done) return unexpected(std::move(done.error()));
-  return {};
-}
-
-namespace {
-// One partition: the signed records of what it holds and its end are one transaction.
-Result<void> drop_partition(store::Connection& owner, const std::string& node, const crypto::Ed25519KeyPair& key,
-                            const std::string& partition, uint64_t now_us) {
-  auto begun = owner.exec("BEGIN; SET LOCAL lock_timeout = '5s'");
-  if (!begun) return unexpected(std::move(begun.error()));
-  auto held = owner.exec("SELECT node, min(chain_no), max(chain_no), count(*) FROM ringfence." +
-                         store::quote_identifier(partition) + " GROUP BY node");
-  if (!held) return unexpected(std::move(held.error()));
-  for (int i = 0; i < held->size(); ++i) {
-    auto first = static_cast<uint64_t>(held->integer(i, 1));
-    auto last = static_cast<uint64_t>(held->integer(i, 2));
-    auto count = static_cast<uint64_t>(held->integer(i, 3));
-    std::string rows_node = held->text(i, 0);
-    auto signature = crypto::ed25519_sign(
-        key.private_key, retention_message(rows_node, first, last, count, partition, now_us));
-    if (!signature) return unexpected(std::move(signature.error()));
-    auto written = owner.exec_params(
-        "INSERT INTO ringfence.audit_retention VALUES ($1, $2::bigint, $3::bigint, $4::bigint, $5, "
-        "$6::timestamptz, $7, $8, $9::bytea)",
-        {rows_node, number(first), number(last), number(count), partition, rfc3339(now_us), node,
-         key_id_of(crypto::view_of(key.public_key)), store::Param::bytes(crypto::view_of(*signature))});
-    if (!written) return unexpected(std::move(written.error()));
-  }
-  auto dropped = owner.exec("DROP TABLE ringfence." + store::quote_identifier(partition) + "; COMMIT");
-  if (!dropped) return unexpected(std::move(dropped.error()));
-  return {};
-}
-}  // namespace
-
-Result<int> drop_expired(store::Connection& owner, const std::string& node, const crypto::Ed25519KeyPair& key,
-                         uint64_t now_us) {
-  auto classes = owner.exec("SELECT retention_class, days FROM ringfence.audit_retention_class WHERE days IS NOT NULL");
-  if (!classes) return unexpected(std::move(classes.error()));
-  int count = 0;
-  for (int i = 0; i < classes->size(); ++i) {
-    std::string prefix = "audit_event_c" + classes->text(i, 0) + "_";
-    uint64_t keep_us = static_cast<uint64_t>(classes->integer(i, 1)) * day_us;
-    if (keep_us + day_us > now_us) continue;
-    // A partition is named after its day: it ends one day later, and goes when that is older than the class keeps.
-    std::string last = prefix + day_text(now_us - keep_us - day_us, true);
-    auto expired = owner.exec_params(
-        "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
-        "WHERE i.inhparent = to_regclass($1) AND c.relname < $2 AND c.relname LIKE $3 ORDER BY 1",
-        {"ringfence.audit_event_c" + classes->text(i, 0), last, prefix + "%"});
-    if (!expired) return unexpected(std::move(expired.error()));
-    for (int k = 0; k < expired->size(); ++k) {
-      if (auto done = drop_partition(owner, node, key, expired->text(k, 0), now_us); !done) {
-        (void)owner.exec("ROLLBACK");
-        return unexpected(std::move(done.error()).in("retention of " + expired->text(k, 0)));
-      }
-      ++count;
-    }
-  }
-  return count;
-}
-
-Result<std::vector<Checkpoint>> prepare_store(const std::string& owner_dsn, const std::string& node,
-                                              const std::string& public_key) {
-  auto owner = store::Connection::open(owner_dsn, "ringfence setup");
-  if (!owner) return unexpected(std::move(owner.error()));
-  if (auto migrated = store::migrate(**owner); !migrated) return unexpected(std::move(migrated.error()));
-  auto known = (*owner)->exec_params(
-      "INSERT INTO ringfence.audit_node (node, key_id, public_key) VALUES ($1, $2, $3::bytea) ON CONFLICT DO NOTHING",
-      {node, key_id_of(public_key), store::Param::bytes(public_key)});
-  if (!known) return unexpected(std::move(known.error()));
-  auto rows = (*owner)->exec_params(
-      "SELECT shard, position, next_seq FROM ringfence.audit_checkpoint WHERE node = $1", {node});
-  if (!rows) return unexpected(std::move(rows.error()));
-  std::vector<Checkpoint> out;
-  for (int i = 0; i < rows->size(); ++i) {
-    out.push_back({static_cast<uint32_t>(rows->integer(i, 0)), static_cast<uint64_t>(rows->integer(i, 1)),
-                   static_cast<uint64_t>(rows->integer(i, 2))});
-  }
-  return out;
 }
 
 }  // namespace ringfence::audit

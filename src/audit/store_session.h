@@ -17,6 +17,7 @@ struct CheckpointMove {
   uint64_t old_position = 0;
   uint64_t new_position = 0;
   uint64_t next_seq = 1;
+  uint64_t told = 0;
 };
 
 struct OpenInsert {
@@ -28,10 +29,10 @@ struct OpenInsert {
 // What is written in one transaction.
 struct BatchWrite {
   std::vector<CheckpointMove> moves;  // The journals'.
-  CheckpointMove head_move;           // The writer's own row: position is chain_no.
-  RowEncoder::Head head;
-  size_t row_count = 0;
-  const RowEncoder* rows = nullptr;
+  RowEncoder::Head old_head;          // The writer's own row: position is chain_no.
+  RowEncoder::Head new_head;          // Known when the batch was written once.
+  uint64_t writer_next_seq = 1;
+  const std::vector<PendingRow>* rows = nullptr;
   std::vector<uint64_t> open_deletes;
   std::vector<OpenInsert> open_inserts;
 };
@@ -58,6 +59,8 @@ class StoreSession {
   store::Connection& connection() { return *connection_; }
   // False: another process holds this node's name.
   Result<bool> claim_node();
+  // Fault::denied when another state directory writes as this node.
+  Result<void> claim_state(const StoreClaim& claim);
   Result<void> ensure_checkpoints(const std::vector<uint32_t>& shards);
   struct State {
     std::vector<Checkpoint> checkpoints;  // Without the writer's own row.
@@ -70,28 +73,27 @@ class StoreSession {
   // The fields of one open start; empty when there is none.
   Result<std::string> find_open(uint64_t key, bool& is_written);
 
-  BatchResult write(const BatchWrite& batch);
-  // Only tries the rows and takes them back: 0 when the store takes them, 1 when it refuses them, -1 when it
-  // cannot be told.
-  int try_rows(const RowEncoder& rows);
+  // `encoder` has begun behind the batch's old head; afterwards its head is what the batch's COMMIT makes true.
+  BatchResult write(const BatchWrite& batch, RowEncoder& encoder);
+  // Only tries rows [begin, end) and takes them back: 0 when the store takes them, 1 when it refuses them, -1 when
+  // it cannot be told.
+  int try_rows(const std::vector<PendingRow>& rows, size_t begin, size_t end, RowEncoder& encoder);
   Result<void> write_anchor(const crypto::Ed25519KeyPair& key, const RowEncoder::Head& head, uint64_t now_us);
 
  private:
   StoreSession(std::unique_ptr<store::Connection> connection, std::string node)
       : connection_(std::move(connection)), node_(std::move(node)) {}
-  Result<void> copy(const std::string& sql, ByteView bytes);
+  Result<void> move_checkpoints(const BatchWrite& batch, const RowEncoder& encoder, bool& is_moved);
+  Result<void> copy_rows(const std::vector<PendingRow>& rows, size_t begin, size_t end, RowEncoder& encoder);
+  Result<void> copy(const std::string& sql, ByteView bytes, ByteView more);
+  Result<void> put(ByteView bytes);
+  Result<void> write_open(const BatchWrite& batch);
   BatchResult failed(const Error& error, bool in_link);
 
   std::unique_ptr<store::Connection> connection_;
   std::string node_;
+  size_t copy_first_row_ = 0;  // Of the rows being copied, where the COPY under way began.
+  uint64_t sent_ = 0;
 };
-
-// --- By the owner's connection.
-// Makes the partitions for the days from the one of `from_us` to `days` later. Gives the end of the last one.
-Result<uint64_t> make_partitions(store::Connection& owner, uint64_t from_us, int days);
-// Drops partitions whose rows are all older than their class's days, with a signed record of what they held.
-Result<int> drop_expired(store::Connection& owner, const std::string& node, const crypto::Ed25519KeyPair& key,
-                         uint64_t now_us);
-Result<void> set_retention_days(store::Connection& owner, uint32_t days);
 
 }  // namespace ringfence::audit

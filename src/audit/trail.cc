@@ -1,6 +1,5 @@
 #include "ringfence/audit/trail.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include "audit/state_identity.h"
 #include "ringfence/audit/recovery.h"
 #include "ringfence/base/log.h"
 #include "ringfence/crypto/digest.h"
@@ -28,40 +28,6 @@ Result<void> make_directory(const std::string& path, mode_t mode) {
   if (error) return fail(Fault::io, "state directory: create " + path + ": " + error.message());
   if (is_new && mode != 0 && ::chmod(path.c_str(), mode) != 0) return fail_errno(errno, "state directory: " + path);
   return {};
-}
-
-// The node's signing key: made at the first start, readable by us alone.
-Result<crypto::Ed25519KeyPair> node_key(const std::string& path) {
-  crypto::Ed25519KeyPair pair{};
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd >= 0) {
-    ssize_t n = ::read(fd, pair.private_key.data(), pair.private_key.size());
-    struct stat info {};
-    ::fstat(fd, &info);
-    ::close(fd);
-    if (n != static_cast<ssize_t>(pair.private_key.size()) || info.st_size != n) {
-      return fail(Fault::malformed, "node key: " + path + " does not hold 32 bytes");
-    }
-    if ((info.st_mode & 077) != 0) {
-      return fail(Fault::denied, "node key: " + path + " is readable by others: chmod 600 " + path);
-    }
-    auto public_key = crypto::ed25519_public_key(pair.private_key);
-    if (!public_key) return unexpected(std::move(public_key.error()));
-    pair.public_key = *public_key;
-    return pair;
-  }
-  if (errno != ENOENT) return fail_errno(errno, "node key: " + path);
-  auto made = crypto::ed25519_generate();
-  if (!made) return made;
-  std::string temporary = path + ".new";
-  ::unlink(temporary.c_str());
-  fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return fail_errno(errno, "node key: " + temporary);
-  ssize_t n = ::write(fd, made->private_key.data(), made->private_key.size());
-  bool is_kept = n == static_cast<ssize_t>(made->private_key.size()) && ::fsync(fd) == 0;
-  ::close(fd);
-  if (!is_kept || ::rename(temporary.c_str(), path.c_str()) != 0) return fail_errno(errno, "node key: " + path);
-  return made;
 }
 
 }  // namespace
@@ -104,6 +70,7 @@ void Trail::Impl::end_keeper() {
 namespace {
 
 struct Beginning {
+  uint64_t dropped = 0;
   uint64_t first_seq = 1;
   uint64_t first_segment = 0;
 };
@@ -131,15 +98,26 @@ Result<Beginning> beginning_of(uint32_t producer, const std::vector<RecoveredJou
       if (checkpoint.shard != producer) continue;
       out.first_seq = std::max(out.first_seq, checkpoint.next_seq);
       end = std::max(end, checkpoint.position);
+      out.dropped = checkpoint.told;
     }
   }
   out.first_segment = std::max(out.first_segment, (end + segment_bytes - 1) / segment_bytes);
   return out;
 }
 
-WriterOptions writer_options(const TrailOptions& options) {
+StoreClaim claim_of(const TrailOptions& options, const StateIdentity& identity) {
+  StoreClaim out;
+  out.node = options.node;
+  out.public_key = std::string(crypto::view_of(identity.key.public_key));
+  out.state_id = identity.id;
+  out.takes_over = options.owns_store;
+  return out;
+}
+
+WriterOptions writer_options(const TrailOptions& options, const StoreClaim& claim) {
   WriterOptions out;
   out.node = options.node;
+  out.claim = claim;
   out.writer_dsn = options.writer_dsn;
   out.owner_dsn = options.owner_dsn;
   out.batch_rows = options.batch_rows;
@@ -154,16 +132,19 @@ WriterOptions writer_options(const TrailOptions& options) {
 
 }  // namespace
 
+std::string node_name(const std::string& configured) {
+  if (!configured.empty()) return configured;
+  char host[node_bytes_max] = {};
+  ::gethostname(host, sizeof host - 1);
+  return host;
+}
+
 Result<std::unique_ptr<Trail>> Trail::open(TrailOptions options) {
   auto impl = std::make_unique<Impl>();
   if (options.segment_bytes < 2 * record_bytes_max) {
     return fail(Fault::limit, "audit.segment_bytes: at least 2 MiB, so that the largest record fits");
   }
-  if (options.node.empty()) {
-    char host[node_bytes_max] = {};
-    ::gethostname(host, sizeof host - 1);
-    options.node = host;
-  }
+  options.node = node_name(options.node);
   if (options.owner_dsn.empty()) options.owner_dsn = options.writer_dsn;
   if (options.producers >= writer_shard) return fail(Fault::limit, "too many producers");
   std::string directory = options.state_directory + "/journal";
@@ -172,15 +153,18 @@ Result<std::unique_ptr<Trail>> Trail::open(TrailOptions options) {
   if (!locked) return unexpected(std::move(locked.error()));
   impl->state_lock = std::make_unique<StateLock>(std::move(*locked));
   if (auto made = make_directory(directory, 0700); !made) return unexpected(std::move(made.error()));
-  auto key = node_key(options.state_directory + "/node.key");
-  if (!key) return unexpected(std::move(key.error()));
+  auto identity = state_identity(options.state_directory);
+  if (!identity) return unexpected(std::move(identity.error()));
+  StoreClaim claim = claim_of(options, *identity);
   auto recovered = recover(directory, options.node);
   if (!recovered) return unexpected(std::move(recovered.error()));
   uint32_t epoch_seen = 0;
   for (const RecoveredJournal& old : *recovered) epoch_seen = std::max(epoch_seen, old.epoch_max);
   auto epoch = begin_epoch(directory, epoch_seen);
   if (!epoch) return unexpected(std::move(epoch.error()));
-  auto stored = prepare_store(options.owner_dsn, options.node, std::string(crypto::view_of(key->public_key)));
+  auto stored = prepare_store(options.owner_dsn, claim);
+  // Before a session is taken in, not when its first statement cannot be stored.
+  if (!stored && stored.error().fault == Fault::denied) return unexpected(std::move(stored.error()));
   if (!stored) log_warning("the store does not answer yet", {{"error", stored.error().message}});
   std::vector<Journal*> journals;
   for (uint32_t producer = 0; producer < options.producers; ++producer) {
@@ -196,6 +180,7 @@ Result<std::unique_ptr<Trail>> Trail::open(TrailOptions options) {
     journal.segment_bytes = options.segment_bytes;
     journal.max_bytes = options.journal_bytes_max;
     journal.disk_reserve_bytes = uint64_t{2} * options.producers * options.segment_bytes;
+    journal.dropped_min = beginning->dropped;
     journal.drop_when_full = options.on_full == OnFull::drop;
     journal.sync_segments = options.durability == Durability::disk;
     auto opened = Journal::open(std::move(journal));
@@ -203,8 +188,9 @@ Result<std::unique_ptr<Trail>> Trail::open(TrailOptions options) {
     journals.push_back(opened->get());
     impl->journals.push_back(std::move(*opened));
   }
-  impl->writer = std::make_unique<Writer>(writer_options(options), *key, journals, std::move(*recovered));
-  crypto::secure_zero(key->private_key);
+  impl->writer = std::make_unique<Writer>(writer_options(options, claim), identity->key, journals,
+                                           std::move(*recovered));
+  crypto::secure_zero(identity->key.private_key);
   impl->options = std::move(options);
   return std::unique_ptr<Trail>(new Trail(std::move(impl)));
 }

@@ -3,6 +3,7 @@ server's own log does not show."""
 import os
 import random
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -91,7 +92,7 @@ def kill_rounds(one, app, rounds, seed):
 
 @pytest.mark.parametrize('store, rounds', [
     ('embedded', 3),
-    pytest.param('embedded', 10, marks=pytest.mark.long),
+    pytest.param('embedded', 20, marks=pytest.mark.long),
     pytest.param('url', 10, marks=pytest.mark.long)])
 def test_kill_9_of_the_appliance_under_mixed_load(guarded, app, store, rounds):
     seed = int(os.environ.get('RINGFENCE_E2E_SEED', random.randrange(10 ** 6)))
@@ -239,30 +240,48 @@ def test_a_second_process_on_the_state_directory_refuses_and_names_the_first(gua
     assert one.stop() == 0
 
 
-def test_a_second_process_with_the_same_node_name_stops_writing(guarded, app):
+def refused(one):
+    """What an appliance says that does not start because another state directory writes as its node."""
+    one.start(ready=False)
+    assert one.process.wait(60) == 1, one.log_tail()
+    said = one.log().splitlines()[-1]
+    assert "another state directory writes as node '%s'" % one.config['node'] in said and 'audit adopt' in said, said
+    return said
+
+
+def adopt(one):
+    """The cure, once the other one's connection is gone."""
+    def adopted():
+        done = subprocess.run([harness.BINARY, 'audit', 'adopt', '--config', one.config_file], text=True,
+                              capture_output=True, timeout=60, env=harness.clean_environment())
+        assert done.returncode == 0 or 'stop it first' in done.stderr, done.stderr
+        return done.returncode == 0
+    harness.eventually(adopted, 20, 0.2, 'the node to be free')
+
+
+def test_another_state_directory_with_the_same_node_name_does_not_start(guarded, app):
     one = guarded().start()
     position = one.target.log_position()
     twin = guarded(store=one.config['store'])
-    assert twin.config['node'] == one.config['node']
     with witness.Load(one, app, 0, kinds=('simple', 'prepared'), pause=0.01) as load:
-        twin.start(ready=False)
-
-        def conflict():
-            status, body = twin.http('/readyz')
-            return body if status == 503 and 'conflict' in body else None
-        said = harness.eventually(conflict, 30, 0.1, '/readyz of the second to say conflict')
-        assert one.config['node'] in said and 'another process' in said, said
+        for _ in range(2):
+            refused(twin)
+        early = subprocess.run([harness.BINARY, 'audit', 'adopt', '--config', twin.config_file], text=True,
+                               capture_output=True, timeout=60, env=harness.clean_environment())
+        assert early.returncode == 1 and 'stop it first' in early.stderr, early.stderr
     assert load.errors == []
-    # What would not get into the store is not forwarded.
-    with raw.RawClient(twin.pg_port) as client, pytest.raises(raw.ServerError) as refused:
-        client.log_in('alice', harness.USERS['alice'], witness.DATABASE)
-    assert refused.value.fields['C'] == '58030'
     witness.quiet(one.target)
     settle(one, app, witness.Log(one.target.logged(position)))
     assert one.http('/readyz')[0] == 200
-    assert twin.process.poll() is None
+    # With a name of its own it may write into the same store.
+    twin.config['node'] = 'other'
+    twin.write_config()
+    shutil.rmtree(twin.state)
+    twin.state.mkdir()
+    twin.start()
     assert twin.stop() == 0
     assert one.stop() == 0
+    witness.verify(one)
 
 
 def test_a_paused_process_whose_place_was_taken_stops_with_conflict(guarded, app):
@@ -275,7 +294,10 @@ def test_a_paused_process_whose_place_was_taken_stops_with_conflict(guarded, app
         with psycopg.connect(one.store_conninfo(), autocommit=True) as store:
             store.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE "
                           "'ringfence writer%' AND datname = current_database()")
-        twin = guarded(store=one.config['store']).start()
+        twin = guarded(store=one.config['store'])
+        refused(twin)
+        adopt(twin)
+        twin.start()
         with twin.connect(database=witness.DATABASE, application_name=app) as connection:
             connection.execute("SELECT 'k0.1.0k'")
         twin.trail().settled(app, sessions=2)
@@ -288,9 +310,9 @@ def test_a_paused_process_whose_place_was_taken_stops_with_conflict(guarded, app
         status, body = one.http('/readyz')
         return status == 503 and 'conflict' in body
     harness.eventually(conflict, 30, 0.1, '/readyz to say conflict')
-    with raw.RawClient(one.pg_port) as client, pytest.raises(raw.ServerError) as refused:
+    with raw.RawClient(one.pg_port) as client, pytest.raises(raw.ServerError) as error:
         client.log_in('alice', harness.USERS['alice'], witness.DATABASE)
-    assert refused.value.fields['C'] == '58030'
+    assert error.value.fields['C'] == '58030'
     texts = [witness.tag_of(row) for row in witness.statements(one.trail(), app)]
     assert sorted(texts) == ['k0.0.0k', 'k0.1.0k']
     witness.sequence(one.trail())
@@ -381,12 +403,16 @@ def test_a_journal_that_the_store_left_behind_is_told(guarded, gate, store_clust
     between.open()
     twin = guarded(store=one.config['store'])
     twin.store_conninfo = one.store_conninfo
+    refused(twin)
+    adopt(twin)
     twin.start()
     for n in range(6):  # Both shards.
         with twin.connect(database=witness.DATABASE, application_name=app) as connection:
             connection.execute("SELECT 'k0.1.%dk'" % n)
     assert twin.stop() == 0
     assert not witness.gaps(one.trail())
+    refused(one)
+    adopt(one)
     one.start()
     gaps = harness.eventually(lambda: witness.gaps(one.trail()), 20, 0.1, 'the loss as an event')
     assert 'another process wrote as this node' in gaps[0]['reason']

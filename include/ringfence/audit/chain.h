@@ -44,6 +44,10 @@ bool scan_fields(ByteView body, uint64_t& present);
 // Appends the fields of `mask`, ascending.
 void append_fields(std::string& out, const FieldSet& fields, uint64_t mask);
 
+// Of a run of links as audit_link_run stores it: each is its leaf and its hash.
+inline constexpr size_t link_bytes = 64;
+inline constexpr size_t link_run_max = 24;  // The store's CHECK has the same number.
+
 struct ChainPlace {
   uint64_t chain_no = 0;
   uint64_t recorded_at = 0;  // Unix µs.

@@ -77,8 +77,9 @@ enum class Tag : uint16_t {
   metadata = 48,
   redacted = 49,  // Array of the names of the fields in which something was redacted.
   reason = 50,
+  statement_sha256 = 51,  // Of the whole text as sent, where `statement` does not have all of it.
 };
-inline constexpr uint16_t tag_end = 51;  // One past the last tag; tags of events stay below 1000 (see chain.h).
+inline constexpr uint16_t tag_end = 52;  // One past the last tag; tags of events stay below 1000 (see chain.h).
 
 struct FieldInfo {
   Tag tag;

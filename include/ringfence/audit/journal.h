@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "ringfence/audit/drop_count.h"
 #include "ringfence/audit/event.h"
 #include "ringfence/base/result.h"
 
@@ -72,6 +73,7 @@ struct JournalOptions {
   uint64_t max_bytes = 1 << 30;       // Of live segments; at least two segments are allowed.
   uint64_t disk_reserve_bytes = 0;    // Of the file system's free room, not used for growing.
   bool drop_when_full = false;        // audit.on_full: drop. Records without room are counted, not kept.
+  uint64_t dropped_min = 0;           // Records that earlier lives dropped, as far as the store knows.
   bool sync_segments = false;         // audit.durability: disk. New segment files are synced with their folder.
 };
 
@@ -81,7 +83,7 @@ struct JournalCounters {
   uint64_t depth_bytes = 0;    // Published, not yet committed in the store.
   uint64_t depth_records = 0;
   uint64_t stalls = 0;         // Times that reserve found no room.
-  uint64_t dropped = 0;        // Records not kept (drop_when_full).
+  uint64_t dropped = 0;        // Records not kept (drop_when_full) since the start.
   uint64_t segments = 0;       // Live: holding unreleased records, current or spare.
   uint64_t segment_bytes = 0;
   bool is_full = false;        // Sealed; or no spare, and the last try to make one failed or met the bound.
@@ -133,7 +135,8 @@ class Journal final : public RecordSpace {
   Result<void> sync(uint64_t position);
   uint64_t synced_position() const { return synced_.load(std::memory_order_acquire); }
   JournalCounters counters() const;
-  uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
+  // Of all lives.
+  uint64_t dropped() const { return dropped_.all(); }
 
  private:
   struct Segment;
@@ -159,7 +162,7 @@ class Journal final : public RecordSpace {
   std::atomic<uint64_t> records_{0};
   std::atomic<uint64_t> bytes_{0};
   std::atomic<uint64_t> stalls_{0};
-  std::atomic<uint64_t> dropped_{0};
+  DropCount dropped_;
   // Keeper to producer.
   alignas(64) std::atomic<Segment*> spare_{nullptr};
   std::atomic<bool> room_wanted_{false};

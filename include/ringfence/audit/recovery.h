@@ -26,6 +26,7 @@ struct RecoveredJournal {
   uint64_t end_position = 0;  // End of the last segment's range.
   // One past the largest seq seen in any record that verifies, also behind a hole; 0 when the files do not tell.
   uint64_t next_seq = 0;
+  uint64_t dropped = 0;  // Records that all lives dropped, as their count in the folder says (see drop_count.h).
   std::vector<SegmentFile> segments;
   std::vector<std::string> unreadable;  // Files whose header is damaged: kept, renamed to <name>.damaged.
 };

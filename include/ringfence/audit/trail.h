@@ -10,6 +10,7 @@
 
 #include "ringfence/audit/journal.h"
 #include "ringfence/audit/writer.h"
+#include "ringfence/base/uuid.h"
 
 namespace ringfence::audit {
 
@@ -22,6 +23,8 @@ struct TrailOptions {
   uint32_t producers = 1;        // Journals 0 … producers - 1.
   std::string writer_dsn;
   std::string owner_dsn;
+  // The store lives in this state directory: nobody else can have written as this node.
+  bool owns_store = false;
   uint64_t segment_bytes = 16 << 20;        // audit.segment_bytes; at least 2 MiB, a multiple of 4096.
   uint64_t journal_bytes_max = 1 << 30;     // audit.journal_max_bytes, each journal.
   OnFull on_full = OnFull::fail_closed;
@@ -68,5 +71,10 @@ class Trail {
   explicit Trail(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+// The configured name, or the host's where there is none.
+std::string node_name(const std::string& configured);
+// The id of a state directory that was started once.
+Result<Uuid> read_state_id(const std::string& directory);
 
 }  // namespace ringfence::audit

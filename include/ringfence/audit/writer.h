@@ -19,6 +19,7 @@
 #include "ringfence/audit/journal.h"
 #include "ringfence/audit/recovery.h"
 #include "ringfence/base/result.h"
+#include "ringfence/base/uuid.h"
 #include "ringfence/crypto/ed25519.h"
 
 namespace ringfence::audit {
@@ -46,8 +47,17 @@ struct CommittedBatch {
   const std::vector<CommittedRow>& rows;
 };
 
+// In whose name rows are written.
+struct StoreClaim {
+  std::string node;
+  std::string public_key;
+  Uuid state_id;            // Of the state directory whose journals the checkpoints are about.
+  bool takes_over = false;  // Also from another state directory.
+};
+
 struct WriterOptions {
   std::string node;
+  StoreClaim claim;
   std::string writer_dsn;
   std::string owner_dsn;
   uint32_t batch_rows = 10'000;
@@ -107,9 +117,12 @@ struct Checkpoint {
   uint32_t shard = 0;
   uint64_t position = 0;
   uint64_t next_seq = 1;
+  uint64_t told = 0;  // Dropped records that gap events account for.
 };
-// Migrates the schema by the owner's connection and reads the node's checkpoints.
-Result<std::vector<Checkpoint>> prepare_store(const std::string& owner_dsn, const std::string& node,
-                                              const std::string& public_key);
+// Migrates the schema by the owner's connection and reads the node's checkpoints. Fault::denied when another state
+// directory writes as this node.
+Result<std::vector<Checkpoint>> prepare_store(const std::string& owner_dsn, const StoreClaim& claim);
+// From now on `state_id` writes as the node. Fails while somebody does, and for a node that nobody knows.
+Result<void> adopt_node(const std::string& owner_dsn, const std::string& node, const Uuid& state_id);
 
 }  // namespace ringfence::audit

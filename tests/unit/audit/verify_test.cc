@@ -40,7 +40,7 @@ void expect(const std::string& node, const std::string& sql, FindingKind kind, u
   CAPTURE(sql);
   query("DROP TABLE IF EXISTS keep_event, keep_link, keep_anchor; "
         "CREATE TABLE keep_event AS SELECT * FROM ringfence.audit_event WHERE node = '" + node + "'; "
-        "CREATE TABLE keep_link AS SELECT * FROM ringfence.audit_link WHERE node = '" + node + "'; "
+        "CREATE TABLE keep_link AS SELECT * FROM ringfence.audit_link_run WHERE node = '" + node + "'; "
         "CREATE TABLE keep_anchor AS SELECT * FROM ringfence.audit_anchor WHERE node = '" + node + "'");
   query(sql);
   VerifyReport report = verify(node);
@@ -49,10 +49,10 @@ void expect(const std::string& node, const std::string& sql, FindingKind kind, u
   CHECK_MESSAGE(report.nodes.front().findings.front().kind == kind, report.text());
   CHECK_MESSAGE(report.nodes.front().findings.front().chain_no == chain_no, report.text());
   query("DELETE FROM ringfence.audit_event WHERE node = '" + node + "'; "
-        "DELETE FROM ringfence.audit_link WHERE node = '" + node + "'; "
+        "DELETE FROM ringfence.audit_link_run WHERE node = '" + node + "'; "
         "DELETE FROM ringfence.audit_anchor WHERE node = '" + node + "'; "
         "INSERT INTO ringfence.audit_event SELECT * FROM keep_event; "
-        "INSERT INTO ringfence.audit_link SELECT * FROM keep_link; "
+        "INSERT INTO ringfence.audit_link_run SELECT * FROM keep_link; "
         "INSERT INTO ringfence.audit_anchor SELECT * FROM keep_anchor");
 }
 
@@ -105,12 +105,27 @@ TEST_CASE("a change of any column is found, and the row is named") {
 
 TEST_CASE("rows deleted, cut, doubled, inserted, swapped or moved to another node are found") {
   write_rows("rows", 20);
+  CHECK(query("SELECT count(*), sum(length(links)) / 64 FROM ringfence.audit_link_run WHERE node = 'rows'") == "1|21");
   std::string of = " WHERE node = 'rows' AND chain_no ";
+  std::string run = " WHERE node = 'rows' AND first_chain_no ";
+  expect("rows", "UPDATE ringfence.audit_link_run SET links = overlay(links PLACING '\\x00' FROM 9 * 64 + 1)" + run + "= 1",
+         FindingKind::reordered, 10);
+  expect("rows", "DELETE FROM ringfence.audit_link_run" + run + "= 1", FindingKind::cut, 1);
+  expect("rows", "UPDATE ringfence.audit_link_run SET links = substring(links FROM 1 FOR 20 * 64)" + run + "= 1",
+         FindingKind::cut, 21);
+  expect("rows", "INSERT INTO ringfence.audit_link_run SELECT node, 4, substring(links FROM 1 FOR 64) FROM "
+         "ringfence.audit_link_run" + run + "= 1", FindingKind::doubled, 4);
+  // The rest looks at single links: a run may be of one.
+  query("CREATE TABLE single_link AS SELECT * FROM ringfence.audit_link WHERE node = 'rows'; "
+        "DELETE FROM ringfence.audit_link_run WHERE node = 'rows'; "
+        "INSERT INTO ringfence.audit_link_run SELECT node, chain_no, leaf || hash FROM single_link; "
+        "DROP TABLE single_link");
+  CHECK_MESSAGE(verify("rows").is_good(), verify("rows").text());
   expect("rows", "DELETE FROM ringfence.audit_event" + of + "= 5", FindingKind::missing, 5);
-  expect("rows", "DELETE FROM ringfence.audit_link" + of + "= 5", FindingKind::missing, 5);
-  expect("rows", "DELETE FROM ringfence.audit_event" + of + "= 5; DELETE FROM ringfence.audit_link" + of + "= 5",
+  expect("rows", "DELETE FROM ringfence.audit_link_run" + run + "= 5", FindingKind::missing, 5);
+  expect("rows", "DELETE FROM ringfence.audit_event" + of + "= 5; DELETE FROM ringfence.audit_link_run" + run + "= 5",
          FindingKind::missing, 5);
-  expect("rows", "DELETE FROM ringfence.audit_event" + of + "> 18; DELETE FROM ringfence.audit_link" + of + "> 18",
+  expect("rows", "DELETE FROM ringfence.audit_event" + of + "> 18; DELETE FROM ringfence.audit_link_run" + run + "> 18",
          FindingKind::cut, 19);
   expect("rows", "INSERT INTO ringfence.audit_event SELECT * FROM ringfence.audit_event" + of + "= 6",
          FindingKind::doubled, 6);
@@ -118,7 +133,8 @@ TEST_CASE("rows deleted, cut, doubled, inserted, swapped or moved to another nod
   expect("rows", "UPDATE ringfence.audit_event SET chain_no = 17 - chain_no" + of + "IN (8, 9)", FindingKind::changed, 8);
   expect("rows", "UPDATE ringfence.audit_event SET node = 'tamper2'" + of + "= 10", FindingKind::missing, 10);
   expect("rows", "UPDATE ringfence.audit_anchor SET hash = '\\x00' WHERE node = 'rows'", FindingKind::forged, 21);
-  expect("rows", "UPDATE ringfence.audit_link SET hash = leaf" + of + "= 10", FindingKind::reordered, 10);
+  expect("rows", "UPDATE ringfence.audit_link_run SET links = substring(links FROM 1 FOR 32) || "
+         "substring(links FROM 1 FOR 32)" + run + "= 10", FindingKind::reordered, 10);
   query("DELETE FROM ringfence.audit_event WHERE node = 'tamper2'");
   CHECK_MESSAGE(verify("rows").is_good(), verify("rows").text());
 }

@@ -136,9 +136,9 @@ TEST_CASE("a second writer of the same node stops with a conflict") {
   TempDir dir;
   TempDir other;
   auto first = open_trail(trail_options(dir, "twice"));
+  auto second = open_trail(trail_options(other, "twice"));  // Nobody has claimed the name yet.
   first->start();
   CHECK(eventually([&] { return first->status().writer.state == WriterState::running; }));
-  auto second = open_trail(trail_options(other, "twice"));
   second->start();
   CHECK(eventually([&] { return second->status().writer.state == WriterState::conflict; }));
   CHECK(!second->status().is_ready);
@@ -146,6 +146,67 @@ TEST_CASE("a second writer of the same node stops with a conflict") {
   CHECK(!second->stop(1000));
   put_outcome(first->journal(0), put_start(first->journal(0), "x"));
   CHECK(first->stop(10'000));
+}
+
+TEST_CASE("another state directory of the same node is refused before it takes records, until it adopts the node") {
+  TempDir dir;
+  TempDir other;
+  auto first = open_trail(trail_options(dir, "whose"));
+  first->start();
+  CHECK(eventually([&] { return first->status().writer.state == WriterState::running; }));
+  auto second = Trail::open(trail_options(other, "whose"));
+  REQUIRE(!second);
+  CHECK(second.error().fault == Fault::denied);
+  CHECK(second.error().message.find("node 'whose'") != std::string::npos);
+  CHECK(second.error().message.find("ringfence audit adopt") != std::string::npos);
+  auto id = read_state_id(other.path);
+  REQUIRE(id);
+  // Not while the first one writes.
+  auto early = adopt_node(cluster().store.owner_dsn(), "whose", *id);
+  REQUIRE(!early);
+  CHECK(early.error().message.find("stop it first") != std::string::npos);
+  REQUIRE(first->stop(10'000));
+  first.reset();
+  CHECK(!adopt_node(cluster().store.owner_dsn(), "nobody", *id));
+  REQUIRE(eventually([&] { return adopt_node(cluster().store.owner_dsn(), "whose", *id).has_value(); }));
+  auto third = open_trail(trail_options(other, "whose"));
+  third->start();
+  put_outcome(third->journal(0), put_start(third->journal(0), "x"));
+  REQUIRE(third->stop(10'000));
+  CHECK(count_of("whose") == "1");
+  auto back = Trail::open(trail_options(dir, "whose"));
+  REQUIRE(!back);
+  CHECK(back.error().fault == Fault::denied);
+  // A store of the state directory's own has no other one.
+  TrailOptions owner = trail_options(dir, "whose");
+  owner.owns_store = true;
+  CHECK(Trail::open(owner));
+}
+
+TEST_CASE("the count of dropped records survives the process, and is told once") {
+  TempDir dir;
+  TrailOptions options = trail_options(dir, "dropkill");
+  options.on_full = OnFull::drop;
+  options.journal_bytes_max = 8 << 20;
+  std::string big(500'000, 'x');
+  uint64_t dropped = 0;
+  for (int life = 0; life < 2; ++life) {
+    auto trail = open_trail(options);  // Its writer never begins: as if it was killed before it could tell.
+    CHECK(trail->status().journals[0].dropped == 0);
+    for (int i = 0; i < 40; ++i) put_outcome(trail->journal(0), put_start(trail->journal(0), big));
+    dropped += trail->status().journals[0].dropped;
+    CHECK(trail->journal(0).dropped() == dropped);
+  }
+  CHECK(dropped > 60);
+  for (int life = 0; life < 2; ++life) {
+    if (life == 1) options.on_full = OnFull::fail_closed;  // Whatever the mode is now.
+    auto trail = open_trail(options);
+    trail->start();
+    REQUIRE(trail->stop(30'000));
+  }
+  CHECK(query("SELECT count(*), sum(rows) FROM ringfence.audit_event WHERE node = 'dropkill' AND action = 'trail_gap'") ==
+        "1|" + std::to_string(dropped));
+  CHECK(query("SELECT told FROM ringfence.audit_checkpoint WHERE node = 'dropkill' AND shard = 0") == std::to_string(dropped));
 }
 
 TEST_CASE("a checkpoint that somebody moved stops the writer before it writes") {
@@ -224,7 +285,7 @@ TEST_CASE("the writer's role can neither change nor delete a row") {
   auto connection = store::Connection::open(cluster().store.writer_dsn(), "test");
   REQUIRE(connection);
   for (const char* sql : {"UPDATE ringfence.audit_event SET user_name = 'x'", "DELETE FROM ringfence.audit_event",
-                          "DELETE FROM ringfence.audit_link", "TRUNCATE ringfence.audit_event",
+                          "DELETE FROM ringfence.audit_link_run", "TRUNCATE ringfence.audit_event",
                           "UPDATE ringfence.audit_anchor SET hash = ''", "DROP TABLE ringfence.audit_event"}) {
     CAPTURE(sql);
     CHECK(!(*connection)->exec(sql));

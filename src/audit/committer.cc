@@ -1,0 +1,324 @@
+#include "audit/committer.h"
+
+#include <algorithm>
+
+#include "audit/partitions.h"
+#include "ringfence/base/clock.h"
+#include "ringfence/base/log.h"
+
+namespace ringfence::audit {
+namespace {
+
+constexpr uint64_t ms_ns = 1'000'000;
+constexpr uint64_t claim_wait_ns = 5'000 * ms_ns;
+constexpr uint64_t maintenance_ns = 3'600'000 * ms_ns;
+constexpr int partition_days = 7;
+
+}  // namespace
+
+void Committer::conflict(const std::string& reason) {
+  control_.set_state(WriterState::conflict, reason);
+  for (Source& source : sources_) {
+    if (source.journal != nullptr) source.journal->seal();
+  }
+}
+
+void Committer::close() {
+  std::lock_guard guard(session_lock_);
+  session_.reset();
+}
+
+void Committer::interrupt() {
+  std::lock_guard guard(session_lock_);
+  if (session_) session_->connection().interrupt();
+}
+
+Result<void> Committer::connect() {
+  auto opened = StoreSession::connect(options_.writer_dsn, options_.node);
+  if (!opened) return unexpected(std::move(opened.error()));
+  std::lock_guard guard(session_lock_);
+  session_ = std::move(*opened);
+  return {};
+}
+
+// Partitions ahead, retention. By the owner's connection, which is opened for it.
+Result<void> Committer::maintain() {
+  auto owner = store::Connection::open(options_.owner_dsn, "ringfence maintenance");
+  if (!owner) return unexpected(std::move(owner.error()));
+  uint64_t from = std::max(wall_us(), head_.recorded_at);
+  auto end = make_partitions(**owner, from, partition_days);
+  if (!end) return unexpected(std::move(end.error()));
+  partitions_from_ = from / 86'400'000'000 * 86'400'000'000;
+  partitions_end_ = *end;
+  maintained_ns_ = mono_ns();
+  auto days = set_retention_days(**owner, options_.retention_days);
+  auto dropped = days ? drop_expired(**owner, options_.node, key_, wall_us()) : Result<int>(0);
+  if (!days || !dropped) {
+    // Rows can be written all the same; it is tried again in an hour.
+    log_warning("retention", {{"error", !days ? days.error().message : dropped.error().message}});
+  } else if (*dropped > 0) {
+    log_info("retention", {{"partitions_dropped", std::to_string(*dropped)}});
+  }
+  return {};
+}
+
+void Committer::maintain_when_due() {
+  if (mono_ns() - maintained_ns_ <= maintenance_ns) return;
+  maintained_ns_ = mono_ns();
+  if (auto done = maintain(); !done) log_warning("maintenance", {{"error", done.error().message}});
+}
+
+Result<StoreSession::State> Committer::prepare() {
+  auto ready = prepare_store(options_.owner_dsn, options_.claim);
+  if (!ready) return unexpected(std::move(ready.error()));
+  if (auto done = connect(); !done) return unexpected(std::move(done.error()));
+  auto claimed = session_->claim_node();
+  if (!claimed) return unexpected(std::move(claimed.error()));
+  if (!*claimed) {
+    // Our own connection of an earlier life may hold the name until the server notices.
+    return fail(Fault::timeout, "another process writes as node " + options_.node +
+                                    " into this store: give each appliance a node name of its own");
+  }
+  std::vector<uint32_t> shards;
+  for (const Source& source : sources_) shards.push_back(source.shard);
+  if (auto done = session_->ensure_checkpoints(shards); !done) return unexpected(std::move(done.error()));
+  if (auto done = session_->claim_state(options_.claim); !done) return unexpected(std::move(done.error()));
+  auto state = session_->read_state();
+  if (!state) return state;
+  head_ = state->head;
+  if (auto done = maintain(); !done) return unexpected(std::move(done.error()));
+  open_ = OpenStarts();
+  if (auto done = session_->read_open(open_); !done) return unexpected(std::move(done.error()));
+  return state;
+}
+
+// False when the journals cannot be what these checkpoints are about.
+bool Committer::take_checkpoints(const StoreSession::State& state) {
+  writer_seq_ = state.writer_next_seq;
+  for (Source& source : sources_) {
+    for (const Checkpoint& checkpoint : state.checkpoints) {
+      if (checkpoint.shard != source.shard) continue;
+      source.stored_position = source.position = checkpoint.position;
+      source.stored_seq = source.next_seq = checkpoint.next_seq;
+      source.stored_told = source.told = checkpoint.told;
+    }
+    if (source.journal != nullptr && (source.stored_position > source.journal->consumed_position() ||
+                                      source.stored_seq > source.journal->options().first_seq)) {
+      conflict("the store knows more of journal " + std::to_string(source.shard) +
+               " than the state directory: it is an old copy, or another one");
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Committer::begin() {
+  uint64_t claim_since = 0;
+  uint32_t wait_ms = 50;
+  while (!control_.is_ended()) {
+    auto prepared = prepare();
+    if (prepared) return take_checkpoints(*prepared);
+    close();
+    if (prepared.error().fault == Fault::denied) {
+      conflict(prepared.error().message);
+      return false;
+    }
+    bool is_claim = prepared.error().fault == Fault::timeout && prepared.error().message.starts_with("another");
+    if (is_claim && claim_since == 0) claim_since = mono_ns();
+    // A schema that is too new does not get older by waiting, but an operator may roll it back: it is retried.
+    if (is_claim && mono_ns() - claim_since > claim_wait_ns) {
+      conflict(prepared.error().message);
+      return false;
+    }
+    control_.set_state(is_claim ? WriterState::starting : WriterState::retrying, prepared.error().message);
+    control_.pause(std::chrono::milliseconds(wait_ms));
+    wait_ms = std::min(wait_ms * 2, options_.backoff_ms_max);
+  }
+  return false;
+}
+
+void Committer::anchor(uint64_t now, bool now_please) {
+  if (head_.chain_no == anchored_ || !session_) return;
+  if (!now_please && now - anchor_ns_ < options_.anchor_ms * ms_ns) return;
+  anchor_ns_ = now;
+  auto done = session_->write_anchor(key_, head_, wall_us());
+  if (!done) {
+    log_warning("anchor not written", {{"error", done.error().message}});
+    if (!session_->connection().is_open()) close();
+    return;
+  }
+  anchored_ = head_.chain_no;
+  control_.update([](WriterStatus& status) { ++status.anchors; });
+}
+
+void Committer::build(BatchWrite& write) {
+  write.moves.clear();
+  for (const Source& source : sources_) {
+    if (!source.is_moved()) continue;
+    write.moves.push_back({source.shard, source.stored_position, source.position, source.next_seq, source.told});
+  }
+  write.old_head = head_;
+  write.writer_next_seq = writer_seq_;
+  write.rows = &batch_.rows();
+  batch_.fill_open(write);
+}
+
+BatchResult Committer::attempt(BatchWrite& write) {
+  uint64_t now = wall_us();
+  uint64_t recorded_at = std::max(now, head_.recorded_at);
+  if (recorded_at < partitions_from_ || recorded_at >= partitions_end_) {
+    if (auto done = maintain(); !done) return {BatchFault::other, done.error().message, -1, 0};
+  }
+  if (auto done = batch_.resolve_orphans(*session_); !done) return {BatchFault::other, done.error().message, -1, 0};
+  build(write);
+  encoder_.begin(head_, now, options_.on_committed != nullptr);
+  BatchResult result = session_->write(write, encoder_);
+  write.new_head = encoder_.head();
+  return result;
+}
+
+Committer::InFlight Committer::look_up(const BatchWrite& write, const StoreSession::State& state) const {
+  auto stored = [&](uint32_t shard) {
+    for (const Checkpoint& checkpoint : state.checkpoints) {
+      if (checkpoint.shard == shard) return checkpoint.position;
+    }
+    return UINT64_MAX;
+  };
+  bool at_old = state.head.chain_no == head_.chain_no;
+  bool at_new = state.head.chain_no == write.new_head.chain_no && state.head.hash == write.new_head.hash;
+  for (const CheckpointMove& move : write.moves) {
+    at_old = at_old && stored(move.shard) == move.old_position;
+    at_new = at_new && stored(move.shard) == move.new_position;
+  }
+  // A batch without rows and moves changes nothing that counts: sending it again is harmless.
+  return at_old ? InFlight::absent : at_new ? InFlight::committed : InFlight::conflict;
+}
+
+// Until a connection stands and it is known whether the batch in flight is in. False: ended or conflict.
+bool Committer::reconnect(const BatchWrite* write, bool& is_committed) {
+  while (!control_.is_ended()) {
+    control_.pause(std::chrono::milliseconds(backoff_ms_));
+    backoff_ms_ = std::clamp<uint32_t>(backoff_ms_ * 2, 50, options_.backoff_ms_max);
+    auto state = [&]() -> Result<StoreSession::State> {
+      if (auto done = connect(); !done) return unexpected(std::move(done.error()));
+      // Our own broken connection may hold the name until the server notices: waiting is right here.
+      auto claimed = session_->claim_node();
+      if (!claimed) return unexpected(std::move(claimed.error()));
+      if (!*claimed) return fail(Fault::unavailable, "the node's name is still held by another connection");
+      return session_->read_state();
+    }();
+    if (!state) {
+      close();
+      control_.set_state(WriterState::retrying, state.error().message);
+      continue;
+    }
+    InFlight found = write == nullptr ? InFlight::absent : look_up(*write, *state);
+    if (found == InFlight::conflict) {
+      conflict("the checkpoint was moved by another process that writes as node " + options_.node);
+      return false;
+    }
+    is_committed = found == InFlight::committed;
+    return true;
+  }
+  return false;
+}
+
+int Committer::try_range(size_t begin, size_t end) {
+  encoder_.begin(head_, wall_us(), false);
+  return session_->try_rows(batch_.rows(), begin, end, encoder_);
+}
+
+// Finds one row that the store refuses and marks it to go in as bytes. False when none could be found.
+bool Committer::handle_data_fault(const BatchResult& result) {
+  auto& rows = batch_.rows();
+  size_t low = 0;
+  size_t high = rows.size();
+  auto hint = static_cast<size_t>(result.row_hint);
+  if (result.row_hint >= 0 && hint < rows.size() && try_range(hint, hint + 1) == 1) {
+    low = hint;
+    high = hint + 1;
+  } else if (try_range(low, high) != 1) {
+    return false;
+  }
+  while (high - low > 1) {
+    size_t middle = low + (high - low) / 2;
+    int verdict = try_range(low, middle);
+    if (verdict < 0) return false;
+    if (verdict == 1) high = middle;
+    else low = middle;
+  }
+  if (rows[low].is_poisoned) return false;
+  rows[low].is_poisoned = true;
+  log_warning("a record is stored as bytes", {{"shard", std::to_string(rows[low].shard)},
+                                              {"seq", std::to_string(rows[low].seq)},
+                                              {"sqlstate", session_->connection().sqlstate()}});
+  control_.update([](WriterStatus& status) { ++status.poisoned; });
+  return true;
+}
+
+void Committer::finish(const BatchWrite& write, const BatchResult& result, uint64_t began) {
+  uint64_t row_count = write.new_head.chain_no - head_.chain_no;
+  head_ = write.new_head;
+  if (options_.on_committed && row_count > 0) {
+    options_.on_committed({options_.node, head_.recorded_at, encoder_.canonical_rows()});
+  }
+  // Before the segments are released: what stays open is copied out of them here.
+  uint64_t orphans = batch_.orphans();
+  batch_.finish();
+  for (Source& source : sources_) {
+    source.stored();
+    // While an earlier life's files are drained the live journal is not touched.
+    if (source.journal != nullptr && !source.reader) source.journal->release(source.position, source.next_seq);
+  }
+  backoff_ms_ = 0;
+  control_.update([&](WriterStatus& status) {
+    ++status.batches;
+    status.rows += row_count;
+    status.bytes += result.bytes;
+    status.last_batch_us = (mono_ns() - began) / 1000;
+    status.chain_no = head_.chain_no;
+    status.orphans = orphans;
+    status.open_starts = open_.size();
+  });
+}
+
+bool Committer::commit() {
+  BatchWrite write;
+  build(write);
+  if (batch_.empty() && write.moves.empty()) return true;
+  uint64_t began = mono_ns();
+  bool was_sent = false;
+  for (bool is_first = true;; is_first = false) {
+    if (control_.is_ended()) return false;
+    if (!session_) {
+      bool is_committed = false;
+      if (!reconnect(was_sent ? &write : nullptr, is_committed)) return false;
+      if (is_committed) {
+        finish(write, {}, began);
+        break;
+      }
+    }
+    was_sent = true;
+    BatchResult result = attempt(write);
+    if (result.fault == BatchFault::none) {
+      finish(write, result, began);
+      break;
+    }
+    if (is_first) {
+      control_.update([](WriterStatus& status) { ++status.failures; });
+    }
+    if (result.fault == BatchFault::conflict) {
+      conflict(result.reason);
+      return false;
+    }
+    if (result.fault == BatchFault::data && handle_data_fault(result)) continue;
+    if (result.fault == BatchFault::partition && maintain()) continue;
+    control_.set_state(WriterState::retrying, result.reason);
+    close();
+    if (backoff_ms_ == 0) backoff_ms_ = 50;
+  }
+  control_.set_state(WriterState::running, "");
+  return true;
+}
+
+}  // namespace ringfence::audit

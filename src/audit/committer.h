@@ -1,0 +1,79 @@
+// Gets batches into the store, each exactly once: owns the connection, the chain's head and what to do when the store
+// fails, refuses a row or does not answer.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "audit/batch.h"
+#include "audit/source.h"
+#include "audit/store_session.h"
+#include "audit/writer_control.h"
+
+namespace ringfence::audit {
+
+// Used by the writer's thread; interrupt() alone by others. What it is given outlives it.
+class Committer {
+ public:
+  Committer(const WriterOptions& options, const crypto::Ed25519KeyPair& key, WriterControl& control,
+            std::vector<Source>& sources, OpenStarts& open, Batch& batch)
+      : options_(options),
+        key_(key),
+        control_(control),
+        sources_(sources),
+        open_(open),
+        batch_(batch),
+        encoder_(options.node) {}
+
+  // The first connection: schema, claim of the node's name, checkpoints, open starts. False: ended or conflict.
+  bool begin();
+  // Sends the batch until it is in. False: ended or conflict; the batch is then not known to be in.
+  bool commit();
+  // Signs the chain's head, when it is time or at once.
+  void anchor(uint64_t now_ns, bool now_please);
+  // Partitions ahead and retention, once an hour.
+  void maintain_when_due();
+  // Final: what would be published now would never be in the store.
+  void conflict(const std::string& reason);
+  void close();
+  void interrupt();
+
+  uint64_t& writer_seq() { return writer_seq_; }  // The next number of a row that the writer makes.
+
+ private:
+  Result<StoreSession::State> prepare();
+  bool take_checkpoints(const StoreSession::State& state);
+  void build(BatchWrite& write);
+  BatchResult attempt(BatchWrite& write);
+  bool handle_data_fault(const BatchResult& result);
+  int try_range(size_t begin, size_t end);
+  void finish(const BatchWrite& write, const BatchResult& result, uint64_t began);
+  Result<void> connect();
+  enum class InFlight : uint8_t { committed, absent, conflict };
+  InFlight look_up(const BatchWrite& write, const StoreSession::State& state) const;
+  bool reconnect(const BatchWrite* write, bool& is_committed);
+  Result<void> maintain();
+
+  const WriterOptions& options_;
+  const crypto::Ed25519KeyPair& key_;
+  WriterControl& control_;
+  std::vector<Source>& sources_;
+  OpenStarts& open_;
+  Batch& batch_;
+  RowEncoder encoder_;
+  RowEncoder::Head head_;
+  uint64_t writer_seq_ = 1;
+
+  std::unique_ptr<StoreSession> session_;
+  std::mutex session_lock_;  // Held to replace the session, and to interrupt it.
+  uint32_t backoff_ms_ = 0;
+  uint64_t partitions_from_ = 0;
+  uint64_t partitions_end_ = 0;
+  uint64_t maintained_ns_ = 0;
+  uint64_t anchored_ = 0;
+  uint64_t anchor_ns_ = 0;
+};
+
+}  // namespace ringfence::audit

@@ -1,0 +1,71 @@
+// Verifies one node's chain: rows, links, anchors, retention records and record numbers, page by page.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "audit/record_numbers.h"
+#include "ringfence/audit/chain.h"
+#include "ringfence/audit/verify.h"
+#include "ringfence/store/connection.h"
+
+namespace ringfence::audit {
+
+class NodeVerifier {
+ public:
+  NodeVerifier(store::Connection& store, const VerifyOptions& options, std::string node)
+      : store_(store), options_(options) {
+    report_.node = std::move(node);
+  }
+  Result<NodeReport> run(const std::function<void(const std::string&, uint64_t, uint64_t)>& progress);
+
+ private:
+  struct Range {
+    uint64_t first;
+    uint64_t last;
+  };
+  struct Link {
+    uint64_t chain_no;
+    crypto::Digest leaf;
+    crypto::Digest hash;
+  };
+
+  void found(FindingKind kind, uint64_t chain_no, std::string text);
+  Result<void> load_keys();
+  bool is_signed(const std::string& key_id, const std::string& message, ByteView signature) const;
+  Result<void> load_retention();
+  // How far the chain must reach: whatever knows the largest number.
+  Result<void> load_bounds();
+  Result<void> page(uint64_t begin, uint64_t end);
+  Result<void> load_links(uint64_t begin, uint64_t end);
+  static const std::string& row_query();
+  // Checks the link of the next chain number; gives it when it is there.
+  const Link* take_link();
+  // Links up to (not including) `end` that have no row.
+  void pass_links(uint64_t end);
+  void on_row(store::Rows& row);
+  // Only a whole chain tells: every number is in a row, an open start, or accounted for by a gap event.
+  Result<void> check_numbers();
+
+  store::Connection& store_;
+  const VerifyOptions& options_;
+  NodeReport report_;
+  std::map<std::string, std::string> keys_;
+  std::vector<Range> expired_;
+  std::map<uint64_t, crypto::Digest> anchors_;
+  std::map<uint64_t, RecordNumbers> numbers_;
+  uint64_t accounted_ = 0;
+  std::vector<Link> links_;
+  size_t next_link_ = 0;
+  uint64_t next_no_ = 1;
+  uint64_t recorded_at_ = 0;
+  bool is_whole_ = false;
+  bool is_broken_ = false;  // The predecessor's hash is not known.
+  crypto::Digest previous_{};
+  crypto::Sha256 sha_;
+  std::string canonical_;
+};
+
+}  // namespace ringfence::audit

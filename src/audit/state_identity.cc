@@ -1,0 +1,96 @@
+#include "audit/state_identity.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "ringfence/audit/trail.h"
+#include "ringfence/base/clock.h"
+#include "ringfence/crypto/digest.h"
+#include "ringfence/crypto/secret.h"
+
+namespace ringfence::audit {
+namespace {
+
+// Whole or not at all.
+Result<void> keep_file(const std::string& path, ByteView bytes) {
+  std::string temporary = path + ".new";
+  ::unlink(temporary.c_str());
+  int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return fail_errno(errno, temporary);
+  ssize_t n = ::write(fd, bytes.data(), bytes.size());
+  bool is_kept = n == static_cast<ssize_t>(bytes.size()) && ::fsync(fd) == 0;
+  ::close(fd);
+  if (!is_kept || ::rename(temporary.c_str(), path.c_str()) != 0) return fail_errno(errno, path);
+  return {};
+}
+
+// The node's signing key: made at the first start, readable by us alone.
+Result<crypto::Ed25519KeyPair> node_key(const std::string& path) {
+  crypto::Ed25519KeyPair pair{};
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) {
+    ssize_t n = ::read(fd, pair.private_key.data(), pair.private_key.size());
+    struct stat info {};
+    ::fstat(fd, &info);
+    ::close(fd);
+    if (n != static_cast<ssize_t>(pair.private_key.size()) || info.st_size != n) {
+      return fail(Fault::malformed, "node key: " + path + " does not hold 32 bytes");
+    }
+    if ((info.st_mode & 077) != 0) {
+      return fail(Fault::denied, "node key: " + path + " is readable by others: chmod 600 " + path);
+    }
+    auto public_key = crypto::ed25519_public_key(pair.private_key);
+    if (!public_key) return unexpected(std::move(public_key.error()));
+    pair.public_key = *public_key;
+    return pair;
+  }
+  if (errno != ENOENT) return fail_errno(errno, "node key: " + path);
+  auto made = crypto::ed25519_generate();
+  if (!made) return made;
+  auto kept = keep_file(path, crypto::view_of(made->private_key));
+  if (!kept) return unexpected(std::move(kept).error().in("node key"));
+  return made;
+}
+
+}  // namespace
+
+Result<Uuid> read_state_id(const std::string& directory) {
+  std::string path = directory + "/state.id";
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    if (errno == ENOENT) return fail(Fault::not_found, path + " does not exist yet");
+    return fail_errno(errno, "state directory: " + path);
+  }
+  char text[36];
+  ssize_t n = ::read(fd, text, sizeof text);
+  ::close(fd);
+  auto id = parse_uuid(std::string_view(text, n > 0 ? static_cast<size_t>(n) : 0));
+  if (!id) return fail(Fault::malformed, "state directory: " + path + " does not hold an id");
+  return id;
+}
+
+Result<StateIdentity> state_identity(const std::string& directory) {
+  auto key = node_key(directory + "/node.key");
+  if (!key) return unexpected(std::move(key.error()));
+  StateIdentity out;
+  out.key = *key;
+  crypto::secure_zero(key->private_key);
+  auto id = read_state_id(directory);
+  if (!id && id.error().fault == Fault::not_found) {
+    auto random = crypto::random_array<8>();
+    if (!random) return unexpected(std::move(random.error()));
+    uint64_t bits = 0;
+    std::memcpy(&bits, random->data(), sizeof bits);
+    id = uuid_v7(wall_us(), bits);
+    auto kept = keep_file(directory + "/state.id", to_string(*id) + "\n");
+    if (!kept) return unexpected(std::move(kept).error().in("state directory"));
+  }
+  if (!id) return unexpected(std::move(id.error()));
+  out.id = *id;
+  return out;
+}
+
+}  // namespace ringfence::audit

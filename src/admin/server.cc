@@ -16,6 +16,8 @@ constexpr uint64_t ns_per_ms = 1'000'000;
 constexpr uint64_t poll_ns = 1'000'000;
 // What is read of a refused peer's rest, so that closing does not reset the connection before it saw our answer.
 constexpr size_t linger_bytes_max = 256 * 1024;
+// The first byte of a TLS handshake record.
+constexpr char tls_handshake_byte = 0x16;
 constexpr std::string_view continue_line = "HTTP/1.1 100 Continue\r\n\r\n";
 }  // namespace
 
@@ -77,9 +79,49 @@ Task<void> AdminServer::run(std::list<Connection>::iterator at) {
   if (is_stopping_) end_if_drained();
 }
 
+void AdminServer::use_tls(std::shared_ptr<const net::TlsContext> context) { tls_ = std::move(context); }
+
+// False when the connection has to end: the handshake failed, or the peer speaks plain HTTP, which it is told.
+Task<bool> AdminServer::start_tls(Connection& connection) {
+  enter(connection, Phase::idle);
+  net::Gather in(*connection.stream);
+  auto reading = in.at_least(1);
+  Result<void> has_any = co_await reading;
+  if (!has_any) {
+    ++counters_.tls_failures[static_cast<size_t>(net::TlsFailure::closed)];
+    co_return false;
+  }
+  if (in.bytes()[0] != tls_handshake_byte) {
+    ++counters_.tls_failures[static_cast<size_t>(net::TlsFailure::protocol)];
+    Response refusal = http::problem(400, "this port speaks HTTPS only: use https:// in the URL");
+    Task<bool> responding = respond(connection, std::move(refusal), false, false);
+    co_await responding;
+    co_return false;
+  }
+  auto made = std::make_unique<net::TlsStream>(std::move(connection.stream), tls_, tls_buffers_);
+  net::TlsStream& tls = *made;
+  connection.stream = std::move(made);
+  auto shaking = tls.handshake(std::string(in.bytes()));
+  Result<void> shaken = co_await shaking;
+  if (!shaken) {
+    net::TlsFailure failure = tls.engine().failure();
+    ++counters_.tls_failures[static_cast<size_t>(failure != net::TlsFailure::none ? failure : net::TlsFailure::closed)];
+    connection.stream = tls.give_back();
+    co_return false;
+  }
+  ++counters_.tls_handshakes;
+  if (tls.engine().is_resumed()) ++counters_.tls_resumed;
+  co_return true;
+}
+
 // A connection's life: read a request, answer it, again.
 Task<void> AdminServer::converse(Connection& connection) {
-  for (;;) {
+  bool is_open = true;
+  if (tls_) {
+    Task<bool> starting = start_tls(connection);
+    is_open = co_await starting;
+  }
+  while (is_open) {
     Task<bool> reading = read_request(connection);
     bool is_there = co_await reading;
     if (!is_there) break;

@@ -117,6 +117,7 @@ Result<void> Appliance::start() {
   auto secret = node_secret(config_.state_dir + "/scram.secret");
   if (!secret) return unexpected(std::move(secret).error());
   mock_secret_ = std::move(*secret);
+  if (auto loaded = tls_.start(config_, wall_us() / 1'000'000); !loaded) return loaded;
   // Ports first: a taken one is the commonest mistake, and is told at once.
   if (auto listening = listen(); !listening) return listening;
   workers_ = std::make_unique<ring::Workers>(worker_threads, worker_backlog_max);
@@ -292,6 +293,7 @@ Result<void> Appliance::start_admin() {
   std::promise<void> up;
   admin_shard_->post([&] {
     admin_ = std::make_unique<admin::AdminServer>(*admin_shard_, options, sources);
+    if (config_.admin.tls) admin_->use_tls(tls_.admin());
     admin_->listen(std::exchange(admin_fd_, -1));
     up.set_value();
   });
@@ -317,6 +319,17 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
     auto verifier = pg::parse_scram_verifier(user.verifier.reveal());
     if (verifier) out->users.emplace(user.name, proxy::User{user.name, std::move(*verifier)});
   }
+  out->ticket_keys = tls_.ticket_keys();
+  for (const ListenerConfig& listener : config.listeners) {
+    proxy::Listener made;
+    made.tls = listener.tls;
+    made.context = tls_.listener(listener.name);
+    made.certificate_name = listener.certificate_name;
+    made.certificate_login = listener.certificate_login;
+    made.certificate_users = listener.certificate_users;
+    RINGFENCE_ASSERT((made.tls == proxy::ListenerTls::off) == !made.context);
+    out->listeners.emplace(listener.name, std::move(made));
+  }
   for (const TargetConfig& target : config.targets) {
     proxy::Target made;
     made.name = target.name;
@@ -325,6 +338,10 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
     made.database = target.database;
     made.user = target.user;
     made.password = target.password.reveal();
+    made.sslmode = target.sslmode;
+    made.channel_binding = target.channel_binding;
+    made.tls = tls_.target(target.name);
+    RINGFENCE_ASSERT((made.sslmode == proxy::SslMode::disable) == !made.tls);
     made.tags = target.tags;
     made.connections_max = target.connections_max;
     if (snapshot_) {
@@ -337,7 +354,24 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
 
 // ---------------------------------------------------------------- while running
 
-std::vector<std::string> Appliance::reload(Config config) {
+Result<std::vector<std::string>> Appliance::reload(Config config) {
+  // Sockets stay as they were opened, each with its own rules: a listener that the new file does not know by its name
+  // keeps those that it has.
+  std::vector<ListenerConfig> listeners = std::move(config.listeners);
+  config.listeners = config_.listeners;
+  for (ListenerConfig& open : config.listeners) {
+    for (const ListenerConfig& wanted : listeners) {
+      if (wanted.name != open.name || wanted.path.empty() != open.path.empty()) continue;
+      open.tls = wanted.tls;
+      open.tls_files = wanted.tls_files;
+      open.certificate_name = wanted.certificate_name;
+      open.certificate_login = wanted.certificate_login;
+      open.certificate_users = wanted.certificate_users;
+    }
+  }
+  bool admin_tls_differs = config.admin.tls != config_.admin.tls;
+  config.admin.tls = config_.admin.tls;
+  if (auto adopted = tls_.adopt(config, wall_us() / 1'000'000); !adopted) return unexpected(std::move(adopted).error());
   std::vector<std::string> need_restart;
   auto check = [&](bool differs, const char* key) {
     if (differs) need_restart.emplace_back(key);
@@ -348,11 +382,12 @@ std::vector<std::string> Appliance::reload(Config config) {
   check(config.admin.address != config_.admin.address || config.admin.port != config_.admin.port, "admin.address");
   check(config.store.embedded != config_.store.embedded || config.store.url.reveal() != config_.store.url.reveal(),
         "store");
-  bool listeners_differ = config.listeners.size() != config_.listeners.size();
-  for (size_t i = 0; !listeners_differ && i < config.listeners.size(); ++i) {
-    const ListenerConfig& a = config.listeners[i];
+  check(admin_tls_differs, "admin.tls");
+  bool listeners_differ = listeners.size() != config_.listeners.size();
+  for (size_t i = 0; !listeners_differ && i < listeners.size(); ++i) {
+    const ListenerConfig& a = listeners[i];
     const ListenerConfig& b = config_.listeners[i];
-    listeners_differ = a.address != b.address || a.port != b.port || a.path != b.path ||
+    listeners_differ = a.name != b.name || a.address != b.address || a.port != b.port || a.path != b.path ||
                        a.connections_max != b.connections_max;
   }
   check(listeners_differ, "listeners");
@@ -365,11 +400,7 @@ std::vector<std::string> Appliance::reload(Config config) {
         "audit");
   log_configure(config.log.level, config.log.format);
   snapshot_ = make_snapshot(config);
-  for (DataShard& data : data_shards_) {
-    proxy::PgShard* pg = data.pg.get();
-    proxy::SnapshotPtr snapshot = snapshot_;
-    data.shard->post([pg, snapshot] { pg->use(snapshot); });
-  }
+  use_snapshot();
   crypto::Digest token = crypto::sha256(config.admin.token.reveal());
   admin_shard_->post([this, token] { admin_->set_token_digest(token); });
   publish(main_producer(), event("configuration_reloaded", Severity::info, Outcome::success));
@@ -378,7 +409,25 @@ std::vector<std::string> Appliance::reload(Config config) {
   config_.users = std::move(config.users);
   config_.targets = std::move(config.targets);
   config_.limits = config.limits;
+  config_.listeners = std::move(config.listeners);
+  config_.admin.tls_files = std::move(config.admin.tls_files);
   return need_restart;
+}
+
+void Appliance::use_snapshot() {
+  for (DataShard& data : data_shards_) {
+    proxy::PgShard* pg = data.pg.get();
+    proxy::SnapshotPtr snapshot = snapshot_;
+    data.shard->post([pg, snapshot] { pg->use(snapshot); });
+  }
+  if (!config_.admin.tls) return;
+  admin_shard_->post([this, context = tls_.admin()] { admin_->use_tls(context); });
+}
+
+void Appliance::tick() {
+  if (!tls_.tick(config_, wall_us() / 1'000'000)) return;
+  snapshot_ = make_snapshot(config_);
+  use_snapshot();
 }
 
 void Appliance::publish(uint32_t producer, const EventBuilder& event) {
@@ -434,6 +483,7 @@ void Appliance::list(std::function<void(std::vector<admin::SessionView>)> done) 
           view.connected_at_us = info.connected_at_us;
           view.last_activity_us = info.last_activity_us;
           view.running_since_us = info.running_since_us;
+          view.tls = info.tls;
           view.statements = info.statements;
           view.bytes_to_client = info.bytes_to_client;
           view.bytes_to_server = info.bytes_to_server;

@@ -18,6 +18,7 @@
 #include "ringfence/ring/shard.h"
 #include "ringfence/ring/workers.h"
 #include "ringfence/store/embedded.h"
+#include "tls_keeper.h"
 
 namespace ringfence::app {
 
@@ -28,8 +29,10 @@ class Appliance final : public admin::SessionDirectory {
 
   Result<void> start();
   // Applies what can change while running: users, targets, limits, the admin token, the log. Gives the keys that
-  // differ and need a restart.
-  std::vector<std::string> reload(Config config);
+  // differ and need a restart. Fails, and changes nothing, when a certificate cannot be used.
+  Result<std::vector<std::string>> reload(Config config);
+  // Every few seconds, on the main thread: certificates that changed, keys that are due.
+  void tick();
   // No new sessions; running statements finish within limits.drain_ms; the trail is flushed. `hurry` is looked at
   // meanwhile: true cuts the waiting short.
   void stop(const std::atomic<bool>& hurry);
@@ -48,11 +51,13 @@ class Appliance final : public admin::SessionDirectory {
   Result<void> start_admin();
   void accept_connections();
   proxy::SnapshotPtr make_snapshot(const Config& config);
+  void use_snapshot();
   void publish(uint32_t producer, const audit::EventBuilder& event);
   audit::EventBuilder event(std::string_view action, audit::Severity severity, audit::Outcome outcome) const;
   admin::Readiness readiness() const;
   admin::StatsSnapshot stats() const;
   void write_metrics(admin::MetricsWriter& out) const;
+  void write_tls_metrics(admin::MetricsWriter& out) const;
   void authentication_failed(const admin::AuthenticationFailure& failure);
   audit::TrailStatus trail_status() const;
   uint32_t admin_producer() const { return static_cast<uint32_t>(data_shards_.size()); }
@@ -79,6 +84,7 @@ class Appliance final : public admin::SessionDirectory {
   std::atomic<uint64_t> reloads_{0};
   std::atomic<uint64_t> reload_failures_{0};
   proxy::SnapshotPtr snapshot_;
+  TlsKeeper tls_;
   std::unique_ptr<store::EmbeddedStore> embedded_;
   std::unique_ptr<audit::Trail> trail_;
   std::unique_ptr<ring::Workers> workers_;

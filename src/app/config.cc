@@ -7,6 +7,7 @@
 #include "config_files.h"
 #include "config_reader.h"
 #include "config_rules.h"
+#include "config_tls.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/net/address.h"
 #include "ringfence/pg/scram.h"
@@ -118,6 +119,7 @@ void Loader::read() {
     else context_.error(shards->origin, "is \"" + shards->text + "\"; use auto or a whole number from 1 to 256");
   }
   read_log();
+  read_tls(root_, config_.tls);
   read_limits();
   read_listeners();
   read_admin();
@@ -167,6 +169,7 @@ void Loader::read_listener(Section& section) {
     claim_address(section, "port", listener.address, listener.port);
   }
   section.number("connections_max", listener.connections_max, 0, 1'000'000);
+  read_listener_tls(section, config_.tls, listener);
   section.finish();
   config_.listeners.push_back(std::move(listener));
 }
@@ -178,6 +181,7 @@ void Loader::read_admin() {
   section.number("port", config_.admin.port, 0, 65'535);
   claim_address(section, "port", config_.admin.address, config_.admin.port);
   section.boolean("metrics_public", config_.admin.metrics_public);
+  read_admin_tls(section, config_.tls, config_.admin);
   Origin where = section.origin("token");
   bool is_given = section.has("token") || section.has("token_file");
   if (auto token = read_secret(section, "token", "token_file", &where)) {
@@ -318,6 +322,7 @@ void Loader::read_target(Section& section) {
     if (password->size() > password_bytes_max) context_.error(where, "is longer than 1024 bytes; use a shorter one");
     target.password = std::move(*password);
   }
+  read_target_tls(section, target);
   target.tags = read_tags(section);
   section.number("connections_max", target.connections_max, 0, 1'000'000);
   section.finish();

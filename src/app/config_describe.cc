@@ -60,6 +60,62 @@ std::string_view level_name(LogLevel level) {
 
 std::string_view yes_no(bool value) { return value ? "true" : "false"; }
 
+std::string_view tls_name(proxy::ListenerTls tls) {
+  constexpr std::string_view names[] = {"off", "prefer", "require", "verify"};
+  return names[static_cast<size_t>(tls)];
+}
+std::string_view name_of(proxy::CertificateName name) {
+  constexpr std::string_view names[] = {"cn", "dn", "dns", "email", "uri"};
+  return names[static_cast<size_t>(name)];
+}
+std::string_view name_of(proxy::CertificateLogin login) {
+  constexpr std::string_view names[] = {"password", "certificate_and_password", "certificate"};
+  return names[static_cast<size_t>(login)];
+}
+std::string_view name_of(proxy::SslMode mode) {
+  constexpr std::string_view names[] = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
+  return names[static_cast<size_t>(mode)];
+}
+std::string_view name_of(proxy::ChannelBinding binding) {
+  constexpr std::string_view names[] = {"disable", "prefer", "require"};
+  return names[static_cast<size_t>(binding)];
+}
+
+void describe_certificate(Lines& out, std::string_view indent, std::string_view prefix, const TlsFiles& files) {
+  if (files.certificate.empty()) return;
+  out.text(indent, std::string(prefix) + "certificate_file", quoted(files.certificate));
+  out.text(indent, std::string(prefix) + "key_file", quoted(files.key));
+}
+
+void describe_listener_tls(Lines& out, const ListenerConfig& listener) {
+  // Unquoted, `off` would be no text to some readers of YAML.
+  out.text("    ", "tls", "\"" + std::string(tls_name(listener.tls)) + "\"");
+  if (listener.tls == proxy::ListenerTls::off) return;
+  describe_certificate(out, "    ", "tls_", listener.tls_files);
+  if (listener.tls_files.ca.empty()) return;
+  out.text("    ", "tls_client_ca_file", quoted(listener.tls_files.ca));
+  if (!listener.tls_files.crl.empty()) out.text("    ", "tls_crl_file", quoted(listener.tls_files.crl));
+  out.text("    ", "tls_client_name", name_of(listener.certificate_name));
+  out.text("    ", "tls_client_login", name_of(listener.certificate_login));
+  if (listener.certificate_users.empty()) return;
+  out.text("    ", "tls_client_users", "");
+  for (const auto& [certificate, user] : listener.certificate_users) {
+    out.text("      - ", "certificate", quoted(certificate));
+    out.text("        ", "user", quoted(user));
+  }
+}
+
+void describe_target_tls(Lines& out, const TargetConfig& target) {
+  out.text("    ", "sslmode", name_of(target.sslmode));
+  if (target.sslmode == proxy::SslMode::disable) return;
+  out.text("    ", "channel_binding", name_of(target.channel_binding));
+  const TlsFiles& files = target.tls_files;
+  if (!files.ca.empty()) out.text("    ", "sslrootcert", quoted(files.ca));
+  if (!files.crl.empty()) out.text("    ", "sslcrl", quoted(files.crl));
+  if (!files.certificate.empty()) out.text("    ", "sslcert", quoted(files.certificate));
+  if (!files.key.empty()) out.text("    ", "sslkey", quoted(files.key));
+}
+
 void describe_listeners(Lines& out, const Config& config) {
   out.group("listeners");
   for (const auto& listener : config.listeners) {
@@ -72,6 +128,7 @@ void describe_listeners(Lines& out, const Config& config) {
       out.text("    ", "path", quoted(listener.path));
     }
     out.number("    ", "connections_max", listener.connections_max);
+    describe_listener_tls(out, listener);
   }
 }
 
@@ -127,6 +184,7 @@ void describe_people_and_targets(Lines& out, const Config& config) {
     out.text("    ", "database", quoted(target.database));
     out.text("    ", "user", quoted(target.user));
     if (!target.password.empty()) out.text("    ", "password", hidden);
+    describe_target_tls(out, target);
     out.list("    ", "tags", target.tags);
     out.number("    ", "connections_max", target.connections_max);
   }
@@ -142,12 +200,18 @@ std::string describe_effective(const Config& config) {
   out.group("log");
   out.text("  ", "level", level_name(config.log.level));
   out.text("  ", "format", config.log.format == LogFormat::json ? "json" : "text");
+  if (!config.tls.certificate.empty()) {
+    out.group("tls");
+    describe_certificate(out, "  ", "", config.tls);
+  }
   describe_listeners(out, config);
   out.group("admin");
   out.text("  ", "address", quoted(config.admin.address));
   out.number("  ", "port", config.admin.port);
   out.text("  ", "token", hidden);
   out.text("  ", "metrics_public", yes_no(config.admin.metrics_public));
+  out.text("  ", "tls", config.admin.tls ? "require" : "\"off\"");
+  if (config.admin.tls) describe_certificate(out, "  ", "tls_", config.admin.tls_files);
   describe_store(out, config.store);
   describe_audit(out, config.audit);
   describe_limits(out, config.limits);

@@ -17,8 +17,9 @@ bool exists(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0;
 }
 
-// Where the name leads, and whether systemd put the file there.
-std::string locate(const ReadContext& context, const std::string& name, bool* is_credential) {
+}  // namespace
+
+std::string locate_file(const ReadContext& context, const std::string& name, bool* is_credential) {
   *is_credential = false;
   if (name.starts_with("/")) return name;
   auto directory = context.environment.find("CREDENTIALS_DIRECTORY");
@@ -30,8 +31,6 @@ std::string locate(const ReadContext& context, const std::string& name, bool* is
   size_t slash = context.file.rfind('/');
   return slash == std::string::npos ? name : context.file.substr(0, slash + 1) + name;
 }
-
-}  // namespace
 
 bool is_open_to_others(const std::string& path) {
   struct stat status {};
@@ -82,7 +81,7 @@ std::optional<Secret> read_secret(Section& section, std::string_view key, std::s
     return std::nullopt;
   }
   bool is_credential = false;
-  std::string path = locate(context, found->text, &is_credential);
+  std::string path = locate_file(context, found->text, &is_credential);
   auto text = read_small_file(path, secret_bytes_max);
   if (!text) {
     context.error(found->origin, "cannot be read: " + text.error().message +

@@ -13,6 +13,9 @@ namespace ringfence::app {
 std::optional<Secret> read_secret(Section& section, std::string_view key, std::string_view file_key,
                                   Origin* where = nullptr);
 
+// Where the name of a file leads, and whether systemd put it there.
+std::string locate_file(const ReadContext& context, const std::string& name, bool* is_credential);
+
 // The text of a whole file of at most `size_max` bytes.
 Result<std::string> read_small_file(const std::string& path, size_t size_max);
 

@@ -41,6 +41,8 @@ std::string check_ip(std::string_view address) {
   return "is \"" + std::string(address) + "\"; use an IP address, such as 127.0.0.1 or ::1";
 }
 
+bool is_loopback(std::string_view address) { return address.starts_with("127.") || address == "::1"; }
+
 std::string check_socket_path(std::string_view path) {
   if (path.starts_with("/") && path.size() <= socket_path_max && !has_control(path)) return "";
   return "must be an absolute path of at most " + std::to_string(socket_path_max) + " bytes";

@@ -12,6 +12,8 @@ std::string check_simple_name(std::string_view name, size_t size_max);
 std::string check_identifier(std::string_view name);
 // An IP address.
 std::string check_ip(std::string_view address);
+// Of this machine alone.
+bool is_loopback(std::string_view address);
 // A Unix socket's absolute path that the kernel takes.
 std::string check_socket_path(std::string_view path);
 // A host name, an IP address, or a Unix socket's directory.

@@ -1,23 +1,37 @@
 #include "ringfence/app/lint.h"
 
+#include "config_rules.h"
 #include "ringfence/net/address.h"
 
 namespace ringfence::app {
 
 namespace {
 
-bool is_loopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
-
 void lint_exposure(const Config& config, const std::string& file, std::vector<ConfigError>& out) {
-  if (!is_loopback(config.admin.address)) {
-    out.push_back({file, 0, "admin.address",
-                   "is reachable from other machines, and the token crosses the network in the clear; use a loopback "
-                   "address or a TLS proxy in front"});
+  if (!is_loopback(config.admin.address) && !config.admin.tls) {
+    out.push_back({file, 0, "admin.tls",
+                   "is off and the address reachable from other machines, so the token crosses the network in the clear; "
+                   "remove the key or use a loopback address"});
+  }
+  if (!is_loopback(config.admin.address) && config.admin.tls && config.admin.tls_files.certificate.empty()) {
+    out.push_back({file, 0, "tls", "has no certificate_file, so the admin API shows the development certificate, which "
+                                   "nobody can check; give one"});
   }
   for (const auto& listener : config.listeners) {
     if (!listener.path.empty() || is_loopback(listener.address)) continue;
-    out.push_back({file, 0, "listeners", listener.name + " is reachable from other machines without TLS; statements and "
-                                                         "rows cross the network in the clear"});
+    if (listener.tls == proxy::ListenerTls::off) {
+      out.push_back({file, 0, "listeners", listener.name + " is reachable from other machines without TLS; statements and "
+                                                           "rows cross the network in the clear"});
+      continue;
+    }
+    if (listener.tls == proxy::ListenerTls::prefer) {
+      out.push_back({file, 0, "listeners", listener.name + " is reachable from other machines and takes clients without "
+                                                           "TLS too; use tls: require"});
+    }
+    if (listener.tls_files.certificate.empty()) {
+      out.push_back({file, 0, "listeners", listener.name + " has no certificate, so it shows the development certificate, "
+                                                           "which nobody can check; give tls.certificate_file"});
+    }
   }
 }
 
@@ -25,6 +39,14 @@ void lint_people_and_targets(const Config& config, const std::string& file, std:
   if (config.users.empty()) out.push_back({file, 0, "users", "is empty, so nobody can log in; add a user"});
   if (config.targets.empty()) out.push_back({file, 0, "targets", "is empty, so there is nothing to connect to; add a target"});
   for (const auto& target : config.targets) {
+    for (const auto& host : target.hosts) {
+      bool is_far = !host.starts_with('/') && host != "localhost" && !is_loopback(host);
+      if (!is_far || target.sslmode >= proxy::SslMode::verify_ca) continue;
+      out.push_back({file, 0, "targets",
+                     target.name + " is reached over the network and its certificate is not checked (sslmode); use "
+                                   "verify-full and sslrootcert"});
+      break;
+    }
     for (const auto& listener : config.listeners) {
       bool is_self = target.port == listener.port && listener.path.empty();
       for (const auto& host : target.hosts) {

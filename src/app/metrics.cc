@@ -121,6 +121,54 @@ admin::StatsSnapshot Appliance::stats() const {
   return out;
 }
 
+namespace {
+
+void write_handshakes(admin::MetricsWriter& out, const std::string& leg, uint64_t done, uint64_t resumed,
+                      const std::array<uint64_t, net::tls_failures>& failed) {
+  out.counter("ringfence_tls_handshakes_total", "TLS handshakes that succeeded", done, {{"leg", leg}});
+  out.counter("ringfence_tls_resumed_total", "Of those, resumed with a ticket", resumed, {{"leg", leg}});
+  for (size_t i = 1; i < failed.size(); ++i) {
+    std::string reason(net::name(static_cast<net::TlsFailure>(i)));
+    out.counter("ringfence_tls_failures_total", "TLS handshakes that failed", failed[i], {{"leg", leg}, {"reason", reason}});
+  }
+}
+
+}  // namespace
+
+void Appliance::write_tls_metrics(admin::MetricsWriter& out) const {
+  using Handshakes = ShardCounters::Handshakes;
+  const std::pair<const char*, Handshakes ShardCounters::*> legs[] = {{"client", &ShardCounters::client_tls},
+                                                                     {"server", &ShardCounters::server_tls}};
+  uint64_t without = 0;
+  for (const auto& [leg, member] : legs) {
+    uint64_t done = 0, resumed = 0;
+    std::array<uint64_t, net::tls_failures> failed{};
+    for (const DataShard& data : data_shards_) {
+      if (!data.pg) continue;
+      const Handshakes& handshakes = data.pg->counters().*member;
+      done += handshakes.done.get();
+      resumed += handshakes.resumed.get();
+      for (size_t i = 0; i < failed.size(); ++i) failed[i] += handshakes.failed[i].get();
+      if (member == &ShardCounters::client_tls) without += data.pg->counters().clients_without_tls.get();
+    }
+    write_handshakes(out, leg, done, resumed, failed);
+  }
+  out.counter("ringfence_tls_missing_total", "Clients refused because they came without TLS", without);
+  if (admin_) {
+    const admin::AdminCounters& counters = admin_->counters();
+    write_handshakes(out, "admin", counters.tls_handshakes, counters.tls_resumed, counters.tls_failures);
+  }
+  TlsKeeper::Facts facts = tls_.facts();
+  for (const TlsKeeper::CertificateFacts& one : facts.certificates) {
+    out.gauge("ringfence_tls_certificate_expiry_seconds", "When a certificate in use ends to be valid, in Unix time",
+              static_cast<double>(one.certificate.not_after_s),
+              {{"use", one.use}, {"name", one.name}, {"development", one.is_development ? "true" : "false"}});
+  }
+  out.counter("ringfence_tls_reloads_total", "Times that certificates were loaded anew", facts.reloads);
+  out.counter("ringfence_tls_reload_failures_total", "Times that this failed and the old ones stayed", facts.failures);
+  out.gauge("ringfence_tls_stale", "1 while certificates on disk cannot be used and older ones are", facts.is_stale ? 1 : 0);
+}
+
 void Appliance::write_metrics(admin::MetricsWriter& out) const {
   Phase phase = phase_.load();
   out.gauge("ringfence_start_time_seconds", "When the process started, in seconds since the Unix epoch",
@@ -128,6 +176,7 @@ void Appliance::write_metrics(admin::MetricsWriter& out) const {
   out.gauge("ringfence_ready", "1 when /readyz answers 200", readiness().is_ready ? 1 : 0);
   out.counter("ringfence_configuration_reloads_total", "Configurations applied while running", reloads_.load());
   if (phase == Phase::starting) return;
+  write_tls_metrics(out);
   static const std::vector<double> bounds = duration_bounds();
   for (size_t i = 0; i < data_shards_.size(); ++i) {
     const DataShard& data = data_shards_[i];

@@ -13,6 +13,9 @@ namespace ringfence::app {
 
 namespace {
 
+// How long a changed certificate may wait to be noticed.
+constexpr time_t tick_s = 2;
+
 void print(const std::vector<ConfigError>& errors, const char* kind) {
   for (const ConfigError& error : errors) std::fprintf(stderr, "%s: %s\n", kind, to_string(error).c_str());
 }
@@ -25,10 +28,16 @@ void reload(Appliance& appliance, const std::string& path) {
     for (const ConfigError& error : loaded.errors) log_error("configuration", {{"error", to_string(error)}});
     log_error("the configuration was not reloaded; the running one stays in effect");
   } else {
-    for (const std::string& key : appliance.reload(std::move(*loaded.config))) {
-      log_warning("a changed setting needs a restart to take effect", {{"key", key}});
+    auto need_restart = appliance.reload(std::move(*loaded.config));
+    if (!need_restart) {
+      log_error("configuration", {{"error", need_restart.error().message}});
+      log_error("the configuration was not reloaded; the running one stays in effect");
+    } else {
+      for (const std::string& key : *need_restart) {
+        log_warning("a changed setting needs a restart to take effect", {{"key", key}});
+      }
+      log_info("configuration reloaded");
     }
-    log_info("configuration reloaded");
   }
   sd_notify(0, "READY=1");
 }
@@ -59,9 +68,10 @@ int serve(const std::string& config_path) {
   }
   sd_notify(0, "READY=1");
   for (bool running = true; running;) {
-    int signal = 0;
-    sigwait(&signals, &signal);
+    timespec wait{tick_s, 0};
+    int signal = sigtimedwait(&signals, nullptr, &wait);
     if (signal == SIGHUP) reload(appliance, config_path);
+    else if (signal < 0) appliance.tick();
     else running = false;
   }
   sd_notify(0, "STOPPING=1");

@@ -23,7 +23,9 @@ namespace {
 // What is hardware-fast first; the client's wish for ChaCha20 is followed where it has no AES of its own.
 constexpr const char* suites_13 = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 // Of TLS 1.2 only what has forward secrecy and is authenticated encryption.
-constexpr const char* ciphers_12 = "ECDHE+AESGCM:ECDHE+CHACHA20";
+constexpr const char* ciphers_12 =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 constexpr const char* groups = "X25519:P-256:P-384";
 constexpr unsigned char session_context[] = "ringfence";
 

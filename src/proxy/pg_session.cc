@@ -19,6 +19,7 @@ PgSession::PgSession(PgShardState& shard, std::unique_ptr<net::Stream> client,
       client_(std::move(client)),
       listener_(std::move(listener)),
       snapshot_(shard.snapshot),
+      policy_(snapshot_->find_listener(listener_->name)),
       limits_(snapshot_->limits),
       recorder_(shard.space, shard.ids, shard.counters, shard.deferred),
       id_(shard.ids.uuid(shard.shard.now_us())),
@@ -261,7 +262,7 @@ void PgSession::drain() {
 
 Task<void> PgSession::cancel() {
   if (!server_ || server_->cancel_key.empty()) co_return;
-  auto cancelling = cancel_upstream(shard_, server_->address, server_->process_id, server_->cancel_key);
+  auto cancelling = cancel_upstream(shard_, server_->place, server_->process_id, server_->cancel_key);
   co_await cancelling;
 }
 
@@ -358,6 +359,7 @@ SessionInfo PgSession::info() const {
   out.connected_at_us = connected_us_;
   out.last_activity_us = active_us_;
   out.statements = conversation_->statements();
+  out.tls = tls_ != nullptr;
   out.bytes_to_client = bytes_to_client_;
   out.bytes_to_server = bytes_to_server_;
   const pg::ResponseQueue& queue = conversation_->queue();

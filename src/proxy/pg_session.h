@@ -43,13 +43,22 @@ class PgSession {
   // Login (pg_session_login.cc). False: it is over, the client has been told.
   ring::Task<bool> log_in();
   ring::Task<Result<pg::FirstPacket>> read_first_packet(net::Gather& in);
+  // TLS (pg_session_tls.cc).
+  ring::Task<Result<void>> answer_ssl_request(net::Gather& in);
+  ring::Task<Result<void>> start_direct_tls(net::Gather& in);
+  ring::Task<Result<void>> start_tls(net::Gather& in, std::string first);
+  void note_failed_tls(net::TlsFailure failure, const Error& error);
+  bool has_enough_tls() const;
+  std::string check_certificate() const;
+  void describe_tls(audit::EventBuilder& event) const;
   ring::Task<bool> authenticate(net::Gather& in);
   ring::Task<bool> open_server(std::vector<pg::StartupParameter> parameters);
   ring::Task<void> forward_cancel(pg::CancelRequest request);
   static ring::Task<void> cancel_on(PgShardState* peer, pg::CancelRequest request, std::function<void(bool)> report);
   ring::Task<bool> greet();
   ring::Task<bool> refuse(std::string_view sqlstate, std::string message, std::string hint = {});
-  ring::Task<bool> refuse_authentication(std::string reason);
+  ring::Task<bool> refuse_authentication(std::string reason, bool by_certificate = false);
+  ring::Task<bool> admit(std::string message);
   ring::Task<Result<void>> send(std::string bytes);
   audit::EventBuilder event(audit::Category category, std::string_view action, audit::Severity severity,
                             audit::Outcome outcome);
@@ -75,8 +84,10 @@ class PgSession {
 
   PgShardState& shard_;
   std::unique_ptr<net::Stream> client_;
+  net::TlsStream* tls_ = nullptr;  // client_, where it is TLS.
   std::shared_ptr<ListenerFacts> listener_;
   SnapshotPtr snapshot_;
+  const Listener* policy_ = nullptr;  // Null: TLS is off.
   const Limits& limits_;
   Recorder recorder_;
   Uuid id_;
@@ -108,6 +119,7 @@ class PgSession {
   bool client_is_at_boundary_ = true;  // What was passed to the client ends with a whole message.
   bool client_has_ended_ = false;  // It sent its end; it may still read.
   bool client_is_gone_ = false;    // Nothing reaches it any more.
+  bool client_is_mute_ = false;    // Its TLS has failed: nothing more is said to it.
   bool is_draining_ = false;
   std::unique_ptr<EndReason> end_reason_;
   ring::CallbackTimer idle_timer_;

@@ -2,6 +2,7 @@
 // client is known, so each phase has a deadline and each length a bound.
 #include "pg_session.h"
 
+#include <span>
 #include <thread>
 
 #include "ringfence/base/base64.h"
@@ -29,7 +30,7 @@ Task<bool> PgSession::log_in() {
     Result<pg::FirstPacket> first = co_await reading;
     if (!first) {
       if (deadline.has_passed()) shard_.counters.limits_reached.add();
-      if (deadline.has_passed() || first.error().fault == Fault::closed) co_return false;
+      if (deadline.has_passed() || first.error().fault == Fault::closed || client_is_mute_) co_return false;
       auto refusing = refuse(pg::sqlstate::protocol_violation, first.error().message);
       co_return co_await refusing;
     }
@@ -49,6 +50,13 @@ Task<bool> PgSession::log_in() {
   user_ = login_->startup.user();
   database_ = login_->startup.database();
   identify();
+  if (!has_enough_tls()) {
+    shard_.counters.clients_without_tls.add();
+    auto refusing = refuse(pg::sqlstate::invalid_authorization,
+                           "this listener takes connections with TLS only, and this one has none",
+                           "Connect with sslmode=require or, better, verify-full.");
+    co_return co_await refusing;
+  }
   if (user_.empty()) {
     auto refusing = refuse(pg::sqlstate::invalid_authorization, "no user name is given in the startup packet");
     co_return co_await refusing;
@@ -99,9 +107,20 @@ Task<bool> PgSession::log_in() {
   co_return co_await greeting;
 }
 
-// SSLRequest and GSSENCRequest are answered until the startup or cancel packet comes.
+// TLS begins with the first byte or after SSLRequest; GSSENCRequest is declined; until the startup or cancel packet.
 Task<Result<pg::FirstPacket>> PgSession::read_first_packet(net::Gather& in) {
   for (int i = 0; i < negotiations_max; ++i) {
+    if (i == 0) {
+      auto any = in.at_least(1);
+      Result<void> has_any = co_await any;
+      if (!has_any) co_return unexpected(std::move(has_any).error());
+      if (in.bytes()[0] == pg::tls_handshake_byte) {
+        auto starting = start_direct_tls(in);
+        Result<void> started = co_await starting;
+        if (!started) co_return unexpected(std::move(started).error());
+        continue;
+      }
+    }
     auto length = in.at_least(4);
     Result<void> has_length = co_await length;
     if (!has_length) co_return unexpected(std::move(has_length).error());
@@ -113,9 +132,15 @@ Task<Result<pg::FirstPacket>> PgSession::read_first_packet(net::Gather& in) {
     auto packet = pg::parse_first_packet(in.bytes().substr(0, *size));
     in.consume(*size);
     if (!packet) co_return unexpected(std::move(packet).error());
-    bool asks_for_encryption =
-        packet->kind == pg::FirstPacket::Kind::ssl_request || packet->kind == pg::FirstPacket::Kind::gssenc_request;
-    if (!asks_for_encryption) co_return std::move(*packet);
+    bool asks_for_tls = packet->kind == pg::FirstPacket::Kind::ssl_request;
+    if (!asks_for_tls && packet->kind != pg::FirstPacket::Kind::gssenc_request) co_return std::move(*packet);
+    if (tls_ != nullptr) co_return fail(Fault::malformed, "a request for encryption inside of TLS");
+    if (asks_for_tls && policy_ != nullptr && policy_->context) {
+      auto starting = answer_ssl_request(in);
+      Result<void> started = co_await starting;
+      if (!started) co_return unexpected(std::move(started).error());
+      continue;
+    }
     auto answering = send("N");
     Result<void> answered = co_await answering;
     if (!answered) co_return unexpected(std::move(answered).error());
@@ -123,21 +148,43 @@ Task<Result<pg::FirstPacket>> PgSession::read_first_packet(net::Gather& in) {
   co_return fail(Fault::limit, "too many negotiation requests before the startup packet");
 }
 
-// SCRAM-SHA-256; a user who does not exist goes through all of it with a verifier that fits no password.
+// By certificate, where that is enough; else SCRAM-SHA-256, bound to the channel where the client can (PLUS). A user
+// who does not exist goes through all of it with a verifier that fits no password.
 Task<bool> PgSession::authenticate(net::Gather& in) {
-  auth_method_ = "scram-sha-256";
   const User* user = snapshot_->find_user(user_);
+  bool has_certificate = tls_ != nullptr && tls_->engine().has_peer_certificate();
+  auth_method_ = "scram-sha-256";
+  if (has_certificate && policy_->certificate_login != CertificateLogin::password) {
+    bool is_enough = policy_->certificate_login == CertificateLogin::certificate;
+    auth_method_ = is_enough ? "certificate" : "certificate+scram-sha-256";
+    std::string wrong = check_certificate();
+    if (wrong.empty() && is_enough && user == nullptr) wrong = "no such user";
+    identify();
+    if (!wrong.empty()) {
+      auto refusing = refuse_authentication(std::move(wrong), true);
+      co_return co_await refusing;
+    }
+    if (is_enough) {
+      std::string message;
+      if (auto negotiated = pg::negotiate(login_->startup)) pg::append_negotiate_protocol_version(message, *negotiated);
+      auto finishing = admit(std::move(message));
+      co_return co_await finishing;
+    }
+  }
   auto nonce = crypto::random_bytes(pg::scram_nonce_size);
   if (!nonce) {
     auto refusing = refuse(pg::sqlstate::internal_error, "the machine has no randomness to give");
     co_return co_await refusing;
   }
-  pg::ScramServer scram(user != nullptr ? user->verifier : pg::mock_scram_verifier(snapshot_->mock_secret, user_),
-                        base64_encode(*nonce));
+  std::optional<pg::ScramServer> scram;
+  pg::ScramServerBinding binding;
+  if (tls_ != nullptr) binding.data = tls_->engine().endpoint_hash();
+  binding.plus_was_offered = !binding.data.empty();
   std::string message;
   if (auto negotiated = pg::negotiate(login_->startup)) pg::append_negotiate_protocol_version(message, *negotiated);
-  const std::string_view mechanisms[] = {pg::scram_mechanism};
-  pg::append_authentication_sasl(message, mechanisms);
+  // The stronger first, as PostgreSQL has them.
+  const std::string_view mechanisms[] = {pg::scram_plus_mechanism, pg::scram_mechanism};
+  pg::append_authentication_sasl(message, std::span(mechanisms).subspan(binding.plus_was_offered ? 0 : 1));
   for (int step = 0; step < 2; ++step) {
     auto sending = send(std::move(message));
     Result<void> sent = co_await sending;
@@ -155,13 +202,23 @@ Task<bool> PgSession::authenticate(net::Gather& in) {
     Result<std::string> reply = std::string();
     if (step == 0) {
       auto initial = pg::parse_sasl_initial_response(answer->body);
-      if (!initial) reply = unexpected(std::move(initial).error());
-      else if (initial->mechanism != pg::scram_mechanism || !initial->data)
+      if (initial) binding.plus_was_chosen = binding.plus_was_offered && initial->mechanism == pg::scram_plus_mechanism;
+      if (!initial) {
+        reply = unexpected(std::move(initial).error());
+      } else if ((initial->mechanism != pg::scram_mechanism && !binding.plus_was_chosen) || !initial->data) {
         reply = fail(Fault::malformed, "the client chose a SASL mechanism that was not offered");
-      else reply = scram.challenge(*initial->data);
+      } else {
+        if (binding.plus_was_chosen) {
+          auth_method_ = auth_method_ == "scram-sha-256" ? "scram-sha-256-plus" : "certificate+scram-sha-256-plus";
+        }
+        identify();
+        scram.emplace(user != nullptr ? user->verifier : pg::mock_scram_verifier(snapshot_->mock_secret, user_),
+                      base64_encode(*nonce), std::move(binding));
+        reply = scram->challenge(*initial->data);
+      }
       if (reply) pg::append_authentication_sasl_continue(message, *reply);
     } else {
-      reply = scram.verify(answer->body);
+      reply = scram->verify(answer->body);
       if (reply) pg::append_authentication_sasl_final(message, *reply);
     }
     if (!reply && reply.error().fault == Fault::denied) {
@@ -173,7 +230,15 @@ Task<bool> PgSession::authenticate(net::Gather& in) {
       co_return co_await refusing;
     }
   }
-  recorder_.publish(event(Category::authentication, "postgres_client_auth", Severity::info, Outcome::success));
+  auto finishing = admit(std::move(message));
+  co_return co_await finishing;
+}
+
+// Records the login and sends AuthenticationOk behind `message`.
+Task<bool> PgSession::admit(std::string message) {
+  auto done = event(Category::authentication, "postgres_client_auth", Severity::info, Outcome::success);
+  if (tls_ != nullptr) describe_tls(done);
+  recorder_.publish(std::move(done));
   pg::append_authentication_ok(message);
   auto sending = send(std::move(message));
   Result<void> sent = co_await sending;
@@ -216,7 +281,9 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
   server_ = std::move(*upstream);
   identify();
   auto done = event(Category::authentication, "postgres_auth", Severity::info, Outcome::success);
-  done.text(Tag::metadata, "{\"server_auth_method\":\"" + std::string(server_->greeting->auth_method) + "\"}");
+  const std::string& tls_version = server_->greeting->tls_version;
+  done.text(Tag::metadata, "{\"server_auth_method\":\"" + std::string(server_->greeting->auth_method) +
+                               "\",\"server_tls\":\"" + (tls_version.empty() ? "off" : tls_version) + "\"}");
   recorder_.publish(std::move(done));
   co_return true;
 }
@@ -268,14 +335,16 @@ Task<bool> PgSession::refuse(std::string_view sqlstate, std::string message, std
   co_return false;
 }
 
-Task<bool> PgSession::refuse_authentication(std::string reason) {
+Task<bool> PgSession::refuse_authentication(std::string reason, bool by_certificate) {
   shard_.counters.logins_failed.add();
+  std::string_view sqlstate = by_certificate ? pg::sqlstate::invalid_authorization : pg::sqlstate::invalid_password;
   auto failed = event(Category::authentication, "postgres_auth_failed", Severity::warning, Outcome::denied);
-  failed.text(Tag::sqlstate, pg::sqlstate::invalid_password);
+  failed.text(Tag::sqlstate, sqlstate);
   failed.text(Tag::reason, reason);
+  if (tls_ != nullptr) describe_tls(failed);
   recorder_.publish(std::move(failed));
-  auto refusing =
-      refuse(pg::sqlstate::invalid_password, "password authentication failed for user \"" + user_ + "\"");
+  auto refusing = refuse(sqlstate, std::string(by_certificate ? "certificate" : "password") +
+                                       " authentication failed for user \"" + user_ + "\"");
   co_return co_await refusing;
 }
 
@@ -296,7 +365,7 @@ void PgSession::identify() {
                       .auth_method = auth_method_,
                       .client_addr = client_addr_,
                       .application_name = login_->startup.application_name(),
-                      .transport = listener_->transport,
+                      .transport = tls_ != nullptr ? std::string_view("tls") : std::string_view(listener_->transport),
                       .target = target_ != nullptr ? std::string_view(target_->name) : std::string_view(),
                       .tags = target_ != nullptr ? &target_->tags : nullptr,
                       .database = target_ != nullptr ? std::string_view(target_->database) : std::string_view(database_),

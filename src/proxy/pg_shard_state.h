@@ -10,6 +10,7 @@
 #include "bounds.h"
 #include "recorder.h"
 #include "ringfence/net/address.h"
+#include "ringfence/net/tls_stream.h"
 #include "ringfence/pg/scram.h"
 #include "ringfence/pg/session_objects.h"
 #include "ringfence/proxy/pg_shard.h"
@@ -20,6 +21,7 @@ namespace ringfence::proxy {
 struct Dialled {
   std::unique_ptr<net::Stream> stream;
   net::Address address;
+  std::string host = {};  // As configured: what its certificate has to be for.
 };
 
 struct PgShardState {
@@ -36,6 +38,7 @@ struct PgShardState {
   IdSource ids;
   ShardCounters counters;
   pg::ObjectPools pools;
+  net::TlsBuffers tls_buffers;  // Outlives the sessions.
   Deferred deferred;
   std::vector<PgShard*> peers;
   std::vector<PgShardState*> peer_states;

@@ -7,6 +7,7 @@
 #include "ringfence/net/socket_stream.h"
 #include "ringfence/pg/frame.h"
 #include "ringfence/pg/messages.h"
+#include "server_tls.h"
 
 namespace ringfence::proxy {
 
@@ -21,14 +22,14 @@ constexpr std::string_view unreachable_hint = "The reason is in the appliance's 
 tl::unexpected<UpstreamRefusal> refuse(std::string_view sqlstate, const Target& target, std::string reason) {
   return tl::unexpected<UpstreamRefusal>({std::string(sqlstate),
                                           "the server of database \"" + target.name + "\" cannot be used now",
-                                          std::string(unreachable_hint), std::move(reason)});
+                                          std::string(unreachable_hint), std::move(reason), false});
 }
 
-Task<Result<Dialled>> dial_address(PgShardState& shard, net::Address address, uint64_t timeout_ms) {
+Task<Result<Dialled>> dial_address(PgShardState& shard, net::Address address, std::string host, uint64_t timeout_ms) {
   auto connecting = net::connect(shard.shard, address, timeout_ms);
   auto stream = co_await connecting;
   if (!stream) co_return unexpected(std::move(stream).error());
-  Dialled dialled{std::move(*stream), address};
+  Dialled dialled{std::move(*stream), address, std::move(host)};
   co_return std::move(dialled);
 }
 
@@ -57,7 +58,7 @@ Task<Result<Dialled>> dial_target(PgShardState& shard, const Target& target, uin
     for (const net::Address& address : addresses) {
       uint64_t now = shard.shard.now_ns();
       if (now >= deadline_ns) co_return fail(Fault::timeout, "no host answered in time; last: " + last.message);
-      auto dialling = dial_address(shard, address, (deadline_ns - now) / 1'000'000 + 1);
+      auto dialling = dial_address(shard, address, host, (deadline_ns - now) / 1'000'000 + 1);
       auto dialled = co_await dialling;
       if (dialled) co_return std::move(dialled);
       last = dialled.error();
@@ -92,8 +93,8 @@ Task<Result<pg::ScramKeys>> keys_for(PgShardState& shard, const Target& target,
 // One login: holds what its steps share.
 class ServerLogin {
  public:
-  ServerLogin(PgShardState& shard, const Target& target, Upstream& upstream)
-      : shard_(shard), target_(target), upstream_(upstream), in_(*upstream.stream) {}
+  ServerLogin(PgShardState& shard, const Target& target, Upstream& upstream, std::string endpoint_hash)
+      : shard_(shard), target_(target), upstream_(upstream), endpoint_hash_(std::move(endpoint_hash)), in_(*upstream.stream) {}
 
   Task<Attempt<void>> run(std::string startup) {
     auto sending = send(std::move(startup));
@@ -165,6 +166,10 @@ class ServerLogin {
     bool asks_for_password =
         request->kind == pg::AuthenticationKind::cleartext || request->kind == pg::AuthenticationKind::md5;
     if (scram_ && asks_for_password) co_return fail(Fault::denied, "the server changed its authentication method");
+    bool must_bind = target_.channel_binding == ChannelBinding::require;
+    if (must_bind && !is_bound_ && request->kind != pg::AuthenticationKind::sasl) {
+      co_return fail(Fault::denied, "channel binding is required, but the server does not authenticate with it");
+    }
     switch (request->kind) {
       case pg::AuthenticationKind::ok:
         if (scram_ && !scram_checked_) {
@@ -185,13 +190,10 @@ class ServerLogin {
         break;
       }
       case pg::AuthenticationKind::sasl: {
-        if (!request->offers(pg::scram_mechanism)) co_return fail(Fault::unavailable, "the server offers no SCRAM-SHA-256");
         if (scram_) co_return fail(Fault::malformed, "the server began SASL twice");
-        upstream_.greeting->auth_method = "scram-sha-256";
-        auto nonce = crypto::random_bytes(pg::scram_nonce_size);
-        if (!nonce) co_return unexpected(std::move(nonce).error());
-        scram_.emplace(base64_encode(*nonce));
-        pg::append_sasl_initial_response(answer, pg::scram_mechanism, scram_->first());
+        auto begun = begin_scram(*request);
+        if (!begun) co_return unexpected(std::move(begun).error());
+        answer = std::move(*begun);
         break;
       }
       case pg::AuthenticationKind::sasl_continue: {
@@ -220,6 +222,34 @@ class ServerLogin {
     co_return sent;
   }
 
+  Result<std::string> begin_scram(const pg::AuthenticationRequest& request) {
+    bool offers_plus = request.offers(pg::scram_plus_mechanism);
+    bool is_tls = !upstream_.greeting->tls_version.empty();
+    if (offers_plus && !is_tls) {
+      return fail(Fault::denied, "the server offers channel binding on a connection without TLS");
+    }
+    bool can_bind = !endpoint_hash_.empty() && target_.channel_binding != ChannelBinding::disable;
+    pg::ScramClientBinding binding;
+    if (can_bind && offers_plus) {
+      binding = {pg::ScramClientBinding::Use::bound, endpoint_hash_};
+    } else if (target_.channel_binding == ChannelBinding::require) {
+      return fail(Fault::denied, is_tls ? "channel binding is required, but the server does not offer it"
+                                        : "channel binding is required, but the connection has no TLS");
+    } else if (can_bind) {
+      binding.use = pg::ScramClientBinding::Use::not_offered;
+    }
+    is_bound_ = binding.use == pg::ScramClientBinding::Use::bound;
+    std::string_view mechanism = is_bound_ ? pg::scram_plus_mechanism : pg::scram_mechanism;
+    if (!request.offers(mechanism)) return fail(Fault::unavailable, "the server offers no SCRAM-SHA-256");
+    upstream_.greeting->auth_method = is_bound_ ? "scram-sha-256-plus" : "scram-sha-256";
+    auto nonce = crypto::random_bytes(pg::scram_nonce_size);
+    if (!nonce) return unexpected(std::move(nonce).error());
+    scram_.emplace(base64_encode(*nonce), std::move(binding));
+    std::string out;
+    pg::append_sasl_initial_response(out, mechanism, scram_->first());
+    return out;
+  }
+
   Task<Result<void>> send(std::string bytes) {
     net::Send sending(*upstream_.stream, bytes);
     auto sent = co_await sending;
@@ -232,57 +262,110 @@ class ServerLogin {
   UpstreamRefusal refusal_of(ByteView body) const {
     auto fields = pg::parse_error_fields(body);
     if (!fields) return refuse(pg::sqlstate::protocol_violation, target_, fields.error().message).value();
+    bool may_try_otherwise = !is_authenticated_;
     std::string reason = std::string(fields->sqlstate) + " " + std::string(fields->message);
     if (fields->sqlstate.starts_with("28")) {
-      return refuse(pg::sqlstate::connection_exception, target_, "the server refused the stored credentials: " + reason)
-          .value();
+      auto refusal =
+          refuse(pg::sqlstate::connection_exception, target_, "the server refused the stored credentials: " + reason).value();
+      refusal.may_try_otherwise = may_try_otherwise;
+      return refusal;
     }
     return {std::string(fields->sqlstate), "the server of database \"" + target_.name + "\" answered: " + std::string(fields->message),
-            std::string(fields->hint), reason};
+            std::string(fields->hint), reason, may_try_otherwise};
   }
 
   PgShardState& shard_;
   const Target& target_;
   Upstream& upstream_;
+  std::string endpoint_hash_;
   net::Gather in_;
   std::optional<pg::ScramClient> scram_;
   bool scram_checked_ = false;
+  bool is_bound_ = false;
   bool is_authenticated_ = false;
 };
 
 }  // namespace
 
+namespace {
+
+// One connection, with TLS or without.
+Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const Limits& limits, Dialled dialled,
+                                const std::string& startup, bool with_tls) {
+  net::Deadline deadline(shard.shard, *dialled.stream, limits.authentication_ms);
+  Upstream upstream;
+  upstream.place.address = dialled.address;
+  upstream.place.host = dialled.host;
+  std::string endpoint_hash;
+  if (with_tls) {
+    auto starting = start_server_tls(shard, target.tls, dialled);
+    auto started = co_await starting;
+    std::string wrong = !started ? started.error().message : "";
+    if (started && !started->is_on && target.sslmode > SslMode::prefer) wrong = "the server has no TLS, and sslmode requires it";
+    if (!wrong.empty()) {
+      if (deadline.has_passed()) wrong = "the TLS handshake took too long";
+      auto refusal = refuse(pg::sqlstate::connection_failure, target, std::move(wrong));
+      refusal.value().may_try_otherwise = !started.has_value();
+      co_return std::move(refusal);
+    }
+    if (started->is_on) {
+      upstream.place.tls = target.tls;
+      upstream.greeting->tls_version = std::move(started->version);
+      endpoint_hash = std::move(started->endpoint_hash);
+    }
+  }
+  upstream.stream = std::move(dialled.stream);
+  ServerLogin login(shard, target, upstream, std::move(endpoint_hash));
+  auto running = login.run(startup);
+  auto done = co_await running;
+  if (!done) {
+    UpstreamRefusal refusal = std::move(done).error();
+    if (deadline.has_passed()) refusal.reason = "the server's login took too long";
+    // A refusal on a plain connection is no reason for another plain one.
+    if (with_tls && upstream.greeting->tls_version.empty()) refusal.may_try_otherwise = false;
+    co_return tl::unexpected<UpstreamRefusal>(std::move(refusal));
+  }
+  co_return std::move(upstream);
+}
+
+}  // namespace
+
 Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target, const Limits& limits,
                                       std::vector<pg::StartupParameter> parameters) {
-  auto dialling = shard.dial ? shard.dial(target) : dial_target(shard, target, limits.connect_ms);
-  auto dialled = co_await dialling;
-  if (!dialled) co_return refuse(pg::sqlstate::cannot_connect_to_server, target, dialled.error().message);
-  Upstream upstream;
-  upstream.stream = std::move(dialled->stream);
-  upstream.address = dialled->address;
   pg::StartupMessage startup;
   startup.parameters.push_back({"user", target.user});
   startup.parameters.push_back({"database", target.database});
   for (pg::StartupParameter& parameter : parameters) startup.parameters.push_back(std::move(parameter));
   std::string packet;
   pg::append_startup(packet, startup);
-  net::Deadline deadline(shard.shard, *upstream.stream, limits.authentication_ms);
-  ServerLogin login(shard, target, upstream);
-  auto running = login.run(std::move(packet));
-  auto done = co_await running;
-  if (!done) {
-    UpstreamRefusal refusal = std::move(done).error();
-    if (deadline.has_passed()) refusal.reason = "the server's login took too long";
-    co_return tl::unexpected<UpstreamRefusal>(std::move(refusal));
+  std::vector<bool> plan = tls_attempts(target.tls ? target.sslmode : SslMode::disable);
+  std::optional<Dialled> place;  // Where the first attempt went; the second goes there too.
+  for (size_t i = 0;; ++i) {
+    auto dialling = shard.dial ? shard.dial(target)
+                    : place    ? dial_address(shard, place->address, place->host, limits.connect_ms)
+                               : dial_target(shard, target, limits.connect_ms);
+    auto dialled = co_await dialling;
+    if (!dialled) co_return refuse(pg::sqlstate::cannot_connect_to_server, target, dialled.error().message);
+    place.emplace(Dialled{nullptr, dialled->address, dialled->host});
+    bool is_local = dialled->address.is_unix();
+    auto trying = attempt(shard, target, limits, std::move(*dialled), packet, plan[i] && !is_local);
+    auto upstream = co_await trying;
+    bool is_last = is_local || i + 1 == plan.size();
+    if (upstream || is_last || !upstream.error().may_try_otherwise) co_return std::move(upstream);
   }
-  co_return std::move(upstream);
 }
 
-Task<void> cancel_upstream(PgShardState& shard, net::Address address, uint32_t process_id, std::string key) {
-  auto dialling = dial_address(shard, address, cancel_connect_ms);
+Task<void> cancel_upstream(PgShardState& shard, ServerPlace place, uint32_t process_id, std::string key) {
+  auto dialling = dial_address(shard, place.address, place.host, cancel_connect_ms);
   auto dialled = co_await dialling;
   if (!dialled) co_return;
   net::Deadline deadline(shard.shard, *dialled->stream, cancel_connect_ms);
+  if (place.tls) {
+    // The key is as good as the connection that it came by; it is not sent in the clear where that one was not.
+    auto starting = start_server_tls(shard, place.tls, *dialled);
+    auto started = co_await starting;
+    if (!started || !started->is_on) co_return;
+  }
   std::string packet;
   pg::append_cancel_request(packet, process_id, key);
   net::Send sending(*dialled->stream, packet);

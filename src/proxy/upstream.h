@@ -12,19 +12,27 @@
 
 namespace ringfence::proxy {
 
+// How a server was reached, for cancel requests, which go the same way.
+struct ServerPlace {
+  net::Address address;
+  std::string host;
+  std::shared_ptr<const net::TlsContext> tls;  // Null: in the clear.
+};
+
 // What a server says while it lets us in: of no use once the client has been told.
 struct ServerGreeting {
   std::string parameter_statuses;  // Whole messages, as the server sent them, notices among them.
   std::vector<std::pair<std::string, std::string>> settings;  // What they say.
   char transaction_status = 'I';
   std::string leftover;          // Bytes that came behind ReadyForQuery.
-  std::string_view auth_method;  // trust, cleartext, md5, scram-sha-256
+  std::string_view auth_method;  // trust, cleartext, md5, scram-sha-256, scram-sha-256-plus
+  std::string tls_version;       // Empty: no TLS.
 };
 
 // As long as its session, so it holds no more than that needs.
 struct Upstream {
   std::unique_ptr<net::Stream> stream;
-  net::Address address;
+  ServerPlace place;
   uint32_t process_id = 0;  // The server's own cancel key, which no client sees.
   std::string cancel_key;
   std::unique_ptr<ServerGreeting> greeting = std::make_unique<ServerGreeting>();
@@ -36,6 +44,8 @@ struct UpstreamRefusal {
   std::string message;
   std::string hint;
   std::string reason;  // For staff.
+  // It failed before the server had authenticated us: with or without TLS it may go otherwise (allow, prefer).
+  bool may_try_otherwise = false;
 };
 
 ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_upstream(PgShardState& shard, const Target& target,
@@ -43,6 +53,6 @@ ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_upstream(PgShardState& 
                                                                   std::vector<pg::StartupParameter> parameters);
 
 // Sends a CancelRequest to the server and waits until it has closed the connection, which is when it has acted.
-ring::Task<void> cancel_upstream(PgShardState& shard, net::Address address, uint32_t process_id, std::string key);
+ring::Task<void> cancel_upstream(PgShardState& shard, ServerPlace place, uint32_t process_id, std::string key);
 
 }  // namespace ringfence::proxy

@@ -167,13 +167,14 @@ def configuration(state, target, pg_port, admin_port, **changes):
     """A whole configuration as a dictionary; `changes` replace top-level keys or are merged into maps."""
     def to(name, **more):
         return {'name': name, 'host': '127.0.0.1', 'port': target.port, 'database': 'shop', 'user': 'shop_app',
-                'password': APP_PASSWORD, 'tags': ['e2e'], **more}
+                'password': APP_PASSWORD, 'tags': ['e2e'], 'sslmode': 'disable', **more}
     config = {
         'node': 'e2e',
         'state_dir': str(state),
         'shards': 2,
         'log': {'level': 'debug', 'format': 'text'},
-        'listeners': [{'name': 'postgres', 'protocol': 'postgres', 'address': '127.0.0.1', 'port': pg_port}],
+        'listeners': [{'name': 'postgres', 'protocol': 'postgres', 'address': '127.0.0.1', 'port': pg_port,
+                       'tls': 'off'}],
         'admin': {'address': '127.0.0.1', 'port': admin_port, 'token': TOKEN},
         'store': 'embedded',
         'audit': {'batch_ms': 50},

@@ -4,6 +4,7 @@
 // The server is destroyed after stop() has called back.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -16,6 +17,7 @@
 #include "ringfence/http/response.h"
 #include "ringfence/net/listener.h"
 #include "ringfence/net/stream.h"
+#include "ringfence/net/tls_stream.h"
 #include "ringfence/ring/shard.h"
 #include "ringfence/ring/task.h"
 
@@ -43,6 +45,9 @@ struct AdminCounters {
   uint64_t authentication_failures = 0;
   uint64_t connections_refused = 0;
   uint64_t answers_late = 0;
+  uint64_t tls_handshakes = 0;
+  uint64_t tls_resumed = 0;
+  std::array<uint64_t, net::tls_failures> tls_failures{};
 };
 
 class AdminServer {
@@ -60,6 +65,8 @@ class AdminServer {
   // `stopped` is called once nothing is left, perhaps before this returns. Once only.
   void stop(uint64_t deadline_ms, std::function<void()> stopped);
 
+  // From the next connection on: HTTPS alone. Null: plain HTTP.
+  void use_tls(std::shared_ptr<const net::TlsContext> context);
   // A changed token takes effect with the next request.
   void set_token_digest(const crypto::Digest& digest) { options_.token_digest = digest; }
   const AdminCounters& counters() const { return counters_; }
@@ -69,6 +76,7 @@ class AdminServer {
   struct Connection;
   enum class Phase : uint8_t;
 
+  ring::Task<bool> start_tls(Connection& connection);
   ring::Task<void> converse(Connection& connection);
   ring::Task<bool> read_request(Connection& connection);
   ring::Task<bool> respond(Connection& connection, http::Response response, bool head_only, bool keep_alive);
@@ -82,6 +90,8 @@ class AdminServer {
   Sources sources_;
   AdminCounters counters_;
   std::unique_ptr<Routes> routes_;
+  std::shared_ptr<const net::TlsContext> tls_;
+  net::TlsBuffers tls_buffers_;  // Outlives the connections.
   std::list<Connection> connections_;
   std::unique_ptr<net::Listener> listener_;
   bool is_stopping_ = false;

@@ -16,12 +16,23 @@
 #include "ringfence/app/config_secret.h"
 #include "ringfence/app/env.h"
 #include "ringfence/base/log.h"
+#include "ringfence/proxy/snapshot.h"
 
 namespace ringfence::app {
 
 struct LogConfig {
   LogLevel level = LogLevel::info;
   LogFormat format = LogFormat::text;
+};
+
+// The files of one use of TLS, by their full paths; checked when the configuration was loaded, read again when they
+// change.
+struct TlsFiles {
+  std::string certificate;  // Empty: for a server the development certificate, for a client none.
+  std::string key;
+  std::string ca;  // Whom the other side's certificate is checked against; for a target also "system".
+  std::string crl;
+  bool operator==(const TlsFiles&) const = default;
 };
 
 struct ListenerConfig {
@@ -31,6 +42,11 @@ struct ListenerConfig {
   uint16_t port = 6432;               // 0: any free port.
   std::string path;                   // Of a Unix socket; empty for TCP.
   uint32_t connections_max = 0;       // 0: limits.connections_max alone.
+  proxy::ListenerTls tls = proxy::ListenerTls::prefer;
+  TlsFiles tls_files;
+  proxy::CertificateName certificate_name = proxy::CertificateName::cn;
+  proxy::CertificateLogin certificate_login = proxy::CertificateLogin::certificate_and_password;
+  std::vector<std::pair<std::string, std::string>> certificate_users;  // The certificate's name, the user's.
 };
 
 struct AdminConfig {
@@ -38,6 +54,8 @@ struct AdminConfig {
   uint16_t port = 8432;
   Secret token;
   bool metrics_public = false;
+  bool tls = false;  // Unless said otherwise: when the address is not a loopback one.
+  TlsFiles tls_files;
 };
 
 struct StoreConfig {
@@ -89,6 +107,9 @@ struct TargetConfig {
   std::string database;  // The name, unless said otherwise.
   std::string user;
   Secret password;  // Empty: none (trust).
+  proxy::SslMode sslmode = proxy::SslMode::prefer;
+  proxy::ChannelBinding channel_binding = proxy::ChannelBinding::prefer;
+  TlsFiles tls_files;
   std::vector<std::string> tags;
   uint32_t connections_max = 0;  // 0: no limit.
 };
@@ -98,6 +119,7 @@ struct Config {
   std::string state_dir = "/var/lib/ringfence";
   unsigned shards = 0;  // 0: one for each core.
   LogConfig log;
+  TlsFiles tls;  // What listeners and the admin API use that name none of their own.
   std::vector<ListenerConfig> listeners;
   AdminConfig admin;
   StoreConfig store;

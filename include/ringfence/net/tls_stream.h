@@ -51,6 +51,8 @@ class TlsStream final : public Stream, private TlsSink, private Receive::Watcher
   // Once, before anything else; the deadline is the caller's. `first`: bytes that were received already. On failure
   // the peer was told by an alert, as far as it listens, and the stream is of no use any more.
   ring::Task<Result<void>> handshake(std::string first = {});
+  // After a failed handshake: the stream beneath, to be ended in an orderly way.
+  std::unique_ptr<Stream> give_back() { return std::move(inner_); }
   TlsEngine& engine() { return engine_; }
   const TlsEngine& engine() const { return engine_; }
   // The stream beneath, for deadlines that begin before the handshake.

@@ -5,6 +5,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "ringfence/net/tls.h"
+
 namespace ringfence::proxy {
 
 class Counter {
@@ -61,6 +63,16 @@ struct ShardCounters {
   Counter trail_refusals;       // A session was ended because no room came.
   Counter trail_syncs;          // Group commits of start records (audit.durability: disk).
   Counter answers_unmatched;    // Server answers that fitted no statement.
+  // TLS handshakes with clients, and with targets' servers.
+  struct Handshakes {
+    Counter done;
+    Counter resumed;  // Of those.
+    std::array<Counter, net::tls_failures> failed;
+    void fail(net::TlsFailure reason) { failed[static_cast<size_t>(reason)].add(); }
+  };
+  Handshakes client_tls;
+  Handshakes server_tls;
+  Counter clients_without_tls;  // Refused where the listener requires it.
   DurationHistogram statement_duration;
 };
 

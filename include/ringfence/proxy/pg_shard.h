@@ -53,6 +53,7 @@ struct SessionInfo {
   uint64_t bytes_to_client = 0;
   uint64_t bytes_to_server = 0;
   uint64_t running_since_us = 0;  // 0: nothing runs.
+  bool tls = false;               // On the client's leg.
 };
 
 class PgShard {

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ringfence/net/tls.h"
 #include "ringfence/pg/scram.h"
 
 namespace ringfence::proxy {
@@ -20,6 +21,30 @@ struct User {
   pg::ScramVerifier verifier;
 };
 
+// What a listener asks of its clients' transport. `verify` is `require` with a client certificate.
+enum class ListenerTls : uint8_t { off, prefer, require, verify };
+// What of a client's certificate names the user.
+enum class CertificateName : uint8_t { cn, dn, dns, email, uri };
+// What logs a client in that has shown a certificate.
+enum class CertificateLogin : uint8_t {
+  password,                  // The password alone; the certificate need only be valid.
+  certificate_and_password,  // Both, and the certificate names the user.
+  certificate,               // The certificate names the user: no password.
+};
+
+struct Listener {
+  ListenerTls tls = ListenerTls::off;
+  std::shared_ptr<const net::TlsContext> context;  // Null exactly when off.
+  CertificateName certificate_name = CertificateName::cn;
+  CertificateLogin certificate_login = CertificateLogin::certificate_and_password;
+  // Users whose certificates bear another name than theirs: the certificate's name and the user's.
+  std::vector<std::pair<std::string, std::string>> certificate_users;
+};
+
+// libpq's sslmode and channel_binding, with its meanings.
+enum class SslMode : uint8_t { disable, allow, prefer, require, verify_ca, verify_full };
+enum class ChannelBinding : uint8_t { disable, prefer, require };
+
 // A named connection to a PostgreSQL server. The client asks for it by the name of its database.
 struct Target {
   std::string name;
@@ -28,6 +53,9 @@ struct Target {
   std::string database;
   std::string user;
   std::string password;  // The server's, never the client's; empty: trust.
+  SslMode sslmode = SslMode::prefer;
+  ChannelBinding channel_binding = ChannelBinding::prefer;
+  std::shared_ptr<const net::TlsContext> tls;  // Null: as with disable.
   std::vector<std::string> tags;
   uint32_t connections_max = 0;  // 0: no bound of its own.
   // Sessions that are open on all shards; carried over from one snapshot to the next.
@@ -58,11 +86,17 @@ struct Snapshot {
   template <typename T>
   using ByName = std::unordered_map<std::string, T, NameHash, std::equal_to<>>;
   ByName<User> users;
+  ByName<Listener> listeners;
+  std::shared_ptr<const net::TlsTicketKeys> ticket_keys;  // Null: no session is resumed.
   ByName<Target> targets;
 
   const User* find_user(std::string_view name) const {
     auto found = users.find(name);
     return found == users.end() ? nullptr : &found->second;
+  }
+  const Listener* find_listener(std::string_view name) const {
+    auto found = listeners.find(name);
+    return found == listeners.end() ? nullptr : &found->second;
   }
   const Target* find_target(std::string_view name) const {
     auto found = targets.find(name);

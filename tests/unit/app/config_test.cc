@@ -419,7 +419,58 @@ TEST_CASE("advice is given for what is valid but probably not meant") {
   auto config = parse("listeners: [{name: a, address: 0.0.0.0}]\nadmin: {token: 0123456789abcdef, address: 10.1.1.1}\n"
                       "audit: {enabled: false}\n");
   REQUIRE(config.config);
-  CHECK(lint(*config.config, "x").size() == 5);
-  auto quiet = parse(minimal + "users: [{name: a, password: b}]\ntargets: [{name: t, host: h, user: u}]\n");
+  CHECK(lint(*config.config, "x").size() == 6);
+  auto quiet = parse(minimal + "users: [{name: a, password: b}]\ntargets: [{name: t, host: 127.0.0.1, user: u}]\n");
   CHECK(lint(*quiet.config, "x").empty());
+  auto far = parse(minimal + "users: [{name: a, password: b}]\ntargets: [{name: t, host: h, user: u}]\n");
+  REQUIRE(lint(*far.config, "x").size() == 1);
+  CHECK(lint(*far.config, "x")[0].message.find("not checked") != std::string::npos);
+}
+
+TEST_CASE("TLS: listeners prefer it, Unix sockets have none, the admin API needs it beyond the loopback") {
+  auto result = parse("listeners: [{name: a}, {name: b, path: /run/x/.s.PGSQL.1}, {name: c, port: 1, tls: require}]\n"
+                      "admin: {token: 0123456789abcdef}\ntargets: [{name: t, host: h, user: u}]\n");
+  REQUIRE(result.config);
+  CHECK(result.config->listeners[0].tls == proxy::ListenerTls::prefer);
+  CHECK(result.config->listeners[1].tls == proxy::ListenerTls::off);
+  CHECK(result.config->listeners[2].tls == proxy::ListenerTls::require);
+  CHECK_FALSE(result.config->admin.tls);
+  CHECK(result.config->targets[0].sslmode == proxy::SslMode::prefer);
+  CHECK(result.config->targets[0].channel_binding == proxy::ChannelBinding::prefer);
+  auto exposed = parse("listeners: [{name: a}]\nadmin: {token: 0123456789abcdef, address: 10.0.0.1}\n");
+  REQUIRE(exposed.config);
+  CHECK(exposed.config->admin.tls);
+}
+
+TEST_CASE("TLS: what does not fit together is told with its line") {
+  Folder folder;
+  auto pair = net::make_development_certificate("x", 2).value();
+  std::string certificate = folder.write("c.pem", pair.certificate_pem);
+  std::string key = folder.write("k.pem", pair.key_pem);
+  std::string other = folder.write("o.pem", net::make_development_certificate("x", 2)->key_pem);
+  const std::string admin = "admin: {token: 0123456789abcdef}\n";
+  auto listener = [&](const std::string& keys) { return only_error(admin + "listeners:\n  - name: a\n    " + keys + "\n"); };
+  starts(listener("tls: sometimes"), "ringfence.yaml:4: listeners[0].tls: is \"sometimes\"; use off or prefer or require or verify");
+  starts(listener("tls_key_file: " + key), "ringfence.yaml:4: listeners[0].tls_key_file: stands without tls_certificate_file");
+  starts(listener("tls_certificate_file: " + certificate + "\n    tls_key_file: " + other),
+         "ringfence.yaml:4: listeners[0].tls_certificate_file: cannot be used: the private key does not belong");
+  starts(listener("tls_certificate_file: /nowhere/c.pem\n    tls_key_file: " + key),
+         "ringfence.yaml:4: listeners[0].tls_certificate_file: cannot be used: /nowhere/c.pem");
+  starts(listener("tls: verify"), "ringfence.yaml:4: listeners[0].tls: is verify, which checks clients' certificates");
+  starts(listener("tls_client_login: certificate"), "ringfence.yaml:4: listeners[0].tls_client_login: has no meaning without");
+  starts(listener("tls: off\n    tls_client_ca_file: " + certificate),
+         "ringfence.yaml:5: listeners[0].tls_client_ca_file: has no meaning while tls is off");
+  starts(listener("path: /run/x/.s\n    tls: require"), "ringfence.yaml:5: listeners[0].tls: has no meaning beside a path");
+  CHECK(parse(admin + "listeners: [{name: a, tls: verify, tls_client_ca_file: " + certificate + ", tls_certificate_file: " +
+              certificate + ", tls_key_file: " + key + ", tls_client_users: [{certificate: X, user: x}]}]\n")
+            .config);
+  auto target = [&](const std::string& keys) {
+    return only_error(minimal + "targets:\n  - {name: t, host: h, user: u}\n  - name: s\n    host: h\n    user: u\n    " + keys + "\n");
+  };
+  starts(target("sslmode: verify-full"), "ringfence.yaml:10: targets[1].sslmode: checks the server's certificate");
+  starts(target("sslmode: no"), "ringfence.yaml:10: targets[1].sslmode: is \"no\"; use disable or allow or prefer");
+  starts(target("sslrootcert: system"), "ringfence.yaml:10: targets[1].sslrootcert: is system");
+  starts(target("sslrootcert: /nowhere"), "ringfence.yaml:10: targets[1].sslrootcert: cannot be used: /nowhere");
+  starts(target("sslmode: disable\n    channel_binding: require"), "ringfence.yaml:11: targets[1].channel_binding: is require");
+  starts(target("sslcrl: " + certificate), "ringfence.yaml:10: targets[1].sslcrl: has no meaning without sslrootcert");
 }

@@ -141,7 +141,7 @@ def start_ringfence(directory, cluster, name, shards, audit=()):
         directory, cluster, shards=shards, log={'level': 'warning', 'format': 'text'}, audit=dict(audit),
         users=[{'name': USER, 'password': PASSWORD}],
         targets=[{'name': 'bench', 'host': '127.0.0.1', 'port': cluster.port, 'database': 'bench', 'user': USER,
-                  'password': PASSWORD}])
+                  'password': PASSWORD, 'sslmode': 'disable'}])
     one.start()
     [pid_file] = list(one.state.rglob('postmaster.pid'))
     store = int(pid_file.read_text().splitlines()[0])

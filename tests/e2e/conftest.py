@@ -1,6 +1,7 @@
 import itertools
 import os
 import re
+import subprocess
 
 import pytest
 
@@ -84,6 +85,49 @@ def own(target, store_cluster, request):
 def app(request):
     """An application_name of this test alone, by which it finds its rows in the trail."""
     return '%s-%d' % (re.sub(r'\W+', '_', request.node.name)[:40], next(names))
+
+
+CLOCK = r'''
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+static volatile long *offset_s;
+__attribute__((constructor)) static void begin(void) {
+  int fd = open(getenv("CLOCK_FILE"), O_RDONLY);
+  void *at = mmap(0, 4096, PROT_READ, MAP_SHARED, fd, 0);
+  if (at != MAP_FAILED) offset_s = at;
+  close(fd);
+}
+int clock_gettime(clockid_t clock, struct timespec *now) {
+  long result = syscall(SYS_clock_gettime, clock, now);
+  if (result == 0 && clock == CLOCK_REALTIME && offset_s) now->tv_sec += *offset_s;
+  return (int)result;
+}
+'''
+
+
+@pytest.fixture
+def clock(tmp_path):
+    """set(seconds): how wrong the wall clock of a process with .environment is from now on."""
+    library, file, source = tmp_path / 'clock.so', tmp_path / 'offset', tmp_path / 'clock.c'
+    source.write_text(CLOCK)
+    try:
+        subprocess.run(['cc', '-shared', '-fPIC', '-O1', '-o', library, source], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip('needs a C compiler')
+    file.write_bytes(bytes(4096))
+
+    class Clock:
+        environment = {'LD_PRELOAD': str(library), 'CLOCK_FILE': str(file)}
+
+        def set(self, seconds):
+            with open(file, 'r+b') as offset:
+                offset.write(seconds.to_bytes(8, 'little', signed=True))
+    return Clock()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,6 +1,7 @@
 """The trail when its store is away, slow or picky, its directory full, its files damaged: nothing is lost without
 being counted, and everything comes back without a restart."""
 import base64
+import hashlib
 import os
 import random
 import re
@@ -432,9 +433,11 @@ def test_what_no_text_column_takes_is_kept_as_bytes(faulty, app):
                     + raw.execute() + raw.SYNC)
         assert raw.rows(client.receive_until(b'Z')) == [[b'300000', b'k0.0.6k']]
         client.run("SELECT 'k0.0.7k'")
+        long_text = "SELECT 1 /* k0.0.8k %s */" % ('y' * 3_000_000)
+        client.run(long_text)
         client.send(raw.TERMINATE)
     rows = one.trail().settled(app)
-    assert len(rows) == 7
+    assert len(rows) == 8
     assert [(base64.b64decode(row['parameters'][0]['base64']), row['outcome'], row['sqlstate']) for row in rows[1:3]] == [
         (b'k0.0.2k\0tail', 'failure', '22021'), (b'k0.0.3k\xc3\x28', 'failure', '22021')]
     by_tag = {witness.tag_of(row): row for row in rows}
@@ -447,6 +450,12 @@ def test_what_no_text_column_takes_is_kept_as_bytes(faulty, app):
     assert five['outcome'] == 'success' and not five['statement_truncated']
     six = by_tag['k0.0.6k']
     assert six['outcome'] == 'success' and six['parameters_truncated']
+    assert six['parameters'][0]['bytes'] == 300_000
+    assert 190_000 < len(six['parameters'][0]['prefix']) < 200 << 10
+    eight = by_tag['k0.0.8k']
+    assert eight['statement_truncated'] and eight['statement_bytes'] == len(long_text) and eight['outcome'] == 'success'
+    assert long_text.startswith(eight['statement']) and 390_000 < len(eight['statement']) <= 400 << 10
+    assert eight['statement_sha256'] == hashlib.sha256(long_text.encode()).digest()
     assert by_tag['k0.0.7k']['outcome'] == 'success'
     witness.sequence(one.trail())
     witness.verify(one)

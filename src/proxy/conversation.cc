@@ -57,11 +57,7 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
     }
     ByteView body = segment.piece;
     if (!segment.is_first || !segment.is_last) {
-      if (!is_resumed) {
-        if (segment.is_first) client_capture_.clear();
-        size_t max = client_capture_max(segment.type);
-        if (client_capture_.size() < max) client_capture_.append(body.substr(0, max - client_capture_.size()));
-      }
+      if (!is_resumed) capture(segment);
       if (!segment.is_last) continue;
       body = client_capture_;
     }
@@ -75,6 +71,23 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
     }
     if (!error_.message.empty()) return Advance::broken;
     if (!segment.is_first) pg::clear_buffer(client_capture_);
+    if (!client_sha256_.empty()) client_sha256_ = std::string();
+  }
+}
+
+// A piece of a message that comes in several: what the trail needs of it is kept.
+void Conversation::capture(const FrameSegment& segment) {
+  if (segment.is_first) client_capture_.clear();
+  size_t max = client_capture_max(segment.type);
+  if (client_capture_.size() < max) client_capture_.append(segment.piece.substr(0, max - client_capture_.size()));
+  bool is_text = segment.type == from_client::query || segment.type == from_client::parse;
+  if (!is_text || segment.body_length <= max) return;
+  if (segment.is_first) client_hash_ = std::make_unique<TextHash>(segment.type == from_client::parse);
+  if (client_hash_) client_hash_->update(segment.piece);
+  if (segment.is_last && client_hash_) {
+    client_text_bytes_ = client_hash_->text_bytes();
+    client_sha256_.assign(crypto::view_of(client_hash_->finish()));
+    client_hash_.reset();
   }
 }
 
@@ -125,7 +138,7 @@ uint64_t text_length(ByteView body, uint32_t body_length) {
 constexpr std::string_view unreadable_secret = "***";
 
 bool Conversation::start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number,
-                                   bool& is_redacted) {
+                                   bool& is_redacted, ByteView sha256) {
   bool is_plain = text.size() == full_bytes && text.size() <= limits_.statement_bytes_max &&
                   !sql::needs_redaction(text) && is_valid_text(text);
   if (is_plain) {
@@ -138,7 +151,7 @@ bool Conversation::start_statement(ByteView text, uint64_t full_bytes, pg::State
       taken.full_bytes = full_bytes;
       taken.is_redacted = true;
     } else {
-      take_statement_text(text, full_bytes, limits_.statement_bytes_max, taken);
+      take_statement_text(text, full_bytes, limits_.statement_bytes_max, taken, sha256);
     }
     is_redacted = is_redacted || taken.is_redacted;
     if (!recorder_.has_room(recorder_.start_bytes(taken.text.size(), taken.raw.size(), 0))) return false;
@@ -181,7 +194,9 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     if (is_last && full_bytes > text.size()) length = full_bytes - begin;
     pg::StatementNumber number = 0;
     ByteView statement = text.substr(begin, end - begin);
-    if (!start_statement(statement, length, number, is_redacted)) {
+    // The digest is that of the message's text: it says nothing of one statement among others.
+    ByteView sha256 = is_last && query_started_ == 0 ? ByteView(client_sha256_) : ByteView();
+    if (!start_statement(statement, length, number, is_redacted, sha256)) {
       if (count > 0) push(true);
       query_at_ = begin;
       return false;
@@ -213,13 +228,15 @@ void Conversation::on_parse(ByteView body, uint32_t body_length) {
     prepared->name = body.substr(0, name_end);
     ByteView rest = body.substr(name_end + 1);
     uint64_t full_bytes = text_length(rest, static_cast<uint32_t>(body_length - name_end - 1));
+    // Behind the text stand the types, which the length of the message includes.
+    if (!client_sha256_.empty()) full_bytes = client_text_bytes_;
     size_t bytes_max = queue_.kept_bytes() < kept_text_bytes_max ? limits_.statement_bytes_max : short_text_bytes;
     if (!can_cut() && sql::needs_redaction(text_of(rest))) {
       prepared->statement.text = unreadable_secret;
       prepared->statement.full_bytes = full_bytes;
       prepared->statement.is_redacted = true;
     } else {
-      take_statement_text(text_of(rest), full_bytes, bytes_max, prepared->statement);
+      take_statement_text(text_of(rest), full_bytes, bytes_max, prepared->statement, client_sha256_);
     }
     auto parsed = pg::parse_parse(body);
     for (uint16_t i = 0; parsed && i < parsed->type_count; ++i) prepared->types.push_back(parsed->type(i));

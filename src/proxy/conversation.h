@@ -5,6 +5,7 @@
 // Execute or FunctionCall is let through only after the statement's start is in the journal.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -13,6 +14,7 @@
 #include "ringfence/pg/frame.h"
 #include "ringfence/pg/response_queue.h"
 #include "ringfence/proxy/snapshot.h"
+#include "text_hash.h"
 
 namespace ringfence::proxy {
 
@@ -62,10 +64,12 @@ class Conversation final : private pg::StatementObserver {
   void on_bind(ByteView body, uint32_t body_length);
   bool on_execute(ByteView body, uint32_t body_length);
   bool on_function_call(ByteView body, uint32_t body_length);
-  bool start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number, bool& is_redacted);
+  bool start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number, bool& is_redacted,
+                       ByteView sha256);
   bool can_cut() const { return strings_are_standard_ && encoding_is_safe_; }
   void server_message(char type, ByteView body, uint32_t body_length);
   size_t client_capture_max(char type) const;
+  void capture(const pg::FrameSegment& segment);
 
   Recorder& recorder_;
   pg::ObjectPools& pools_;
@@ -81,6 +85,10 @@ class Conversation final : private pg::StatementObserver {
   bool encoding_is_safe_ = true;
   std::string client_capture_;
   std::string server_capture_;
+  // Of a message whose text is longer than what is captured, and what it came to.
+  std::unique_ptr<TextHash> client_hash_;
+  std::string client_sha256_;
+  uint64_t client_text_bytes_ = 0;
   // A segment that waits for room.
   std::optional<pg::FrameSegment> client_held_;
   std::optional<pg::FrameSegment> server_held_;

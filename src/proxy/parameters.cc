@@ -1,5 +1,6 @@
 #include "parameters.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "ringfence/audit/json.h"
@@ -12,6 +13,9 @@ namespace ringfence::proxy {
 using audit::append_json_string;
 
 namespace {
+
+// A prefix shorter than this is not worth its place.
+constexpr size_t prefix_bytes_min = 16;
 
 // Built-in types (pg_type.dat) whose binary form we read.
 enum TypeOid : uint32_t {
@@ -89,6 +93,33 @@ bool append_binary(std::string& out, ByteView value, uint32_t type) {
   }
 }
 
+void append_value(std::string& out, ByteView value, uint16_t format, uint32_t type) {
+  if (format == 0 && is_valid_text(value)) append_json_string(out, value);
+  else if (format == 0 || !append_binary(out, value, type)) out += "{\"base64\":\"" + base64_encode(value) + "\"}";
+}
+
+// Of a value of `full` bytes as much of its beginning as there is room for. False when that is next to nothing.
+bool append_prefix(std::string& out, ByteView value, size_t full, uint16_t format, size_t bytes_max) {
+  const std::string length = "\"bytes\":" + std::to_string(full);
+  constexpr size_t around = sizeof("{,\"prefix\":\"\"}]");
+  if (out.size() + length.size() + around + prefix_bytes_min > bytes_max) return false;
+  size_t room = bytes_max - out.size() - length.size() - around;
+  // Text, where its beginning is some: the last character may be cut.
+  ByteView text = text_prefix(value, room);
+  if (format == 0 && is_valid_text(text)) {
+    for (size_t size = text.size();; size = size * 3 / 4) {
+      std::string written;
+      append_json_string(written, text_prefix(text, size));
+      if (written.size() > room + 2) continue;  // Escapes take up to six bytes each.
+      out.append("{").append(length).append(",\"prefix\":").append(written).append("}");
+      return true;
+    }
+  }
+  ByteView raw = value.substr(0, room / 4 * 3);
+  out.append("{\"base64\":\"").append(base64_encode(raw)).append("\",").append(length).append("}");
+  return true;
+}
+
 // Formats, then values, then (not read) result formats or format: the common middle of Bind and FunctionCall.
 void encode(Reader in, const std::vector<uint32_t>* types, size_t bytes_max, std::string& out, bool& is_truncated) {
   uint16_t format_count = in.u16();
@@ -107,24 +138,30 @@ void encode(Reader in, const std::vector<uint32_t>* types, size_t bytes_max, std
     uint16_t format = 0;
     if (format_count == 1) format = detail::load_be<uint16_t>(formats.data());
     else if (format_count == count) format = detail::load_be<uint16_t>(formats.data() + 2 * size_t{i});
-    bool fits = in.ok();
-    if (fits && size < 0) {
+    if (!in.ok()) {
+      out.resize(rollback);
+      is_truncated = true;
+      break;
+    }
+    if (size < 0) {
       out += "null";
-    } else if (fits) {
-      // A text of n bytes takes at most 6n as JSON; what surely is too long is not even tried.
-      fits = static_cast<size_t>(size) <= bytes_max;
-      ByteView value = in.bytes(static_cast<size_t>(size));
-      fits = fits && in.ok();
-      if (fits) {
-        uint32_t type = types != nullptr && i < types->size() ? (*types)[i] : 0;
-        if (format == 0 && is_valid_text(value)) {
-          append_json_string(out, value);
-        } else if (format == 0 || !append_binary(out, value, type)) {
-          out += "{\"base64\":\"" + base64_encode(value) + "\"}";
-        }
+    } else {
+      // A beginning of a message may end within a value.
+      auto full = static_cast<size_t>(size);
+      ByteView value = in.bytes(std::min(full, in.remaining()));
+      size_t begin = out.size();
+      // What surely is too long is not even tried.
+      if (value.size() == full && full <= bytes_max) {
+        append_value(out, value, format, types != nullptr && i < types->size() ? (*types)[i] : 0);
+      }
+      if (out.size() == begin || out.size() + 1 > bytes_max) {
+        out.resize(begin);
+        if (!append_prefix(out, value, full, format, bytes_max)) out.resize(rollback);
+        is_truncated = true;
+        break;
       }
     }
-    if (!fits || out.size() + 1 > bytes_max) {
+    if (out.size() + 1 > bytes_max) {
       out.resize(rollback);
       is_truncated = true;
       break;

@@ -1,5 +1,6 @@
 // Parameter values as the trail records them: a JSON array of strings, null, and {"base64": …} for binary values
-// of types that we do not read.
+// of types that we do not read. A value for which there is no room is cut, and says so: {"bytes": its length,
+// "prefix": …}, or base64 and bytes where its beginning is no text.
 #pragma once
 
 #include <string>
@@ -10,7 +11,8 @@
 namespace ringfence::proxy {
 
 // `body` is a Bind message's, or, unless `is_whole`, the beginning of one. `types` are OIDs as far as known, or
-// null. At most `bytes_max` are written; what did not fit is left out and flagged.
+// null. At most `bytes_max` are written; the value that does not fit is cut, those behind it are
+// left out; both are flagged.
 void encode_bind_parameters(ByteView body, bool is_whole, const std::vector<uint32_t>* types, size_t bytes_max,
                             std::string& out, bool& is_truncated);
 // The arguments of a FunctionCall.

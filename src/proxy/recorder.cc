@@ -2,6 +2,7 @@
 
 #include "ringfence/audit/json.h"
 #include "ringfence/base/utf8.h"
+#include "ringfence/crypto/digest.h"
 #include "ringfence/pg/sqlstate.h"
 #include "ringfence/sql/redact.h"
 #include "startup_filter.h"
@@ -14,7 +15,8 @@ using audit::Outcome;
 using audit::Severity;
 using audit::Tag;
 
-void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out) {
+void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out,
+                         ByteView sha256) {
   out.clear();
   out.full_bytes = full_bytes;
   std::optional<std::string> redacted;
@@ -26,6 +28,10 @@ void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, p
   }
   bool is_cut = text.size() > bytes_max;
   out.is_truncated = is_cut || (!out.is_redacted && text.size() < full_bytes);
+  if (out.is_truncated && !out.is_redacted) {
+    if (text.size() == full_bytes) out.sha256.assign(crypto::view_of(crypto::sha256(text)));
+    else out.sha256.assign(sha256);
+  }
   ByteView kept = is_cut ? text_prefix(text, bytes_max) : text;
   if (is_valid_text(kept)) {
     out.text.assign(kept);
@@ -130,6 +136,7 @@ pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView
   out.integer(Tag::statement_bytes, static_cast<int64_t>(statement.full_bytes));
   if (statement.is_truncated) out.boolean(Tag::statement_truncated, true);
   if (!statement.raw.empty()) out.text(Tag::statement_raw, statement.raw);
+  if (!statement.sha256.empty()) out.text(Tag::statement_sha256, statement.sha256);
   if (!parameters.empty()) out.text(Tag::parameters, parameters);
   if (parameters_truncated) out.boolean(Tag::parameters_truncated, true);
   out.text(Tag::message_type, ByteView(&message_type, 1));
@@ -218,6 +225,7 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns) {
     out.integer(Tag::statement_bytes, static_cast<int64_t>(text != nullptr ? text->full_bytes : 0));
     out.boolean(Tag::statement_truncated, text != nullptr && text->is_truncated);
     if (text != nullptr && !text->raw.empty()) out.text(Tag::statement_raw, text->raw);
+    if (text != nullptr && !text->sha256.empty()) out.text(Tag::statement_sha256, text->sha256);
     if (!parameters.empty()) out.text(Tag::parameters, parameters);
   }
   uint64_t duration_ns = now_ns > completion.since_ns ? now_ns - completion.since_ns : 0;

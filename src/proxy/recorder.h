@@ -28,8 +28,10 @@ class IdSource {
 };
 
 // Puts a statement into the form of the trail: redacted, valid text, at most `bytes_max`. `text` may be a prefix
-// of what was sent, whose length is `full_bytes`.
-void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out);
+// of what was sent, whose length is `full_bytes`; then `sha256`, if not empty, is that of all of it. Of a text with a
+// secret no digest is kept: it would tell a guess from another.
+void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out,
+                         ByteView sha256 = {});
 
 // The server's message as the trail may show it: it may quote a secret that was taken out of the statement.
 std::string shown_message(std::string_view message, bool is_about_secret);

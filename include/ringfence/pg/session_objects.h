@@ -85,6 +85,7 @@ inline void clear_buffer(std::string& buffer) {
 struct StatementText {
   std::string text;         // Valid text, redacted, at most the bound.
   std::string raw;          // The bytes as sent (redacted), where they were not valid text; else empty.
+  std::string sha256;       // Of the text as sent, 32 bytes, where `text` does not have all of it; else empty.
   uint64_t full_bytes = 0;  // Of the text as sent.
   bool is_truncated = false;
   bool is_redacted = false;
@@ -92,6 +93,7 @@ struct StatementText {
   void clear() {
     clear_buffer(text);
     clear_buffer(raw);
+    clear_buffer(sha256);
     full_bytes = 0;
     is_truncated = is_redacted = false;
   }

@@ -31,6 +31,7 @@ HOMES = [
     (re.compile(r'(postgresql/)?(libpq-fe|libpq/.*|pg_config.*|postgres_ext)\.h'), {'store'}, 'libpq lives in store alone'),
     (re.compile(r'openssl/(ssl|tls1|bio|err|x509.*|core_names|params)\.h'), {'net', 'crypto'}, 'libssl lives in net, libcrypto in crypto'),
     (re.compile(r'openssl/'), {'crypto'}, 'libcrypto lives in crypto alone'),
+    (re.compile(r'intel-ipsec-mb\.h'), {'crypto'}, 'the multi-buffer library lives in crypto alone'),
     (re.compile(r'argon2\.h'), {'crypto'}, 'Argon2 lives in crypto alone'),
     (re.compile(r'pg_query(\.h|/)'), {'sql'}, 'libpg_query lives in sql alone'),
     (re.compile(r'hs(/hs)?(_.*)?\.h'), {'policy'}, 'Hyperscan lives in policy alone'),

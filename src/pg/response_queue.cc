@@ -33,11 +33,15 @@ void ResponseQueue::finish(Entry& entry, StatementNumber number, Ending ending, 
   last_done_ns_ = now_ns;
   if (entry.kind == Kind::execute && entry.portal && was_reached) {
     // The portal as the server has it now: its statement was set at BindComplete from the confirmed names.
-    const Portal* actual = names_.find_portal(entry.portal->name);
-    if (actual == nullptr) actual = entry.portal.get();
+    const Portal* actual = actual_portal(entry);
     if (actual != entry.portal.get() || actual->statement != entry.prepared) completion.ran_instead = actual;
   }
   observer_.done(completion);
+}
+
+const Portal* ResponseQueue::actual_portal(const Entry& entry) const {
+  const Portal* actual = names_.find_portal(entry.portal->name);
+  return actual != nullptr ? actual : entry.portal.get();
 }
 
 void ResponseQueue::parse_complete(uint64_t bytes) {
@@ -127,7 +131,8 @@ std::optional<NameChange> ResponseQueue::take_change(StatementNumber number) {
 void ResponseQueue::command_complete(std::string_view tag, uint64_t bytes, uint64_t now_ns) {
   bytes_ += bytes;
   Entry* entry = answered();
-  if (entry == nullptr) return misfit();
+  // Behind its last word a server completes nothing; if it does, records say what is not so.
+  if (entry == nullptr) return has_ended_ ? misfit_that_shifts() : misfit();
   if (entry->kind != Kind::query && entry->kind != Kind::execute) return misfit();
   // More answers than statements: something ran that has no record.
   if (entry->kind == Kind::query && (entry->is_over || entry->completed == entry->count)) return misfit_that_shifts();
@@ -141,8 +146,11 @@ void ResponseQueue::command_complete(std::string_view tag, uint64_t bytes, uint6
     rows_ = 0;
     return;
   }
-  if (auto change = take_change(number)) names_.apply(*change);
+  NameChange change;
+  if (entry->kind == Kind::query) change = take_change(number).value_or(NameChange{});
+  else if (Ref<Prepared> ran = entry->portal ? actual_portal(*entry)->statement : Ref<Prepared>()) change = ran->change;
   finish(*entry, number, Ending::success, tag, parsed.rows.value_or(rows_), nullptr, now_ns);
+  names_.apply(change);
   if (entry->kind == Kind::execute || (++entry->completed == entry->count && entry->continues)) pending_.pop();
 }
 
@@ -187,9 +195,42 @@ void ResponseQueue::function_call_response(uint64_t bytes, uint64_t now_ns) {
   entry->is_over = true;
 }
 
+namespace {
+
+// The server says these only where it waits for a command: what it has not answered it has not begun.
+// (postgres.c: the flags are looked at between reading a command and running it.)
+bool is_idle_timeout(std::string_view sqlstate) { return sqlstate == "25P03" || sqlstate == "57P05"; }
+
+// A server that panics may have committed what it was running.
+Ending ending_of(const ErrorFields& fields) {
+  return fields.severity == "PANIC" ? Ending::unknown : Ending::failure;
+}
+
+}  // namespace
+
 void ResponseQueue::error(const ErrorFields& fields, uint64_t bytes, uint64_t now_ns) {
   bytes_ += bytes;
   copy_in_ = false;
+  bool is_fatal = fields.severity == "FATAL" || fields.severity == "PANIC";
+  if (is_fatal && is_idle_timeout(fields.sqlstate)) observer_.error_outside(fields, nullptr);
+  else fail(fields, now_ns);
+  if (is_fatal) end_by_fatal(now_ns);
+}
+
+// The server's last word: what it had not begun it never will.
+void ResponseQueue::end_by_fatal(uint64_t now_ns) {
+  has_ended_ = true;
+  while (Entry* entry = pending_.front()) {
+    for (; entry->has_open_statement(); ++entry->completed) {
+      finish(*entry, entry->first + entry->completed, Ending::not_executed, {}, 0, nullptr, now_ns, false);
+    }
+    pending_.pop();
+  }
+  changes_.clear();
+  changes_begin_ = 0;
+}
+
+void ResponseQueue::fail(const ErrorFields& fields, uint64_t now_ns) {
   Entry* entry = answered();
   if (entry == nullptr || entry->kind == Kind::sync || entry->is_over) {
     observer_.error_outside(fields, nullptr);
@@ -198,11 +239,11 @@ void ResponseQueue::error(const ErrorFields& fields, uint64_t bytes, uint64_t no
   switch (entry->kind) {
     case Kind::query: error_in_query(entry, fields, now_ns); return;
     case Kind::function_call:
-      finish(*entry, entry->first, Ending::failure, {}, 0, &fields, now_ns);
+      finish(*entry, entry->first, ending_of(fields), {}, 0, &fields, now_ns);
       entry->is_over = true;
       return;
     case Kind::execute:
-      finish(*entry, entry->first, Ending::failure, {}, rows_, &fields, now_ns);
+      finish(*entry, entry->first, ending_of(fields), {}, rows_, &fields, now_ns);
       pending_.pop();
       skip_to_sync(nullptr, nullptr, true, fields, now_ns);
       return;
@@ -225,7 +266,7 @@ void ResponseQueue::error_in_query(Entry* entry, const ErrorFields& fields, uint
   bool is_told = false;
   while (entry != nullptr && entry->kind == Kind::query) {
     for (; entry->completed < entry->count; ++entry->completed, is_told = true) {
-      finish(*entry, entry->first + entry->completed, is_told ? Ending::not_executed : Ending::failure, {}, rows_,
+      finish(*entry, entry->first + entry->completed, is_told ? Ending::not_executed : ending_of(fields), {}, rows_,
              is_told ? nullptr : &fields, now_ns);
     }
     drop_changes_before(entry->first + entry->count);

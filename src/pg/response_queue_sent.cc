@@ -4,9 +4,12 @@
 namespace ringfence::pg {
 
 bool ResponseQueue::is_skipped(Kind kind) {
+  if (has_ended_) return true;
   if (!skipping_) return false;
   if (kind != Kind::sync) return true;
   skipping_ = false;
+  skipped_statement_ = {};
+  skipped_portal_ = {};
   return false;
 }
 
@@ -41,14 +44,20 @@ void ResponseQueue::mark_uncut() {
 }
 
 void ResponseQueue::push_parse(Ref<Prepared> prepared) {
-  if (is_skipped(Kind::parse)) return;
+  if (is_skipped(Kind::parse)) {
+    skipped_statement_ = std::move(prepared);
+    return;
+  }
   Entry& entry = push(Kind::parse);
   entry.prepared = std::move(prepared);
   pending_.mark_naming(entry);
 }
 
 void ResponseQueue::push_bind(Ref<Portal> portal) {
-  if (is_skipped(Kind::bind)) return;
+  if (is_skipped(Kind::bind)) {
+    skipped_portal_ = std::move(portal);
+    return;
+  }
   Entry& entry = push(Kind::bind);
   entry.portal = std::move(portal);
   pending_.mark_naming(entry);
@@ -109,7 +118,7 @@ void ResponseQueue::push_function_call(StatementNumber number, uint64_t message_
 void ResponseQueue::push_sync() {
   // Swallowed, unless the COPY has failed before the server reads this.
   bool is_doubtful = copy_in_;
-  is_skipped(Kind::sync);
+  if (is_skipped(Kind::sync)) return;
   push(Kind::sync).is_doubtful = is_doubtful;
 }
 
@@ -120,17 +129,19 @@ void ResponseQueue::push_copy_end() {
     return;
   }
   // It may end a COPY whose CopyInResponse is still to come; with nothing awaited there is none.
-  if (skipping_ || pending_.is_empty() || pending_.back().kind == Kind::copy_end) return;
+  if (skipping_ || has_ended_ || pending_.is_empty() || pending_.back().kind == Kind::copy_end) return;
   push(Kind::copy_end);
 }
 
 Ref<Prepared> ResponseQueue::foreseen_statement(std::string_view name) const {
+  if (skipped_statement_ && skipped_statement_->name == name) return skipped_statement_;
   const Entry* entry = pending_.last_naming(false, name);
   if (entry == nullptr) return names_.statement(name);
   return entry->kind == Kind::parse ? entry->prepared : Ref<Prepared>();
 }
 
 Ref<Portal> ResponseQueue::foreseen_portal(std::string_view name) const {
+  if (skipped_portal_ && skipped_portal_->name == name) return skipped_portal_;
   const Entry* entry = pending_.last_naming(true, name);
   if (entry == nullptr) return names_.portal(name);
   return entry->kind == Kind::bind ? entry->portal : Ref<Portal>();

@@ -112,7 +112,10 @@ bool Conversation::client_message(char type, ByteView body, uint32_t body_length
     case from_client::copy_data: queue_.copy_data(pg::frame_header_size + body_length); return true;
     case from_client::copy_done:
     case from_client::copy_fail: queue_.push_copy_end(); return true;
-    case from_client::terminate: client_said_goodbye_ = true; return true;
+    case from_client::terminate:
+      client_said_goodbye_ = true;
+      queue_.push_terminate();
+      return true;
     case from_client::flush:
       // The server answers a Flush with a body by skipping to the next Sync, which no client means.
       if (body_length > 0) error_ = Error{Fault::malformed, "a Flush message has no body", 0};
@@ -238,6 +241,7 @@ void Conversation::on_parse(ByteView body, uint32_t body_length) {
     } else {
       take_statement_text(text_of(rest), full_bytes, bytes_max, prepared->statement, client_sha256_);
     }
+    prepared->change = recognise_name_change(text_of(rest), pools_, limits_.statement_bytes_max);
     auto parsed = pg::parse_parse(body);
     for (uint16_t i = 0; parsed && i < parsed->type_count; ++i) prepared->types.push_back(parsed->type(i));
   }
@@ -251,6 +255,7 @@ void Conversation::on_bind(ByteView body, uint32_t body_length) {
     portal->name = names->portal;
     portal->statement_name = names->statement;
     portal->statement = queue_.foreseen_statement(names->statement);
+    portal->bind_is_known = true;
     portal->bind_bytes = pg::frame_header_size + body_length;
     bool is_whole = body.size() == body_length;
     encode_bind_parameters(body, is_whole, portal->statement ? &portal->statement->types : nullptr,
@@ -266,8 +271,9 @@ bool Conversation::on_execute(ByteView body, uint32_t body_length) {
     portal = pools_.portals.make();
     portal->name = name;
   }
-  static const pg::StatementText no_text;
-  const pg::StatementText& text = portal->statement ? portal->statement->statement : no_text;
+  pg::StatementText unknown;
+  if (!portal->statement) unknown = unknown_text(*portal);
+  const pg::StatementText& text = portal->statement ? portal->statement->statement : unknown;
   if (!recorder_.has_room(recorder_.start_bytes(text.text.size(), text.raw.size(), portal->parameters.size()))) {
     return false;
   }

@@ -125,6 +125,8 @@ Task<void> PgSession::pump(Side from) {
       bool is_durable = co_await syncing;
       if (!is_durable) break;
     }
+    // What was recorded behind the server's last word as not executed does not reach it either.
+    if (from == Side::client && conversation_->server_said_fatal()) break;
     if (from == Side::client || !client_is_gone_) {
       count(from, bytes.size());
       net::Send sending(stream(other(from)), bytes, *chunk);

@@ -42,6 +42,17 @@ void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, p
   if (out.text.size() > bytes_max) out.text.resize(text_prefix(out.text, bytes_max).size());
 }
 
+pg::StatementText unknown_text(const pg::Portal& portal) {
+  std::string text = "-- text not known: portal \"" + portal.name + "\"";
+  // A portal that no Bind has made says nothing of its statement.
+  if (portal.bind_is_known) text += " of prepared statement \"" + portal.statement_name + "\"";
+  pg::StatementText out;
+  take_statement_text(text, text.size(), 2'048, out);
+  out.full_bytes = 0;
+  out.is_unknown = true;
+  return out;
+}
+
 std::string shown_message(std::string_view message, bool is_about_secret) {
   if (is_about_secret) return "(not shown: the statement holds a secret)";
   std::string text(message.substr(0, 1024));
@@ -141,6 +152,7 @@ pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView
   if (parameters_truncated) out.boolean(Tag::parameters_truncated, true);
   out.text(Tag::message_type, ByteView(&message_type, 1));
   if (statement.is_redacted) out.text(Tag::redacted, "[\"statement\"]");
+  if (statement.is_unknown) out.text(Tag::metadata, "{\"statement_unknown\":true}");
   RINGFENCE_ASSERT(out.size() <= bound);
   counters_.statements_started.add();
   return space_.publish(audit::RecordKind::start, out.size(), 0);
@@ -181,8 +193,10 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns) {
   const pg::StatementText* text = nullptr;
   ByteView parameters;
   bool is_corrected = completion.ran_instead != nullptr;
+  pg::StatementText unknown;
   if (is_corrected) {
-    if (completion.ran_instead->statement) text = &completion.ran_instead->statement->statement;
+    if (!completion.ran_instead->statement) unknown = unknown_text(*completion.ran_instead);
+    text = completion.ran_instead->statement ? &completion.ran_instead->statement->statement : &unknown;
     parameters = completion.ran_instead->parameters;
   }
   size_t bound = outcome_bytes_max + (text != nullptr ? text->text.size() + text->raw.size() : 0) + parameters.size();
@@ -221,11 +235,11 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns) {
   out.text(Tag::severity, audit::name(severity));
   out.text(Tag::outcome, audit::name(outcome));
   if (is_corrected) {
-    out.text(Tag::statement, text != nullptr ? ByteView(text->text) : ByteView());
-    out.integer(Tag::statement_bytes, static_cast<int64_t>(text != nullptr ? text->full_bytes : 0));
-    out.boolean(Tag::statement_truncated, text != nullptr && text->is_truncated);
-    if (text != nullptr && !text->raw.empty()) out.text(Tag::statement_raw, text->raw);
-    if (text != nullptr && !text->sha256.empty()) out.text(Tag::statement_sha256, text->sha256);
+    out.text(Tag::statement, text->text);
+    out.integer(Tag::statement_bytes, static_cast<int64_t>(text->full_bytes));
+    out.boolean(Tag::statement_truncated, text->is_truncated);
+    if (!text->raw.empty()) out.text(Tag::statement_raw, text->raw);
+    if (!text->sha256.empty()) out.text(Tag::statement_sha256, text->sha256);
     if (!parameters.empty()) out.text(Tag::parameters, parameters);
   }
   uint64_t duration_ns = now_ns > completion.since_ns ? now_ns - completion.since_ns : 0;
@@ -247,7 +261,9 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns) {
     if (is_valid_text(completion.tag) && completion.tag.size() <= 64) out.text(Tag::command_tag, completion.tag);
     else out.text(Tag::command_tag, make_valid_text(completion.tag.substr(0, 64)));
   }
+  bool is_unknown = text != nullptr && text->is_unknown;
   if (completion.ending == pg::Ending::suspended) out.text(Tag::metadata, "{\"portal_suspended\":true}");
+  else if (is_unknown) out.text(Tag::metadata, "{\"statement_unknown\":true}");
   RINGFENCE_ASSERT(out.size() <= bound);
   if (late.empty()) {
     space_.publish(audit::RecordKind::outcome, out.size(), completion.number);

@@ -33,6 +33,9 @@ class IdSource {
 void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out,
                          ByteView sha256 = {});
 
+// In place of a text that was not seen: which names the server was told to run.
+pg::StatementText unknown_text(const pg::Portal& portal);
+
 // The server's message as the trail may show it: it may quote a secret that was taken out of the statement.
 std::string shown_message(std::string_view message, bool is_about_secret);
 

@@ -369,14 +369,18 @@ class Trail:
                     self.connection.close()
                 self.connection = None
 
+    # Also what a session that began with this name did after SET application_name.
+    OF_APPLICATION = ("(application_name = %s OR session_id IN (SELECT session_id FROM ringfence.audit_event WHERE "
+                      "application_name = %s AND action = 'postgres_connect'))")
+
     def events(self, application_name, action=None):
-        return self.rows('SELECT * FROM ringfence.audit_event WHERE application_name = %s AND '
-                         '(%s::text IS NULL OR action = %s) ORDER BY ts, shard, seq',
-                         application_name, action, action)
+        return self.rows('SELECT * FROM ringfence.audit_event WHERE ' + self.OF_APPLICATION +
+                         ' AND (%s::text IS NULL OR action = %s) ORDER BY ts, shard, seq',
+                         application_name, application_name, action, action)
 
     def queries(self, application_name):
-        return self.rows('SELECT * FROM ringfence.audit_query WHERE application_name = %s ORDER BY ts, shard, seq',
-                         application_name)
+        return self.rows('SELECT * FROM ringfence.audit_query WHERE ' + self.OF_APPLICATION + ' ORDER BY ts, shard, seq',
+                         application_name, application_name)
 
     def settled(self, application_name, sessions=1, timeout=20):
         """The statements of sessions that have ended: nothing can be added to these any more."""

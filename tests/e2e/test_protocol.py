@@ -281,6 +281,104 @@ def test_sync_inside_copy_in_is_swallowed_as_the_server_does(appliance, trail, a
     assert [row['rows'] for row in trail.settled(app)][1:] == [2, 1]
 
 
+def run_extended(client, text):
+    client.send(raw.parse('', text) + raw.bind('', '') + raw.execute() + raw.SYNC)
+    got = client.receive_until(b'Z')
+    assert b'E' not in raw.kinds(got), got
+    return got
+
+
+def logged_statements(cluster, since):
+    """What the server says that it ran, in order: of whatever message, each once."""
+    found = []
+    for line in cluster.logged(since).splitlines():
+        for mark in ('LOG:  statement: ', 'LOG:  execute '):
+            if mark in line and '|ringfence/alice' in line:
+                text = line.split(mark, 1)[1]
+                found.append(text.split(': ', 1)[1] if 'execute' in mark else text)
+    return found
+
+
+def test_names_made_by_sql_in_the_extended_protocol_have_their_texts(appliance, trail, app):
+    """PREPARE, DECLARE and DEALLOCATE by Parse, Bind, Execute; what runs by the names is what the server's log says."""
+    since = appliance.target.log_position()
+    with session(appliance, app) as client:
+        run_extended(client, "PREPARE byname AS SELECT 'by name'")
+        client.send(raw.bind('', 'byname') + raw.execute() + raw.SYNC)
+        assert raw.rows(client.receive_until(b'Z')) == [[b'by name']]
+        client.run('BEGIN')
+        run_extended(client, 'DECLARE c CURSOR FOR SELECT n FROM generate_series(1, 5) n')
+        client.send(raw.execute('c', 2) + raw.SYNC)
+        assert raw.kinds(client.receive_until(b'Z')) == b'DDsZ'
+        client.run('COMMIT')
+        run_extended(client, 'DEALLOCATE byname')
+        client.send(raw.parse('byname', "SELECT 'anew'") + raw.bind('', 'byname') + raw.execute() + raw.SYNC)
+        assert raw.rows(client.receive_until(b'Z')) == [[b'anew']]
+        client.send(raw.TERMINATE)
+    rows = trail.settled(app)
+    assert {row['outcome'] for row in rows} == {'success'}
+    assert [row['statement'] for row in rows] == [
+        "PREPARE byname AS SELECT 'by name'", "SELECT 'by name'", 'BEGIN',
+        'DECLARE c CURSOR FOR SELECT n FROM generate_series(1, 5) n', 'SELECT n FROM generate_series(1, 5) n', 'COMMIT',
+        'DEALLOCATE byname', "SELECT 'anew'"]
+    # The log names a prepared statement or a cursor by the statement that made it.
+    assert logged_statements(appliance.target, since) == [
+        "PREPARE byname AS SELECT 'by name'", "PREPARE byname AS SELECT 'by name'", 'BEGIN',
+        'DECLARE c CURSOR FOR SELECT n FROM generate_series(1, 5) n',
+        'DECLARE c CURSOR FOR SELECT n FROM generate_series(1, 5) n', 'COMMIT', 'DEALLOCATE byname', "SELECT 'anew'"]
+
+
+def test_a_name_made_inside_a_function_is_recorded_as_not_known(appliance, trail, app):
+    with session(appliance, app) as client:
+        client.run("DO $$ BEGIN EXECUTE 'PREPARE hidden AS SELECT 5'; END $$")
+        client.send(raw.bind('', 'hidden') + raw.execute() + raw.SYNC)
+        assert raw.rows(client.receive_until(b'Z')) == [[b'5']]
+        client.send(raw.TERMINATE)
+    row = trail.settled(app)[-1]
+    assert row['statement'] == '-- text not known: portal "" of prepared statement "hidden"'
+    assert (row['outcome'], row['rows'], row['statement_bytes']) == ('success', 1, 0)
+
+
+def test_set_application_name_is_followed(appliance, trail, app):
+    since = appliance.target.log_position()
+    with session(appliance, app) as client:
+        client.run('SELECT 1')
+        client.run("SET application_name = '%s-second'" % app)
+        client.run('SELECT 2')
+        [mine] = [one for one in appliance.sessions() if one['application_name'] == app + '-second']
+        client.run('RESET application_name')
+        client.run('SELECT 3')
+        client.send(raw.TERMINATE)
+    assert [(row['application_name'], row['statement']) for row in trail.settled(app)] == [
+        (app, 'SELECT 1'), (app, "SET application_name = '%s-second'" % app), (app + '-second', 'SELECT 2'),
+        (app + '-second', 'RESET application_name'), (app, 'SELECT 3')]
+    log = appliance.target.logged(since)
+    [line] = [line for line in log.splitlines() if line.endswith('statement: SELECT 2')]
+    assert '|%s-second|' % app in line and mine['state'] == 'idle'
+
+
+def test_what_follows_terminate_or_a_fatal_was_not_executed(appliance, trail, app):
+    """The server's log has none of it."""
+    since = appliance.target.log_position()
+    with session(appliance, app) as client:
+        client.send(raw.query("SELECT 'before'") + raw.TERMINATE + raw.query("SELECT 'behind 1'")
+                    + raw.parse('', "SELECT 'behind 2'") + raw.bind('', '') + raw.execute() + raw.SYNC)
+        client.receive_until(b'Z')
+    assert [(row['statement'], row['outcome']) for row in trail.settled(app)] == [
+        ("SELECT 'before'", 'success'), ("SELECT 'behind 1'", 'not_executed'), ("SELECT 'behind 2'", 'not_executed')]
+    fatal = app + '-fatal'
+    with session(appliance, fatal) as client:
+        client.send(raw.query('SELECT pg_terminate_backend(pg_backend_pid())') + raw.query("SELECT 'behind 3'")
+                    + raw.parse('', "SELECT 'behind 4'") + raw.bind('', '') + raw.execute() + raw.SYNC
+                    + raw.query("SELECT 'behind 5'"))
+        client.receive_until(b'E')
+    assert [(row['statement'], row['outcome']) for row in trail.settled(fatal)] == [
+        ('SELECT pg_terminate_backend(pg_backend_pid())', 'failure'), ("SELECT 'behind 3'", 'not_executed'),
+        ("SELECT 'behind 4'", 'not_executed'), ("SELECT 'behind 5'", 'not_executed')]
+    log = appliance.target.logged(since)
+    assert "SELECT 'before'" in log and 'behind' not in log
+
+
 @pytest.mark.parametrize('size', [8191, 8192, 16383, 65535, 65536, 65537, 131072, 1_000_003])
 def test_values_around_every_buffer_size_pass_both_ways(appliance, size):
     with session(appliance) as client:

@@ -84,6 +84,9 @@ class ResponseQueue {
   void push_function_call(StatementNumber number, uint64_t message_bytes, uint64_t now_ns);
   void push_sync();
   void push_copy_end();  // CopyDone or CopyFail.
+  // Terminate: what comes behind it is not executed. The server reads it wherever it stands, also while it skips to
+  // the next Sync; inside a COPY it is FATAL.
+  void push_terminate() { has_ended_ = true; }
   void copy_data(uint64_t message_bytes) { copy_bytes_ += message_bytes; }
 
   // What a name will stand for if all that was sent before succeeds. Empty: not known.
@@ -156,6 +159,9 @@ class ResponseQueue {
   void doubtful_sync_answered(bool ends_skip);
   void skip_to_sync(const Prepared* failed_statement, const Portal* failed_portal, bool is_told,
                     const ErrorFields& fields, uint64_t now_ns);
+  const Portal* actual_portal(const Entry& entry) const;
+  void fail(const ErrorFields& fields, uint64_t now_ns);
+  void end_by_fatal(uint64_t now_ns);
   void forget_swallowed_syncs();
   void error_in_query(Entry* entry, const ErrorFields& fields, uint64_t now_ns);
   void drop_changes_before(StatementNumber number);
@@ -175,6 +181,9 @@ class ResponseQueue {
   StatementObserver& observer_;
   PendingMessages pending_;
   SessionNames names_;
+  // The last ones that are not executed, for the text of an Execute that is not either.
+  Ref<Prepared> skipped_statement_;
+  Ref<Portal> skipped_portal_;
   // Of the statement that the server is answering.
   uint64_t rows_ = 0;
   uint64_t bytes_ = 0;
@@ -184,6 +193,7 @@ class ResponseQueue {
   bool skipping_ = false;  // An error was answered and the client has sent no Sync since.
   bool copy_in_ = false;   // The server reads copy data and the client has not ended it.
   bool is_lost_ = false;
+  bool has_ended_ = false;  // The client has terminated, or the server has said FATAL: nothing more is executed.
   TransactionStatus transaction_ = TransactionStatus::idle;
   std::vector<PendingChange> changes_;  // In the order of their numbers; before `changes_begin_` they are settled.
   size_t changes_begin_ = 0;

@@ -89,14 +89,24 @@ struct StatementText {
   uint64_t full_bytes = 0;  // Of the text as sent.
   bool is_truncated = false;
   bool is_redacted = false;
+  bool is_unknown = false;  // Not what was sent: it says which names the server ran.
 
   void clear() {
     clear_buffer(text);
     clear_buffer(raw);
     clear_buffer(sha256);
     full_bytes = 0;
-    is_truncated = is_redacted = false;
+    is_truncated = is_redacted = is_unknown = false;
   }
+};
+
+struct Prepared;
+
+// What a SQL statement does to the names, once the server has said that it is done.
+struct NameChange {
+  enum class Kind : uint8_t { none, prepare, deallocate, deallocate_all, declare, close, close_all, discard_all };
+  Kind kind = Kind::none;
+  Ref<Prepared> prepared;  // prepare, declare: what it makes. deallocate, close: only the name.
 };
 
 // A prepared statement: by Parse, or by SQL's PREPARE.
@@ -106,11 +116,13 @@ struct Prepared {
   std::string name;
   StatementText statement;
   std::vector<uint32_t> types;  // OIDs of its parameters as far as known; 0 where not.
+  NameChange change;            // What running it does to the names.
 
   void clear() {
     clear_buffer(name);
     statement.clear();
     types.clear();
+    change = {};
   }
 };
 
@@ -123,6 +135,7 @@ struct Portal {
   Ref<Prepared> statement;  // Empty: a name that we have not seen being made.
   std::string parameters;   // JSON array; empty: none.
   bool parameters_truncated = false;
+  bool bind_is_known = false;  // Made by a Bind that was seen.
   uint64_t bind_bytes = 0;  // Of the Bind message, until its first Execute was counted.
 
   void clear() {
@@ -130,16 +143,9 @@ struct Portal {
     clear_buffer(statement_name);
     statement = {};
     clear_buffer(parameters);
-    parameters_truncated = false;
+    parameters_truncated = bind_is_known = false;
     bind_bytes = 0;
   }
-};
-
-// What a SQL statement does to the names, once the server has said that it is done.
-struct NameChange {
-  enum class Kind : uint8_t { none, prepare, deallocate, deallocate_all, declare, close, close_all, discard_all };
-  Kind kind = Kind::none;
-  Ref<Prepared> prepared;  // prepare, declare: what it makes. deallocate, close: only the name.
 };
 
 struct ObjectPools {

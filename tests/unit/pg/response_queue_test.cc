@@ -406,15 +406,102 @@ TEST_CASE("an error at Sync belongs to no statement and ends no other") {
   CHECK(m.outside[0] == "23503");
 }
 
-TEST_CASE("an asynchronous FATAL belongs to no statement when none runs") {
+TEST_CASE("an asynchronous FATAL belongs to no statement when none runs, and nothing runs behind it") {
   Model m;
-  m.answer("F");
   m.query();
-  m.answer("C");
-  m.answer("F");
+  m.answer("CZF");
+  m.query(2);
+  m.run("", "select 1");
+  m.sync();
+  m.call();
   m.queue.abandon();
-  CHECK(m.said() == "1ok");
-  CHECK(m.outside.size() == 2);
+  CHECK(m.said() == "1ok 2skipped 3skipped 4skipped 5skipped");
+  CHECK(m.outside.size() == 1);
+  CHECK_FALSE(m.queue.is_lost());
+  m.answer("C");
+  CHECK(m.queue.is_lost());
+}
+
+TEST_CASE("a FATAL fails the statement that runs; Queries, Executes and calls behind it were not executed") {
+  Model m;
+  m.query(2);
+  m.query();
+  m.run("", "select 1");
+  m.sync();
+  m.run("", "select 2");
+  m.call();
+  m.sync();
+  m.answer("CF");
+  CHECK(m.said() == "1ok 2failure 3skipped 4skipped 5skipped 6skipped");
+  m.queue.abandon();
+  CHECK(m.endings.size() == 6);
+  Model extended;
+  extended.run("", "select 1");
+  extended.sync();
+  extended.query();
+  extended.answer("12F");
+  CHECK(extended.said() == "1failure 2skipped");
+}
+
+TEST_CASE("an idle timeout's FATAL fails nothing: what was on its way had not begun") {
+  for (std::string_view sqlstate : {"25P03", "57P05"}) {
+    Model m;
+    m.query();
+    m.queue.error({.severity = "FATAL", .sqlstate = sqlstate, .message = "idle"}, 40, 2);
+    CHECK(m.said() == "1skipped");
+    CHECK(m.outside.size() == 1);
+  }
+}
+
+TEST_CASE("what a panicking server was running is unknown") {
+  Model m;
+  m.query();
+  m.query();
+  m.queue.error({.severity = "PANIC", .sqlstate = "58030", .message = "no"}, 40, 2);
+  CHECK(m.said() == "1unknown 2skipped");
+}
+
+TEST_CASE("what a client sends behind Terminate is not executed; what it sent before ends as the server says") {
+  Model m;
+  m.query();
+  m.queue.push_terminate();
+  m.query();
+  m.run("", "select 1");
+  m.sync();
+  m.answer("CZ");
+  m.queue.abandon();
+  CHECK(m.said() == "2skipped 3skipped 1ok");
+  CHECK(m.queue.misfits() == 0);
+}
+
+TEST_CASE("PREPARE, DEALLOCATE and DECLARE by the extended protocol change the names when they have run") {
+  Model m;
+  auto change = [&](NameChange::Kind kind, std::string_view name, std::string_view text) {
+    Ref<Prepared> made = m.pools.prepared.make();
+    made->name = name;
+    made->statement.text = text;
+    Ref<Prepared> by = m.parse("", "by sql");
+    by->change = {kind, made};
+    m.bind("", "");
+    m.execute("");
+    m.sync();
+  };
+  change(NameChange::Kind::prepare, "p", "select 1");
+  CHECK_FALSE(m.queue.foreseen_statement("p"));
+  m.answer("12CZ");
+  REQUIRE(m.queue.foreseen_statement("p"));
+  CHECK(m.queue.foreseen_statement("p")->statement.text == "select 1");
+  change(NameChange::Kind::declare, "c", "select 2");
+  m.answer("12Cz");
+  REQUIRE(m.queue.foreseen_portal("c"));
+  CHECK(m.queue.foreseen_portal("c")->statement->statement.text == "select 2");
+  change(NameChange::Kind::deallocate, "p", "");
+  m.answer("12E");
+  m.answer("e");
+  CHECK(m.queue.foreseen_statement("p"));
+  change(NameChange::Kind::deallocate, "p", "");
+  m.answer("12CZ");
+  CHECK_FALSE(m.queue.foreseen_statement("p"));
 }
 
 TEST_CASE("an error behind the last answer of a Query is not lost") {

@@ -136,6 +136,112 @@ TEST_CASE("a server's message that may quote a password is not shown") {
   }
 }
 
+TEST_CASE("what runs by a name that was not seen being made says so, and by which name") {
+  Talk talk;
+  std::string group;
+  pg::append_bind(group, "cursor", "made in a function");
+  pg::append_execute(group, "cursor");
+  pg::append_execute(group, "refcursor");
+  pg::append_sync(group);
+  CHECK(talk.client(group) == Advance::all);
+  CHECK(talk.server(message('2', "") + complete("SELECT 1") + complete("SELECT 1") + ready()) == Advance::all);
+  auto statements = talk.statements();
+  REQUIRE(statements.size() == 2);
+  CHECK(statements[0].statement == "-- text not known: portal \"cursor\" of prepared statement \"made in a function\"");
+  CHECK(statements[1].statement == "-- text not known: portal \"refcursor\"");
+  CHECK(talk.space.records[0][Tag::metadata] == "{\"statement_unknown\":true}");
+  CHECK(talk.space.records[0].integer(Tag::statement_bytes) == 0);
+}
+
+TEST_CASE("a statement that the server ran instead of the foreseen one is not left without a text") {
+  Talk talk;
+  std::string group;
+  pg::append_parse(group, "s", "select 1");
+  pg::append_sync(group);
+  CHECK(talk.client(group) == Advance::all);
+  CHECK(talk.server(message('1', "") + ready()) == Advance::all);
+  group.clear();
+  pg::append_query(group, "deallocate s");  // The server's answer comes later than the Bind.
+  pg::append_bind(group, "", "s");
+  pg::append_execute(group, "");
+  pg::append_sync(group);
+  CHECK(talk.client(group) == Advance::all);
+  CHECK(talk.server(complete("DEALLOCATE") + ready() + message('2', "") + complete("SELECT 1") + ready()) == Advance::all);
+  CHECK(talk.statements()[1].statement == "-- text not known: portal \"\" of prepared statement \"s\"");
+}
+
+TEST_CASE("PREPARE by the extended protocol gives its name a text") {
+  Talk talk;
+  std::string group;
+  pg::append_parse(group, "", "prepare byname as select 42");
+  pg::append_bind(group, "", "");
+  pg::append_execute(group, "");
+  pg::append_sync(group);
+  pg::append_bind(group, "", "byname");  // In flight together.
+  pg::append_execute(group, "");
+  pg::append_sync(group);
+  CHECK(talk.client(group) == Advance::all);
+  CHECK(talk.server(message('1', "") + message('2', "") + complete("PREPARE") + ready() + message('2', "") +
+                    complete("SELECT 1") + ready()) == Advance::all);
+  CHECK(talk.statements()[1].statement == "select 42");
+  group.clear();
+  pg::append_bind(group, "", "byname");
+  pg::append_execute(group, "");
+  CHECK(talk.client(group) == Advance::all);
+  CHECK(talk.statements()[2].statement == "select 42");
+}
+
+TEST_CASE("the application's name in the trail follows the server's word, but for the name that we gave it") {
+  Talk talk;
+  Uuid id;
+  talk.recorder.identify({.session_id = id, .connection_id = id, .user = "ada", .application_name = "first", .database = "d"});
+  auto name_of_next = [&] {
+    CHECK(talk.client(query("select 1")) == Advance::all);
+    CHECK(talk.space.records.back()[Tag::database] == "d");
+    return talk.space.records.back()[Tag::application_name];
+  };
+  CHECK(name_of_next() == "first");
+  CHECK(talk.server(complete("SELECT 1") + parameter("application_name", "a longer second") + ready()) == Advance::all);
+  CHECK(name_of_next() == "a longer second");
+  CHECK(talk.server(complete("SET") + parameter("application_name", "") + ready()) == Advance::all);
+  CHECK(name_of_next().empty());
+  CHECK(talk.server(complete("RESET") + parameter("application_name", "ringfence/ada: first") + ready()) == Advance::all);
+  CHECK(name_of_next() == "first");
+}
+
+TEST_CASE("an Execute that is skipped has the text of its own Parse") {
+  Talk talk;
+  std::string group;
+  pg::append_parse(group, "", "selec 1");
+  CHECK(talk.client(group) == Advance::all);
+  CHECK(talk.server(error("syntax")) == Advance::all);
+  group.clear();
+  pg::append_parse(group, "", "select 2");
+  pg::append_bind(group, "", "");
+  pg::append_execute(group, "");
+  pg::append_sync(group);
+  pg::append_execute(group, "");
+  CHECK(talk.client(group) == Advance::all);
+  auto statements = talk.statements();
+  REQUIRE(statements.size() == 2);
+  CHECK(statements[0].statement == "select 2");
+  CHECK(statements[0].outcome == "not_executed");
+  CHECK(statements[1].statement == "-- text not known: portal \"\"");
+}
+
+TEST_CASE("a statement behind Terminate was not executed") {
+  Talk talk;
+  std::string both = query("select 1");
+  pg::append_terminate(both);
+  CHECK(talk.client(both + query("drop table victim")) == Advance::all);
+  CHECK(talk.server(complete("SELECT 1") + ready()) == Advance::all);
+  talk.conversation.abandon({3'000, 3});
+  auto statements = talk.statements();
+  REQUIRE(statements.size() == 2);
+  CHECK(statements[0].outcome == "success");
+  CHECK(statements[1].outcome == "not_executed");
+}
+
 TEST_CASE("a comment longer than what is recorded does not hide the statement behind it") {
   Talk talk;
   talk.limits.statement_bytes_max = 64;

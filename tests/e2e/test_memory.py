@@ -19,8 +19,8 @@ import pytest
 import harness
 import raw
 
-# A few size classes of the allocator away from what is measured (3.6 KiB); of 200 pairs its granularity shows.
-PAIR_OF_2000_BYTES_MAX = 4 * 1024
+# 3.5 to 3.9 KiB are measured; a size class or two of the allocator above that. Of 200 pairs its granularity shows.
+PAIR_OF_2000_BYTES_MAX = 5 * 1024
 PAIR_OF_200_BYTES_MAX = 8 * 1024
 
 

@@ -31,6 +31,7 @@ constexpr size_t worker_backlog_max = 4096;  // Logins that wait for a key or a 
 constexpr uint64_t end_grace_ms = 6'000;
 constexpr uint32_t trail_stop_ms = 30'000;
 constexpr uint64_t admin_stop_ms = 1'000;
+constexpr uint64_t accept_stop_ns = 1'000'000'000;
 
 // Records go nowhere: audit.enabled is false.
 class NoTrail final : public audit::RecordSpace {
@@ -135,22 +136,40 @@ Result<void> Appliance::start() {
   return {};
 }
 
+// The socket unit's socket where there is one, else one of our own.
+Result<int> Appliance::listen_for(const ListenerConfig& listener, const std::string& setting) {
+  Result<net::Address> address = listener.path.empty() ? net::numeric_address(listener.address, listener.port)
+                                                       : net::unix_address(listener.path);
+  if (!address) return unexpected(std::move(address).error().in(setting + "address"));
+  auto inherited = take_inherited(inherited_, listener.name, *address);
+  if (!inherited) return unexpected(std::move(inherited).error().in(setting + (listener.path.empty() ? "port" : "path")));
+  bool is_inherited = inherited->has_value();
+  auto fd = is_inherited ? Result<int>(**inherited)
+                         : net::listen(*address, setting + (listener.path.empty() ? "port" : "path"));
+  if (!fd) return fd;
+  // Who may use a Unix socket is decided by the login, as on TCP.
+  if (!listener.path.empty() && !is_inherited) ::chmod(listener.path.c_str(), 0777);
+  if (is_inherited) log_info("listening on the socket unit's socket", {{"listener", listener.name}});
+  auto facts = std::make_shared<proxy::ListenerFacts>();
+  facts->name = listener.name;
+  facts->transport = listener.path.empty() ? "tcp" : "unix";
+  facts->connections_max = listener.connections_max;
+  listening_.push_back({*fd, std::move(facts), nullptr, is_inherited});
+  return fd;
+}
+
 Result<void> Appliance::listen() {
+  auto inherited = inherited_sockets();
+  if (!inherited) return unexpected(std::move(inherited).error());
+  inherited_ = std::move(*inherited);
   for (size_t i = 0; i < config_.listeners.size(); ++i) {
-    const ListenerConfig& listener = config_.listeners[i];
-    std::string setting = "listeners[" + std::to_string(i) + "].";
-    Result<net::Address> address = listener.path.empty() ? net::numeric_address(listener.address, listener.port)
-                                                         : net::unix_address(listener.path);
-    if (!address) return unexpected(std::move(address).error().in(setting + "address"));
-    auto fd = net::listen(*address, setting + (listener.path.empty() ? "port" : "path"));
+    auto fd = listen_for(config_.listeners[i], "listeners[" + std::to_string(i) + "].");
     if (!fd) return unexpected(std::move(fd).error());
-    // Who may use a Unix socket is decided by the login, as on TCP.
-    if (!listener.path.empty()) ::chmod(listener.path.c_str(), 0777);
-    auto facts = std::make_shared<proxy::ListenerFacts>();
-    facts->name = listener.name;
-    facts->transport = listener.path.empty() ? "tcp" : "unix";
-    facts->connections_max = listener.connections_max;
-    listening_.push_back({*fd, std::move(facts), nullptr});
+  }
+  if (!inherited_.empty()) {
+    return fail(Fault::conflict, "a socket unit passed a socket named \"" + inherited_[0].name + "\" for " +
+                                     to_string(inherited_[0].address) +
+                                     ", and no listener of that name is left; its FileDescriptorName= is a listener's name");
   }
   auto address = net::numeric_address(config_.admin.address, config_.admin.port);
   if (!address) return unexpected(std::move(address).error().in("admin.address"));
@@ -162,6 +181,7 @@ Result<void> Appliance::listen() {
 
 Result<void> Appliance::start_store() {
   if (!config_.audit.enabled) return {};
+  notify_status(config_.store.embedded ? "starting the embedded store" : "connecting to the store");
   if (!config_.store.embedded) {
     owner_dsn_ = config_.store.url.reveal();
     writer_dsn_ = config_.store.writer_url.empty() ? owner_dsn_ : std::string(config_.store.writer_url.reveal());
@@ -527,18 +547,59 @@ void Appliance::end(Uuid id, std::string by, std::function<void(bool found)> don
   }
 }
 
+void Appliance::be_watched(Watchdog& watchdog) {
+  for (size_t i = 0; i < data_shards_.size(); ++i) {
+    ring::Shard* shard = data_shards_[i].shard.get();
+    watchdog.add("data shard " + std::to_string(i), [shard](ring::Job job) { return shard->post(std::move(job)); });
+  }
+  watchdog.add("admin shard", [shard = admin_shard_.get()](ring::Job job) { return shard->post(std::move(job)); });
+  if (!trail_) return;
+  // A store that does not answer is the store's fault: records wait in the journals, and /readyz says so.
+  watchdog.add_turning("trail writer", [trail = trail_.get()]() -> std::optional<uint64_t> {
+    audit::WriterStatus writer = trail->status().writer;
+    if (writer.waits_for_store || writer.state == audit::WriterState::conflict) return std::nullopt;
+    return writer.turns;
+  });
+}
+
+std::string Appliance::status_line() const {
+  uint64_t sessions = 0;
+  for (const DataShard& data : data_shards_) {
+    if (data.pg) sessions += data.pg->counters().sessions_open.get();
+  }
+  admin::Readiness ready = readiness();
+  return (ready.is_ready ? "" : ready.reason + "; ") + std::to_string(sessions) + (sessions == 1 ? " session" : " sessions") +
+         ", " + std::to_string(config_.users.size()) + " users, " + std::to_string(config_.targets.size()) + " targets";
+}
+
 // ---------------------------------------------------------------- stopping
+
+// Returns when the kernel accepts no more: whoever was accepted is with a shard before that is told to drain. On a
+// socket unit's socket the next ones wait for the next process.
+void Appliance::stop_listening() {
+  uint64_t deadline = mono_ns() + accept_stop_ns;
+  while (mono_ns() < deadline) {
+    auto stopped = std::make_shared<std::promise<bool>>();
+    auto answer = stopped->get_future();
+    bool is_posted = data_shards_[0].shard->post([this, stopped] {
+      bool all = true;
+      for (Listening& listening : listening_) {
+        listening.listener->stop();
+        all = all && listening.listener->is_stopped();
+      }
+      stopped->set_value(all);
+    });
+    if (is_posted && answer.wait_for(std::chrono::nanoseconds(accept_stop_ns)) == std::future_status::ready && answer.get()) {
+      return;
+    }
+    usleep(1'000);
+  }
+}
 
 void Appliance::stop(const std::atomic<bool>& hurry) {
   bool was_running = phase_.exchange(Phase::draining) == Phase::running;
   if (was_running) log_info("draining", {{"deadline_ms", std::to_string(config_.limits.drain_ms)}});
-  if (!data_shards_.empty() && data_shards_[0].shard) {
-    data_shards_[0].shard->post([this] {
-      for (Listening& listening : listening_) {
-        if (listening.listener) listening.listener->stop();
-      }
-    });
-  }
+  if (was_running) stop_listening();
   auto post_to_all = [this](auto action) {
     for (DataShard& data : data_shards_) {
       if (proxy::PgShard* pg = data.pg.get()) data.shard->post([pg, action] { action(*pg); });
@@ -589,8 +650,9 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
     admin_shard_->stop();
     admin_shard_->join();
   }
-  for (const ListenerConfig& listener : config_.listeners) {
-    if (!listener.path.empty()) ::unlink(listener.path.c_str());
+  for (size_t i = 0; i < listening_.size(); ++i) {
+    const std::string& path = config_.listeners[i].path;
+    if (!path.empty() && !listening_[i].is_inherited) ::unlink(path.c_str());
   }
   if (embedded_) embedded_->stop();
   if (was_running) log_info("stopped");

@@ -18,7 +18,9 @@
 #include "ringfence/ring/shard.h"
 #include "ringfence/ring/workers.h"
 #include "ringfence/store/embedded.h"
+#include "service_manager.h"
 #include "tls_keeper.h"
+#include "watchdog.h"
 
 namespace ringfence::app {
 
@@ -36,6 +38,10 @@ class Appliance final : public admin::SessionDirectory {
   // No new sessions; running statements finish within limits.drain_ms; the trail is flushed. `hurry` is looked at
   // meanwhile: true cuts the waiting short.
   void stop(const std::atomic<bool>& hurry);
+  // After start(): puts the threads on whom a session depends into the watchdog's list.
+  void be_watched(Watchdog& watchdog);
+  // One line for people: what it does and what is wrong.
+  std::string status_line() const;
 
   // admin::SessionDirectory, on the admin shard's thread.
   void list(std::function<void(std::vector<admin::SessionView>)> done) override;
@@ -48,6 +54,8 @@ class Appliance final : public admin::SessionDirectory {
   Result<void> start_trail();
   Result<void> start_data_shards();
   Result<void> listen();
+  Result<int> listen_for(const ListenerConfig& listener, const std::string& setting);
+  void stop_listening();
   Result<void> start_admin();
   void accept_connections();
   proxy::SnapshotPtr make_snapshot(const Config& config);
@@ -67,6 +75,7 @@ class Appliance final : public admin::SessionDirectory {
     int fd = -1;
     std::shared_ptr<proxy::ListenerFacts> facts;
     std::unique_ptr<net::Listener> listener;
+    bool is_inherited = false;  // The socket unit's: it outlives us.
   };
   struct DataShard {
     std::unique_ptr<ring::Shard> shard;
@@ -90,6 +99,7 @@ class Appliance final : public admin::SessionDirectory {
   std::unique_ptr<ring::Workers> workers_;
   std::vector<DataShard> data_shards_;
   std::vector<Listening> listening_;
+  std::vector<InheritedSocket> inherited_;
   int admin_fd_ = -1;
   std::unique_ptr<ring::Shard> admin_shard_;
   std::unique_ptr<admin::AdminServer> admin_;

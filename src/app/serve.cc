@@ -1,45 +1,115 @@
-#include <systemd/sd-daemon.h>
-
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <future>
 #include <thread>
 
 #include "appliance.h"
 #include "commands.h"
 #include "ringfence/app/lint.h"
+#include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
+#include "service_manager.h"
+#include "watchdog.h"
 
 namespace ringfence::app {
 
 namespace {
 
-// How long a changed certificate may wait to be noticed.
-constexpr time_t tick_s = 2;
-
 void print(const std::vector<ConfigError>& errors, const char* kind) {
   for (const ConfigError& error : errors) std::fprintf(stderr, "%s: %s\n", kind, to_string(error).c_str());
 }
 
-void reload(Appliance& appliance, const std::string& path) {
-  sd_notify(0, "RELOADING=1");
-  ConfigResult loaded = load_config(path, current_environment());
+// How often the state is shown, and how long a changed certificate may wait to be noticed; the watchdog may want
+// the threads to be looked at more often.
+constexpr uint64_t tick_ns_max = 2'000'000'000;
+// Below it looking costs more than it tells.
+constexpr uint64_t tick_ns_min = 50'000'000;
+
+// Tells systemd what is true: alive while every thread answers, and in one line how it is.
+class Reporter {
+ public:
+  explicit Reporter(Appliance& appliance) : appliance_(appliance), watchdog_(watchdog_ns().value_or(0) / 2) {
+    if (auto bound = watchdog_ns()) {
+      is_watched_ = true;
+      tick_ns_ = std::clamp(*bound / 10, tick_ns_min, tick_ns_max);
+      appliance.be_watched(watchdog_);
+    }
+  }
+  uint64_t tick_ns() const { return tick_ns_; }
+
+  void tick() {
+    if (is_watched_) look();
+    std::string line = silent_.empty() ? appliance_.status_line() : silent_ + " does not answer";
+    if (!problem_.empty()) line = problem_ + "; " + line;
+    if (line != shown_) notify_status(line);
+    shown_ = std::move(line);
+  }
+  // Shown until the next one; empty: none.
+  void set_problem(std::string problem) { problem_ = std::move(problem); }
+
+ private:
+  void look() {
+    std::string silent;
+    for (const std::string& name : watchdog_.silent(mono_ns())) silent += (silent.empty() ? "" : ", ") + name;
+    if (silent.empty()) notify_alive();
+    if (silent != silent_) {
+      if (silent.empty()) log_info("all threads answer again");
+      else log_error("threads do not answer; systemd will end and restart the appliance", {{"threads", silent}});
+    }
+    silent_ = std::move(silent);
+  }
+
+  Appliance& appliance_;
+  Watchdog watchdog_;
+  bool is_watched_ = false;
+  uint64_t tick_ns_ = tick_ns_max;
+  std::string silent_;
+  std::string problem_;
+  std::string shown_;
+};
+
+void reload(Appliance& appliance, const std::string& path, Reporter& reporter) {
+  notify_reloading();
+  // Elsewhere, because each user with a password takes milliseconds: meanwhile the watchdog is fed.
+  auto loading = std::async(std::launch::async, [&path] { return load_config(path, current_environment()); });
+  while (loading.wait_for(std::chrono::nanoseconds(reporter.tick_ns())) != std::future_status::ready) reporter.tick();
+  ConfigResult loaded = loading.get();
   for (const ConfigError& warning : loaded.warnings) log_warning("configuration", {{"warning", to_string(warning)}});
   if (!loaded.config) {
     for (const ConfigError& error : loaded.errors) log_error("configuration", {{"error", to_string(error)}});
     log_error("the configuration was not reloaded; the running one stays in effect");
+    reporter.set_problem("the last reload failed: " + to_string(loaded.errors.at(0)));
   } else {
     auto need_restart = appliance.reload(std::move(*loaded.config));
     if (!need_restart) {
       log_error("configuration", {{"error", need_restart.error().message}});
       log_error("the configuration was not reloaded; the running one stays in effect");
+      reporter.set_problem("the last reload failed: " + need_restart.error().message);
     } else {
       for (const std::string& key : *need_restart) {
         log_warning("a changed setting needs a restart to take effect", {{"key", key}});
       }
       log_info("configuration reloaded");
+      reporter.set_problem("");
     }
   }
-  sd_notify(0, "READY=1");
+  reporter.tick();
+  notify_ready();
+}
+
+// Until SIGTERM or SIGINT.
+void run(Appliance& appliance, const std::string& config_path, const sigset_t& signals) {
+  Reporter reporter(appliance);
+  for (;;) {
+    reporter.tick();
+    timespec wait{static_cast<time_t>(reporter.tick_ns() / 1'000'000'000),
+                  static_cast<long>(reporter.tick_ns() % 1'000'000'000)};
+    int signal = sigtimedwait(&signals, nullptr, &wait);
+    if (signal == SIGHUP) reload(appliance, config_path, reporter);
+    else if (signal < 0) appliance.tick();
+    else return;
+  }
 }
 
 }  // namespace
@@ -48,7 +118,10 @@ int serve(const std::string& config_path) {
   ConfigResult loaded = load_config(config_path, current_environment());
   print(loaded.warnings, "warning");
   print(loaded.errors, "error");
-  if (!loaded.config) return 1;
+  if (!loaded.config) {
+    notify_status("the configuration has errors: " + to_string(loaded.errors.at(0)));
+    return 1;
+  }
   log_configure(loaded.config->log.level, loaded.config->log.format);
 
   // Before any thread exists, so that all inherit it: this thread alone takes the signals.
@@ -63,18 +136,14 @@ int serve(const std::string& config_path) {
   auto started = appliance.start();
   if (!started) {
     log_error("cannot start", {{"reason", started.error().message}});
+    notify_status("cannot start: " + started.error().message);
     appliance.stop(hurry);
     return 1;
   }
-  sd_notify(0, "READY=1");
-  for (bool running = true; running;) {
-    timespec wait{tick_s, 0};
-    int signal = sigtimedwait(&signals, nullptr, &wait);
-    if (signal == SIGHUP) reload(appliance, config_path);
-    else if (signal < 0) appliance.tick();
-    else running = false;
-  }
-  sd_notify(0, "STOPPING=1");
+  notify_ready();
+  run(appliance, config_path, signals);
+  notify_stopping();
+  notify_status("draining");
   // A second signal while draining ends the waiting.
   std::atomic<bool> stopped{false};
   std::thread impatience([&] {

@@ -43,6 +43,7 @@ Result<void> Committer::connect() {
 
 // Partitions ahead, retention. By the owner's connection, which is opened for it.
 Result<void> Committer::maintain() {
+  StoreWait waiting(control_);
   auto owner = store::Connection::open(options_.owner_dsn, "ringfence maintenance");
   if (!owner) return unexpected(std::move(owner.error()));
   uint64_t from = std::max(wall_us(), head_.recorded_at);
@@ -69,6 +70,7 @@ void Committer::maintain_when_due() {
 }
 
 Result<StoreSession::State> Committer::prepare() {
+  StoreWait waiting(control_);
   auto ready = prepare_store(options_.owner_dsn, options_.claim);
   if (!ready) return unexpected(std::move(ready.error()));
   if (auto done = connect(); !done) return unexpected(std::move(done.error()));
@@ -141,6 +143,7 @@ void Committer::anchor(uint64_t now, bool now_please) {
   if (head_.chain_no == anchored_ || !session_) return;
   if (!now_please && now - anchor_ns_ < options_.anchor_ms * ms_ns) return;
   anchor_ns_ = now;
+  StoreWait waiting(control_);
   auto done = session_->write_anchor(key_, head_, wall_us());
   if (!done) {
     log_warning("anchor not written", {{"error", done.error().message}});
@@ -164,6 +167,7 @@ void Committer::build(BatchWrite& write) {
 }
 
 BatchResult Committer::attempt(BatchWrite& write) {
+  StoreWait waiting(control_);
   uint64_t now = wall_us();
   uint64_t recorded_at = std::max(now, head_.recorded_at);
   if (recorded_at < partitions_from_ || recorded_at >= partitions_end_) {
@@ -200,6 +204,7 @@ bool Committer::reconnect(const BatchWrite* write, bool& is_committed) {
     control_.pause(std::chrono::milliseconds(backoff_ms_));
     backoff_ms_ = std::clamp<uint32_t>(backoff_ms_ * 2, 50, options_.backoff_ms_max);
     auto state = [&]() -> Result<StoreSession::State> {
+      StoreWait waiting(control_);
       if (auto done = connect(); !done) return unexpected(std::move(done.error()));
       // Our own broken connection may hold the name until the server notices: waiting is right here.
       auto claimed = session_->claim_node();
@@ -224,6 +229,7 @@ bool Committer::reconnect(const BatchWrite* write, bool& is_committed) {
 }
 
 int Committer::try_range(size_t begin, size_t end) {
+  StoreWait waiting(control_);
   encoder_.begin(head_, wall_us(), false);
   return session_->try_rows(batch_.rows(), begin, end, encoder_);
 }

@@ -170,6 +170,7 @@ bool Writer::Impl::live() {
   uint64_t first_row_ns = 0;
   for (;;) {
     if (control.is_ended()) return false;
+    control.turn();
     bool stopping = control.is_stopping();  // Before consuming: what was published before the stop is taken.
     uint64_t now = mono_ns();
     bool any = consume(now);

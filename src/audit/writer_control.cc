@@ -24,6 +24,7 @@ bool WriterControl::is_stopping() {
 }
 
 void WriterControl::pause(std::chrono::milliseconds time) {
+  turn();
   std::unique_lock guard(lock_);
   wake_.wait_for(guard, time, [&] { return abandoned_.load(); });
 }
@@ -76,6 +77,8 @@ WriterStatus WriterControl::status() const {
   }
   uint64_t oldest = oldest_ns_.load(std::memory_order_relaxed);
   uint64_t now = mono_ns();
+  out.turns = turns_.load(std::memory_order_relaxed);
+  out.waits_for_store = store_waits_.load() > 0;
   out.lag_ms = oldest == 0 || now < oldest ? 0 : (now - oldest) / 1'000'000;
   return out;
 }

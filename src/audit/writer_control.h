@@ -30,6 +30,8 @@ class WriterControl {
     std::lock_guard guard(status_lock_);
     change(status_);
   }
+  // For whoever watches that the thread lives.
+  void turn() { turns_.fetch_add(1, std::memory_order_relaxed); }
   void set_oldest(uint64_t ns) { oldest_ns_.store(ns, std::memory_order_relaxed); }
 
   // --- Other threads.
@@ -48,7 +50,25 @@ class WriterControl {
   std::atomic<uint64_t> deadline_ns_{UINT64_MAX};
   mutable std::mutex status_lock_;
   WriterStatus status_;
+  friend class StoreWait;
   std::atomic<uint64_t> oldest_ns_{0};
+  std::atomic<uint64_t> turns_{0};
+  std::atomic<int> store_waits_{0};
+};
+
+// Marks the time in which the writer's thread does what the store lets it do; may be nested.
+class StoreWait {
+ public:
+  explicit StoreWait(WriterControl& control) : control_(control) { control_.store_waits_.fetch_add(1); }
+  ~StoreWait() {
+    control_.turn();
+    control_.store_waits_.fetch_sub(1);
+  }
+  StoreWait(const StoreWait&) = delete;
+  StoreWait& operator=(const StoreWait&) = delete;
+
+ private:
+  WriterControl& control_;
 };
 
 }  // namespace ringfence::audit

@@ -36,6 +36,13 @@ Address peer_address(int fd) {
   return out;
 }
 
+Address local_address(int fd) {
+  Address out;
+  out.size = sizeof out.storage;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&out.storage), &out.size) != 0) out = {};
+  return out;
+}
+
 Result<Address> numeric_address(std::string_view host, uint16_t port) {
   Address out;
   std::string text(host);

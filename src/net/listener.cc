@@ -58,10 +58,8 @@ struct Listener::Accept final : ring::Operation, std::enable_shared_from_this<Li
     shard.ring().accept_multishot(fd, *this);
   }
   void complete(int result, uint32_t, bool more) override {
-    if (result >= 0) {
-      if (stopping) ::close(result);
-      else accepted(result);
-    }
+    // Also while stopping: whoever was accepted is served or told why not.
+    if (result >= 0) accepted(result);
     if (more) return;
     auto keep = std::move(self);
     if (stopping) {

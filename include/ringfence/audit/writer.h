@@ -87,6 +87,10 @@ struct WriterStatus {
   uint64_t open_starts = 0;
   uint64_t chain_no = 0;
   uint64_t anchors = 0;
+  // For a watchdog: grows by the thread's own turns, several a second; it stands still while the thread waits for the
+  // store (waits_for_store) and when it has ended (state).
+  uint64_t turns = 0;
+  bool waits_for_store = false;
 };
 
 class Writer {

@@ -24,6 +24,8 @@ struct Address {
 std::string to_string(const Address& address);
 // Of a connected peer.
 Address peer_address(int fd);
+// Of our own end.
+Address local_address(int fd);
 // An IP literal; Fault::not_found when the host is a name.
 Result<Address> numeric_address(std::string_view host, uint16_t port);
 Result<Address> unix_address(std::string_view path);

@@ -21,7 +21,8 @@ class Listener {
   // On the shard's thread. `accepted` takes over each descriptor.
   Listener(ring::Shard& shard, int fd, Accepted accepted);
   ~Listener();
-  // No more connections; the socket is closed when the kernel has let go of the accept. Idempotent.
+  // No more connections; the socket is closed when the kernel has let go of the accept, and `accepted` is called for
+  // what came until then. Idempotent.
   void stop();
   bool is_stopped() const;
 

@@ -1,5 +1,7 @@
 #include "ringfence/audit/writer.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -227,7 +229,10 @@ Writer::Writer(WriterOptions options, crypto::Ed25519KeyPair key, std::vector<Jo
 Writer::~Writer() { abandon(); }
 
 void Writer::start() {
-  impl_->thread = std::thread([this] { impl_->run(); });
+  impl_->thread = std::thread([this] {
+    pthread_setname_np(pthread_self(), "rf-writer");
+    impl_->run();
+  });
 }
 
 bool Writer::stop(uint32_t deadline_ms) {

@@ -889,3 +889,23 @@ def test_admin_over_https(own, ca):
                            'https://localhost:%d/api/v1/stats' % one.admin_port], capture_output=True, text=True, check=False)
     assert '"state"' in done.stdout, done.stderr
     assert one.stop() == 0
+
+
+@pytest.mark.long
+def test_readers_that_all_stop_get_everything_in_the_end(gate):
+    """More unread answers than the shards have buffers, on both kinds of connections."""
+    ports = [gate.ports['require'], gate.ports['off']]
+    size, rows = 100_000, 60
+    clients = []
+    try:
+        for i in range(240):
+            one = TlsClient(ports[0]) if i % 2 == 0 else raw.RawClient(ports[1])
+            clients.append(one)
+            one.log_in('alice', ALICE, 'any_require' if i % 4 < 2 else 'any_disable')
+            one.send(raw.query("SELECT repeat('%s', %d) FROM generate_series(1, %d)" % (chr(97 + i % 26), size, rows)))
+        for i, one in enumerate(clients):
+            got = raw.rows(one.receive_until(b'Z'))
+            assert len(got) == rows and all(row == [bytes([97 + i % 26]) * size] for row in got)
+    finally:
+        for one in clients:
+            one.socket.close()

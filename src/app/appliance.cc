@@ -118,6 +118,11 @@ Result<void> Appliance::start() {
   auto secret = node_secret(config_.state_dir + "/scram.secret");
   if (!secret) return unexpected(std::move(secret).error());
   mock_secret_ = std::move(*secret);
+  kernel_tls_ = net::probe_kernel_tls();
+  log_info("TLS", {{"library", net::tls_library()},
+                   {"records", "encrypted in this process"},
+                   {"kernel_tls_of_kernel", kernel_tls_.kernel ? "yes" : "no: " + kernel_tls_.kernel_reason},
+                   {"kernel_tls_of_library", kernel_tls_.library ? "yes" : "no"}});
   if (auto loaded = tls_.start(config_, wall_us() / 1'000'000); !loaded) return loaded;
   // Ports first: a taken one is the commonest mistake, and is told at once.
   if (auto listening = listen(); !listening) return listening;

@@ -94,6 +94,7 @@ class Appliance final : public admin::SessionDirectory {
   std::atomic<uint64_t> reload_failures_{0};
   proxy::SnapshotPtr snapshot_;
   TlsKeeper tls_;
+  net::KernelTls kernel_tls_;
   std::unique_ptr<store::EmbeddedStore> embedded_;
   std::unique_ptr<audit::Trail> trail_;
   std::unique_ptr<ring::Workers> workers_;

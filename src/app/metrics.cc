@@ -158,6 +158,9 @@ void Appliance::write_tls_metrics(admin::MetricsWriter& out) const {
     const admin::AdminCounters& counters = admin_->counters();
     write_handshakes(out, "admin", counters.tls_handshakes, counters.tls_resumed, counters.tls_failures);
   }
+  const char* kernel_help = "1 where the part could do kernel TLS; records are encrypted in this process all the same";
+  out.gauge("ringfence_kernel_tls_possible", kernel_help, kernel_tls_.kernel ? 1 : 0, {{"part", "kernel"}});
+  out.gauge("ringfence_kernel_tls_possible", kernel_help, kernel_tls_.library ? 1 : 0, {{"part", "library"}});
   TlsKeeper::Facts facts = tls_.facts();
   for (const TlsKeeper::CertificateFacts& one : facts.certificates) {
     out.gauge("ringfence_tls_certificate_expiry_seconds", "When a certificate in use ends to be valid, in Unix time",

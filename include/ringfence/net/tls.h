@@ -163,4 +163,13 @@ Result<TlsKeyPair> make_development_certificate(const std::string& host, uint32_
 // "OpenSSL 3.0.22 25 Aug 2026".
 std::string tls_library();
 
+// What kernel TLS would need (Linux, Documentation/networking/tls.rst). Found out at the start and told; records are
+// encrypted in this process all the same, in both directions.
+struct KernelTls {
+  bool kernel = false;        // A connected socket takes the protocol "tls".
+  std::string kernel_reason;  // Why not.
+  bool library = false;       // OpenSSL was built to hand keys over.
+};
+KernelTls probe_kernel_tls();
+
 }  // namespace ringfence::net

@@ -71,6 +71,14 @@ void Shard::tick() {
   wall_us_ = wall_us();
 }
 
+void Shard::turn_at(uint64_t now_ns) {
+  RINGFENCE_ASSERT(!thread_.joinable());
+  now_ns_ = now_ns;
+  wall_us_ = now_ns / 1'000;
+  mailbox_.run();
+  timers_.run(now_ns_);
+}
+
 void Shard::run() {
   while (!stopping_.load(std::memory_order_relaxed)) {
     uint64_t wait = 0;

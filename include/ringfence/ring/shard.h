@@ -47,6 +47,9 @@ class Shard {
   uint64_t now_ns() const { return now_ns_; }
   uint64_t now_us() const { return wall_us_; }
 
+  // For tests, on a shard that was not started: one turn at this time, without the ring.
+  void turn_at(uint64_t now_ns);
+
   // From any thread, of a moment ago.
   RingCounters counters() const;
   uint64_t wakes() const { return mailbox_.wakes(); }

@@ -13,7 +13,10 @@ namespace {
 // How long accepting rests when descriptors or memory have run out.
 constexpr uint64_t rest_ns = 100'000'000;
 
+// Of a socket: connecting to a file of another kind is refused likewise, and that one is not ours to remove.
 bool nobody_answers(const Address& address) {
+  struct stat status {};
+  if (::lstat(to_string(address).substr(5).c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
   int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
   bool refused = ::connect(fd, address.get(), address.size) != 0 && errno == ECONNREFUSED;

@@ -1,0 +1,406 @@
+// A stream over a socket, on a real ring: the test has the other end of the socket, and blocks on it.
+#include "ringfence/net/socket_stream.h"
+
+#include <netinet/in.h>
+
+#include <cerrno>
+#include <random>
+
+#include "ringfence/net/listener.h"
+#include "shard_thread.h"
+
+using namespace ringfence;
+using namespace ringfence::net;
+using net_test::ShardThread;
+
+namespace {
+
+std::string noise(size_t size, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::string out(size, '\0');
+  for (char& c : out) c = static_cast<char>(random());
+  return out;
+}
+
+// The test's end.
+class Far {
+ public:
+  explicit Far(int fd) : fd_(fd) {
+    timeval patience{20, 0};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  }
+  ~Far() { close(); }
+  void close() {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
+  // As if the process had been killed with bytes unread: a reset.
+  void reset() {
+    linger now{1, 0};
+    setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    close();
+  }
+  void end() { ::shutdown(fd_, SHUT_WR); }
+  bool send(ByteView bytes) {
+    while (!bytes.empty()) {
+      ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return false;
+      bytes.remove_prefix(static_cast<size_t>(sent));
+    }
+    return true;
+  }
+  // Up to `size` bytes, fewer at the end of the stream.
+  std::string read(size_t size) {
+    std::string out;
+    while (out.size() < size) {
+      char piece[65536];
+      ssize_t got = ::recv(fd_, piece, std::min(sizeof piece, size - out.size()), 0);
+      if (got <= 0) break;
+      out.append(piece, static_cast<size_t>(got));
+    }
+    return out;
+  }
+
+ private:
+  int fd_;
+};
+
+enum class Kind { unix_socket, tcp };
+
+struct Fixture {
+  explicit Fixture(Kind kind, unsigned buffers = 8) : thread(buffers) {
+    int ends[2];
+    if (kind == Kind::unix_socket) {
+      REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    } else {
+      int listening = listen(numeric_address("127.0.0.1", 0).value(), "x").value();
+      Address address = local_address(listening);
+      ends[1] = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      REQUIRE(::connect(ends[1], address.get(), address.size) == 0);
+      ends[0] = ::accept(listening, nullptr, nullptr);
+      ::close(listening);
+    }
+    far = std::make_unique<Far>(ends[1]);
+    thread.run([&] { stream = std::make_unique<SocketStream>(thread.shard, ends[0]); });
+  }
+  ~Fixture() {
+    thread.run([&] { stream.reset(); });
+  }
+  ShardThread thread;
+  std::unique_ptr<Far> far;
+  std::unique_ptr<SocketStream> stream;  // The shard's.
+};
+
+struct Outcome {
+  bool is_over = false;
+  bool has_failed = false;
+  Fault fault{};
+  int error = 0;
+  std::string got;
+  void note(const Error& why) {
+    has_failed = true;
+    fault = why.fault;
+    error = why.errno_value;
+  }
+};
+ring::Task<void> receive_once(Stream* stream, Outcome* outcome) {
+  Receive receive(*stream);
+  Result<Chunk> chunk = co_await receive;
+  if (!chunk) outcome->note(chunk.error());
+  else outcome->got = chunk->bytes();
+  outcome->is_over = true;
+}
+ring::Task<void> receive_all(Stream* stream, Outcome* outcome) {
+  for (;;) {
+    Receive receive(*stream);
+    Result<Chunk> chunk = co_await receive;
+    if (!chunk) outcome->note(chunk.error());
+    if (!chunk || chunk->bytes().empty()) break;
+    outcome->got.append(chunk->bytes());
+  }
+  outcome->is_over = true;
+}
+ring::Task<void> send_once(Stream* stream, ByteView bytes, Outcome* outcome) {
+  Send sending(*stream, bytes);
+  Result<void> sent = co_await sending;
+  if (!sent) outcome->note(sent.error());
+  outcome->is_over = true;
+}
+// Cancels every receive as soon as it waits; keeps what comes all the same.
+ring::Task<void> receive_under_cancels(Stream* stream, size_t size, Outcome* outcome, int* cancelled) {
+  while (outcome->got.size() < size) {
+    Receive receive(*stream);
+    receive.start();
+    stream->cancel_receive();
+    Result<Chunk> chunk = co_await receive;
+    if (!chunk && chunk.error().errno_value != ECANCELED) {
+      outcome->note(chunk.error());
+      break;
+    }
+    if (!chunk) ++*cancelled;
+    else if (chunk->bytes().empty()) break;
+    else outcome->got.append(chunk->bytes());
+  }
+  outcome->is_over = true;
+}
+
+constexpr Kind kinds[] = {Kind::unix_socket, Kind::tcp};
+// More than the sockets' buffers take.
+const std::string& much() {
+  static const std::string bytes = noise(16 << 20, 1);
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("what does not fit into the socket at once goes by the ring, in order") {
+  for (Kind kind : kinds) {
+    Fixture fixture(kind);
+    Outcome sent;
+    uint64_t before = fixture.thread.shard.counters().submissions;
+    fixture.thread.run([&] { ring::spawn(send_once(fixture.stream.get(), much(), &sent)); });
+    bool was_over = true;
+    fixture.thread.run([&] { was_over = sent.is_over; });
+    CHECK_FALSE(was_over);
+    CHECK(fixture.far->read(much().size()) == much());
+    CHECK(fixture.thread.wait_until([&] { return sent.is_over; }));
+    CHECK_FALSE(sent.has_failed);
+    CHECK(fixture.thread.shard.counters().submissions > before);
+  }
+}
+
+TEST_CASE("a send that fits is over at once") {
+  for (Kind kind : kinds) {
+    Fixture fixture(kind);
+    Outcome sent;
+    bool was_over = false;
+    fixture.thread.run([&] {
+      ring::spawn(send_once(fixture.stream.get(), "hello", &sent));
+      was_over = sent.is_over;
+    });
+    CHECK(was_over);
+    CHECK(fixture.far->read(5) == "hello");
+  }
+}
+
+TEST_CASE("try_send takes what goes without waiting and says how much that was") {
+  for (Kind kind : kinds) {
+    Fixture fixture(kind);
+    size_t taken = 0;
+    fixture.thread.run([&] {
+      CHECK(fixture.stream->try_send("") == 0);
+      for (size_t size; (size = fixture.stream->try_send(ByteView(much()).substr(taken))) > 0;) taken += size;
+    });
+    CHECK(taken > 0);
+    CHECK(taken < much().size());
+    CHECK(fixture.far->read(taken) == much().substr(0, taken));
+  }
+}
+
+TEST_CASE("a shutdown ends a pending receive and a blocked send") {
+  for (Kind kind : kinds) {
+    Fixture fixture(kind);
+    Outcome received, sent;
+    fixture.thread.run([&] {
+      ring::spawn(receive_once(fixture.stream.get(), &received));
+      ring::spawn(send_once(fixture.stream.get(), much(), &sent));
+    });
+    bool waits = false;
+    fixture.thread.run([&] { waits = !received.is_over && !sent.is_over; });
+    CHECK(waits);
+    fixture.thread.run([&] {
+      fixture.stream->shutdown();
+      fixture.stream->shutdown();  // Idempotent.
+    });
+    CHECK(fixture.thread.wait_until([&] { return received.is_over && sent.is_over; }));
+    CHECK(received.got.empty());
+    CHECK(sent.has_failed);
+    CHECK(sent.fault == Fault::closed);
+    // And what is begun afterwards.
+    Outcome late_receive, late_send;
+    fixture.thread.run([&] {
+      ring::spawn(receive_once(fixture.stream.get(), &late_receive));
+      ring::spawn(send_once(fixture.stream.get(), "late", &late_send));
+    });
+    CHECK(fixture.thread.wait_until([&] { return late_receive.is_over && late_send.is_over; }));
+    CHECK(late_receive.got.empty());
+    CHECK(late_send.fault == Fault::closed);
+  }
+}
+
+TEST_CASE("a peer that ends its direction still reads ours") {
+  for (Kind kind : kinds) {
+    Fixture fixture(kind);
+    Outcome received, sent;
+    fixture.thread.run([&] { ring::spawn(receive_all(fixture.stream.get(), &received)); });
+    CHECK(fixture.far->send("the question"));
+    fixture.far->end();
+    CHECK(fixture.thread.wait_until([&] { return received.is_over; }));
+    CHECK(received.got == "the question");
+    CHECK_FALSE(received.has_failed);
+    fixture.thread.run([&] { ring::spawn(send_once(fixture.stream.get(), "the answer", &sent)); });
+    CHECK(fixture.far->read(10) == "the answer");
+    // The end stays the end.
+    Outcome again;
+    fixture.thread.run([&] { ring::spawn(receive_once(fixture.stream.get(), &again)); });
+    CHECK(fixture.thread.wait_until([&] { return again.is_over; }));
+    CHECK(again.got.empty());
+    CHECK_FALSE(again.has_failed);
+  }
+}
+
+TEST_CASE("when we end our direction the peer reads all of it, then the end, and its answer still comes") {
+  for (Kind kind : kinds) {
+    Fixture fixture(kind);
+    Outcome sent, received;
+    std::string bytes = noise(100'000, 2);
+    fixture.thread.run([&] {
+      ring::spawn(send_once(fixture.stream.get(), bytes, &sent));
+      ring::spawn(receive_all(fixture.stream.get(), &received));
+    });
+    std::string got = fixture.far->read(bytes.size());
+    CHECK(fixture.thread.wait_until([&] { return sent.is_over; }));
+    fixture.thread.run([&] { fixture.stream->shutdown_write(); });
+    CHECK(got + fixture.far->read(1) == bytes);
+    CHECK(fixture.far->send("the answer"));
+    fixture.far->close();
+    CHECK(fixture.thread.wait_until([&] { return received.is_over; }));
+    CHECK(received.got == "the answer");
+    Outcome late;
+    fixture.thread.run([&] { ring::spawn(send_once(fixture.stream.get(), "late", &late)); });
+    CHECK(fixture.thread.wait_until([&] { return late.is_over; }));
+    CHECK(late.fault == Fault::closed);
+  }
+}
+
+TEST_CASE("a receive that is cancelled leaves the stream as it was") {
+  for (Kind kind : kinds) {
+    Fixture fixture(kind);
+    for (int round = 0; round < 20; ++round) {
+      Outcome cancelled, received, sent;
+      fixture.thread.run([&] {
+        fixture.stream->cancel_receive();  // Of nothing.
+        ring::spawn(receive_once(fixture.stream.get(), &cancelled));
+        fixture.stream->cancel_receive();
+        fixture.stream->cancel_receive();
+      });
+      REQUIRE(fixture.thread.wait_until([&] { return cancelled.is_over; }));
+      CHECK(cancelled.error == ECANCELED);
+      fixture.thread.run([&] {
+        ring::spawn(receive_once(fixture.stream.get(), &received));
+        ring::spawn(send_once(fixture.stream.get(), "ping", &sent));
+      });
+      CHECK(fixture.far->read(4) == "ping");
+      CHECK(fixture.far->send("pong"));
+      REQUIRE(fixture.thread.wait_until([&] { return received.is_over; }));
+      CHECK(received.got == "pong");
+    }
+  }
+}
+
+TEST_CASE("cancelling every receive while bytes come loses none of them") {
+  for (Kind kind : kinds) {
+    Fixture fixture(kind);
+    std::string bytes = noise(2'000'000, 3);
+    Outcome received;
+    int cancelled = 0;
+    fixture.thread.run([&] {
+      ring::spawn(receive_under_cancels(fixture.stream.get(), bytes.size(), &received, &cancelled));
+    });
+    for (size_t at = 0; at < bytes.size();) {
+      size_t size = std::min<size_t>(bytes.size() - at, at % 3 == 0 ? 30'000 : 700);
+      REQUIRE(fixture.far->send(ByteView(bytes).substr(at, size)));
+      at += size;
+    }
+    CHECK(fixture.thread.wait_until([&] { return received.is_over; }));
+    CHECK(received.got == bytes);
+    CHECK(cancelled > 0);
+  }
+}
+
+TEST_CASE("a send to a peer that has closed fails and raises no signal") {
+  for (Kind kind : kinds) {
+    Fixture fixture(kind);
+    fixture.far->close();
+    // TCP learns of it by the answer to the first.
+    Outcome last;
+    CHECK(fixture.thread.wait_until([&] {
+      Outcome sent;
+      ring::spawn(send_once(fixture.stream.get(), "anybody?", &sent));
+      last = sent;
+      return sent.has_failed;
+    }));
+    CHECK(last.fault == Fault::closed);
+  }
+}
+
+TEST_CASE("a peer that goes while it is sent to ends the send") {
+  for (Kind kind : kinds) {
+    Fixture fixture(kind);
+    Outcome sent, received;
+    fixture.thread.run([&] {
+      ring::spawn(send_once(fixture.stream.get(), much(), &sent));
+      ring::spawn(receive_once(fixture.stream.get(), &received));
+    });
+    fixture.far->read(1'000);
+    fixture.far->reset();
+    CHECK(fixture.thread.wait_until([&] { return sent.is_over && received.is_over; }));
+    CHECK(sent.has_failed);
+    CHECK(sent.fault == Fault::closed);
+    CHECK(received.got.empty());
+  }
+}
+
+TEST_CASE("what comes while nobody receives waits in the kernel, and then comes in order") {
+  for (Kind kind : kinds) {
+    Fixture fixture(kind, 4);
+    // The first receive arms; nobody takes what follows for a while.
+    Outcome first, received;
+    fixture.thread.run([&] { ring::spawn(receive_once(fixture.stream.get(), &first)); });
+    std::thread sending([&] {
+      fixture.far->send(much());
+      fixture.far->end();
+    });
+    CHECK(fixture.thread.wait_until([&] { return first.is_over; }));
+    for (int i = 0; i < 20; ++i) fixture.thread.run([] {});
+    fixture.thread.run([&] { ring::spawn(receive_all(fixture.stream.get(), &received)); });
+    CHECK(fixture.thread.wait_until([&] { return received.is_over; }));
+    sending.join();
+    CHECK((first.got + received.got == much()));
+  }
+}
+
+TEST_CASE("a stream may go while its receive is armed: the peer reads the end, and the ring goes on") {
+  for (Kind kind : kinds) {
+    Fixture fixture(kind);
+    Outcome received;
+    fixture.thread.run([&] { ring::spawn(receive_once(fixture.stream.get(), &received)); });
+    CHECK(fixture.far->send("x"));
+    CHECK(fixture.thread.wait_until([&] { return received.is_over; }));
+    fixture.thread.run([&] { fixture.stream.reset(); });
+    CHECK(fixture.far->read(1).empty());
+    fixture.thread.run([] {});
+  }
+}
+
+TEST_CASE("nobody listens: connecting says where to, and in which time") {
+  ShardThread thread;
+  int fd = listen(numeric_address("127.0.0.1", 0).value(), "x").value();
+  Address address = local_address(fd);
+  ::close(fd);
+  struct Dial {
+    static ring::Task<void> dial(ring::Shard* shard, Address to, std::string* message, bool* is_over) {
+      auto connecting = connect(*shard, to, 10'000);
+      auto stream = co_await connecting;
+      *message = stream ? "connected" : stream.error().message;
+      *is_over = true;
+    }
+  };
+  std::string message;
+  bool is_over = false;
+  thread.run([&] { ring::spawn(Dial::dial(&thread.shard, address, &message, &is_over)); });
+  CHECK(thread.wait_until([&] { return is_over; }));
+  CHECK_MESSAGE(message.find("connect to " + to_string(address)) != std::string::npos, message);
+  CHECK_MESSAGE(message.find("refused") != std::string::npos, message);
+}

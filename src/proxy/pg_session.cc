@@ -121,9 +121,9 @@ Task<void> PgSession::pump(Side from) {
     if (from == Side::server) {
       after_answers();
     } else if (shard_.options.sync && conversation_->statements() != durable_statements_) {
-      auto syncing = wait_until_durable();
+      DurableWait syncing(shard_);
       bool is_durable = co_await syncing;
-      if (!is_durable) break;
+      if (!note_durable(is_durable)) break;
     }
     // What was recorded behind the server's last word as not executed does not reach it either.
     if (from == Side::client && conversation_->server_said_fatal()) break;
@@ -180,16 +180,14 @@ void PgSession::end_server_pump() {
 }
 
 // False: the session has to end, and why is set.
-Task<bool> PgSession::wait_until_durable() {
-  auto syncing = shard_.make_durable();
-  bool is_durable = co_await syncing;
+bool PgSession::note_durable(bool is_durable) {
   if (!is_durable) {
     end({"58030", "the audit trail cannot be made durable, so the statement is not forwarded",
          "The disk of the appliance's state_dir refuses to sync; see its log."});
-    co_return false;
+    return false;
   }
   durable_statements_ = conversation_->statements();
-  co_return !end_reason_ && !server_pump_is_over_;
+  return !end_reason_ && !server_pump_is_over_;
 }
 
 // Until the conversation takes the rest of the chunk. False: the session has to end, and why is set.

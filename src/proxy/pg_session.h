@@ -70,7 +70,7 @@ class PgSession {
   net::Stream& stream(Side side) { return side == Side::client ? *client_ : *server_->stream; }
   Advance inspect(Side from, ByteView bytes, size_t& at);
   ring::Task<bool> wait_until_accepted(Side from, ByteView bytes, size_t at, Advance advance);
-  ring::Task<bool> wait_until_durable();
+  bool note_durable(bool is_durable);
   EndReason broken_by(Side from) const;
   void count(Side from, size_t bytes);
   void note_client_end(bool is_orderly);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "pg_session.h"
 #include "pg_shard_state.h"
@@ -25,36 +26,44 @@ Task<bool> PgShardState::wait_for_room() {
   co_return waiter.has_room;
 }
 
-Task<bool> PgShardState::make_durable() {
-  if (!options.sync) co_return true;
-  SyncWaiter waiter;
-  sync_waiters.push_back(&waiter);
-  if (!sync_is_running) {
-    sync_is_running = true;
-    // By our own mailbox: it is run when all of this turn's completions were delivered.
-    if (!shard.post([this] { start_sync(); })) start_sync();
-  }
-  co_await waiter.event;
-  co_return waiter.is_durable;
+bool DurableWait::await_suspend(std::coroutine_handle<> coroutine) {
+  shard_.wait_for_sync(*this);
+  if (is_over_) return false;  // Neither our mailbox nor a worker had room.
+  coroutine_ = coroutine;
+  return true;
+}
+
+void PgShardState::wait_for_sync(DurableWait& waiter) {
+  if (sync_waiters.first == nullptr) sync_waiters.first = &waiter;
+  else sync_waiters.last->next_ = &waiter;
+  sync_waiters.last = &waiter;
+  if (sync_is_running) return;
+  sync_is_running = true;
+  // By our own mailbox: it is run when all of this turn's completions were delivered.
+  if (!shard.post([this] { start_sync(); })) start_sync();
 }
 
 void PgShardState::start_sync() {
-  auto served = std::make_shared<std::vector<SyncWaiter*>>(std::move(sync_waiters));
-  sync_waiters.clear();
-  auto finish = [this, served](bool is_durable) {
-    counters.trail_syncs.add();
-    for (SyncWaiter* waiter : *served) {
-      waiter->is_durable = is_durable;
-      waiter->event.set();
-    }
-    if (sync_waiters.empty()) sync_is_running = false;
-    else start_sync();
-  };
-  bool is_posted = workers.post([this, finish] {
+  sync_served = std::exchange(sync_waiters, {});
+  bool is_posted = workers.post([this] {
     bool is_durable = options.sync().has_value();
-    while (!shard.post([finish, is_durable] { finish(is_durable); })) std::this_thread::yield();
+    while (!shard.post([this, is_durable] { finish_sync(is_durable); })) std::this_thread::yield();
   });
-  if (!is_posted) finish(false);
+  if (!is_posted) finish_sync(false);
+}
+
+void PgShardState::finish_sync(bool is_durable) {
+  counters.trail_syncs.add();
+  SyncWaiters served = std::exchange(sync_served, {});
+  for (DurableWait* waiter = served.first; waiter != nullptr;) {
+    DurableWait* next = waiter->next_;  // The waiter goes when its coroutine goes on.
+    waiter->is_durable_ = is_durable;
+    waiter->is_over_ = true;
+    if (waiter->coroutine_) waiter->coroutine_.resume();
+    waiter = next;
+  }
+  if (sync_waiters.first == nullptr) sync_is_running = false;
+  else start_sync();
 }
 
 void PgShardState::flush_deferred() {

@@ -1,6 +1,7 @@
 // What the sessions of one shard share. Private to the folder.
 #pragma once
 
+#include <coroutine>
 #include <list>
 #include <map>
 #include <memory>
@@ -22,6 +23,28 @@ struct Dialled {
   std::unique_ptr<net::Stream> stream;
   net::Address address;
   std::string host = {};  // As configured: what its certificate has to be for.
+};
+
+struct PgShardState;
+
+// `co_await` until all that the shard has published is on the disk; false when the disk refuses. Only where
+// options.sync is set.
+class DurableWait {
+ public:
+  explicit DurableWait(PgShardState& shard) : shard_(shard) {}
+  DurableWait(const DurableWait&) = delete;
+  DurableWait& operator=(const DurableWait&) = delete;
+  bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<> coroutine);
+  bool await_resume() const noexcept { return is_durable_; }
+
+ private:
+  friend struct PgShardState;
+  PgShardState& shard_;
+  std::coroutine_handle<> coroutine_;
+  DurableWait* next_ = nullptr;
+  bool is_durable_ = false;
+  bool is_over_ = false;
 };
 
 struct PgShardState {
@@ -63,16 +86,18 @@ struct PgShardState {
   ring::Task<bool> wait_for_room();
 
   // Statements that wait until their start records are on the disk: one sync serves all that a turn of the loop
-  // brought, and those that come while it runs are served by the next.
-  struct SyncWaiter {
-    ring::Event event;
-    bool is_durable = false;
+  // brought, and those that come while it runs are served by the next. In lists through the waiters themselves, for
+  // there is one for each statement.
+  struct SyncWaiters {
+    DurableWait* first = nullptr;
+    DurableWait* last = nullptr;
   };
-  std::vector<SyncWaiter*> sync_waiters;
+  SyncWaiters sync_waiters;
+  SyncWaiters sync_served;  // By the sync that runs.
   bool sync_is_running = false;
-  // At once where durability is of the process only. False when the disk refuses.
-  ring::Task<bool> make_durable();
+  void wait_for_sync(DurableWait& waiter);
   void start_sync();
+  void finish_sync(bool is_durable);
 
   // Failed cancel requests in the current second.
   uint64_t cancel_second = 0;

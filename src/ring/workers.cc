@@ -4,7 +4,7 @@
 
 namespace ringfence::ring {
 
-Workers::Workers(unsigned threads, size_t backlog_max) : backlog_max_(backlog_max) {
+Workers::Workers(unsigned threads, size_t backlog_max) : jobs_(backlog_max) {
   for (unsigned i = 0; i < threads; ++i) {
     threads_.emplace_back([this] {
       pthread_setname_np(pthread_self(), "rf-worker");
@@ -25,8 +25,9 @@ Workers::~Workers() {
 bool Workers::post(Job job) {
   {
     std::lock_guard lock(mutex_);
-    if (stopping_ || jobs_.size() >= backlog_max_) return false;
-    jobs_.push_back(std::move(job));
+    if (stopping_ || waiting_ == jobs_.size()) return false;
+    jobs_[(first_ + waiting_) % jobs_.size()] = std::move(job);
+    ++waiting_;
   }
   ready_.notify_one();
   return true;
@@ -37,10 +38,11 @@ void Workers::run() {
     Job job;
     {
       std::unique_lock lock(mutex_);
-      ready_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
-      if (jobs_.empty()) return;
-      job = std::move(jobs_.front());
-      jobs_.pop_front();
+      ready_.wait(lock, [this] { return stopping_ || waiting_ > 0; });
+      if (waiting_ == 0) return;
+      job = std::move(jobs_[first_]);
+      first_ = (first_ + 1) % jobs_.size();
+      --waiting_;
     }
     job();
   }

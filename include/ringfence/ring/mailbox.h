@@ -5,24 +5,51 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <memory>
+#include <new>
+#include <type_traits>
 #include <utility>
 
 namespace ringfence::ring {
 
-// A function that is run once; owns what it captured.
+// A function that is run once; owns what it captured. One that captured a few pointers and numbers is kept inside:
+// a shard may post such a job for every statement.
 class Job {
  public:
   Job() = default;
   template <typename F>
-  Job(F function) : body_(std::make_unique<Body<F>>(std::move(function))) {}
+  Job(F function) {
+    if constexpr (is_small<F>) {
+      new (room_) F(function);
+      run_small_ = [](void* room) { (*std::launder(static_cast<F*>(room)))(); };
+    } else {
+      body_ = std::make_unique<Body<F>>(std::move(function));
+    }
+  }
+  Job(Job&& other) noexcept { *this = std::move(other); }
+  Job& operator=(Job&& other) noexcept {
+    run_small_ = std::exchange(other.run_small_, nullptr);
+    body_ = std::move(other.body_);
+    std::memcpy(room_, other.room_, sizeof room_);
+    return *this;
+  }
   void operator()() {
+    if (auto run_small = std::exchange(run_small_, nullptr)) {
+      run_small(room_);
+      return;
+    }
     auto body = std::move(body_);
     body->run();
   }
-  explicit operator bool() const { return body_ != nullptr; }
+  explicit operator bool() const { return run_small_ != nullptr || body_ != nullptr; }
 
  private:
+  static constexpr size_t room_bytes = 3 * sizeof(void*);
+  // Such functions are moved as bytes, and nothing has to be destroyed.
+  template <typename F>
+  static constexpr bool is_small = sizeof(F) <= room_bytes && alignof(F) <= alignof(void*) &&
+                                   std::is_trivially_copyable_v<F> && std::is_trivially_destructible_v<F>;
   struct Base {
     virtual ~Base() = default;
     virtual void run() = 0;
@@ -33,6 +60,8 @@ class Job {
     void run() override { function(); }
     F function;
   };
+  alignas(void*) unsigned char room_[room_bytes] = {};
+  void (*run_small_)(void* room) = nullptr;
   std::unique_ptr<Base> body_;
 };
 

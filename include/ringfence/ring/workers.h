@@ -4,7 +4,6 @@
 
 #include <condition_variable>
 #include <coroutine>
-#include <deque>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -28,8 +27,9 @@ class Workers {
   void run();
   std::mutex mutex_;
   std::condition_variable ready_;
-  std::deque<Job> jobs_;
-  size_t backlog_max_;
+  std::vector<Job> jobs_;  // A ring of `backlog_max` places: posting allocates nothing.
+  size_t first_ = 0;
+  size_t waiting_ = 0;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };

@@ -62,11 +62,15 @@ void round_trip(Wire& client, const std::string& request, int ready = 1) {
   }
 }
 
+enum class Durability { process, disk };
+
 // `request` makes the n-th request, which brings `ready` ReadyForQuery messages.
 template <typename F>
-void check_steady_state(F request, int ready = 1) {
+void check_steady_state(F request, int ready = 1, Durability durability = Durability::process) {
   constexpr uint64_t segment_bytes = 256 << 10;
-  ShardFixture fixture(segment_bytes);
+  bool is_durable = durability == Durability::disk;
+  ShardFixture fixture(segment_bytes, is_durable);
+  int count = is_durable ? 500 : 3'000;  // Each waits for the disk.
   auto client = fixture.log_in();
   std::string prepare;
   pg::append_parse(prepare, "S_1", "SELECT abalance FROM pgbench_accounts WHERE aid = $1");
@@ -79,13 +83,14 @@ void check_steady_state(F request, int ready = 1) {
   }
   uint64_t before = allocations_of_shard(fixture);
   CHECK(before > 0);  // The count counts.
-  for (; n < 3'500; ++n) {
+  for (int end = n + count; n < end; ++n) {
     round_trip(*client, request(n), ready);
     fixture.let_keeper_catch_up();  // A session that waits for room is not in its steady state.
   }
   CHECK(allocations_of_shard(fixture) - before == 0);
+  CHECK((fixture.pg_shard->counters().trail_syncs.get() >= static_cast<uint64_t>(n)) == is_durable);
   // Several segments of the journal were written meanwhile.
-  CHECK(fixture.journal->published_position() > 4 * segment_bytes);
+  if (!is_durable) CHECK(fixture.journal->published_position() > 4 * segment_bytes);
 }
 
 void append_prepared(std::string& out, std::string_view value) {
@@ -136,4 +141,20 @@ TEST_CASE("a pipeline of prepared statements allocates nothing on its shard") {
         return out;
       },
       10);
+}
+
+TEST_CASE("waiting for the disk allocates nothing on the shard") {
+  auto simple = [](int n) {
+    std::string out;
+    pg::append_query(out, "SELECT abalance FROM pgbench_accounts WHERE aid = " + std::to_string(100'000 + n));
+    return out;
+  };
+  auto prepared = [](int n) {
+    std::string out;
+    append_prepared(out, std::to_string(100'000 + n));
+    pg::append_sync(out);
+    return out;
+  };
+  check_steady_state(simple, 1, Durability::disk);
+  check_steady_state(prepared, 1, Durability::disk);
 }

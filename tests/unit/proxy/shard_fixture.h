@@ -166,7 +166,8 @@ class RoteServer {
 
 class ShardFixture {
  public:
-  explicit ShardFixture(uint64_t segment_bytes = 1 << 20) {
+  // `is_durable`: as with audit.durability: disk.
+  explicit ShardFixture(uint64_t segment_bytes = 1 << 20, bool is_durable = false) {
     char name[] = "/tmp/ringfence-shard-XXXXXX";
     directory_ = ::mkdtemp(name);
     audit::JournalOptions options;
@@ -188,7 +189,9 @@ class ShardFixture {
     target.user = "app";
     made->targets["shop"] = target;
     REQUIRE(shard.start().has_value());
-    on_shard([&] { pg_shard = std::make_unique<PgShard>(PgShard::Options{}, shard, *journal, workers, made); });
+    PgShard::Options shard_options;
+    if (is_durable) shard_options.sync = [this] { return journal->sync(journal->published_position()); };
+    on_shard([&] { pg_shard = std::make_unique<PgShard>(shard_options, shard, *journal, workers, made); });
     // What the appliance's keeper and writer do: make segments, read records and give them free.
     keeper_ = std::thread([this] {
       audit::JournalRecord record;

@@ -25,10 +25,14 @@ struct Sent {
 // The messages of a client that knows the protocol but not what will fail.
 class Client {
  public:
-  explicit Client(uint64_t seed) : random_(seed) {}
+  explicit Client(uint64_t seed) : random_(seed), may_end_(seed % 4 == 0) {}
 
   std::vector<Sent> messages(int groups) {
-    for (int i = 0; i < groups; ++i) group();
+    for (int i = 0; i < groups; ++i) {
+      // What it sends behind its own goodbye nobody runs.
+      if (may_end_ && pick(30) == 0) terminate();
+      group();
+    }
     sync();
     return std::move(sent_);
   }
@@ -38,7 +42,21 @@ class Client {
  private:
   size_t pick(size_t n) { return random_() % n; }
   std::string mark() { return " x" + std::to_string(++marks_); }
+  void terminate() {
+    std::string out;
+    pg::append_terminate(out);
+    add(out);
+  }
+  std::string naming() {
+    std::string name(1, static_cast<char>('a' + pick(3)));
+    switch (pick(5)) {
+      case 0: return "deallocate all";
+      case 1: return "deallocate " + name;
+      default: return "prepare " + name + " as rows 3" + mark();
+    }
+  }
   std::string statement() {
+    if (may_end_ && pick(40) == 0) return "die" + mark();
     switch (pick(12)) {
       case 0: return "fail" + mark();
       case 1: return "begin";
@@ -88,8 +106,7 @@ class Client {
         text += next + ";";
       }
       if (pick(6) == 0 && !copies) text = pick(2) == 0 ? "begin" : "commit";
-      if (pick(8) == 0 && !copies) text = "prepare " + std::string(1, static_cast<char>('a' + pick(3))) + " as rows 3" + mark();
-      if (pick(12) == 0 && !copies) text = "deallocate " + std::string(1, static_cast<char>('a' + pick(3)));
+      if (pick(6) == 0 && !copies) text = naming();
       pg::append_query(out, text);
       add(out, true);
       if (copies) copy(false);
@@ -117,6 +134,7 @@ class Client {
     std::string portal_name = pick(3) == 0 ? name() : "";
     std::string text = statement();
     if (text == "begin" || text == "commit") text = "rows 2" + mark();
+    if (pick(6) == 0) text = naming();
     if (pick(10) == 0) text = "syntax" + mark();
     if (pick(10) == 0) text = "unbindable" + mark();
     bool copies = text.starts_with("copyin");
@@ -155,6 +173,7 @@ class Client {
   std::mt19937_64 random_;
   std::vector<Sent> sent_;
   std::set<std::string> holds_copy_;
+  bool may_end_;  // Says goodbye, or runs what ends the server.
   int marks_ = 0;
 };
 
@@ -173,6 +192,7 @@ struct Trial {
   ServerModel server;
   bool is_over = false;
   bool is_traced = false;
+  bool ends_server = false;  // By its operator, at some time.
   uint64_t waits = 0;
   uint64_t time = 1;
 
@@ -222,6 +242,12 @@ struct Trial {
         if (is_over) break;
         held += stream.substr(passed, size);
         passed += size;
+        // The operator's word comes between any two messages.
+        if (ends_server && random() % 40 == 0) {
+          std::string farewell = server.end_by_operator();
+          if (is_traced && !farewell.empty()) MESSAGE("the server is ended");
+          answers += farewell;
+        }
         while (held.size() >= 5) {
           size_t length = 1 + detail::load_be<uint32_t>(held.data() + 1);
           if (held.size() < length) break;
@@ -288,14 +314,17 @@ void run_seeds(uint64_t count, unsigned refuse_one_in) {
   uint64_t only = seed_from_environment();
   uint64_t lost = 0;
   uint64_t waits = 0;
+  uint64_t dead = 0;
   for (uint64_t seed = only ? only : 1; seed <= (only ? only : count); ++seed) {
     Client client(seed);
     Trial trial(seed);
     trial.space.refuse_one_in = refuse_one_in;
     trial.is_traced = only != 0;
+    trial.ends_server = seed % 7 == 0;
     trial.run(client.messages(12));
     std::string wrong = compare(trial);
     lost += trial.is_over;
+    dead += trial.server.is_dead;
     waits += trial.waits;
     if (!wrong.empty()) FAIL_CHECK("RINGFENCE_TEST_SEED=" << seed << ": " << wrong);
     if (wrong.empty() && !trial.is_over && !trial.server.is_dead && !trial.conversation.queue().is_idle()) {
@@ -303,7 +332,8 @@ void run_seeds(uint64_t count, unsigned refuse_one_in) {
     }
   }
   if (refuse_one_in > 0 && only == 0) CHECK(waits > 0);
-  MESSAGE(lost << " sessions ended because their answers could not tell");
+  if (only == 0) CHECK(dead > count / 10);
+  MESSAGE(dead << " servers ended before their clients; " << lost << " sessions ended because their answers could not tell");
 }
 
 }  // namespace

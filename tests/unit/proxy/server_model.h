@@ -4,7 +4,8 @@
 //   rows N          N rows            fail            an error
 //   copyin K        COPY FROM STDIN; fails at its K-th CopyData (0: never)
 //   copyout N       COPY TO STDOUT    begin, commit   as they say
-//   prepare NAME as TEXT              deallocate NAME
+//   prepare NAME as TEXT              deallocate NAME, deallocate all
+//   die             the server says FATAL in the middle of it
 #pragma once
 
 #include <map>
@@ -27,6 +28,14 @@ class ServerModel {
   std::vector<Truth> ran;
   bool is_dead = false;
 
+  // What the server says when its operator ends it: a COPY that runs fails by it.
+  std::string end_by_operator() {
+    out_.clear();
+    if (is_dead) return {};
+    if (copy_) fail_copy(true);
+    else error(false, "FATAL");
+    return std::exchange(out_, {});
+  }
   // One whole message; gives the answer's bytes.
   std::string take(char type, ByteView body) {
     out_.clear();
@@ -35,7 +44,9 @@ class ServerModel {
       copy_message(type);
       return std::exchange(out_, {});
     }
-    if (skipping_ && type != 'S') return {};
+    // Before it looks whether it skips, as PostgreSQL does.
+    if (type == 'X') is_dead = true;
+    if (is_dead || (skipping_ && type != 'S')) return {};
     switch (type) {
       case 'S':
         skipping_ = false;
@@ -91,11 +102,16 @@ class ServerModel {
   }
 
   // Runs it to its end, or up to `limit` rows from `portal`. False: an error, not yet sent.
-  enum class Run { done, suspended, failed, copies };
+  enum class Run { done, suspended, failed, died, copies };
   Run run(const std::string& statement, Portal* portal, int64_t limit) {
     if (is_refused(statement) || statement.starts_with("fail")) {
       ran.push_back({statement, "failure", -1});
       return Run::failed;
+    }
+    bool dies = statement.starts_with("die");
+    if (dies || breaks_names(statement)) {
+      ran.push_back({statement, "failure", -1});
+      return dies ? Run::died : Run::failed;
     }
     if (statement.starts_with("copyin")) return Run::copies;
     int64_t rows = 0;
@@ -128,10 +144,18 @@ class ServerModel {
       size_t as = statement.find(" as ");
       statements_[statement.substr(8, as - 8)] = statement.substr(as + 4);
     }
-    if (statement.starts_with("deallocate ")) statements_.erase(statement.substr(11));
+    if (statement == "deallocate all") std::erase_if(statements_, [](const auto& each) { return !each.first.empty(); });
+    else if (statement.starts_with("deallocate ")) statements_.erase(statement.substr(11));
     ran.push_back({statement, "success", rows});
     pg::append_command_complete(out_, tag);
     return Run::done;
+  }
+
+  // A name that is there cannot be prepared, one that is not cannot be deallocated.
+  bool breaks_names(const std::string& statement) const {
+    if (statement.starts_with("prepare ")) return statements_.contains(statement.substr(8, statement.find(" as ") - 8));
+    if (!statement.starts_with("deallocate ") || statement == "deallocate all") return false;
+    return !statements_.contains(statement.substr(11));
   }
 
   void query(const std::string& whole) {
@@ -160,6 +184,10 @@ class ServerModel {
           copy_ = Copy{parts[i], number(parts[i]), 0, true, rest};
           message('G', ByteView("\0\0\0", 3));
           return;
+        case Run::died:
+          error(false, "FATAL");
+          for (const std::string& skipped : rest) ran.push_back({skipped, "not_executed", -1});
+          return;
         case Run::failed:
           error(false);
           for (const std::string& skipped : rest) ran.push_back({skipped, "not_executed", -1});
@@ -176,18 +204,21 @@ class ServerModel {
     bool fails = type == 'f' || (type == 'd' && ++copy_->data == copy_->fail_at);
     bool is_foreign = type != 'd' && type != 'c' && type != 'f';
     if (!fails && !is_foreign && type == 'd') return;
+    if (fails || is_foreign) return fail_copy(is_foreign);
     Copy copy = std::move(*copy_);
     copy_.reset();
-    if (fails || is_foreign) {
-      ran.push_back({copy.statement, "failure", -1});
-      error(!copy.is_simple, is_foreign ? "FATAL" : "ERROR");
-      for (const std::string& skipped : copy.rest) ran.push_back({skipped, "not_executed", -1});
-      if (copy.is_simple && !is_dead) ready();
-      return;
-    }
     ran.push_back({copy.statement, "success", copy.data});
     pg::append_command_complete(out_, "COPY " + std::to_string(copy.data));
     if (copy.is_simple) query_parts(std::move(copy.rest));
+  }
+
+  void fail_copy(bool is_fatal) {
+    Copy copy = std::move(*copy_);
+    copy_.reset();
+    ran.push_back({copy.statement, "failure", -1});
+    error(!copy.is_simple, is_fatal ? "FATAL" : "ERROR");
+    for (const std::string& skipped : copy.rest) ran.push_back({skipped, "not_executed", -1});
+    if (copy.is_simple && !is_dead) ready();
   }
 
   void parse(ByteView body) {
@@ -231,7 +262,9 @@ class ServerModel {
       return message('G', ByteView("\0\0\0", 3));
     }
     portal.is_over = true;
-    if (run(statement, &portal, parsed->rows_max) == Run::failed) error(true);
+    Run how = run(statement, &portal, parsed->rows_max);
+    if (how == Run::failed) error(true);
+    if (how == Run::died) error(true, "FATAL");
   }
   void describe(ByteView body) {
     auto named = pg::parse_describe(body);

@@ -39,9 +39,10 @@ inline ring::Task<void> listen_to(Peer* peer) {
 constexpr std::string_view backend_password = "Backend-Secret";
 
 struct World {
-  // `change` has the last word on the snapshot. Without `worker_threads` what needs a worker fails at once.
+  // `change` has the last word on the snapshot. Without `worker_threads` what needs a worker fails at once. `sync`:
+  // what durability `disk` calls; empty: durability `process`.
   explicit World(uint64_t seed = 1, size_t piece_max = 0, std::function<void(Snapshot&)> change = {},
-                 unsigned worker_threads = 0)
+                 unsigned worker_threads = 0, std::function<Result<void>()> sync = {})
       : network(seed), pieces(piece_max), workers(worker_threads, worker_threads * 4) {
     auto made = std::make_shared<Snapshot>();
     made->mock_secret = "mock";
@@ -54,7 +55,9 @@ struct World {
     target.password = backend_password;
     made->targets["shop"] = target;
     if (change) change(*made);
-    pg_shard.emplace(PgShard::Options{}, shard, space, workers, made);
+    PgShard::Options options;
+    options.sync = std::move(sync);
+    pg_shard.emplace(options, shard, space, workers, made);
     pg_shard->state().dial = [this](const Target&) { return dial(); };
   }
   ~World() {

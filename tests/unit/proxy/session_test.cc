@@ -1,4 +1,6 @@
 // What sessions do between login and end, whole, over in-memory streams.
+#include <atomic>
+
 #include "session_fixture.h"
 
 using namespace ringfence;
@@ -135,4 +137,70 @@ TEST_CASE("room that comes in time lets the statement through") {
   world.pg_shard->trail_has_room();
   world.settle();
   CHECK(world.server.got == query("select 1"));
+}
+
+TEST_CASE("in durability disk no statement reaches the server before its record is on the disk") {
+  std::atomic<int> begun = 0;
+  std::atomic<bool> may_end = false;
+  World world(1, 0, {}, 1, [&]() -> Result<void> {
+    ++begun;
+    while (!may_end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return {};
+  });
+  world.connect();
+  world.log_in();
+  world.send(world.client, query("select 1"));
+  world.turn_until([&] { return begun == 1; });
+  world.advance_to(5);
+  CHECK(statements_of(world.space).size() == 1);
+  CHECK(world.server.got.empty());
+  may_end = true;
+  world.turn_until([&] { return !world.server.got.empty(); });
+  CHECK(world.server.got == query("select 1"));
+  world.send(world.server, answer());
+  CHECK(world.client.got == answer());
+  // What has no statement in it does not wait.
+  world.server.got.clear();
+  std::string out;
+  pg::append_sync(out);
+  world.send(world.client, out);
+  CHECK(world.server.got == out);
+  CHECK(begun == 1);
+  CHECK(world.pg_shard->counters().trail_syncs.get() == 1);
+}
+
+TEST_CASE("where the disk refuses, or nobody can ask it, the statement is refused and the session ends") {
+  for (unsigned worker_threads : {0u, 1u}) {
+    World world(1, 0, {}, worker_threads, []() -> Result<void> { return fail(Fault::io, "no"); });
+    world.connect();
+    world.log_in();
+    world.send(world.client, query("select 1"));
+    world.turn_until([&] { return !world.client.got.empty(); });
+    CHECK(world.error().starts_with("58030"));
+    CHECK(world.server.got.empty());
+    CHECK(world.server.has_ended);
+    REQUIRE(statements_of(world.space).size() == 1);
+    CHECK(statements_of(world.space).begin()->second.outcomes == 1);
+    CHECK(statements_of(world.space).begin()->second.outcome != "success");
+  }
+}
+
+TEST_CASE("a client that goes while the disk is waited for leaves a session that ends") {
+  std::atomic<bool> may_end = false;
+  World world(1, 0, {}, 1, [&]() -> Result<void> {
+    while (!may_end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return {};
+  });
+  world.connect();
+  world.log_in();
+  world.send(world.client, query("select 1"));
+  world.advance_to(1);
+  world.client.stream->shutdown();
+  world.server.stream->shutdown();
+  world.settle();
+  CHECK_FALSE(world.pg_shard->is_drained());
+  may_end = true;
+  world.turn_until([&] { return world.pg_shard->is_drained(); });
+  CHECK(world.server.got.empty());
+  CHECK(statements_of(world.space).begin()->second.outcomes == 1);
 }

@@ -25,6 +25,55 @@ TEST_CASE("a full mailbox refuses, and takes again when something was run") {
   CHECK(mailbox.run() == 1);
 }
 
+TEST_CASE("a job keeps what it captured, a little or much, however often it is moved, and lets go of it once it ran") {
+  auto owned = std::make_shared<int>(0);
+  uint64_t many[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+  uint64_t sum = 0;
+  std::vector<Job> jobs;
+  jobs.emplace_back([owned, &sum] { sum += 100; });
+  jobs.emplace_back([many, &sum] { sum += many[0] + many[7]; });
+  jobs.emplace_back([&sum, n = uint64_t{10}] { sum += n; });
+  for (int i = 0; i < 20; ++i) jobs.emplace_back([&sum] { sum += 1'000; });  // The vector moves them.
+  CHECK(owned.use_count() == 2);
+  for (Job& job : jobs) {
+    Job moved = std::move(job);
+    CHECK_FALSE(job);
+    CHECK(moved);
+    moved();
+    CHECK_FALSE(moved);
+  }
+  CHECK(sum == 100 + 9 + 10 + 20'000);
+  CHECK(owned.use_count() == 1);
+  Job replaced([owned] {});
+  replaced = Job([&sum] { sum = 0; });
+  CHECK(owned.use_count() == 1);
+  replaced();
+  CHECK(sum == 0);
+}
+
+TEST_CASE("workers run what waits in order, refuse more than their bound, and take again what there is room for") {
+  std::promise<void> go;
+  auto gone = go.get_future().share();
+  std::vector<int> ran;  // The worker's, until it has ended.
+  {
+    Workers workers(1, 3);
+    std::promise<void> busy;
+    REQUIRE(workers.post([&] {
+      busy.set_value();
+      gone.wait();
+    }));
+    busy.get_future().wait();
+    for (int i = 0; i < 3; ++i) CHECK(workers.post([&ran, i] { ran.push_back(i); }));
+    CHECK_FALSE(workers.post([&ran] { ran.push_back(-1); }));
+    go.set_value();
+    for (int i = 3; i < 100; ++i) {
+      while (!workers.post([&ran, i] { ran.push_back(i); })) std::this_thread::yield();
+    }
+  }
+  REQUIRE(ran.size() == 100);
+  for (int i = 0; i < 100; ++i) CHECK(ran[static_cast<size_t>(i)] == i);
+}
+
 TEST_CASE("posts of several threads all run once, each thread's in order, and none is slept through") {
   constexpr int threads = 3;
   constexpr int each = 20'000;

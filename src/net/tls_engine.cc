@@ -77,6 +77,10 @@ void TlsEngine::give(ByteView ciphertext) {
   input_ = ciphertext;
 }
 
+bool TlsEngine::may_have_plaintext() const {
+  return !input_.empty() || has_ended_ || failure_ != TlsFailure::none || SSL_has_pending(ssl_) == 1;
+}
+
 TlsEngine::Step TlsEngine::handshake() {
   if (failure_ != TlsFailure::none) return Step::failed;
   ERR_clear_error();
@@ -104,6 +108,8 @@ TlsEngine::Step TlsEngine::read(char* into, size_t size, size_t& got) {
     int result = SSL_read_ex(ssl_, into + got, size - got, &piece);
     if (result == 1) {
       got += piece;
+      // Asking once more would take a buffer only to find that there is nothing.
+      if (input_.empty() && SSL_has_pending(ssl_) == 0) return Step::done;
       continue;
     }
     Step step = after(result);

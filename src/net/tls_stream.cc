@@ -85,8 +85,7 @@ void TlsStream::begin_receive(Receive& receive) {
 
 void TlsStream::advance_receive() {
   while (receive_ != nullptr) {
-    // Also what OpenSSL holds of a record that a full buffer did not take is found by this.
-    if (decrypt()) return;
+    if (engine_.may_have_plaintext() && decrypt()) return;
     if (is_at_end_ || receive_error_ != 0) {
       finish_receive(Chunk(), receive_error_);
       return;

@@ -47,6 +47,9 @@ class TlsEngine {
   void give(ByteView ciphertext);
   bool has_input() const { return !input_.empty(); }
 
+  // False: read() would give nothing but wants_input, and need not be asked.
+  bool may_have_plaintext() const;
+
   Step handshake();
   bool is_established() const { return is_established_; }
   // Fills `into` as far as what was given goes; `got` > 0 exactly when done.

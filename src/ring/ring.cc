@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 #include <sys/utsname.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <deque>
@@ -34,9 +33,8 @@ class BufferPool final : public ChunkOwner {
     int rc = io_uring_register_buf_ring(&uring, &registration, 0);
     if (rc < 0) return fail_errno(-rc, "registering provided buffers (needs Linux 5.19 or newer)");
     io_uring_buf_ring_init(pool->ring_);
-    pool->reserve_.reserve(count);
-    for (unsigned id = count; id > 0; --id) pool->reserve_.push_back(static_cast<uint16_t>(id - 1));
-    pool->refill();
+    for (unsigned id = 0; id < count; ++id) pool->add(id, id);
+    io_uring_buf_ring_advance(pool->ring_, static_cast<int>(count));
     return pool;
   }
   ~BufferPool() {
@@ -46,9 +44,8 @@ class BufferPool final : public ChunkOwner {
 
   void release(uint32_t id) override {
     --taken_;
-    reserve_.push_back(static_cast<uint16_t>(id));
-    if (++releases_ % releases_until_calm == 0) depth_ = std::max(depth_ / 2, depth_min);
-    refill();
+    add(id, 0);
+    io_uring_buf_ring_advance(ring_, 1);
     // A woken receive may find nothing to take, and so give nothing back that would wake the next: with buffers
     // enough all are woken, else the one that waits longest.
     size_t wakes = taken_ * 4 < count_ * 3 ? starved_.size() : starved_.empty() ? 0 : 1;
@@ -60,37 +57,16 @@ class BufferPool final : public ChunkOwner {
   }
   ByteView take(uint32_t id, size_t size) {
     ++taken_;
-    refill();
     return {memory_ + size_t{id} * buffer_bytes_, size};
   }
   void wait(Operation& operation) { starved_.push_back(&operation); }
-  // The kernel has found none, although there are some: more have to lie ready.
-  void deepen() {
-    depth_ = std::min(depth_ * 2, count_);
-    refill();
-  }
   void forget(Operation& operation) { std::erase(starved_, &operation); }
   bool is_out() const { return taken_ >= count_; }
   bool is_scarce() const { return taken_ * 2 >= count_; }
   unsigned buffer_bytes() const { return buffer_bytes_; }
 
  private:
-  // The kernel takes buffers in the order in which they were given, so all that lie ready are written in turn. Only as
-  // many lie ready as one turn of the loop needs, and the one that was used last is given first: copies go to memory
-  // that is still in the core's cache.
-  static constexpr unsigned depth_min = 32;
-  static constexpr uint32_t releases_until_calm = 1 << 16;
-
-  BufferPool(io_uring&, unsigned count, unsigned buffer_bytes)
-      : count_(count), buffer_bytes_(buffer_bytes), depth_(std::min(depth_min, count)) {}
-  void refill() {
-    int added = 0;
-    for (size_t ready = count_ - taken_ - reserve_.size(); ready < depth_ && !reserve_.empty(); ++ready) {
-      add(reserve_.back(), static_cast<unsigned>(added++));
-      reserve_.pop_back();
-    }
-    if (added > 0) io_uring_buf_ring_advance(ring_, added);
-  }
+  BufferPool(io_uring&, unsigned count, unsigned buffer_bytes) : count_(count), buffer_bytes_(buffer_bytes) {}
   size_t memory_bytes() const { return size_t{count_} * buffer_bytes_; }
   void add(unsigned id, unsigned offset) {
     io_uring_buf_ring_add(ring_, memory_ + size_t{id} * buffer_bytes_, buffer_bytes_, static_cast<uint16_t>(id),
@@ -102,9 +78,6 @@ class BufferPool final : public ChunkOwner {
   io_uring_buf_ring* ring_ = nullptr;
   char* memory_ = nullptr;
   unsigned taken_ = 0;
-  unsigned depth_;
-  uint32_t releases_ = 0;
-  std::vector<uint16_t> reserve_;
   std::deque<Operation*> starved_;
 };
 
@@ -261,7 +234,6 @@ void Ring::cancel(Operation& operation) {
 }
 
 Chunk Ring::take_buffer(int size, uint32_t flags) {
-  if (size == -ENOBUFS) buffers_->deepen();
   if ((flags & IORING_CQE_F_BUFFER) == 0) return {};
   uint32_t id = flags >> IORING_CQE_BUFFER_SHIFT;
   return Chunk(buffers_->take(id, size > 0 ? static_cast<size_t>(size) : 0), buffers_.get(), id);

@@ -139,7 +139,7 @@ listen postgres
 def start_ringfence(directory, cluster, name, shards, audit=()):
     one = harness.Appliance(
         directory, cluster, shards=shards, log={'level': 'warning', 'format': 'text'}, audit=dict(audit),
-        users=[{'name': USER, 'password': PASSWORD}],
+        users=[{'name': USER, 'password': PASSWORD, 'roles': ['operator']}],
         targets=[{'name': 'bench', 'host': '127.0.0.1', 'port': cluster.port, 'database': 'bench', 'user': USER,
                   'password': PASSWORD, 'sslmode': 'disable'}])
     one.start()

@@ -250,12 +250,13 @@ Result<void> Appliance::start_data_shards() {
     data.shard = std::make_unique<ring::Shard>(options);
     if (!trail_) data.no_trail = std::make_unique<NoTrail>();
     audit::RecordSpace& space = trail_ ? static_cast<audit::RecordSpace&>(trail_->journal(i)) : *data.no_trail;
-    auto seed = crypto::random_array<8>();
+    auto seed = crypto::random_array<16>();
     if (!seed) return unexpected(std::move(seed).error());
     proxy::PgShard::Options pg;
     pg.index = i;
     pg.node = config_.node;
     std::memcpy(&pg.id_seed, seed->data(), sizeof pg.id_seed);
+    std::memcpy(&pg.judge_seed, seed->data() + sizeof pg.id_seed, sizeof pg.judge_seed);
     if (trail_ && config_.audit.durability == Durability::disk) {
       audit::Journal* journal = &trail_->journal(i);
       pg.sync = [journal] { return journal->sync(journal->published_position()); };
@@ -339,10 +340,11 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
   out->limits.connect_ms = config.limits.connect_ms;
   out->limits.idle_ms = config.limits.idle_ms;
   out->limits.idle_in_transaction_ms = config.limits.idle_in_transaction_ms;
+  out->policies = config.policies;
   for (const UserConfig& user : config.users) {
     // Checked when the configuration was loaded.
     auto verifier = pg::parse_scram_verifier(user.verifier.reveal());
-    if (verifier) out->users.emplace(user.name, proxy::User{user.name, std::move(*verifier)});
+    if (verifier) out->users.emplace(user.name, proxy::User{user.name, std::move(*verifier), user.roles});
   }
   out->ticket_keys = tls_.ticket_keys();
   for (const ListenerConfig& listener : config.listeners) {
@@ -369,6 +371,7 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
     RINGFENCE_ASSERT((made.sslmode == proxy::SslMode::disable) == !made.tls);
     made.tags = target.tags;
     made.connections_max = target.connections_max;
+    made.allow_superuser_read = target.allow_superuser_read;
     if (snapshot_) {
       if (const proxy::Target* before = snapshot_->find_target(target.name)) made.sessions = before->sessions;
     }

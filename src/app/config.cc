@@ -5,6 +5,7 @@
 #include <map>
 
 #include "config_files.h"
+#include "config_policies.h"
 #include "config_reader.h"
 #include "config_rules.h"
 #include "config_tls.h"
@@ -127,6 +128,7 @@ void Loader::read() {
   read_audit();
   read_users();
   read_targets();
+  config_.policies = read_policies(root_);
   root_.finish();
   context_.finish();
 }
@@ -276,6 +278,7 @@ void Loader::read_users() {
     section.text("name", user.name);
     require(section, "name", user.name, check_identifier);
     claim_name(section, "user", user.name);
+    for (auto& role : section.texts("roles", tags_max)) user.roles.push_back(std::move(role.text));
     Origin where = section.origin("password");
     bool has_verifier = section.has("verifier");
     bool has_password = section.has("password") || section.has("password_file");
@@ -325,6 +328,7 @@ void Loader::read_target(Section& section) {
   read_target_tls(section, target);
   target.tags = read_tags(section);
   section.number("connections_max", target.connections_max, 0, 1'000'000);
+  section.boolean("allow_superuser_read", target.allow_superuser_read);
   section.finish();
   config_.targets.push_back(std::move(target));
 }

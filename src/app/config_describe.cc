@@ -3,6 +3,7 @@
 
 #include "config_rules.h"
 #include "ringfence/app/config.h"
+#include "ringfence/policy/policy_set.h"
 
 namespace ringfence::app {
 
@@ -173,6 +174,7 @@ void describe_people_and_targets(Lines& out, const Config& config) {
   else out.group("users");
   for (const auto& user : config.users) {
     out.text("  - ", "name", quoted(user.name));
+    out.list("    ", "roles", user.roles);
     out.text("    ", "verifier", hidden);
   }
   if (config.targets.empty()) out.text("", "targets", "[]");
@@ -187,6 +189,48 @@ void describe_people_and_targets(Lines& out, const Config& config) {
     describe_target_tls(out, target);
     out.list("    ", "tags", target.tags);
     out.number("    ", "connections_max", target.connections_max);
+    out.text("    ", "allow_superuser_read", yes_no(target.allow_superuser_read));
+  }
+}
+
+void describe_texts(Lines& out, const char* indent, const char* key, const std::vector<policy::Text>& texts) {
+  if (texts.empty()) return;
+  std::vector<std::string> values;
+  for (const policy::Text& text : texts) values.push_back(text.text);
+  out.list(indent, key, values);
+}
+
+void describe_rules(Lines& out, const char* key, const std::vector<policy::Rule>& rules) {
+  if (rules.empty()) return;
+  out.text("    ", key, "");
+  for (const policy::Rule& rule : rules) {
+    out.text("      - ", "missing_where", yes_no(rule.missing_where));
+    describe_texts(out, "        ", "kinds", rule.kinds);
+    describe_texts(out, "        ", "relations", rule.relations);
+    describe_texts(out, "        ", "columns", rule.columns);
+    describe_texts(out, "        ", "functions", rule.functions);
+    if (!rule.message.empty()) out.text("        ", "message", quoted(rule.message));
+  }
+}
+
+void describe_policies(Lines& out, const policy::PolicySet& set) {
+  if (set.policies().empty()) out.text("", "policies", "[]");
+  else out.group("policies");
+  for (const policy::Policy& policy : set.policies()) {
+    out.text("  - ", "name", quoted(policy.name));
+    describe_texts(out, "    ", "roles", policy.roles);
+    describe_texts(out, "    ", "tags", policy.tags);
+    out.text("    ", "tag_match", policy.matches_any_tag ? "any" : "all");
+    out.text("    ", "level", sql::level_name(policy.level));
+    describe_texts(out, "    ", "kinds", policy.kinds);
+    describe_texts(out, "    ", "functions", policy.functions);
+    if (policy.whitelist && policy.whitelist->empty()) out.text("    ", "whitelist", "[]");
+    if (policy.whitelist) describe_texts(out, "    ", "whitelist", *policy.whitelist);
+    describe_rules(out, "allow", policy.allow);
+    describe_rules(out, "deny", policy.deny);
+    std::vector<std::string> metadata;
+    for (const auto& [name, value] : policy.metadata) metadata.push_back(name + "=" + value);
+    if (!metadata.empty()) out.list("    ", "metadata", metadata);
   }
 }
 
@@ -216,6 +260,7 @@ std::string describe_effective(const Config& config) {
   describe_audit(out, config.audit);
   describe_limits(out, config.limits);
   describe_people_and_targets(out, config);
+  if (config.policies) describe_policies(out, *config.policies);
   return out.take();
 }
 

@@ -2,6 +2,7 @@
 
 #include "config_rules.h"
 #include "ringfence/net/address.h"
+#include "ringfence/policy/policy_set.h"
 
 namespace ringfence::app {
 
@@ -58,12 +59,30 @@ void lint_people_and_targets(const Config& config, const std::string& file, std:
   }
 }
 
+void lint_policies(const Config& config, const std::string& file, std::vector<ConfigError>& out) {
+  if (!config.policies || config.policies->policies().empty()) {
+    out.push_back({file, 0, "policies", "is empty, so nobody has access to any target; add a policy"});
+    return;
+  }
+  for (auto& problem : config.policies->lint()) out.push_back({file, 0, "policies", problem.where + ": " + problem.message});
+  for (const auto& user : config.users) {
+    bool has_access = false;
+    for (const auto& target : config.targets) {
+      has_access = has_access || config.policies->access(user.roles, target.tags).is_granted();
+    }
+    if (!has_access && !config.targets.empty()) {
+      out.push_back({file, 0, "users", user.name + " has no access to any target: no policy matches a role of theirs"});
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<ConfigError> lint(const Config& config, const std::string& file) {
   std::vector<ConfigError> out;
   lint_exposure(config, file, out);
   lint_people_and_targets(config, file, out);
+  lint_policies(config, file, out);
   if (!config.audit.enabled) {
     out.push_back({file, 0, "audit.enabled", "is false: nothing is written down; set it to true"});
   } else if (config.audit.on_full == OnFull::drop) {

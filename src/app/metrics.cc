@@ -25,6 +25,7 @@ constexpr StatementCounter statement_counters[] = {
     {"cancelled", &ShardCounters::statements_cancelled},
     {"not_executed", &ShardCounters::statements_not_executed},
     {"unknown", &ShardCounters::statements_unknown},
+    {"denied", &ShardCounters::statements_refused},
 };
 
 struct NamedCounter {
@@ -42,6 +43,8 @@ constexpr NamedCounter shard_counters[] = {
      &ShardCounters::upstream_failures},
     {"ringfence_cancels_forwarded_total", "Cancel requests passed to a server", &ShardCounters::cancels_forwarded},
     {"ringfence_cancels_unknown_total", "Cancel requests with a key of no session", &ShardCounters::cancels_unknown},
+    {"ringfence_statements_analysed_aside_total", "Statements analysed on a thread of their own",
+     &ShardCounters::statements_analysed_aside},
     {"ringfence_cancels_limited_total", "Cancel requests not looked up: too many wrong ones",
      &ShardCounters::cancels_limited},
     {"ringfence_statements_started_total", "Statements recorded and forwarded", &ShardCounters::statements_started},

@@ -128,6 +128,14 @@ EventBuilder& EventBuilder::integer(Tag tag, int64_t value) {
   return *this;
 }
 
+EventBuilder& EventBuilder::boolean(Tag tag, bool value) { return bytes(tag, value ? ByteView("\1", 1) : ByteView("\0", 1)); }
+
+EventBuilder& EventBuilder::bytes(Tag tag, ByteView value) {
+  if (value.empty()) return *this;
+  Writer(fields_).u16(static_cast<uint16_t>(tag)).u32(static_cast<uint32_t>(value.size())).bytes(value);
+  return *this;
+}
+
 EventBuilder& EventBuilder::uuid(Tag tag, const Uuid& value) {
   Writer(fields_)
       .u16(static_cast<uint16_t>(tag))

@@ -374,6 +374,11 @@ void ResponseQueue::doubtful_sync_answered(bool ends_skip) {
   }
 }
 
+bool ResponseQueue::is_answering_unrecorded_call() {
+  const Entry* entry = answered();
+  return entry != nullptr && entry->kind == Kind::function_call && entry->first == 0 && !entry->is_over;
+}
+
 bool ResponseQueue::is_idle() const {
   for (uint64_t place = pending_.begin(); place != pending_.end(); ++place) {
     const Entry& entry = pending_.at(place);

@@ -278,6 +278,15 @@ Decision decide_unknown(const Access& access, std::string_view reason) {
                  "Only a user whose access is unrestricted may run what cannot be analysed.");
 }
 
+std::string refuse_startup_setting(const Access& access, std::string_view name, std::string_view value) {
+  sql::Setting setting;
+  setting.name = name;
+  setting.values.emplace_back(value);
+  // What the session has anyway at this level; the value does not matter.
+  if (name == "default_transaction_read_only") return "";
+  return refuse_setting(setting, access.level);
+}
+
 Decision decide_function_call(const Access& access, uint32_t oid, const SessionFacts& session) {
   if (!access.is_granted()) return no_access();
   if (access.is_unrestricted()) return {};

@@ -13,6 +13,10 @@ inline constexpr size_t pipeline_entries_max = 4'096;
 inline constexpr uint32_t statements_per_query_max = 1'024;
 // A Query up to this long is cut into its statements; of a longer one, what stands behind shares the last record.
 inline constexpr size_t query_bytes_max = 1 << 20;
+// Query and Parse messages of a restricted session, which are decided whole before any of them goes on.
+inline constexpr size_t gated_bytes_max = 1 << 20;
+// Statements of a refused Query that get records of their own; of more, one record has it all.
+inline constexpr size_t statements_per_refusal_max = 256;
 // Names that SQL statements in flight will make or drop.
 inline constexpr size_t pending_changes_max = 4'096;
 // Texts that the names of one session keep; statements prepared beyond it keep only the beginning of theirs.

@@ -1,5 +1,6 @@
 #include "conversation.h"
 
+#include "message_text.h"
 #include "parameters.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/pg/parse.h"
@@ -14,19 +15,22 @@ namespace from_server = pg::from_server;
 using pg::FrameCursor;
 using pg::FrameSegment;
 
-Conversation::Conversation(Recorder& recorder, pg::ObjectPools& pools, ShardCounters& counters, const Limits& limits)
+Conversation::Conversation(Recorder& recorder, pg::ObjectPools& pools, ShardCounters& counters, const Limits& limits,
+                           std::unique_ptr<Gate> gate)
     : recorder_(recorder),
       pools_(pools),
       counters_(counters),
       limits_(limits),
       queue_(pools, *this),
       client_(limits.message_bytes_max),
-      server_(0x7fffffff) {}
+      server_(0x7fffffff),
+      gate_(std::move(gate)) {}
 
 // ---------------------------------------------------------------- from the client
 
 // How much of a message that comes in pieces is kept for the trail.
 size_t Conversation::client_capture_max(char type) const {
+  if (gate_ && is_gated(type)) return gated_bytes_max;
   switch (type) {
     case from_client::query: return std::max<size_t>(limits_.statement_bytes_max + names_bytes_max, query_bytes_max);
     case from_client::parse: return limits_.statement_bytes_max + names_bytes_max;
@@ -42,23 +46,33 @@ size_t Conversation::client_capture_max(char type) const {
 Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
   now_ = now;
   FrameSegment segment;
+  if (gate_ && !gate_->from_client().is_open()) {
+    gate_->from_client().begin(chunk);
+  }
   for (;;) {
     bool is_resumed = client_held_.has_value();
     if (is_resumed) {
       segment = *std::exchange(client_held_, std::nullopt);
     } else {
       FrameCursor::Step step = client_.next(chunk, at, segment);
-      if (step == FrameCursor::Step::need_more) return Advance::all;
+      if (step == FrameCursor::Step::need_more) {
+        if (gate_) hold_cut_header();
+        return Advance::all;
+      }
       if (step == FrameCursor::Step::broken) {
         error_ = client_.error();
         counters_.limits_reached.add();
         return Advance::broken;
       }
+      if (gate_) gate_->from_client().note_end(segment.end);
     }
     ByteView body = segment.piece;
     if (!segment.is_first || !segment.is_last) {
       if (!is_resumed) capture(segment);
-      if (!segment.is_last) continue;
+      if (!segment.is_last) {
+        if (gate_) hold(segment);
+        continue;
+      }
       body = client_capture_;
     }
     if (!has_room_in_queue()) {
@@ -67,11 +81,19 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
     }
     if (!client_message(segment.type, body, segment.body_length)) {
       client_held_ = segment;
-      return Advance::wait_trail;
+      return text_to_analyse_.empty() ? Advance::wait_trail : Advance::wait_analysis;
     }
     if (!error_.message.empty()) return Advance::broken;
     if (!segment.is_first) pg::clear_buffer(client_capture_);
     if (!client_sha256_.empty()) client_sha256_ = std::string();
+    if (!gate_) continue;
+    gate_->forget_analysed();
+    if (replacement_.empty()) {
+      gate_->from_client().pass(segment.end);
+    } else {
+      gate_->from_client().replace(segment.begin, segment.end, replacement_);
+      replacement_.clear();
+    }
   }
 }
 
@@ -93,6 +115,10 @@ void Conversation::capture(const FrameSegment& segment) {
 
 // A whole message, or the beginning of one whose body has `body_length` bytes. False: no room in the trail.
 bool Conversation::client_message(char type, ByteView body, uint32_t body_length) {
+  if (gate_ && is_gated(type)) {
+    if (!admit(type, body, body_length)) return false;
+    if (!replacement_.empty() || !error_.message.empty()) return true;
+  }
   switch (type) {
     case from_client::query: return on_query(body, body_length);
     case from_client::execute: return on_execute(body, body_length);
@@ -123,19 +149,6 @@ bool Conversation::client_message(char type, ByteView body, uint32_t body_length
     default: return true;  // Flush answers nothing; what is unknown the server refuses.
   }
 }
-
-namespace {
-
-// The text up to its NUL, or all of a beginning that does not hold it.
-ByteView text_of(ByteView body) { return body.substr(0, body.find('\0')); }
-
-uint64_t text_length(ByteView body, uint32_t body_length) {
-  size_t end = body.find('\0');
-  if (end != ByteView::npos) return end;
-  return body_length > 0 ? body_length - 1 : 0;
-}
-
-}  // namespace
 
 // Of a text whose tokens we cannot tell, nothing is shown that may be a secret.
 constexpr std::string_view unreadable_secret = "***";
@@ -212,6 +225,7 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     }
     if (count == 0) first = number;
     pg::NameChange change = recognise_name_change(statement, pools_, limits_.statement_bytes_max);
+    if (change.prepared) change.prepared->gate_generation = gate_generation_;
     if (change.kind != pg::NameChange::Kind::none) changes.emplace_back(count, std::move(change));
     ++count;
     ++query_started_;
@@ -245,6 +259,8 @@ void Conversation::on_parse(ByteView body, uint32_t body_length) {
     auto parsed = pg::parse_parse(body);
     for (uint16_t i = 0; parsed && i < parsed->type_count; ++i) prepared->types.push_back(parsed->type(i));
   }
+  prepared->gate_generation = gate_generation_;
+  if (prepared->change.prepared) prepared->change.prepared->gate_generation = gate_generation_;
   queue_.push_parse(std::move(prepared));
 }
 
@@ -270,6 +286,10 @@ bool Conversation::on_execute(ByteView body, uint32_t body_length) {
   if (!portal) {
     portal = pools_.portals.make();
     portal->name = name;
+  }
+  if (portal->statement && portal->statement->is_refused) {
+    queue_.push_execute(0, std::move(portal), pg::frame_header_size + body_length, now_.ns);
+    return true;
   }
   pg::StatementText unknown;
   if (!portal->statement) unknown = unknown_text(*portal);
@@ -334,24 +354,38 @@ bool may_complete(char type) {
 Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
   now_ = now;
   FrameSegment segment;
+  if (gate_ && !gate_->from_server().is_open()) gate_->from_server().begin(chunk);
   for (;;) {
     bool is_resumed = server_held_.has_value();
     if (is_resumed) {
       segment = *std::exchange(server_held_, std::nullopt);
     } else {
       FrameCursor::Step step = server_.next(chunk, at, segment);
-      if (step == FrameCursor::Step::need_more) return Advance::all;
+      if (step == FrameCursor::Step::need_more) {
+        // It may begin the answer to a refusal.
+        if (gate_ && gate_->is_waiting() && !server_.held_header().empty()) gate_->from_server().hold_tail();
+        return Advance::all;
+      }
       if (step == FrameCursor::Step::broken) {
         error_ = server_.error();
         return Advance::broken;
       }
     }
+    if (gate_) gate_->from_server().note_end(segment.end);
     if (segment.type == from_server::data_row) {
       if (segment.is_first) queue_.data_row(pg::frame_header_size + segment.body_length);
+      if (gate_) gate_->from_server().pass(segment.end);
       continue;
     }
     ByteView body = segment.piece;
     if (!segment.is_first || !segment.is_last) {
+      if (gate_ && !segment.is_last) {
+        // Only an error that is short enough to be one of ours is held.
+        bool is_held = segment.type == from_server::error_response && gate_->is_waiting() &&
+                       segment.body_length <= server_capture_bytes_max;
+        if (is_held) gate_->from_server().hold(segment.begin, segment.end);
+        else gate_->from_server().pass(segment.end);
+      }
       if (!is_resumed) {
         if (segment.is_first) server_capture_.clear();
         size_t max = is_read(segment.type) ? server_capture_bytes_max : 0;
@@ -368,6 +402,11 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
     }
     server_message(segment.type, body, segment.body_length);
     if (!segment.is_first) pg::clear_buffer(server_capture_);
+    if (gate_) {
+      if (replacement_.empty()) gate_->from_server().pass(segment.end);
+      else gate_->from_server().replace(segment.begin, segment.end, std::exchange(replacement_, {}));
+      if (!error_.message.empty()) return Advance::broken;
+    }
     if (queue_.is_lost()) {
       error_ = Error{Fault::malformed, "its answers fit no statement that was sent", 0};
       auto event = recorder_.event(audit::Category::audit, "postgres_error", audit::Severity::critical,
@@ -406,7 +445,15 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
       if (parsed) fields = *parsed;
       else fields.sqlstate = "XX000";
       if (fields.severity == "FATAL" || fields.severity == "PANIC") server_said_fatal_ = true;
+      if (gate_ && gate_->is_waiting()) {
+        if (const pg::ErrorFields* refusal = gate_->refusal_behind(fields, queue_.is_answering_unrecorded_call())) {
+          fields = *refusal;
+          is_refusal_ = true;
+          pg::append_error_response(replacement_, fields);
+        }
+      }
       queue_.error(fields, bytes, now_.ns);
+      is_refusal_ = false;
       break;
     }
     case from_server::notice_response:
@@ -419,6 +466,9 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
 }
 
 void Conversation::note_parameter(std::string_view name, std::string_view value) {
+  if (gate_ && gate_->access().level == policy::Level::read && name == "default_transaction_read_only" && value == "off") {
+    error_ = Error{Fault::denied, "the session is no longer read-only", 0};
+  }
   if (name == "standard_conforming_strings") strings_are_standard_ = value == "on";
   if (name == "application_name") recorder_.rename_application(value);
   // Encodings in which an ASCII byte can be a part of another character.
@@ -426,13 +476,21 @@ void Conversation::note_parameter(std::string_view name, std::string_view value)
     encoding_is_safe_ = value != "SJIS" && value != "SHIFT_JIS_2004" && value != "BIG5" && value != "GBK" &&
                         value != "GB18030" && value != "UHC" && value != "JOHAB";
   }
+  if (gate_ && !can_cut()) {
+    error_ = Error{Fault::denied, "with " + std::string(name) + " = " + std::string(value) +
+                                      " statements cannot be read safely, which your access needs", 0};
+  }
 }
 
 // ---------------------------------------------------------------- outcomes
 
-void Conversation::done(const pg::Completion& completion) { recorder_.outcome(completion, now_.ns); }
+void Conversation::done(const pg::Completion& completion) {
+  // What was refused has its whole record already.
+  if (completion.number != 0) recorder_.outcome(completion, now_.ns);
+}
 
 void Conversation::error_outside(const pg::ErrorFields& error, const pg::StatementText* text) {
+  if (is_refusal_) return;
   auto event = recorder_.event(audit::Category::audit, "postgres_error", audit::Severity::warning,
                                audit::Outcome::failure, now_.us);
   event.text(audit::Tag::sqlstate, error.sqlstate);

@@ -1,5 +1,6 @@
-// Follows both directions of a session, byte for byte, without changing them: cuts the messages, writes each
-// statement's start before it may be sent on, and its outcome when the server has answered.
+// Follows both directions of a session, byte for byte: cuts the messages, writes each statement's start before it may
+// be sent on, and its outcome when the server has answered. Without a gate it changes nothing; with one it replaces what
+// is refused, and the server's answers to that.
 //
 // Pure of IO: it is given chunks and says how far they may be sent. What always holds: a byte that ends a Query,
 // Execute or FunctionCall is let through only after the statement's start is in the journal.
@@ -10,6 +11,7 @@
 #include <string>
 
 #include "bounds.h"
+#include "gate.h"
 #include "recorder.h"
 #include "ringfence/pg/frame.h"
 #include "ringfence/pg/response_queue.h"
@@ -21,6 +23,7 @@ namespace ringfence::proxy {
 enum class Advance : uint8_t {
   all,         // The chunk is done; all of it may be sent.
   wait_trail,  // The trail has no room: call again with the same chunk when it has.
+  wait_analysis,  // A statement is too much for a shard to analyse: give analysed() what analyze() says of text_to_analyse().
   wait_queue,  // Too much is in flight: call again when the server has answered something.
   broken,      // The stream breaks the protocol or a limit; see error().
 };
@@ -32,11 +35,22 @@ struct Now {
 
 class Conversation final : private pg::StatementObserver {
  public:
-  Conversation(Recorder& recorder, pg::ObjectPools& pools, ShardCounters& counters, const Limits& limits);
+  // `gate`: null where everything may pass.
+  Conversation(Recorder& recorder, pg::ObjectPools& pools, ShardCounters& counters, const Limits& limits,
+               std::unique_ptr<Gate> gate = nullptr);
 
   // A chunk from the client, from `at` on, which is 0 for a new chunk and kept between calls for the same one.
   Advance client_bytes(ByteView chunk, size_t& at, Now now);
   Advance server_bytes(ByteView chunk, size_t& at, Now now);
+  // Other policies from now on, between two chunks from the client and only when client_is_at_boundary().
+  void use_judge(std::shared_ptr<StatementJudge> judge, std::string nonce);
+  bool client_is_at_boundary() const { return client_.at_boundary(); }
+  bool has_gate() const { return gate_ != nullptr; }
+  // What to send in place of a chunk that was advanced to all of it. Until the next chunk of that direction.
+  ByteView to_server(ByteView chunk) { return gate_ ? gate_->from_client().finish() : chunk; }
+  ByteView to_client(ByteView chunk) { return gate_ ? gate_->from_server().finish() : chunk; }
+  const std::string& text_to_analyse() const { return text_to_analyse_; }
+  void analysed(Result<sql::Facts> facts) { gate_->analysed(std::exchange(text_to_analyse_, {}), std::move(facts)); }
   Error error() const { return error_; }
   // The connection has ended: open statements become unknown.
   void abandon(Now now);
@@ -59,6 +73,20 @@ class Conversation final : private pg::StatementObserver {
   void error_outside(const pg::ErrorFields& error, const pg::StatementText* text) override;
 
   bool client_message(char type, ByteView body, uint32_t body_length);
+  static bool is_gated(char type);
+  void hold(const pg::FrameSegment& segment);
+  void hold_cut_header();
+  // Decides a message that is to be decided. Refused: replacement_ is set. False: no room in the trail.
+  bool admit(char type, ByteView body, uint32_t body_length);
+  bool admit_query(ByteView body, uint32_t body_length);
+  bool admit_parse(ByteView body, uint32_t body_length);
+  bool admit_execute(ByteView body);
+  bool admit_function_call(ByteView body, uint32_t body_length);
+  Gate::Verdict judge(ByteView statement);
+  Gate::Verdict judge_again(pg::Prepared& prepared);
+  Gate::Verdict judge_text(ByteView statement);
+  bool has_room_for_refused(size_t text_bytes, size_t statements);
+  void record_refused(ByteView statement, uint64_t full_bytes, char type, const Refusal* refusal);
   bool on_query(ByteView body, uint32_t body_length);
   void on_parse(ByteView body, uint32_t body_length);
   void on_bind(ByteView body, uint32_t body_length);
@@ -97,6 +125,11 @@ class Conversation final : private pg::StatementObserver {
   uint32_t query_started_ = 0;
   uint64_t statements_ = 0;
   Error error_;
+  std::unique_ptr<Gate> gate_;
+  uint32_t gate_generation_ = 0;
+  std::string replacement_;
+  std::string text_to_analyse_;
+  bool is_refusal_ = false;  // The error at hand is one of ours.
   bool client_said_goodbye_ = false;
   bool server_said_fatal_ = false;
 };

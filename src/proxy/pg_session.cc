@@ -65,6 +65,7 @@ Task<void> PgSession::converse() {
   active_us_ = shard_.shard.now_us();
   check_idle();
   if (shard_.is_draining) drain();
+  if (!conversation_->error().message.empty()) end(broken_by(Side::server));
   ring::spawn(pump(Side::server));
   {
     auto pumping = pump(Side::client);
@@ -111,6 +112,14 @@ Task<void> PgSession::pump(Side from) {
     receive.start();
     active_ns_ = shard_.shard.now_ns();
     active_us_ = shard_.shard.now_us();
+    if (from == Side::client && shard_.snapshot != snapshot_seen_ && !renew_access()) {
+      while (!end_reason_ && !server_pump_is_over_) {
+        client_pump_waits_for_queue_ = true;
+        co_await queue_has_room_;
+        client_pump_waits_for_queue_ = false;
+      }
+      break;
+    }
     size_t at = 0;
     Advance advance = inspect(from, bytes, at);
     if (advance != Advance::all) {
@@ -127,6 +136,7 @@ Task<void> PgSession::pump(Side from) {
     }
     // What was recorded behind the server's last word as not executed does not reach it either.
     if (from == Side::client && conversation_->server_said_fatal()) break;
+    bytes = from == Side::client ? conversation_->to_server(bytes) : conversation_->to_client(bytes);
     if (from == Side::client || !client_is_gone_) {
       count(from, bytes.size());
       net::Send sending(stream(other(from)), bytes, *chunk);
@@ -197,7 +207,10 @@ Task<bool> PgSession::wait_until_accepted(Side from, ByteView bytes, size_t at, 
       end(broken_by(from));
       co_return false;
     }
-    if (advance == Advance::wait_trail) {
+    if (advance == Advance::wait_analysis) {
+      auto analysing = analyse();
+      co_await analysing;
+    } else if (advance == Advance::wait_trail) {
       shard_.counters.trail_waits.add();
       auto waiting = shard_.wait_for_room();
       bool has_room = co_await waiting;
@@ -220,8 +233,12 @@ Task<bool> PgSession::wait_until_accepted(Side from, ByteView bytes, size_t at, 
 
 EndReason PgSession::broken_by(Side from) const {
   Error error = conversation_->error();
-  if (from == Side::server) {
+  if (from == Side::server && error.fault != Fault::denied) {
     return {std::string(pg::sqlstate::protocol_violation), "the server broke the protocol: " + error.message, ""};
+  }
+  if (error.fault == Fault::denied) {
+    return {std::string(pg::sqlstate::insufficient_privilege), "terminating connection: " + error.message,
+            "Set it back, or ask for access without restrictions."};
   }
   bool is_limit = error.fault == Fault::limit;
   return {std::string(is_limit ? pg::sqlstate::program_limit_exceeded : pg::sqlstate::protocol_violation),
@@ -232,6 +249,7 @@ EndReason PgSession::broken_by(Side from) const {
 void PgSession::after_answers() {
   if (client_pump_waits_for_queue_ && conversation_->has_room_in_queue()) queue_has_room_.set();
   if (is_draining_) drain();
+  if (pending_end_ && conversation_->queue().is_idle()) end(*pending_end_);
 }
 
 // ---------------------------------------------------------------- ending

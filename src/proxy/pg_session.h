@@ -31,6 +31,8 @@ class PgSession {
   void end(const EndReason& reason);
   // Ends it as soon as nothing runs and no transaction is open.
   void drain();
+  // Other policies are in force.
+  void reconsider();
   // Passes a cancel request to the server; gives a task to wait for.
   ring::Task<void> cancel();
 
@@ -63,6 +65,16 @@ class PgSession {
   audit::EventBuilder event(audit::Category category, std::string_view action, audit::Severity severity,
                             audit::Outcome outcome);
   void identify();
+
+  // Access (pg_session_access.cc).
+  policy::Access access_by(const Snapshot& snapshot) const;
+  void record_access(const policy::Access& access);
+  Result<void> restrict_parameters(std::vector<pg::StartupParameter>& parameters) const;
+  Result<std::unique_ptr<Gate>> make_gate();
+  static std::string nonce_text(ByteView bytes);
+  bool renew_access();
+  ring::Task<void> analyse();
+  void end_when_idle(const EndReason& reason);
 
   // Conversation (pg_session.cc).
   ring::Task<void> converse();
@@ -98,6 +110,10 @@ class PgSession {
   std::string client_addr_;
   std::string_view auth_method_;
   const Target* target_ = nullptr;
+  std::shared_ptr<const policy::Access> access_;
+  SnapshotPtr snapshot_seen_;  // By which access_ was found.
+  int server_version_ = 0;
+  std::unique_ptr<Gate> gate_;  // Until the conversation begins.
   std::shared_ptr<std::atomic<uint32_t>> target_sessions_;
   std::optional<Upstream> server_;
   // What only the login needs, and what came too early: gone when the pumps run.
@@ -122,6 +138,7 @@ class PgSession {
   bool client_is_mute_ = false;    // Its TLS has failed: nothing more is said to it.
   bool is_draining_ = false;
   std::unique_ptr<EndReason> end_reason_;
+  std::unique_ptr<EndReason> pending_end_;  // As soon as nothing runs.
   ring::CallbackTimer idle_timer_;
   ring::CallbackTimer end_timer_;
   uint64_t connected_us_;

@@ -247,16 +247,23 @@ Task<bool> PgSession::admit(std::string message) {
 
 Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) {
   target_ = snapshot_->find_target(database_);
-  if (target_ == nullptr) {
-    auto failed = event(Category::authorization, "access_denied", Severity::warning, Outcome::denied);
-    failed.text(Tag::reason, "no such target");
-    recorder_.publish(std::move(failed));
+  snapshot_seen_ = snapshot_;
+  access_ = std::make_shared<const policy::Access>(access_by(*snapshot_));
+  if (target_ != nullptr) identify();
+  record_access(*access_);
+  // One answer for both, which does not tell what exists.
+  if (!access_->is_granted()) {
     auto refusing = refuse(pg::sqlstate::invalid_catalog_name,
                            "database \"" + database_ + "\" is not available to user \"" + user_ + "\"",
                            "The names of databases here are those of the appliance's targets.");
     co_return co_await refusing;
   }
-  identify();
+  auto restricted = restrict_parameters(parameters);
+  if (!restricted) {
+    auto refusing = refuse(pg::sqlstate::insufficient_privilege, restricted.error().message,
+                           "docs/policy.md lists the settings that each level may change.");
+    co_return co_await refusing;
+  }
   target_sessions_ = target_->sessions;
   uint32_t others = target_sessions_->fetch_add(1, std::memory_order_relaxed);
   if (target_->connections_max > 0 && others >= target_->connections_max) {
@@ -280,6 +287,17 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
   }
   server_ = std::move(*upstream);
   identify();
+  auto gate = make_gate();
+  if (!gate) {
+    auto denied = event(Category::authorization, "access_denied", Severity::error, Outcome::denied);
+    denied.text(Tag::reason, gate.error().message);
+    recorder_.publish(std::move(denied));
+    server_->stream->shutdown();
+    auto refusing = refuse(pg::sqlstate::insufficient_privilege, gate.error().message,
+                           "Give the target a server user that may only read, or set its allow_superuser_read.");
+    co_return co_await refusing;
+  }
+  gate_ = std::move(*gate);
   auto done = event(Category::authentication, "postgres_auth", Severity::info, Outcome::success);
   const std::string& tls_version = server_->greeting->tls_version;
   done.text(Tag::metadata, "{\"server_auth_method\":\"" + std::string(server_->greeting->auth_method) +
@@ -316,7 +334,7 @@ Task<bool> PgSession::greet() {
     recorder_.publish(std::move(gone));
     co_return false;
   }
-  conversation_.emplace(recorder_, shard_.pools, shard_.counters, limits_);
+  conversation_.emplace(recorder_, shard_.pools, shard_.counters, limits_, std::move(gate_));
   for (const auto& [name, value] : greeting->settings) {
     // The name that we gave the connection; the client's own is recorded.
     if (name != "application_name") conversation_->note_parameter(name, value);

@@ -80,7 +80,8 @@ PgShardState::PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpac
       workers(w),
       snapshot(std::move(initial)),
       load(l),
-      ids(options.id_seed) {}
+      ids(options.id_seed),
+      judge_space(options.judge_seed) {}
 
 PgShardState::~PgShardState() = default;
 
@@ -140,7 +141,15 @@ void PgShard::adopt(std::unique_ptr<net::Stream> client, std::shared_ptr<Listene
   ring::spawn(live(*state_, session));
 }
 
-void PgShard::use(SnapshotPtr snapshot) { state_->snapshot = std::move(snapshot); }
+void PgShard::use(SnapshotPtr snapshot) {
+  state_->snapshot = std::move(snapshot);
+  // Sessions may end by it, which takes them out of the list.
+  std::vector<PgSession*> all;
+  for (const auto& [session, owned] : state_->sessions) all.push_back(session);
+  for (PgSession* session : all) {
+    if (state_->sessions.contains(session)) session->reconsider();
+  }
+}
 
 std::vector<SessionInfo> PgShard::list() const {
   std::vector<SessionInfo> out;

@@ -15,6 +15,7 @@
 #include "ringfence/pg/scram.h"
 #include "ringfence/pg/session_objects.h"
 #include "ringfence/proxy/pg_shard.h"
+#include "statement_judge.h"
 
 namespace ringfence::proxy {
 
@@ -72,6 +73,12 @@ struct PgShardState {
   std::unordered_map<uint32_t, PgSession*> cancel_keys;
   // Where tests put connections that are not sockets.
   std::function<ring::Task<Result<Dialled>>(const Target&)> dial;
+
+  // One judge for all sessions of a user on a target; it goes with the last of them.
+  JudgeSpace judge_space;
+  std::unordered_map<std::string, std::weak_ptr<StatementJudge>> judges;
+  std::shared_ptr<StatementJudge> judge_of(const std::string& user, const std::string& target, policy::Access access,
+                                           int server_version);
 
   // Keys derived from backend passwords: 1.6 ms of work that is done once for each salt.
   std::map<std::string, pg::ScramKeys> derived_keys;

@@ -1,5 +1,6 @@
 #include "recorder.h"
 
+#include "gate.h"
 #include "ringfence/audit/json.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/crypto/digest.h"
@@ -272,6 +273,32 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns) {
   late.resize(out.size());
   late.shrink_to_fit();
   deferred_.outcomes.push_back({completion.number, std::move(late)});
+}
+
+void Recorder::blocked(const pg::StatementText& statement, char message_type, const Refusal* refusal,
+                       uint64_t now_us) {
+  const bool is_refused = refusal != nullptr;
+  auto out = event(is_refused ? Category::authorization : Category::audit,
+                   is_refused ? "postgres_query_blocked" : "postgres_query",
+                   is_refused ? Severity::warning : Severity::info,
+                   is_refused ? Outcome::denied : Outcome::not_executed, now_us);
+  out.text(Tag::statement, statement.text);
+  out.integer(Tag::statement_bytes, static_cast<int64_t>(statement.full_bytes));
+  if (statement.is_truncated) out.boolean(Tag::statement_truncated, true);
+  out.bytes(Tag::statement_raw, statement.raw);
+  out.text(Tag::message_type, ByteView(&message_type, 1));
+  if (statement.is_redacted) out.text(Tag::redacted, "[\"statement\"]");
+  if (is_refused) {
+    out.text(Tag::decision, "refuse");
+    out.text(Tag::rule, refusal->rule);
+    out.text(Tag::reason, refusal->message);
+    out.text(Tag::sqlstate, refusal->sqlstate);
+    counters_.statements_refused.add();
+  } else {
+    out.text(Tag::reason, "another statement of the same message was refused");
+    counters_.statements_not_executed.add();
+  }
+  publish(std::move(out));
 }
 
 audit::EventBuilder Recorder::event(Category category, std::string_view action, Severity severity, Outcome outcome,

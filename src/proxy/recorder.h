@@ -39,6 +39,8 @@ pg::StatementText unknown_text(const pg::Portal& portal);
 // The server's message as the trail may show it: it may quote a secret that was taken out of the statement.
 std::string shown_message(std::string_view message, bool is_about_secret);
 
+struct Refusal;
+
 struct SessionFacts {
   Uuid session_id;
   Uuid connection_id;
@@ -93,6 +95,10 @@ class Recorder {
   void outcome(const pg::Completion& completion, uint64_t now_ns);
   // Writes what was deferred, as far as there is room.
   void flush_deferred();
+  // A statement that never goes to the server, whole: refused, or (`refusal` is null) part of a message in which another
+  // one was. has_room(blocked_bytes(…)) was true just before.
+  void blocked(const pg::StatementText& statement, char message_type, const Refusal* refusal, uint64_t now_us);
+  static constexpr size_t blocked_bytes_max = 4'096;
   // A session event, to which the caller adds fields, and its publication (deferred when there is no room).
   audit::EventBuilder event(audit::Category category, std::string_view action, audit::Severity severity,
                             audit::Outcome outcome, uint64_t now_us);

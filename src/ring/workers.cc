@@ -22,6 +22,22 @@ Workers::~Workers() {
   for (std::thread& thread : threads_) thread.join();
 }
 
+bool run_on_large_stack(size_t stack_bytes, const std::function<void()>& work) {
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0) return false;
+  pthread_t thread;
+  const auto run = [](void* job) -> void* {
+    (*static_cast<const std::function<void()>*>(job))();
+    return nullptr;
+  };
+  void* job = const_cast<std::function<void()>*>(&work);
+  const bool is_running = pthread_attr_setstacksize(&attributes, stack_bytes) == 0 &&
+                          pthread_create(&thread, &attributes, run, job) == 0;
+  pthread_attr_destroy(&attributes);
+  if (is_running) pthread_join(thread, nullptr);
+  return is_running;
+}
+
 bool Workers::post(Job job) {
   {
     std::lock_guard lock(mutex_);

@@ -178,7 +178,8 @@ def configuration(state, target, pg_port, admin_port, **changes):
         'admin': {'address': '127.0.0.1', 'port': admin_port, 'token': TOKEN},
         'store': 'embedded',
         'audit': {'batch_ms': 50},
-        'users': [{'name': name, 'password': password} for name, password in USERS.items()],
+        'users': [{'name': name, 'password': password, 'roles': ['operator']} for name, password in USERS.items()],
+        'policies': [{'name': 'operators', 'roles': ['operator'], 'tags': ['*'], 'level': 'admin'}],
         'targets': [
             to('shop'),
             to('bench', database='bench'),

@@ -131,7 +131,7 @@ def test_sighup_adds_a_user_and_leaves_sessions_alone(own):
     with one.connect() as before:
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(**one.conninfo('dora', password='new here'))
-        one.config['users'].append({'name': 'dora', 'password': 'new here'})
+        one.config['users'].append({'name': 'dora', 'password': 'new here', 'roles': ['operator']})
         one.write_config()
         one.reload()
 

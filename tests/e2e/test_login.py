@@ -112,7 +112,7 @@ def test_a_user_given_by_verifier_logs_in(own):
     verifier = subprocess.run([harness.BINARY, 'scram-verifier'], input='by verifier ü\n', text=True,
                               capture_output=True, check=True).stdout.strip()
     assert verifier.startswith('SCRAM-SHA-256$4096:')
-    one = own(users=[{'name': 'vera', 'verifier': verifier}]).start()
+    one = own(users=[{'name': 'vera', 'verifier': verifier, 'roles': ['operator']}]).start()
     with psycopg.connect(**one.conninfo('vera', password='by verifier ü')) as connection:
         assert connection.execute('SELECT 2').fetchone() == (2,)
     with pytest.raises(psycopg.OperationalError):

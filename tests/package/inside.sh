@@ -100,8 +100,9 @@ configure() {  # USER...
     echo 'admin: {token_file: admin.token}'
     echo 'users:'
     for user in "$@"; do
-      echo "  - {name: $user, verifier: \"$(echo "$user-password" | ringfence scram-verifier)\"}"
+      echo "  - {name: $user, verifier: \"$(echo "$user-password" | ringfence scram-verifier)\", roles: [operator]}"
     done
+    echo 'policies: [{name: operators, roles: [operator], level: admin}]'
     echo 'targets: [{name: shop, host: 127.0.0.1, port: 5433, user: shop_app, password_file: shop.password}]'
   } >/etc/ringfence/ringfence.yaml
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,10 @@
 #include "ringfence/app/env.h"
 #include "ringfence/base/log.h"
 #include "ringfence/proxy/snapshot.h"
+
+namespace ringfence::policy {
+class PolicySet;
+}
 
 namespace ringfence::app {
 
@@ -97,6 +102,7 @@ struct LimitsConfig {
 
 struct UserConfig {
   std::string name;
+  std::vector<std::string> roles;
   Secret verifier;  // SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>, as PostgreSQL stores it.
 };
 
@@ -112,6 +118,7 @@ struct TargetConfig {
   TlsFiles tls_files;
   std::vector<std::string> tags;
   uint32_t connections_max = 0;  // 0: no limit.
+  bool allow_superuser_read = false;
 };
 
 struct Config {
@@ -127,6 +134,7 @@ struct Config {
   LimitsConfig limits;
   std::vector<UserConfig> users;
   std::vector<TargetConfig> targets;
+  std::shared_ptr<const policy::PolicySet> policies;
 };
 
 struct ConfigError {

@@ -182,6 +182,8 @@ class EventBuilder {
   EventBuilder& ts(uint64_t unix_us);
   EventBuilder& text(Tag tag, std::string_view value);  // Made valid UTF-8; skipped when empty.
   EventBuilder& integer(Tag tag, int64_t value);
+  EventBuilder& boolean(Tag tag, bool value);
+  EventBuilder& bytes(Tag tag, ByteView value);  // As they are; skipped when empty.
   EventBuilder& uuid(Tag tag, const Uuid& value);
   EventBuilder& encoded(ByteView fields);
 

@@ -64,7 +64,8 @@ class ResponseQueue {
   ResponseQueue(const ResponseQueue&) = delete;
   ResponseQueue& operator=(const ResponseQueue&) = delete;
 
-  // ---- What the client sends. `now_ns` is when.
+  // ---- What the client sends. `now_ns` is when. The number 0 stands for statements that have no record: done() is
+  // called for them too.
 
   // A Query message of `count` statements whose numbers begin at `first`. `continues`: the next push_query holds more
   // statements of the same message.
@@ -143,6 +144,8 @@ class ResponseQueue {
     uint64_t since_ns;
   };
   std::optional<Running> running() const;
+  // The next answer is to a FunctionCall that has no record.
+  bool is_answering_unrecorded_call();
   // Every answer so far has come: nothing runs and nothing is awaited.
   bool is_idle() const;
 

@@ -46,6 +46,9 @@ Decision decide_text(const Access& access, std::string_view text, Scratch& scrat
 // For a text without facts; `reason` says why there are none.
 Decision decide_unknown(const Access& access, std::string_view reason);
 
+// Why a key of the startup packet is not allowed; "" when it is.
+std::string refuse_startup_setting(const Access& access, std::string_view name, std::string_view value);
+
 // For the protocol's FunctionCall.
 Decision decide_function_call(const Access& access, uint32_t oid, const SessionFacts& session);
 

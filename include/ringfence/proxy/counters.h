@@ -55,6 +55,8 @@ struct ShardCounters {
   Counter statements_cancelled;
   Counter statements_not_executed;
   Counter statements_unknown;
+  Counter statements_refused;  // By policy: they never reached the server.
+  Counter statements_analysed_aside;  // On a thread of their own, being too much for the shard.
   Counter bytes_to_client;
   Counter bytes_to_server;
   Counter rows;

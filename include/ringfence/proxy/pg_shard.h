@@ -62,6 +62,7 @@ class PgShard {
     unsigned index = 0;
     std::string node;
     uint64_t id_seed = 0;  // Random.
+    uint64_t judge_seed = 0;  // Random, and a secret: keys the hash of what is remembered of statements.
     // audit.durability: disk. Makes everything that this shard has published survive a power cut; called on a
     // worker. Empty: a record counts as soon as it is published.
     std::function<Result<void>()> sync;

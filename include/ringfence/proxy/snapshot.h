@@ -13,12 +13,14 @@
 
 #include "ringfence/net/tls.h"
 #include "ringfence/pg/scram.h"
+#include "ringfence/policy/policy_set.h"
 
 namespace ringfence::proxy {
 
 struct User {
   std::string name;
   pg::ScramVerifier verifier;
+  std::vector<std::string> roles;
 };
 
 // What a listener asks of its clients' transport. `verify` is `require` with a client certificate.
@@ -58,6 +60,7 @@ struct Target {
   std::shared_ptr<const net::TlsContext> tls;  // Null: as with disable.
   std::vector<std::string> tags;
   uint32_t connections_max = 0;  // 0: no bound of its own.
+  bool allow_superuser_read = false;  // Sessions of level read although the server's user is a superuser.
   // Sessions that are open on all shards; carried over from one snapshot to the next.
   std::shared_ptr<std::atomic<uint32_t>> sessions = std::make_shared<std::atomic<uint32_t>>(0);
 };
@@ -85,6 +88,7 @@ struct Snapshot {
   };
   template <typename T>
   using ByName = std::unordered_map<std::string, T, NameHash, std::equal_to<>>;
+  std::shared_ptr<const policy::PolicySet> policies;
   ByName<User> users;
   ByName<Listener> listeners;
   std::shared_ptr<const net::TlsTicketKeys> ticket_keys;  // Null: no session is resumed.

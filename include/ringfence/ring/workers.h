@@ -34,6 +34,10 @@ class Workers {
   std::vector<std::thread> threads_;
 };
 
+// Runs `work` on a thread made for it, whose stack has so many bytes, and waits for its end. False, without having run it,
+// when there is no such thread to be had.
+bool run_on_large_stack(size_t stack_bytes, const std::function<void()>& work);
+
 // `co_await` runs `work` on a worker and gives its value on this shard; nothing when the pool is full.
 //
 //   OnWorker<Keys> derive(workers, shard, [password, salt] { return make_keys(password, salt); });

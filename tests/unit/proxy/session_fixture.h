@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include "access_fixture.h"
+
 #include <chrono>
 #include <functional>
 #include <thread>
@@ -46,6 +48,7 @@ struct World {
       : network(seed), pieces(piece_max), workers(worker_threads, worker_threads * 4) {
     auto made = std::make_shared<Snapshot>();
     made->mock_secret = "mock";
+    made->policies = everything_for_everybody();
     static const pg::ScramVerifier verifier = pg::make_scram_verifier("secret", "0123456789abcdef", 4096);
     made->users["ada"] = {"ada", verifier};
     Target target;

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <doctest/doctest.h>
+
+#include "access_fixture.h"
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -180,7 +182,8 @@ class ShardFixture {
     journal = std::move(*opened);
     auto made = std::make_shared<Snapshot>();
     made->mock_secret = "mock";
-    made->users["ada"] = {"ada", pg::make_scram_verifier("secret", "0123456789abcdef", 4096)};
+    made->policies = everything_for_everybody();
+    made->users["ada"] = {"ada", pg::make_scram_verifier("secret", "0123456789abcdef", 4096), {}};
     Target target;
     target.name = "shop";
     target.hosts = {"127.0.0.1"};

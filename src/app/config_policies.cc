@@ -1,0 +1,92 @@
+#include "config_policies.h"
+
+#include <map>
+
+namespace ringfence::app {
+
+namespace {
+
+constexpr size_t policies_max = 10'000;
+constexpr size_t items_max = 10'000;
+constexpr size_t rules_max = 1'000;
+constexpr size_t metadata_max = 100;
+
+// Reads policies and remembers where each text stands, so that what compiling finds is told there.
+class Reader {
+ public:
+  explicit Reader(Section& root) : root_(root) {}
+
+  std::shared_ptr<const policy::PolicySet> read() {
+    std::vector<policy::Policy> policies;
+    auto sections = root_.list("policies", policies_max);
+    for (auto& section : sections) policies.push_back(read_policy(section));
+    std::vector<policy::Problem> problems;
+    auto set = policy::PolicySet::compile(std::move(policies), problems);
+    for (auto& problem : problems) root_.context().error(origins_[problem.where], std::move(problem.message));
+    return set;
+  }
+
+ private:
+  std::string remember(const Origin& origin) {
+    std::string where = origin.line > 0 ? origin.file + ":" + std::to_string(origin.line) : origin.key;
+    origins_[where] = origin;
+    return where;
+  }
+
+  std::vector<policy::Text> texts(Section& section, std::string_view key) {
+    std::vector<policy::Text> out;
+    for (auto& found : section.texts(key, items_max)) out.push_back({std::move(found.text), remember(found.origin)});
+    return out;
+  }
+
+  policy::Rule read_rule(Section& section) {
+    policy::Rule rule;
+    rule.where = remember(section.origin());
+    rule.kinds = texts(section, "kinds");
+    rule.relations = texts(section, "relations");
+    rule.columns = texts(section, "columns");
+    rule.functions = texts(section, "functions");
+    section.boolean("missing_where", rule.missing_where);
+    section.text("message", rule.message);
+    section.finish();
+    return rule;
+  }
+
+  policy::Policy read_policy(Section& section) {
+    policy::Policy policy;
+    policy.where = remember(section.origin());
+    section.text("name", policy.name);
+    policy.roles = texts(section, "roles");
+    policy.tags = texts(section, "tags");
+    section.choice<bool>("tag_match", policy.matches_any_tag, {{"all", false}, {"any", true}});
+    section.choice<policy::Level>("level", policy.level,
+                                  {{"read", policy::Level::read},
+                                   {"write", policy::Level::write},
+                                   {"ddl", policy::Level::ddl},
+                                   {"admin", policy::Level::admin}});
+    policy.kinds = texts(section, "kinds");
+    policy.functions = texts(section, "functions");
+    if (section.has("whitelist")) policy.whitelist = texts(section, "whitelist");
+    for (auto& rule : section.list("allow", rules_max)) policy.allow.push_back(read_rule(rule));
+    for (auto& rule : section.list("deny", rules_max)) policy.deny.push_back(read_rule(rule));
+    for (auto& found : section.texts("metadata", metadata_max)) {
+      const size_t equals = found.text.find('=');
+      if (equals == std::string::npos || equals == 0) {
+        section.context().error(found.origin, "is \"" + found.text + "\"; write key=value");
+        continue;
+      }
+      policy.metadata[found.text.substr(0, equals)] = found.text.substr(equals + 1);
+    }
+    section.finish();
+    return policy;
+  }
+
+  Section& root_;
+  std::map<std::string, Origin> origins_;
+};
+
+}  // namespace
+
+std::shared_ptr<const policy::PolicySet> read_policies(Section& root) { return Reader(root).read(); }
+
+}  // namespace ringfence::app

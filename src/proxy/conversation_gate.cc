@@ -1,0 +1,198 @@
+// The half of a conversation that decides: what a restricted session sends is held until it is whole, judged, and
+// passed or replaced.
+#include "conversation.h"
+#include "message_text.h"
+#include "ringfence/pg/parse.h"
+#include "ringfence/sql/split.h"
+
+namespace ringfence::proxy {
+
+namespace from_client = pg::from_client;
+
+bool Conversation::is_gated(char type) {
+  return type == from_client::query || type == from_client::parse || type == from_client::function_call ||
+         type == from_client::execute;
+}
+
+void Conversation::use_judge(std::shared_ptr<StatementJudge> judge, std::string nonce) {
+  ++gate_generation_;
+  if (gate_) gate_->use(std::move(judge));
+  else if (!judge->access().is_unrestricted()) gate_ = std::make_unique<Gate>(std::move(judge), std::move(nonce));
+}
+
+void Conversation::hold(const pg::FrameSegment& segment) {
+  if (!is_gated(segment.type)) {
+    gate_->from_client().pass(segment.end);
+  } else if (segment.body_length > gated_bytes_max) {
+    // It will be refused; none of it is needed.
+    gate_->from_client().replace(segment.begin, segment.end, {});
+  } else {
+    gate_->from_client().hold(segment.begin, segment.end);
+  }
+}
+
+void Conversation::hold_cut_header() {
+  if (!client_.held_header().empty()) gate_->from_client().hold_tail();
+}
+
+bool Conversation::admit(char type, ByteView body, uint32_t body_length) {
+  switch (type) {
+    case from_client::query: return admit_query(body, body_length);
+    case from_client::parse: return admit_parse(body, body_length);
+    case from_client::execute: return admit_execute(body);
+    default: return admit_function_call(body, body_length);
+  }
+}
+
+Gate::Verdict Conversation::judge_text(ByteView statement) {
+  const Gate::Verdict verdict = gate_->check(statement);
+  if (verdict == Gate::Verdict::unknown) text_to_analyse_ = statement;
+  return verdict;
+}
+
+// One statement by its own text, and what it executes by name.
+Gate::Verdict Conversation::judge(ByteView statement) {
+  const Gate::Verdict verdict = judge_text(statement);
+  if (verdict != Gate::Verdict::pass) return verdict;
+  const sql::Facts* facts = gate_->facts();
+  if (facts == nullptr || facts->executes.empty()) return Gate::Verdict::pass;
+  auto prepared = facts->is_portal ? pg::Ref<pg::Prepared>() : queue_.foreseen_statement(facts->executes);
+  if (facts->is_portal) {
+    if (auto portal = queue_.foreseen_portal(facts->executes)) prepared = portal->statement;
+  }
+  return prepared ? judge_again(*prepared) : Gate::Verdict::pass;
+}
+
+// What was prepared under other policies than those in force now.
+Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
+  if (prepared.gate_generation == gate_generation_) return Gate::Verdict::pass;
+  const pg::StatementText& text = prepared.statement;
+  Gate::Verdict verdict = Gate::Verdict::pass;
+  if (text.is_truncated || text.is_redacted || !text.raw.empty()) {
+    gate_->refusal() = Gate::unknown_text();
+    return Gate::Verdict::refused;
+  }
+  sql::split_statements(text.text, [&](sql::Extent extent) {
+    if (verdict == Gate::Verdict::pass) verdict = judge_text(extent.of(text.text));
+  });
+  if (verdict == Gate::Verdict::pass) prepared.gate_generation = gate_generation_;
+  // The message at hand does not show the text.
+  if (verdict == Gate::Verdict::refused) gate_->refusal().at = ByteView::npos;
+  return verdict;
+}
+
+bool Conversation::has_room_for_refused(size_t text_bytes, size_t statements) {
+  // Made valid, a byte may become three.
+  return recorder_.has_room(std::min<size_t>(text_bytes * 4, size_t{limits_.statement_bytes_max} * 4 * statements) +
+                            (recorder_.start_bytes(0, 0, 0) + Recorder::blocked_bytes_max) * statements);
+}
+
+void Conversation::record_refused(ByteView statement, uint64_t full_bytes, char type, const Refusal* refusal) {
+  pg::StatementText text;
+  take_statement_text(statement, full_bytes, limits_.statement_bytes_max, text);
+  recorder_.blocked(text, type, refusal, now_.us);
+  ++statements_;
+}
+
+bool Conversation::admit_query(ByteView body, uint32_t body_length) {
+  const ByteView text = text_of(body);
+  Gate::Verdict verdict = Gate::Verdict::pass;
+  size_t refused_begin = 0;
+  size_t count = 0;
+  if (body_length > gated_bytes_max) {
+    gate_->refusal() = Gate::too_long(gated_bytes_max);
+    verdict = Gate::Verdict::refused;
+  } else {
+    sql::split_statements(text, [&](sql::Extent extent) {
+      ++count;
+      if (verdict != Gate::Verdict::pass) return;
+      verdict = judge(extent.of(text));
+      refused_begin = extent.begin;
+    });
+  }
+  if (verdict != Gate::Verdict::refused) return verdict == Gate::Verdict::pass;
+  const Refusal refusal = gate_->refusal();
+  const bool is_listed = count > 0 && count <= statements_per_refusal_max;
+  if (!has_room_for_refused(text.size(), is_listed ? count : 1)) return false;
+  if (is_listed) {
+    sql::split_statements(text, [&](sql::Extent extent) {
+      const bool is_the_one = extent.begin == refused_begin;
+      record_refused(extent.of(text), extent.end - extent.begin, from_client::query, is_the_one ? &refusal : nullptr);
+    });
+  } else {
+    record_refused(text.substr(refused_begin), text_length(body, body_length) - refused_begin, from_client::query,
+                   &refusal);
+  }
+  const uint32_t position = refusal.at == ByteView::npos ? 0 : position_of(text, refused_begin + refusal.at);
+  replacement_ = gate_->replace(Gate::Instead::query, refusal, position);
+  queue_.push_query(0, 1, replacement_.size(), now_.ns);
+  return true;
+}
+
+bool Conversation::admit_parse(ByteView body, uint32_t body_length) {
+  const size_t name_end = body.find('\0');
+  const bool is_too_long = body_length > gated_bytes_max;
+  if (name_end == ByteView::npos && !is_too_long) return true;  // The server refuses it.
+  const ByteView name = is_too_long && name_end == ByteView::npos ? ByteView() : body.substr(0, name_end);
+  const ByteView rest = body.substr(std::min(body.size(), name.size() + 1));
+  const ByteView text = text_of(rest);
+  Gate::Verdict verdict = Gate::Verdict::pass;
+  size_t begin = 0;
+  if (is_too_long) {
+    gate_->refusal() = Gate::too_long(gated_bytes_max);
+    verdict = Gate::Verdict::refused;
+  } else {
+    sql::split_statements(text, [&](sql::Extent extent) {
+      if (verdict != Gate::Verdict::pass) return;
+      verdict = judge(extent.of(text));
+      begin = extent.begin;
+    });
+  }
+  if (verdict != Gate::Verdict::refused) return verdict == Gate::Verdict::pass;
+  const Refusal refusal = gate_->refusal();
+  if (!has_room_for_refused(text.size(), 1)) return false;
+  record_refused(text, text_length(rest, static_cast<uint32_t>(body_length - name.size() - 1)), from_client::parse,
+                 &refusal);
+  const uint32_t position = refusal.at == ByteView::npos ? 0 : position_of(text, begin + refusal.at);
+  replacement_ =
+      gate_->replace(name.empty() ? Gate::Instead::parse_unnamed : Gate::Instead::parse_named, refusal, position);
+  pg::Ref<pg::Prepared> prepared = pools_.prepared.make();
+  prepared->name = name;
+  prepared->is_refused = true;
+  queue_.push_parse(std::move(prepared));
+  return true;
+}
+
+// Only what was prepared before the policies changed is judged here.
+bool Conversation::admit_execute(ByteView body) {
+  pg::Ref<pg::Portal> portal = queue_.foreseen_portal(text_of(body));
+  if (!portal || !portal->statement || portal->statement->is_refused) return true;
+  const Gate::Verdict verdict = judge_again(*portal->statement);
+  if (verdict != Gate::Verdict::refused) return verdict == Gate::Verdict::pass;
+  const Refusal refusal = gate_->refusal();
+  const pg::StatementText& text = portal->statement->statement;
+  if (!has_room_for_refused(text.text.size() + text.raw.size(), 1)) return false;
+  recorder_.blocked(text, from_client::execute, &refusal, now_.us);
+  ++statements_;
+  replacement_ = gate_->replace(Gate::Instead::parse_named, refusal, 0);
+  pg::Ref<pg::Prepared> marker = pools_.prepared.make();
+  marker->is_refused = true;
+  marker->name = "rf_";
+  queue_.push_parse(std::move(marker));
+  return true;
+}
+
+bool Conversation::admit_function_call(ByteView body, uint32_t body_length) {
+  Reader in(body);
+  const uint32_t oid = in.u32();
+  auto refusal = gate_->check_call(oid);
+  if (!refusal) return true;
+  const std::string text = "FunctionCall " + std::to_string(oid);
+  if (!has_room_for_refused(text.size(), 1)) return false;
+  record_refused(text, text.size(), from_client::function_call, &*refusal);
+  replacement_ = gate_->replace(Gate::Instead::function_call, *refusal, 0);
+  queue_.push_function_call(0, pg::frame_header_size + body_length, now_.ns);
+  return true;
+}
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,123 @@
+#include "gate.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "bounds.h"
+#include "ringfence/pg/sqlstate.h"
+#include "ringfence/sql/lex.h"
+
+namespace ringfence::proxy {
+
+namespace {
+
+// Where the token number `place` begins.
+size_t byte_of(std::string_view statement, sql::Place place) {
+  if (place == sql::nowhere) return std::string_view::npos;
+  sql::Lexer lexer(statement);
+  sql::Token token = lexer.next();
+  for (sql::Place i = 0; i < place && token.kind != sql::TokenKind::end; ++i) token = lexer.next();
+  return token.kind == sql::TokenKind::end ? std::string_view::npos : token.begin;
+}
+
+Refusal refusal_of(const policy::Decision& decision) {
+  return {std::string(pg::sqlstate::insufficient_privilege), decision.rule, decision.message, decision.hint,
+          std::string_view::npos};
+}
+
+}  // namespace
+
+uint32_t position_of(std::string_view text, size_t byte) {
+  if (byte > text.size()) return 0;
+  const auto is_start = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
+  return static_cast<uint32_t>(std::count_if(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(byte), is_start)) + 1;
+}
+
+Gate::Gate(std::shared_ptr<StatementJudge> judge, std::string nonce) : judge_(std::move(judge)), nonce_(std::move(nonce)) {}
+
+Gate::Verdict Gate::check(std::string_view statement) {
+  const policy::Decision* decision = nullptr;
+  if (analysed_ && analysed_text_ == statement) {
+    // What cannot be analysed is not remembered by the judge.
+    decision = &judge_->judge_analysed(statement, *analysed_);
+  } else {
+    decision = judge_->judge(statement);
+  }
+  if (decision == nullptr) return Verdict::unknown;
+  if (decision->is_allowed) return Verdict::pass;
+  refusal_ = refusal_of(*decision);
+  refusal_.at = byte_of(statement, decision->at);
+  return Verdict::refused;
+}
+
+void Gate::analysed(std::string text, Result<sql::Facts> facts) {
+  analysed_text_ = std::move(text);
+  analysed_ = std::move(facts);
+}
+
+void Gate::forget_analysed() {
+  analysed_.reset();
+  analysed_text_ = std::string();
+}
+
+std::optional<Refusal> Gate::check_call(uint32_t oid) {
+  const policy::Decision decision = judge_->judge_call(oid);
+  if (decision.is_allowed) return std::nullopt;
+  return refusal_of(decision);
+}
+
+Refusal Gate::too_long(size_t bytes_max) {
+  return {std::string(pg::sqlstate::program_limit_exceeded), "sql_bytes_max",
+          "the statement is longer than the " + std::to_string(bytes_max) + " bytes that are decided at once",
+          "Send it in parts; COPY has no such bound.", std::string_view::npos};
+}
+
+Refusal Gate::unknown_text() {
+  return {std::string(pg::sqlstate::insufficient_privilege), "analysis",
+          "the policies have changed since this statement was prepared, and its text is not known any more",
+          "Prepare it again.", std::string_view::npos};
+}
+
+std::string Gate::marker(uint64_t number) const { return "rf_" + nonce_ + "_" + std::to_string(number); }
+
+std::string Gate::replace(Instead instead, const Refusal& refusal, uint32_t position) {
+  const uint64_t number = ++refusals_;
+  // Those that the server skipped are never answered; of the others there are no more than messages in flight.
+  if (pending_.size() > 2 * pipeline_entries_max) pending_.pop_front();
+  pending_.push_back({number, instead == Instead::function_call, position, refusal});
+  std::string message;
+  switch (instead) {
+    case Instead::query: pg::append_query(message, marker(number)); break;
+    case Instead::parse_unnamed: pg::append_parse(message, "", marker(number)); break;
+    case Instead::parse_named: pg::append_parse(message, marker(number), marker(number)); break;
+    case Instead::function_call: pg::append_function_call(message, 0); break;
+  }
+  return message;
+}
+
+const pg::ErrorFields* Gate::refusal_behind(const pg::ErrorFields& error, bool answers_call) {
+  if (pending_.empty()) return nullptr;
+  auto found = pending_.end();
+  const std::string prefix = "rf_" + nonce_ + "_";
+  const size_t at = error.message.find(prefix);
+  if (at != error.message.npos) {
+    uint64_t number = 0;
+    const char* digits = error.message.data() + at + prefix.size();
+    std::from_chars(digits, error.message.data() + error.message.size(), number);
+    found = std::find_if(pending_.begin(), pending_.end(), [&](const Pending& p) { return p.number == number; });
+  } else if (answers_call && error.sqlstate == "42883") {
+    found = std::find_if(pending_.begin(), pending_.end(), [](const Pending& p) { return p.is_call; });
+  }
+  if (found == pending_.end()) return nullptr;
+  answered_ = std::move(found->refusal);
+  fields_ = {.severity = "ERROR",
+             .sqlstate = answered_.sqlstate,
+             .message = answered_.message,
+             .hint = answered_.hint,
+             .position = found->position};
+  // What stands before it was skipped by the server.
+  pending_.erase(pending_.begin(), found + 1);
+  return &fields_;
+}
+
+}  // namespace ringfence::proxy

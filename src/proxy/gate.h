@@ -1,0 +1,97 @@
+// What a restricted session may send: decides each statement, makes the message that stands in for a refused one, and
+// turns the server's answer to that into the refusal.
+//
+// A refused message is replaced by one that the server is certain to reject before it runs anything, so that the state of
+// the session and of its transaction stays the server's. What always holds: an answer is rewritten only when it names
+// a marker of ours, which nobody else can know.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "rewriter.h"
+#include "ringfence/pg/build.h"
+#include "statement_judge.h"
+
+namespace ringfence::proxy {
+
+struct Refusal {
+  std::string sqlstate;
+  std::string rule;
+  std::string message;
+  std::string hint;
+  size_t at = std::string_view::npos;  // Byte in the statement's text.
+};
+
+class Gate {
+ public:
+  // `nonce`: printable, unguessable. The judge outlives the gate.
+  Gate(std::shared_ptr<StatementJudge> judge, std::string nonce);
+
+  // Other policies from now on; answers to earlier refusals are still known.
+  void use(std::shared_ptr<StatementJudge> judge) { judge_ = std::move(judge); }
+  // `statement` is one statement's own text.
+  enum class Verdict : uint8_t {
+    pass,
+    refused,  // See refusal().
+    unknown,  // A thread made for it has to analyse the text; the answer comes by analysed().
+  };
+  Verdict check(std::string_view statement);
+  // Of the last check that refused.
+  Refusal& refusal() { return refusal_; }
+  // What analyze() said of a text for which check() did not know; the next check of it does.
+  void analysed(std::string text, Result<sql::Facts> facts);
+  void forget_analysed();
+  std::optional<Refusal> check_call(uint32_t oid);
+  // For what is longer than a restricted session may send.
+  static Refusal too_long(size_t bytes_max);
+
+  // For what was prepared under other policies and whose text was not kept.
+  static Refusal unknown_text();
+  // Of the statement that was checked last; null where it could not be analysed.
+  const sql::Facts* facts() const { return judge_->facts(); }
+
+  // The message to send instead. `position` is where the message's text begins to be wrong, in characters from 1; 0: none.
+  enum class Instead : uint8_t { query, parse_unnamed, parse_named, function_call };
+  std::string replace(Instead instead, const Refusal& refusal, uint32_t position);
+
+  // The refusals whose answers have not come.
+  bool is_waiting() const { return !pending_.empty(); }
+  // The refusal that an error of the server stands for, if it does. Until the next call. `answers_call`: the server is
+  // answering a FunctionCall of ours, whose error names no marker.
+  const pg::ErrorFields* refusal_behind(const pg::ErrorFields& error, bool answers_call);
+
+  Rewriter& from_client() { return from_client_; }
+  Rewriter& from_server() { return from_server_; }
+  const policy::Access& access() const { return judge_->access(); }
+  uint64_t refusals() const { return refusals_; }
+
+ private:
+  struct Pending {
+    uint64_t number;
+    bool is_call;
+    uint32_t position;
+    Refusal refusal;
+  };
+  std::string marker(uint64_t number) const;
+
+  std::shared_ptr<StatementJudge> judge_;
+  std::string nonce_;
+  Rewriter from_client_;
+  Rewriter from_server_;
+  uint64_t refusals_ = 0;
+  std::deque<Pending> pending_;
+  Refusal answered_;
+  Refusal refusal_;
+  // The statement that was analysed elsewhere, and what came of it.
+  std::string analysed_text_;
+  std::optional<Result<sql::Facts>> analysed_;
+  pg::ErrorFields fields_;
+};
+
+// Characters before the byte, and one: what PostgreSQL's Position counts.
+uint32_t position_of(std::string_view text, size_t byte);
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,165 @@
+// What a session's user may do on its target: found at login, looked up again when the policies change.
+#include "pg_session.h"
+#include "ringfence/crypto/secret.h"
+#include "ringfence/pg/sqlstate.h"
+#include "ringfence/policy/decide.h"
+#include "ringfence/ring/workers.h"
+#include "ringfence/sql/analyze.h"
+
+namespace ringfence::proxy {
+
+using audit::Category;
+using audit::Outcome;
+using audit::Severity;
+using audit::Tag;
+
+namespace {
+
+int major_version(std::string_view text) {
+  int version = 0;
+  for (char c : text) {
+    if (c < '0' || c > '9') break;
+    if (version < 1000) version = version * 10 + (c - '0');
+  }
+  return version;
+}
+
+std::string names_of(const policy::Access& access) {
+  std::string names;
+  for (const policy::Policy* policy : access.policies) names += (names.empty() ? "" : ", ") + policy->name;
+  return names;
+}
+
+}  // namespace
+
+std::shared_ptr<StatementJudge> PgShardState::judge_of(const std::string& user, const std::string& target,
+                                                       policy::Access access, int server_version) {
+  std::erase_if(judges, [](const auto& entry) { return entry.second.expired(); });
+  std::string key = user + '\0' + target + '\0' + std::to_string(server_version) + '\0' +
+                    std::to_string(snapshot->generation);
+  std::weak_ptr<StatementJudge>& known = judges[key];
+  std::shared_ptr<StatementJudge> judge = known.lock();
+  if (!judge) {
+    judge = std::make_shared<StatementJudge>(std::move(access), policy::SessionFacts{server_version}, judge_space);
+    known = judge;
+  }
+  return judge;
+}
+
+policy::Access PgSession::access_by(const Snapshot& snapshot) const {
+  const User* user = snapshot.find_user(user_);
+  const Target* target = snapshot.find_target(database_);
+  if (user == nullptr || target == nullptr || !snapshot.policies) return {};
+  return snapshot.policies->access(user->roles, target->tags);
+}
+
+// Says in the trail what was found; of a denial the client learns nothing that it could not guess.
+void PgSession::record_access(const policy::Access& access) {
+  auto found = event(Category::authorization, access.is_granted() ? "policy_evaluated" : "access_denied",
+                     access.is_granted() ? Severity::info : Severity::warning,
+                     access.is_granted() ? Outcome::success : Outcome::denied);
+  if (access.is_granted()) {
+    found.text(Tag::decision, "allow");
+    found.text(Tag::rule, names_of(access));
+    found.text(Tag::reason, std::string("access level ") + sql::level_name(access.level));
+  } else {
+    found.text(Tag::decision, "refuse");
+    found.text(Tag::reason, target_ == nullptr ? "no such target" : "no policy gives access");
+  }
+  recorder_.publish(std::move(found));
+}
+
+// The keys of the startup packet under the user's access: every one that changes what the session may do is refused.
+Result<void> PgSession::restrict_parameters(std::vector<pg::StartupParameter>& parameters) const {
+  if (access_->is_unrestricted()) return {};
+  for (const pg::StartupParameter& parameter : parameters) {
+    const std::string reason = policy::refuse_startup_setting(*access_, parameter.name, parameter.value);
+    if (!reason.empty()) {
+      return fail(Fault::denied, "startup parameter \"" + parameter.name + "\" is not allowed at access level " +
+                                     sql::level_name(access_->level) + ": " + reason);
+    }
+  }
+  if (access_->level == policy::Level::read) {
+    std::erase_if(parameters, [](const auto& parameter) { return parameter.name == "default_transaction_read_only"; });
+    // As a key of the startup packet it is what RESET ALL and DISCARD ALL return to.
+    parameters.push_back({"default_transaction_read_only", "on"});
+  }
+  return {};
+}
+
+// Once the server has said what it is: the gate, or why there can be no session.
+Result<std::unique_ptr<Gate>> PgSession::make_gate() {
+  std::string_view version = "15", is_superuser;
+  for (const auto& [name, value] : server_->greeting->settings) {
+    if (name == "server_version") version = value;
+    if (name == "is_superuser") is_superuser = value;
+  }
+  server_version_ = major_version(version);
+  if (access_->is_unrestricted()) return nullptr;
+  if (access_->level == policy::Level::read && is_superuser == "on" && !target_->allow_superuser_read) {
+    return fail(Fault::denied, "access level read is not given through a superuser of the server");
+  }
+  auto nonce = crypto::random_bytes(18);
+  if (!nonce) return unexpected(std::move(nonce).error());
+  auto judge = shard_.judge_of(user_, database_, *access_, server_version_);
+  return std::make_unique<Gate>(std::move(judge), nonce_text(*nonce));
+}
+
+// Letters and digits only, lower case: an identifier without quotes.
+std::string PgSession::nonce_text(ByteView bytes) {
+  static constexpr std::string_view digits = "abcdefghijklmnopqrstuvwxyz234567";
+  std::string text;
+  for (unsigned char c : bytes) {
+    text += digits[c & 31];
+  }
+  return text;
+}
+
+// A statement that is too much for the shard goes to a thread with a stack for it; the session waits.
+ring::Task<void> PgSession::analyse() {
+  shard_.counters.statements_analysed_aside.add();
+  ring::OnWorker<Result<sql::Facts>> analysing(shard_.workers, shard_.shard, [text = conversation_->text_to_analyse()] {
+    Result<sql::Facts> facts = fail(Fault::unavailable, "there is no thread to analyse it on; try again");
+    ring::run_on_large_stack(sql::large_stack_bytes, [&] { facts = sql::analyze(text); });
+    return facts;
+  });
+  std::optional<Result<sql::Facts>> facts = co_await analysing;
+  if (!facts) facts = fail(Fault::unavailable, "too many statements wait to be analysed; try again");
+  conversation_->analysed(std::move(*facts));
+}
+
+// The policies have changed. A session without access ends as soon as nothing runs; others look at their next statement.
+void PgSession::reconsider() {
+  if (!conversation_ || access_by(*shard_.snapshot).is_granted()) return;
+  renew_access();
+}
+
+void PgSession::end_when_idle(const EndReason& reason) {
+  if (!pending_end_) pending_end_ = std::make_unique<EndReason>(reason);
+  if (conversation_->queue().is_idle()) end(*pending_end_);
+}
+
+// Between two chunks from the client. False: the session has to end, and why is set.
+bool PgSession::renew_access() {
+  if (shard_.snapshot == snapshot_seen_ || !conversation_->client_is_at_boundary()) return true;
+  snapshot_seen_ = shard_.snapshot;
+  policy::Access renewed = access_by(*snapshot_seen_);
+  if (!renewed.is_granted() || renewed.level != access_->level || names_of(renewed) != names_of(*access_)) {
+    record_access(renewed);
+  }
+  access_ = std::make_shared<const policy::Access>(std::move(renewed));
+  if (!access_->is_granted()) {
+    end_when_idle({"57P01", "terminating connection: your access to database \"" + database_ + "\" has ended",
+                   "Ask for a policy that gives it, then connect again."});
+    return false;
+  }
+  auto nonce = crypto::random_bytes(18);
+  if (!nonce) {
+    end({std::string(pg::sqlstate::internal_error), "the machine has no randomness to give", ""});
+    return false;
+  }
+  conversation_->use_judge(shard_.judge_of(user_, database_, *access_, server_version_), nonce_text(*nonce));
+  return true;
+}
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,162 @@
+#include "statement_judge.h"
+
+#include <cstring>
+
+#include "ringfence/base/utf8.h"
+#include "ringfence/sql/analyze.h"
+#include "ringfence/sql/lex.h"
+#include "ringfence/sql/shape.h"
+
+namespace ringfence::proxy {
+
+using policy::Decision;
+
+namespace {
+
+constexpr char shape_key = 'S', text_key = 'T';
+
+__extension__ typedef unsigned __int128 Wide;
+
+uint64_t fold(uint64_t a, uint64_t b) {
+  const Wide product = static_cast<Wide>(a) * b;
+  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+}
+
+// What PREPARE or DECLARE defines.
+std::string_view inner_of(std::string_view statement, sql::Place inner) {
+  sql::Lexer lexer(statement);
+  sql::Token token = lexer.next();
+  for (sql::Place i = 0; i < inner && token.kind != sql::TokenKind::end; ++i) token = lexer.next();
+  return statement.substr(std::min(token.begin, statement.size()));
+}
+
+}  // namespace
+
+StatementJudge::StatementJudge(policy::Access access, policy::SessionFacts session, JudgeSpace& space)
+    : access_(std::move(access)), session_(session), space_(space) {}
+
+// Keyed by the shard's secret, so that nobody can choose texts that all meet in one place.
+uint64_t StatementJudge::hash_of(std::string_view key) const {
+  uint64_t hash = space_.seed ^ key.size();
+  size_t at = 0;
+  for (; at + 8 <= key.size(); at += 8) {
+    uint64_t word = 0;
+    std::memcpy(&word, key.data() + at, 8);
+    hash = fold(hash ^ word, space_.seed | 1);
+  }
+  uint64_t last = 0;
+  std::memcpy(&last, key.data() + at, key.size() - at);
+  return fold(hash ^ last, 0x9e3779b97f4a7c15u);
+}
+
+StatementJudge::Entry* StatementJudge::find(std::string_view key, uint64_t hash) {
+  auto [at, end] = index_.equal_range(hash);
+  for (; at != end; ++at) {
+    if (at->second->key != key) continue;
+    if (at->second != order_.begin()) order_.splice(order_.begin(), order_, at->second);
+    return &*at->second;
+  }
+  return nullptr;
+}
+
+StatementJudge::Entry* StatementJudge::remember(std::string_view key, uint64_t hash) {
+  while (order_.size() >= entries_max || (key_bytes_ + key.size() > key_bytes_max && !order_.empty())) {
+    auto [at, end] = index_.equal_range(order_.back().hash);
+    while (at != end && &*at->second != &order_.back()) ++at;
+    index_.erase(at);
+    key_bytes_ -= order_.back().key.size();
+    order_.pop_back();
+  }
+  order_.emplace_front();
+  order_.front().key = key;
+  order_.front().hash = hash;
+  key_bytes_ += key.size();
+  index_.emplace(hash, order_.begin());
+  return &order_.front();
+}
+
+// The entry that decides the statement, or nullptr; then space_.key is what it is to be remembered by first.
+StatementJudge::Entry* StatementJudge::lookup(std::string_view statement) {
+  if (!sql::make_shape(statement, space_.key)) {
+    space_.key.clear();
+    return nullptr;
+  }
+  space_.key.push_back(shape_key);
+  Entry* entry = find(space_.key, hash_of(space_.key));
+  if (entry == nullptr || !entry->is_by_text) return entry;
+  space_.key.assign(statement);
+  space_.key.push_back(text_key);
+  return find(space_.key, hash_of(space_.key));
+}
+
+const Decision* StatementJudge::judge(std::string_view statement) {
+  facts_ = nullptr;
+  if (access_.is_unrestricted()) {
+    decision_ = Decision();
+    return &decision_;
+  }
+  if (!is_valid_text(statement)) {
+    decision_ = policy::decide_unknown(access_, "it is not valid UTF-8");
+    return &decision_;
+  }
+  if (Entry* entry = lookup(statement)) {
+    ++hits_;
+    facts_ = entry->facts.get();
+    return &with_text(entry->decision, statement);
+  }
+  ++misses_;
+  if (sql::effort(statement) == sql::Effort::large) return nullptr;
+  return &judge_analysed(statement, sql::analyze(statement));
+}
+
+const Decision& StatementJudge::judge_analysed(std::string_view statement, Result<sql::Facts> facts) {
+  facts_ = nullptr;
+  if (!facts) {
+    decision_ = policy::decide_unknown(access_, facts.error().message);
+    return decision_;
+  }
+  return decide(statement, std::make_shared<const sql::Facts>(std::move(*facts)));
+}
+
+const Decision& StatementJudge::decide(std::string_view statement, std::shared_ptr<const sql::Facts> facts) {
+  facts_ = facts.get();
+  Decision decision = policy::decide_facts(access_, *facts, session_);
+  const bool is_by_shape = facts->is_shape_cacheable && sql::make_shape(statement, space_.key);
+  Entry* entry = nullptr;
+  if (is_by_shape) {
+    space_.key.push_back(shape_key);
+    entry = remember(space_.key, hash_of(space_.key));
+  } else if (sql::make_shape(statement, space_.key)) {
+    space_.key.push_back(shape_key);
+    const uint64_t hash = hash_of(space_.key);
+    if (find(space_.key, hash) == nullptr) remember(space_.key, hash)->is_by_text = true;
+    if (statement.size() <= cached_text_bytes_max) {
+      space_.key.assign(statement);
+      space_.key.push_back(text_key);
+      entry = remember(space_.key, hash_of(space_.key));
+    }
+  }
+  if (entry == nullptr) {
+    decision_ = std::move(decision);
+    uncached_facts_ = std::move(facts);
+    return decision_.is_allowed ? with_text(decision_, statement) : decision_;
+  }
+  entry->facts = std::move(facts);
+  entry->decision = std::move(decision);
+  return with_text(entry->decision, statement);
+}
+
+const Decision& StatementJudge::with_text(const Decision& by_facts, std::string_view statement) {
+  if (!by_facts.is_allowed || !access_.has_whitelist) return by_facts;
+  Decision by_text = policy::decide_text(access_, statement, space_.scratch, space_.matched);
+  if (by_text.is_allowed && facts_ != nullptr && !facts_->defines.empty()) {
+    // EXECUTE and FETCH run it later without showing it.
+    by_text = policy::decide_text(access_, inner_of(statement, facts_->inner), space_.scratch, space_.matched);
+    by_text.at = facts_->inner;
+  }
+  if (by_text.is_allowed) return by_facts;
+  decision_ = std::move(by_text);
+  return decision_;
+}
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,111 @@
+// What is remembered of statements, and that remembering changes no decision.
+#include "proxy/statement_judge.h"
+
+#include <doctest/doctest.h>
+
+#include "ringfence/sql/analyze.h"
+
+using namespace ringfence;
+using namespace ringfence::policy;
+using namespace ringfence::proxy;
+
+namespace {
+
+Access access_of(Policy policy) {
+  policy.name = "p";
+  policy.roles = {{"dev", ""}};
+  std::vector<Problem> problems;
+  auto set = PolicySet::compile({policy}, problems);
+  REQUIRE(set);
+  return set->access({"dev"}, {});
+}
+
+struct World {
+  JudgeSpace space{0x1234567890abcdefu};
+  StatementJudge judge;
+  explicit World(Policy policy) : judge(access_of(std::move(policy)), {}, space) {}
+  bool allows(std::string_view text) { const Decision* decision = judge.judge(text);
+    return decision != nullptr && decision->is_allowed; }
+};
+
+}  // namespace
+
+TEST_CASE("statements of one shape are analysed once") {
+  World world{Policy{}};
+  CHECK(world.allows("select * from t where a = 1 and b = 'x'"));
+  CHECK(world.allows("select * from t where a = 2 and b = 'y; delete from t'"));
+  CHECK(world.judge.misses() == 1);
+  CHECK(world.judge.hits() == 1);
+  REQUIRE(world.judge.facts() != nullptr);
+  CHECK(world.judge.facts()->relations[0].name == "t");
+  CHECK_FALSE(world.allows("delete from t where a = 1"));
+  CHECK_FALSE(world.allows("delete from t where a = 2"));
+  CHECK(world.judge.misses() == 2);
+}
+
+TEST_CASE("where the constants decide, the exact text is what is remembered") {
+  World world{Policy{}};
+  for (int round = 0; round < 2; ++round) {
+    CHECK(world.allows("explain (analyze 0) delete from t"));
+    CHECK_FALSE(world.allows("explain (analyze 1) delete from t"));
+    CHECK(world.allows("set transaction_read_only = 1"));
+    CHECK_FALSE(world.allows("set transaction_read_only = 0"));
+    CHECK(world.allows("select set_config('application_name', 'x', false)"));
+    CHECK_FALSE(world.allows("select set_config('transaction_read_only', '0', false)"));
+  }
+  CHECK(world.judge.misses() == 6);
+  CHECK(world.judge.hits() == 6);
+}
+
+TEST_CASE("the whitelist looks at each text, remembered or not") {
+  Policy policy;
+  policy.whitelist = {Text{"^select [0-9]+$", "file:1"}};
+  World world{policy};
+  CHECK(world.allows("select 1"));
+  CHECK(world.allows("select 22"));
+  CHECK_FALSE(world.allows("select 22 "));
+  CHECK_FALSE(world.allows("select /* */ 1"));
+  CHECK(world.judge.misses() == 1);
+}
+
+TEST_CASE("what cannot be analysed is refused and not remembered") {
+  World world{Policy{}};
+  CHECK_FALSE(world.allows("selec 1"));
+  CHECK_FALSE(world.allows("select 'open"));
+  CHECK_FALSE(world.allows("select '\xff'"));
+  CHECK_FALSE(world.allows(""));
+  CHECK(world.judge.entries() == 0);
+  CHECK(world.judge.facts() == nullptr);
+}
+
+TEST_CASE("a large statement waits for a thread of its own") {
+  World world{Policy{}};
+  std::string text = "select 1";
+  for (int i = 0; i < 2'000; ++i) text += " + 1";
+  CHECK(world.judge.judge(text) == nullptr);
+  CHECK(world.judge.judge_analysed(text, sql::analyze(text)).is_allowed);
+  CHECK(world.allows(text));
+}
+
+TEST_CASE("what is remembered is bounded, and the oldest goes first") {
+  World world{Policy{}};
+  const auto text = [](size_t i) { return "select a" + std::to_string(i); };
+  for (size_t i = 0; i < StatementJudge::entries_max + 10; ++i) {
+    CHECK(world.allows(text(i)));
+    CHECK(world.allows(text(0)));  // Keeps the first one young.
+  }
+  CHECK(world.judge.entries() == StatementJudge::entries_max);
+  const uint64_t misses = world.judge.misses();
+  CHECK(world.allows(text(0)));
+  CHECK(world.judge.misses() == misses);
+  CHECK(world.allows(text(1)));
+  CHECK(world.judge.misses() == misses + 1);
+}
+
+TEST_CASE("a user without restrictions is asked nothing") {
+  Policy policy;
+  policy.level = Level::admin;
+  World world{policy};
+  CHECK(world.allows("not even SQL"));
+  CHECK(world.judge.misses() == 0);
+}

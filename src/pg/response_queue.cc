@@ -376,7 +376,7 @@ void ResponseQueue::doubtful_sync_answered(bool ends_skip) {
 
 bool ResponseQueue::is_answering_unrecorded_call() {
   const Entry* entry = answered();
-  return entry != nullptr && entry->kind == Kind::function_call && entry->first == 0 && !entry->is_over;
+  return entry != nullptr && entry->kind == Kind::function_call && entry->first == unrecorded_statement && !entry->is_over;
 }
 
 bool ResponseQueue::is_idle() const {

@@ -288,7 +288,7 @@ bool Conversation::on_execute(ByteView body, uint32_t body_length) {
     portal->name = name;
   }
   if (portal->statement && portal->statement->is_refused) {
-    queue_.push_execute(0, std::move(portal), pg::frame_header_size + body_length, now_.ns);
+    queue_.push_execute(pg::unrecorded_statement, std::move(portal), pg::frame_header_size + body_length, now_.ns);
     return true;
   }
   pg::StatementText unknown;
@@ -486,7 +486,7 @@ void Conversation::note_parameter(std::string_view name, std::string_view value)
 
 void Conversation::done(const pg::Completion& completion) {
   // What was refused has its whole record already.
-  if (completion.number != 0) recorder_.outcome(completion, now_.ns);
+  if (completion.number != pg::unrecorded_statement) recorder_.outcome(completion, now_.ns);
 }
 
 void Conversation::error_outside(const pg::ErrorFields& error, const pg::StatementText* text) {

@@ -125,7 +125,7 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
   }
   const uint32_t position = refusal.at == ByteView::npos ? 0 : position_of(text, refused_begin + refusal.at);
   replacement_ = gate_->replace(Gate::Instead::query, refusal, position);
-  queue_.push_query(0, 1, replacement_.size(), now_.ns);
+  queue_.push_query(pg::unrecorded_statement, 1, replacement_.size(), now_.ns);
   return true;
 }
 
@@ -191,7 +191,7 @@ bool Conversation::admit_function_call(ByteView body, uint32_t body_length) {
   if (!has_room_for_refused(text.size(), 1)) return false;
   record_refused(text, text.size(), from_client::function_call, &*refusal);
   replacement_ = gate_->replace(Gate::Instead::function_call, *refusal, 0);
-  queue_.push_function_call(0, pg::frame_header_size + body_length, now_.ns);
+  queue_.push_function_call(pg::unrecorded_statement, pg::frame_header_size + body_length, now_.ns);
   return true;
 }
 

@@ -64,8 +64,7 @@ class ResponseQueue {
   ResponseQueue(const ResponseQueue&) = delete;
   ResponseQueue& operator=(const ResponseQueue&) = delete;
 
-  // ---- What the client sends. `now_ns` is when. The number 0 stands for statements that have no record: done() is
-  // called for them too.
+  // ---- What the client sends. `now_ns` is when. done() is called for `unrecorded_statement` too.
 
   // A Query message of `count` statements whose numbers begin at `first`. `continues`: the next push_query holds more
   // statements of the same message.

@@ -11,7 +11,7 @@
 namespace ringfence::pg {
 
 // Names a statement to whoever records it: the number that its start record got; consecutive for the statements of
-// one Query. 0 is never one.
+// one Query; 0 where the trail dropped the record.
 using StatementNumber = uint64_t;
 // Of a statement that has no record: it was refused, and the server gets another message in its place.
 inline constexpr StatementNumber unrecorded_statement = UINT64_MAX;

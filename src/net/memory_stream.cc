@@ -67,8 +67,9 @@ class MemoryStream final : public Stream, public ring::ChunkOwner {
     network_.ready_.push_back([this, bytes] {
       bool lost = is_shut_ || (peer_alive_ && !*peer_alive_) || out_->ended;
       if (!lost) out_->bytes.append(bytes);
-      std::exchange(send_, nullptr)->complete(lost ? EPIPE : 0);
       wake_peer();
+      // May destroy this.
+      std::exchange(send_, nullptr)->complete(lost ? EPIPE : 0);
     });
   }
 

@@ -374,9 +374,13 @@ void ResponseQueue::doubtful_sync_answered(bool ends_skip) {
   }
 }
 
-bool ResponseQueue::is_answering_unrecorded_call() {
+uint64_t ResponseQueue::answers_refusal() {
   const Entry* entry = answered();
-  return entry != nullptr && entry->kind == Kind::function_call && entry->first == unrecorded_statement && !entry->is_over;
+  if (entry == nullptr || entry->is_over) return 0;
+  if (entry->kind == Kind::parse) return entry->prepared->refusal;
+  bool is_stand_in = (entry->kind == Kind::query || entry->kind == Kind::function_call) &&
+                     (entry->first & unrecorded_statement) != 0;
+  return is_stand_in ? entry->first & ~unrecorded_statement : 0;
 }
 
 bool ResponseQueue::is_idle() const {

@@ -61,6 +61,18 @@ bool is_read_operator(std::string_view name, int server_version) {
   return contains(catalog_operators, name, [](const CatalogName& row) { return row.name; }, server_version);
 }
 
+bool is_catalog_function(std::string_view name) {
+  return std::any_of(std::begin(catalog_versions), std::end(catalog_versions), [&](int version) {
+    return contains(catalog_all_functions, name, [](const CatalogName& row) { return row.name; }, version);
+  });
+}
+
+bool is_catalog_output(std::string_view name) {
+  return std::any_of(std::begin(catalog_versions), std::end(catalog_versions), [&](int version) {
+    return contains(catalog_outputs, name, [](const CatalogName& row) { return row.name; }, version);
+  });
+}
+
 bool is_read_function_oid(uint32_t oid, int server_version) {
   return contains(catalog_function_oids, oid, [](const CatalogOid& row) { return row.oid; }, server_version);
 }

@@ -10,6 +10,10 @@ namespace ringfence::policy {
 // oldest.
 bool is_read_function(std::string_view name, int server_version);
 bool is_read_operator(std::string_view name, int server_version);
+// Any function of the catalog, whatever it does, in any version.
+bool is_catalog_function(std::string_view name);
+// A column of what functions of the catalog return, and no function's name.
+bool is_catalog_output(std::string_view name);
 bool is_read_function_oid(uint32_t oid, int server_version);
 // Changes data or session, but nothing that level `write` does not have anyway.
 bool is_write_function(std::string_view name);

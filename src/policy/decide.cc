@@ -29,6 +29,7 @@ class Judge {
   Decision decide() {
     judge_level();
     judge_functions();
+    judge_attributes();
     judge_operators();
     judge_settings();
     judge_deny();
@@ -106,6 +107,24 @@ class Judge {
     }
   }
 
+  // The name behind a dot calls the function of that name where there is no such column.
+  void judge_attributes() {
+    if (access_.level == Level::admin) return;
+    for (const sql::Attribute& attribute : facts_.attributes) {
+      if (is_read_function(attribute.name, session_.server_version)) continue;
+      if (access_.level >= Level::write && is_write_function(attribute.name)) continue;
+      if (attribute.is_of_expression ? is_catalog_output(attribute.name) : !is_catalog_function(attribute.name)) continue;
+      if (const Policy* policy = admits_function(attribute)) {
+        decision_.calls_named_functions = true;
+        admit(name_of(*policy), "the function " + attribute.name + " is admitted by name");
+        continue;
+      }
+      refuse("functions", "." + attribute.name + " may call a function of that name, which access level " +
+                              sql::level_name(access_.level) + " may not",
+             "A policy can admit it by name, in its key functions.", attribute.at);
+    }
+  }
+
   void judge_operators() {
     if (access_.level != Level::read) return;
     for (const sql::Name& op : facts_.operators) {
@@ -161,11 +180,13 @@ class Judge {
       at = found->at;
     }
     if (!rule.functions.empty()) {
-      const auto found = std::find_if(facts_.functions.begin(), facts_.functions.end(), [&](const auto& function) {
+      const auto is_denied = [&](const auto& function) {
         return any_matches(rule.functions, function.schema, function.name, Doubt::yes);
-      });
-      if (found == facts_.functions.end()) return false;
-      at = found->at;
+      };
+      const auto found = std::find_if(facts_.functions.begin(), facts_.functions.end(), is_denied);
+      const auto behind_dot = std::find_if(facts_.attributes.begin(), facts_.attributes.end(), is_denied);
+      if (found == facts_.functions.end() && behind_dot == facts_.attributes.end()) return false;
+      at = found == facts_.functions.end() ? behind_dot->at : found->at;
     }
     return rule.columns.empty() || std::any_of(rule.columns.begin(), rule.columns.end(),
                                                [&](const Text& pattern) { return meets_column(pattern, at); });

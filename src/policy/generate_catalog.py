@@ -51,6 +51,12 @@ where pronamespace = 'pg_catalog'::regnamespace and prokind in ('f', 'a', 'w')
                          'table_am_handler'::regtype)
   and (provolatile in ('i', 's') or proname = any (%s)) and proname <> all (%s)
 group by proname"""
+# Every name that `expression.name` may call, and the columns of what functions of the catalog return.
+ALL_FUNCTIONS = "select distinct proname from pg_proc where pronamespace = 'pg_catalog'::regnamespace"
+OUTPUTS = """
+select distinct name from pg_proc p, unnest(proargnames, proargmodes) as a(name, mode)
+where pronamespace in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) and mode in ('o', 'b', 't')
+  and name <> '' and name <> all (select proname::text from pg_proc)"""
 # What TABLESAMPLE names.
 METHODS = "select proname, array[]::int[] from pg_proc where prorettype = 'tsm_handler'::regtype"
 OPERATORS = "select distinct oprname from pg_operator where oprnamespace = 'pg_catalog'::regnamespace"
@@ -61,7 +67,7 @@ def main():
     if not servers or not all(version.isdigit() for version in servers):
         raise SystemExit(__doc__)
     versions = sorted(int(version) for version in servers)
-    functions, oids, operators = {}, {}, {}
+    functions, oids, operators, everything, outputs = {}, {}, {}, {}, {}
     for bit, version in enumerate(versions):
         with psycopg.connect(servers[str(version)]) as connection:
             found = connection.info.server_version // 10000
@@ -72,11 +78,13 @@ def main():
                 functions[name] = functions.get(name, 0) | 1 << bit
                 for number in numbers:
                     oids[number] = oids.get(number, 0) | 1 << bit
-            for (name,) in connection.execute(OPERATORS):
-                operators[name] = operators.get(name, 0) | 1 << bit
+            for query, table in ((OPERATORS, operators), (ALL_FUNCTIONS, everything), (OUTPUTS, outputs)):
+                for (name,) in connection.execute(query):
+                    table[name] = table.get(name, 0) | 1 << bit
     print('// Made by generate_catalog.py from servers of version %s; do not edit.' % ', '.join(map(str, versions)))
     print('constexpr int catalog_versions[] = {%s};' % ', '.join(map(str, versions)))
-    for what, table in (('catalog_functions', functions), ('catalog_operators', operators)):
+    for what, table in (('catalog_functions', functions), ('catalog_operators', operators),
+                        ('catalog_all_functions', everything), ('catalog_outputs', outputs)):
         print('constexpr CatalogName %s[] = {' % what)
         for name in sorted(table, key=str.encode):
             print('    {"%s", %d},' % (name.replace('?', '\\?'), table[name]))

@@ -58,9 +58,7 @@ std::string refuse_reader(const Setting& setting) {
   if (is_any_of(name, {"transaction_read_only", "default_transaction_read_only"})) {
     return is_true(value) ? "" : "it would let the session write";
   }
-  if (name == "standard_conforming_strings" || name == "row_security") {
-    return is_true(value) || name == "row_security" ? "" : "it changes what statements mean";
-  }
+  if (name == "row_security") return "";
   if (name == "search_path") {
     for (size_t i = 0; i < setting.values.size(); ++i) {
       // In one quoted string there may be several names.
@@ -82,8 +80,10 @@ std::string refuse_reader(const Setting& setting) {
 
 std::string refuse_setting(const Setting& setting, Level level) {
   if (level == Level::admin) return "";
-  // What RESET returns to was set when the session began.
-  if (setting.verb == Setting::Verb::reset) return "";
+  if (setting.verb == Setting::Verb::reset) {
+    // What the others return to was set when the session began; a transaction's own modes return to read-write.
+    return level == Level::read && setting.name.starts_with("transaction_") ? "it would let the session write" : "";
+  }
   if (is_any_of(setting.name, {"role", "session_authorization", "session_replication_role"})) {
     return "it changes who the session is";
   }
@@ -94,6 +94,9 @@ std::string refuse_setting(const Setting& setting, Level level) {
     return "in that encoding a statement cannot be read safely";
   }
   if (setting.name == "client_encoding") return "";
+  if (setting.name == "standard_conforming_strings") {
+    return setting.values.size() == 1 && is_true(setting.values[0]) ? "" : "it changes what statements mean";
+  }
   return level == Level::read ? refuse_reader(setting) : "";
 }
 

@@ -287,7 +287,7 @@ bool Conversation::on_execute(ByteView body, uint32_t body_length) {
     portal = pools_.portals.make();
     portal->name = name;
   }
-  if (portal->statement && portal->statement->is_refused) {
+  if (portal->statement && portal->statement->refusal != 0) {
     queue_.push_execute(pg::unrecorded_statement, std::move(portal), pg::frame_header_size + body_length, now_.ns);
     return true;
   }
@@ -446,7 +446,7 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
       else fields.sqlstate = "XX000";
       if (fields.severity == "FATAL" || fields.severity == "PANIC") server_said_fatal_ = true;
       if (gate_ && gate_->is_waiting()) {
-        if (const pg::ErrorFields* refusal = gate_->refusal_behind(fields, queue_.is_answering_unrecorded_call())) {
+        if (const pg::ErrorFields* refusal = gate_->refusal_behind(fields, queue_.answers_refusal())) {
           fields = *refusal;
           is_refusal_ = true;
           pg::append_error_response(replacement_, fields);
@@ -486,7 +486,7 @@ void Conversation::note_parameter(std::string_view name, std::string_view value)
 
 void Conversation::done(const pg::Completion& completion) {
   // What was refused has its whole record already.
-  if (completion.number != pg::unrecorded_statement) recorder_.outcome(completion, now_.ns);
+  if ((completion.number & pg::unrecorded_statement) == 0) recorder_.outcome(completion, now_.ns);
 }
 
 void Conversation::error_outside(const pg::ErrorFields& error, const pg::StatementText* text) {

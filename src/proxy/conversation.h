@@ -42,7 +42,7 @@ class Conversation final : private pg::StatementObserver {
   // A chunk from the client, from `at` on, which is 0 for a new chunk and kept between calls for the same one.
   Advance client_bytes(ByteView chunk, size_t& at, Now now);
   Advance server_bytes(ByteView chunk, size_t& at, Now now);
-  // Other policies from now on, between two chunks from the client and only when client_is_at_boundary().
+  // Other policies from now on, between two chunks from the client; without a gate only when client_is_at_boundary().
   void use_judge(std::shared_ptr<StatementJudge> judge, std::string nonce);
   bool client_is_at_boundary() const { return client_.at_boundary(); }
   bool has_gate() const { return gate_ != nullptr; }
@@ -85,6 +85,7 @@ class Conversation final : private pg::StatementObserver {
   Gate::Verdict judge(ByteView statement);
   Gate::Verdict judge_again(pg::Prepared& prepared);
   Gate::Verdict judge_text(ByteView statement);
+  Gate::Verdict refuse_unknown();
   bool has_room_for_refused(size_t text_bytes, size_t statements);
   void record_refused(ByteView statement, uint64_t full_bytes, char type, const Refusal* refusal);
   bool on_query(ByteView body, uint32_t body_length);

@@ -36,6 +36,11 @@ void Conversation::hold_cut_header() {
 }
 
 bool Conversation::admit(char type, ByteView body, uint32_t body_length) {
+  if (body_length > gated_bytes_max && type != from_client::query && type != from_client::parse) {
+    // None of it went on, and it stands for nothing that could be refused by itself.
+    error_ = Error{Fault::limit, "an Execute or FunctionCall message is longer than a restricted session may send", 0};
+    return true;
+  }
   switch (type) {
     case from_client::query: return admit_query(body, body_length);
     case from_client::parse: return admit_parse(body, body_length);
@@ -60,7 +65,14 @@ Gate::Verdict Conversation::judge(ByteView statement) {
   if (facts->is_portal) {
     if (auto portal = queue_.foreseen_portal(facts->executes)) prepared = portal->statement;
   }
-  return prepared ? judge_again(*prepared) : Gate::Verdict::pass;
+  if (prepared) return judge_again(*prepared);
+  // What was prepared under these policies was judged then.
+  return gate_generation_ == 0 ? Gate::Verdict::pass : refuse_unknown();
+}
+
+Gate::Verdict Conversation::refuse_unknown() {
+  gate_->refusal() = Gate::unknown_text();
+  return Gate::Verdict::refused;
 }
 
 // What was prepared under other policies than those in force now.
@@ -69,8 +81,7 @@ Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
   const pg::StatementText& text = prepared.statement;
   Gate::Verdict verdict = Gate::Verdict::pass;
   if (text.is_truncated || text.is_redacted || !text.raw.empty()) {
-    gate_->refusal() = Gate::unknown_text();
-    return Gate::Verdict::refused;
+    return refuse_unknown();
   }
   sql::split_statements(text.text, [&](sql::Extent extent) {
     if (verdict == Gate::Verdict::pass) verdict = judge_text(extent.of(text.text));
@@ -125,7 +136,7 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
   }
   const uint32_t position = refusal.at == ByteView::npos ? 0 : position_of(text, refused_begin + refusal.at);
   replacement_ = gate_->replace(Gate::Instead::query, refusal, position);
-  queue_.push_query(pg::unrecorded_statement, 1, replacement_.size(), now_.ns);
+  queue_.push_query(pg::unrecorded_statement | gate_->refusals(), 1, replacement_.size(), now_.ns);
   return true;
 }
 
@@ -158,7 +169,7 @@ bool Conversation::admit_parse(ByteView body, uint32_t body_length) {
       gate_->replace(name.empty() ? Gate::Instead::parse_unnamed : Gate::Instead::parse_named, refusal, position);
   pg::Ref<pg::Prepared> prepared = pools_.prepared.make();
   prepared->name = name;
-  prepared->is_refused = true;
+  prepared->refusal = gate_->refusals();
   queue_.push_parse(std::move(prepared));
   return true;
 }
@@ -166,17 +177,19 @@ bool Conversation::admit_parse(ByteView body, uint32_t body_length) {
 // Only what was prepared before the policies changed is judged here.
 bool Conversation::admit_execute(ByteView body) {
   pg::Ref<pg::Portal> portal = queue_.foreseen_portal(text_of(body));
-  if (!portal || !portal->statement || portal->statement->is_refused) return true;
-  const Gate::Verdict verdict = judge_again(*portal->statement);
+  pg::Ref<pg::Prepared> prepared = portal ? portal->statement : pg::Ref<pg::Prepared>();
+  if (gate_generation_ == 0 || (prepared && prepared->refusal != 0)) return true;
+  const Gate::Verdict verdict = prepared ? judge_again(*prepared) : refuse_unknown();
   if (verdict != Gate::Verdict::refused) return verdict == Gate::Verdict::pass;
   const Refusal refusal = gate_->refusal();
-  const pg::StatementText& text = portal->statement->statement;
+  static const pg::StatementText no_text;
+  const pg::StatementText& text = prepared ? prepared->statement : no_text;
   if (!has_room_for_refused(text.text.size() + text.raw.size(), 1)) return false;
   recorder_.blocked(text, from_client::execute, &refusal, now_.us);
   ++statements_;
   replacement_ = gate_->replace(Gate::Instead::parse_named, refusal, 0);
   pg::Ref<pg::Prepared> marker = pools_.prepared.make();
-  marker->is_refused = true;
+  marker->refusal = gate_->refusals();
   marker->name = "rf_";
   queue_.push_parse(std::move(marker));
   return true;
@@ -191,7 +204,7 @@ bool Conversation::admit_function_call(ByteView body, uint32_t body_length) {
   if (!has_room_for_refused(text.size(), 1)) return false;
   record_refused(text, text.size(), from_client::function_call, &*refusal);
   replacement_ = gate_->replace(Gate::Instead::function_call, *refusal, 0);
-  queue_.push_function_call(pg::unrecorded_statement, pg::frame_header_size + body_length, now_.ns);
+  queue_.push_function_call(pg::unrecorded_statement | gate_->refusals(), pg::frame_header_size + body_length, now_.ns);
   return true;
 }
 

@@ -1,7 +1,6 @@
 #include "gate.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "bounds.h"
 #include "ringfence/pg/sqlstate.h"
@@ -36,13 +35,10 @@ uint32_t position_of(std::string_view text, size_t byte) {
 Gate::Gate(std::shared_ptr<StatementJudge> judge, std::string nonce) : judge_(std::move(judge)), nonce_(std::move(nonce)) {}
 
 Gate::Verdict Gate::check(std::string_view statement) {
-  const policy::Decision* decision = nullptr;
-  if (analysed_ && analysed_text_ == statement) {
-    // What cannot be analysed is not remembered by the judge.
-    decision = &judge_->judge_analysed(statement, *analysed_);
-  } else {
-    decision = judge_->judge(statement);
-  }
+  // What cannot be analysed, or is very long, is not remembered by the judge.
+  const auto found = std::find_if(analysed_.begin(), analysed_.end(), [&](const auto& one) { return one.first == statement; });
+  const policy::Decision* decision =
+      found == analysed_.end() ? judge_->judge(statement) : &judge_->judge_analysed(statement, found->second);
   if (decision == nullptr) return Verdict::unknown;
   if (decision->is_allowed) return Verdict::pass;
   refusal_ = refusal_of(*decision);
@@ -51,13 +47,7 @@ Gate::Verdict Gate::check(std::string_view statement) {
 }
 
 void Gate::analysed(std::string text, Result<sql::Facts> facts) {
-  analysed_text_ = std::move(text);
-  analysed_ = std::move(facts);
-}
-
-void Gate::forget_analysed() {
-  analysed_.reset();
-  analysed_text_ = std::string();
+  analysed_.emplace_back(std::move(text), std::move(facts));
 }
 
 std::optional<Refusal> Gate::check_call(uint32_t oid) {
@@ -95,28 +85,22 @@ std::string Gate::replace(Instead instead, const Refusal& refusal, uint32_t posi
   return message;
 }
 
-const pg::ErrorFields* Gate::refusal_behind(const pg::ErrorFields& error, bool answers_call) {
-  if (pending_.empty()) return nullptr;
-  auto found = pending_.end();
-  const std::string prefix = "rf_" + nonce_ + "_";
-  const size_t at = error.message.find(prefix);
-  if (at != error.message.npos) {
-    uint64_t number = 0;
-    const char* digits = error.message.data() + at + prefix.size();
-    std::from_chars(digits, error.message.data() + error.message.size(), number);
-    found = std::find_if(pending_.begin(), pending_.end(), [&](const Pending& p) { return p.number == number; });
-  } else if (answers_call && error.sqlstate == "42883") {
-    found = std::find_if(pending_.begin(), pending_.end(), [](const Pending& p) { return p.is_call; });
-  }
-  if (found == pending_.end()) return nullptr;
-  answered_ = std::move(found->refusal);
+const pg::ErrorFields* Gate::refusal_behind(const pg::ErrorFields& error, uint64_t number) {
+  if (number == 0) return nullptr;
+  // Those before it were skipped by the server.
+  while (!pending_.empty() && pending_.front().number < number) pending_.pop_front();
+  if (pending_.empty() || pending_.front().number != number) return nullptr;
+  const Pending found = std::move(pending_.front());
+  pending_.pop_front();
+  // Another error may come instead: a timeout, a cancel, an aborted transaction.
+  const bool is_expected = found.is_call ? error.sqlstate == "42883" : error.message.find(marker(number)) != error.message.npos;
+  if (!is_expected) return nullptr;
+  answered_ = found.refusal;
   fields_ = {.severity = "ERROR",
              .sqlstate = answered_.sqlstate,
              .message = answered_.message,
              .hint = answered_.hint,
-             .position = found->position};
-  // What stands before it was skipped by the server.
-  pending_.erase(pending_.begin(), found + 1);
+             .position = found.position};
   return &fields_;
 }
 

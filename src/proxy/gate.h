@@ -43,7 +43,8 @@ class Gate {
   Refusal& refusal() { return refusal_; }
   // What analyze() said of a text for which check() did not know; the next check of it does.
   void analysed(std::string text, Result<sql::Facts> facts);
-  void forget_analysed();
+  // The message is decided.
+  void forget_analysed() { analysed_.clear(); }
   std::optional<Refusal> check_call(uint32_t oid);
   // For what is longer than a restricted session may send.
   static Refusal too_long(size_t bytes_max);
@@ -59,9 +60,9 @@ class Gate {
 
   // The refusals whose answers have not come.
   bool is_waiting() const { return !pending_.empty(); }
-  // The refusal that an error of the server stands for, if it does. Until the next call. `answers_call`: the server is
-  // answering a FunctionCall of ours, whose error names no marker.
-  const pg::ErrorFields* refusal_behind(const pg::ErrorFields& error, bool answers_call);
+  // The refusal that an error of the server stands for, if it does. Until the next call. `number`: of the refusal whose
+  // stand-in is being answered, 0 for none; what is answered is settled, whatever the error.
+  const pg::ErrorFields* refusal_behind(const pg::ErrorFields& error, uint64_t number);
 
   Rewriter& from_client() { return from_client_; }
   Rewriter& from_server() { return from_server_; }
@@ -85,9 +86,8 @@ class Gate {
   std::deque<Pending> pending_;
   Refusal answered_;
   Refusal refusal_;
-  // The statement that was analysed elsewhere, and what came of it.
-  std::string analysed_text_;
-  std::optional<Result<sql::Facts>> analysed_;
+  // Statements of the message at hand that were analysed elsewhere, and what came of it.
+  std::vector<std::pair<std::string, Result<sql::Facts>>> analysed_;
   pg::ErrorFields fields_;
 };
 

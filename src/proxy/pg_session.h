@@ -113,6 +113,7 @@ class PgSession {
   std::shared_ptr<const policy::Access> access_;
   SnapshotPtr snapshot_seen_;  // By which access_ was found.
   int server_version_ = 0;
+  bool is_renewal_late_ = false;  // Other policies wait for a message's end.
   std::unique_ptr<Gate> gate_;  // Until the conversation begins.
   std::shared_ptr<std::atomic<uint32_t>> target_sessions_;
   std::optional<Upstream> server_;

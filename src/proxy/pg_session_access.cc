@@ -33,10 +33,11 @@ std::string names_of(const policy::Access& access) {
 }  // namespace
 
 std::shared_ptr<StatementJudge> PgShardState::judge_of(const std::string& user, const std::string& target,
-                                                       policy::Access access, int server_version) {
+                                                       policy::Access access, int server_version,
+                                                       uint64_t generation) {
   std::erase_if(judges, [](const auto& entry) { return entry.second.expired(); });
   std::string key = user + '\0' + target + '\0' + std::to_string(server_version) + '\0' +
-                    std::to_string(snapshot->generation);
+                    std::to_string(generation);
   std::weak_ptr<StatementJudge>& known = judges[key];
   std::shared_ptr<StatementJudge> judge = known.lock();
   if (!judge) {
@@ -101,7 +102,7 @@ Result<std::unique_ptr<Gate>> PgSession::make_gate() {
   }
   auto nonce = crypto::random_bytes(18);
   if (!nonce) return unexpected(std::move(nonce).error());
-  auto judge = shard_.judge_of(user_, database_, *access_, server_version_);
+  auto judge = shard_.judge_of(user_, database_, *access_, server_version_, snapshot_seen_->generation);
   return std::make_unique<Gate>(std::move(judge), nonce_text(*nonce));
 }
 
@@ -139,26 +140,36 @@ void PgSession::end_when_idle(const EndReason& reason) {
   if (conversation_->queue().is_idle()) end(*pending_end_);
 }
 
-// Between two chunks from the client. False: the session has to end, and why is set.
+// Before each chunk from the client. False: the session has to end, and why is set.
 bool PgSession::renew_access() {
-  if (shard_.snapshot == snapshot_seen_ || !conversation_->client_is_at_boundary()) return true;
-  snapshot_seen_ = shard_.snapshot;
-  policy::Access renewed = access_by(*snapshot_seen_);
-  if (!renewed.is_granted() || renewed.level != access_->level || names_of(renewed) != names_of(*access_)) {
+  if (shard_.snapshot == snapshot_seen_) return true;
+  policy::Access renewed = access_by(*shard_.snapshot);
+  if (!renewed.is_granted()) {
     record_access(renewed);
-  }
-  access_ = std::make_shared<const policy::Access>(std::move(renewed));
-  if (!access_->is_granted()) {
     end_when_idle({"57P01", "terminating connection: your access to database \"" + database_ + "\" has ended",
                    "Ask for a policy that gives it, then connect again."});
     return false;
   }
+  if (!conversation_->has_gate() && !renewed.is_unrestricted() && !conversation_->client_is_at_boundary()) {
+    // The beginning of a message is with the server already. One more chunk may end it; then there is no more waiting.
+    if (!is_renewal_late_) {
+      is_renewal_late_ = true;
+      return true;
+    }
+    end({"57P01", "terminating connection: the policies for database \"" + database_ + "\" have changed", "Connect again."});
+    return false;
+  }
+  is_renewal_late_ = false;
+  snapshot_seen_ = shard_.snapshot;
+  if (renewed.level != access_->level || names_of(renewed) != names_of(*access_)) record_access(renewed);
+  access_ = std::make_shared<const policy::Access>(std::move(renewed));
   auto nonce = crypto::random_bytes(18);
   if (!nonce) {
     end({std::string(pg::sqlstate::internal_error), "the machine has no randomness to give", ""});
     return false;
   }
-  conversation_->use_judge(shard_.judge_of(user_, database_, *access_, server_version_), nonce_text(*nonce));
+  conversation_->use_judge(
+      shard_.judge_of(user_, database_, *access_, server_version_, snapshot_seen_->generation), nonce_text(*nonce));
   return true;
 }
 

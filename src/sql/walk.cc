@@ -149,6 +149,7 @@ Walk::Handler Walk::handler_of(MessageType type) {
       {&pg_query__a__star__descriptor, &Walk::on_star},
       {&pg_query__column_ref__descriptor, &Walk::on_column},
       {&pg_query__func_call__descriptor, &Walk::on_function},
+      {&pg_query__a__indirection__descriptor, &Walk::on_indirection},
       {&pg_query__a__expr__descriptor, &Walk::on_expression},
       {&pg_query__sub_link__descriptor, &Walk::on_sub_link},
       {&pg_query__sort_by__descriptor, &Walk::on_sort},
@@ -591,6 +592,28 @@ void Walk::on_column(const Work& work) {
   }
   if (column.n_fields == 1) bare_columns_.emplace_back(name.name, at);
   facts_.columns.push_back({std::string(name.schema), std::string(name.name), at});
+  if (column.n_fields > 1) add_attribute(name.name, at, false);
+}
+
+void Walk::add_attribute(std::string_view name, Place at, bool is_of_expression) {
+  for (const Attribute& known : facts_.attributes) {
+    if (known.name == name && known.is_of_expression >= is_of_expression) return;
+  }
+  Attribute attribute;
+  attribute.name = name;
+  attribute.at = at;
+  attribute.is_of_expression = is_of_expression;
+  facts_.attributes.push_back(std::move(attribute));
+}
+
+void Walk::on_indirection(const Work& work) {
+  const auto& indirection = *reinterpret_cast<const PgQuery__AIndirection*>(work.message);
+  for (size_t i = 0; i < indirection.n_indirection; ++i) {
+    const std::string_view name = text_of(unwrap(indirection.indirection[i]));
+    if (!name.empty()) add_attribute(name, work.at, true);
+    if (is_argument_sensitive(name)) facts_.is_shape_cacheable = false;
+  }
+  push_children(work);
 }
 
 void Walk::on_function(const Work& work) {

@@ -49,6 +49,7 @@ class Walk {
   void add_effect(const Work& work, Level level, std::string kind, std::string what);
   void add_relation(const Work& work, const PgQuery__RangeVar* relation, bool is_written);
   void add_operator(const Work& work, PgQuery__Node* const* parts, size_t count, int32_t location);
+  void add_attribute(std::string_view name, Place at, bool is_of_expression);
   void add_targets(PgQuery__Node* const* targets, size_t count);
   void add_setting_modes(PgQuery__Node* const* options, size_t count, bool is_local);
   void add_values(Setting& setting, PgQuery__Node* const* args, size_t count);
@@ -82,6 +83,7 @@ class Walk {
   void on_star(const Work&);
   void on_column(const Work&);
   void on_function(const Work&);
+  void on_indirection(const Work&);
   void on_expression(const Work&);
   void on_sub_link(const Work&);
   void on_sort(const Work&);

@@ -29,6 +29,8 @@ def guarded(target):
         connection.execute('GRANT SELECT ON ALL TABLES IN SCHEMA public TO pol_select, shop_app')
         connection.execute('CREATE OR REPLACE FUNCTION sneaky() RETURNS int LANGUAGE plpgsql AS '
                            "$$ BEGIN DELETE FROM victim; RETURN 1; END $$")
+        connection.execute('CREATE OR REPLACE FUNCTION sneaky1(i int) RETURNS int LANGUAGE plpgsql AS '
+                           "$$ BEGIN DELETE FROM victim; RETURN 1; END $$")
         connection.execute('CREATE OR REPLACE FUNCTION harmless(i int) RETURNS int LANGUAGE sql AS $$ SELECT i + 1 $$')
     directory = harness.work_directory('policy')
     one = harness.Appliance(
@@ -51,6 +53,18 @@ def guarded(target):
 
 def connect(guarded, user='reader', database='owner', **more):
     return psycopg.connect(**guarded.conninfo(user, database, password=PASSWORD, **more), autocommit=True, connect_timeout=20)
+
+
+@pytest.fixture
+def trail_of(guarded):
+    trail = guarded.trail()
+
+    def rows(application_name):
+        trail.settled(application_name)
+        return trail.events(application_name)
+    yield rows
+    if trail.connection:
+        trail.connection.close()
 
 
 @pytest.fixture(params=['super', 'owner', 'select'])
@@ -96,6 +110,7 @@ WRITE = [
     "SELECT pg_logical_emit_message(true, 'a', 'b')", "SELECT pg_create_restore_point('x')", 'REINDEX TABLE victim', "LOAD 'x'",
     "COMMIT PREPARED 'x'", 'CALL p()', 'SET default_transaction_read_only = off', 'SELECT pg_stat_reset()', 'CLUSTER',
     'REFRESH MATERIALIZED VIEW v', 'DECLARE c CURSOR FOR SELECT * FROM victim FOR UPDATE', "SET client_encoding = 'SJIS'",
+    "SELECT ('/etc/hostname'::text).pg_read_file", 'SELECT (99).sneaky1', 'RESET transaction_read_only', 'SELECT (0::oid).lo_create',
     'SET standard_conforming_strings = off', 'SET work_mem = \'1GB\'',
 ]
 
@@ -313,3 +328,72 @@ def test_a_statement_too_large_for_a_shard_is_analysed_aside(guarded):
         with pytest.raises(psycopg.errors.ProgramLimitExceeded):
             connection.execute("SELECT '%s'" % ('x' * (2 << 20)))
         assert connection.execute('SELECT 1').fetchone() == (1,)
+
+
+@pytest.mark.parametrize('kind,body', [(b'E', b'nosuch\0'), (b'F', b'\0\0\x05\x75')], ids=['execute', 'function_call'])
+def test_a_gated_message_beyond_its_bound_ends_the_session(guarded, kind, body):
+    """Nothing of it may become another message."""
+    before = victims(guarded)
+    with raw.RawClient(guarded.pg_port) as client:
+        client.log_in('reader', PASSWORD, 'owner')
+        size = (1 << 20) + 1000
+        tail = raw.query('BEGIN READ WRITE; DELETE FROM victim; COMMIT')
+        with pytest.raises((EOFError, ConnectionError)):
+            client.send(kind + (size + 4).to_bytes(4, 'big') + body)
+            client.send(b'\0' * (size - len(body) - len(tail)))
+            client.send(tail)
+            while True:
+                kind_, fields = client.receive()
+                if kind_ == b'E':
+                    assert raw.error_fields(fields)['C'] == '54000'
+    assert victims(guarded) == before
+
+
+def test_names_behind_semicolons_and_escapes_are_known(guarded, trail_of):
+    """`;PREPARE` and U&"" names: what runs later is what the trail says."""
+    with connect(guarded, user='writer', application_name='policy-names') as connection:
+        for text in ('PREPARE p AS SELECT 1', ';DEALLOCATE p', ';PREPARE p AS SELECT 2 AS two', 'EXECUTE p',
+                     'PREPARE U&"d\\0061t" AS SELECT 3 AS three'):
+            connection.pgconn.exec_(text.encode())
+        result = connection.pgconn.exec_prepared(b'dat', [])
+        assert result.get_value(0, 0) == b'3'
+        result = connection.pgconn.exec_prepared(b'p', [])
+        assert result.get_value(0, 0) == b'2'
+    texts = [row['statement'] for row in trail_of('policy-names')]
+    assert 'SELECT 3 AS three' in texts and 'SELECT 2 AS two' in texts, texts
+
+
+def test_a_revoked_user_cannot_hide_behind_cut_messages(guarded):
+    """A chunk that never ends where a message does."""
+    policies = guarded.config['policies']
+    with raw.RawClient(guarded.pg_port) as client:
+        client.log_in('writer', PASSWORD, 'owner')
+        insert = raw.query("INSERT INTO victim VALUES (3000, 'late')")
+        client.send(insert + b'Q')
+        client.receive_until(b'Z')
+        try:
+            guarded.config['policies'] = [policy for policy in policies if policy['name'] != 'writers']
+            guarded.write_config()
+            guarded.reload()
+
+            def is_over():
+                try:
+                    client.send(insert[1:] + b'Q')
+                    client.receive_until(b'Z')
+                    return False
+                except (EOFError, ConnectionError):
+                    return True
+            harness.eventually(is_over, what='the session to end')
+        finally:
+            guarded.config['policies'] = policies
+            guarded.write_config()
+            guarded.reload()
+            guarded.target.sql('DELETE FROM victim WHERE a = 3000', database='shop')
+
+
+def test_two_large_statements_in_one_message_are_both_analysed(guarded):
+    with connect(guarded) as connection:
+        many = ', '.join(['1'] * 1500)
+        text = "EXPLAIN SELECT '%s', %s; EXPLAIN SELECT '%s', %s" % ('x' * 9000, many, 'y' * 9000, many)
+        assert connection.pgconn.exec_(text.encode()).status == psycopg.pq.ExecStatus.TUPLES_OK
+        refused(connection, 'DELETE ' + '/*' * 20000 + '*/' * 20000 + ' FROM victim')

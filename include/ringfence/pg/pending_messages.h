@@ -13,8 +13,9 @@ namespace ringfence::pg {
 // Names a statement to whoever records it: the number that its start record got; consecutive for the statements of
 // one Query; 0 where the trail dropped the record.
 using StatementNumber = uint64_t;
-// Of a statement that has no record: it was refused, and the server gets another message in its place.
-inline constexpr StatementNumber unrecorded_statement = UINT64_MAX;
+// Of a statement that has no record, because it was refused and the server gets another message in its place: this and
+// the refusal's own number, which is below it.
+inline constexpr StatementNumber unrecorded_statement = StatementNumber{1} << 63;
 
 struct PendingMessage {
   enum class Kind : uint8_t { gone, query, parse, bind, describe, close, execute, function_call, sync, copy_end };

@@ -143,8 +143,8 @@ class ResponseQueue {
     uint64_t since_ns;
   };
   std::optional<Running> running() const;
-  // The next answer is to a FunctionCall that has no record.
-  bool is_answering_unrecorded_call();
+  // The number of the refusal whose stand-in the next answer is to; 0: it is to something else.
+  uint64_t answers_refusal();
   // Every answer so far has come: nothing runs and nothing is awaited.
   bool is_idle() const;
 

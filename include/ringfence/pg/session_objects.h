@@ -118,12 +118,12 @@ struct Prepared {
   std::vector<uint32_t> types;  // OIDs of its parameters as far as known; 0 where not.
   NameChange change;            // What running it does to the names.
   uint32_t gate_generation = 0;  // Of the policies by which it was let through.
-  bool is_refused = false;      // The server never gets it; what executes it has no record.
+  uint64_t refusal = 0;  // Not 0: its number. The server never gets it; what executes it has no record.
 
   void clear() {
     clear_buffer(name);
     statement.clear();
-    is_refused = false;
+    refusal = 0;
     gate_generation = 0;
     types.clear();
     change = {};

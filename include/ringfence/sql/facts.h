@@ -39,6 +39,10 @@ struct RelationUse : Name {
   bool is_written = false;  // Its rows or its definition; it may be read as well.
 };
 
+struct Attribute : Name {
+  bool is_of_expression = false;  // (expression).name, where a column is the exception.
+};
+
 struct ColumnUse {
   std::string qualifier;  // Table or alias, as written; a schema before it is left out.
   std::string name;
@@ -76,6 +80,8 @@ struct Facts {
   std::vector<ColumnUse> columns;
   std::vector<Name> functions;  // Called ones, with those of TABLESAMPLE; not those behind operators and casts.
   std::vector<Name> operators;
+  // `expression.name` and `table.name`: a column, or a call of the function with that name.
+  std::vector<Attribute> attributes;
   std::vector<Setting> settings;
 
   // `*`, a whole row, NATURAL or USING, an INSERT or COPY without a column list, columns renamed by an alias: stands for

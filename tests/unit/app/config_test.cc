@@ -11,6 +11,8 @@
 #include "config_rules.h"
 #include "ringfence/app/lint.h"
 #include "ringfence/pg/scram.h"
+#include "ringfence/policy/policy_set.h"
+
 
 using namespace ringfence;
 using namespace ringfence::app;
@@ -415,16 +417,42 @@ TEST_CASE("the effective configuration reads as YAML of the same meaning and sho
   CHECK(again.errors[1].key == "users[0].verifier");
 }
 
+constexpr const char* everything = "policies: [{name: p, roles: [r], level: admin}]\n";
+
+TEST_CASE("policies are read with their places, and every mistake is told") {
+  auto good = parse(minimal + "policies:\n  - name: p\n    roles: [r]\n    level: write\n    tag_match: any\n"
+                    "    tags: [t]\n    whitelist: ['^select']\n    deny:\n      - {relations: [hr.*], missing_where: true}\n"
+                    "    metadata: [owner=ana]\n");
+  REQUIRE(good.config);
+  const policy::Policy& policy = good.config->policies->policies()[0];
+  CHECK(policy.level == policy::Level::write);
+  CHECK(policy.matches_any_tag);
+  CHECK(policy.whitelist->size() == 1);
+  CHECK(policy.deny[0].missing_where);
+  CHECK(policy.metadata.at("owner") == "ana");
+  CHECK(describe_effective(*good.config).find("relations: [\"hr.*\"]") != std::string::npos);
+  auto bad = parse(minimal + "policies:\n  - {name: p, roles: [], level: all, whitelist: ['(?!x)'], surprise: 1}\n"
+                   "  - {name: p, roles: [r], deny: [{}]}\n");
+  CHECK_FALSE(bad.config);
+  CHECK(bad.errors.size() >= 5);
+}
+
 TEST_CASE("advice is given for what is valid but probably not meant") {
   auto config = parse("listeners: [{name: a, address: 0.0.0.0}]\nadmin: {token: 0123456789abcdef, address: 10.1.1.1}\n"
                       "audit: {enabled: false}\n");
   REQUIRE(config.config);
-  CHECK(lint(*config.config, "x").size() == 6);
-  auto quiet = parse(minimal + "users: [{name: a, password: b}]\ntargets: [{name: t, host: 127.0.0.1, user: u}]\n");
+  CHECK(lint(*config.config, "x").size() == 7);
+  auto quiet = parse(minimal + "users: [{name: a, password: b, roles: [r]}]\ntargets: [{name: t, host: 127.0.0.1, user: u}]\n" +
+                     std::string(everything));
   CHECK(lint(*quiet.config, "x").empty());
-  auto far = parse(minimal + "users: [{name: a, password: b}]\ntargets: [{name: t, host: h, user: u}]\n");
+  auto far = parse(minimal + "users: [{name: a, password: b, roles: [r]}]\ntargets: [{name: t, host: h, user: u}]\n" +
+                   std::string(everything));
   REQUIRE(lint(*far.config, "x").size() == 1);
   CHECK(lint(*far.config, "x")[0].message.find("not checked") != std::string::npos);
+  auto nobody = parse(minimal + "users: [{name: a, password: b}]\ntargets: [{name: t, host: 127.0.0.1, user: u}]\n" +
+                      std::string(everything));
+  REQUIRE(lint(*nobody.config, "x").size() == 1);
+  CHECK(lint(*nobody.config, "x")[0].message.find("no access to any target") != std::string::npos);
 }
 
 TEST_CASE("TLS: listeners prefer it, Unix sockets have none, the admin API needs it beyond the loopback") {

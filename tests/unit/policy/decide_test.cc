@@ -58,7 +58,8 @@ TEST_CASE("a reader's statements pass") {
         "prepare p as select $1", "execute p(1)", "deallocate p", "declare c cursor for select 1", "fetch 5 from c",
         "with recursive r as (select 1 union all select * from r) select * from r", "select random(), now()",
         "select * from generate_series(1, 5)", "select pg_total_relation_size('t')", "select '{}'::jsonb -> 'a' ->> 'b'",
-        "select * from t tablesample system (1)"}) {
+        "select * from t tablesample system (1)", "select t.a, s.t.b from s.t", "select (now()).date_part",
+        "select (pg_identify_object(1, 2, 3)).identity", "reset default_transaction_read_only", "select (aclexplode(a)).grantee from t"}) {
     CAPTURE(text);
     const Decision decision = at(Level::read).decide(text);
     CHECK_MESSAGE(decision.is_allowed, decision.message);
@@ -89,6 +90,9 @@ TEST_CASE("whatever writes, or cannot be seen into, is refused to a reader") {
         "select ts_stat('select 1')", "select ts_rewrite('a'::tsquery, 'select 1')", "select pg_create_restore_point('x')",
         "select * from crosstab('select 1')", "select xpath_table('a', 'b', 'c', 'd', 'e')", "select pg_logical_emit_message(true, 'a', 'b')",
         "select (select lo_unlink(1))", "select 1 where exists (select lo_unlink(1))", "values (lo_unlink(1))",
+        "select ('/etc/hostname'::text).pg_read_file", "select (pid).pg_terminate_backend from pg_stat_activity", "select (0::oid).lo_create",
+        "select (99).my_function", "select t.lo_import from t", "select ('select 1'::text).ts_stat", "select (row(1)).my_function",
+        "reset transaction_read_only", "set transaction_read_only to default", "set local transaction_read_only = default",
         "select 1; drop table t", "selec 1", "select pg_current_xact_id()", "explain execute_me()"}) {
     CAPTURE(text);
     const Decision decision = at(Level::read).decide(text);
@@ -109,6 +113,8 @@ TEST_CASE("each level admits its own kinds and those below") {
   CHECK_FALSE(at(Level::write).allows("select my_function()"));
   CHECK_FALSE(at(Level::write).allows("prepare transaction 'x'"));
   CHECK_FALSE(at(Level::write).allows("set role x"));
+  CHECK_FALSE(at(Level::write).allows("set standard_conforming_strings = off"));
+  CHECK_FALSE(at(Level::write).allows("select ('select 1'::text).ts_stat"));
   CHECK_FALSE(at(Level::write).allows("select lo_export(1, '/tmp/x')"));
   CHECK(at(Level::ddl).allows("create table t (a int)"));
   CHECK(at(Level::ddl).allows("drop table t"));

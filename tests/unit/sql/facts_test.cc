@@ -369,6 +369,16 @@ TEST_CASE("only what the shape decides is cached by shape") {
   }
 }
 
+TEST_CASE("what stands behind a dot may be a call") {
+  const auto attributes = [](std::string_view text) {
+    std::set<std::string> names;
+    for (const auto& use : facts_of(text).attributes) names.insert((use.is_of_expression ? "()." : ".") + use.name);
+    return joined(names);
+  };
+  CHECK(attributes("select (a).b, c.d, (f(1)).g.h, (e[1]).i, j from k") == "().b ().g ().h ().i .d");
+  CHECK(attributes("select (a).* from (select 1) a order by (x).y") == "().y");
+}
+
 TEST_CASE("what is not exactly one statement has no facts") {
   for (std::string_view text : {"", "-- nothing", "select 1; drop table t", "selec 1", "select 'a", "select (", ";"}) {
     CAPTURE(text);
@@ -407,4 +417,7 @@ TEST_CASE("long chains of every left-recursive rule are analysed or refused, nev
   on_stack(small_stack_bytes, [&] { run(Effort::small); });
   on_stack(large_stack_bytes, [&] { run(Effort::large); });
   CHECK_FALSE(analyze(repeated("select 1", "+1", 1'000'000, "")));
+  // The grammar's own scanner would take the square of it.
+  CHECK(analyze(repeated("select /*", "/*", 200'000, "") + repeated("", "*/", 200'001, " 1")));
+  CHECK_FALSE(analyze("select 1 /* /* */"));
 }

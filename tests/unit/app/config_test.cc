@@ -13,7 +13,6 @@
 #include "ringfence/pg/scram.h"
 #include "ringfence/policy/policy_set.h"
 
-
 using namespace ringfence;
 using namespace ringfence::app;
 

@@ -10,15 +10,6 @@ namespace ringfence::proxy {
 
 namespace {
 
-// Where the token number `place` begins.
-size_t byte_of(std::string_view statement, sql::Place place) {
-  if (place == sql::nowhere) return std::string_view::npos;
-  sql::Lexer lexer(statement);
-  sql::Token token = lexer.next();
-  for (sql::Place i = 0; i < place && token.kind != sql::TokenKind::end; ++i) token = lexer.next();
-  return token.kind == sql::TokenKind::end ? std::string_view::npos : token.begin;
-}
-
 Refusal refusal_of(const policy::Decision& decision) {
   return {std::string(pg::sqlstate::insufficient_privilege), decision.rule, decision.message, decision.hint,
           std::string_view::npos};
@@ -42,7 +33,7 @@ Gate::Verdict Gate::check(std::string_view statement) {
   if (decision == nullptr) return Verdict::unknown;
   if (decision->is_allowed) return Verdict::pass;
   refusal_ = refusal_of(*decision);
-  refusal_.at = byte_of(statement, decision->at);
+  refusal_.at = decision->at == sql::nowhere ? std::string_view::npos : sql::token_begin(statement, decision->at);
   return Verdict::refused;
 }
 

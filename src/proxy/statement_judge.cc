@@ -24,10 +24,7 @@ uint64_t fold(uint64_t a, uint64_t b) {
 
 // What PREPARE or DECLARE defines.
 std::string_view inner_of(std::string_view statement, sql::Place inner) {
-  sql::Lexer lexer(statement);
-  sql::Token token = lexer.next();
-  for (sql::Place i = 0; i < inner && token.kind != sql::TokenKind::end; ++i) token = lexer.next();
-  return statement.substr(std::min(token.begin, statement.size()));
+  return statement.substr(std::min(sql::token_begin(statement, inner), statement.size()));
 }
 
 }  // namespace

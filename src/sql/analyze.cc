@@ -1,6 +1,8 @@
 #include "ringfence/sql/analyze.h"
 
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "grammar.h"
@@ -78,6 +80,25 @@ void to_ordinals(Uses& uses, const Tokens& tokens) {
   for (auto& use : uses) use.at = tokens.ordinal(use.at);
 }
 
+// The text with its comments as blanks: the grammar takes the square of their nesting to skip them. Places stay; newlines
+// too, because strings are continued over them. Nothing when a comment has no end.
+std::optional<std::string> without_comments(std::string_view text) {
+  std::string out(text);
+  Lexer lexer(text);
+  size_t at = 0;
+  for (;;) {
+    const Token token = lexer.next();
+    const size_t end = token.kind == TokenKind::end ? text.size() : token.begin;
+    for (; at < end; ++at) {
+      if (out[at] != '\n' && out[at] != '\r') out[at] = ' ';
+    }
+    if (token.kind == TokenKind::end) break;
+    at = token.end;
+  }
+  if (!lexer.comments_are_terminated()) return std::nullopt;
+  return out;
+}
+
 }  // namespace
 
 Effort effort(std::string_view text) {
@@ -94,34 +115,14 @@ Effort effort(std::string_view text) {
   return tokens <= small_tokens_max && links <= small_links_max ? Effort::small : Effort::large;
 }
 
-// The text with its comments as blanks: the grammar takes the square of their nesting to skip them. Places stay; newlines
-// too, because strings are continued over them.
-std::string without_comments(std::string_view text) {
-  std::string out(text);
-  Lexer lexer(text);
-  size_t at = 0;
-  for (;;) {
-    const Token token = lexer.next();
-    const size_t end = token.kind == TokenKind::end ? text.size() : token.begin;
-    for (; at < end; ++at) {
-      if (out[at] != '\n' && out[at] != '\r') out[at] = ' ';
-    }
-    if (token.kind == TokenKind::end) return out;
-    at = token.end;
-  }
-}
-
 Result<Facts> analyze(std::string_view statement) {
   if (effort(statement) == Effort::refused) {
     return fail(Fault::limit, "the statement is too long to be analysed: more than " + std::to_string(tokens_max) +
                                   " tokens, or " + std::to_string(links_max) + " words and operators");
   }
-  {
-    Lexer lexer(statement);
-    while (lexer.next().kind != TokenKind::end) continue;
-    if (!lexer.comments_are_terminated()) return fail(Fault::malformed, "unterminated /* comment");
-  }
-  auto tree = Tree::parse(without_comments(statement));
+  const std::optional<std::string> bare = without_comments(statement);
+  if (!bare) return fail(Fault::malformed, "unterminated /* comment");
+  auto tree = Tree::parse(*bare);
   if (!tree) return unexpected(std::move(tree.error()));
   if (tree->statements() != 1) {
     return fail(Fault::malformed, tree->statements() == 0 ? "there is no statement" : "there is more than one statement");

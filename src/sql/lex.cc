@@ -220,4 +220,11 @@ Token Lexer::next() {
   }
 }
 
+size_t token_begin(std::string_view text, size_t ordinal) {
+  Lexer lexer(text);
+  Token token = lexer.next();
+  for (size_t i = 0; i < ordinal && token.kind != TokenKind::end; ++i) token = lexer.next();
+  return token.kind == TokenKind::end ? std::string_view::npos : token.begin;
+}
+
 }  // namespace ringfence::sql

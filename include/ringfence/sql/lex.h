@@ -73,6 +73,9 @@ class Lexer {
   bool comments_are_terminated_ = true;
 };
 
+// Where the token with this ordinal, from 0, begins; npos when there are fewer.
+size_t token_begin(std::string_view text, size_t ordinal);
+
 // Whether a word equals `lower`, which is lower-case ASCII, as PostgreSQL compares keywords.
 bool is_keyword(std::string_view word, std::string_view lower);
 

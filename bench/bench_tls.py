@@ -29,7 +29,7 @@ def start_ringfence(directory, cluster, name, files, **more):
         directory, cluster, shards=1, log={'level': 'warning', 'format': 'text'},
         listeners=[{'name': 'main', 'port': port, 'tls': 'require'}],
         tls={'certificate_file': str(files[0]), 'key_file': str(files[1])},
-        users=[{'name': base.USER, 'password': base.PASSWORD}],
+        users=[{'name': base.USER, 'password': base.PASSWORD, 'roles': ['operator']}],
         targets=[{'name': 'bench', 'host': '127.0.0.1', 'port': cluster.port, 'user': base.USER, 'password': base.PASSWORD,
                   'sslmode': 'disable'}], **more)
     one.start()

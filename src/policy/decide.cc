@@ -40,12 +40,16 @@ class Judge {
  private:
   // Which policy admits the kind beyond the level.
   const Policy* admits_kind(std::string_view kind) const {
+    if (facts_.is_opaque && !is_lifting_told()) return nullptr;
     for (const Policy* policy : access_.policies) {
       if (kind_matches(policy->kinds, kind)) return policy;
     }
     return nullptr;
   }
+  // Since PostgreSQL 14 the server says so when a function lifts the session's read-only mode.
+  bool is_lifting_told() const { return access_.level != Level::read || session_.server_version >= 14; }
   const Policy* admits_function(const sql::Name& function) const {
+    if (!is_lifting_told()) return nullptr;
     for (const Policy* policy : access_.policies) {
       if (any_matches(policy->functions, function.schema, function.name, Doubt::no)) return policy;
     }
@@ -64,6 +68,11 @@ class Judge {
   void admit(std::string rule, std::string what) {
     if (findings_ != nullptr) findings_->push_back({std::move(rule), std::move(what), false});
   }
+  const char* hint_to_name() const {
+    return is_lifting_told() ? "A policy can admit it by name, in its key functions."
+                             : "Before PostgreSQL 14 a server does not tell when a function makes the session writable, so "
+                               "that not even a policy can admit it at this level.";
+  }
   static std::string name_of(const Policy& policy) { return "policy " + policy.name; }
 
   void judge_level() {
@@ -71,6 +80,7 @@ class Judge {
       if (effect.level <= access_.level) continue;
       if (const Policy* policy = admits_kind(effect.kind)) {
         admit(name_of(*policy), effect.what + " is admitted by kinds");
+        if (facts_.is_opaque) decision_.calls_named_functions = true;
         continue;
       }
       if (effect.kind == "call" && !facts_.functions.empty() && admits_function(facts_.functions.front()) != nullptr) {
@@ -103,7 +113,7 @@ class Judge {
       }
       refuse("functions", "the function " + name + " is not one that access level " + sql::level_name(access_.level) +
                               " may call",
-             "A policy can admit it by name, in its key functions.", function.at);
+             hint_to_name(), function.at);
     }
   }
 
@@ -121,7 +131,7 @@ class Judge {
       }
       refuse("functions", "." + attribute.name + " may call a function of that name, which access level " +
                               sql::level_name(access_.level) + " may not",
-             "A policy can admit it by name, in its key functions.", attribute.at);
+             hint_to_name(), attribute.at);
     }
   }
 
@@ -130,7 +140,10 @@ class Judge {
     for (const sql::Name& op : facts_.operators) {
       const bool is_catalog = op.schema.empty() || op.schema == "pg_catalog";
       if (is_catalog && is_read_operator(op.name, session_.server_version)) continue;
-      if (admits_function(op) != nullptr) continue;
+      if (admits_function(op) != nullptr) {
+        decision_.calls_named_functions = true;
+        continue;
+      }
       refuse("functions", "the operator " + op.name + " is not one of PostgreSQL's own",
              "An operator runs a function; a policy can admit it by name, in its key functions.", op.at);
     }

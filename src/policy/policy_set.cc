@@ -87,6 +87,7 @@ Access PolicySet::access(const std::vector<std::string>& roles, const std::vecto
     access.has_whitelist = access.has_whitelist || policy.whitelist.has_value();
     access.has_allow = access.has_allow || !policy.allow.empty();
     access.has_deny = access.has_deny || !policy.deny.empty();
+    access.admits_by_name = access.admits_by_name || !policy.functions.empty() || !policy.kinds.empty();
     access.whitelist.insert(access.whitelist.end(), whitelists_[i].begin(), whitelists_[i].end());
   }
   return access;

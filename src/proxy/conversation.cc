@@ -30,7 +30,7 @@ Conversation::Conversation(Recorder& recorder, pg::ObjectPools& pools, ShardCoun
 
 // How much of a message that comes in pieces is kept for the trail.
 size_t Conversation::client_capture_max(char type) const {
-  if (gate_ && is_gated(type)) return gated_bytes_max;
+  if (is_message_gated_) return gated_bytes_max;
   switch (type) {
     case from_client::query: return std::max<size_t>(limits_.statement_bytes_max + names_bytes_max, query_bytes_max);
     case from_client::parse: return limits_.statement_bytes_max + names_bytes_max;
@@ -53,6 +53,7 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
     bool is_resumed = client_held_.has_value();
     if (is_resumed) {
       segment = *std::exchange(client_held_, std::nullopt);
+      is_resumed = !std::exchange(waits_for_answer_, false);
     } else {
       FrameCursor::Step step = client_.next(chunk, at, segment);
       if (step == FrameCursor::Step::need_more) {
@@ -65,6 +66,14 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
         return Advance::broken;
       }
       if (gate_) gate_->from_client().note_end(segment.end);
+    }
+    if (gate_ && segment.is_first && !is_resumed) {
+      if (is_watched() && guard_.must_wait(segment.type, queue_.is_idle())) {
+        client_held_ = segment;
+        waits_for_answer_ = true;
+        return Advance::wait_answer;
+      }
+      is_message_gated_ = is_to_be_decided(segment.type);
     }
     ByteView body = segment.piece;
     if (!segment.is_first || !segment.is_last) {
@@ -115,7 +124,7 @@ void Conversation::capture(const FrameSegment& segment) {
 
 // A whole message, or the beginning of one whose body has `body_length` bytes. False: no room in the trail.
 bool Conversation::client_message(char type, ByteView body, uint32_t body_length) {
-  if (gate_ && is_gated(type)) {
+  if (is_message_gated_) {
     if (!admit(type, body, body_length)) return false;
     if (!replacement_.empty() || !error_.message.empty()) return true;
   }
@@ -134,7 +143,10 @@ bool Conversation::client_message(char type, ByteView body, uint32_t body_length
       else queue_.push_close(named.is_portal, named.name);
       return true;
     }
-    case from_client::sync: queue_.push_sync(); return true;
+    case from_client::sync:
+      queue_.push_sync();
+      guard_.close();
+      return true;
     case from_client::copy_data: queue_.copy_data(pg::frame_header_size + body_length); return true;
     case from_client::copy_done:
     case from_client::copy_fail: queue_.push_copy_end(); return true;
@@ -225,7 +237,10 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     }
     if (count == 0) first = number;
     pg::NameChange change = recognise_name_change(statement, pools_, limits_.statement_bytes_max);
-    if (change.prepared) change.prepared->gate_generation = gate_generation_;
+    if (change.prepared) {
+      change.prepared->gate_generation = gate_generation_;
+      change.prepared->traits = traits_;
+    }
     if (change.kind != pg::NameChange::Kind::none) changes.emplace_back(count, std::move(change));
     ++count;
     ++query_started_;
@@ -233,6 +248,8 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     extent = following;
   }
   push(false);
+  guard_.note(traits_);
+  guard_.close();
   query_at_ = 0;
   query_started_ = 0;
   return true;
@@ -260,7 +277,11 @@ void Conversation::on_parse(ByteView body, uint32_t body_length) {
     for (uint16_t i = 0; parsed && i < parsed->type_count; ++i) prepared->types.push_back(parsed->type(i));
   }
   prepared->gate_generation = gate_generation_;
-  if (prepared->change.prepared) prepared->change.prepared->gate_generation = gate_generation_;
+  prepared->traits = traits_;
+  if (prepared->change.prepared) {
+    prepared->change.prepared->gate_generation = gate_generation_;
+    prepared->change.prepared->traits = traits_;
+  }
   queue_.push_parse(std::move(prepared));
 }
 
@@ -277,6 +298,8 @@ void Conversation::on_bind(ByteView body, uint32_t body_length) {
     encode_bind_parameters(body, is_whole, portal->statement ? &portal->statement->types : nullptr,
                            limits_.parameters_bytes_max, portal->parameters, portal->parameters_truncated);
   }
+  // Planning may call functions already; what ends the transaction does not do it yet.
+  guard_.note({.calls_named = !portal->statement || portal->statement->traits.calls_named});
   queue_.push_bind(std::move(portal));
 }
 
@@ -300,6 +323,7 @@ bool Conversation::on_execute(ByteView body, uint32_t body_length) {
   pg::StatementNumber number =
       recorder_.start(text, portal->parameters, portal->parameters_truncated, from_client::execute, now_.us);
   ++statements_;
+  guard_.note(portal->statement ? portal->statement->traits : pg::CallTraits{.calls_named = true});
   queue_.push_execute(number, std::move(portal), pg::frame_header_size + body_length, now_.ns);
   return true;
 }
@@ -316,6 +340,7 @@ bool Conversation::on_function_call(ByteView body, uint32_t body_length) {
   pg::StatementNumber number =
       recorder_.start(text, parameters, is_truncated, from_client::function_call, now_.us);
   ++statements_;
+  guard_.close();
   queue_.push_function_call(number, pg::frame_header_size + body_length, now_.ns);
   return true;
 }

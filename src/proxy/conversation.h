@@ -11,6 +11,7 @@
 #include <string>
 
 #include "bounds.h"
+#include "call_guard.h"
 #include "gate.h"
 #include "recorder.h"
 #include "ringfence/pg/frame.h"
@@ -24,6 +25,7 @@ enum class Advance : uint8_t {
   all,         // The chunk is done; all of it may be sent.
   wait_trail,  // The trail has no room: call again with the same chunk when it has.
   wait_analysis,  // A statement is too much for a shard to analyse: give analysed() what analyze() says of text_to_analyse().
+  wait_answer,  // What stands before has to be answered first: send to_server_so_far(), call again when is_clear().
   wait_queue,  // Too much is in flight: call again when the server has answered something.
   broken,      // The stream breaks the protocol or a limit; see error().
 };
@@ -49,6 +51,10 @@ class Conversation final : private pg::StatementObserver {
   // What to send in place of a chunk that was advanced to all of it. Until the next chunk of that direction.
   ByteView to_server(ByteView chunk) { return gate_ ? gate_->from_client().finish() : chunk; }
   ByteView to_client(ByteView chunk) { return gate_ ? gate_->from_server().finish() : chunk; }
+  // After wait_answer, once: what of the chunk, from the last such part on, may be sent now.
+  ByteView to_server_so_far() { return gate_->from_client().take(client_held_->begin); }
+  // Whether a client's message can be taken now.
+  bool is_clear() const { return has_room_in_queue() && (!waits_for_answer_ || queue_.is_idle()); }
   const std::string& text_to_analyse() const { return text_to_analyse_; }
   void analysed(Result<sql::Facts> facts) { gate_->analysed(std::exchange(text_to_analyse_, {}), std::move(facts)); }
   Error error() const { return error_; }
@@ -74,6 +80,12 @@ class Conversation final : private pg::StatementObserver {
 
   bool client_message(char type, ByteView body, uint32_t body_length);
   static bool is_gated(char type);
+  // Whether it is decided before it may go on; asked when its header is there.
+  bool is_to_be_decided(char type) const;
+  // Whether the session is to stay read-only although functions may be called that are not known to be harmless.
+  bool is_watched() const {
+    return gate_ && gate_->access().level == policy::Level::read && gate_->access().admits_by_name;
+  }
   void hold(const pg::FrameSegment& segment);
   void hold_cut_header();
   // Decides a message that is to be decided. Refused: replacement_ is set. False: no room in the trail.
@@ -81,11 +93,14 @@ class Conversation final : private pg::StatementObserver {
   bool admit_query(ByteView body, uint32_t body_length);
   bool admit_parse(ByteView body, uint32_t body_length);
   bool admit_execute(ByteView body);
+  bool admit_bind(ByteView body, uint32_t body_length);
+  bool refuse_by_parse(pg::Prepared* prepared, char type);
   bool admit_function_call(ByteView body, uint32_t body_length);
-  Gate::Verdict judge(ByteView statement);
+  Gate::Verdict judge(ByteView statement, bool is_kept = false);
   Gate::Verdict judge_again(pg::Prepared& prepared);
   Gate::Verdict judge_text(ByteView statement);
   Gate::Verdict refuse_unknown();
+  Gate::Verdict refuse_call_with_end();
   bool has_room_for_refused(size_t text_bytes, size_t statements);
   void record_refused(ByteView statement, uint64_t full_bytes, char type, const Refusal* refusal);
   bool on_query(ByteView body, uint32_t body_length);
@@ -128,6 +143,10 @@ class Conversation final : private pg::StatementObserver {
   Error error_;
   std::unique_ptr<Gate> gate_;
   uint32_t gate_generation_ = 0;
+  CallGuard guard_;
+  pg::CallTraits traits_;            // Of the message at hand, as far as it is judged.
+  bool is_message_gated_ = false;    // The client's message at hand is held until it is decided.
+  bool waits_for_answer_ = false;    // client_held_ is a message of which nothing was taken.
   std::string replacement_;
   std::string text_to_analyse_;
   bool is_refusal_ = false;  // The error at hand is one of ours.

@@ -14,6 +14,10 @@ bool Conversation::is_gated(char type) {
          type == from_client::execute;
 }
 
+bool Conversation::is_to_be_decided(char type) const {
+  return gate_ && (is_gated(type) || (type == from_client::bind && guard_.has_end() && is_watched()));
+}
+
 void Conversation::use_judge(std::shared_ptr<StatementJudge> judge, std::string nonce) {
   ++gate_generation_;
   if (gate_) gate_->use(std::move(judge));
@@ -21,7 +25,7 @@ void Conversation::use_judge(std::shared_ptr<StatementJudge> judge, std::string 
 }
 
 void Conversation::hold(const pg::FrameSegment& segment) {
-  if (!is_gated(segment.type)) {
+  if (!is_message_gated_) {
     gate_->from_client().pass(segment.end);
   } else if (segment.body_length > gated_bytes_max) {
     // It will be refused; none of it is needed.
@@ -36,7 +40,7 @@ void Conversation::hold_cut_header() {
 }
 
 bool Conversation::admit(char type, ByteView body, uint32_t body_length) {
-  if (body_length > gated_bytes_max && type != from_client::query && type != from_client::parse) {
+  if (body_length > gated_bytes_max && (type == from_client::execute || type == from_client::function_call)) {
     // None of it went on, and it stands for nothing that could be refused by itself.
     error_ = Error{Fault::limit, "an Execute or FunctionCall message is longer than a restricted session may send", 0};
     return true;
@@ -45,6 +49,7 @@ bool Conversation::admit(char type, ByteView body, uint32_t body_length) {
     case from_client::query: return admit_query(body, body_length);
     case from_client::parse: return admit_parse(body, body_length);
     case from_client::execute: return admit_execute(body);
+    case from_client::bind: return admit_bind(body, body_length);
     default: return admit_function_call(body, body_length);
   }
 }
@@ -55,19 +60,41 @@ Gate::Verdict Conversation::judge_text(ByteView statement) {
   return verdict;
 }
 
-// One statement by its own text, and what it executes by name.
-Gate::Verdict Conversation::judge(ByteView statement) {
+bool ends_transaction(sql::Control control) {
+  switch (control) {
+    case sql::Control::commit:
+    case sql::Control::rollback:
+    case sql::Control::prepare_transaction:
+    case sql::Control::commit_prepared:
+    case sql::Control::rollback_prepared: return true;
+    default: return false;
+  }
+}
+
+// One statement by its own text, and what it executes by name. `is_kept`: it will be executed later.
+Gate::Verdict Conversation::judge(ByteView statement, bool is_kept) {
   const Gate::Verdict verdict = judge_text(statement);
   if (verdict != Gate::Verdict::pass) return verdict;
   const sql::Facts* facts = gate_->facts();
-  if (facts == nullptr || facts->executes.empty()) return Gate::Verdict::pass;
+  if (facts == nullptr) return Gate::Verdict::pass;
+  traits_.calls_named = traits_.calls_named || gate_->calls_named();
+  traits_.ends_transaction = traits_.ends_transaction || ends_transaction(facts->control);
+  if (facts->executes.empty()) return Gate::Verdict::pass;
   auto prepared = facts->is_portal ? pg::Ref<pg::Prepared>() : queue_.foreseen_statement(facts->executes);
   if (facts->is_portal) {
     if (auto portal = queue_.foreseen_portal(facts->executes)) prepared = portal->statement;
   }
+  // What the name stands for when it is executed another time is not known.
+  traits_.calls_named = traits_.calls_named || is_kept || !prepared || prepared->traits.calls_named;
+  traits_.ends_transaction = traits_.ends_transaction || (prepared && prepared->traits.ends_transaction);
   if (prepared) return judge_again(*prepared);
   // What was prepared under these policies was judged then.
   return gate_generation_ == 0 ? Gate::Verdict::pass : refuse_unknown();
+}
+
+Gate::Verdict Conversation::refuse_call_with_end() {
+  gate_->refusal() = Gate::call_with_end();
+  return Gate::Verdict::refused;
 }
 
 Gate::Verdict Conversation::refuse_unknown() {
@@ -83,9 +110,17 @@ Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
   if (text.is_truncated || text.is_redacted || !text.raw.empty()) {
     return refuse_unknown();
   }
+  pg::CallTraits traits;
   sql::split_statements(text.text, [&](sql::Extent extent) {
-    if (verdict == Gate::Verdict::pass) verdict = judge_text(extent.of(text.text));
+    if (verdict != Gate::Verdict::pass) return;
+    verdict = judge_text(extent.of(text.text));
+    if (verdict != Gate::Verdict::pass) return;
+    const sql::Facts* facts = gate_->facts();
+    if (facts == nullptr) return;  // Unrestricted.
+    traits.calls_named = gate_->calls_named() || !facts->executes.empty();
+    traits.ends_transaction = ends_transaction(facts->control);
   });
+  prepared.traits = traits;
   if (verdict == Gate::Verdict::pass) prepared.gate_generation = gate_generation_;
   // The message at hand does not show the text.
   if (verdict == Gate::Verdict::refused) gate_->refusal().at = ByteView::npos;
@@ -110,6 +145,7 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
   Gate::Verdict verdict = Gate::Verdict::pass;
   size_t refused_begin = 0;
   size_t count = 0;
+  traits_ = {};
   if (body_length > gated_bytes_max) {
     gate_->refusal() = Gate::too_long(gated_bytes_max);
     verdict = Gate::Verdict::refused;
@@ -118,6 +154,7 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
       ++count;
       if (verdict != Gate::Verdict::pass) return;
       verdict = judge(extent.of(text));
+      if (verdict == Gate::Verdict::pass && is_watched() && !guard_.allows(traits_)) verdict = refuse_call_with_end();
       refused_begin = extent.begin;
     });
   }
@@ -137,10 +174,12 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
   const uint32_t position = refusal.at == ByteView::npos ? 0 : position_of(text, refused_begin + refusal.at);
   replacement_ = gate_->replace(Gate::Instead::query, refusal, position);
   queue_.push_query(pg::unrecorded_statement | gate_->refusals(), 1, replacement_.size(), now_.ns);
+  guard_.close();
   return true;
 }
 
 bool Conversation::admit_parse(ByteView body, uint32_t body_length) {
+  traits_ = {};
   const size_t name_end = body.find('\0');
   const bool is_too_long = body_length > gated_bytes_max;
   if (name_end == ByteView::npos && !is_too_long) return true;  // The server refuses it.
@@ -155,7 +194,7 @@ bool Conversation::admit_parse(ByteView body, uint32_t body_length) {
   } else {
     sql::split_statements(text, [&](sql::Extent extent) {
       if (verdict != Gate::Verdict::pass) return;
-      verdict = judge(extent.of(text));
+      verdict = judge(extent.of(text), true);
       begin = extent.begin;
     });
   }
@@ -174,18 +213,42 @@ bool Conversation::admit_parse(ByteView body, uint32_t body_length) {
   return true;
 }
 
-// Only what was prepared before the policies changed is judged here.
+// What was prepared before the policies changed is judged here, and what may not stand behind other things of its group.
 bool Conversation::admit_execute(ByteView body) {
   pg::Ref<pg::Portal> portal = queue_.foreseen_portal(text_of(body));
   pg::Ref<pg::Prepared> prepared = portal ? portal->statement : pg::Ref<pg::Prepared>();
-  if (gate_generation_ == 0 || (prepared && prepared->refusal != 0)) return true;
-  const Gate::Verdict verdict = prepared ? judge_again(*prepared) : refuse_unknown();
+  if (prepared && prepared->refusal != 0) return true;
+  Gate::Verdict verdict = Gate::Verdict::pass;
+  if (gate_generation_ != 0) verdict = prepared ? judge_again(*prepared) : refuse_unknown();
+  if (verdict == Gate::Verdict::pass && is_watched() &&
+      !guard_.allows(prepared ? prepared->traits : pg::CallTraits{.calls_named = true})) {
+    verdict = refuse_call_with_end();
+  }
   if (verdict != Gate::Verdict::refused) return verdict == Gate::Verdict::pass;
-  const Refusal refusal = gate_->refusal();
+  return refuse_by_parse(prepared.get(), from_client::execute);
+}
+
+// Behind the end of a transaction in its group: its planning may call what it names.
+bool Conversation::admit_bind(ByteView body, uint32_t body_length) {
+  auto names = pg::parse_bind_names(body);
+  if (!names && body_length <= gated_bytes_max) return true;  // The server refuses it.
+  pg::Ref<pg::Prepared> prepared = names ? queue_.foreseen_statement(names->statement) : pg::Ref<pg::Prepared>();
+  if (prepared && prepared->refusal != 0 && body_length <= gated_bytes_max) return true;
+  const bool is_allowed = prepared && guard_.allows({.calls_named = prepared->traits.calls_named});
+  if (is_allowed && body_length <= gated_bytes_max) return true;
+  if (is_allowed) gate_->refusal() = Gate::too_long(gated_bytes_max);
+  else refuse_call_with_end();
+  return refuse_by_parse(prepared.get(), from_client::execute);
+}
+
+// A Bind or an Execute is refused, of what was prepared as far as that is known. False: no room in the trail.
+bool Conversation::refuse_by_parse(pg::Prepared* prepared, char type) {
+  Refusal refusal = gate_->refusal();
+  refusal.at = ByteView::npos;  // The message at hand does not show the text.
   static const pg::StatementText no_text;
-  const pg::StatementText& text = prepared ? prepared->statement : no_text;
+  const pg::StatementText& text = prepared != nullptr ? prepared->statement : no_text;
   if (!has_room_for_refused(text.text.size() + text.raw.size(), 1)) return false;
-  recorder_.blocked(text, from_client::execute, &refusal, now_.us);
+  recorder_.blocked(text, type, &refusal, now_.us);
   ++statements_;
   replacement_ = gate_->replace(Gate::Instead::parse_named, refusal, 0);
   pg::Ref<pg::Prepared> marker = pools_.prepared.make();

@@ -31,6 +31,7 @@ Gate::Verdict Gate::check(std::string_view statement) {
   const policy::Decision* decision =
       found == analysed_.end() ? judge_->judge(statement) : &judge_->judge_analysed(statement, found->second);
   if (decision == nullptr) return Verdict::unknown;
+  calls_named_ = decision->calls_named_functions;
   if (decision->is_allowed) return Verdict::pass;
   refusal_ = refusal_of(*decision);
   refusal_.at = decision->at == sql::nowhere ? std::string_view::npos : sql::token_begin(statement, decision->at);
@@ -51,6 +52,12 @@ Refusal Gate::too_long(size_t bytes_max) {
   return {std::string(pg::sqlstate::program_limit_exceeded), "sql_bytes_max",
           "the statement is longer than the " + std::to_string(bytes_max) + " bytes that are decided at once",
           "Send it in parts; COPY has no such bound.", std::string_view::npos};
+}
+
+Refusal Gate::call_with_end() {
+  return {std::string(pg::sqlstate::insufficient_privilege), "functions",
+          "a function that a policy admits by name may not be called in one message with COMMIT or ROLLBACK",
+          "Send the call by itself: only its answer tells whether the session is still read-only.", 0};
 }
 
 Refusal Gate::unknown_text() {

@@ -51,6 +51,10 @@ class Gate {
 
   // For what was prepared under other policies and whose text was not kept.
   static Refusal unknown_text();
+  // Whether the statement that was checked last, and passed, calls what a policy admits by name.
+  bool calls_named() const { return calls_named_; }
+  // A call together with the end of a transaction, in a session that is to stay read-only.
+  static Refusal call_with_end();
   // Of the statement that was checked last; null where it could not be analysed.
   const sql::Facts* facts() const { return judge_->facts(); }
 
@@ -83,6 +87,7 @@ class Gate {
   Rewriter from_client_;
   Rewriter from_server_;
   uint64_t refusals_ = 0;
+  bool calls_named_ = false;
   std::deque<Pending> pending_;
   Refusal answered_;
   Refusal refusal_;

@@ -207,7 +207,18 @@ Task<bool> PgSession::wait_until_accepted(Side from, ByteView bytes, size_t at, 
       end(broken_by(from));
       co_return false;
     }
-    if (advance == Advance::wait_analysis) {
+    if (advance == Advance::wait_answer) {
+      auto sending = send_so_far();
+      bool is_sent = co_await sending;
+      if (!is_sent) co_return false;
+      while (!conversation_->is_clear() && !end_reason_ && !server_pump_is_over_) {
+        client_pump_waits_for_queue_ = true;
+        co_await queue_has_room_;
+        client_pump_waits_for_queue_ = false;
+      }
+      // What waited is decided by the policies in force now.
+      if (!end_reason_ && !server_pump_is_over_ && shard_.snapshot != snapshot_seen_ && !renew_access()) co_return false;
+    } else if (advance == Advance::wait_analysis) {
       auto analysing = analyse();
       co_await analysing;
     } else if (advance == Advance::wait_trail) {
@@ -231,6 +242,21 @@ Task<bool> PgSession::wait_until_accepted(Side from, ByteView bytes, size_t at, 
   co_return true;
 }
 
+// Of a chunk from the client, what stands before a message that has to wait. False: the session has to end, and why is set.
+Task<bool> PgSession::send_so_far() {
+  if (shard_.options.sync && conversation_->statements() != durable_statements_) {
+    DurableWait syncing(shard_);
+    bool is_durable = co_await syncing;
+    if (!note_durable(is_durable)) co_return false;
+  }
+  if (conversation_->server_said_fatal()) co_return false;
+  ByteView bytes = conversation_->to_server_so_far();
+  count(Side::client, bytes.size());
+  net::Send sending(*server_->stream, bytes);
+  Result<void> sent = co_await sending;
+  co_return sent.has_value();
+}
+
 EndReason PgSession::broken_by(Side from) const {
   Error error = conversation_->error();
   if (from == Side::server && error.fault != Fault::denied) {
@@ -247,9 +273,9 @@ EndReason PgSession::broken_by(Side from) const {
 }
 
 void PgSession::after_answers() {
-  if (client_pump_waits_for_queue_ && conversation_->has_room_in_queue()) queue_has_room_.set();
   if (is_draining_) drain();
   if (pending_end_ && conversation_->queue().is_idle()) end(*pending_end_);
+  if (client_pump_waits_for_queue_ && conversation_->is_clear()) queue_has_room_.set();
 }
 
 // ---------------------------------------------------------------- ending

@@ -83,6 +83,7 @@ class PgSession {
   Advance inspect(Side from, ByteView bytes, size_t& at);
   ring::Task<bool> wait_until_accepted(Side from, ByteView bytes, size_t at, Advance advance);
   bool note_durable(bool is_durable);
+  ring::Task<bool> send_so_far();
   EndReason broken_by(Side from) const;
   void count(Side from, size_t bytes);
   void note_client_end(bool is_orderly);

@@ -21,6 +21,7 @@ class Rewriter {
     is_changed_ = false;
     is_open_ = true;
     out_.clear();
+    if (!taken_.empty()) taken_ = std::string();
   }
   bool is_open() const { return is_open_; }
 
@@ -51,6 +52,16 @@ class Rewriter {
     done_ = end;
     is_changed_ = true;
   }
+  // What may be sent before the message that begins at `begin`, all before it being passed or replaced; valid until the next
+  // call of this or begin(). finish() gives the rest.
+  ByteView take(size_t begin) {
+    taken_ = std::move(out_);
+    out_ = std::string();
+    taken_.append(chunk_.substr(done_, begin - done_));
+    done_ = begin;
+    is_changed_ = true;
+    return taken_;
+  }
   // What to send; valid until the next begin().
   ByteView finish() {
     is_open_ = false;
@@ -62,6 +73,7 @@ class Rewriter {
  private:
   ByteView chunk_;
   std::string out_;
+  std::string taken_;
   std::string held_;
   size_t done_ = 0;
   size_t end_ = 0;

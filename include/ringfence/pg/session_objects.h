@@ -100,6 +100,12 @@ struct StatementText {
   }
 };
 
+// What bears on a session that is to stay read-only.
+struct CallTraits {
+  bool calls_named = false;  // It may call a function that is admitted by name alone.
+  bool ends_transaction = false;
+};
+
 struct Prepared;
 
 // What a SQL statement does to the names, once the server has said that it is done.
@@ -118,6 +124,7 @@ struct Prepared {
   std::vector<uint32_t> types;  // OIDs of its parameters as far as known; 0 where not.
   NameChange change;            // What running it does to the names.
   uint32_t gate_generation = 0;  // Of the policies by which it was let through.
+  CallTraits traits;
   uint64_t refusal = 0;  // Not 0: its number. The server never gets it; what executes it has no record.
 
   void clear() {
@@ -125,6 +132,7 @@ struct Prepared {
     statement.clear();
     refusal = 0;
     gate_generation = 0;
+    traits = {};
     types.clear();
     change = {};
   }

@@ -23,6 +23,7 @@ struct Access {
   bool has_whitelist = false;
   bool has_allow = false;
   bool has_deny = false;
+  bool admits_by_name = false;  // Functions or kinds beyond the level.
   std::vector<PatternId> whitelist;  // Of all of them, ascending.
 
   bool is_granted() const { return !policies.empty(); }

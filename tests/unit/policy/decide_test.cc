@@ -139,6 +139,23 @@ TEST_CASE("a policy admits kinds and functions by name beyond its level") {
   CHECK_FALSE(world.allows("call app.other()"));
 }
 
+TEST_CASE("what cannot be seen into is known to the decision, and not admitted where the server is silent about it") {
+  World world = at(Level::read);
+  world.policy.kinds = {Text{"do", ""}};
+  world.policy.functions = {Text{"report", ""}, Text{"<~>", ""}};
+  for (std::string_view text : {"select report(1)", "select (t.x).report from t", "select 1 <~> 2", "do $$ begin end $$", "call report()"}) {
+    CAPTURE(text);
+    const Decision decision = world.decide(text);
+    CHECK(decision.is_allowed);
+    CHECK(decision.calls_named_functions);
+    // Before 14 the server does not report default_transaction_read_only.
+    CHECK_FALSE(decide_facts(world.access(), *sql::analyze(text), {13}).is_allowed);
+    CHECK(decide_facts(world.access(), *sql::analyze(text), {14}).is_allowed);
+  }
+  world.policy.level = Level::write;
+  CHECK(decide_facts(world.access(), *sql::analyze("select report(1)"), {13}).is_allowed);
+}
+
 TEST_CASE("deny beats allow, and says where it stands") {
   World world = at(Level::ddl);
   Rule rule;

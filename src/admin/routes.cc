@@ -58,6 +58,7 @@ const std::vector<Routes::Route>& Routes::table() {
       {"GET", "/api/v1/sessions", Access::token, {"limit", "cursor", "user", "target"}, &Routes::sessions},
       {"GET", "/api/v1/sessions/{id}", Access::token, {}, &Routes::session},
       {"DELETE", "/api/v1/sessions/{id}", Access::token, {}, &Routes::end_session},
+      {"POST", "/api/v1/policy/explain", Access::token, {}, &Routes::explain},
   };
   return routes;
 }
@@ -173,9 +174,9 @@ Task<Response> Routes::stats(const Call&) {
 
 Task<Response> Routes::version(const Call&) { co_return http::json_response(200, version_json(options_.node)); }
 
-Response Routes::late() {
+Response Routes::late(std::string_view who) {
   ++counters_.answers_late;
-  Response response = problem(503, "the data shards did not answer in time; try again");
+  Response response = problem(503, std::string(who) + " did not answer in time; try again");
   response.headers.push_back({"Retry-After", "1"});
   return response;
 }
@@ -237,6 +238,17 @@ Task<Response> Routes::end_session(const Call& call) {
   if (!*found) co_return problem(404, "no such session is open", call.request.path);
   // The session ends by its own ordinary returns, a moment later.
   co_return http::json_response(202, "{\"id\":\"" + to_string(*id) + "\",\"status\":\"ending\"}\n");
+}
+
+Task<Response> Routes::explain(const Call& call) {
+  Ask<PolicyAnswer> ask(shard_, options_.explain_ms);
+  sources_.explain(call.request.body, "admin token from " + call.client_addr, ask.done());
+  std::optional<PolicyAnswer> answer = co_await ask;
+  if (!answer) co_return late("who analyses statements");
+  if (answer->status == 200) co_return http::json_response(200, std::move(answer->text));
+  Response response = problem(answer->status, answer->text, call.request.path);
+  if (answer->status == 503) response.headers.push_back({"Retry-After", "1"});
+  co_return response;
 }
 
 }  // namespace ringfence::admin

@@ -49,7 +49,8 @@ class Routes {
   ring::Task<http::Response> sessions(const Call& call);
   ring::Task<http::Response> session(const Call& call);
   ring::Task<http::Response> end_session(const Call& call);
-  http::Response late();
+  ring::Task<http::Response> explain(const Call& call);
+  http::Response late(std::string_view who = "the data shards");
 
   ring::Shard& shard_;
   const AdminOptions& options_;

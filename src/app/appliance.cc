@@ -27,6 +27,7 @@ namespace {
 
 constexpr unsigned worker_threads = 2;
 constexpr size_t worker_backlog_max = 4096;  // Logins that wait for a key or a name look-up.
+constexpr size_t explain_backlog_max = 16;   // Questions to the policies that wait for the one before.
 // For those that were told to end when the drain's time is up.
 constexpr uint64_t end_grace_ms = 6'000;
 constexpr uint32_t trail_stop_ms = 30'000;
@@ -127,6 +128,7 @@ Result<void> Appliance::start() {
   // Ports first: a taken one is the commonest mistake, and is told at once.
   if (auto listening = listen(); !listening) return listening;
   workers_ = std::make_unique<ring::Workers>(worker_threads, worker_backlog_max);
+  explainer_ = std::make_unique<ring::Workers>(1, explain_backlog_max);
   if (auto up = start_admin(); !up) return up;
   if (auto up = start_store(); !up) return up;
   if (auto up = start_trail(); !up) return up;
@@ -240,6 +242,7 @@ Result<void> Appliance::start_trail() {
 
 Result<void> Appliance::start_data_shards() {
   snapshot_ = make_snapshot(config_);
+  explained_ = snapshot_;
   // With cores to spare each shard keeps one; on a small machine the scheduler knows better.
   bool pin = data_shards_.size() == usable_cores() && data_shards_.size() > 2;
   for (unsigned i = 0; i < data_shards_.size(); ++i) {
@@ -315,6 +318,9 @@ Result<void> Appliance::start_admin() {
   sources.metrics = [this](admin::MetricsWriter& out) { write_metrics(out); };
   sources.stats = [this] { return stats(); };
   sources.sessions = this;
+  sources.explain = [this](std::string question, std::string by, std::function<void(admin::PolicyAnswer)> done) {
+    explain(std::move(question), std::move(by), std::move(done));
+  };
   sources.authentication_failed = [this](const admin::AuthenticationFailure& f) { authentication_failed(f); };
   std::promise<void> up;
   admin_shard_->post([&] {
@@ -436,6 +442,7 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
   // What needs a restart stays as it was started, so that the next comparison is true too.
   config_.users = std::move(config.users);
   config_.targets = std::move(config.targets);
+  config_.policies = std::move(config.policies);
   config_.limits = config.limits;
   config_.listeners = std::move(config.listeners);
   config_.admin.tls_files = std::move(config.admin.tls_files);
@@ -443,6 +450,7 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
 }
 
 void Appliance::use_snapshot() {
+  explained_ = snapshot_;
   for (DataShard& data : data_shards_) {
     proxy::PgShard* pg = data.pg.get();
     proxy::SnapshotPtr snapshot = snapshot_;
@@ -641,6 +649,7 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
   }
   // What its jobs would report to is gone.
   workers_.reset();
+  explainer_.reset();
   if (trail_ && !trail_->stop(trail_stop_ms)) {
     log_warning("the store did not take the whole trail in time; the rest is in the state directory and is written at "
                 "the next start");

@@ -46,6 +46,8 @@ class Appliance final : public admin::SessionDirectory {
   // admin::SessionDirectory, on the admin shard's thread.
   void list(std::function<void(std::vector<admin::SessionView>)> done) override;
   void end(Uuid id, std::string by, std::function<void(bool found)> done) override;
+  // admin::Sources::explain, on the admin shard's thread.
+  void explain(std::string question, std::string by, std::function<void(admin::PolicyAnswer)> done);
 
  private:
   enum class Phase : uint8_t { starting, running, draining };
@@ -93,11 +95,13 @@ class Appliance final : public admin::SessionDirectory {
   std::atomic<uint64_t> reloads_{0};
   std::atomic<uint64_t> reload_failures_{0};
   proxy::SnapshotPtr snapshot_;
+  std::atomic<proxy::SnapshotPtr> explained_;  // The same, for other threads.
   TlsKeeper tls_;
   net::KernelTls kernel_tls_;
   std::unique_ptr<store::EmbeddedStore> embedded_;
   std::unique_ptr<audit::Trail> trail_;
   std::unique_ptr<ring::Workers> workers_;
+  std::unique_ptr<ring::Workers> explainer_;  // A thread of its own: no login waits for somebody's question.
   std::vector<DataShard> data_shards_;
   std::vector<Listening> listening_;
   std::vector<InheritedSocket> inherited_;

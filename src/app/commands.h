@@ -4,12 +4,24 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace ringfence::app {
 
 int serve(const std::string& config_path);
 int check(const std::string& config_path);
 int print_verifier();
+
+struct ExplainOptions {
+  std::string user;
+  std::vector<std::string> roles;
+  std::string target;
+  std::string statement = "-";  // "-": standard input.
+  int server_version = 15;
+  bool json = false;
+};
+// 0: allowed; 2: refused.
+int explain(const std::string& config_path, const ExplainOptions& options);
 
 struct VerifyOptions {
   std::string dsn;

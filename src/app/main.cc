@@ -21,6 +21,18 @@ int main(int argc, char** argv) {
   add_config(serve);
   CLI::App* check = app.add_subcommand("check", "Check the configuration and print what is in effect, without secrets.");
   add_config(check);
+  CLI::App* explain = app.add_subcommand("explain", "Say what the policies of the configuration make of a statement, and why. "
+                                                   "The exit status is 0 when it is allowed and 2 when it is refused.");
+  add_config(explain);
+  ringfence::app::ExplainOptions question;
+  explain->add_option("--user,-u", question.user, "Who runs it: a user of the configuration");
+  explain->add_option("--role,-r", question.roles, "In place of a user: a role; may be given several times")->allow_extra_args(false);
+  explain->add_option("--target,-t", question.target, "Where: a target of the configuration")->required();
+  explain->add_option("--server-version", question.server_version, "The major version of the target's server")
+      ->capture_default_str()
+      ->check(CLI::Range(8, 99));
+  explain->add_flag("--json", question.json, "The same JSON as POST /api/v1/policy/explain gives");
+  explain->add_option("statement", question.statement, "The text, of one statement or several; `-` or nothing: standard input");
   app.add_subcommand("version", "Print the version.");
   app.add_subcommand("scram-verifier", "Read a password from standard input and print its SCRAM verifier, for users[].verifier.");
   CLI::App* audit = app.add_subcommand("audit", "Work on the audit trail.");
@@ -40,6 +52,7 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   if (serve->parsed()) return ringfence::app::serve(config);
   if (check->parsed()) return ringfence::app::check(config);
+  if (explain->parsed()) return ringfence::app::explain(config, question);
   if (verify->parsed()) return ringfence::app::verify(config, options);
   if (adopt->parsed()) return ringfence::app::adopt(config);
   if (app.got_subcommand("scram-verifier")) return ringfence::app::print_verifier();

@@ -57,7 +57,7 @@ class Judge {
   }
 
   void refuse(std::string rule, std::string message, std::string hint, sql::Place at) {
-    if (findings_ != nullptr) findings_->push_back({rule, message, true});
+    if (findings_ != nullptr) findings_->push_back({rule, message, true, at});
     if (!decision_.is_allowed) return;
     decision_.is_allowed = false;
     decision_.rule = std::move(rule);
@@ -65,8 +65,8 @@ class Judge {
     decision_.hint = std::move(hint);
     decision_.at = at;
   }
-  void admit(std::string rule, std::string what) {
-    if (findings_ != nullptr) findings_->push_back({std::move(rule), std::move(what), false});
+  void admit(std::string rule, std::string what, sql::Place at = sql::nowhere) {
+    if (findings_ != nullptr) findings_->push_back({std::move(rule), std::move(what), false, at});
   }
   const char* hint_to_name() const {
     return is_lifting_told() ? "A policy can admit it by name, in its key functions."
@@ -79,7 +79,7 @@ class Judge {
     for (const sql::Effect& effect : facts_.effects) {
       if (effect.level <= access_.level) continue;
       if (const Policy* policy = admits_kind(effect.kind)) {
-        admit(name_of(*policy), effect.what + " is admitted by kinds");
+        admit(name_of(*policy), effect.what + " is admitted by kinds", effect.at);
         if (facts_.is_opaque) decision_.calls_named_functions = true;
         continue;
       }
@@ -108,7 +108,7 @@ class Judge {
       const std::string name = (function.schema.empty() ? "" : function.schema + ".") + function.name;
       if (const Policy* policy = admits_function(function)) {
         decision_.calls_named_functions = true;
-        admit(name_of(*policy), "the function " + name + " is admitted by name");
+        admit(name_of(*policy), "the function " + name + " is admitted by name", function.at);
         continue;
       }
       refuse("functions", "the function " + name + " is not one that access level " + sql::level_name(access_.level) +
@@ -126,7 +126,7 @@ class Judge {
       if (attribute.is_of_expression ? is_catalog_output(attribute.name) : !is_catalog_function(attribute.name)) continue;
       if (const Policy* policy = admits_function(attribute)) {
         decision_.calls_named_functions = true;
-        admit(name_of(*policy), "the function " + attribute.name + " is admitted by name");
+        admit(name_of(*policy), "the function " + attribute.name + " is admitted by name", attribute.at);
         continue;
       }
       refuse("functions", "." + attribute.name + " may call a function of that name, which access level " +
@@ -140,8 +140,9 @@ class Judge {
     for (const sql::Name& op : facts_.operators) {
       const bool is_catalog = op.schema.empty() || op.schema == "pg_catalog";
       if (is_catalog && is_read_operator(op.name, session_.server_version)) continue;
-      if (admits_function(op) != nullptr) {
+      if (const Policy* policy = admits_function(op)) {
         decision_.calls_named_functions = true;
+        admit(name_of(*policy), "the operator " + op.name + " is admitted by name", op.at);
         continue;
       }
       refuse("functions", "the operator " + op.name + " is not one of PostgreSQL's own",
@@ -152,7 +153,13 @@ class Judge {
   void judge_settings() {
     for (const sql::Setting& setting : facts_.settings) {
       const std::string reason = refuse_setting(setting, access_.level);
-      if (reason.empty()) continue;
+      if (reason.empty()) {
+        if (findings_ != nullptr) {
+          admit(std::string("level ") + sql::level_name(access_.level),
+                "setting " + (setting.name.empty() ? "a parameter" : setting.name) + " so is within the level", setting.at);
+        }
+        continue;
+      }
       refuse("settings",
              "setting " + (setting.name.empty() ? "a parameter" : setting.name) + " is not allowed at access level " +
                  sql::level_name(access_.level) + ": " + reason,
@@ -295,13 +302,14 @@ Decision decide_text(const Access& access, std::string_view text, Scratch& scrat
     if (!matched[id]) continue;
     is_listed = true;
     if (findings == nullptr) break;
-    findings->push_back({"whitelist " + access.set->pattern(id).where, access.set->pattern(id).text, false});
+    findings->push_back({"whitelist " + access.set->pattern(id).where,
+                         "the pattern " + access.set->pattern(id).text + " matches", false, sql::nowhere});
   }
   if (is_listed) return {};
   Decision decision = refused("whitelist", "no whitelist pattern of your policies matches this statement",
                               "Each statement must match by its own text.");
   decision.at = 0;
-  if (findings != nullptr) findings->push_back({decision.rule, decision.message, true});
+  if (findings != nullptr) findings->push_back({decision.rule, decision.message, true, decision.at});
   return decision;
 }
 

@@ -48,6 +48,8 @@ class Conversation final : private pg::StatementObserver {
   void use_judge(std::shared_ptr<StatementJudge> judge, std::string nonce);
   bool client_is_at_boundary() const { return client_.at_boundary(); }
   bool has_gate() const { return gate_ != nullptr; }
+  // Of the last message that was refused; with a gate.
+  const Refusal& last_refusal() const { return gate_->refusal(); }
   // What to send in place of a chunk that was advanced to all of it. Until the next chunk of that direction.
   ByteView to_server(ByteView chunk) { return gate_ ? gate_->from_client().finish() : chunk; }
   ByteView to_client(ByteView chunk) { return gate_ ? gate_->from_server().finish() : chunk; }

@@ -41,6 +41,7 @@ class Gate {
   Verdict check(std::string_view statement);
   // Of the last check that refused.
   Refusal& refusal() { return refusal_; }
+  const Refusal& refusal() const { return refusal_; }
   // What analyze() said of a text for which check() did not know; the next check of it does.
   void analysed(std::string text, Result<sql::Facts> facts);
   // The message is decided.

@@ -22,12 +22,11 @@ uint64_t fold(uint64_t a, uint64_t b) {
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
 
-// What PREPARE or DECLARE defines.
-std::string_view inner_of(std::string_view statement, sql::Place inner) {
-  return statement.substr(std::min(sql::token_begin(statement, inner), statement.size()));
-}
-
 }  // namespace
+
+std::string_view statement_inside(std::string_view statement, const sql::Facts& facts) {
+  return statement.substr(std::min(sql::token_begin(statement, facts.inner), statement.size()));
+}
 
 StatementJudge::StatementJudge(policy::Access access, policy::SessionFacts session, JudgeSpace& space)
     : access_(std::move(access)), session_(session), space_(space) {}
@@ -148,7 +147,7 @@ const Decision& StatementJudge::with_text(const Decision& by_facts, std::string_
   Decision by_text = policy::decide_text(access_, statement, space_.scratch, space_.matched);
   if (by_text.is_allowed && facts_ != nullptr && !facts_->defines.empty()) {
     // EXECUTE and FETCH run it later without showing it.
-    by_text = policy::decide_text(access_, inner_of(statement, facts_->inner), space_.scratch, space_.matched);
+    by_text = policy::decide_text(access_, statement_inside(statement, *facts_), space_.scratch, space_.matched);
     by_text.at = facts_->inner;
   }
   if (by_text.is_allowed) return by_facts;

@@ -25,6 +25,9 @@ struct JudgeSpace {
   uint64_t seed;
 };
 
+// What PREPARE or DECLARE defines, out of its own text.
+std::string_view statement_inside(std::string_view statement, const sql::Facts& facts);
+
 class StatementJudge {
  public:
   // Bounds of what is kept; the oldest goes first.

@@ -36,6 +36,7 @@ struct AdminOptions {
   uint64_t body_ms = 30'000;      // For its body, and for the client to take the response.
   uint64_t idle_ms = 60'000;      // Between requests.
   uint64_t answer_ms = 2'000;     // For what other shards have to say.
+  uint64_t explain_ms = 20'000;   // For large statements, which take a second each, one question after another.
   uint64_t linger_ms = 1'000;     // After a refusal, for the client to read it.
 };
 

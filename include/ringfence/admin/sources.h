@@ -80,11 +80,19 @@ struct AuthenticationFailure {
   std::string reason;  // "missing" or "wrong".
 };
 
+// What a question about the policies comes to.
+struct PolicyAnswer {
+  int status = 200;
+  std::string text;  // JSON of a 200; else what is wrong, for people.
+};
+
 struct Sources {
   std::function<Readiness()> readiness;
   std::function<void(MetricsWriter&)> metrics;
   std::function<StatsSnapshot()> stats;
   SessionDirectory* sessions = nullptr;  // Outlives the server.
+  // Takes the question's JSON and answers later, as SessionDirectory does; `by` says who asked, for the trail.
+  std::function<void(std::string question, std::string by, std::function<void(PolicyAnswer)> done)> explain;
   // For the trail.
   std::function<void(const AuthenticationFailure&)> authentication_failed;
 };

@@ -21,6 +21,7 @@ struct Finding {
   std::string rule;  // "policy analysts: deny ringfence.yaml:31"
   std::string what;
   bool refuses = false;
+  sql::Place at = sql::nowhere;
 };
 
 struct Decision {

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,11 @@ struct Fixture {
     sources.metrics = [](MetricsWriter& out) { out.counter("test_total", "A test.", 5); };
     sources.stats = [this] { return stats; };
     sources.sessions = &directory;
+    sources.explain = [this](std::string question, std::string by, std::function<void(PolicyAnswer)> done) {
+      questions.push_back(question + " by " + by);
+      if (policy_answer) done(*policy_answer);
+      else late_explain = std::move(done);
+    };
     sources.authentication_failed = [this](const AuthenticationFailure& failure) { failures.push_back(failure); };
     server = std::make_unique<AdminServer>(shard, options, sources);
   }
@@ -93,10 +99,12 @@ struct Fixture {
     return client.heard;
   }
   std::string get(const std::string& target, bool with_token = true) { return request("GET", target, with_token); }
-  std::string request(const std::string& method, const std::string& target, bool with_token = true) {
+  std::string request(const std::string& method, const std::string& target, bool with_token = true,
+                      const std::string& body = "") {
     std::string text = method + " " + target + " HTTP/1.1\r\nHost: x\r\n";
     if (with_token) text += "Authorization: Bearer " + token + "\r\n";
-    return talk(text + "\r\n");
+    if (!body.empty()) text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+    return talk(text + "\r\n" + body);
   }
   // The shard's clock stands at 0; timers are run as if so much time had passed.
   void pass_ms(uint64_t ms) {
@@ -110,6 +118,9 @@ struct Fixture {
   Readiness readiness{true, ""};
   StatsSnapshot stats;
   std::vector<AuthenticationFailure> failures;
+  std::vector<std::string> questions;
+  std::optional<PolicyAnswer> policy_answer;  // Nothing: the answer does not come.
+  std::function<void(PolicyAnswer)> late_explain;
   std::unique_ptr<AdminServer> server;
   std::vector<std::unique_ptr<Client>> clients;
 };

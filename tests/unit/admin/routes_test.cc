@@ -200,3 +200,36 @@ TEST_CASE("the samples of a family stand together under one head, labels escaped
         "h_seconds_bucket{s=\"0\",le=\"+Inf\"} 5\nh_seconds_sum{s=\"0\"} 7.25\nh_seconds_count{s=\"0\"} 5\n");
   CHECK(out.take().empty());
 }
+
+TEST_CASE("a question to the policies is passed on whole, with who asks") {
+  Fixture f;
+  f.policy_answer = PolicyAnswer{200, "{\"allowed\":true}\n"};
+  std::string response = f.request("POST", "/api/v1/policy/explain", true, "{\"user\":\"ana\"}");
+  CHECK(status_of(response) == 200);
+  CHECK(has(response, "Content-Type: application/json\r\n"));
+  CHECK(body_of(response) == "{\"allowed\":true}\n");
+  REQUIRE(f.questions.size() == 1);
+  CHECK(f.questions[0].starts_with("{\"user\":\"ana\"} by admin token from "));
+  CHECK(status_of(f.request("POST", "/api/v1/policy/explain", false, "{}")) == 401);
+  CHECK(status_of(f.get("/api/v1/policy/explain")) == 405);
+  CHECK(f.questions.size() == 1);
+}
+
+TEST_CASE("a question to the policies that makes no sense is a problem, and one without an answer is told to come again") {
+  Fixture f;
+  f.policy_answer = PolicyAnswer{422, "there is no user \"ana\""};
+  std::string response = f.request("POST", "/api/v1/policy/explain", true, "{}");
+  CHECK(status_of(response) == 422);
+  CHECK(has(response, "Content-Type: application/problem+json\r\n"));
+  CHECK(Json::parse(body_of(response))["detail"] == "there is no user \"ana\"");
+  f.policy_answer.reset();
+  Client& client = f.connect();
+  ring::spawn(client.say("POST /api/v1/policy/explain HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token +
+                         "\r\nContent-Length: 2\r\n\r\n{}"));
+  f.network.run();
+  CHECK(client.heard.empty());
+  f.pass_ms(30'000);
+  CHECK(status_of(client.heard) == 503);
+  CHECK(has(client.heard, "Retry-After: 1\r\n"));
+  f.late_explain({200, "{}"});  // Goes nowhere.
+}

@@ -1,0 +1,55 @@
+"""Functions that change something, read the machine's files, or run what they are given: one list for each effect."""
+from attempts import Mechanism, SIMPLE
+
+FUNCTIONS = [
+    Mechanism("a user's own function that writes", ['SELECT erase_one()', 'SELECT * FROM erase_one()', 'SELECT public.erase_one()', 'SELECT erase_row(v) FROM victim v LIMIT 1', 'SELECT own_sum(a) FROM victim']),
+    Mechanism('sequences', ["SELECT nextval('orders_id_seq')", "SELECT setval('orders_id_seq', 1)", "SELECT setval('orders_id_seq', 1, false)"]),
+    Mechanism('large objects made', ['SELECT lo_create(0)', 'SELECT lo_creat(-1)', "SELECT lo_from_bytea(0, 'x')", "SELECT lo_import('{outside}/x')", "SELECT lo_import('{outside}/x', 4711)"]),
+    Mechanism('large objects changed', ["SELECT lo_put(4710, 0, 'x')", 'SELECT lo_unlink(4710)', 'SELECT lo_truncate(lo_open(4710, 131072), 0)', "SELECT lowrite(lo_open(4710, 131072), 'x')", 'SELECT lo_truncate64(lo_open(4710, 131072), 0)']),
+    Mechanism('large objects into files', ["SELECT lo_export(4710, '{outside}/exported')", "SELECT lo_export(loid, '{outside}/exported') FROM pg_largeobject"]),
+    Mechanism('notifications', ["SELECT pg_notify('wall', 'x')", "SELECT count(pg_notify('wall', a::text)) FROM victim"]),
+    Mechanism('messages in the WAL', ["SELECT pg_logical_emit_message(true, 'a', 'b')", "SELECT pg_logical_emit_message(false, 'a', 'b'::bytea)"]),
+    Mechanism('transaction numbers', ['SELECT pg_current_xact_id()', 'SELECT txid_current()']),
+    Mechanism('advisory locks', ['SELECT pg_advisory_lock(1)', 'SELECT pg_advisory_lock_shared(1, 2)', 'SELECT pg_try_advisory_lock(1)', 'SELECT pg_try_advisory_xact_lock(1)', 'SELECT pg_advisory_xact_lock_shared(1)', 'SELECT pg_try_advisory_lock_shared(3)',
+                                 'SELECT pg_advisory_unlock_all()']),
+    Mechanism('other sessions', ["SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'bystander'", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bystander'",
+                                 "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name = 'bystander'", 'SELECT pg_log_backend_memory_contexts(pg_backend_pid())']),
+    Mechanism("the server's configuration", ['SELECT pg_reload_conf()', 'SELECT pg_rotate_logfile()', 'SELECT pg_promote()']),
+    Mechanism("the server's log of changes", ['SELECT pg_switch_wal()', "SELECT pg_create_restore_point('x')", 'SELECT pg_log_standby_snapshot()', 'SELECT pg_wal_replay_pause()', 'SELECT pg_wal_replay_resume()']),
+    Mechanism('backups', ["SELECT pg_backup_start('x', true)", 'SELECT pg_backup_stop()', "SELECT pg_start_backup('x')"]),
+    Mechanism('replication slots', ["SELECT pg_create_physical_replication_slot('x', true)", "SELECT pg_create_logical_replication_slot('x', 'test_decoding')", "SELECT pg_drop_replication_slot('wall')", "SELECT pg_replication_slot_advance('wall', pg_current_wal_lsn())",
+                                    "SELECT pg_copy_physical_replication_slot('wall', 'x')", "SELECT * FROM pg_logical_slot_get_changes('wall', NULL, NULL)", "SELECT * FROM pg_logical_slot_peek_changes('wall', NULL, NULL)"]),
+    Mechanism('replication origins', ["SELECT pg_replication_origin_create('x')", "SELECT pg_replication_origin_session_setup('x')", "SELECT pg_replication_origin_drop('x')", "SELECT pg_replication_origin_advance('x', '0/1')"]),
+    Mechanism('statistics', ['SELECT pg_stat_reset()', "SELECT pg_stat_reset_shared('bgwriter')", "SELECT pg_stat_reset_shared('wal')", "SELECT pg_stat_reset_single_table_counters('victim'::regclass)", "SELECT pg_stat_reset_slru('Subtrans')",
+                             'SELECT pg_stat_reset_replication_slot(NULL)', 'SELECT pg_stat_reset_single_function_counters(0)', 'SELECT pg_stat_force_next_flush()']),
+    Mechanism('indexes and storage', ["SELECT gin_clean_pending_list('wall_gin')", "SELECT brin_summarize_new_values('wall_brin')", "SELECT brin_desummarize_range('wall_brin', 0)", "SELECT brin_summarize_range('wall_brin', 0)", "SELECT pg_import_system_collations('public')"]),
+    Mechanism('snapshots in files', ['SELECT pg_export_snapshot()', ('BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT pg_export_snapshot()')]),
+    Mechanism('SQL in a string', ["SELECT query_to_xml('delete from victim returning 1', true, true, '')", "SELECT query_to_xmlschema('select erase_one()', true, true, '')", "SELECT query_to_xml_and_xmlschema('select erase_one()', true, true, '')",
+                                  "SELECT table_to_xml('victim', true, true, '')", "SELECT database_to_xml(true, true, '')", "SELECT schema_to_xml('public', true, true, '')", "SELECT cursor_to_xml('c', 1, true, true, '')"]),
+    Mechanism('SQL in a string, for text search', ["SELECT ts_stat('select erase_one()::text::tsvector')", "SELECT * FROM ts_stat('delete from victim returning b::tsvector')", "SELECT ts_rewrite('a'::tsquery, 'select erase_one()::text::tsquery, NULL')",
+                                                   "SELECT ('select 1'::text).ts_stat"]),
+    Mechanism('SQL in a string, by extensions', ["SELECT * FROM crosstab('select erase_one(), 1, 1') AS c(a int, b int)", "SELECT * FROM xpath_table('a', 'b', 'victim', '/x', 'erase_one() = 1') AS t(a int)", "SELECT * FROM connectby('victim', 'a', 'b', '1', 0) AS c(a text, b text, l int)"]),
+    Mechanism('another connection to the server', ["SELECT dblink_connect('dbname=shop host={socket} port={port} user=postgres')", "SELECT dblink_exec('dbname=shop host={socket} port={port} user=postgres', 'delete from victim')",
+                                                   "SELECT * FROM dblink('dbname=shop host={socket} port={port} user=postgres', 'delete from victim returning 1') AS d(a int)", "SELECT dblink_send_query('c', 'delete from victim')"]),
+    Mechanism('files read', ["SELECT pg_read_file('PG_VERSION')", "SELECT pg_read_binary_file('PG_VERSION')", "SELECT * FROM pg_stat_file('PG_VERSION')", "SELECT pg_ls_dir('.')", 'SELECT pg_ls_waldir()', 'SELECT pg_ls_tmpdir()', 'SELECT pg_ls_logdir()']),
+    Mechanism('files written by an extension', ["SELECT pg_catalog.pg_file_write('{outside}/written', 'x', false)", "SELECT pg_catalog.pg_file_unlink('{outside}/x')", "SELECT pg_catalog.pg_file_rename('{outside}/x', '{outside}/y')", "SELECT pg_file_sync('{outside}/x')"]),
+    Mechanism('pages changed by an extension', ["SELECT heap_force_kill('victim'::regclass, ARRAY['(0,1)']::tid[])", "SELECT heap_force_freeze('victim'::regclass, ARRAY['(0,1)']::tid[])", "SELECT pg_truncate_visibility_map('victim')", "SELECT pg_prewarm('victim')",
+                                                'SELECT pg_stat_statements_reset()']),
+    Mechanism('for upgrades only', ["SELECT binary_upgrade_set_next_pg_type_oid(1)", "SELECT binary_upgrade_create_empty_extension('x', 'public', true, '1', NULL, NULL, NULL)", "SELECT pg_nextoid('pg_class', 'oid', 'pg_class_oid_index')",
+                                    'SELECT pg_stop_making_pinned_objects()']),
+    Mechanism('what only triggers and extensions may call', ['SELECT plpgsql_call_handler()', 'SELECT suppress_redundant_updates_trigger()', "SELECT pg_extension_config_dump('victim', '')", 'SELECT "RI_FKey_cascade_del"()', 'SELECT unique_key_recheck()']),
+    Mechanism('time taken', ['SELECT pg_sleep(1)', "SELECT pg_sleep_for('1 s')", "SELECT pg_sleep_until(now())"]),
+    Mechanism('randomness of the session', ['SELECT setseed(0.5)']),
+    Mechanism('statements of other sessions dropped', ['SELECT pg_stat_clear_snapshot()']),
+]
+
+# What somebody with more rights has made, and a reader may use without naming the function: the server refuses it (25006), as
+# the transaction is read-only. These show what the second wall holds.
+HIDDEN = [
+    Mechanism('behind a view', ['SELECT * FROM erasing_view', 'SELECT count(*) FROM erasing_view', 'SELECT * FROM victim WHERE a IN (TABLE erasing_view)', 'COPY (TABLE erasing_view) TO STDOUT', 'EXPLAIN ANALYZE TABLE erasing_view'], expect='25006'),
+    Mechanism('behind a cast', ["SELECT 1::erasing_type", 'SELECT CAST(1 AS erasing_type)'], expect='25006'),
+    Mechanism("behind a domain's check", ["SELECT 'x'::erasing_domain", "SELECT * FROM json_to_record('{\"a\": \"x\"}') AS r(a erasing_domain)"], expect='25006'),
+    Mechanism('behind a name of the catalog with other arguments', ["SELECT lower(1)", "SELECT length(ROW(1))"], expect='25006'),
+    Mechanism('behind what could be a column', ['SELECT v.erase_row FROM victim v', 'SELECT victim.erase_row FROM victim LIMIT 1'], expect='25006'),
+    Mechanism('behind a view, then what ends the transaction', [('BEGIN', 'TABLE erasing_view', 'ROLLBACK')], SIMPLE, expect='25006'),
+]

@@ -471,12 +471,12 @@ void Appliance::publish(uint32_t producer, const EventBuilder& event) {
   if (!event.publish(trail_->journal(producer))) log_error("an event of the appliance found no room in the trail");
 }
 
-EventBuilder Appliance::event(std::string_view action, Severity severity, Outcome outcome) const {
+EventBuilder Appliance::event(std::string_view action, Severity severity, Outcome outcome, Category category) const {
   auto random = crypto::random_array<8>();
   uint64_t bits = 0;
   if (random) std::memcpy(&bits, random->data(), sizeof bits);
   uint64_t now = wall_us();
-  EventBuilder out(Category::system, action, severity, outcome);
+  EventBuilder out(category, action, severity, outcome);
   out.id(uuid_v7(now, bits)).ts(now);
   return out;
 }

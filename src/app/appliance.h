@@ -63,7 +63,8 @@ class Appliance final : public admin::SessionDirectory {
   proxy::SnapshotPtr make_snapshot(const Config& config);
   void use_snapshot();
   void publish(uint32_t producer, const audit::EventBuilder& event);
-  audit::EventBuilder event(std::string_view action, audit::Severity severity, audit::Outcome outcome) const;
+  audit::EventBuilder event(std::string_view action, audit::Severity severity, audit::Outcome outcome,
+                            audit::Category category = audit::Category::system) const;
   admin::Readiness readiness() const;
   admin::StatsSnapshot stats() const;
   void write_metrics(admin::MetricsWriter& out) const;

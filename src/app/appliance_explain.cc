@@ -3,6 +3,9 @@
 
 #include "appliance.h"
 #include "explain.h"
+#include "ringfence/base/utf8.h"
+#include "ringfence/proxy/authorization.h"
+#include "ringfence/sql/redact.h"
 
 namespace ringfence::app {
 
@@ -30,6 +33,33 @@ admin::PolicyAnswer problem_of(const Error& error) {
   }
 }
 
+// The question and its answer, as the trail has them.
+void describe(const Answer& answer, size_t statement_bytes_max, const std::string& by, audit::EventBuilder& out) {
+  using audit::Tag;
+  const Question& question = answer.question;
+  const proxy::Explanation& explanation = answer.explanation;
+  std::string permission = "query";
+  std::string reason = "explained to " + by;
+  if (!explanation.statements.empty()) {
+    const auto& one = explanation.statements[explanation.refused.value_or(0)];
+    if (one.facts) permission = one.facts->kind;
+    if (!one.is_allowed) {
+      out.text(Tag::rule, one.rule);
+      reason += ": " + one.message;
+    }
+  }
+  std::optional<std::string> redacted = sql::redact(question.statement);
+  const std::string text = make_valid_text(redacted ? *redacted : question.statement);
+  out.text(Tag::user_name, question.user).text(Tag::target, question.target);
+  out.text(Tag::entity_type, "target").text(Tag::entity_id, question.target);
+  out.text(Tag::statement, text_prefix(text, statement_bytes_max));
+  out.integer(Tag::statement_bytes, static_cast<int64_t>(question.statement.size()));
+  if (text.size() > statement_bytes_max) out.boolean(Tag::statement_truncated, true);
+  if (redacted) out.text(Tag::redacted, "[\"statement\"]");
+  out.text(Tag::decision, explanation.is_allowed ? "allow" : "refuse").text(Tag::reason, reason);
+  out.text(Tag::metadata, proxy::describe(answer.access, {explanation.is_allowed, permission, {}}));
+}
+
 }  // namespace
 
 void Appliance::explain(std::string question, std::string by, std::function<void(admin::PolicyAnswer)> done) {
@@ -43,9 +73,20 @@ void Appliance::explain(std::string question, std::string by, std::function<void
     Result<Question> asked = parse_question(question);
     Result<Answer> answered = asked ? answer(std::move(*asked), known_of(*snapshot)) : unexpected(std::move(asked).error());
     admin::PolicyAnswer told = answered ? admin::PolicyAnswer{200, to_json(*answered)} : problem_of(answered.error());
-    (void)by;
+    std::optional<audit::EventBuilder> checked;
+    if (answered) {
+      const bool is_allowed = answered->explanation.is_allowed;
+      checked = event("permission_check", audit::Severity::info, is_allowed ? audit::Outcome::success : audit::Outcome::denied,
+                      audit::Category::authorization);
+      describe(*answered, snapshot->limits.statement_bytes_max, by, *checked);
+    }
     // The mailbox is bounded; an answer is worth waiting for.
-    while (!home->post([done, told] { done(told); })) std::this_thread::yield();
+    while (!home->post([this, done, told, checked] {
+      if (checked) publish(admin_producer(), *checked);
+      done(told);
+    })) {
+      std::this_thread::yield();
+    }
   });
   if (!is_taken) done({503, "too many questions wait for an answer; try again"});
 }

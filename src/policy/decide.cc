@@ -20,6 +20,16 @@ bool kind_matches(const std::vector<Text>& patterns, std::string_view kind) {
   return any_matches(patterns, "", kind, Doubt::no);
 }
 
+std::string_view level_label(Level level) {
+  switch (level) {
+    case Level::read: return "level read";
+    case Level::write: return "level write";
+    case Level::ddl: return "level ddl";
+    case Level::admin: return "level admin";
+  }
+  return "level admin";
+}
+
 // One decision in the making: what was found, and the first reason to refuse.
 class Judge {
  public:
@@ -34,6 +44,7 @@ class Judge {
     judge_settings();
     judge_deny();
     judge_allow();
+    if (decision_.is_allowed && decision_.allowed_by.empty()) decision_.allowed_by = level_label(access_.level);
     return std::move(decision_);
   }
 
@@ -65,6 +76,11 @@ class Judge {
     decision_.hint = std::move(hint);
     decision_.at = at;
   }
+  // A policy that lets pass what the level does not.
+  void admit_beyond(const Policy& policy, std::string what, sql::Place at) {
+    decision_.allowed_by = policy.label;
+    admit(name_of(policy), std::move(what), at);
+  }
   void admit(std::string rule, std::string what, sql::Place at = sql::nowhere) {
     if (findings_ != nullptr) findings_->push_back({std::move(rule), std::move(what), false, at});
   }
@@ -79,7 +95,7 @@ class Judge {
     for (const sql::Effect& effect : facts_.effects) {
       if (effect.level <= access_.level) continue;
       if (const Policy* policy = admits_kind(effect.kind)) {
-        admit(name_of(*policy), effect.what + " is admitted by kinds", effect.at);
+        admit_beyond(*policy, effect.what + " is admitted by kinds", effect.at);
         if (facts_.is_opaque) decision_.calls_named_functions = true;
         continue;
       }
@@ -108,7 +124,7 @@ class Judge {
       const std::string name = (function.schema.empty() ? "" : function.schema + ".") + function.name;
       if (const Policy* policy = admits_function(function)) {
         decision_.calls_named_functions = true;
-        admit(name_of(*policy), "the function " + name + " is admitted by name", function.at);
+        admit_beyond(*policy, "the function " + name + " is admitted by name", function.at);
         continue;
       }
       refuse("functions", "the function " + name + " is not one that access level " + sql::level_name(access_.level) +
@@ -126,7 +142,7 @@ class Judge {
       if (attribute.is_of_expression ? is_catalog_output(attribute.name) : !is_catalog_function(attribute.name)) continue;
       if (const Policy* policy = admits_function(attribute)) {
         decision_.calls_named_functions = true;
-        admit(name_of(*policy), "the function " + attribute.name + " is admitted by name", attribute.at);
+        admit_beyond(*policy, "the function " + attribute.name + " is admitted by name", attribute.at);
         continue;
       }
       refuse("functions", "." + attribute.name + " may call a function of that name, which access level " +
@@ -142,7 +158,7 @@ class Judge {
       if (is_catalog && is_read_operator(op.name, session_.server_version)) continue;
       if (const Policy* policy = admits_function(op)) {
         decision_.calls_named_functions = true;
-        admit(name_of(*policy), "the operator " + op.name + " is admitted by name", op.at);
+        admit_beyond(*policy, "the operator " + op.name + " is admitted by name", op.at);
         continue;
       }
       refuse("functions", "the operator " + op.name + " is not one of PostgreSQL's own",
@@ -257,6 +273,7 @@ class Judge {
     for (const Policy* policy : access_.policies) {
       for (const Rule& rule : policy->allow) {
         if (!is_within(rule)) continue;
+        decision_.allowed_by = rule.label;
         admit(name_of(*policy) + ": allow " + rule.where, "the statement is within the rule");
         return;
       }
@@ -297,15 +314,15 @@ Decision decide_text(const Access& access, std::string_view text, Scratch& scrat
   if (!access.whitelist.empty() && !access.set->patterns().scan(text, scratch, matched)) {
     return refused("whitelist", "the statement could not be compared with the whitelist", "");
   }
-  bool is_listed = false;
+  Decision listed;
   for (PatternId id : access.whitelist) {
     if (!matched[id]) continue;
-    is_listed = true;
+    if (listed.allowed_by.empty()) listed.allowed_by = access.set->pattern_label(id);
     if (findings == nullptr) break;
     findings->push_back({"whitelist " + access.set->pattern(id).where,
                          "the pattern " + access.set->pattern(id).text + " matches", false, sql::nowhere});
   }
-  if (is_listed) return {};
+  if (!listed.allowed_by.empty()) return listed;
   Decision decision = refused("whitelist", "no whitelist pattern of your policies matches this statement",
                               "Each statement must match by its own text.");
   decision.at = 0;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "ringfence/base/utf8.h"
+
 namespace ringfence::policy {
 namespace {
 
@@ -29,6 +31,11 @@ void check_rule(const Rule& rule, bool is_allow, std::vector<Problem>& problems)
     problems.push_back({rule.where, "the rule has no condition: give kinds, relations, columns, functions or missing_where"});
   }
   if (is_allow && rule.missing_where) problems.push_back({rule.where, "missing_where is for deny rules"});
+}
+
+std::string label(const std::string& text) {
+  const std::string valid = make_valid_text(text);
+  return std::string(text_prefix(valid, label_bytes_max));
 }
 
 bool has(const std::vector<std::string>& all, std::string_view one) {
@@ -71,6 +78,12 @@ std::shared_ptr<const PolicySet> PolicySet::compile(std::vector<Policy> policies
   }
   if (problems.size() != problems_before) return nullptr;
   set->policies_ = std::move(policies);
+  for (Policy& policy : set->policies_) {
+    policy.label = label("policy " + policy.name);
+    for (Rule& rule : policy.allow) rule.label = label("policy " + policy.name + ": allow " + rule.where);
+    for (Rule& rule : policy.deny) rule.label = label("policy " + policy.name + ": deny " + rule.where);
+  }
+  for (const Text& text : set->texts_) set->pattern_labels_.push_back(label("whitelist " + text.where));
   return set;
 }
 
@@ -79,9 +92,10 @@ Access PolicySet::access(const std::vector<std::string>& roles, const std::vecto
   access.set = shared_from_this();
   for (size_t i = 0; i < policies_.size(); ++i) {
     const Policy& policy = policies_[i];
-    const bool has_role = std::any_of(policy.roles.begin(), policy.roles.end(),
-                                      [&](const Text& role) { return role.text == "*" || has(roles, role.text); });
-    if (!has_role || !tags_match(policy, tags)) continue;
+    const auto role = std::find_if(policy.roles.begin(), policy.roles.end(),
+                                   [&](const Text& one) { return one.text == "*" || has(roles, one.text); });
+    if (role == policy.roles.end() || !tags_match(policy, tags)) continue;
+    if (!has(access.roles, role->text)) access.roles.push_back(role->text);
     access.policies.push_back(&policy);
     access.level = std::max(access.level, policy.level);
     access.has_whitelist = access.has_whitelist || policy.whitelist.has_value();

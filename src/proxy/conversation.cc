@@ -166,12 +166,12 @@ bool Conversation::client_message(char type, ByteView body, uint32_t body_length
 constexpr std::string_view unreadable_secret = "***";
 
 bool Conversation::start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number,
-                                   bool& is_redacted, ByteView sha256) {
+                                   bool& is_redacted, ByteView sha256, std::string_view rule) {
   bool is_plain = text.size() == full_bytes && text.size() <= limits_.statement_bytes_max &&
                   !sql::needs_redaction(text) && is_valid_text(text);
   if (is_plain) {
     if (!recorder_.has_room(recorder_.start_bytes(text.size(), 0, 0))) return false;
-    number = recorder_.start(text, full_bytes, from_client::query, now_.us);
+    number = recorder_.start(text, full_bytes, from_client::query, now_.us, decided_by(rule));
   } else {
     pg::StatementText taken;
     if (!can_cut() && sql::needs_redaction(text)) {
@@ -183,7 +183,7 @@ bool Conversation::start_statement(ByteView text, uint64_t full_bytes, pg::State
     }
     is_redacted = is_redacted || taken.is_redacted;
     if (!recorder_.has_room(recorder_.start_bytes(taken.text.size(), taken.raw.size(), 0))) return false;
-    number = recorder_.start(taken, {}, false, from_client::query, now_.us);
+    number = recorder_.start(taken, {}, false, from_client::query, now_.us, decided_by(rule));
   }
   ++statements_;
   return true;
@@ -224,7 +224,8 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     ByteView statement = text.substr(begin, end - begin);
     // The digest is that of the message's text: it says nothing of one statement among others.
     ByteView sha256 = is_last && query_started_ == 0 ? ByteView(client_sha256_) : ByteView();
-    if (!start_statement(statement, length, number, is_redacted, sha256)) {
+    const std::string_view rule = query_started_ < rules_.size() ? rules_[query_started_] : std::string_view();
+    if (!start_statement(statement, length, number, is_redacted, sha256, rule)) {
       if (count > 0) push(true);
       query_at_ = begin;
       return false;
@@ -240,6 +241,7 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     if (change.prepared) {
       change.prepared->gate_generation = gate_generation_;
       change.prepared->traits = traits_;
+      change.prepared->rule = rule;
     }
     if (change.kind != pg::NameChange::Kind::none) changes.emplace_back(count, std::move(change));
     ++count;
@@ -278,9 +280,11 @@ void Conversation::on_parse(ByteView body, uint32_t body_length) {
   }
   prepared->gate_generation = gate_generation_;
   prepared->traits = traits_;
+  if (!rules_.empty()) prepared->rule = rules_.front();
   if (prepared->change.prepared) {
     prepared->change.prepared->gate_generation = gate_generation_;
     prepared->change.prepared->traits = traits_;
+    prepared->change.prepared->rule = prepared->rule;
   }
   queue_.push_parse(std::move(prepared));
 }
@@ -320,8 +324,9 @@ bool Conversation::on_execute(ByteView body, uint32_t body_length) {
   if (!recorder_.has_room(recorder_.start_bytes(text.text.size(), text.raw.size(), portal->parameters.size()))) {
     return false;
   }
-  pg::StatementNumber number =
-      recorder_.start(text, portal->parameters, portal->parameters_truncated, from_client::execute, now_.us);
+  const std::string_view rule = portal->statement ? std::string_view(portal->statement->rule) : std::string_view();
+  pg::StatementNumber number = recorder_.start(text, portal->parameters, portal->parameters_truncated,
+                                               from_client::execute, now_.us, decided_by(rule));
   ++statements_;
   guard_.note(portal->statement ? portal->statement->traits : pg::CallTraits{.calls_named = true});
   queue_.push_execute(number, std::move(portal), pg::frame_header_size + body_length, now_.ns);
@@ -338,7 +343,7 @@ bool Conversation::on_function_call(ByteView body, uint32_t body_length) {
   encode_call_parameters(body, limits_.parameters_bytes_max, parameters, is_truncated);
   if (!recorder_.has_room(recorder_.start_bytes(text.text.size(), 0, parameters.size()))) return false;
   pg::StatementNumber number =
-      recorder_.start(text, parameters, is_truncated, from_client::function_call, now_.us);
+      recorder_.start(text, parameters, is_truncated, from_client::function_call, now_.us, decided_by(""));
   ++statements_;
   guard_.close();
   queue_.push_function_call(number, pg::frame_header_size + body_length, now_.ns);

@@ -104,6 +104,7 @@ class Conversation final : private pg::StatementObserver {
   Gate::Verdict refuse_unknown();
   Gate::Verdict refuse_call_with_end();
   bool has_room_for_refused(size_t text_bytes, size_t statements);
+  Decided decided_by(std::string_view rule) const { return {gate_ != nullptr, rule}; }
   void record_refused(ByteView statement, uint64_t full_bytes, char type, const Refusal* refusal);
   bool on_query(ByteView body, uint32_t body_length);
   void on_parse(ByteView body, uint32_t body_length);
@@ -111,7 +112,7 @@ class Conversation final : private pg::StatementObserver {
   bool on_execute(ByteView body, uint32_t body_length);
   bool on_function_call(ByteView body, uint32_t body_length);
   bool start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number, bool& is_redacted,
-                       ByteView sha256);
+                       ByteView sha256, std::string_view rule);
   bool can_cut() const { return strings_are_standard_ && encoding_is_safe_; }
   void server_message(char type, ByteView body, uint32_t body_length);
   size_t client_capture_max(char type) const;
@@ -147,6 +148,7 @@ class Conversation final : private pg::StatementObserver {
   uint32_t gate_generation_ = 0;
   CallGuard guard_;
   pg::CallTraits traits_;            // Of the message at hand, as far as it is judged.
+  std::vector<std::string_view> rules_;  // What let the statements of the message at hand pass, each by itself.
   bool is_message_gated_ = false;    // The client's message at hand is held until it is decided.
   bool waits_for_answer_ = false;    // client_held_ is a message of which nothing was taken.
   std::string replacement_;

@@ -75,6 +75,7 @@ bool ends_transaction(sql::Control control) {
 Gate::Verdict Conversation::judge(ByteView statement, bool is_kept) {
   const Gate::Verdict verdict = judge_text(statement);
   if (verdict != Gate::Verdict::pass) return verdict;
+  rules_.push_back(gate_->allowed_by());
   const sql::Facts* facts = gate_->facts();
   if (facts == nullptr) return Gate::Verdict::pass;
   traits_.calls_named = traits_.calls_named || gate_->calls_named();
@@ -121,22 +122,28 @@ Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
     traits.ends_transaction = ends_transaction(facts->control);
   });
   prepared.traits = traits;
-  if (verdict == Gate::Verdict::pass) prepared.gate_generation = gate_generation_;
+  if (verdict == Gate::Verdict::pass) {
+    prepared.gate_generation = gate_generation_;
+    prepared.rule = gate_->allowed_by();
+  }
   // The message at hand does not show the text.
-  if (verdict == Gate::Verdict::refused) gate_->refusal().at = ByteView::npos;
+  if (verdict == Gate::Verdict::refused) {
+    gate_->refusal().at = ByteView::npos;
+    gate_->refusal().position = 0;
+  }
   return verdict;
 }
 
 bool Conversation::has_room_for_refused(size_t text_bytes, size_t statements) {
   // Made valid, a byte may become three.
   return recorder_.has_room(std::min<size_t>(text_bytes * 4, size_t{limits_.statement_bytes_max} * 4 * statements) +
-                            (recorder_.start_bytes(0, 0, 0) + Recorder::blocked_bytes_max) * statements);
+                            (recorder_.start_bytes(0, 0, 0) + Recorder::blocked_bytes_max) * (statements + 1));
 }
 
 void Conversation::record_refused(ByteView statement, uint64_t full_bytes, char type, const Refusal* refusal) {
   pg::StatementText text;
   take_statement_text(statement, full_bytes, limits_.statement_bytes_max, text);
-  recorder_.blocked(text, type, refusal, now_.us);
+  recorder_.blocked(text, type, refusal, gate_->access(), now_.us);
   ++statements_;
 }
 
@@ -146,6 +153,7 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
   size_t refused_begin = 0;
   size_t count = 0;
   traits_ = {};
+  rules_.clear();
   if (body_length > gated_bytes_max) {
     gate_->refusal() = Gate::too_long(gated_bytes_max);
     verdict = Gate::Verdict::refused;
@@ -180,6 +188,7 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
 
 bool Conversation::admit_parse(ByteView body, uint32_t body_length) {
   traits_ = {};
+  rules_.clear();
   const size_t name_end = body.find('\0');
   const bool is_too_long = body_length > gated_bytes_max;
   if (name_end == ByteView::npos && !is_too_long) return true;  // The server refuses it.
@@ -248,7 +257,7 @@ bool Conversation::refuse_by_parse(pg::Prepared* prepared, char type) {
   static const pg::StatementText no_text;
   const pg::StatementText& text = prepared != nullptr ? prepared->statement : no_text;
   if (!has_room_for_refused(text.text.size() + text.raw.size(), 1)) return false;
-  recorder_.blocked(text, type, &refusal, now_.us);
+  recorder_.blocked(text, type, &refusal, gate_->access(), now_.us);
   ++statements_;
   replacement_ = gate_->replace(Gate::Instead::parse_named, refusal, 0);
   pg::Ref<pg::Prepared> marker = pools_.prepared.make();

@@ -35,6 +35,8 @@ Gate::Verdict Gate::check(std::string_view statement) {
   if (decision->is_allowed) return Verdict::pass;
   refusal_ = refusal_of(*decision);
   refusal_.at = decision->at == sql::nowhere ? std::string_view::npos : sql::token_begin(statement, decision->at);
+  if (refusal_.at != std::string_view::npos) refusal_.position = position_of(statement, refusal_.at);
+  if (const sql::Facts* facts = judge_->facts()) refusal_.permission = facts->kind;
   return Verdict::refused;
 }
 
@@ -45,7 +47,9 @@ void Gate::analysed(std::string text, Result<sql::Facts> facts) {
 std::optional<Refusal> Gate::check_call(uint32_t oid) {
   const policy::Decision decision = judge_->judge_call(oid);
   if (decision.is_allowed) return std::nullopt;
-  return refusal_of(decision);
+  Refusal refusal = refusal_of(decision);
+  refusal.permission = "function_call";
+  return refusal;
 }
 
 Refusal Gate::too_long(size_t bytes_max) {

@@ -23,6 +23,10 @@ struct Refusal {
   std::string message;
   std::string hint;
   size_t at = std::string_view::npos;  // Byte in the statement's text.
+  // For the trail: what it would have taken, and where the offending word is, in characters of the statement's own text
+  // from 1; 0: nowhere.
+  std::string permission = "query";
+  uint32_t position = 0;
 };
 
 class Gate {
@@ -58,6 +62,8 @@ class Gate {
   static Refusal call_with_end();
   // Of the statement that was checked last; null where it could not be analysed.
   const sql::Facts* facts() const { return judge_->facts(); }
+  // What let it pass.
+  std::string_view allowed_by() const { return judge_->allowed_by(); }
 
   // The message to send instead. `position` is where the message's text begins to be wrong, in characters from 1; 0: none.
   enum class Instead : uint8_t { query, parse_unnamed, parse_named, function_call };

@@ -69,7 +69,8 @@ class PgSession {
   // Access (pg_session_access.cc).
   policy::Access access_by(const Snapshot& snapshot) const;
   void record_access(const policy::Access& access);
-  Result<void> restrict_parameters(std::vector<pg::StartupParameter>& parameters) const;
+  void record_permission(bool is_granted, std::string_view permission, std::string_view reason);
+  Result<void> restrict_parameters(std::vector<pg::StartupParameter>& parameters);
   Result<std::unique_ptr<Gate>> make_gate();
   static std::string nonce_text(ByteView bytes);
   bool renew_access();

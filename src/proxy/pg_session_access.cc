@@ -1,5 +1,6 @@
 // What a session's user may do on its target: found at login, looked up again when the policies change.
 #include "pg_session.h"
+#include "ringfence/base/utf8.h"
 #include "ringfence/crypto/secret.h"
 #include "ringfence/pg/sqlstate.h"
 #include "ringfence/policy/decide.h"
@@ -14,6 +15,9 @@ using audit::Severity;
 using audit::Tag;
 
 namespace {
+
+// Of the names of all policies that bind, in one record.
+constexpr size_t rule_bytes_max = 1'024;
 
 int major_version(std::string_view text) {
   int version = 0;
@@ -56,26 +60,33 @@ policy::Access PgSession::access_by(const Snapshot& snapshot) const {
 
 // Says in the trail what was found; of a denial the client learns nothing that it could not guess.
 void PgSession::record_access(const policy::Access& access) {
-  auto found = event(Category::authorization, access.is_granted() ? "policy_evaluated" : "access_denied",
-                     access.is_granted() ? Severity::info : Severity::warning,
-                     access.is_granted() ? Outcome::success : Outcome::denied);
-  if (access.is_granted()) {
-    found.text(Tag::decision, "allow");
-    found.text(Tag::rule, names_of(access));
+  const bool is_granted = access.is_granted();
+  auto found = recorder_.authorization(is_granted ? "policy_evaluated" : "access_denied", access, is_granted, "connect",
+                                       shard_.shard.now_us());
+  if (is_granted) {
+    const std::string names = names_of(access);
+    found.text(Tag::rule, text_prefix(names, rule_bytes_max));
     found.text(Tag::reason, std::string("access level ") + sql::level_name(access.level));
   } else {
-    found.text(Tag::decision, "refuse");
     found.text(Tag::reason, target_ == nullptr ? "no such target" : "no policy gives access");
   }
   recorder_.publish(std::move(found));
 }
 
+void PgSession::record_permission(bool is_granted, std::string_view permission, std::string_view reason) {
+  auto found = recorder_.authorization(is_granted ? "permission_check" : "permission_denied", *access_, is_granted, permission,
+                                       shard_.shard.now_us());
+  found.text(Tag::reason, reason);
+  recorder_.publish(std::move(found));
+}
+
 // The keys of the startup packet under the user's access: every one that changes what the session may do is refused.
-Result<void> PgSession::restrict_parameters(std::vector<pg::StartupParameter>& parameters) const {
+Result<void> PgSession::restrict_parameters(std::vector<pg::StartupParameter>& parameters) {
   if (access_->is_unrestricted()) return {};
   for (const pg::StartupParameter& parameter : parameters) {
     const std::string reason = policy::refuse_startup_setting(*access_, parameter.name, parameter.value);
     if (!reason.empty()) {
+      record_permission(false, "set " + parameter.name, reason);
       return fail(Fault::denied, "startup parameter \"" + parameter.name + "\" is not allowed at access level " +
                                      sql::level_name(access_->level) + ": " + reason);
     }

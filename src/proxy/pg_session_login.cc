@@ -289,15 +289,14 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
   identify();
   auto gate = make_gate();
   if (!gate) {
-    auto denied = event(Category::authorization, "access_denied", Severity::error, Outcome::denied);
-    denied.text(Tag::reason, gate.error().message);
-    recorder_.publish(std::move(denied));
+    record_permission(false, "connect", gate.error().message);
     server_->stream->shutdown();
     auto refusing = refuse(pg::sqlstate::insufficient_privilege, gate.error().message,
                            "Give the target a server user that may only read, or set its allow_superuser_read.");
     co_return co_await refusing;
   }
   gate_ = std::move(*gate);
+  record_permission(true, "connect", std::string("access level ") + sql::level_name(access_->level));
   auto done = event(Category::authentication, "postgres_auth", Severity::info, Outcome::success);
   const std::string& tls_version = server_->greeting->tls_version;
   done.text(Tag::metadata, "{\"server_auth_method\":\"" + std::string(server_->greeting->auth_method) +

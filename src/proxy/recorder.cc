@@ -1,6 +1,7 @@
 #include "recorder.h"
 
 #include "gate.h"
+#include "ringfence/proxy/authorization.h"
 #include "ringfence/audit/json.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/crypto/digest.h"
@@ -138,8 +139,16 @@ FieldWriter Recorder::begin_start(char* room, uint64_t now_us) {
   return out;
 }
 
-pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView parameters,
-                                    bool parameters_truncated, char message_type, uint64_t now_us) {
+namespace {
+void put(FieldWriter& out, const Decided& decided) {
+  if (!decided.is_decided) return;
+  out.text(Tag::decision, "allow");
+  if (!decided.rule.empty()) out.text(Tag::rule, decided.rule);
+}
+}  // namespace
+
+pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView parameters, bool parameters_truncated,
+                                    char message_type, uint64_t now_us, Decided decided) {
   size_t bound = start_bytes(statement.text.size(), statement.raw.size(), parameters.size());
   char* room = space_.reserve(bound);
   RINGFENCE_ASSERT(room != nullptr);
@@ -151,6 +160,7 @@ pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView
   if (!statement.sha256.empty()) out.text(Tag::statement_sha256, statement.sha256);
   if (!parameters.empty()) out.text(Tag::parameters, parameters);
   if (parameters_truncated) out.boolean(Tag::parameters_truncated, true);
+  put(out, decided);
   out.text(Tag::message_type, ByteView(&message_type, 1));
   if (statement.is_redacted) out.text(Tag::redacted, "[\"statement\"]");
   if (statement.is_unknown) out.text(Tag::metadata, "{\"statement_unknown\":true}");
@@ -159,12 +169,14 @@ pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView
   return space_.publish(audit::RecordKind::start, out.size(), 0);
 }
 
-pg::StatementNumber Recorder::start(ByteView text, uint64_t full_bytes, char message_type, uint64_t now_us) {
+pg::StatementNumber Recorder::start(ByteView text, uint64_t full_bytes, char message_type, uint64_t now_us,
+                                    Decided decided) {
   char* room = space_.reserve(start_bytes(text.size(), 0, 0));
   RINGFENCE_ASSERT(room != nullptr);
   FieldWriter out = begin_start(room, now_us);
   out.text(Tag::statement, text);
   out.integer(Tag::statement_bytes, static_cast<int64_t>(full_bytes));
+  put(out, decided);
   out.text(Tag::message_type, ByteView(&message_type, 1));
   counters_.statements_started.add();
   return space_.publish(audit::RecordKind::start, out.size(), 0);
@@ -276,29 +288,48 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns) {
 }
 
 void Recorder::blocked(const pg::StatementText& statement, char message_type, const Refusal* refusal,
-                       uint64_t now_us) {
+                       const policy::Access& access, uint64_t now_us) {
   const bool is_refused = refusal != nullptr;
-  auto out = event(is_refused ? Category::authorization : Category::audit,
-                   is_refused ? "postgres_query_blocked" : "postgres_query",
-                   is_refused ? Severity::warning : Severity::info,
-                   is_refused ? Outcome::denied : Outcome::not_executed, now_us);
+  const Uuid id = ids_.uuid(now_us);
+  audit::EventBuilder out(is_refused ? Category::authorization : Category::audit,
+                          is_refused ? "postgres_query_blocked" : "postgres_query",
+                          is_refused ? Severity::warning : Severity::info,
+                          is_refused ? Outcome::denied : Outcome::not_executed);
+  out.id(id).ts(now_us).encoded(session_);
   out.text(Tag::statement, statement.text);
   out.integer(Tag::statement_bytes, static_cast<int64_t>(statement.full_bytes));
   if (statement.is_truncated) out.boolean(Tag::statement_truncated, true);
   out.bytes(Tag::statement_raw, statement.raw);
   out.text(Tag::message_type, ByteView(&message_type, 1));
   if (statement.is_redacted) out.text(Tag::redacted, "[\"statement\"]");
-  if (is_refused) {
-    out.text(Tag::decision, "refuse");
-    out.text(Tag::rule, refusal->rule);
-    out.text(Tag::reason, refusal->message);
-    out.text(Tag::sqlstate, refusal->sqlstate);
-    counters_.statements_refused.add();
-  } else {
+  out.text(Tag::decision, "refuse");
+  if (!is_refused) {
     out.text(Tag::reason, "another statement of the same message was refused");
     counters_.statements_not_executed.add();
+    publish(std::move(out));
+    return;
   }
+  out.text(Tag::rule, refusal->rule);
+  out.text(Tag::reason, refusal->message);
+  out.text(Tag::sqlstate, refusal->sqlstate);
+  out.text(Tag::metadata, describe_blocked(access, refusal->permission, refusal->position));
+  counters_.statements_refused.add();
   publish(std::move(out));
+  auto denied = authorization("permission_denied", access, false, refusal->permission, now_us, to_string(id));
+  denied.text(Tag::rule, refusal->rule).text(Tag::reason, refusal->message).text(Tag::sqlstate, refusal->sqlstate);
+  publish(std::move(denied));
+}
+
+audit::EventBuilder Recorder::authorization(std::string_view action, const policy::Access& access, bool is_granted,
+                                            std::string_view permission, uint64_t now_us, std::string_view related_id) {
+  auto out = event(Category::authorization, action, is_granted ? Severity::info : Severity::warning,
+                   is_granted ? Outcome::success : Outcome::denied, now_us);
+  const std::string_view target = session_text(Tag::target);
+  out.text(Tag::entity_type, target.empty() ? "database" : "target");
+  out.text(Tag::entity_id, target.empty() ? session_text(Tag::database) : target);
+  out.text(Tag::decision, is_granted ? "allow" : "refuse");
+  out.text(Tag::metadata, describe(access, {is_granted, permission, related_id}));
+  return out;
 }
 
 audit::EventBuilder Recorder::event(Category category, std::string_view action, Severity severity, Outcome outcome,

@@ -7,6 +7,7 @@
 
 #include "ringfence/audit/event.h"
 #include "ringfence/pg/response_queue.h"
+#include "ringfence/policy/policy_set.h"
 #include "ringfence/proxy/counters.h"
 
 namespace ringfence::proxy {
@@ -68,6 +69,12 @@ struct Deferred {
   bool is_empty() const { return outcomes.empty() && events.empty(); }
 };
 
+// How a statement that is recorded was decided.
+struct Decided {
+  bool is_decided = false;  // False: by nobody, the session's access being unrestricted.
+  std::string_view rule;    // What let it pass, where that is known; at most policy::label_bytes_max.
+};
+
 class Recorder {
  public:
   Recorder(audit::RecordSpace& space, IdSource& ids, ShardCounters& counters, Deferred& deferred)
@@ -88,21 +95,25 @@ class Recorder {
 
   // Publishes a start; has_room(start_bytes(…)) was true just before. Gives the statement's number.
   pg::StatementNumber start(const pg::StatementText& statement, ByteView parameters, bool parameters_truncated,
-                            char message_type, uint64_t now_us);
+                            char message_type, uint64_t now_us, Decided decided = {});
   // The same from views, for a text that needs no treatment.
-  pg::StatementNumber start(ByteView text, uint64_t full_bytes, char message_type, uint64_t now_us);
+  pg::StatementNumber start(ByteView text, uint64_t full_bytes, char message_type, uint64_t now_us, Decided decided = {});
   // Publishes an outcome, or defers it when the trail is at its bound.
   void outcome(const pg::Completion& completion, uint64_t now_ns);
   // Writes what was deferred, as far as there is room.
   void flush_deferred();
   // A statement that never goes to the server, whole: refused, or (`refusal` is null) part of a message in which another
-  // one was. has_room(blocked_bytes(…)) was true just before.
-  void blocked(const pg::StatementText& statement, char message_type, const Refusal* refusal, uint64_t now_us);
+  // one was. has_room(blocked_bytes(…)) was true just before. `access` is that of the session.
+  void blocked(const pg::StatementText& statement, char message_type, const Refusal* refusal, const policy::Access& access,
+               uint64_t now_us);
   static constexpr size_t blocked_bytes_max = 4'096;
   // A session event, to which the caller adds fields, and its publication (deferred when there is no room).
   audit::EventBuilder event(audit::Category category, std::string_view action, audit::Severity severity,
                             audit::Outcome outcome, uint64_t now_us);
   void publish(audit::EventBuilder event);
+  // An authorization event: something on the session's target was, or was not, allowed.
+  audit::EventBuilder authorization(std::string_view action, const policy::Access& access, bool is_granted,
+                                    std::string_view permission, uint64_t now_us, std::string_view related_id = {});
 
  private:
   static constexpr size_t fixed_bytes_max = 512;

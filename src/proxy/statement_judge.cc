@@ -87,6 +87,7 @@ StatementJudge::Entry* StatementJudge::lookup(std::string_view statement) {
 
 const Decision* StatementJudge::judge(std::string_view statement) {
   facts_ = nullptr;
+  allowed_by_ = {};
   if (access_.is_unrestricted()) {
     decision_ = Decision();
     return &decision_;
@@ -143,6 +144,7 @@ const Decision& StatementJudge::decide(std::string_view statement, std::shared_p
 }
 
 const Decision& StatementJudge::with_text(const Decision& by_facts, std::string_view statement) {
+  allowed_by_ = by_facts.allowed_by;
   if (!by_facts.is_allowed || !access_.has_whitelist) return by_facts;
   Decision by_text = policy::decide_text(access_, statement, space_.scratch, space_.matched);
   if (by_text.is_allowed && facts_ != nullptr && !facts_->defines.empty()) {
@@ -150,7 +152,10 @@ const Decision& StatementJudge::with_text(const Decision& by_facts, std::string_
     by_text = policy::decide_text(access_, statement_inside(statement, *facts_), space_.scratch, space_.matched);
     by_text.at = facts_->inner;
   }
-  if (by_text.is_allowed) return by_facts;
+  if (by_text.is_allowed) {
+    allowed_by_ = by_text.allowed_by;
+    return by_facts;
+  }
   decision_ = std::move(by_text);
   return decision_;
 }

@@ -42,6 +42,8 @@ class StatementJudge {
   const policy::Decision* judge(std::string_view statement);
   // The facts behind the last judge(), until the next; null where there are none.
   const sql::Facts* facts() const { return facts_; }
+  // What let it pass, when it did.
+  std::string_view allowed_by() const { return allowed_by_; }
   // What analyze() said on that thread.
   const policy::Decision& judge_analysed(std::string_view statement, Result<sql::Facts> facts);
 
@@ -80,6 +82,7 @@ class StatementJudge {
   size_t key_bytes_ = 0;
   policy::Decision decision_;  // Of the last judge(), where it is not an entry's.
   const sql::Facts* facts_ = nullptr;
+  std::string_view allowed_by_;
   std::shared_ptr<const sql::Facts> uncached_facts_;  // Keeps facts_ where no entry does.
   uint64_t hits_ = 0;
   uint64_t misses_ = 0;

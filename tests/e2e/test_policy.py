@@ -203,7 +203,7 @@ def test_a_refused_statement_is_one_record_with_its_rule(guarded):
     rows = [row for row in trail.events('policy-record') if row['action'].startswith('postgres_query')]
     shown = [(row['action'], row['statement'], row['outcome'], row['rule'], row['sqlstate']) for row in rows]
     assert shown == [
-        ('postgres_query', 'SELECT 1', 'success', None, None),
+        ('postgres_query', 'SELECT 1', 'success', 'level read', None),
         ('postgres_query', 'SELECT 2', 'not_executed', None, None),
         ('postgres_query_blocked', 'DELETE FROM victim', 'denied', 'level read', '42501'),
         ('postgres_query_blocked', 'DELETE FROM victim WHERE a = 1', 'denied', 'level read', '42501')]

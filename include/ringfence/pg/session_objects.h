@@ -125,6 +125,7 @@ struct Prepared {
   NameChange change;            // What running it does to the names.
   uint32_t gate_generation = 0;  // Of the policies by which it was let through.
   CallTraits traits;
+  std::string rule;  // What let it pass.
   uint64_t refusal = 0;  // Not 0: its number. The server never gets it; what executes it has no record.
 
   void clear() {
@@ -133,6 +134,7 @@ struct Prepared {
     refusal = 0;
     gate_generation = 0;
     traits = {};
+    clear_buffer(rule);
     types.clear();
     change = {};
   }

@@ -31,6 +31,8 @@ struct Decision {
   std::string message;  // For the user, without a period: "DELETE needs access level write; yours is read".
   std::string hint;
   sql::Place at = sql::nowhere;
+  // Of an allowed statement: what let it pass, for the trail. Lives as long as the set of policies.
+  std::string_view allowed_by;
   // Of an allowed statement: it calls functions that are not on the list of harmless ones, or does what cannot be seen, so
   // that what comes behind it waits for its end.
   bool calls_named_functions = false;

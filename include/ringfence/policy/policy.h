@@ -30,6 +30,7 @@ struct Rule {
   std::vector<Text> functions;
   bool missing_where = false;
   std::string message;  // Told to the user who is refused.
+  std::string label;    // "policy analysts: allow ringfence.yaml:31"; given by PolicySet.
 };
 
 struct Policy {
@@ -46,6 +47,7 @@ struct Policy {
   std::vector<Rule> allow;
   std::vector<Rule> deny;
   std::map<std::string, std::string> metadata;
+  std::string label;  // "policy analysts"; given by PolicySet.
 };
 
 }  // namespace ringfence::policy

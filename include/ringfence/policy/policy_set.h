@@ -19,6 +19,7 @@ class PolicySet;
 struct Access {
   std::shared_ptr<const PolicySet> set;
   std::vector<const Policy*> policies;  // Of the set, in its order; empty: no access.
+  std::vector<std::string> roles;       // Of the user, those by which the policies matched.
   Level level = Level::read;            // The highest of them.
   bool has_whitelist = false;
   bool has_allow = false;
@@ -32,6 +33,9 @@ struct Access {
     return is_granted() && level == Level::admin && !has_whitelist && !has_allow && !has_deny;
   }
 };
+
+// What stands in a record's `rule` is cut to this.
+inline constexpr size_t label_bytes_max = 160;
 
 struct Problem {
   std::string where;    // "ringfence.yaml:12"
@@ -50,6 +54,8 @@ class PolicySet : public std::enable_shared_from_this<PolicySet> {
   const std::vector<Policy>& policies() const { return policies_; }
   const Patterns& patterns() const { return *patterns_; }
   const Text& pattern(PatternId id) const { return texts_[id]; }
+  // "whitelist ringfence.yaml:12"
+  const std::string& pattern_label(PatternId id) const { return pattern_labels_[id]; }
   // What deserves a warning: patterns that match everything, policies that change nothing.
   std::vector<Problem> lint() const;
 
@@ -57,6 +63,7 @@ class PolicySet : public std::enable_shared_from_this<PolicySet> {
   PolicySet() = default;
   std::vector<Policy> policies_;
   std::vector<Text> texts_;
+  std::vector<std::string> pattern_labels_;
   std::vector<std::vector<PatternId>> whitelists_;  // For each policy.
   std::shared_ptr<const Patterns> patterns_;
 };

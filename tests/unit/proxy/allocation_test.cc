@@ -35,7 +35,23 @@ class ScratchSpace final : public audit::RecordSpace {
   uint64_t seq_ = 0;
 };
 
+// Reads, what the whitelist lists, and not what is denied.
+std::unique_ptr<Gate> restricted(JudgeSpace& space) {
+  policy::Policy policy;
+  policy.name = "readers-of-everything-that-is-theirs";
+  policy.roles = {{"dev", ""}};
+  policy.whitelist = std::vector<policy::Text>{{"^select .* from pgbench_accounts", "/etc/ringfence/ringfence.yaml:12"}};
+  policy.deny.push_back({.where = "f:1", .relations = {{"secret", "f:1"}}});
+  std::vector<policy::Problem> problems;
+  auto set = policy::PolicySet::compile({policy}, problems);
+  REQUIRE(set);
+  return std::make_unique<Gate>(std::make_shared<StatementJudge>(set->access({"dev"}, {}), policy::SessionFacts{}, space), "n");
+}
+
 struct Fixture {
+  explicit Fixture(bool is_restricted = false)
+      : conversation(recorder, pools, counters, limits, is_restricted ? restricted(judge_space) : nullptr) {}
+  JudgeSpace judge_space{1};
   ScratchSpace space;
   IdSource ids{1};
   ShardCounters counters;
@@ -43,15 +59,17 @@ struct Fixture {
   pg::ObjectPools pools;
   Limits limits;
   Recorder recorder{space, ids, counters, deferred};
-  Conversation conversation{recorder, pools, counters, limits};
+  Conversation conversation;
   std::string request;
   std::string answer;
 
   void exchange() {
     size_t at = 0;
     REQUIRE(conversation.client_bytes(request, at, {1000, 1}) == Advance::all);
+    REQUIRE(conversation.to_server(request).size() == request.size());
     at = 0;
     REQUIRE(conversation.server_bytes(answer, at, {2000, 2}) == Advance::all);
+    REQUIRE(conversation.to_client(answer).size() == answer.size());
   }
   size_t allocations_of(int times) {
     for (int i = 0; i < 16; ++i) exchange();  // Buffers and pools reach their size.
@@ -69,8 +87,11 @@ void append_answer(std::string& out, char type, ByteView body) {
 
 }  // namespace
 
-TEST_CASE("a prepared statement's Bind, Execute and Sync allocate nothing") {
-  Fixture f;
+TEST_CASE("a prepared statement's Bind, Execute and Sync allocate nothing, restricted or not") {
+  bool is_restricted = false;
+  SUBCASE("unrestricted") {}
+  SUBCASE("restricted") { is_restricted = true; }
+  Fixture f(is_restricted);
   pg::append_parse(f.request, "S_1", "SELECT abalance FROM pgbench_accounts WHERE aid = $1");
   pg::append_sync(f.request);
   append_answer(f.answer, '1', "");
@@ -92,8 +113,11 @@ TEST_CASE("a prepared statement's Bind, Execute and Sync allocate nothing") {
   CHECK(f.counters.statements_succeeded.get() == 1016);
 }
 
-TEST_CASE("a simple statement with a changing constant allocates nothing") {
-  Fixture f;
+TEST_CASE("a simple statement with a changing constant allocates nothing, restricted or not") {
+  bool is_restricted = false;
+  SUBCASE("unrestricted") {}
+  SUBCASE("restricted") { is_restricted = true; }
+  Fixture f(is_restricted);
   append_answer(f.answer, 'T', std::string(30, 'x'));
   append_answer(f.answer, 'D', std::string(12, 'x'));
   append_answer(f.answer, 'C', ByteView("SELECT 1\0", 9));

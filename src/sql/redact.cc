@@ -36,15 +36,30 @@ size_t find_passw(std::string_view text, size_t from) {
   return npos;
 }
 
-bool has_secret_word(std::string_view text) { return find_passw(text, 0) != npos || text.find("://") != npos; }
+// Whether `word`, which is lower-case, stands in the text in any case.
+bool has_word(std::string_view text, std::string_view word) {
+  return std::search(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) { return lower(a) == b; }) !=
+         text.end();
+}
 
-// Whether what stands at `i` gives reason to look closer: the two words, an escape that may hide one, a U&
+// Functions whose arguments are keys and passwords: pgcrypto's, and whatever is named alike.
+bool takes_secrets(std::string_view function) {
+  return find_passw(function, 0) != npos || has_word(function, "crypt") || has_word(function, "hmac");
+}
+
+bool has_secret_word(std::string_view text) { return takes_secrets(text) || text.find("://") != npos; }
+
+// Whether what stands at `i` gives reason to look closer: the words (the y of crypt), an escape that may hide one, a U&
 // literal, or a string that goes on after a newline.
 bool is_suspicious_at(std::string_view text, size_t i) {
   const std::string_view rest = text.substr(i);
   switch (rest[0]) {
     case 'p':
     case 'P': return is_passw_at(text, i);
+    case 'y':
+    case 'Y': return i >= 2 && rest.size() >= 3 && has_word(text.substr(i - 2, 5), "crypt");
+    case 'h':
+    case 'H': return has_word(rest.substr(0, 4), "hmac");
     case ':': return rest.substr(0, 3) == "://";
     case '\\': return true;
     case '&': return rest.size() > 1 && (rest[1] == '\'' || rest[1] == '"');
@@ -152,74 +167,172 @@ std::string meaning_of(std::string_view content, bool has_escapes) {
   return out;
 }
 
+// SQL within dollar quotes within dollar quotes: what is deeper is replaced as a whole.
+constexpr int nesting_max = 4;
+
 class Redactor {
  public:
-  explicit Redactor(std::string_view text) : text_(text), output_(text), lexer_(text) {}
+  // `text` is that from `base` on of the one that `output` is about.
+  Redactor(std::string_view text, size_t base, Output& output, int nesting)
+      : text_(text), base_(base), output_(output), lexer_(text), nesting_(nesting) {}
 
-  std::optional<std::string> run();
+  void run();
 
  private:
+  void replace(size_t begin, size_t end) { output_.replace(base_ + begin, base_ + end); }
+  void take_word(std::string_view word, bool is_quoted_name);
+  void take_symbol(std::string_view symbol);
+  void take_comments(size_t begin, size_t end);
   void take_literal(const Token& token);
+  void take_calls(std::string_view content, size_t base);
   void take_plain(std::string_view content, size_t base, bool is_terminated);
   void take_uris(std::string_view content, size_t base, bool is_terminated);
   size_t value_after_word(std::string_view content, size_t after_word, size_t base);
 
   std::string_view text_;
-  Output output_;
+  size_t base_;
+  Output& output_;
   Lexer lexer_;
+  int nesting_;
   bool password_follows_ = false;   // The last word says that a secret comes next.
+  bool value_follows_ = false;      // And an operator stands between: `password = lower('x')`.
+  bool secrets_may_open_ = false;   // The last word's parenthesis would hold secrets.
+  size_t depth_ = 0;                // Of parentheses.
+  size_t secret_depth_ = 0;         // Inside the parenthesis of that depth literals are secrets; 0: in none.
+  bool is_insert_ = false;          // The statement holds the word INSERT,
+  bool is_update_ = false;          // UPDATE.
+  bool was_secret_ = false;         // The token before was a secret's literal.
   size_t secret_end_ = npos;        // The token before was a password's literal, which ended here.
   bool redact_statement_ = false;   // An earlier literal of this statement announced a password.
 };
 
-std::optional<std::string> Redactor::run() {
-  for (Token token = lexer_.next(); token.kind != TokenKind::end; token = lexer_.next()) {
+void Redactor::run() {
+  size_t end_before = 0;
+  for (Token token = lexer_.next();; token = lexer_.next()) {
+    take_comments(end_before, token.kind == TokenKind::end ? text_.size() : token.begin);
+    if (token.kind == TokenKind::end) break;
+    end_before = token.end;
     const std::string_view word = lexer_.text_of(token);
     const bool is_quoted_name = token.kind == TokenKind::quoted_identifier;
+    const bool is_literal = token.is_string() || token.kind == TokenKind::dollar_string;
     if (secret_end_ != npos) {
       // Whatever is glued to a password's literal, or a second literal behind it, is no SQL: most likely the rest of
       // a password that was quoted wrongly. Nothing behind it can be told apart from the secret.
       const bool is_glued = token.begin == secret_end_ && token.kind != TokenKind::symbol;
-      if (is_glued || token.is_string() || token.kind == TokenKind::dollar_string) {
-        output_.replace(token.begin, text_.size());
+      if (is_glued || is_literal) {
+        replace(token.begin, text_.size());
         break;
       }
       secret_end_ = npos;
     }
-    if (token.is_string() || token.kind == TokenKind::dollar_string || (is_quoted_name && password_follows_)) {
+    if (is_literal || (is_quoted_name && password_follows_)) {
       const Range content = content_of(text_, token);
       if (password_follows_ && !is_quoted_name) secret_end_ = token.end;
-      if (password_follows_ || redact_statement_) output_.replace(content.begin, content.end);
+      if (password_follows_ || redact_statement_ || secret_depth_ > 0) replace(content.begin, content.end);
       else take_literal(token);
-      password_follows_ = false;
+      was_secret_ = password_follows_;
+      password_follows_ = secrets_may_open_ = value_follows_ = false;
+      continue;
     } else if (token.kind == TokenKind::word || is_quoted_name) {
-      // `TO` stands between a setting and its value.
-      password_follows_ = find_passw(word, 0) != npos || (password_follows_ && is_keyword(word, "to"));
+      take_word(word, is_quoted_name);
       if (is_quoted_name && word.find("://") != npos) take_literal(token);
     } else if (token.kind == TokenKind::unicode_identifier) {
-      password_follows_ = true;  // Its escapes may spell anything.
+      password_follows_ = secrets_may_open_ = true;  // Its escapes may spell anything.
+    } else if (token.kind == TokenKind::symbol || token.kind == TokenKind::operation) {
+      take_symbol(word);
     } else if (token.kind != TokenKind::national_prefix) {
-      const bool is_assignment = word == "=" || word == ":=" || word == "=>" || word == "==";
-      password_follows_ = password_follows_ && is_assignment;
-      if (word == ";") redact_statement_ = false;
+      password_follows_ = secrets_may_open_ = false;
     }
+    was_secret_ = false;
   }
-  return output_.finish();
+}
+
+void Redactor::take_word(std::string_view word, bool is_quoted_name) {
+  if (!is_quoted_name && is_keyword(word, "insert")) is_insert_ = true;
+  if (!is_quoted_name && is_keyword(word, "update")) is_update_ = true;
+  if (takes_secrets(word)) {
+    password_follows_ = find_passw(word, 0) != npos;
+    // `INSERT INTO users (name, password) VALUES …`: which of the literals it is cannot be told without counting.
+    if (password_follows_ && is_insert_) redact_statement_ = true;
+    secrets_may_open_ = true;
+    value_follows_ = false;
+    return;
+  }
+  // These stand between a setting or a column and its value; behind an operator one more word may: lower('x').
+  static constexpr std::string_view between[] = {"to", "in", "not", "like", "ilike", "similar", "between", "any", "all", "some"};
+  const bool is_between = std::any_of(std::begin(between), std::end(between),
+                                      [&](std::string_view one) { return is_keyword(word, one); });
+  password_follows_ = password_follows_ && (is_between || value_follows_);
+  secrets_may_open_ = password_follows_;
+  if (!is_between) value_follows_ = false;
+}
+
+void Redactor::take_symbol(std::string_view symbol) {
+  if (symbol == "(") {
+    ++depth_;
+    if ((secrets_may_open_ || password_follows_) && secret_depth_ == 0) secret_depth_ = depth_;
+  } else if (symbol == ")") {
+    if (secret_depth_ == depth_) secret_depth_ = 0;
+    if (depth_ > 0) --depth_;
+  } else if (symbol == ";") {
+    redact_statement_ = is_insert_ = is_update_ = false;
+    depth_ = secret_depth_ = 0;
+  }
+  const bool ends_value = symbol == "(" || symbol == ")" || symbol == "," || symbol == ";" || symbol == "." || symbol == "[";
+  // `SET (name, password) = ('ana', 'x')`.
+  if (is_update_ && password_follows_ && !value_follows_ && (symbol == "," || symbol == ")")) redact_statement_ = true;
+  // What is put together with a secret is one too: 'hun' || 'ter2'.
+  if (was_secret_ && symbol == "||") password_follows_ = true;
+  secrets_may_open_ = secrets_may_open_ && symbol == ".";
+  password_follows_ = password_follows_ && !ends_value;
+  value_follows_ = password_follows_;
+}
+
+// A comment is nobody's grammar, but a connection string may stand there.
+void Redactor::take_comments(size_t begin, size_t end) {
+  if (end - begin < 5) return;
+  const std::string_view comments = text_.substr(begin, end - begin);
+  if (!has_secret_word(comments)) return;
+  const bool announced = redact_statement_;
+  take_plain(comments, begin, end < text_.size());
+  redact_statement_ = announced;  // What is said there announces nothing.
 }
 
 void Redactor::take_literal(const Token& token) {
   const Range range = content_of(text_, token);
   const std::string_view content = text_.substr(range.begin, range.end - range.begin);
-  if (token.kind == TokenKind::unicode_string) return output_.replace(range.begin, range.end);
+  if (token.kind == TokenKind::unicode_string) return replace(range.begin, range.end);
   const bool has_escapes = token.kind == TokenKind::escape_string && content.find('\\') != npos;
   const bool may_continue = token.kind != TokenKind::dollar_string && content.find('\'') != npos &&
                             content.find_first_of("\n\r") != npos;
   if (has_escapes || may_continue) {
     if (!has_secret_word(meaning_of(content, has_escapes)) && !has_secret_word(content)) return;
     redact_statement_ = true;
-    return output_.replace(range.begin, range.end);
+    return replace(range.begin, range.end);
   }
   take_plain(content, range.begin, token.is_terminated);
+  if (token.kind != TokenKind::dollar_string) return take_calls(content, range.begin);
+  if (!needs_redaction(content)) return;
+  // Most likely a body in SQL or PL/pgSQL, with literals of its own.
+  if (nesting_ == nesting_max) return replace(range.begin, range.end);
+  Redactor(content, base_ + range.begin, output_, nesting_ + 1).run();
+}
+
+// A call of what takes keys, in a statement inside the literal: nothing behind it is shown.
+void Redactor::take_calls(std::string_view content, size_t base) {
+  for (std::string_view name : {"crypt", "hmac"}) {
+    for (auto at = content.begin();;) {
+      at = std::search(at, content.end(), name.begin(), name.end(), [](char a, char b) { return lower(a) == b; });
+      if (at == content.end()) break;
+      at += static_cast<std::ptrdiff_t>(name.size());
+      while (at != content.end() && (is_word_char(*at) || *at == '"')) ++at;
+      while (at != content.end() && is_blank(*at)) ++at;
+      if (at != content.end() && *at == '(') {
+        replace(base + static_cast<size_t>(at - content.begin()) + 1, base + content.size());
+        break;
+      }
+    }
+  }
 }
 
 // Looks for name=value pairs and nested statements in a literal's content, which starts at `base` of the text.
@@ -250,13 +363,13 @@ size_t Redactor::value_after_word(std::string_view content, size_t after_word, s
                          (content.size() - value > 1 && content[value + 1] == '\'') ||
                          content.substr(value + 1, 2) == "&'";
   if (is_quoted) {
-    output_.replace(base + value, base + content.size());
+    replace(base + value, base + content.size());
     return content.size();
   }
   if (!is_assigned) {
     // `PASSWORD TO 'x'`: a nested SET. Anything else is prose.
     if (is_keyword(content.substr(value, 2), "to") && content.find_first_of("'\"$", value) != npos) {
-      output_.replace(base + value, base + content.size());
+      replace(base + value, base + content.size());
       return content.size();
     }
     return value;
@@ -265,7 +378,7 @@ size_t Redactor::value_after_word(std::string_view content, size_t after_word, s
   size_t end = value;
   while (end < content.size() && !is_blank(content[end])) end += content[end] == '\\' ? 2 : 1;
   end = std::min(end, content.size());
-  output_.replace(base + value, base + end);
+  replace(base + value, base + end);
   return end;
 }
 
@@ -279,7 +392,7 @@ void Redactor::take_uris(std::string_view content, size_t base, bool is_terminat
     size_t at = authority.rfind('@');
     // Cut off before the @: what follows the colon may be the password's beginning.
     if (at == npos && !is_terminated && end == content.size()) at = authority.size();
-    if (colon != npos && at != npos && colon < at) output_.replace(base + i + colon + 1, base + i + at);
+    if (colon != npos && at != npos && colon < at) replace(base + i + colon + 1, base + i + at);
     i = end;
   }
 }
@@ -298,6 +411,8 @@ bool needs_redaction(std::string_view text) {
     const __m128i next = block_at(i + 1);
     const __m128i case_bit = _mm_set1_epi8(0x20);
     __m128i found = _mm_and_si128(equal(_mm_or_si128(here, case_bit), 'p'), equal(_mm_or_si128(next, case_bit), 'a'));
+    found = _mm_or_si128(found, _mm_and_si128(equal(_mm_or_si128(here, case_bit), 'y'), equal(_mm_or_si128(next, case_bit), 'p')));
+    found = _mm_or_si128(found, _mm_and_si128(equal(_mm_or_si128(here, case_bit), 'h'), equal(_mm_or_si128(next, case_bit), 'm')));
     found = _mm_or_si128(found, _mm_and_si128(equal(here, ':'), equal(next, '/')));
     found = _mm_or_si128(found, _mm_or_si128(equal(here, '\\'), equal(here, '&')));
     found = _mm_or_si128(found, _mm_or_si128(equal(here, '\n'), equal(here, '\r')));
@@ -312,7 +427,9 @@ bool needs_redaction(std::string_view text) {
 
 std::optional<std::string> redact(std::string_view text) {
   if (!needs_redaction(text)) return std::nullopt;
-  return Redactor(text).run();
+  Output output(text);
+  Redactor(text, 0, output, 0).run();
+  return output.finish();
 }
 
 }  // namespace ringfence::sql

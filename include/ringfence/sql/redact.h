@@ -6,6 +6,11 @@
 // - inside any literal: the value of password=…, sslpassword=…, "password": …, and everything after
 //   a nested PASSWORD '…';
 // - inside any literal: the password of scheme://user:password@host;
+// - behind an operator, IN or LIKE after such a word, and what is put together with that by ||;
+// - every literal among the arguments of a function whose name contains "passw", "crypt" or "hmac" (pgcrypto's), and behind such a
+//   call inside a literal;
+// - every literal of an INSERT in which such a word stands before it, and of an UPDATE that sets a list with it;
+// - in a body between dollar quotes, the same again; in a comment, name=value pairs and URLs;
 // - after a literal that ends in, or formats, a password (format('… PASSWORD %L', 'x'), '… PASSWORD ' || 'x'): the
 //   literals that follow in the statement;
 // - whole literals whose escapes or continuation lines hide such a word, and U&'' literals always.

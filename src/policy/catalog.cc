@@ -57,6 +57,10 @@ bool is_read_function(std::string_view name, int server_version) {
   return contains(catalog_functions, name, [](const CatalogName& row) { return row.name; }, server_version);
 }
 
+bool is_information_function(std::string_view name, int server_version) {
+  return contains(catalog_information_functions, name, [](const CatalogName& row) { return row.name; }, server_version);
+}
+
 bool is_read_operator(std::string_view name, int server_version) {
   return contains(catalog_operators, name, [](const CatalogName& row) { return row.name; }, server_version);
 }

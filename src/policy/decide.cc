@@ -120,6 +120,7 @@ class Judge {
       }
       const bool is_catalog = function.schema.empty() || function.schema == "pg_catalog";
       if (is_catalog && is_read_function(function.name, session_.server_version)) continue;
+      if (function.schema == "information_schema" && is_information_function(function.name, session_.server_version)) continue;
       if (is_catalog && access_.level >= Level::write && is_write_function(function.name)) continue;
       const std::string name = (function.schema.empty() ? "" : function.schema + ".") + function.name;
       if (const Policy* policy = admits_function(function)) {

@@ -36,7 +36,7 @@ cursor_to_xml cursor_to_xmlschema database_to_xml database_to_xml_and_xmlschema 
 query_to_xml_and_xmlschema query_to_xmlschema schema_to_xml schema_to_xml_and_xmlschema schema_to_xmlschema table_to_xml
 table_to_xml_and_xmlschema table_to_xmlschema ts_rewrite ts_stat
 pg_current_xact_id txid_current
-pg_config pg_relation_filepath pg_tablespace_location
+pg_config pg_relation_filepath
 pg_event_trigger_ddl_commands pg_event_trigger_dropped_objects pg_event_trigger_table_rewrite_oid
 pg_event_trigger_table_rewrite_reason
 fmgr_c_validator fmgr_internal_validator fmgr_sql_validator set_config
@@ -57,6 +57,10 @@ OUTPUTS = """
 select distinct name from pg_proc p, unnest(proargnames, proargmodes) as a(name, mode)
 where pronamespace in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) and mode in ('o', 'b', 't')
   and name <> '' and name <> all (select proname::text from pg_proc)"""
+# What the views of information_schema are made of; pgjdbc calls _pg_expandarray for its primary keys and indexes. Only who made
+# the database may change them.
+INFORMATION = """
+select proname from pg_proc where pronamespace = 'information_schema'::regnamespace and prokind = 'f' and provolatile in ('i', 's')"""
 # What TABLESAMPLE names.
 METHODS = "select proname, array[]::int[] from pg_proc where prorettype = 'tsm_handler'::regtype"
 OPERATORS = "select distinct oprname from pg_operator where oprnamespace = 'pg_catalog'::regnamespace"
@@ -67,7 +71,7 @@ def main():
     if not servers or not all(version.isdigit() for version in servers):
         raise SystemExit(__doc__)
     versions = sorted(int(version) for version in servers)
-    functions, oids, operators, everything, outputs = {}, {}, {}, {}, {}
+    functions, oids, operators, everything, outputs, information = {}, {}, {}, {}, {}, {}
     for bit, version in enumerate(versions):
         with psycopg.connect(servers[str(version)]) as connection:
             found = connection.info.server_version // 10000
@@ -78,13 +82,15 @@ def main():
                 functions[name] = functions.get(name, 0) | 1 << bit
                 for number in numbers:
                     oids[number] = oids.get(number, 0) | 1 << bit
-            for query, table in ((OPERATORS, operators), (ALL_FUNCTIONS, everything), (OUTPUTS, outputs)):
+            for query, table in ((OPERATORS, operators), (ALL_FUNCTIONS, everything), (OUTPUTS, outputs),
+                                 (INFORMATION, information)):
                 for (name,) in connection.execute(query):
                     table[name] = table.get(name, 0) | 1 << bit
     print('// Made by generate_catalog.py from servers of version %s; do not edit.' % ', '.join(map(str, versions)))
     print('constexpr int catalog_versions[] = {%s};' % ', '.join(map(str, versions)))
     for what, table in (('catalog_functions', functions), ('catalog_operators', operators),
-                        ('catalog_all_functions', everything), ('catalog_outputs', outputs)):
+                        ('catalog_all_functions', everything), ('catalog_outputs', outputs),
+                        ('catalog_information_functions', information)):
         print('constexpr CatalogName %s[] = {' % what)
         for name in sorted(table, key=str.encode):
             print('    {"%s", %d},' % (name.replace('?', '\\?'), table[name]))

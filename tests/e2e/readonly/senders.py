@@ -45,6 +45,7 @@ class Psycopg:
         result = self.finish(result)
         if result is None or result.status != ExecStatus.FATAL_ERROR:
             return ''
+        self.last_message = result.error_message.decode()
         return (result.error_field(DiagnosticField.SQLSTATE) or b'lost').decode()
 
     def query(self, text):

@@ -12,10 +12,11 @@ import sys
 
 import psycopg
 
-# Reviewed: they are volatile because what they tell changes, not because they change anything.
+# Reviewed: they are volatile because what they tell changes, not because they change anything. pg_advisory_unlock_all, by which
+# asyncpg and Npgsql clean a connection up, gives back what a reader cannot have taken, as DISCARD ALL does.
 VOLATILE_BUT_HARMLESS = '''
 clock_timestamp current_query currval gen_random_uuid lastval random random_normal timeofday uuidv4 uuidv7
-pg_blocking_pids pg_safe_snapshot_blocking_pids pg_lock_status pg_prepared_xact
+pg_advisory_unlock_all pg_blocking_pids pg_safe_snapshot_blocking_pids pg_lock_status pg_prepared_xact
 pg_collation_actual_version pg_database_collation_actual_version
 pg_current_wal_flush_lsn pg_current_wal_insert_lsn pg_current_wal_lsn
 pg_database_size pg_indexes_size pg_relation_size pg_table_size pg_tablespace_size pg_total_relation_size

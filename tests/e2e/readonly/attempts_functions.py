@@ -11,7 +11,7 @@ FUNCTIONS = [
     Mechanism('messages in the WAL', ["SELECT pg_logical_emit_message(true, 'a', 'b')", "SELECT pg_logical_emit_message(false, 'a', 'b'::bytea)"]),
     Mechanism('transaction numbers', ['SELECT pg_current_xact_id()', 'SELECT txid_current()']),
     Mechanism('advisory locks', ['SELECT pg_advisory_lock(1)', 'SELECT pg_advisory_lock_shared(1, 2)', 'SELECT pg_try_advisory_lock(1)', 'SELECT pg_try_advisory_xact_lock(1)', 'SELECT pg_advisory_xact_lock_shared(1)', 'SELECT pg_try_advisory_lock_shared(3)',
-                                 'SELECT pg_advisory_unlock_all()']),
+                                 'SELECT pg_advisory_unlock(1)']),
     Mechanism('other sessions', ["SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'bystander'", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bystander'",
                                  "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name = 'bystander'", 'SELECT pg_log_backend_memory_contexts(pg_backend_pid())']),
     Mechanism("the server's configuration", ['SELECT pg_reload_conf()', 'SELECT pg_rotate_logfile()', 'SELECT pg_promote()']),

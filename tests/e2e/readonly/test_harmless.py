@@ -98,7 +98,7 @@ def test_psycopg_and_asyncpg_learn_types(wall, any_database):
     session = senders.Asyncpg(wall, any_database)
     run, asynced = session.loop.run_until_complete, session.connection
     assert tuple(run(asynced.fetchval('SELECT v FROM victim v ORDER BY a LIMIT 1'))) == (1, 'x1')
-    assert run(asynced.fetchval('SELECT $1::int4range', (1, 5))).upper == 5
+    assert run(asynced.fetchval('SELECT $1::int4range', (1, 5))).upper == 6
 
     async def scroll():
         async with asynced.transaction(isolation='repeatable_read', readonly=True):

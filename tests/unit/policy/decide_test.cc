@@ -102,10 +102,12 @@ TEST_CASE("whatever writes, or cannot be seen into, is refused to a reader") {
   }
 }
 
-TEST_CASE("tools may look at keys and tablespaces as they do") {
+TEST_CASE("tools may look at keys and tablespaces as they do, and clean a connection up") {
   CHECK(at(Level::read).allows("select (information_schema._pg_expandarray(i.indkey)).n from pg_index i"));
   CHECK(at(Level::read).allows("select r.a from (select information_schema._pg_expandarray(i.indkey) as keys, 1 as a from pg_index i) r where (r.keys).x = 1"));
   CHECK(at(Level::read).allows("select pg_tablespace_location(oid) from pg_tablespace"));
+  CHECK(at(Level::read).allows("select pg_advisory_unlock_all()"));
+  CHECK_FALSE(at(Level::read).allows("select pg_advisory_unlock(1)"));
   CHECK_FALSE(at(Level::read).allows("select _pg_expandarray('1')"));
   CHECK_FALSE(at(Level::read).allows("select information_schema.own(1)"));
   CHECK_FALSE(at(Level::read).allows("select information_schema.lower('x')"));

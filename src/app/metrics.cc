@@ -193,6 +193,12 @@ void Appliance::write_metrics(admin::MetricsWriter& out) const {
               static_cast<double>(counters.connections_open.get()), {{"shard", shard}});
     out.gauge("ringfence_sessions_open", "Sessions logged in on both legs",
               static_cast<double>(counters.sessions_open.get()), {{"shard", shard}});
+    out.gauge("ringfence_sessions_held", "Sessions whose statement waits to be released",
+              static_cast<double>(counters.sessions_held.get()), {{"shard", shard}});
+    for (size_t end = 0; end < proxy::hold_ends; ++end) {
+      out.counter("ringfence_holds_total", "Held statements by how their wait ended", counters.holds[end].get(),
+                  {{"shard", shard}, {"end", proxy::hold_end_name(static_cast<proxy::HoldEnd>(end))}});
+    }
     for (const NamedCounter& entry : shard_counters) {
       out.counter(entry.name, entry.help, (counters.*entry.counter).get(), {{"shard", shard}});
     }

@@ -383,19 +383,21 @@ uint64_t ResponseQueue::answers_refusal() {
   return is_stand_in ? entry->first & ~unrecorded_statement : 0;
 }
 
-bool ResponseQueue::is_idle() const {
-  for (uint64_t place = pending_.begin(); place != pending_.end(); ++place) {
+bool ResponseQueue::is_idle_before(uint64_t end) const {
+  for (uint64_t place = pending_.begin(); place != pending_.end() && place < end; ++place) {
     const Entry& entry = pending_.at(place);
     if (entry.kind != Kind::gone && entry.kind != Kind::copy_end && !entry.is_doubtful) return false;
   }
   return !copy_in_;
 }
 
-void ResponseQueue::abandon() {
+void ResponseQueue::abandon(uint64_t unsent_from) {
   bool was_reached = true;  // Only what the server was answering last.
   while (Entry* entry = pending_.front()) {
+    const bool is_unsent = pending_.begin() >= unsent_from;
     for (; entry->has_open_statement(); ++entry->completed) {
-      finish(*entry, entry->first + entry->completed, Ending::unknown, {}, rows_, nullptr, last_done_ns_, was_reached);
+      finish(*entry, entry->first + entry->completed, is_unsent ? Ending::not_executed : Ending::unknown, {},
+             is_unsent ? 0 : rows_, nullptr, last_done_ns_, was_reached && !is_unsent);
     }
     was_reached = false;
     pending_.pop();

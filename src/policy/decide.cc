@@ -45,6 +45,7 @@ class Judge {
     judge_deny();
     judge_allow();
     if (decision_.is_allowed && decision_.allowed_by.empty()) decision_.allowed_by = level_label(access_.level);
+    judge_hold();
     return std::move(decision_);
   }
 
@@ -241,6 +242,20 @@ class Judge {
     }
   }
 
+  void judge_hold() {
+    if (!access_.has_hold || !decision_.is_allowed) return;
+    for (const Policy* policy : access_.policies) {
+      for (const HoldRule& rule : policy->hold) {
+        sql::Place at = sql::nowhere;
+        if (!meets_denied(rule, at)) continue;
+        const std::string name = name_of(*policy) + ": hold " + rule.where;
+        if (findings_ != nullptr) findings_->push_back({name, "the statement waits to be released", false});
+        decision_.hold_rule += (decision_.hold_ms == 0 ? "" : ", ") + name;
+        decision_.hold_ms = decision_.hold_ms == 0 ? rule.timeout_ms : std::min(decision_.hold_ms, rule.timeout_ms);
+      }
+    }
+  }
+
   // Allow: all of the statement is within the rule.
   bool is_within(const Rule& rule) const {
     if (!rule.kinds.empty()) {
@@ -351,7 +366,7 @@ Decision decide_function_call(const Access& access, uint32_t oid, const SessionF
   if (!access.is_granted()) return no_access();
   if (access.is_unrestricted()) return {};
   // The call names no schema, relation or text that a rule could look at.
-  if (!access.has_whitelist && !access.has_allow && !access.has_deny &&
+  if (!access.has_whitelist && !access.has_allow && !access.has_deny && !access.has_hold &&
       (access.level == Level::admin || is_read_function_oid(oid, session.server_version))) {
     return {};
   }

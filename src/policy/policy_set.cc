@@ -64,6 +64,10 @@ std::shared_ptr<const PolicySet> PolicySet::compile(std::vector<Policy> policies
     check_names(policy.functions, 1, "function or schema.function", problems);
     for (const Rule& rule : policy.allow) check_rule(rule, true, problems);
     for (const Rule& rule : policy.deny) check_rule(rule, false, problems);
+    for (const HoldRule& rule : policy.hold) {
+      check_rule(rule, false, problems);
+      if (rule.timeout_ms == 0) problems.push_back({rule.where, "a statement cannot be held for ever: give a timeout"});
+    }
     set->whitelists_.emplace_back();
     if (!policy.whitelist) continue;
     for (const Text& pattern : *policy.whitelist) {
@@ -102,6 +106,7 @@ Access PolicySet::access(const std::vector<std::string>& roles, const std::vecto
     access.has_allow = access.has_allow || !policy.allow.empty();
     access.has_deny = access.has_deny || !policy.deny.empty();
     access.admits_by_name = access.admits_by_name || !policy.functions.empty() || !policy.kinds.empty();
+    access.has_hold = access.has_hold || !policy.hold.empty();
     access.whitelist.insert(access.whitelist.end(), whitelists_[i].begin(), whitelists_[i].end());
   }
   return access;

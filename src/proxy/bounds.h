@@ -15,6 +15,17 @@ inline constexpr uint32_t statements_per_query_max = 1'024;
 inline constexpr size_t query_bytes_max = 1 << 20;
 // Query and Parse messages of a restricted session, which are decided whole before any of them goes on.
 inline constexpr size_t gated_bytes_max = 1 << 20;
+// A sync group of a session whose statements may be held is kept back until it is whole; of a longer one the beginning
+// goes out. So many messages of it may wait, which leaves room in the pipeline for a chunk of more.
+inline constexpr size_t group_bytes_max = 1 << 20;
+inline constexpr size_t group_messages_max = 1'024;
+// What a parked session goes on reading of its client, to notice its end: what stands behind more than this is noticed
+// when the hold is over.
+inline constexpr size_t held_bytes_max = 64 * 1024;
+// How long a statement is held while its transaction is open at the server, where it may hold locks.
+inline constexpr uint64_t held_in_transaction_ms_max = 300'000;
+// How long a session waits for a thread to analyse its statement, which takes about a second at most.
+inline constexpr uint64_t analysis_ms_max = 30'000;
 // Statements of a refused Query that get records of their own; of more, one record has it all.
 inline constexpr size_t statements_per_refusal_max = 256;
 // Names that SQL statements in flight will make or drop.

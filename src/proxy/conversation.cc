@@ -73,7 +73,9 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
         waits_for_answer_ = true;
         return Advance::wait_answer;
       }
-      is_message_gated_ = is_to_be_decided(segment.type);
+      is_message_gated_ = is_to_be_decided(segment);
+      message_generation_ = gate_generation_;
+      if (may_hold()) mark_group(segment);
     }
     ByteView body = segment.piece;
     if (!segment.is_first || !segment.is_last) {
@@ -90,19 +92,21 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
     }
     if (!client_message(segment.type, body, segment.body_length)) {
       client_held_ = segment;
-      return text_to_analyse_.empty() ? Advance::wait_trail : Advance::wait_analysis;
+      return waiting_reason();
     }
     if (!error_.message.empty()) return Advance::broken;
     if (!segment.is_first) pg::clear_buffer(client_capture_);
     if (!client_sha256_.empty()) client_sha256_ = std::string();
     if (!gate_) continue;
     gate_->forget_analysed();
+    waiting_.reset();
     if (replacement_.empty()) {
       gate_->from_client().pass(segment.end);
     } else {
       gate_->from_client().replace(segment.begin, segment.end, replacement_);
       replacement_.clear();
     }
+    if (gate_->from_client().is_marked()) settle_group(segment.type, body);
   }
 }
 
@@ -242,6 +246,7 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
       change.prepared->gate_generation = gate_generation_;
       change.prepared->traits = traits_;
       change.prepared->rule = rule;
+      if (may_hold()) note_holds(*change.prepared, statement, true);
     }
     if (change.kind != pg::NameChange::Kind::none) changes.emplace_back(count, std::move(change));
     ++count;
@@ -286,6 +291,11 @@ void Conversation::on_parse(ByteView body, uint32_t body_length) {
     prepared->change.prepared->traits = traits_;
     prepared->change.prepared->rule = prepared->rule;
   }
+  if (may_hold() && name_end != ByteView::npos) {
+    const ByteView text = text_of(body.substr(name_end + 1));
+    note_holds(*prepared, text, false);
+    if (prepared->change.prepared) note_holds(*prepared->change.prepared, text, true);
+  }
   queue_.push_parse(std::move(prepared));
 }
 
@@ -297,6 +307,7 @@ void Conversation::on_bind(ByteView body, uint32_t body_length) {
     portal->statement_name = names->statement;
     portal->statement = queue_.foreseen_statement(names->statement);
     portal->bind_is_known = true;
+    portal->gate_generation = message_generation_;
     portal->bind_bytes = pg::frame_header_size + body_length;
     bool is_whole = body.size() == body_length;
     encode_bind_parameters(body, is_whole, portal->statement ? &portal->statement->types : nullptr,
@@ -534,7 +545,7 @@ void Conversation::error_outside(const pg::ErrorFields& error, const pg::Stateme
 
 void Conversation::abandon(Now now) {
   now_ = now;
-  queue_.abandon();
+  queue_.abandon(unsent_from_);
 }
 
 }  // namespace ringfence::proxy

@@ -16,6 +16,7 @@
 #include "recorder.h"
 #include "ringfence/pg/frame.h"
 #include "ringfence/pg/response_queue.h"
+#include "ringfence/proxy/hold.h"
 #include "ringfence/proxy/snapshot.h"
 #include "text_hash.h"
 
@@ -26,6 +27,7 @@ enum class Advance : uint8_t {
   wait_trail,  // The trail has no room: call again with the same chunk when it has.
   wait_analysis,  // A statement is too much for a shard to analyse: give analysed() what analyze() says of text_to_analyse().
   wait_answer,  // What stands before has to be answered first: send to_server_so_far(), call again when is_clear().
+  wait_hold,   // A statement waits for somebody's word: release_held() or refuse_held(), then call again.
   wait_queue,  // Too much is in flight: call again when the server has answered something.
   broken,      // The stream breaks the protocol or a limit; see error().
 };
@@ -51,7 +53,7 @@ class Conversation final : private pg::StatementObserver {
   // Of the last message that was refused; with a gate.
   const Refusal& last_refusal() const { return gate_->refusal(); }
   // What to send in place of a chunk that was advanced to all of it. Until the next chunk of that direction.
-  ByteView to_server(ByteView chunk) { return gate_ ? gate_->from_client().finish() : chunk; }
+  ByteView to_server(ByteView chunk);
   ByteView to_client(ByteView chunk) { return gate_ ? gate_->from_server().finish() : chunk; }
   // After wait_answer, once: what of the chunk, from the last such part on, may be sent now.
   ByteView to_server_so_far() { return gate_->from_client().take(client_held_->begin); }
@@ -59,11 +61,26 @@ class Conversation final : private pg::StatementObserver {
   bool is_clear() const { return has_room_in_queue() && (!waits_for_answer_ || queue_.is_idle()); }
   const std::string& text_to_analyse() const { return text_to_analyse_; }
   void analysed(Result<sql::Facts> facts) { gate_->analysed(std::exchange(text_to_analyse_, {}), std::move(facts)); }
+  // While a message waits (wait_hold, wait_analysis). What stands before it, or before its sync group, is to go out first.
+  ByteView before_waiting() const { return gate_->from_client().before_mark(); }
+  void before_waiting_is_sent() { gate_->from_client().drop_before_mark(); }
+  // The chunk's bytes stand somewhere else now.
+  void move_chunk(ByteView chunk);
+  // After wait_hold: what is held, for how long and by which rule; the names are the session's to fill in.
+  HeldStatement held_statement() const;
+  bool group_is_partly_out() const { return group_is_partly_out_; }
+  void release_waiting();
+  // The message is replaced, as a refused one is.
+  void refuse_waiting(Refusal refusal);
+  // The session ends: the statement is recorded, and nothing is sent.
+  void drop_waiting(Refusal refusal, Now now);
   Error error() const { return error_; }
-  // The connection has ended: open statements become unknown.
+  // The connection has ended: open statements become unknown, or not executed where they did not go out.
   void abandon(Now now);
 
   const pg::ResponseQueue& queue() const { return queue_; }
+  // All that has gone out is answered.
+  bool server_is_idle() const { return queue_.is_idle_before(unsent_from_); }
   bool has_room_in_queue() const {
     return queue_.size() < pipeline_entries_max && queue_.pending_changes() < pending_changes_max;
   }
@@ -83,11 +100,25 @@ class Conversation final : private pg::StatementObserver {
   bool client_message(char type, ByteView body, uint32_t body_length);
   static bool is_gated(char type);
   // Whether it is decided before it may go on; asked when its header is there.
-  bool is_to_be_decided(char type) const;
+  bool is_to_be_decided(const pg::FrameSegment& segment);
   // Whether the session is to stay read-only although functions may be called that are not known to be harmless.
   bool is_watched() const {
     return gate_ && gate_->access().level == policy::Level::read && gate_->access().admits_by_name;
   }
+  Advance waiting_reason();
+  bool may_hold() const { return gate_ && gate_->access().has_hold; }
+  void mark_group(const pg::FrameSegment& segment);
+  void settle_group(char type, ByteView body);
+  void wish_hold(uint64_t timeout_ms, std::string_view rule);
+  bool is_asked_for();
+  void note_held_text(ByteView text, uint64_t full_bytes);
+  const Refusal* refused_while_waiting() const { return waiting_ && waiting_->refusal ? &*waiting_->refusal : nullptr; }
+  Gate::Verdict judge_prepared(pg::Prepared& prepared);
+  static bool is_prepare(const sql::Facts* facts);
+  void note_holds(pg::Prepared& prepared, ByteView text, bool is_inner);
+  bool may_hold_bind(const pg::FrameSegment& segment) const;
+  void note_held_bind(const pg::Prepared& prepared, ByteView body);
+  bool is_portal_asked_for(pg::Portal& portal);
   void hold(const pg::FrameSegment& segment);
   void hold_cut_header();
   // Decides a message that is to be decided. Refused: replacement_ is set. False: no room in the trail.
@@ -149,10 +180,26 @@ class Conversation final : private pg::StatementObserver {
   CallGuard guard_;
   pg::CallTraits traits_;            // Of the message at hand, as far as it is judged.
   std::vector<std::string_view> rules_;  // What let the statements of the message at hand pass, each by itself.
+  uint32_t message_generation_ = 0;  // Of the policies when it began.
   bool is_message_gated_ = false;    // The client's message at hand is held until it is decided.
   bool waits_for_answer_ = false;    // client_held_ is a message of which nothing was taken.
   std::string replacement_;
   std::string text_to_analyse_;
+  // Of a message that waits, and what was said of it.
+  struct Waiting {
+    uint64_t timeout_ms = 0;  // 0: nobody has to be asked.
+    std::string rule;
+    size_t begin = 0;  // Of the statement in the message's text.
+    std::string statement;
+    std::string parameters;
+    bool is_asked = false;
+    bool is_released = false;
+    bool is_dropped = false;
+    std::optional<Refusal> refusal;
+  };
+  std::unique_ptr<Waiting> waiting_;
+  uint64_t unsent_from_ = ~uint64_t{0};  // Place in the queue from which on nothing has gone out.
+  bool group_is_partly_out_ = false;     // Messages before the mark are of the same sync group.
   bool is_refusal_ = false;  // The error at hand is one of ours.
   bool client_said_goodbye_ = false;
   bool server_said_fatal_ = false;

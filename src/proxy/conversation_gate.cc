@@ -14,8 +14,11 @@ bool Conversation::is_gated(char type) {
          type == from_client::execute;
 }
 
-bool Conversation::is_to_be_decided(char type) const {
-  return gate_ && (is_gated(type) || (type == from_client::bind && guard_.has_end() && is_watched()));
+bool Conversation::is_to_be_decided(const pg::FrameSegment& segment) {
+  if (is_gated(segment.type)) return true;
+  if (segment.type != from_client::bind) return false;
+  if (guard_.has_end() && is_watched()) return true;
+  return may_hold() && may_hold_bind(segment);
 }
 
 void Conversation::use_judge(std::shared_ptr<StatementJudge> judge, std::string nonce) {
@@ -77,6 +80,7 @@ Gate::Verdict Conversation::judge(ByteView statement, bool is_kept) {
   if (verdict != Gate::Verdict::pass) return verdict;
   rules_.push_back(gate_->allowed_by());
   const sql::Facts* facts = gate_->facts();
+  if (may_hold() && !is_prepare(facts)) wish_hold(gate_->decision().hold_ms, gate_->decision().hold_rule);
   if (facts == nullptr) return Gate::Verdict::pass;
   traits_.calls_named = traits_.calls_named || gate_->calls_named();
   traits_.ends_transaction = traits_.ends_transaction || ends_transaction(facts->control);
@@ -88,7 +92,13 @@ Gate::Verdict Conversation::judge(ByteView statement, bool is_kept) {
   // What the name stands for when it is executed another time is not known.
   traits_.calls_named = traits_.calls_named || is_kept || !prepared || prepared->traits.calls_named;
   traits_.ends_transaction = traits_.ends_transaction || (prepared && prepared->traits.ends_transaction);
-  if (prepared) return judge_again(*prepared);
+  if (prepared) {
+    // What is fetched was asked for when the cursor was made, unless that was under other policies.
+    const bool is_asked_for_now = !facts->is_portal || prepared->gate_generation != gate_generation_;
+    const Gate::Verdict verdict_on_it = judge_again(*prepared);
+    if (verdict_on_it == Gate::Verdict::pass && is_asked_for_now) wish_hold(prepared->hold_ms, prepared->hold_rule);
+    return verdict_on_it;
+  }
   // What was prepared under these policies was judged then.
   return gate_generation_ == 0 ? Gate::Verdict::pass : refuse_unknown();
 }
@@ -112,6 +122,8 @@ Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
     return refuse_unknown();
   }
   pg::CallTraits traits;
+  prepared.hold_ms = 0;
+  prepared.hold_rule.clear();
   sql::split_statements(text.text, [&](sql::Extent extent) {
     if (verdict != Gate::Verdict::pass) return;
     verdict = judge_text(extent.of(text.text));
@@ -125,6 +137,7 @@ Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
   if (verdict == Gate::Verdict::pass) {
     prepared.gate_generation = gate_generation_;
     prepared.rule = gate_->allowed_by();
+    if (may_hold()) note_holds(prepared, text.text, false);
   }
   // The message at hand does not show the text.
   if (verdict == Gate::Verdict::refused) {
@@ -135,6 +148,8 @@ Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
 }
 
 bool Conversation::has_room_for_refused(size_t text_bytes, size_t statements) {
+  // What cannot be written at once is kept for later; there is no more waiting.
+  if (waiting_ && waiting_->is_dropped) return true;
   // Made valid, a byte may become three.
   return recorder_.has_room(std::min<size_t>(text_bytes * 4, size_t{limits_.statement_bytes_max} * 4 * statements) +
                             (recorder_.start_bytes(0, 0, 0) + Recorder::blocked_bytes_max) * (statements + 1));
@@ -158,13 +173,29 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
     gate_->refusal() = Gate::too_long(gated_bytes_max);
     verdict = Gate::Verdict::refused;
   } else {
+    const Refusal* refusal = refused_while_waiting();
     sql::split_statements(text, [&](sql::Extent extent) {
       ++count;
-      if (verdict != Gate::Verdict::pass) return;
+      if (verdict != Gate::Verdict::pass || refusal != nullptr) return;
+      const bool was_held = waiting_ && waiting_->timeout_ms != 0;
       verdict = judge(extent.of(text));
       if (verdict == Gate::Verdict::pass && is_watched() && !guard_.allows(traits_)) verdict = refuse_call_with_end();
-      refused_begin = extent.begin;
+      if (!was_held || verdict != Gate::Verdict::pass) refused_begin = extent.begin;
     });
+    if (refusal != nullptr) {
+      verdict = Gate::Verdict::refused;
+      gate_->refusal() = *refusal;
+      refused_begin = waiting_->begin;
+    }
+  }
+  if (verdict == Gate::Verdict::pass && is_asked_for()) {
+    waiting_->begin = refused_begin;
+    note_held_text(text, text_length(body, body_length));
+    return false;
+  }
+  if (verdict == Gate::Verdict::unknown) {
+    if (!waiting_) waiting_ = std::make_unique<Waiting>();
+    waiting_->begin = refused_begin;
   }
   if (verdict != Gate::Verdict::refused) return verdict == Gate::Verdict::pass;
   const Refusal refusal = gate_->refusal();
@@ -201,6 +232,10 @@ bool Conversation::admit_parse(ByteView body, uint32_t body_length) {
     gate_->refusal() = Gate::too_long(gated_bytes_max);
     verdict = Gate::Verdict::refused;
   } else {
+    if (const Refusal* refusal = refused_while_waiting()) {
+      verdict = Gate::Verdict::refused;
+      gate_->refusal() = *refusal;
+    }
     sql::split_statements(text, [&](sql::Extent extent) {
       if (verdict != Gate::Verdict::pass) return;
       verdict = judge(extent.of(text), true);
@@ -228,7 +263,13 @@ bool Conversation::admit_execute(ByteView body) {
   pg::Ref<pg::Prepared> prepared = portal ? portal->statement : pg::Ref<pg::Prepared>();
   if (prepared && prepared->refusal != 0) return true;
   Gate::Verdict verdict = Gate::Verdict::pass;
-  if (gate_generation_ != 0) verdict = prepared ? judge_again(*prepared) : refuse_unknown();
+  if (const Refusal* refusal = refused_while_waiting()) {
+    verdict = Gate::Verdict::refused;
+    gate_->refusal() = *refusal;
+  } else if (gate_generation_ != 0) {
+    verdict = prepared ? judge_again(*prepared) : refuse_unknown();
+    if (verdict == Gate::Verdict::pass && !is_portal_asked_for(*portal)) return false;
+  }
   if (verdict == Gate::Verdict::pass && is_watched() &&
       !guard_.allows(prepared ? prepared->traits : pg::CallTraits{.calls_named = true})) {
     verdict = refuse_call_with_end();
@@ -237,17 +278,42 @@ bool Conversation::admit_execute(ByteView body) {
   return refuse_by_parse(prepared.get(), from_client::execute);
 }
 
-// Behind the end of a transaction in its group: its planning may call what it names.
+// Behind the end of a transaction in its group: its planning may call what it names. And what is held is held here, where
+// its parameters are known.
 bool Conversation::admit_bind(ByteView body, uint32_t body_length) {
   auto names = pg::parse_bind_names(body);
-  if (!names && body_length <= gated_bytes_max) return true;  // The server refuses it.
+  const bool is_too_long = body_length > gated_bytes_max;
+  if (!names && !is_too_long) return true;  // The server refuses it.
   pg::Ref<pg::Prepared> prepared = names ? queue_.foreseen_statement(names->statement) : pg::Ref<pg::Prepared>();
-  if (prepared && prepared->refusal != 0 && body_length <= gated_bytes_max) return true;
-  const bool is_allowed = prepared && guard_.allows({.calls_named = prepared->traits.calls_named});
-  if (is_allowed && body_length <= gated_bytes_max) return true;
-  if (is_allowed) gate_->refusal() = Gate::too_long(gated_bytes_max);
-  else refuse_call_with_end();
-  return refuse_by_parse(prepared.get(), from_client::execute);
+  if (prepared && prepared->refusal != 0 && !is_too_long) return true;
+  Gate::Verdict verdict = Gate::Verdict::pass;
+  if (const Refusal* refusal = refused_while_waiting()) {
+    verdict = Gate::Verdict::refused;
+    gate_->refusal() = *refusal;
+  } else if (is_watched() && guard_.has_end() &&
+             !(prepared && guard_.allows({.calls_named = prepared->traits.calls_named}))) {
+    verdict = refuse_call_with_end();
+  } else if (is_too_long) {
+    verdict = Gate::Verdict::refused;
+    gate_->refusal() = Gate::too_long(gated_bytes_max);
+  } else if (prepared && may_hold()) {
+    verdict = judge_prepared(*prepared);
+    if (verdict == Gate::Verdict::pass && is_asked_for()) {
+      note_held_bind(*prepared, body);
+      return false;
+    }
+  }
+  if (verdict != Gate::Verdict::refused) return verdict == Gate::Verdict::pass;
+  if (!refuse_by_parse(prepared.get(), from_client::execute)) return false;
+  if (!names) return true;
+  // The server skips what follows; the portal is there for what executes it, which has no record then.
+  pg::Ref<pg::Portal> portal = pools_.portals.make();
+  portal->name = names->portal;
+  portal->statement_name = names->statement;
+  portal->statement = pools_.prepared.make();
+  portal->statement->refusal = gate_->refusals();
+  queue_.push_bind(std::move(portal));
+  return true;
 }
 
 // A Bind or an Execute is refused, of what was prepared as far as that is known. False: no room in the trail.

@@ -32,6 +32,7 @@ Gate::Verdict Gate::check(std::string_view statement) {
       found == analysed_.end() ? judge_->judge(statement) : &judge_->judge_analysed(statement, found->second);
   if (decision == nullptr) return Verdict::unknown;
   calls_named_ = decision->calls_named_functions;
+  decision_ = decision;
   if (decision->is_allowed) return Verdict::pass;
   refusal_ = refusal_of(*decision);
   refusal_.at = decision->at == sql::nowhere ? std::string_view::npos : sql::token_begin(statement, decision->at);

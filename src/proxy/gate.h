@@ -27,6 +27,7 @@ struct Refusal {
   // from 1; 0: nowhere.
   std::string permission = "query";
   uint32_t position = 0;
+  bool is_denied = true;  // False: nobody forbade it; it was not run for another reason.
 };
 
 class Gate {
@@ -60,6 +61,8 @@ class Gate {
   bool calls_named() const { return calls_named_; }
   // A call together with the end of a transaction, in a session that is to stay read-only.
   static Refusal call_with_end();
+  // Of the last check that passed; until the next.
+  const policy::Decision& decision() const { return *decision_; }
   // Of the statement that was checked last; null where it could not be analysed.
   const sql::Facts* facts() const { return judge_->facts(); }
   // What let it pass.
@@ -98,6 +101,7 @@ class Gate {
   std::deque<Pending> pending_;
   Refusal answered_;
   Refusal refusal_;
+  const policy::Decision* decision_ = nullptr;
   // Statements of the message at hand that were analysed elsewhere, and what came of it.
   std::vector<std::pair<std::string, Result<sql::Facts>>> analysed_;
   pg::ErrorFields fields_;

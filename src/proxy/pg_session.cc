@@ -102,7 +102,8 @@ Task<void> PgSession::pump(Side from) {
   net::Receive receive(stream(from), from == Side::client ? login_->client_leftover : login_->server_leftover);
   if (from == Side::client) login_.reset();  // The other pump has started before.
   while (from == Side::server || !server_pump_is_over_) {
-    Result<net::Chunk> chunk = co_await receive;
+    Result<net::Chunk> chunk = take_read_ahead(from);
+    if (chunk->bytes().empty()) chunk = co_await receive;
     if (!chunk || chunk->bytes().empty()) {
       if (from == Side::client) note_client_end(chunk.has_value());
       break;
@@ -123,9 +124,10 @@ Task<void> PgSession::pump(Side from) {
     size_t at = 0;
     Advance advance = inspect(from, bytes, at);
     if (advance != Advance::all) {
-      auto waiting = wait_until_accepted(from, bytes, at, advance);
+      auto waiting = wait_until_accepted(from, receive, *chunk, at, advance);
       bool is_accepted = co_await waiting;
       if (!is_accepted) break;
+      bytes = chunk->bytes();  // They may have moved.
     }
     if (from == Side::server) {
       after_answers();
@@ -186,6 +188,7 @@ void PgSession::end_server_pump() {
   server_->stream->shutdown();
   client_->cancel_receive();
   if (client_pump_waits_for_queue_) queue_has_room_.set();
+  if (hold_ != nullptr) hold_->end(HoldEnd::session_ended);
   server_pump_ended_.set();
 }
 
@@ -201,7 +204,8 @@ bool PgSession::note_durable(bool is_durable) {
 }
 
 // Until the conversation takes the rest of the chunk. False: the session has to end, and why is set.
-Task<bool> PgSession::wait_until_accepted(Side from, ByteView bytes, size_t at, Advance advance) {
+Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net::Chunk& chunk, size_t at,
+                                          Advance advance) {
   while (advance != Advance::all) {
     if (advance == Advance::broken) {
       end(broken_by(from));
@@ -218,9 +222,10 @@ Task<bool> PgSession::wait_until_accepted(Side from, ByteView bytes, size_t at, 
       }
       // What waited is decided by the policies in force now.
       if (!end_reason_ && !server_pump_is_over_ && shard_.snapshot != snapshot_seen_ && !renew_access()) co_return false;
-    } else if (advance == Advance::wait_analysis) {
-      auto analysing = analyse();
-      co_await analysing;
+    } else if (advance == Advance::wait_analysis || advance == Advance::wait_hold) {
+      auto parking = park(receive, chunk, advance);
+      bool goes_on = co_await parking;
+      if (!goes_on) co_return false;
     } else if (advance == Advance::wait_trail) {
       shard_.counters.trail_waits.add();
       auto waiting = shard_.wait_for_room();
@@ -237,7 +242,7 @@ Task<bool> PgSession::wait_until_accepted(Side from, ByteView bytes, size_t at, 
       client_pump_waits_for_queue_ = false;
     }
     if (end_reason_ || (from == Side::client && server_pump_is_over_)) co_return false;
-    advance = inspect(from, bytes, at);
+    advance = inspect(from, chunk.bytes(), at);
   }
   co_return true;
 }
@@ -273,8 +278,10 @@ EndReason PgSession::broken_by(Side from) const {
 }
 
 void PgSession::after_answers() {
+  const bool is_in_transaction = conversation_->queue().transaction() != pg::TransactionStatus::idle;
+  if (is_in_transaction != (transaction_since_us_ != 0)) transaction_since_us_ = is_in_transaction ? active_us_ : 0;
   if (is_draining_) drain();
-  if (pending_end_ && conversation_->queue().is_idle()) end(*pending_end_);
+  if (pending_end_ && conversation_->server_is_idle()) end(*pending_end_);
   if (client_pump_waits_for_queue_ && conversation_->is_clear()) queue_has_room_.set();
 }
 
@@ -287,19 +294,22 @@ void PgSession::end(const EndReason& reason) {
     client_->shutdown();
     return;
   }
-  if (!conversation_->queue().is_idle()) ring::spawn(cancel());
+  if (!conversation_->server_is_idle()) ring::spawn(cancel());
   // Both pumps end by this; a client that does not read what is being sent to it is cut off.
   server_->stream->shutdown();
   client_->cancel_receive();
   if (client_pump_waits_for_queue_) queue_has_room_.set();
   end_timer_.arm(shard_.shard.now_ns() + end_ms * 1'000'000);
+  if (hold_ != nullptr) hold_->end(HoldEnd::session_ended);
 }
 
 void PgSession::drain() {
   is_draining_ = true;
   if (!conversation_) return;
   const pg::ResponseQueue& queue = conversation_->queue();
-  if (!queue.is_idle() || queue.transaction() != pg::TransactionStatus::idle) return;
+  // A parked statement may wait for long, and its transaction with it.
+  const bool is_in_transaction = queue.transaction() != pg::TransactionStatus::idle && hold_ == nullptr;
+  if (!conversation_->server_is_idle() || is_in_transaction) return;
   end({std::string(pg::sqlstate::admin_shutdown), "terminating connection: the appliance is shutting down",
        "Connect again in a moment."});
 }
@@ -313,6 +323,7 @@ Task<void> PgSession::cancel() {
 void PgSession::check_idle() {
   if (!conversation_ || end_reason_) return;
   const pg::ResponseQueue& queue = conversation_->queue();
+  if (hold_ != nullptr) active_ns_ = shard_.shard.now_ns();  // It waits for us; a hold has its own deadline.
   bool in_transaction = queue.transaction() != pg::TransactionStatus::idle;
   uint64_t allowed_ms = in_transaction ? limits_.idle_in_transaction_ms : limits_.idle_ms;
   uint64_t shortest_ms = std::min(limits_.idle_ms ? limits_.idle_ms : ~uint64_t{0},
@@ -407,7 +418,8 @@ SessionInfo PgSession::info() const {
   out.bytes_to_client = bytes_to_client_;
   out.bytes_to_server = bytes_to_server_;
   const pg::ResponseQueue& queue = conversation_->queue();
-  if (!queue.is_idle()) out.state = "active";
+  if (hold_ != nullptr) out.state = "held";
+  else if (!queue.is_idle()) out.state = "active";
   else if (queue.transaction() == pg::TransactionStatus::idle) out.state = "idle";
   else if (queue.transaction() == pg::TransactionStatus::failed) out.state = "idle_in_failed_transaction";
   else out.state = "idle_in_transaction";

@@ -35,6 +35,8 @@ class PgSession {
   void reconsider();
   // Passes a cancel request to the server; gives a task to wait for.
   ring::Task<void> cancel();
+  // Its client asks: what is parked ends without the server.
+  ring::Task<void> cancel_by_client();
 
   bool is_logged_in() const { return conversation_.has_value(); }
   const Uuid& id() const { return id_; }
@@ -74,15 +76,23 @@ class PgSession {
   Result<std::unique_ptr<Gate>> make_gate();
   static std::string nonce_text(ByteView bytes);
   bool renew_access();
-  ring::Task<void> analyse();
   void end_when_idle(const EndReason& reason);
+
+  // Holds (pg_session_hold.cc).
+  class ClientWatch;
+  ring::Task<bool> park(net::Receive& receive, net::Chunk& chunk, Advance why);
+  ring::Task<bool> send_before_waiting();
+  bool start_analysis(const Hold& hold);
+  void describe_hold(Hold& hold, HeldStatement statement);
+  void resume(Hold& hold);
+  net::Chunk take_read_ahead(Side from);
 
   // Conversation (pg_session.cc).
   ring::Task<void> converse();
   ring::Task<void> pump(Side from);
   net::Stream& stream(Side side) { return side == Side::client ? *client_ : *server_->stream; }
   Advance inspect(Side from, ByteView bytes, size_t& at);
-  ring::Task<bool> wait_until_accepted(Side from, ByteView bytes, size_t at, Advance advance);
+  ring::Task<bool> wait_until_accepted(Side from, net::Receive& receive, net::Chunk& chunk, size_t at, Advance advance);
   bool note_durable(bool is_durable);
   ring::Task<bool> send_so_far();
   EndReason broken_by(Side from) const;
@@ -140,6 +150,9 @@ class PgSession {
   bool client_is_gone_ = false;    // Nothing reaches it any more.
   bool client_is_mute_ = false;    // Its TLS has failed: nothing more is said to it.
   bool is_draining_ = false;
+  Hold* hold_ = nullptr;  // While it is parked.
+  std::unique_ptr<std::string> read_ahead_;  // What the client sent meanwhile.
+  uint64_t transaction_since_us_ = 0;  // 0: none is open.
   std::unique_ptr<EndReason> end_reason_;
   std::unique_ptr<EndReason> pending_end_;  // As soon as nothing runs.
   ring::CallbackTimer idle_timer_;

@@ -4,8 +4,6 @@
 #include "ringfence/crypto/secret.h"
 #include "ringfence/pg/sqlstate.h"
 #include "ringfence/policy/decide.h"
-#include "ringfence/ring/workers.h"
-#include "ringfence/sql/analyze.h"
 
 namespace ringfence::proxy {
 
@@ -127,19 +125,6 @@ std::string PgSession::nonce_text(ByteView bytes) {
   return text;
 }
 
-// A statement that is too much for the shard goes to a thread with a stack for it; the session waits.
-ring::Task<void> PgSession::analyse() {
-  shard_.counters.statements_analysed_aside.add();
-  ring::OnWorker<Result<sql::Facts>> analysing(shard_.workers, shard_.shard, [text = conversation_->text_to_analyse()] {
-    Result<sql::Facts> facts = fail(Fault::unavailable, "there is no thread to analyse it on; try again");
-    ring::run_on_large_stack(sql::large_stack_bytes, [&] { facts = sql::analyze(text); });
-    return facts;
-  });
-  std::optional<Result<sql::Facts>> facts = co_await analysing;
-  if (!facts) facts = fail(Fault::unavailable, "too many statements wait to be analysed; try again");
-  conversation_->analysed(std::move(*facts));
-}
-
 // The policies have changed. A session without access ends as soon as nothing runs; others look at their next statement.
 void PgSession::reconsider() {
   if (!conversation_ || access_by(*shard_.snapshot).is_granted()) return;
@@ -148,7 +133,7 @@ void PgSession::reconsider() {
 
 void PgSession::end_when_idle(const EndReason& reason) {
   if (!pending_end_) pending_end_ = std::make_unique<EndReason>(reason);
-  if (conversation_->queue().is_idle()) end(*pending_end_);
+  if (conversation_->server_is_idle()) end(*pending_end_);
 }
 
 // Before each chunk from the client. False: the session has to end, and why is set.

@@ -440,7 +440,7 @@ Task<void> PgSession::cancel_on(PgShardState* peer, pg::CancelRequest request, s
   auto entry = peer->cancel_keys.find(request.process_id);
   bool found = entry != peer->cancel_keys.end() && entry->second->has_cancel_key(request.key);
   if (found) {
-    auto cancelling = entry->second->cancel();
+    auto cancelling = entry->second->cancel_by_client();
     co_await cancelling;
   }
   report(found);

@@ -177,6 +177,24 @@ void PgShard::end_all(const EndReason& reason) {
   }
 }
 
+bool PgShard::answer_hold_here(uint64_t number, HoldAnswer answer) {
+  Hold* hold = state_->holds->find(number);
+  if (hold == nullptr || hold->is_for_analysis()) return false;
+  return hold->end(answer.is_released ? HoldEnd::released : HoldEnd::refused, std::move(answer.reason));
+}
+
+bool PgShard::answer_hold(uint64_t number, HoldAnswer answer) {
+  return state_->shard.post([this, number, answer = std::move(answer)] { answer_hold_here(number, answer); });
+}
+
+std::vector<HeldStatement> PgShard::holds() const {
+  std::vector<HeldStatement> out;
+  for (const auto& [number, hold] : state_->holds->all()) {
+    if (!hold->is_for_analysis()) out.push_back(hold->statement);
+  }
+  return out;
+}
+
 void PgShard::drain() {
   state_->is_draining = true;
   std::vector<PgSession*> all;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bounds.h"
+#include "hold_table.h"
 #include "recorder.h"
 #include "ringfence/net/address.h"
 #include "ringfence/net/tls_stream.h"
@@ -82,6 +83,9 @@ struct PgShardState {
 
   // Keys derived from backend passwords: 1.6 ms of work that is done once for each salt.
   std::map<std::string, pg::ScramKeys> derived_keys;
+
+  // Sessions that are parked. Shared with jobs on other threads, which may come back when the shard's state is gone.
+  std::shared_ptr<HoldTable> holds = std::make_shared<HoldTable>();
 
   // Sessions that wait for room in the trail.
   struct RoomWaiter {

@@ -289,7 +289,7 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns) {
 
 void Recorder::blocked(const pg::StatementText& statement, char message_type, const Refusal* refusal,
                        const policy::Access& access, uint64_t now_us) {
-  const bool is_refused = refusal != nullptr;
+  const bool is_refused = refusal != nullptr && refusal->is_denied;
   const Uuid id = ids_.uuid(now_us);
   audit::EventBuilder out(is_refused ? Category::authorization : Category::audit,
                           is_refused ? "postgres_query_blocked" : "postgres_query",
@@ -302,9 +302,10 @@ void Recorder::blocked(const pg::StatementText& statement, char message_type, co
   out.bytes(Tag::statement_raw, statement.raw);
   out.text(Tag::message_type, ByteView(&message_type, 1));
   if (statement.is_redacted) out.text(Tag::redacted, "[\"statement\"]");
-  out.text(Tag::decision, "refuse");
+  out.text(Tag::decision, refusal != nullptr && !is_refused ? "hold" : "refuse");
   if (!is_refused) {
-    out.text(Tag::reason, "another statement of the same message was refused");
+    if (refusal != nullptr) out.text(Tag::rule, refusal->rule).text(Tag::sqlstate, refusal->sqlstate);
+    out.text(Tag::reason, refusal != nullptr ? refusal->message : "another statement of the same message did not run");
     counters_.statements_not_executed.add();
     publish(std::move(out));
     return;

@@ -1,8 +1,8 @@
 // What of the client's bytes goes on to the server when not all of them may: whole messages are held until they are
-// decided, and some are replaced.
+// decided, and some are replaced; a group of messages can be kept back until one of them is decided.
 //
-// What always holds: as long as nothing is held or replaced, a chunk goes on as it is, without a copy; no byte of a
-// message that is held goes on before the message was passed.
+// What always holds: as long as nothing is held, replaced or kept back, a chunk goes on as it is, without a copy; no byte
+// of a message that is held goes on before the message was passed, and none behind a mark before it was taken away.
 #pragma once
 
 #include <string>
@@ -18,12 +18,18 @@ class Rewriter {
     chunk_ = chunk;
     done_ = 0;
     end_ = 0;
-    is_changed_ = false;
     is_open_ = true;
-    out_.clear();
+    if (is_marked_) {
+      drop_before_mark();
+    } else {
+      out_.clear();
+    }
+    is_changed_ = is_marked_;
     if (!taken_.empty()) taken_ = std::string();
   }
   bool is_open() const { return is_open_; }
+  // The chunk's bytes stand somewhere else now.
+  void move_chunk(ByteView chunk) { chunk_ = chunk; }
 
   // The chunk's bytes from `begin` to `end` belong to a message that is not decided; those before it pass.
   void hold(size_t begin, size_t end) {
@@ -54,6 +60,7 @@ class Rewriter {
   }
   // What may be sent before the message that begins at `begin`, all before it being passed or replaced; valid until the next
   // call of this or begin(). finish() gives the rest.
+  // Not while anything is marked.
   ByteView take(size_t begin) {
     taken_ = std::move(out_);
     out_ = std::string();
@@ -62,13 +69,33 @@ class Rewriter {
     is_changed_ = true;
     return taken_;
   }
-  // What to send; valid until the next begin().
-  ByteView finish() {
+  // A message begins at `begin`: it, and what follows, is kept back until unmark(), over chunks too.
+  void mark(size_t begin) {
+    if (is_marked_) return;
+    if (begin > done_) out_.append(chunk_.substr(done_, begin - done_));
+    if (begin > done_) done_ = begin;
+    mark_ = out_.size();
+    is_marked_ = is_changed_ = true;
+  }
+  void unmark() { is_marked_ = false; }
+  bool is_marked() const { return is_marked_; }
+  // In the middle of a chunk: what precedes the mark, to be sent now, until drop_before_mark().
+  ByteView before_mark() const { return is_marked_ ? ByteView(out_).substr(0, mark_) : ByteView(); }
+  void drop_before_mark() {
+    out_.erase(0, mark_);
+    mark_ = 0;
+  }
+
+  // What to send; valid until the next begin(). More than `kept_max` bytes are not kept back: they go on.
+  ByteView finish(size_t kept_max) {
     is_open_ = false;
     if (!is_changed_) return chunk_;
     out_.append(chunk_.substr(done_));
-    return out_;
+    done_ = chunk_.size();
+    if (is_marked_ && out_.size() - mark_ > kept_max) is_marked_ = false;
+    return is_marked_ ? ByteView(out_).substr(0, mark_) : ByteView(out_);
   }
+  ByteView finish() { return finish(0); }
 
  private:
   ByteView chunk_;
@@ -77,8 +104,10 @@ class Rewriter {
   std::string held_;
   size_t done_ = 0;
   size_t end_ = 0;
+  size_t mark_ = 0;  // In out_.
   bool is_changed_ = false;
   bool is_open_ = false;
+  bool is_marked_ = false;
 };
 
 }  // namespace ringfence::proxy

@@ -54,6 +54,8 @@ class Receive {
     if (!done_) watcher_ = &watcher;
     return done_;
   }
+  // What comes is not told any more; it stays here until it is taken.
+  void unwatch() { watcher_ = nullptr; }
   bool await_ready() const noexcept { return done_; }
   bool await_suspend(std::coroutine_handle<> waiter) {
     start();

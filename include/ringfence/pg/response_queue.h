@@ -119,8 +119,9 @@ class ResponseQueue {
   void error(const ErrorFields& fields, uint64_t bytes, uint64_t now_ns);
   void ready(TransactionStatus status);
 
-  // The connection has ended: whatever is open ends as unknown.
-  void abandon();
+  // The connection has ended: whatever is open ends as unknown, and from the place `unsent_from` on, which never went out,
+  // as not executed.
+  void abandon(uint64_t unsent_from = ~uint64_t{0});
 
   // ---- State
 
@@ -130,6 +131,8 @@ class ResponseQueue {
   // unknown. No known client does that.
   bool is_lost() const { return is_lost_; }
   size_t size() const { return pending_.size(); }
+  // The place of the message that is pushed next; see abandon().
+  uint64_t end_place() const { return pending_.end(); }
   TransactionStatus transaction() const { return transaction_; }
   // Name changes that wait for their statements' ends.
   size_t pending_changes() const { return changes_.size() - changes_begin_; }
@@ -146,7 +149,9 @@ class ResponseQueue {
   // The number of the refusal whose stand-in the next answer is to; 0: it is to something else.
   uint64_t answers_refusal();
   // Every answer so far has come: nothing runs and nothing is awaited.
-  bool is_idle() const;
+  bool is_idle() const { return is_idle_before(~uint64_t{0}); }
+  // The same of what was pushed before this place.
+  bool is_idle_before(uint64_t place) const;
 
  private:
   using Entry = PendingMessage;

@@ -127,14 +127,20 @@ struct Prepared {
   CallTraits traits;
   std::string rule;  // What let it pass.
   uint64_t refusal = 0;  // Not 0: its number. The server never gets it; what executes it has no record.
+  // Not 0: each run of it waits so long for a word, and by which rule.
+  uint64_t hold_ms = 0;
+  std::string hold_rule;
+  bool executes_by_name = false;  // EXECUTE: what it runs is looked up each time.
 
   void clear() {
     clear_buffer(name);
     statement.clear();
-    refusal = 0;
+    refusal = hold_ms = 0;
     gate_generation = 0;
     traits = {};
     clear_buffer(rule);
+    clear_buffer(hold_rule);
+    executes_by_name = false;
     types.clear();
     change = {};
   }
@@ -151,6 +157,7 @@ struct Portal {
   bool parameters_truncated = false;
   bool bind_is_known = false;  // Made by a Bind that was seen.
   uint64_t bind_bytes = 0;  // Of the Bind message, until its first Execute was counted.
+  uint32_t gate_generation = 0;  // Of the policies by which its Bind was let through.
 
   void clear() {
     clear_buffer(name);
@@ -159,6 +166,7 @@ struct Portal {
     clear_buffer(parameters);
     parameters_truncated = bind_is_known = false;
     bind_bytes = 0;
+    gate_generation = 0;
   }
 };
 

@@ -33,6 +33,9 @@ struct Decision {
   sql::Place at = sql::nowhere;
   // Of an allowed statement: what let it pass, for the trail. Lives as long as the set of policies.
   std::string_view allowed_by;
+  // Of an allowed statement: not 0: it waits so long for somebody's word before it runs, and by which rules.
+  uint64_t hold_ms = 0;
+  std::string hold_rule;
   // Of an allowed statement: it calls functions that are not on the list of harmless ones, or does what cannot be seen, so
   // that what comes behind it waits for its end.
   bool calls_named_functions = false;

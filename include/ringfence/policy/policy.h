@@ -33,6 +33,11 @@ struct Rule {
   std::string label;    // "policy analysts: allow ringfence.yaml:31"; given by PolicySet.
 };
 
+// Statements that wait for somebody's word: what meets the conditions, as a deny rule's, is held.
+struct HoldRule : Rule {
+  uint64_t timeout_ms = 0;  // Then it does not run. Not 0.
+};
+
 struct Policy {
   std::string name;
   std::string where;
@@ -46,6 +51,7 @@ struct Policy {
   std::optional<std::vector<Text>> whitelist;  // Absent is not the same as empty: an empty one admits nothing.
   std::vector<Rule> allow;
   std::vector<Rule> deny;
+  std::vector<HoldRule> hold;
   std::map<std::string, std::string> metadata;
   std::string label;  // "policy analysts"; given by PolicySet.
 };

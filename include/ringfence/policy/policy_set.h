@@ -25,12 +25,13 @@ struct Access {
   bool has_allow = false;
   bool has_deny = false;
   bool admits_by_name = false;  // Functions or kinds beyond the level.
+  bool has_hold = false;
   std::vector<PatternId> whitelist;  // Of all of them, ascending.
 
   bool is_granted() const { return !policies.empty(); }
   // Every statement passes, whatever it is: text that cannot be analysed too.
   bool is_unrestricted() const {
-    return is_granted() && level == Level::admin && !has_whitelist && !has_allow && !has_deny;
+    return is_granted() && level == Level::admin && !has_whitelist && !has_allow && !has_deny && !has_hold;
   }
 };
 

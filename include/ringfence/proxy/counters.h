@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "ringfence/net/tls.h"
+#include "ringfence/proxy/hold.h"
 
 namespace ringfence::proxy {
 
@@ -57,6 +58,8 @@ struct ShardCounters {
   Counter statements_unknown;
   Counter statements_refused;  // By policy: they never reached the server.
   Counter statements_analysed_aside;  // On a thread of their own, being too much for the shard.
+  Counter sessions_held;  // Parked now, until somebody gives his word on their statement.
+  std::array<Counter, hold_ends> holds;  // How they ended, by HoldEnd.
   Counter bytes_to_client;
   Counter bytes_to_server;
   Counter rows;

@@ -13,6 +13,7 @@
 #include "ringfence/base/uuid.h"
 #include "ringfence/net/stream.h"
 #include "ringfence/proxy/counters.h"
+#include "ringfence/proxy/hold.h"
 #include "ringfence/proxy/snapshot.h"
 #include "ringfence/ring/shard.h"
 #include "ringfence/ring/task.h"
@@ -46,7 +47,7 @@ struct SessionInfo {
   std::string client_addr;
   std::string application_name;
   unsigned shard = 0;
-  std::string state;  // active, idle, idle_in_transaction, idle_in_failed_transaction
+  std::string state;  // active, held, idle, idle_in_transaction, idle_in_failed_transaction
   uint64_t connected_at_us = 0;
   uint64_t last_activity_us = 0;
   uint64_t statements = 0;
@@ -66,6 +67,8 @@ class PgShard {
     // audit.durability: disk. Makes everything that this shard has published survive a power cut; called on a
     // worker. Empty: a record counts as soon as it is published.
     std::function<Result<void>()> sync;
+    // Told of each statement that is held, and how that ended; may be null. Outlives the shard.
+    HoldWatcher* hold_watcher = nullptr;
   };
   PgShard(Options options, ring::Shard& shard, audit::RecordSpace& space, ring::Workers& workers,
           SnapshotPtr snapshot);
@@ -87,6 +90,11 @@ class PgShard {
   std::vector<SessionInfo> list() const;
   bool end(const Uuid& session, const EndReason& reason);
   void end_all(const EndReason& reason);
+  // The word on a held statement; see hold.h. Here: whether it was the first one. From any thread: false when the mailbox
+  // is full, and nothing was said.
+  bool answer_hold_here(uint64_t number, HoldAnswer answer);
+  bool answer_hold(uint64_t number, HoldAnswer answer);
+  std::vector<HeldStatement> holds() const;
   // No session starts from here on; those that are there end when they have nothing to finish.
   void drain();
   bool is_drained() const;

@@ -1,0 +1,211 @@
+// The part of a conversation that waits: statements that are held until somebody gives his word, and what is kept back
+// with them.
+#include "conversation.h"
+#include "message_text.h"
+#include "parameters.h"
+#include "ringfence/pg/parse.h"
+#include "ringfence/sql/split.h"
+
+namespace ringfence::proxy {
+
+namespace from_client = pg::from_client;
+
+// It runs nothing.
+bool Conversation::is_prepare(const sql::Facts* facts) {
+  return facts != nullptr && !facts->defines.empty() && !facts->is_portal;
+}
+
+ByteView Conversation::to_server(ByteView chunk) {
+  if (!gate_) return chunk;
+  Rewriter& out = gate_->from_client();
+  const bool was_marked = out.is_marked();
+  const ByteView bytes = out.finish(queue_.size() < group_messages_max ? group_bytes_max : 0);
+  if (was_marked && !out.is_marked()) {
+    group_is_partly_out_ = true;
+    unsent_from_ = ~uint64_t{0};
+  }
+  return bytes;
+}
+
+// Where the statements of the session may be held, nothing of a sync group goes out before it is whole.
+void Conversation::mark_group(const pg::FrameSegment& segment) {
+  switch (segment.type) {
+    case from_client::query:
+    case from_client::parse:
+    case from_client::bind:
+    case from_client::describe:
+    case from_client::close:
+    case from_client::execute:
+    case from_client::function_call: break;
+    default: return;
+  }
+  if (gate_->from_client().is_marked()) return;
+  gate_->from_client().mark(segment.begin);
+  unsent_from_ = queue_.end_place();
+}
+
+// After each message that is decided.
+void Conversation::settle_group(char type, ByteView body) {
+  bool goes_out = !may_hold();
+  switch (type) {
+    case from_client::parse:
+    case from_client::bind:
+    case from_client::describe:
+    case from_client::close: break;
+    case from_client::execute: {
+      // COPY speaks before the Sync.
+      auto portal = queue_.foreseen_portal(text_of(body));
+      if (!portal || !portal->statement) {
+        goes_out = true;
+        break;
+      }
+      sql::Lexer lexer(portal->statement->statement.text);
+      const sql::Token verb = lexer.next();
+      goes_out = goes_out || sql::is_keyword(lexer.text_of(verb), "copy");
+      break;
+    }
+    default: goes_out = true;
+  }
+  const bool is_whole = type == from_client::sync || type == from_client::query || type == from_client::function_call;
+  if (is_whole) group_is_partly_out_ = false;
+  if (!goes_out) return;
+  if (!is_whole) group_is_partly_out_ = true;
+  gate_->from_client().unmark();
+  unsent_from_ = ~uint64_t{0};
+}
+
+Advance Conversation::waiting_reason() {
+  const bool is_asked = waiting_ && waiting_->is_asked && !waiting_->is_released && !waiting_->refusal;
+  if (text_to_analyse_.empty() && !is_asked) return Advance::wait_trail;
+  // Also without rules that hold: what was before it is answered meanwhile.
+  if (!gate_->from_client().is_marked()) {
+    gate_->from_client().mark(client_held_->begin);
+    unsent_from_ = queue_.end_place();
+  }
+  return text_to_analyse_.empty() ? Advance::wait_hold : Advance::wait_analysis;
+}
+
+void Conversation::move_chunk(ByteView chunk) {
+  gate_->from_client().move_chunk(chunk);
+  // What it holds of the chunk ends where the segment does.
+  if (client_held_) client_held_->piece = chunk.substr(client_held_->end - client_held_->piece.size(), client_held_->piece.size());
+}
+
+// Whoever is asked is asked for all of a message at once.
+void Conversation::wish_hold(uint64_t timeout_ms, std::string_view rule) {
+  if (timeout_ms == 0) return;
+  if (!waiting_) waiting_ = std::make_unique<Waiting>();
+  if (waiting_->timeout_ms == 0) {
+    waiting_->timeout_ms = timeout_ms;
+    waiting_->rule = rule;
+    return;
+  }
+  waiting_->timeout_ms = std::min(waiting_->timeout_ms, timeout_ms);
+  if (waiting_->rule.find(rule) == std::string::npos && waiting_->rule.size() < 1'024) {
+    waiting_->rule.append(", ").append(rule);
+  }
+}
+
+// Whether the message has to wait for a word that has not come.
+bool Conversation::is_asked_for() {
+  if (!waiting_ || waiting_->timeout_ms == 0 || waiting_->is_released) return false;
+  waiting_->is_asked = true;
+  return true;
+}
+
+void Conversation::note_held_text(ByteView text, uint64_t full_bytes) {
+  pg::StatementText taken;
+  take_statement_text(text, full_bytes, limits_.statement_bytes_max, taken);
+  waiting_->statement = std::move(taken.text);
+}
+
+HeldStatement Conversation::held_statement() const {
+  HeldStatement out;
+  out.statement = waiting_->statement;
+  out.parameters = waiting_->parameters;
+  out.rule = waiting_->rule;
+  out.timeout_ms = waiting_->timeout_ms;
+  return out;
+}
+
+void Conversation::release_waiting() {
+  if (waiting_) waiting_->is_released = true;
+}
+
+void Conversation::refuse_waiting(Refusal refusal) {
+  if (!waiting_) waiting_ = std::make_unique<Waiting>();
+  text_to_analyse_.clear();
+  waiting_->refusal = std::move(refusal);
+}
+
+void Conversation::drop_waiting(Refusal refusal, Now now) {
+  now_ = now;
+  refuse_waiting(std::move(refusal));
+  waiting_->is_dropped = true;
+  const pg::FrameSegment& segment = *client_held_;
+  const bool is_in_pieces = !segment.is_first || !segment.is_last;
+  client_message(segment.type, is_in_pieces ? ByteView(client_capture_) : segment.piece, segment.body_length);
+  replacement_.clear();
+}
+
+// What running the statement will need, kept with its name. `is_inner`: it is what the text, a PREPARE, makes.
+void Conversation::note_holds(pg::Prepared& prepared, ByteView text, bool is_inner) {
+  sql::split_statements(text, [&](sql::Extent extent) {
+    if (gate_->check(extent.of(text)) != Gate::Verdict::pass) return;
+    const policy::Decision& decision = gate_->decision();
+    const sql::Facts* facts = gate_->facts();
+    if (facts != nullptr && !facts->executes.empty() && !facts->is_portal) prepared.executes_by_name = true;
+    if (decision.hold_ms == 0 || (is_prepare(facts) && !is_inner)) return;
+    prepared.hold_ms = decision.hold_ms;
+    prepared.hold_rule = decision.hold_rule;
+  });
+}
+
+// What a name stands for, when it is bound.
+Gate::Verdict Conversation::judge_prepared(pg::Prepared& prepared) {
+  Gate::Verdict verdict = Gate::Verdict::pass;
+  if (prepared.executes_by_name) {
+    const pg::StatementText& text = prepared.statement;
+    if (text.is_truncated || text.is_redacted || !text.raw.empty()) return refuse_unknown();
+    sql::split_statements(text.text, [&](sql::Extent extent) {
+      if (verdict == Gate::Verdict::pass) verdict = judge(extent.of(text.text));
+    });
+    if (verdict == Gate::Verdict::refused) gate_->refusal().at = ByteView::npos;
+    return verdict;
+  }
+  verdict = judge_again(prepared);
+  if (verdict == Gate::Verdict::pass) wish_hold(prepared.hold_ms, prepared.hold_rule);
+  return verdict;
+}
+
+// Whether a Bind that begins has to be whole before it is decided.
+bool Conversation::may_hold_bind(const pg::FrameSegment& segment) const {
+  if (segment.body_length <= gated_bytes_max) return true;
+  // A long one only where it may be of a statement that is held; then it is refused.
+  auto names = pg::parse_bind_names(segment.piece);
+  if (!names) return true;
+  auto prepared = queue_.foreseen_statement(names->statement);
+  return prepared && (prepared->hold_ms != 0 || prepared->executes_by_name || prepared->gate_generation != gate_generation_);
+}
+
+void Conversation::note_held_bind(const pg::Prepared& prepared, ByteView body) {
+  waiting_->statement = prepared.statement.text;
+  waiting_->parameters.clear();
+  bool is_truncated = false;
+  encode_bind_parameters(body, true, &prepared.types, limits_.parameters_bytes_max, waiting_->parameters, is_truncated);
+}
+
+// A portal that was bound before these policies were in force: nobody was asked for it then.
+bool Conversation::is_portal_asked_for(pg::Portal& portal) {
+  if (!may_hold() || portal.gate_generation == gate_generation_) return true;
+  wish_hold(portal.statement->hold_ms, portal.statement->hold_rule);
+  if (is_asked_for()) {
+    waiting_->statement = portal.statement->statement.text;
+    waiting_->parameters = portal.parameters;
+    return false;
+  }
+  portal.gate_generation = gate_generation_;
+  return true;
+}
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,66 @@
+// The parked sessions of one shard, by number: where a word that comes by the mailbox finds its session, or that it is
+// gone. Only its shard's thread touches it; other threads keep it alive, no more.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "ringfence/base/result.h"
+#include "ringfence/proxy/hold.h"
+#include "ringfence/ring/task.h"
+#include "ringfence/ring/timers.h"
+#include "ringfence/sql/facts.h"
+
+namespace ringfence::proxy {
+
+class HoldTable;
+
+// One parked session, for as long as it is parked.
+class Hold {
+ public:
+  // `due_ns`: when it expires. `is_for_analysis`: no person is asked, it waits for a thread of ours.
+  Hold(HoldTable& table, ring::Timers& timers, uint64_t due_ns, bool is_for_analysis);
+  ~Hold();
+  Hold(const Hold&) = delete;
+  Hold& operator=(const Hold&) = delete;
+
+  uint64_t number() const { return number_; }
+  bool is_for_analysis() const { return is_for_analysis_; }
+  // True: this was the first word. Its session goes on from here, before this returns; it may be gone afterwards.
+  bool end(HoldEnd how, std::string reason = {});
+  std::optional<HoldEnd> ended_by() const { return end_; }
+  const std::string& reason() const { return reason_; }
+
+  // `co_await` until the first word.
+  ring::Event over;
+  // Where the session waits for its statement's analysis: set before it is released.
+  std::optional<Result<sql::Facts>> facts;
+  HeldStatement statement;
+
+ private:
+  HoldTable& table_;
+  uint64_t number_;
+  bool is_for_analysis_;
+  ring::CallbackTimer deadline_;
+  std::optional<HoldEnd> end_;
+  std::string reason_;
+};
+
+class HoldTable {
+ public:
+  // Null: it is over, or never was.
+  Hold* find(uint64_t number) const {
+    auto found = holds_.find(number);
+    return found == holds_.end() ? nullptr : found->second;
+  }
+  const std::unordered_map<uint64_t, Hold*>& all() const { return holds_; }
+
+ private:
+  friend class Hold;
+  std::unordered_map<uint64_t, Hold*> holds_;
+  uint64_t last_ = 0;
+};
+
+}  // namespace ringfence::proxy

@@ -66,8 +66,8 @@ class Conversation final : private pg::StatementObserver {
   void before_waiting_is_sent() { gate_->from_client().drop_before_mark(); }
   // The chunk's bytes stand somewhere else now.
   void move_chunk(ByteView chunk);
-  // After wait_hold: what is held, for how long and by which rule; the names are the session's to fill in.
-  HeldStatement held_statement() const;
+  // After wait_hold, once: what is held, for how long and by which rule; the names are the session's to fill in.
+  HeldStatement held_statement();
   bool group_is_partly_out() const { return group_is_partly_out_; }
   void release_waiting();
   // The message is replaced, as a refused one is.

@@ -119,10 +119,10 @@ void Conversation::note_held_text(ByteView text, uint64_t full_bytes) {
   waiting_->statement = std::move(taken.text);
 }
 
-HeldStatement Conversation::held_statement() const {
+HeldStatement Conversation::held_statement() {
   HeldStatement out;
-  out.statement = waiting_->statement;
-  out.parameters = waiting_->parameters;
+  out.statement = std::move(waiting_->statement);
+  out.parameters = std::move(waiting_->parameters);
   out.rule = waiting_->rule;
   out.timeout_ms = waiting_->timeout_ms;
   return out;

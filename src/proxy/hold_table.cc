@@ -19,6 +19,7 @@ const char* hold_end_name(HoldEnd end) {
 Hold::Hold(HoldTable& table, ring::Timers& timers, uint64_t due_ns, bool is_for_analysis)
     : table_(table),
       number_(++table.last_),
+      due_ns_(due_ns),
       is_for_analysis_(is_for_analysis),
       deadline_(timers, [this] { end(HoldEnd::expired); }) {
   table_.holds_.emplace(number_, this);

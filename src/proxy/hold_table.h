@@ -30,6 +30,10 @@ class Hold {
   bool is_for_analysis() const { return is_for_analysis_; }
   // True: this was the first word. Its session goes on from here, before this returns; it may be gone afterwards.
   bool end(HoldEnd how, std::string reason = {});
+  // It expires then, if not before.
+  void expire_by(uint64_t due_ns) {
+    if (due_ns < due_ns_) deadline_.arm(due_ns_ = due_ns);
+  }
   std::optional<HoldEnd> ended_by() const { return end_; }
   const std::string& reason() const { return reason_; }
 
@@ -42,6 +46,7 @@ class Hold {
  private:
   HoldTable& table_;
   uint64_t number_;
+  uint64_t due_ns_;
   bool is_for_analysis_;
   ring::CallbackTimer deadline_;
   std::optional<HoldEnd> end_;

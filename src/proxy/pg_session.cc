@@ -279,7 +279,10 @@ EndReason PgSession::broken_by(Side from) const {
 
 void PgSession::after_answers() {
   const bool is_in_transaction = conversation_->queue().transaction() != pg::TransactionStatus::idle;
-  if (is_in_transaction != (transaction_since_us_ != 0)) transaction_since_us_ = is_in_transaction ? active_us_ : 0;
+  if (is_in_transaction != (transaction_since_us_ != 0)) {
+    transaction_since_us_ = is_in_transaction ? active_us_ : 0;
+    if (is_in_transaction && hold_ != nullptr) note_transaction_while_held();
+  }
   if (is_draining_) drain();
   if (pending_end_ && conversation_->server_is_idle()) end(*pending_end_);
   if (client_pump_waits_for_queue_ && conversation_->is_clear()) queue_has_room_.set();

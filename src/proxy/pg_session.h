@@ -84,6 +84,7 @@ class PgSession {
   ring::Task<bool> send_before_waiting();
   bool start_analysis(const Hold& hold);
   void describe_hold(Hold& hold, HeldStatement statement);
+  void note_transaction_while_held();
   void resume(Hold& hold);
   net::Chunk take_read_ahead(Side from);
 

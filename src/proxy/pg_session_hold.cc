@@ -78,8 +78,8 @@ Task<bool> PgSession::park(net::Receive& receive, net::Chunk& chunk, Advance why
   const bool is_analysis = why == Advance::wait_analysis;
   HeldStatement statement;
   if (!is_analysis) statement = conversation_->held_statement();
-  statement.is_in_transaction = conversation_->group_is_partly_out() || !conversation_->server_is_idle() ||
-                                conversation_->queue().transaction() != pg::TransactionStatus::idle;
+  statement.is_in_transaction =
+      conversation_->group_is_partly_out() || conversation_->queue().transaction() != pg::TransactionStatus::idle;
   const uint64_t timeout_ms = is_analysis ? analysis_ms_max : timeout_of(statement);
   Hold hold(*shard_.holds, shard_.shard.timers(), shard_.shard.now_ns() + timeout_ms * 1'000'000, is_analysis);
   // It gives its receive buffer back.
@@ -103,6 +103,14 @@ Task<bool> PgSession::park(net::Receive& receive, net::Chunk& chunk, Advance why
   resume(hold);
   co_return hold.ended_by() != HoldEnd::disconnected && hold.ended_by() != HoldEnd::session_ended && !end_reason_ &&
       !server_pump_is_over_;
+}
+
+// What was sent before the held statement has been answered, and left a transaction open.
+void PgSession::note_transaction_while_held() {
+  if (hold_->is_for_analysis() || hold_->statement.is_in_transaction) return;
+  hold_->statement.is_in_transaction = true;
+  hold_->statement.transaction_since_us = transaction_since_us_;
+  hold_->expire_by(shard_.shard.now_ns() + held_in_transaction_ms_max * 1'000'000);
 }
 
 void PgSession::describe_hold(Hold& hold, HeldStatement statement) {

@@ -151,6 +151,8 @@ void PgShard::use(SnapshotPtr snapshot) {
   }
 }
 
+SnapshotPtr PgShard::snapshot() const { return state_->snapshot; }
+
 std::vector<SessionInfo> PgShard::list() const {
   std::vector<SessionInfo> out;
   for (const auto& [session, owned] : state_->sessions) {

@@ -87,6 +87,7 @@ class PgShard {
   // On the shard's thread.
   void adopt(std::unique_ptr<net::Stream> client, std::shared_ptr<ListenerFacts> listener);
   void use(SnapshotPtr snapshot);
+  SnapshotPtr snapshot() const;
   std::vector<SessionInfo> list() const;
   bool end(const Uuid& session, const EndReason& reason);
   void end_all(const EndReason& reason);

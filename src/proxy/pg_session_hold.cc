@@ -152,7 +152,8 @@ bool PgSession::start_analysis(const Hold& hold) {
 // Tells the conversation how its message goes on.
 void PgSession::resume(Hold& hold) {
   const std::string rule = hold.is_for_analysis() ? "analysis" : hold.statement.rule;
-  Refusal refusal{std::string(pg::sqlstate::query_canceled), rule, "", "", std::string_view::npos, false};
+  Refusal refusal{.sqlstate = std::string(pg::sqlstate::query_canceled), .rule = rule, .message = "", .hint = ""};
+  refusal.is_denied = false;
   switch (*hold.ended_by()) {
     case HoldEnd::released:
       if (hold.facts) {

@@ -98,7 +98,7 @@ Task<bool> AdminServer::start_tls(Connection& connection) {
     co_await responding;
     co_return false;
   }
-  auto made = std::make_unique<net::TlsStream>(std::move(connection.stream), tls_, tls_buffers_);
+  auto made = std::make_unique<net::TlsStream>(std::move(connection.stream), tls_, tls_buffers_, &counters_.tls_legs);
   net::TlsStream& tls = *made;
   connection.stream = std::move(made);
   auto shaking = tls.handshake(std::string(in.bytes()));

@@ -119,11 +119,9 @@ Result<void> Appliance::start() {
   auto secret = node_secret(config_.state_dir + "/scram.secret");
   if (!secret) return unexpected(std::move(secret).error());
   mock_secret_ = std::move(*secret);
-  kernel_tls_ = net::probe_kernel_tls();
-  log_info("TLS", {{"library", net::tls_library()},
-                   {"records", "encrypted in this process"},
-                   {"kernel_tls_of_kernel", kernel_tls_.kernel ? "yes" : "no: " + kernel_tls_.kernel_reason},
-                   {"kernel_tls_of_library", kernel_tls_.library ? "yes" : "no"}});
+  kernel_tls_ = choose_kernel_tls(config_.tls_kernel);
+  tls_.allow_kernel(kernel_tls_.use);
+  log_info("TLS", {{"library", net::tls_library()}, {"sending", kernel_tls_.sending}, {"receiving", "by this process"}});
   if (auto loaded = tls_.start(config_, wall_us() / 1'000'000); !loaded) return loaded;
   // Ports first: a taken one is the commonest mistake, and is told at once.
   if (auto listening = listen(); !listening) return listening;
@@ -417,6 +415,7 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
   check(config.store.embedded != config_.store.embedded || config.store.url.reveal() != config_.store.url.reveal(),
         "store");
   check(admin_tls_differs, "admin.tls");
+  check(config.tls_kernel != config_.tls_kernel, "tls.kernel");
   bool listeners_differ = listeners.size() != config_.listeners.size();
   for (size_t i = 0; !listeners_differ && i < listeners.size(); ++i) {
     const ListenerConfig& a = listeners[i];

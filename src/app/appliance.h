@@ -18,6 +18,7 @@
 #include "ringfence/ring/shard.h"
 #include "ringfence/ring/workers.h"
 #include "ringfence/store/embedded.h"
+#include "kernel_tls_choice.h"
 #include "service_manager.h"
 #include "tls_keeper.h"
 #include "watchdog.h"
@@ -98,7 +99,7 @@ class Appliance final : public admin::SessionDirectory {
   proxy::SnapshotPtr snapshot_;
   std::atomic<proxy::SnapshotPtr> explained_;  // The same, for other threads.
   TlsKeeper tls_;
-  net::KernelTls kernel_tls_;
+  KernelTlsChoice kernel_tls_;
   std::unique_ptr<store::EmbeddedStore> embedded_;
   std::unique_ptr<audit::Trail> trail_;
   std::unique_ptr<ring::Workers> workers_;

@@ -120,7 +120,7 @@ void Loader::read() {
     else context_.error(shards->origin, "is \"" + shards->text + "\"; use auto or a whole number from 1 to 256");
   }
   read_log();
-  read_tls(root_, config_.tls);
+  read_tls(root_, config_.tls, config_.tls_kernel);
   read_limits();
   read_listeners();
   read_admin();

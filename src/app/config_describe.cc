@@ -244,10 +244,10 @@ std::string describe_effective(const Config& config) {
   out.group("log");
   out.text("  ", "level", level_name(config.log.level));
   out.text("  ", "format", config.log.format == LogFormat::json ? "json" : "text");
-  if (!config.tls.certificate.empty()) {
-    out.group("tls");
-    describe_certificate(out, "  ", "", config.tls);
-  }
+  out.group("tls");
+  if (!config.tls.certificate.empty()) describe_certificate(out, "  ", "", config.tls);
+  constexpr std::string_view kernel_names[] = {"auto", "always", "\"off\""};
+  out.text("  ", "kernel", kernel_names[static_cast<size_t>(config.tls_kernel)]);
   describe_listeners(out, config);
   out.group("admin");
   out.text("  ", "address", quoted(config.admin.address));

@@ -59,8 +59,10 @@ std::string cannot_be_used(const Error& error) { return "cannot be used: " + err
 
 }  // namespace
 
-void read_tls(Section& root, TlsFiles& files) {
+void read_tls(Section& root, TlsFiles& files, KernelTlsMode& kernel) {
   Section section = root.section("tls");
+  section.choice<KernelTlsMode>(
+      "kernel", kernel, {{"auto", KernelTlsMode::streams}, {"always", KernelTlsMode::always}, {"off", KernelTlsMode::off}});
   if (auto where = read_pair(section, "certificate_file", "key_file", files)) {
     auto loaded = load_server_tls(files, false, net::alpn_postgresql, nullptr);
     if (!loaded) section.context().error(*where, cannot_be_used(loaded.error()));

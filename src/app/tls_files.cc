@@ -43,8 +43,10 @@ Result<void> write_private(const std::string& path, const std::string& text) {
 }  // namespace
 
 Result<std::shared_ptr<const net::TlsContext>> load_server_tls(const TlsFiles& files, bool client_certificate_required,
-                                                               std::string_view alpn, const net::TlsKeyPair* development) {
+                                                               std::string_view alpn, const net::TlsKeyPair* development,
+                                                               net::KernelTlsUse kernel) {
   net::TlsServerOptions options;
+  options.kernel = kernel;
   options.client_certificate_required = client_certificate_required;
   options.alpn = {std::string(alpn)};
   if (files.certificate.empty()) {
@@ -59,8 +61,10 @@ Result<std::shared_ptr<const net::TlsContext>> load_server_tls(const TlsFiles& f
   return net::TlsContext::server(std::move(options));
 }
 
-Result<std::shared_ptr<const net::TlsContext>> load_client_tls(const TlsFiles& files, proxy::SslMode mode) {
+Result<std::shared_ptr<const net::TlsContext>> load_client_tls(const TlsFiles& files, proxy::SslMode mode,
+                                                               net::KernelTlsUse kernel) {
   net::TlsClientOptions options;
+  options.kernel = kernel;
   // PostgreSQL 17 and newer want it for direct TLS; older ones do not look at it.
   options.alpn = {std::string(net::alpn_postgresql)};
   options.system_ca = files.ca == "system";

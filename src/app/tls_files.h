@@ -13,9 +13,11 @@ namespace ringfence::app {
 
 // A context and the files that it was made of. `development` is used where no certificate is configured.
 Result<std::shared_ptr<const net::TlsContext>> load_server_tls(const TlsFiles& files, bool client_certificate_required,
-                                                               std::string_view alpn, const net::TlsKeyPair* development);
+                                                               std::string_view alpn, const net::TlsKeyPair* development,
+                                                               net::KernelTlsUse kernel = {});
 // What a target's sslmode asks for; never for `disable`.
-Result<std::shared_ptr<const net::TlsContext>> load_client_tls(const TlsFiles& files, proxy::SslMode mode);
+Result<std::shared_ptr<const net::TlsContext>> load_client_tls(const TlsFiles& files, proxy::SslMode mode,
+                                                               net::KernelTlsUse kernel = {});
 
 // Says which version of a file stands there; different after any change, also one by renaming or a symbolic link.
 struct FileVersion {

@@ -67,12 +67,12 @@ Result<TlsKeeper::Contexts> TlsKeeper::load(const Config& config) {
   for (const ListenerConfig& listener : config.listeners) {
     if (!uses_tls(listener)) continue;
     bool is_required = listener.tls == proxy::ListenerTls::verify;
-    auto made = load_server_tls(listener.tls_files, is_required, net::alpn_postgresql, development);
+    auto made = load_server_tls(listener.tls_files, is_required, net::alpn_postgresql, development, kernel_);
     if (!made) return unexpected(std::move(made).error().in("TLS of listener " + listener.name));
     out["listener " + listener.name] = std::move(*made);
   }
   if (config.admin.tls) {
-    auto made = load_server_tls(config.admin.tls_files, false, net::alpn_http, development);
+    auto made = load_server_tls(config.admin.tls_files, false, net::alpn_http, development, kernel_);
     if (!made) return unexpected(std::move(made).error().in("TLS of the admin API"));
     out["admin "] = std::move(*made);
   }
@@ -85,7 +85,7 @@ Result<TlsKeeper::Contexts> TlsKeeper::load(const Config& config) {
       return entry.first->tls_files == target.tls_files && (entry.first->sslmode == proxy::SslMode::verify_full) == is_full;
     });
     if (same == known.end()) {
-      auto made = load_client_tls(target.tls_files, target.sslmode);
+      auto made = load_client_tls(target.tls_files, target.sslmode, kernel_);
       if (!made) return unexpected(std::move(made).error().in("TLS of target " + target.name));
       same = known.insert(known.end(), {&target, std::move(*made)});
     }

@@ -20,6 +20,8 @@ namespace ringfence::app {
 
 class TlsKeeper {
  public:
+  // What contexts made from now on allow the kernel.
+  void allow_kernel(net::KernelTlsUse use) { kernel_ = use; }
   // Everything that the configuration wants. Fails where start-up has to fail.
   Result<void> start(const Config& config, uint64_t now_s);
   // The same for a new configuration, or for the same when files have changed. On failure all stays as it was.
@@ -57,6 +59,7 @@ class TlsKeeper {
   Result<void> rotate(uint64_t now_s);
   void publish(const Config& config, bool is_reload);
 
+  net::KernelTlsUse kernel_;
   Contexts contexts_;
   std::optional<DevelopmentCertificate> development_;
   std::shared_ptr<const net::TlsTicketKeys> ticket_keys_;

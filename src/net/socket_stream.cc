@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <vector>
 
+#include "ringfence/net/kernel_tls.h"
+
 namespace ringfence::net {
 
 // The receiving half: one multishot receive that stays armed, so that a message costs no submission. What arrives
@@ -189,6 +191,18 @@ size_t SocketStream::try_send(ByteView bytes) {
   return sent > 0 ? static_cast<size_t>(sent) : 0;
 }
 
+int SocketStream::encrypt_by_kernel(const TlsSendingKeys& keys) {
+  if (send_.waiter != nullptr || is_shut_) return EBUSY;
+  int error = start_kernel_sending(fd_, keys);
+  is_encrypted_ = is_encrypted_ || error == 0;
+  return error;
+}
+
+void SocketStream::try_send_alert(ByteView alert) {
+  // In the middle of a send it would stand before the rest of it.
+  if (send_.waiter == nullptr && !is_shut_) send_kernel_alert(fd_, alert);
+}
+
 void SocketStream::begin_send(Send& send, ByteView bytes) {
   RINGFENCE_ASSERT(send_.waiter == nullptr);
   // Most sends fit into the socket's buffer. Attempted at once they need neither a submission nor a completion, and
@@ -207,14 +221,19 @@ void SocketStream::begin_send(Send& send, ByteView bytes) {
   if (shard_.ring().buffers_are_scarce()) bytes = send.settle(bytes);
   send_.waiter = &send;
   send_.rest = bytes;
-  shard_.ring().send(fd_, bytes, send_);
+  submit_send();
+}
+
+void SocketStream::submit_send() {
+  if (is_encrypted_) shard_.ring().send_some(fd_, send_.rest, send_);
+  else shard_.ring().send(fd_, send_.rest, send_);
 }
 
 void SocketStream::SendOperation::complete(int result, uint32_t, bool) {
   if (result > 0 && static_cast<size_t>(result) < rest.size()) {
-    // MSG_WAITALL makes short sends rare: a signal or a socket that was shut in the middle.
+    // Rare where all was asked for: a signal or a socket that was shut in the middle.
     rest.remove_prefix(static_cast<size_t>(result));
-    stream.shard_.ring().send(stream.fd_, rest, *this);
+    stream.submit_send();
     return;
   }
   std::exchange(waiter, nullptr)->complete(result < 0 ? -result : result == 0 ? EPIPE : 0);

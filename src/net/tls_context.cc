@@ -5,6 +5,7 @@
 
 #include "ringfence/crypto/secret.h"
 #include "ringfence/net/tls_engine.h"
+#include "tls_handover.h"
 #include "tls_openssl.h"
 
 namespace ringfence::net {
@@ -12,7 +13,7 @@ namespace ringfence::net {
 std::string_view name(TlsFailure failure) {
   constexpr std::string_view names[tls_failures] = {
       "none",      "closed",  "timeout", "protocol",  "version",     "cipher",          "alpn",    "early_bytes",
-      "no_certificate", "untrusted", "expired", "revoked", "host_name", "certificate", "refused_by_peer", "internal"};
+      "no_certificate", "untrusted", "expired", "revoked", "host_name", "certificate", "refused_by_peer", "key_update", "internal"};
   return names[static_cast<size_t>(failure)];
 }
 
@@ -93,8 +94,9 @@ TlsTicketKeys::~TlsTicketKeys() {
 
 TlsContext::~TlsContext() { SSL_CTX_free(ctx_); }
 
-Result<void> TlsContext::make(bool is_server, const std::vector<std::string>& alpn) {
+Result<void> TlsContext::make(bool is_server, const std::vector<std::string>& alpn, KernelTlsUse kernel) {
   is_server_ = is_server;
+  kernel_ = kernel;
   ctx_ = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
   if (ctx_ == nullptr) return fail_openssl(Fault::internal, "TLS");
   uint64_t options = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
@@ -103,6 +105,7 @@ Result<void> TlsContext::make(bool is_server, const std::vector<std::string>& al
   SSL_CTX_set_mode(ctx_, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_session_cache_mode(ctx_, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_timeout(ctx_, tls_session_s);
+  if (kernel.suites != 0) TlsHandover::watch(ctx_);
   bool ok = SSL_CTX_set_min_proto_version(ctx_, TLS1_2_VERSION) == 1 && SSL_CTX_set_ciphersuites(ctx_, suites_13) == 1 &&
             SSL_CTX_set_cipher_list(ctx_, ciphers_12) == 1 && SSL_CTX_set1_groups_list(ctx_, groups) == 1;
   if (!ok) return fail_openssl(Fault::internal, "TLS settings");
@@ -179,7 +182,7 @@ Result<void> TlsContext::trust(const std::string& ca_pem, const std::string& crl
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::server(TlsServerOptions options) {
   std::shared_ptr<TlsContext> out(new TlsContext());
-  if (auto made = out->make(true, options.alpn); !made) return unexpected(std::move(made).error());
+  if (auto made = out->make(true, options.alpn, options.kernel); !made) return unexpected(std::move(made).error());
   auto used = out->use_certificate(options.certificate_pem, options.key_pem);
   crypto::secure_zero(options.key_pem);
   if (!used) return unexpected(std::move(used).error());
@@ -203,7 +206,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::server(TlsServerOptions op
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::client(TlsClientOptions options) {
   std::shared_ptr<TlsContext> out(new TlsContext());
-  if (auto made = out->make(false, options.alpn); !made) return unexpected(std::move(made).error());
+  if (auto made = out->make(false, options.alpn, options.kernel); !made) return unexpected(std::move(made).error());
   out->verify_host_ = options.verify_host;
   if (!options.certificate_pem.empty()) {
     auto used = out->use_certificate(options.certificate_pem, options.key_pem);

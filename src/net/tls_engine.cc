@@ -4,6 +4,7 @@
 
 #include <climits>
 
+#include "tls_handover.h"
 #include "tls_openssl.h"
 
 namespace ringfence::net {
@@ -26,7 +27,9 @@ struct TlsBio {
   static int write(BIO* bio, const char* bytes, size_t size, size_t* written) {
     auto& engine = *static_cast<TlsEngine*>(BIO_get_data(bio));
     BIO_clear_retry_flags(bio);
-    engine.sink_.take(ByteView(bytes, size));
+    // What libssl encrypts after somebody else has its keys must never be seen: it would be a second message under
+    // the same nonce. It is alerts only, and their content is in the sink already.
+    if (!engine.has_left_sending_) engine.sink_.take(ByteView(bytes, size));
     *written = size;
     return 1;
   }
@@ -58,6 +61,7 @@ TlsEngine::TlsEngine(std::shared_ptr<const TlsContext> context, TlsSink& sink) :
   SSL_set_app_data(ssl_, this);
   if (context_->is_server()) SSL_set_accept_state(ssl_);
   else SSL_set_connect_state(ssl_);
+  if (context_->kernel().suites != 0) handover_ = std::make_unique<TlsHandover>(context_->is_server());
 }
 
 TlsEngine::~TlsEngine() { SSL_free(ssl_); }
@@ -95,6 +99,10 @@ TlsEngine::Step TlsEngine::handshake() {
   is_established_ = true;
   ticket_keys_.reset();
   host_ = std::string();
+  if (handover_ && !handover_->is_possible(ssl_, context_->kernel())) {
+    handover_.reset();
+    SSL_set_msg_callback(ssl_, nullptr);
+  }
   return Step::done;
 }
 
@@ -106,6 +114,7 @@ TlsEngine::Step TlsEngine::read(char* into, size_t size, size_t& got) {
   while (got < size) {
     size_t piece = 0;
     int result = SSL_read_ex(ssl_, into + got, size - got, &piece);
+    if (has_left_sending_ && SSL_get_key_update_type(ssl_) != SSL_KEY_UPDATE_NONE) return refuse_key_update();
     if (result == 1) {
       got += piece;
       // Asking once more would take a buffer only to find that there is nothing.
@@ -136,6 +145,22 @@ void TlsEngine::close() {
   has_closed_ = true;
   ERR_clear_error();
   SSL_shutdown(ssl_);
+}
+
+bool TlsEngine::sending_keys(TlsSendingKeys& keys) const {
+  bool may = handover_ && is_established_ && !has_left_sending_ && !has_closed_ && failure_ == TlsFailure::none;
+  return may && SSL_get_key_update_type(ssl_) == SSL_KEY_UPDATE_NONE && handover_->derive(ssl_, keys);
+}
+
+void TlsEngine::leave_sending() {
+  has_left_sending_ = true;
+  handover_->forget();
+}
+
+// RFC 8446, section 4.6.3: it MUST be answered before more is sent, and the answer changes our keys.
+TlsEngine::Step TlsEngine::refuse_key_update() {
+  sink_.take_alert(ByteView("\x02\x50", 2));  // fatal, internal_error
+  return fail_with(TlsFailure::key_update, "the peer asks for new keys, which the kernel cannot change");
 }
 
 TlsEngine::Step TlsEngine::after(int result) {

@@ -7,6 +7,12 @@ namespace ringfence::net {
 namespace {
 // How much is encrypted before the stream beneath is asked to take it: a bound on what waits there.
 constexpr size_t slice_bytes = 64 * 1024;
+
+// Of numbers that one thread alone writes.
+void add(std::atomic<uint64_t>& number, int difference) {
+  uint64_t now = number.load(std::memory_order_relaxed);
+  number.store(now + static_cast<uint64_t>(static_cast<int64_t>(difference)), std::memory_order_relaxed);
+}
 }  // namespace
 
 // ---------------------------------------------------------------- buffers
@@ -40,10 +46,21 @@ void TlsBuffers::release(uint32_t id) {
 
 // ---------------------------------------------------------------- the handshake
 
-TlsStream::TlsStream(std::unique_ptr<Stream> inner, std::shared_ptr<const TlsContext> context, TlsBuffers& buffers)
-    : inner_(std::move(inner)), buffers_(buffers), engine_(std::move(context), *this), inner_receive_(*inner_) {}
+TlsStream::TlsStream(std::unique_ptr<Stream> inner, std::shared_ptr<const TlsContext> context, TlsBuffers& buffers,
+                     TlsLegs* legs)
+    : inner_(std::move(inner)),
+      legs_(legs),
+      buffers_(buffers),
+      engine_(context, *this),
+      inner_receive_(*inner_),
+      kernel_at_once_(context->kernel().at_once) {}
 
-TlsStream::~TlsStream() { RINGFENCE_ASSERT(receive_ == nullptr && send_ == nullptr && !inner_send_); }
+TlsStream::~TlsStream() {
+  RINGFENCE_ASSERT(receive_ == nullptr && send_ == nullptr && !inner_send_);
+  if (!is_counted_) return;
+  add(legs_->open, -1);
+  if (kernel_sends_) add(legs_->kernel_sends, -1);
+}
 
 ring::Task<Result<void>> TlsStream::handshake(std::string first) {
   first_ = std::move(first);
@@ -57,7 +74,11 @@ ring::Task<Result<void>> TlsStream::handshake(std::string first) {
       Result<void> sent = co_await sending;
       if (!sent && step != TlsEngine::Step::failed) co_return unexpected(std::move(sent).error());
     }
-    if (step == TlsEngine::Step::done) co_return Result<void>{};
+    if (step == TlsEngine::Step::done) {
+      is_counted_ = legs_ != nullptr;
+      if (is_counted_) add(legs_->open, 1);
+      co_return Result<void>{};
+    }
     if (step != TlsEngine::Step::wants_input) {
       bool is_denial = engine_.failure() >= TlsFailure::no_certificate && engine_.failure() <= TlsFailure::certificate;
       std::string reason = step == TlsEngine::Step::ended ? "ended by the peer" : engine_.reason();
@@ -130,13 +151,19 @@ bool TlsStream::decrypt() {
   if (got == 0) {
     buffers_.release(buffer.id);
     if (step == TlsEngine::Step::ended) is_at_end_ = true;
-    if (step == TlsEngine::Step::failed) receive_error_ = EPROTO;
+    if (step == TlsEngine::Step::failed) note_failure();
     return false;
   }
   Chunk chunk(ByteView(buffer.bytes, got), &buffers_, buffer.id);
   if (!receive_->is_awaited() && buffers_.are_scarce()) chunk.detach();
   finish_receive(std::move(chunk), 0);
   return true;
+}
+
+void TlsStream::note_failure() {
+  bool is_key_update = engine_.failure() == TlsFailure::key_update;
+  receive_error_ = is_key_update ? EKEYEXPIRED : EPROTO;
+  if (is_key_update && legs_ != nullptr) add(legs_->key_updates_refused, 1);
 }
 
 void TlsStream::release_input() {
@@ -163,8 +190,37 @@ void TlsStream::take(ByteView ciphertext) {
   pending_.append(ciphertext);
 }
 
+// True when the kernel encrypts from now on.
+bool TlsStream::try_kernel(size_t size) {
+  bool is_streaming = kernel_at_once_;
+  if (!is_streaming && size >= kernel_send_bytes_min) {
+    streamed_bytes_ += size;
+    is_streaming = streamed_bytes_ >= kernel_from_bytes;
+  }
+  // What is encrypted already goes first.
+  if (!is_streaming || !pending_.empty() || inner_send_) return false;
+  TlsSendingKeys keys;
+  int error = engine_.sending_keys(keys) ? inner_->encrypt_by_kernel(keys) : ENOTSUP;
+  if (error != 0) {
+    kernel_refused_ = true;
+    if (legs_ != nullptr) add(legs_->kernel_refused, 1);
+    return false;
+  }
+  engine_.leave_sending();
+  kernel_sends_ = true;
+  if (is_counted_) {
+    add(legs_->kernel_sends, 1);
+    add(legs_->kernel_sends_total, 1);
+  }
+  return true;
+}
+
 void TlsStream::begin_send(Send& send, ByteView bytes) {
   RINGFENCE_ASSERT(send_ == nullptr);
+  if (kernel_sends_ || (engine_.may_leave_sending() && !kernel_refused_ && try_kernel(bytes.size()))) {
+    pass_on(*inner_, send, bytes);
+    return;
+  }
   send_ = &send;
   rest_ = bytes;
   advance_send();

@@ -58,7 +58,8 @@ Task<Result<void>> PgSession::start_direct_tls(net::Gather& in) {
 }
 
 Task<Result<void>> PgSession::start_tls(net::Gather& in, std::string first) {
-  auto made = std::make_unique<net::TlsStream>(std::move(client_), policy_->context, shard_.tls_buffers);
+  auto made = std::make_unique<net::TlsStream>(std::move(client_), policy_->context, shard_.tls_buffers,
+                                               &shard_.counters.client_tls.legs);
   net::TlsStream& tls = *made;
   client_ = std::move(made);
   if (policy_->context->gives_tickets()) tls.engine().use_ticket_keys(snapshot_->ticket_keys);

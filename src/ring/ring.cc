@@ -209,6 +209,12 @@ void Ring::send(int fd, ByteView bytes, Operation& operation) {
   io_uring_sqe_set_data(entry, &operation);
 }
 
+void Ring::send_some(int fd, ByteView bytes, Operation& operation) {
+  io_uring_sqe* entry = sqe();
+  io_uring_prep_send(entry, fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  io_uring_sqe_set_data(entry, &operation);
+}
+
 void Ring::accept_multishot(int fd, Operation& operation) {
   io_uring_sqe* entry = sqe();
   io_uring_prep_multishot_accept(entry, fd, nullptr, nullptr, SOCK_CLOEXEC);

@@ -49,6 +49,7 @@ struct AdminCounters {
   uint64_t tls_handshakes = 0;
   uint64_t tls_resumed = 0;
   std::array<uint64_t, net::tls_failures> tls_failures{};
+  net::TlsLegs tls_legs;
 };
 
 class AdminServer {

@@ -40,6 +40,10 @@ struct TlsFiles {
   bool operator==(const TlsFiles&) const = default;
 };
 
+// Whose sending the kernel encrypts: that of streams, where a trial at the start found it sound and no dearer; every
+// connection's, where it is sound; nobody's.
+enum class KernelTlsMode : uint8_t { streams, always, off };
+
 struct ListenerConfig {
   std::string name;
   std::string protocol = "postgres";
@@ -127,6 +131,7 @@ struct Config {
   unsigned shards = 0;  // 0: one for each core.
   LogConfig log;
   TlsFiles tls;  // What listeners and the admin API use that name none of their own.
+  KernelTlsMode tls_kernel = KernelTlsMode::streams;
   std::vector<ListenerConfig> listeners;
   AdminConfig admin;
   StoreConfig store;

@@ -20,6 +20,8 @@ class SocketStream final : public Stream {
   void cancel_receive() override;
   std::string peer() const override;
   size_t try_send(ByteView bytes) override;
+  int encrypt_by_kernel(const TlsSendingKeys& keys) override;
+  void try_send_alert(ByteView alert) override;
 
  protected:
   void begin_receive(Receive& receive) override;
@@ -35,9 +37,12 @@ class SocketStream final : public Stream {
     ByteView rest;
   };
 
+  void submit_send();
+
   ring::Shard& shard_;
   int fd_;
   bool is_shut_ = false;
+  bool is_encrypted_ = false;  // By the kernel.
   Receiver* receiver_;  // Outlives the stream until the kernel has let go of it.
   SendOperation send_{*this};
 };

@@ -4,6 +4,7 @@
 // pending then completes with an error or the end, and only a stream on which nothing is pending is destroyed.
 #pragma once
 
+#include <cerrno>
 #include <coroutine>
 #include <memory>
 #include <string>
@@ -18,6 +19,7 @@ namespace ringfence::net {
 using ring::Chunk;
 
 class Stream;
+struct TlsSendingKeys;
 
 // One receive at a time: start() it ahead, or let co_await start it. Gives the bytes as they came; an empty Chunk
 // is the end of the stream.
@@ -148,6 +150,11 @@ class Stream {
   virtual std::string peer() const = 0;
   // Sends as much as goes without waiting and says how much that was. Only while no send is pending.
   virtual size_t try_send(ByteView) { return 0; }
+  // From now on what is sent leaves as TLS records that the kernel makes. An errno value, or 0: where there is no
+  // kernel beneath, it is not able to, or a send is pending, nothing has changed.
+  virtual int encrypt_by_kernel(const TlsSendingKeys&) { return EOPNOTSUPP; }
+  // An alert of that TLS, if it goes at once.
+  virtual void try_send_alert(ByteView) {}
 
  protected:
   friend class Receive;
@@ -155,6 +162,8 @@ class Stream {
   // Exactly one complete() on `receive` follows, perhaps before this returns.
   virtual void begin_receive(Receive& receive) = 0;
   virtual void begin_send(Send& send, ByteView bytes) = 0;
+  // For streams that have nothing to do with a send of theirs but to pass it on.
+  static void pass_on(Stream& to, Send& send, ByteView bytes) { to.begin_send(send, bytes); }
 };
 
 // The first `size` bytes are gathered from a stream that may bring them in any pieces; what came beyond them stays

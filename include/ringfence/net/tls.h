@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -43,6 +44,7 @@ enum class TlsFailure : uint8_t {
   host_name,         // The certificate is another host's.
   certificate,       // Wrong in another way: signature, purpose, missing CRL.
   refused_by_peer,   // It sent an alert.
+  key_update,        // The peer wants new keys from us while the kernel encrypts, which cannot change them.
   internal,
 };
 inline constexpr size_t tls_failures = static_cast<size_t>(TlsFailure::internal) + 1;
@@ -73,6 +75,21 @@ class TlsTicketKeys {
 // How long a session may be resumed; keys are rotated no faster than this, so a ticket lives once or twice as long.
 inline constexpr uint32_t tls_session_s = 3'600;
 
+// Whether the kernel may encrypt what is sent; net/kernel_tls.h finds out.
+struct KernelTlsUse {
+  uint8_t suites = 0;    // A bit for each of TLS 1.3's suites, from TLS_AES_128_GCM_SHA256 (0x1301) on; 0: it may not.
+  bool at_once = false;  // From the first byte; otherwise from when a connection has shown to be a stream.
+};
+
+// Connections with TLS, and how many of them the kernel encrypts for. One thread writes, any reads.
+struct TlsLegs {
+  std::atomic<uint64_t> open{0};
+  std::atomic<uint64_t> kernel_sends{0};        // Of those.
+  std::atomic<uint64_t> kernel_sends_total{0};
+  std::atomic<uint64_t> kernel_refused{0};      // The kernel would not; this process went on.
+  std::atomic<uint64_t> key_updates_refused{0}; // TlsFailure::key_update.
+};
+
 struct TlsServerOptions {
   std::string certificate_pem;  // Ours first, then those of its issuers.
   std::string key_pem;
@@ -80,6 +97,7 @@ struct TlsServerOptions {
   std::string crl_pem;        // Needs client_ca_pem; every issuer of a chain needs a list in it.
   bool client_certificate_required = false;
   std::vector<std::string> alpn;  // A client that names protocols must name one of these; empty: not looked at.
+  KernelTlsUse kernel;
 };
 
 struct TlsClientOptions {
@@ -90,6 +108,7 @@ struct TlsClientOptions {
   std::string certificate_pem;  // Ours; empty: none.
   std::string key_pem;
   std::vector<std::string> alpn;
+  KernelTlsUse kernel;
 };
 
 struct TlsCertificate {
@@ -119,11 +138,12 @@ class TlsContext {
   const std::optional<TlsCertificate>& certificate() const { return certificate_; }
   // In the form of the ClientHello: each name behind its length.
   const std::string& alpn() const { return alpn_; }
+  const KernelTlsUse& kernel() const { return kernel_; }
   ssl_ctx_st* native() const { return ctx_; }
 
  private:
   TlsContext() = default;
-  Result<void> make(bool is_server, const std::vector<std::string>& alpn);
+  Result<void> make(bool is_server, const std::vector<std::string>& alpn, KernelTlsUse kernel);
   Result<void> use_certificate(const std::string& certificate_pem, const std::string& key_pem);
   Result<void> trust(const std::string& ca_pem, const std::string& crl_pem, bool name_them_to_clients);
 
@@ -131,6 +151,7 @@ class TlsContext {
   bool is_server_ = false;
   bool verify_host_ = false;
   bool gives_tickets_ = false;
+  KernelTlsUse kernel_;
   std::string endpoint_hash_;
   std::string alpn_;
   std::optional<TlsCertificate> certificate_;
@@ -162,14 +183,5 @@ Result<TlsKeyPair> make_development_certificate(const std::string& host, uint32_
 
 // "OpenSSL 3.0.22 25 Aug 2026".
 std::string tls_library();
-
-// What kernel TLS would need (Linux, Documentation/networking/tls.rst). Found out at the start and told; records are
-// encrypted in this process all the same, in both directions.
-struct KernelTls {
-  bool kernel = false;        // A connected socket takes the protocol "tls".
-  std::string kernel_reason;  // Why not.
-  bool library = false;       // OpenSSL was built to hand keys over.
-};
-KernelTls probe_kernel_tls();
 
 }  // namespace ringfence::net

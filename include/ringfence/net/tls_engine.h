@@ -5,6 +5,7 @@
 // nothing. Between messages a connection holds no buffer (SSL_MODE_RELEASE_BUFFERS).
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 
@@ -18,9 +19,26 @@ namespace ringfence::net {
 class TlsSink {
  public:
   virtual void take(ByteView ciphertext) = 0;
+  // An alert's two bytes (RFC 8446, section 6), once somebody else encrypts.
+  virtual void take_alert(ByteView) {}
 
  protected:
   ~TlsSink() = default;
+};
+
+class TlsHandover;
+
+// With what records go on to be encrypted (RFC 8446, section 5.3). Wiped when it goes.
+struct TlsSendingKeys {
+  TlsSendingKeys() = default;
+  ~TlsSendingKeys();
+  TlsSendingKeys(const TlsSendingKeys&) = delete;
+  TlsSendingKeys& operator=(const TlsSendingKeys&) = delete;
+  uint16_t suite = 0;  // IANA's number, 0x1301 to 0x1303.
+  std::array<unsigned char, 32> key{};
+  size_t key_bytes = 0;
+  std::array<unsigned char, 12> iv{};
+  uint64_t sequence = 0;  // Of the next record.
 };
 
 class TlsEngine {
@@ -59,6 +77,14 @@ class TlsEngine {
   // Tells the peer that nothing more comes from us (close_notify). Reading goes on.
   void close();
 
+  // For somebody else who will encrypt what is sent from now on, where the context allows that for this connection's
+  // suite. False: it stays here. Nothing has changed until leave_sending(); after that write() is not called any
+  // more, the sink gets alerts only, and a peer that asks for new keys (KeyUpdate) ends the connection.
+  bool sending_keys(TlsSendingKeys& keys) const;
+  void leave_sending();
+  // Whether sending_keys() might be true, now or later.
+  bool may_leave_sending() const { return handover_ != nullptr && !has_left_sending_; }
+
   TlsFailure failure() const { return failure_; }
   // For people; no secrets.
   const std::string& reason() const { return reason_; }
@@ -77,7 +103,9 @@ class TlsEngine {
 
  private:
   friend struct TlsBio;
+  friend class TlsHandover;
   Step after(int result);
+  Step refuse_key_update();
   Step fail_with(TlsFailure failure, std::string reason);
   TlsFailure classify(unsigned long code) const;
 
@@ -92,6 +120,8 @@ class TlsEngine {
   bool is_established_ = false;
   bool has_ended_ = false;
   bool has_closed_ = false;
+  bool has_left_sending_ = false;
+  std::unique_ptr<TlsHandover> handover_;  // Null: there will be none.
 };
 
 }  // namespace ringfence::net

@@ -44,8 +44,9 @@ class TlsStream final : public Stream, private TlsSink, private Receive::Watcher
   // A peer's handshake is refused when it is longer: OpenSSL's own bound on a certificate chain is 100 KiB.
   static constexpr size_t handshake_bytes_max = 256 * 1024;
 
-  // `buffers` outlives the stream and its chunks.
-  TlsStream(std::unique_ptr<Stream> inner, std::shared_ptr<const TlsContext> context, TlsBuffers& buffers);
+  // `buffers` outlives the stream and its chunks; `legs`, where it is counted, the stream.
+  TlsStream(std::unique_ptr<Stream> inner, std::shared_ptr<const TlsContext> context, TlsBuffers& buffers,
+            TlsLegs* legs = nullptr);
   ~TlsStream() override;
 
   // Once, before anything else; the deadline is the caller's. `first`: bytes that were received already. On failure
@@ -58,6 +59,13 @@ class TlsStream final : public Stream, private TlsSink, private Receive::Watcher
   // The stream beneath, for deadlines that begin before the handshake.
   Stream& inner() { return *inner_; }
 
+  // Whether the kernel encrypts what is sent; see net/kernel_tls.h. Begins as the context says: with the first send
+  // after the handshake, or once `kernel_from_bytes` have been sent. A stream of large sends is cheaper that way,
+  // single small ones are not.
+  bool is_sent_by_kernel() const { return kernel_sends_; }
+  static constexpr size_t kernel_from_bytes = 256 * 1024;
+  static constexpr size_t kernel_send_bytes_min = 8 * 1024;  // A send that is part of a stream has so many.
+
   // Says close_notify if that goes at once.
   void shutdown() override;
   void shutdown_write() override;
@@ -66,12 +74,15 @@ class TlsStream final : public Stream, private TlsSink, private Receive::Watcher
 
  protected:
   // The end of the stream is the peer's close_notify. A connection that ends without one is an error (ECONNRESET):
-  // what came may have been cut short. Bytes that break TLS are EPROTO.
+  // what came may have been cut short. Bytes that break TLS are EPROTO; EKEYEXPIRED is a peer that wants new keys
+  // from us while the kernel encrypts (RFC 8446, section 4.6.3), which Linux can change since 6.14 only.
   void begin_receive(Receive& receive) override;
   void begin_send(Send& send, ByteView bytes) override;
 
  private:
   void take(ByteView ciphertext) override;
+  void take_alert(ByteView alert) override { inner_->try_send_alert(alert); }
+  bool try_kernel(size_t size);
   void received() override;
   void sent() override;
   void advance_receive();
@@ -80,9 +91,11 @@ class TlsStream final : public Stream, private TlsSink, private Receive::Watcher
   void finish_receive(Chunk chunk, int error);
   void finish_send(int error);
   bool decrypt();
+  void note_failure();
   void release_input();
 
   std::unique_ptr<Stream> inner_;
+  TlsLegs* legs_;
   TlsBuffers& buffers_;
   TlsEngine engine_;
 
@@ -99,6 +112,12 @@ class TlsStream final : public Stream, private TlsSink, private Receive::Watcher
   std::optional<Send> inner_send_;
   std::string sending_;  // Held by inner_send_.
   std::string pending_;  // Goes before everything else.
+
+  size_t streamed_bytes_ = 0;  // Up to kernel_from_bytes.
+  bool kernel_at_once_;
+  bool kernel_sends_ = false;
+  bool kernel_refused_ = false;
+  bool is_counted_ = false;
 };
 
 }  // namespace ringfence::net

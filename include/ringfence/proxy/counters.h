@@ -73,6 +73,7 @@ struct ShardCounters {
     Counter done;
     Counter resumed;  // Of those.
     std::array<Counter, net::tls_failures> failed;
+    net::TlsLegs legs;
     void fail(net::TlsFailure reason) { failed[static_cast<size_t>(reason)].add(); }
   };
   Handshakes client_tls;

@@ -134,6 +134,8 @@ class Ring {
   void receive_multishot(int fd, Operation& operation);
   // Sends all of it (the kernel retries short sends) unless the socket fails.
   void send(int fd, ByteView bytes, Operation& operation);
+  // Sends some of it: for sockets whose kernel makes TLS records, which refuse the flag that asks for all (EOPNOTSUPP).
+  void send_some(int fd, ByteView bytes, Operation& operation);
   void accept_multishot(int fd, Operation& operation);
   void connect(int fd, const sockaddr* address, socklen_t size, Operation& operation);
   void read(int fd, void* into, unsigned size, Operation& operation);

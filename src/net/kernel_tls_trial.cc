@@ -41,11 +41,12 @@ class End final : public TlsSink {
   End& operator=(const End&) = delete;
 
   void use(std::shared_ptr<const TlsContext> context) { engine = std::make_unique<TlsEngine>(std::move(context), *this); }
-  void take(ByteView ciphertext) override { send(ciphertext); }
+  void take(ByteView ciphertext, bool more) override { send(ciphertext, more); }
   void take_alert(ByteView alert) override { send_kernel_alert(fd, alert); }
-  bool send(ByteView bytes) {
+  bool send(ByteView bytes, bool more = false) {
+    int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
     while (!bytes.empty()) {
-      ssize_t one = uninterrupted([&] { return ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL); });
+      ssize_t one = uninterrupted([&] { return ::send(fd, bytes.data(), bytes.size(), flags); });
       if (one <= 0) return false;
       bytes.remove_prefix(static_cast<size_t>(one));
       sent += static_cast<uint64_t>(one);

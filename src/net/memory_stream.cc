@@ -43,7 +43,7 @@ class MemoryStream final : public Stream, public ring::ChunkOwner {
   }
   std::string peer() const override { return "memory"; }
   // All, some or nothing, as a socket's buffer would have it; for a few bytes there is always room.
-  size_t try_send(ByteView bytes) override {
+  size_t try_send(ByteView bytes, bool) override {
     bool lost = is_shut_ || (peer_alive_ && !*peer_alive_) || out_->ended;
     if (lost || send_ != nullptr || bytes.empty()) return 0;
     bool takes_all = bytes.size() < 64 || network_.random_() % 2 == 0;

@@ -184,10 +184,10 @@ std::string SocketStream::peer() const { return to_string(peer_address(fd_)); }
 
 void SocketStream::begin_receive(Receive& receive) { receiver_->begin(receive); }
 
-size_t SocketStream::try_send(ByteView bytes) {
+size_t SocketStream::try_send(ByteView bytes, bool more) {
   if (send_.waiter != nullptr || bytes.empty()) return 0;
   // A failure shows at the next send that has to happen.
-  ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
   return sent > 0 ? static_cast<size_t>(sent) : 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <climits>
 
 #include "tls_handover.h"
@@ -29,7 +30,7 @@ struct TlsBio {
     BIO_clear_retry_flags(bio);
     // What libssl encrypts after somebody else has its keys must never be seen: it would be a second message under
     // the same nonce. It is alerts only, and their content is in the sink already.
-    if (!engine.has_left_sending_) engine.sink_.take(ByteView(bytes, size));
+    if (!engine.has_left_sending_) engine.sink_.take(ByteView(bytes, size), engine.more_follows_);
     *written = size;
     return 1;
   }
@@ -133,11 +134,20 @@ TlsEngine::Step TlsEngine::write(ByteView plaintext) {
   if (plaintext.empty()) return Step::done;
   if (has_closed_) return fail_with(TlsFailure::closed, "written after the end");
   ERR_clear_error();
-  size_t written = 0;
-  int result = SSL_write_ex(ssl_, plaintext.data(), plaintext.size(), &written);
-  if (result == 1 && written == plaintext.size()) return Step::done;
-  Step step = after(result);
-  return step == Step::failed ? step : fail_with(TlsFailure::internal, "TLS did not take what was written");
+  while (!plaintext.empty()) {
+    // Record by record, as libssl would cut it, so that the sink knows which is the last.
+    size_t size = std::min<size_t>(plaintext.size(), SSL3_RT_MAX_PLAIN_LENGTH);
+    more_follows_ = size < plaintext.size();
+    size_t written = 0;
+    int result = SSL_write_ex(ssl_, plaintext.data(), size, &written);
+    more_follows_ = false;
+    if (result != 1 || written != size) {
+      Step step = after(result);
+      return step == Step::failed ? step : fail_with(TlsFailure::internal, "TLS did not take what was written");
+    }
+    plaintext.remove_prefix(size);
+  }
+  return Step::done;
 }
 
 void TlsEngine::close() {

@@ -148,8 +148,12 @@ class Stream {
   virtual void cancel_receive() = 0;
   // Whom we talk to, for people: "127.0.0.1:5432", "unix:/run/x".
   virtual std::string peer() const = 0;
-  // Sends as much as goes without waiting and says how much that was. Only while no send is pending.
-  virtual size_t try_send(ByteView) { return 0; }
+  // Sends as much as goes without waiting and says how much that was. Only while no send is pending. `more`: what
+  // follows at once may leave together with it.
+  virtual size_t try_send(ByteView, bool more) {
+    (void)more;
+    return 0;
+  }
   // From now on what is sent leaves as TLS records that the kernel makes. An errno value, or 0: where there is no
   // kernel beneath, it is not able to, or a send is pending, nothing has changed.
   virtual int encrypt_by_kernel(const TlsSendingKeys&) { return EOPNOTSUPP; }

@@ -15,10 +15,11 @@ struct bio_st;
 
 namespace ringfence::net {
 
-// Where the engine puts what is to be sent. Takes all of it; the bytes are gone when take() returns.
+// Where the engine puts what is to be sent. Takes all of it; the bytes are gone when take() returns. `more`: another
+// record of the same write() follows at once.
 class TlsSink {
  public:
-  virtual void take(ByteView ciphertext) = 0;
+  virtual void take(ByteView ciphertext, bool more) = 0;
   // An alert's two bytes (RFC 8446, section 6), once somebody else encrypts.
   virtual void take_alert(ByteView) {}
 
@@ -121,6 +122,7 @@ class TlsEngine {
   bool has_ended_ = false;
   bool has_closed_ = false;
   bool has_left_sending_ = false;
+  bool more_follows_ = false;
   std::unique_ptr<TlsHandover> handover_;  // Null: there will be none.
 };
 

@@ -80,7 +80,7 @@ class TlsStream final : public Stream, private TlsSink, private Receive::Watcher
   void begin_send(Send& send, ByteView bytes) override;
 
  private:
-  void take(ByteView ciphertext) override;
+  void take(ByteView ciphertext, bool more) override;
   void take_alert(ByteView alert) override { inner_->try_send_alert(alert); }
   bool try_kernel(size_t size);
   void received() override;

@@ -10,7 +10,7 @@ using namespace ringfence::net;
 namespace {
 
 struct Collector final : TlsSink {
-  void take(ByteView ciphertext) override { bytes.append(ciphertext); }
+  void take(ByteView ciphertext, bool) override { bytes.append(ciphertext); }
   std::string bytes;
 };
 

@@ -10,7 +10,7 @@ using namespace tls_test;
 namespace {
 
 struct Collector final : TlsSink {
-  void take(ByteView ciphertext) override { bytes.append(ciphertext); }
+  void take(ByteView ciphertext, bool) override { bytes.append(ciphertext); }
   void take_alert(ByteView alert) override { alerts.append(alert); }
   std::string bytes;
   std::string alerts;

@@ -45,7 +45,7 @@ ring::Task<void> write_all(Stream* stream, std::string bytes, uint64_t seed, Out
   while (!rest.empty()) {
     ByteView piece = rest.substr(0, 1 + random() % (random() % 3 == 0 ? 5'000 : 50));
     if (random() % 2 == 0) {
-      rest.remove_prefix(stream->try_send(piece));
+      rest.remove_prefix(stream->try_send(piece, false));
       continue;
     }
     Send sending(*stream, piece);
@@ -144,7 +144,7 @@ TEST_CASE("after our end the peer's bytes still come, and ours are refused") {
   CHECK(theirs.error == 0);
   CHECK(ours.got == "still here");
   ring::spawn(send_once(pair.left.get(), "late", &late));
-  CHECK(pair.left->try_send("late") == 0);
+  CHECK(pair.left->try_send("late", false) == 0);
   REQUIRE(network.run());
   CHECK(late.error == EPIPE);
 }

@@ -9,7 +9,7 @@ using namespace tls_test;
 namespace {
 
 struct Collector final : TlsSink {
-  void take(ByteView ciphertext) override { bytes.append(ciphertext); }
+  void take(ByteView ciphertext, bool) override { bytes.append(ciphertext); }
   std::string bytes;
 };
 

@@ -19,7 +19,7 @@ std::string noise(size_t size, uint64_t seed) {
 
 // What an engine wants sent.
 struct Collector final : TlsSink {
-  void take(ByteView ciphertext) override { bytes.append(ciphertext); }
+  void take(ByteView ciphertext, bool) override { bytes.append(ciphertext); }
   std::string bytes;
 };
 

@@ -6,35 +6,20 @@ Prints tables and appends JSON lines to build/bench/audit.jsonl. README.md besid
 """
 import argparse
 import json
-import os
-import pathlib
-import statistics
 import subprocess
 
-import bench_pg
-from bench_pg import ROOT, harness, say
+import contenders
+import pgbench
+from contenders import harness, say
+from runner import Report, spread
 
-ROWS_PROGRAM = pathlib.Path(os.environ.get('RINGFENCE_BENCH_ROWS', ROOT / 'build/release/bench/audit_rows'))
-OUTPUT = ROOT / 'build/bench/audit.jsonl'
-
-
-def write(case, contender, metric, values, unit):
-    """One line; gives the median."""
-    with open(OUTPUT, 'a') as lines:
-        lines.write(json.dumps({
-            'bench': 'audit', 'case': case, 'contender': contender, 'metric': metric,
-            'value': round(statistics.median(values), 4), 'unit': unit, 'n': len(values),
-            'min': round(min(values), 4), 'max': round(max(values), 4)}) + '\n')
-    return statistics.median(values)
-
-
-def spread(values, form):
-    return '%s (%s-%s)' % tuple(form % value for value in (statistics.median(values), min(values), max(values)))
+REPORT = Report('audit')
+write = REPORT.write
 
 
 def rows(arguments):
     say('%d rows in batches of %d, %d rounds' % (arguments.rows, arguments.batch, arguments.rounds))
-    done = subprocess.run([ROWS_PROGRAM, str(arguments.rows), str(arguments.batch), str(arguments.rounds)], check=True,
+    done = subprocess.run([contenders.PROGRAMS / 'audit_rows', str(arguments.rows), str(arguments.batch), str(arguments.rounds)], check=True,
                           text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     results = {}
     for line in done.stdout.splitlines():
@@ -60,26 +45,26 @@ def rows(arguments):
 
 def durability(arguments):
     directory = harness.work_directory('bench')
-    cluster = bench_pg.make_cluster(directory)
-    contenders = []
+    cluster = pgbench.make_cluster(directory)
+    started = []
     try:
-        bench_pg.fill(cluster)
+        pgbench.fill(cluster)
         for mode in ('process', 'disk'):
             say('starting ringfence with audit.durability: ' + mode)
-            contenders.append(bench_pg.start_ringfence(directory / mode, cluster, mode, 1, {'durability': mode}))
+            started.append(contenders.start_ringfence(directory / mode, cluster.port, mode, audit={'durability': mode}))
         print('%-10s %8s %26s %26s %22s %20s' % ('mode', 'clients', 'process: statements/s', 'disk: statements/s',
                                                  'disk of process', 'statements a sync'))
         for mode in arguments.modes.split(','):
             for clients in (int(text) for text in arguments.clients.split(',')):
-                results = {one.name: [] for one in contenders}
+                results = {one.name: [] for one in started}
                 syncs = []
-                for one in contenders:
+                for one in started:
                     one.connect_seconds = 0
-                    bench_pg.pgbench(one, mode, clients, '-t', '100')
+                    pgbench.pgbench(one, mode, clients, '-t', '100')
                 for _ in range(arguments.rounds):
-                    for one in contenders:
+                    for one in started:
                         before = one.appliance.metrics()
-                        run = bench_pg.timed(one, mode, clients, arguments.seconds)
+                        run = pgbench.timed(one, mode, clients, arguments.seconds)
                         after = one.appliance.metrics()
                         results[one.name].append(run[1])
                         if one.name == 'disk':
@@ -95,7 +80,7 @@ def durability(arguments):
                     mode, clients, spread(results['process'], '%.0f'), spread(results['disk'], '%.0f'),
                     spread(ratios, '%.2f'), spread(syncs, '%.1f')))
     finally:
-        for one in contenders:
+        for one in started:
             one.close()
         cluster.stop()
         harness.remove(directory)
@@ -114,12 +99,11 @@ def main():
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.rounds, arguments.rows, arguments.seconds = 1, min(arguments.rows, 50_000), 1
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     if arguments.only != 'durability':
         rows(arguments)
     if arguments.only != 'rows':
         durability(arguments)
-    print('JSON lines: %s' % OUTPUT)
+    print('JSON lines: %s' % REPORT.path)
 
 
 if __name__ == '__main__':

@@ -6,78 +6,37 @@
 // not PostgreSQL). `query` runs the SQL again and again by the simple protocol, `copy` the same and counts bytes,
 // `connect` makes a new connection with a full handshake and login each time. All offer one cipher,
 // TLS_AES_128_GCM_SHA256, so that every proxy encrypts alike. Prints one line of JSON.
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
 #include <openssl/ssl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
-#include <map>
-#include <mutex>
-#include <string>
 #include <thread>
 #include <vector>
 
-#include "ringfence/base/base64.h"
-#include "ringfence/crypto/secret.h"
-#include "ringfence/pg/messages.h"
-#include "ringfence/pg/scram.h"
-#include "ringfence/pg/startup.h"
+#include "client.h"
 
 using namespace ringfence;
 
 namespace {
 
-struct Options {
-  uint16_t port = 0;
-  bool direct = false;
-  std::string user, password, database, sql;
-};
-
-[[noreturn]] void die(const std::string& why) {
-  std::fprintf(stderr, "tls_load: %s\n", why.c_str());
-  std::exit(1);
-}
-
-// PBKDF2 is the client's work and none of the proxy's: once for each salt.
-pg::ScramKeys keys_of(const std::string& password, const pg::ScramClient::Challenge& challenge) {
-  static std::mutex mutex;
-  static std::map<std::string, pg::ScramKeys> known;
-  std::lock_guard lock(mutex);
-  auto found = known.find(challenge.salt);
-  if (found == known.end()) {
-    found = known.emplace(challenge.salt, pg::derive_scram_keys(password, challenge.salt, challenge.iterations)).first;
-  }
-  return found->second;
-}
-
-class Client {
+class TlsClient final : public bench::Client {
  public:
-  Client(SSL_CTX* context, const Options& options) : options_(options) {
-    fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(options.port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) die("connect");
-    int on = 1;
-    setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (!options.direct) {
+  TlsClient(SSL_CTX* context, const bench::Account& account, bool is_direct)
+      : Client(account), fd_(bench::connect_loopback(account.port)) {
+    if (!is_direct) {
       std::string request;
       pg::append_ssl_request(request);
       char answer = 0;
-      if (::write(fd_, request.data(), request.size()) < 0 || ::read(fd_, &answer, 1) != 1 || answer != 'S') die("no TLS");
+      if (::write(fd_, request.data(), request.size()) < 0 || ::read(fd_, &answer, 1) != 1 || answer != 'S') {
+        bench::die("no TLS");
+      }
     }
     ssl_ = SSL_new(context);
     SSL_set_fd(ssl_, fd_);
-    if (SSL_connect(ssl_) != 1) die("handshake");
+    if (SSL_connect(ssl_) != 1) bench::die("handshake");
     log_in();
   }
-  ~Client() {
+  ~TlsClient() override {
     std::string goodbye;
     pg::append_terminate(goodbye);
     send(goodbye);
@@ -85,103 +44,37 @@ class Client {
     SSL_free(ssl_);
     ::close(fd_);
   }
-  Client(const Client&) = delete;
-  Client& operator=(const Client&) = delete;
+  void send(const std::string& bytes) override {
+    if (SSL_write(ssl_, bytes.data(), static_cast<int>(bytes.size())) <= 0) bench::die("send");
+  }
 
-  // Bytes up to ReadyForQuery.
-  uint64_t run() {
-    std::string query;
-    pg::append_query(query, options_.sql);
-    send(query);
-    uint64_t total = 0;
-    for (char type = 0; type != 'Z';) {
-      type = next();
-      total += body_size_;
-      if (type == 'E') die("an error in place of an answer");
-    }
-    return total;
+ protected:
+  size_t receive(char* into, size_t size) override {
+    int got = SSL_read(ssl_, into, static_cast<int>(size));
+    if (got <= 0) bench::die("connection lost");
+    return static_cast<size_t>(got);
   }
 
  private:
-  void send(const std::string& bytes) {
-    if (SSL_write(ssl_, bytes.data(), static_cast<int>(bytes.size())) <= 0) die("send");
-  }
-  void fill() {
-    int got = SSL_read(ssl_, buffer_, sizeof buffer_);
-    if (got <= 0) die("connection lost");
-    at_ = 0;
-    end_ = static_cast<size_t>(got);
-  }
-  void take(char* into, size_t size) {
-    while (size > 0) {
-      if (at_ == end_) fill();
-      size_t piece = std::min(size, end_ - at_);
-      if (into != nullptr) std::memcpy(std::exchange(into, into + piece), buffer_ + at_, piece);
-      at_ += piece;
-      size -= piece;
-    }
-  }
-  // A message's type; its body is kept while it is short.
-  char next() {
-    char header[5];
-    take(header, sizeof header);
-    body_size_ = Reader(ByteView(header + 1, 4)).u32() - 4;
-    bool is_short = body_size_ < 4096 && header[0] != 'd';
-    body_.resize(is_short ? body_size_ : 0);
-    take(is_short ? body_.data() : nullptr, body_size_);
-    return header[0];
-  }
-  void log_in() {
-    pg::StartupMessage startup;
-    startup.version = {3, 0};
-    startup.parameters = {{"user", options_.user}, {"database", options_.database}};
-    std::string out;
-    pg::append_startup(out, startup);
-    send(out);
-    std::optional<pg::ScramClient> scram;
-    for (;;) {
-      char type = next();
-      if (type == 'Z') return;
-      if (type == 'E') die("login: " + body_);
-      if (type != 'R') continue;
-      auto request = pg::parse_authentication(body_);
-      if (!request) die("login");
-      out.clear();
-      if (request->kind == pg::AuthenticationKind::sasl) {
-        scram.emplace(base64_encode(*crypto::random_bytes(pg::scram_nonce_size)));
-        pg::append_sasl_initial_response(out, pg::scram_mechanism, scram->first());
-      } else if (request->kind == pg::AuthenticationKind::sasl_continue) {
-        auto challenge = scram->take_challenge(request->data);
-        if (!challenge) die("login");
-        pg::append_sasl_response(out, scram->final(keys_of(options_.password, *challenge)));
-      }
-      if (!out.empty()) send(out);
-    }
-  }
-
-  const Options& options_;
-  int fd_ = -1;
+  int fd_;
   SSL* ssl_ = nullptr;
-  char buffer_[65536];
-  size_t at_ = 0, end_ = 0;
-  uint32_t body_size_ = 0;
-  std::string body_;
 };
 
 }  // namespace
 
 int main(int count, char** words) {
-  if (count < 9) die("see the first lines of its source");
-  Options options;
-  options.port = static_cast<uint16_t>(std::atoi(words[1]));
-  options.direct = words[2] == std::string("direct");
+  if (count < 9) bench::die("see the first lines of its source");
+  bench::Account account;
+  account.port = static_cast<uint16_t>(std::atoi(words[1]));
+  bool is_direct = words[2] == std::string("direct");
   const std::string mode = words[3];
   int clients = std::atoi(words[4]);
   double seconds = std::atof(words[5]);
-  options.user = words[6];
-  options.password = words[7];
-  options.database = words[8];
-  if (count > 9) options.sql = words[9];
+  account.user = words[6];
+  account.password = words[7];
+  account.database = words[8];
+  std::string query;
+  pg::append_query(query, count > 9 ? words[9] : "");
   SSL_CTX* context = SSL_CTX_new(TLS_client_method());
   SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256");
   SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
@@ -195,13 +88,13 @@ int main(int count, char** words) {
   std::vector<std::thread> threads;
   for (int i = 0; i < clients; ++i) {
     threads.emplace_back([&] {
-      std::optional<Client> client;
-      if (mode != "connect") client.emplace(context, options);
+      std::optional<TlsClient> client;
+      if (mode != "connect") client.emplace(context, account, is_direct);
       ++ready;
       while (!go.load()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
       while (!stop.load(std::memory_order_relaxed)) {
-        if (mode == "connect") Client(context, options);
-        else bytes.fetch_add(client->run(), std::memory_order_relaxed);
+        if (mode == "connect") TlsClient(context, account, is_direct);
+        else bytes.fetch_add(client->run(query), std::memory_order_relaxed);
         rounds.fetch_add(1, std::memory_order_relaxed);
       }
     });

@@ -58,13 +58,14 @@ class SocketStream::Receiver final : public ring::Operation {
   void complete(int result, uint32_t flags, bool more) override {
     is_armed_ = more;
     if (!more) is_stopping_ = false;
-    Chunk chunk = ring_.take_buffer(result, flags);
+    Chunk chunk = ring_.take_buffer(result, flags, size_);
     if (is_abandoned_) {
       chunk.reset();
       if (!more) delete this;
       return;
     }
     if (result > 0) {
+      choose_size(static_cast<unsigned>(result));
       take(std::move(chunk));
     } else {
       chunk.reset();
@@ -73,12 +74,31 @@ class SocketStream::Receiver final : public ring::Operation {
   }
 
  private:
+  static constexpr unsigned large_after = 2;   // Full small buffers one after the other.
+  static constexpr unsigned small_after = 32;  // Receives of little into large buffers.
   static constexpr size_t held_max = 2;  // Until the cancel takes effect a turn of the loop may bring a few more.
 
   void arm() {
     if (is_armed_ || is_starved_) return;
     is_armed_ = true;
-    ring_.receive_multishot(fd_, *this);
+    size_ = next_size_;
+    ring_.receive_multishot(fd_, *this, size_);
+  }
+  // What comes in full buffers is a stream, and what does not for a while is one no more. The receive is armed again
+  // with buffers of the other size, by way of the same cancel as in back-pressure.
+  void choose_size(unsigned bytes) {
+    unsigned small_bytes = ring_.buffer_bytes(ring::BufferSize::small);
+    bool is_large = next_size_ == ring::BufferSize::large;
+    bool fits_better = is_large ? bytes <= small_bytes / 2 : bytes >= small_bytes;
+    if (!fits_better) {
+      changes_wanted_ = 0;
+      return;
+    }
+    if (++changes_wanted_ < (is_large ? small_after : large_after)) return;
+    changes_wanted_ = 0;
+    if (!is_large && ring_.buffers_are_out(ring::BufferSize::large)) return;
+    next_size_ = is_large ? ring::BufferSize::small : ring::BufferSize::large;
+    stop();
   }
   void stop() {
     if (!is_armed_ || is_stopping_) return;
@@ -114,7 +134,9 @@ class SocketStream::Receiver final : public ring::Operation {
     }
     if (result == -ENOBUFS && waiter_ == nullptr) return;  // Armed again when somebody waits.
     if (result == -ENOBUFS && !is_shut_ && !is_cancelled_) {
-      if (ring_.buffers_are_out()) {
+      if (size_ == ring::BufferSize::large) next_size_ = ring::BufferSize::small;
+      if (ring_.buffers_are_out(next_size_)) next_size_ = ring::BufferSize::small;
+      if (next_size_ == ring::BufferSize::small && ring_.buffers_are_out(next_size_)) {
         is_starved_ = true;
         ring_.when_buffer_returns(*this);
       } else {
@@ -142,6 +164,9 @@ class SocketStream::Receiver final : public ring::Operation {
 
   ring::Ring& ring_;
   int fd_;
+  ring::BufferSize size_ = ring::BufferSize::small;       // Of the buffers that the armed receive takes.
+  ring::BufferSize next_size_ = ring::BufferSize::small;  // Of the next one's.
+  uint8_t changes_wanted_ = 0;
   Receive* waiter_ = nullptr;
   std::vector<Chunk> held_;
   size_t held_count_ = 0;

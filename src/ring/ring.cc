@@ -15,10 +15,9 @@ namespace ringfence::ring {
 // in which they came back.
 class BufferPool final : public ChunkOwner {
  public:
-  static constexpr int group = 0;
-
-  static Result<std::unique_ptr<BufferPool>> create(io_uring& uring, unsigned count, unsigned buffer_bytes) {
-    std::unique_ptr<BufferPool> pool(new BufferPool(uring, count, buffer_bytes));
+  static Result<std::unique_ptr<BufferPool>> create(io_uring& uring, uint16_t group, unsigned count,
+                                                    unsigned buffer_bytes) {
+    std::unique_ptr<BufferPool> pool(new BufferPool(count, buffer_bytes));
     size_t ring_bytes = count * sizeof(io_uring_buf);
     void* ring_memory = mmap(nullptr, ring_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (ring_memory == MAP_FAILED) return fail_errno(errno, "mmap of the buffer ring");
@@ -66,7 +65,7 @@ class BufferPool final : public ChunkOwner {
   unsigned buffer_bytes() const { return buffer_bytes_; }
 
  private:
-  BufferPool(io_uring&, unsigned count, unsigned buffer_bytes) : count_(count), buffer_bytes_(buffer_bytes) {}
+  BufferPool(unsigned count, unsigned buffer_bytes) : count_(count), buffer_bytes_(buffer_bytes) {}
   size_t memory_bytes() const { return size_t{count_} * buffer_bytes_; }
   void add(unsigned id, unsigned offset) {
     io_uring_buf_ring_add(ring_, memory_ + size_t{id} * buffer_bytes_, buffer_bytes_, static_cast<uint16_t>(id),
@@ -125,9 +124,14 @@ Result<std::unique_ptr<Ring>> Ring::create(const RingOptions& options) {
   }
   // Saves a lookup of the descriptor on each enter; without it all works the same.
   io_uring_register_ring_fd(ring->uring_.get());
-  auto pool = BufferPool::create(*ring->uring_, options.buffers, options.buffer_bytes);
-  if (!pool) return unexpected(std::move(pool).error());
-  ring->buffers_ = std::move(*pool);
+  for (BufferSize size : {BufferSize::small, BufferSize::large}) {
+    bool is_large = size == BufferSize::large;
+    auto pool = BufferPool::create(*ring->uring_, static_cast<uint16_t>(size),
+                                   is_large ? options.large_buffers : options.buffers,
+                                   is_large ? options.large_buffer_bytes : options.buffer_bytes);
+    if (!pool) return unexpected(std::move(pool).error());
+    ring->pools_[static_cast<size_t>(size)] = std::move(*pool);
+  }
   return ring;
 }
 
@@ -135,7 +139,7 @@ Ring::~Ring() {
   if (uring_) io_uring_queue_exit(uring_.get());
 }
 
-unsigned Ring::buffer_bytes() const { return buffers_->buffer_bytes(); }
+unsigned Ring::buffer_bytes(BufferSize size) const { return pool(size).buffer_bytes(); }
 
 io_uring_sqe* Ring::sqe() {
   io_uring_sqe* entry = io_uring_get_sqe(uring_.get());
@@ -195,11 +199,11 @@ int Ring::deliver() {
   return delivered;
 }
 
-void Ring::receive_multishot(int fd, Operation& operation) {
+void Ring::receive_multishot(int fd, Operation& operation, BufferSize size) {
   io_uring_sqe* entry = sqe();
   io_uring_prep_recv_multishot(entry, fd, nullptr, 0, 0);
   entry->flags |= IOSQE_BUFFER_SELECT;
-  entry->buf_group = BufferPool::group;
+  entry->buf_group = static_cast<uint16_t>(size);
   io_uring_sqe_set_data(entry, &operation);
 }
 
@@ -239,20 +243,23 @@ void Ring::cancel(Operation& operation) {
   io_uring_sqe_set_data(entry, nullptr);
 }
 
-Chunk Ring::take_buffer(int size, uint32_t flags) {
+Chunk Ring::take_buffer(int bytes, uint32_t flags, BufferSize size) {
   if ((flags & IORING_CQE_F_BUFFER) == 0) return {};
   uint32_t id = flags >> IORING_CQE_BUFFER_SHIFT;
-  return Chunk(buffers_->take(id, size > 0 ? static_cast<size_t>(size) : 0), buffers_.get(), id);
+  BufferPool& from = pool(size);
+  return Chunk(from.take(id, bytes > 0 ? static_cast<size_t>(bytes) : 0), &from, id);
 }
 
 void Ring::when_buffer_returns(Operation& operation) {
   ++counters_.buffers_exhausted;
-  buffers_->wait(operation);
+  pool(BufferSize::small).wait(operation);
 }
 
-void Ring::forget(Operation& operation) { buffers_->forget(operation); }
-bool Ring::buffers_are_scarce() const { return buffers_->is_scarce(); }
-bool Ring::buffers_are_out() const { return buffers_->is_out(); }
+void Ring::forget(Operation& operation) { pool(BufferSize::small).forget(operation); }
+bool Ring::buffers_are_scarce() const {
+  return pool(BufferSize::small).is_scarce() || pool(BufferSize::large).is_scarce();
+}
+bool Ring::buffers_are_out(BufferSize size) const { return pool(size).is_out(); }
 
 Result<Probe> probe() {
   Probe found;
@@ -262,6 +269,8 @@ Result<Probe> probe() {
   smallest.entries = 8;
   smallest.buffers = 1;
   smallest.buffer_bytes = 4096;
+  smallest.large_buffers = 1;
+  smallest.large_buffer_bytes = 4096;
   auto ring = Ring::create(smallest);
   if (!ring) return unexpected(std::move(ring).error().in("kernel " + found.kernel));
   int major = 0;

@@ -7,6 +7,7 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -30,10 +31,17 @@ class Operation {
 };
 
 struct RingOptions {
-  unsigned entries = 1024;        // Submission queue; the completion queue is four times as large.
-  unsigned buffers = 512;         // Provided buffers; a power of two.
-  unsigned buffer_bytes = 16384;  // Each: see docs/architecture.md on sizes.
+  unsigned entries = 1024;  // Submission queue; the completion queue is four times as large.
+  // Provided buffers, each a power of two: see docs/architecture.md on sizes.
+  unsigned buffers = 256;
+  unsigned buffer_bytes = 16384;
+  unsigned large_buffers = 64;
+  unsigned large_buffer_bytes = 65536;
 };
+
+// Small buffers for messages, large ones for streams: a stream costs fewer receives and sends with them, and messages
+// keep to memory that the core's cache still has.
+enum class BufferSize : uint8_t { small, large };
 
 // Counted by the ring's thread, read by others: plain loads and stores, relaxed.
 struct RingCounters {
@@ -131,7 +139,7 @@ class Ring {
 
   // Receives into provided buffers, again and again until an error, the end, a cancel or a lack of buffers;
   // complete() is given flags for take_buffer.
-  void receive_multishot(int fd, Operation& operation);
+  void receive_multishot(int fd, Operation& operation, BufferSize size);
   // Sends all of it (the kernel retries short sends) unless the socket fails.
   void send(int fd, ByteView bytes, Operation& operation);
   // Sends some of it: for sockets whose kernel makes TLS records, which refuse the flag that asks for all (EOPNOTSUPP).
@@ -142,25 +150,27 @@ class Ring {
   // The cancelled operation still completes, with -ECANCELED or its own result.
   void cancel(Operation& operation);
 
-  // The bytes that a receive of `size` with these completion flags brought.
-  Chunk take_buffer(int size, uint32_t flags);
-  // Completes once, with -ENOBUFS, when a buffer comes back after one of receive's completions was -ENOBUFS.
+  // The `bytes` bytes that a receive into buffers of this size with these completion flags brought.
+  Chunk take_buffer(int bytes, uint32_t flags, BufferSize size);
+  // Completes once, with -ENOBUFS, when a small buffer comes back after one of receive's completions was -ENOBUFS.
   void when_buffer_returns(Operation& operation);
   // Takes the operation from those that wait for a buffer.
   void forget(Operation& operation);
-  // Half of the buffers are taken: bytes that have to wait are better off in memory of their own.
+  // Half of the buffers of a size are taken: bytes that have to wait are better off in memory of their own.
   bool buffers_are_scarce() const;
-  bool buffers_are_out() const;
+  bool buffers_are_out(BufferSize size) const;
 
   const RingCounters& counters() const { return counters_; }
-  unsigned buffer_bytes() const;
+  unsigned buffer_bytes(BufferSize size) const;
 
  private:
   Ring();
   io_uring_sqe* sqe();
 
+  BufferPool& pool(BufferSize size) const { return *pools_[static_cast<size_t>(size)]; }
+
   std::unique_ptr<io_uring> uring_;
-  std::unique_ptr<BufferPool> buffers_;
+  std::array<std::unique_ptr<BufferPool>, 2> pools_;  // By BufferSize.
   RingCounters counters_;
 };
 

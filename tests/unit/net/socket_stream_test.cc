@@ -103,6 +103,7 @@ struct Outcome {
   Fault fault{};
   int error = 0;
   std::string got;
+  size_t largest = 0;  // Chunk of those received by receive_all.
   void note(const Error& why) {
     has_failed = true;
     fault = why.fault;
@@ -122,6 +123,7 @@ ring::Task<void> receive_all(Stream* stream, Outcome* outcome) {
     Result<Chunk> chunk = co_await receive;
     if (!chunk) outcome->note(chunk.error());
     if (!chunk || chunk->bytes().empty()) break;
+    outcome->largest = std::max(outcome->largest, chunk->bytes().size());
     outcome->got.append(chunk->bytes());
   }
   outcome->is_over = true;
@@ -374,6 +376,60 @@ TEST_CASE("what comes while nobody receives waits in the kernel, and then comes 
     sending.join();
     CHECK((first.got + received.got == much()));
   }
+}
+
+TEST_CASE("what comes in full buffers is received into large ones, and messages behind it into small ones again") {
+  Fixture fixture(Kind::tcp, 8);
+  Outcome received;
+  fixture.thread.run([&] { ring::spawn(receive_all(fixture.stream.get(), &received)); });
+  fixture.far->send(much());
+  CHECK(fixture.thread.wait_until([&] { return received.got.size() == much().size(); }));
+  CHECK(received.largest > 16384);
+  CHECK(received.largest <= 65536);
+  // One at a time, so that each is a receive of its own.
+  for (size_t i = 1; i <= 100; ++i) {
+    fixture.far->send("message");
+    CHECK(fixture.thread.wait_until([&] { return received.got.size() == much().size() + i * 7; }));
+  }
+  fixture.thread.run([&] { received.largest = 0; });
+  // No more than two full small buffers go by before the large ones are back.
+  std::string rest = much().substr(0, 16384);
+  fixture.far->send(rest);
+  fixture.far->end();
+  CHECK(fixture.thread.wait_until([&] { return received.is_over; }));
+  CHECK(received.largest <= 16384);
+  CHECK(received.got.size() == much().size() + 700 + rest.size());
+  CHECK(received.got.substr(0, much().size()) == much());
+}
+
+TEST_CASE("a stream that finds no large buffer goes on with small ones") {
+  Fixture fixture(Kind::tcp, 16);
+  std::vector<ring::Chunk> kept;
+  Outcome received;
+  // All large chunks are kept, as slow peers' would be, until the ring has none left.
+  ring::Ring& ring = fixture.thread.shard.ring();
+  auto keep_until_out = [](Stream* stream, ring::Ring* from, std::vector<ring::Chunk>* into, size_t* had) -> ring::Task<void> {
+    while (!from->buffers_are_out(ring::BufferSize::large)) {
+      Receive receive(*stream);
+      Result<Chunk> chunk = co_await receive;
+      if (!chunk || chunk->bytes().empty()) break;
+      *had += chunk->bytes().size();
+      if (chunk->bytes().size() > 16384) into->push_back(std::move(*chunk));
+    }
+  };
+  size_t had = 0;
+  std::thread sending([&] {
+    fixture.far->send(much());
+    fixture.far->end();
+  });
+  fixture.thread.run([&] { ring::spawn(keep_until_out(fixture.stream.get(), &ring, &kept, &had)); });
+  CHECK(fixture.thread.wait_until([&] { return ring.buffers_are_out(ring::BufferSize::large); }));
+  fixture.thread.run([&] { ring::spawn(receive_all(fixture.stream.get(), &received)); });
+  CHECK(fixture.thread.wait_until([&] { return received.is_over; }));
+  sending.join();
+  CHECK_FALSE(received.has_failed);
+  CHECK(had + received.got.size() == much().size());
+  fixture.thread.run([&] { kept.clear(); });
 }
 
 TEST_CASE("a stream may go while its receive is armed: the peer reads the end, and the ring goes on") {

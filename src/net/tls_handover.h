@@ -1,9 +1,9 @@
 // What it takes to go on sending where libssl stops: the traffic secret of our own direction and the number of the
 // next record. Private to the folder.
 //
-// libssl tells the secret to its key log callback (RFC 8446, appendix C of the SSLKEYLOGFILE draft has the labels) at
-// the moment from which it is in use, and each record that it makes to its message callback. Counted from that moment
-// on, they give the sequence number, whatever they are: session tickets are records as well.
+// libssl tells the secret to its key log callback (SSL_CTX_set_keylog_callback(3); the labels are those of NSS's key log
+// format) at the moment from which it is in use, and each record that it makes to its message callback. Counted from
+// that moment on, they give the sequence number, whatever they are: session tickets are records as well.
 #pragma once
 
 #include <openssl/ssl.h>

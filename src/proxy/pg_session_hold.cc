@@ -156,12 +156,10 @@ void PgSession::resume(Hold& hold) {
   refusal.is_denied = false;
   switch (*hold.ended_by()) {
     case HoldEnd::released:
-      if (hold.facts) {
-        conversation_->analysed(std::move(*hold.facts));
-        return;
-      }
+      // What was analysed is judged by the policies in force now, too.
       if (shard_.snapshot == snapshot_seen_ || renew_access()) {
-        conversation_->release_waiting();
+        if (hold.facts) conversation_->analysed(std::move(*hold.facts));
+        else conversation_->release_waiting();
         return;
       }
       if (end_reason_) break;

@@ -369,6 +369,9 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
     made.database = target.database;
     made.user = target.user;
     made.password = target.password.reveal();
+    for (const auto& [level, credential] : target.credentials) {
+      made.credentials[level] = {credential.user, std::string(credential.password.reveal())};
+    }
     made.sslmode = target.sslmode;
     made.channel_binding = target.channel_binding;
     made.tls = tls_.target(target.name);

@@ -9,7 +9,8 @@
 namespace ringfence::app {
 
 int serve(const std::string& config_path);
-int check(const std::string& config_path);
+// `connects`: also logs in to each target and asks what its credentials may do; 1 when one cannot be logged in to.
+int check(const std::string& config_path, bool connects);
 int print_verifier();
 
 struct ExplainOptions {

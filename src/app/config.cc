@@ -52,6 +52,8 @@ class Loader {
   void read_users();
   void read_targets();
   void read_target(Section& section);
+  Secret read_password(Section& section);
+  void read_credentials(Section& section, TargetConfig& target);
   std::vector<std::string> read_hosts(Section& section);
   std::vector<std::string> read_tags(Section& section);
 
@@ -320,17 +322,39 @@ void Loader::read_target(Section& section) {
   if (section.has("database")) check(section.origin("database"), check_identifier(target.database));
   section.text("user", target.user);
   require(section, "user", target.user, check_identifier);
-  Origin where;
-  if (auto password = read_secret(section, "password", "password_file", &where)) {
-    if (password->size() > password_bytes_max) context_.error(where, "is longer than 1024 bytes; use a shorter one");
-    target.password = std::move(*password);
-  }
+  target.password = read_password(section);
+  read_credentials(section, target);
   read_target_tls(section, target);
   target.tags = read_tags(section);
   section.number("connections_max", target.connections_max, 0, 1'000'000);
   section.boolean("allow_superuser_read", target.allow_superuser_read);
   section.finish();
   config_.targets.push_back(std::move(target));
+}
+
+Secret Loader::read_password(Section& section) {
+  Origin where;
+  auto password = read_secret(section, "password", "password_file", &where);
+  if (!password) return {};
+  if (password->size() > password_bytes_max) context_.error(where, "is longer than 1024 bytes; use a shorter one");
+  return std::move(*password);
+}
+
+void Loader::read_credentials(Section& section, TargetConfig& target) {
+  Section credentials = section.section("credentials");
+  for (policy::Level level : {policy::Level::read, policy::Level::write, policy::Level::ddl, policy::Level::admin}) {
+    Section one = credentials.section(sql::level_name(level));
+    CredentialConfig credential;
+    one.text("user", credential.user);
+    const bool has_user = one.has("user");
+    const bool has_password = one.has("password") || one.has("password_file");
+    credential.password = read_password(one);
+    one.finish();
+    if (has_user) check(one.origin("user"), check_identifier(credential.user));
+    else if (has_password || credentials.has(sql::level_name(level))) one.error("user", "is missing; add the server's user of this level");
+    if (has_user) target.credentials.emplace(level, std::move(credential));
+  }
+  credentials.finish();
 }
 
 std::vector<std::string> Loader::read_hosts(Section& section) {

@@ -186,6 +186,12 @@ void describe_people_and_targets(Lines& out, const Config& config) {
     out.text("    ", "database", quoted(target.database));
     out.text("    ", "user", quoted(target.user));
     if (!target.password.empty()) out.text("    ", "password", hidden);
+    if (!target.credentials.empty()) out.text("    ", "credentials", "");
+    for (const auto& [level, credential] : target.credentials) {
+      out.text("      ", sql::level_name(level), "");
+      out.text("        ", "user", quoted(credential.user));
+      if (!credential.password.empty()) out.text("        ", "password", hidden);
+    }
     describe_target_tls(out, target);
     out.list("    ", "tags", target.tags);
     out.number("    ", "connections_max", target.connections_max);

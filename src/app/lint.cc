@@ -1,6 +1,9 @@
 #include "ringfence/app/lint.h"
 
+#include <algorithm>
+
 #include "config_rules.h"
+#include "credential_check.h"
 #include "ringfence/net/address.h"
 #include "ringfence/policy/policy_set.h"
 
@@ -76,6 +79,31 @@ void lint_policies(const Config& config, const std::string& file, std::vector<Co
   }
 }
 
+// What the configuration alone tells of credentials; `ringfence check --connect` asks the servers.
+void lint_credentials(const Config& config, const std::string& file, std::vector<ConfigError>& out) {
+  using policy::Level;
+  for (const auto& target : config.targets) {
+    std::vector<Level> given;
+    for (const CredentialUse& use : credential_uses(config, target)) {
+      given.insert(given.end(), use.levels.begin(), use.levels.end());
+      if (use.levels.size() < 2 || use.levels.front() != Level::read) continue;
+      const std::vector<Level> others(use.levels.begin() + 1, use.levels.end());
+      out.push_back({file, 0, "targets",
+                     target.name + ": sessions of level read are logged in to the server as " + use.user + ", as those of level " +
+                         level_names(others) + " are; give credentials.read a user that may only read"});
+    }
+    for (const auto& [level, credential] : target.credentials) {
+      if (std::find(given.begin(), given.end(), level) != given.end()) continue;
+      out.push_back({file, 0, "targets", target.name + ": credentials." + sql::level_name(level) +
+                                             " is never used: no policy gives that level there"});
+    }
+    if (target.allow_superuser_read) {
+      out.push_back({file, 0, "targets", target.name + ": allow_superuser_read is set, so level read may stand before a "
+                                                       "superuser of the server, who has no second wall; use credentials.read"});
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<ConfigError> lint(const Config& config, const std::string& file) {
@@ -83,6 +111,7 @@ std::vector<ConfigError> lint(const Config& config, const std::string& file) {
   lint_exposure(config, file, out);
   lint_people_and_targets(config, file, out);
   lint_policies(config, file, out);
+  lint_credentials(config, file, out);
   if (!config.audit.enabled) {
     out.push_back({file, 0, "audit.enabled", "is false: nothing is written down; set it to true"});
   } else if (config.audit.on_full == OnFull::drop) {

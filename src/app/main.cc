@@ -21,6 +21,9 @@ int main(int argc, char** argv) {
   add_config(serve);
   CLI::App* check = app.add_subcommand("check", "Check the configuration and print what is in effect, without secrets.");
   add_config(check);
+  bool connects = false;
+  check->add_flag("--connect", connects, "Also log in to each target's server with each of its credentials, and warn of what these "
+                                         "may do that their access levels may not");
   CLI::App* explain = app.add_subcommand("explain", "Say what the policies of the configuration make of a statement, and why. "
                                                    "The exit status is 0 when it is allowed and 2 when it is refused.");
   add_config(explain);
@@ -51,7 +54,7 @@ int main(int argc, char** argv) {
 
   CLI11_PARSE(app, argc, argv);
   if (serve->parsed()) return ringfence::app::serve(config);
-  if (check->parsed()) return ringfence::app::check(config);
+  if (check->parsed()) return ringfence::app::check(config, connects);
   if (explain->parsed()) return ringfence::app::explain(config, question);
   if (verify->parsed()) return ringfence::app::verify(config, options);
   if (adopt->parsed()) return ringfence::app::adopt(config);

@@ -6,6 +6,7 @@
 
 #include "appliance.h"
 #include "commands.h"
+#include "credential_check.h"
 #include "ringfence/app/lint.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
@@ -159,7 +160,33 @@ int serve(const std::string& config_path) {
   return 0;
 }
 
-int check(const std::string& config_path) {
+namespace {
+
+// Whether every target's server can be logged in to.
+bool test_credentials(const Config& config) {
+  bool all = true;
+  for (const TargetConfig& target : config.targets) {
+    for (const CredentialUse& use : credential_uses(config, target)) {
+      const CredentialReport report = test_credential(target, use);
+      all = all && report.error.empty();
+      if (!report.error.empty()) {
+        std::fprintf(stderr, "error: target %s: as %s: %s\n", target.name.c_str(), use.user.c_str(), report.error.c_str());
+      }
+      for (const std::string& warning : report.warnings) {
+        std::fprintf(stderr, "warning: target %s: %s\n", target.name.c_str(), warning.c_str());
+      }
+      if (report.error.empty() && report.warnings.empty()) {
+        std::fprintf(stderr, "target %s: as %s: good%s\n", target.name.c_str(), use.user.c_str(),
+                     use.levels.empty() ? ", but no policy gives access" : (" for level " + level_names(use.levels)).c_str());
+      }
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+int check(const std::string& config_path, bool connects) {
   ConfigResult loaded = load_config(config_path, current_environment());
   print(loaded.warnings, "warning");
   print(loaded.errors, "error");
@@ -169,6 +196,7 @@ int check(const std::string& config_path) {
     return 1;
   }
   print(lint(*loaded.config, config_path), "warning");
+  if (connects && !test_credentials(*loaded.config)) return 1;
   std::printf("%s\n# %s: the configuration is valid\n", describe_effective(*loaded.config).c_str(), config_path.c_str());
   return 0;
 }

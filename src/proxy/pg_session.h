@@ -70,6 +70,7 @@ class PgSession {
 
   // Access (pg_session_access.cc).
   policy::Access access_by(const Snapshot& snapshot) const;
+  bool needs_other_login(const policy::Access& renewed) const;
   void record_access(const policy::Access& access);
   void record_permission(bool is_granted, std::string_view permission, std::string_view reason);
   Result<void> restrict_parameters(std::vector<pg::StartupParameter>& parameters);
@@ -124,6 +125,7 @@ class PgSession {
   std::string_view auth_method_;
   const Target* target_ = nullptr;
   std::shared_ptr<const policy::Access> access_;
+  policy::Level login_level_ = policy::Level::read;  // Whose credential the server knows us by.
   SnapshotPtr snapshot_seen_;  // By which access_ was found.
   int server_version_ = 0;
   bool is_renewal_late_ = false;  // Other policies wait for a message's end.

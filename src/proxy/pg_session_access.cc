@@ -127,8 +127,16 @@ std::string PgSession::nonce_text(ByteView bytes) {
 
 // The policies have changed. A session without access ends as soon as nothing runs; others look at their next statement.
 void PgSession::reconsider() {
-  if (!conversation_ || access_by(*shard_.snapshot).is_granted()) return;
-  renew_access();
+  if (!conversation_) return;
+  const policy::Access renewed = access_by(*shard_.snapshot);
+  if (!renewed.is_granted() || needs_other_login(renewed)) renew_access();
+}
+
+// Whether the new level is another server user's than the one that the session is logged in as.
+bool PgSession::needs_other_login(const policy::Access& renewed) const {
+  if (renewed.level == login_level_) return false;
+  const Target* target = shard_.snapshot->find_target(database_);
+  return target != nullptr && target->user_for(renewed.level) != target_->user_for(login_level_);
 }
 
 void PgSession::end_when_idle(const EndReason& reason) {
@@ -141,9 +149,17 @@ bool PgSession::renew_access() {
   if (shard_.snapshot == snapshot_seen_) return true;
   policy::Access renewed = access_by(*shard_.snapshot);
   if (!renewed.is_granted()) {
-    record_access(renewed);
+    if (!pending_end_) record_access(renewed);
     end_when_idle({"57P01", "terminating connection: your access to database \"" + database_ + "\" has ended",
                    "Ask for a policy that gives it, then connect again."});
+    return false;
+  }
+  if (needs_other_login(renewed)) {
+    if (!pending_end_) record_access(renewed);
+    end_when_idle({"57P01",
+                   "terminating connection: your access level on database \"" + database_ + "\" is " +
+                       sql::level_name(renewed.level) + " now, for which the server has another user",
+                   "Connect again."});
     return false;
   }
   if (!conversation_->has_gate() && !renewed.is_unrestricted() && !conversation_->client_is_at_boundary()) {

@@ -249,6 +249,7 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
   target_ = snapshot_->find_target(database_);
   snapshot_seen_ = snapshot_;
   access_ = std::make_shared<const policy::Access>(access_by(*snapshot_));
+  login_level_ = access_->level;
   if (target_ != nullptr) identify();
   record_access(*access_);
   // One answer for both, which does not tell what exists.
@@ -272,7 +273,8 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
                            "The bound is connections_max of the target.");
     co_return co_await refusing;
   }
-  auto opening = open_upstream(shard_, *target_, limits_, std::move(parameters));
+  const Credential credential = target_->credential_for(login_level_);
+  auto opening = open_upstream(shard_, *target_, credential, limits_, std::move(parameters));
   auto upstream = co_await opening;
   if (!upstream) {
     shard_.counters.upstream_failures.add();
@@ -292,7 +294,7 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
     record_permission(false, "connect", gate.error().message);
     server_->stream->shutdown();
     auto refusing = refuse(pg::sqlstate::insufficient_privilege, gate.error().message,
-                           "Give the target a server user that may only read, or set its allow_superuser_read.");
+                           "Give the target's credentials.read a server user that may only read, or set its allow_superuser_read.");
     co_return co_await refusing;
   }
   gate_ = std::move(*gate);
@@ -387,7 +389,7 @@ void PgSession::identify() {
                       .tags = target_ != nullptr ? &target_->tags : nullptr,
                       .database = target_ != nullptr ? std::string_view(target_->database) : std::string_view(database_),
                       .server_addr = server_addr,
-                      .server_user = target_ != nullptr ? std::string_view(target_->user) : std::string_view()});
+                      .server_user = target_ != nullptr ? std::string_view(target_->user_for(login_level_)) : std::string_view()});
 }
 
 // The key is looked up on every shard; whoever asks learns nothing of the outcome, as with PostgreSQL. The

@@ -68,15 +68,15 @@ Task<Result<Dialled>> dial_target(PgShardState& shard, const Target& target, uin
 }
 
 // PBKDF2 on a worker, its result remembered by the shard. The key of the memory is a digest, not the password.
-Task<Result<pg::ScramKeys>> keys_for(PgShardState& shard, const Target& target,
+Task<Result<pg::ScramKeys>> keys_for(PgShardState& shard, const Target& target, const Credential& credential,
                                      const pg::ScramClient::Challenge& challenge) {
-  std::string material = target.name + '\0' + target.password + '\0' + challenge.salt + '\0' +
+  std::string material = target.name + '\0' + credential.password + '\0' + challenge.salt + '\0' +
                          std::to_string(challenge.iterations);
   crypto::Digest digest = crypto::sha256(material);
   crypto::secure_zero(material);
   std::string key(crypto::view_of(digest));
   if (auto found = shard.derived_keys.find(key); found != shard.derived_keys.end()) co_return found->second;
-  std::string password = target.password;
+  std::string password = credential.password;
   std::string salt = challenge.salt;
   uint32_t iterations = challenge.iterations;
   ring::OnWorker<pg::ScramKeys> derive(shard.workers, shard.shard, [password, salt, iterations] {
@@ -93,8 +93,9 @@ Task<Result<pg::ScramKeys>> keys_for(PgShardState& shard, const Target& target,
 // One login: holds what its steps share.
 class ServerLogin {
  public:
-  ServerLogin(PgShardState& shard, const Target& target, Upstream& upstream, std::string endpoint_hash)
-      : shard_(shard), target_(target), upstream_(upstream), endpoint_hash_(std::move(endpoint_hash)), in_(*upstream.stream) {}
+  ServerLogin(PgShardState& shard, const Target& target, const Credential& credential, Upstream& upstream,
+              std::string endpoint_hash)
+      : shard_(shard), target_(target), credential_(credential), upstream_(upstream), endpoint_hash_(std::move(endpoint_hash)), in_(*upstream.stream) {}
 
   Task<Attempt<void>> run(std::string startup) {
     auto sending = send(std::move(startup));
@@ -180,11 +181,11 @@ class ServerLogin {
         co_return Result<void>{};
       case pg::AuthenticationKind::cleartext:
         upstream_.greeting->auth_method = "cleartext";
-        pg::append_password(answer, target_.password);
+        pg::append_password(answer, credential_.password);
         break;
       case pg::AuthenticationKind::md5: {
         upstream_.greeting->auth_method = "md5";
-        auto hashed = pg::md5_password(target_.user, target_.password, request->md5_salt);
+        auto hashed = pg::md5_password(credential_.user, credential_.password, request->md5_salt);
         if (!hashed) co_return unexpected(std::move(hashed).error());
         pg::append_password(answer, *hashed);
         break;
@@ -200,7 +201,7 @@ class ServerLogin {
         if (!scram_) co_return fail(Fault::malformed, "SASLContinue without SASL");
         auto challenge = scram_->take_challenge(request->data);
         if (!challenge) co_return unexpected(std::move(challenge).error());
-        auto deriving = keys_for(shard_, target_, *challenge);
+        auto deriving = keys_for(shard_, target_, credential_, *challenge);
         auto keys = co_await deriving;
         if (!keys) co_return unexpected(std::move(keys).error());
         pg::append_sasl_response(answer, scram_->final(*keys));
@@ -276,6 +277,7 @@ class ServerLogin {
 
   PgShardState& shard_;
   const Target& target_;
+  const Credential& credential_;
   Upstream& upstream_;
   std::string endpoint_hash_;
   net::Gather in_;
@@ -290,7 +292,7 @@ class ServerLogin {
 namespace {
 
 // One connection, with TLS or without.
-Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const Limits& limits, Dialled dialled,
+Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const Credential& credential, const Limits& limits, Dialled dialled,
                                 const std::string& startup, bool with_tls) {
   net::Deadline deadline(shard.shard, *dialled.stream, limits.authentication_ms);
   Upstream upstream;
@@ -315,7 +317,7 @@ Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const
     }
   }
   upstream.stream = std::move(dialled.stream);
-  ServerLogin login(shard, target, upstream, std::move(endpoint_hash));
+  ServerLogin login(shard, target, credential, upstream, std::move(endpoint_hash));
   auto running = login.run(startup);
   auto done = co_await running;
   if (!done) {
@@ -330,10 +332,10 @@ Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const
 
 }  // namespace
 
-Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target, const Limits& limits,
+Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target, const Credential& credential, const Limits& limits,
                                       std::vector<pg::StartupParameter> parameters) {
   pg::StartupMessage startup;
-  startup.parameters.push_back({"user", target.user});
+  startup.parameters.push_back({"user", credential.user});
   startup.parameters.push_back({"database", target.database});
   for (pg::StartupParameter& parameter : parameters) startup.parameters.push_back(std::move(parameter));
   std::string packet;
@@ -348,7 +350,7 @@ Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target,
     if (!dialled) co_return refuse(pg::sqlstate::cannot_connect_to_server, target, dialled.error().message);
     place.emplace(Dialled{nullptr, dialled->address, dialled->host});
     bool is_local = dialled->address.is_unix();
-    auto trying = attempt(shard, target, limits, std::move(*dialled), packet, plan[i] && !is_local);
+    auto trying = attempt(shard, target, credential, limits, std::move(*dialled), packet, plan[i] && !is_local);
     auto upstream = co_await trying;
     bool is_last = is_local || i + 1 == plan.size();
     if (upstream || is_last || !upstream.error().may_try_otherwise) co_return std::move(upstream);

@@ -48,8 +48,9 @@ struct UpstreamRefusal {
   bool may_try_otherwise = false;
 };
 
+// As `credential`, which is one of the target's. What is referred to outlives the task.
 ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_upstream(PgShardState& shard, const Target& target,
-                                                                  const Limits& limits,
+                                                                  const Credential& credential, const Limits& limits,
                                                                   std::vector<pg::StartupParameter> parameters);
 
 // Sends a CancelRequest to the server and waits until it has closed the connection, which is when it has acted.

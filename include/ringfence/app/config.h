@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -110,6 +111,11 @@ struct UserConfig {
   Secret verifier;  // SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>, as PostgreSQL stores it.
 };
 
+struct CredentialConfig {
+  std::string user;
+  Secret password;  // Empty: none (trust).
+};
+
 struct TargetConfig {
   std::string name;
   std::vector<std::string> hosts;  // Tried in order; one that starts with `/` is a Unix socket's directory.
@@ -117,6 +123,7 @@ struct TargetConfig {
   std::string database;  // The name, unless said otherwise.
   std::string user;
   Secret password;  // Empty: none (trust).
+  std::map<policy::Level, CredentialConfig> credentials;  // For sessions of that access level.
   proxy::SslMode sslmode = proxy::SslMode::prefer;
   proxy::ChannelBinding channel_binding = proxy::ChannelBinding::prefer;
   TlsFiles tls_files;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -47,6 +48,11 @@ struct Listener {
 enum class SslMode : uint8_t { disable, allow, prefer, require, verify_ca, verify_full };
 enum class ChannelBinding : uint8_t { disable, prefer, require };
 
+struct Credential {
+  std::string user;
+  std::string password;  // Empty: trust.
+};
+
 // A named connection to a PostgreSQL server. The client asks for it by the name of its database.
 struct Target {
   std::string name;
@@ -60,6 +66,16 @@ struct Target {
   std::shared_ptr<const net::TlsContext> tls;  // Null: as with disable.
   std::vector<std::string> tags;
   uint32_t connections_max = 0;  // 0: no bound of its own.
+  // For sessions of that access level, in place of `user` and `password`.
+  std::map<policy::Level, Credential> credentials;
+  const std::string& user_for(policy::Level level) const {
+    const auto found = credentials.find(level);
+    return found == credentials.end() ? user : found->second.user;
+  }
+  Credential credential_for(policy::Level level) const {
+    const auto found = credentials.find(level);
+    return found == credentials.end() ? Credential{user, password} : found->second;
+  }
   bool allow_superuser_read = false;  // Sessions of level read although the server's user is a superuser.
   // Sessions that are open on all shards; carried over from one snapshot to the next.
   std::shared_ptr<std::atomic<uint32_t>> sessions = std::make_shared<std::atomic<uint32_t>>(0);

@@ -1,0 +1,178 @@
+#include "credential_check.h"
+
+#include <algorithm>
+
+#include "ringfence/policy/policy_set.h"
+#include "ringfence/store/connection.h"
+
+namespace ringfence::app {
+
+using policy::Level;
+
+namespace {
+
+constexpr int connect_seconds = 10;
+constexpr size_t names_told_max = 3;
+
+// As a value of a connection string.
+std::string quoted(std::string_view value) {
+  std::string out = "'";
+  for (char c : value) {
+    if (c == '\'' || c == '\\') out.push_back('\\');
+    out.push_back(c);
+  }
+  return out + "'";
+}
+
+std::string_view name_of(proxy::SslMode mode) {
+  static constexpr std::string_view names[] = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
+  return names[static_cast<size_t>(mode)];
+}
+std::string_view name_of(proxy::ChannelBinding binding) {
+  static constexpr std::string_view names[] = {"disable", "prefer", "require"};
+  return names[static_cast<size_t>(binding)];
+}
+
+std::string dsn_of(const TargetConfig& target, const CredentialUse& use) {
+  std::string hosts;
+  for (const std::string& host : target.hosts) hosts += (hosts.empty() ? "" : ",") + host;
+  std::string out = "host=" + quoted(hosts) + " port=" + std::to_string(target.port) + " dbname=" + quoted(target.database) +
+                    " user=" + quoted(use.user) + " sslmode=" + std::string(name_of(target.sslmode)) +
+                    " channel_binding=" + std::string(name_of(target.channel_binding)) + " passfile=/dev/null";
+  const auto add = [&](const char* key, std::string_view value) {
+    if (!value.empty()) out += std::string(" ") + key + "=" + quoted(value);
+  };
+  add("password", use.password.reveal());
+  add("sslrootcert", target.tls_files.ca);
+  add("sslcrl", target.tls_files.crl);
+  add("sslcert", target.tls_files.certificate);
+  add("sslkey", target.tls_files.key);
+  return out;
+}
+
+constexpr const char* own_relations =
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND ";
+
+std::string relations_where(const char* condition) {
+  return std::string("SELECT c.oid::pg_catalog.regclass::text") + own_relations + condition + " ORDER BY 1";
+}
+
+std::string without_prefix(std::string message) {
+  constexpr std::string_view prefix = "store: ";
+  if (message.starts_with(prefix)) message.erase(0, prefix.size());
+  return message;
+}
+
+class Examiner {
+ public:
+  Examiner(store::Connection& server, std::string who, CredentialReport& report)
+      : server_(server), who_(std::move(who)), report_(report) {}
+
+  bool is_superuser() {
+    auto rows = server_.exec("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user");
+    return rows && rows->size() == 1 && rows->get(0, 0) == "t";
+  }
+  void warn(const std::string& what) { report_.warnings.push_back(who_ + " " + what); }
+
+  // `verb` with the names that the query gives, when there are any.
+  void look(const std::string& sql, const std::string& verb, const std::string& one, const std::string& many) {
+    auto rows = server_.exec(sql);
+    if (!rows) {
+      warn("could not be asked what it " + verb + ": " + without_prefix(rows.error().message));
+      return;
+    }
+    if (rows->size() == 0) return;
+    std::string names;
+    for (int i = 0; i < rows->size() && i < static_cast<int>(names_told_max); ++i) names += (i == 0 ? "" : ", ") + rows->text(i, 0);
+    if (rows->size() > static_cast<int>(names_told_max)) names += ", …";
+    warn(verb + " " + std::to_string(rows->size()) + " " + (rows->size() == 1 ? one : many) + " (" + names + ")");
+  }
+
+ private:
+  store::Connection& server_;
+  std::string who_;
+  CredentialReport& report_;
+};
+
+void examine_reader(Examiner& examiner) {
+  examiner.look(relations_where("pg_catalog.pg_has_role(c.relowner, 'USAGE')"), "owns", "relation", "relations");
+  examiner.look(relations_where("c.relkind <> 'S' AND (pg_catalog.has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') OR "
+                                "pg_catalog.has_any_column_privilege(c.oid, 'INSERT, UPDATE'))"),
+                "may write to", "relation", "relations");
+  examiner.look(relations_where("CASE c.relkind WHEN 'S' THEN pg_catalog.has_sequence_privilege(c.oid, 'USAGE, UPDATE') ELSE false END"), "may advance",
+                "sequence", "sequences");
+  examiner.look("SELECT pg_catalog.quote_ident(nspname) FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND "
+                "pg_catalog.has_schema_privilege(oid, 'CREATE') ORDER BY 1",
+                "may create in", "schema", "schemas");
+  examiner.look("SELECT pg_catalog.quote_ident(pg_catalog.current_database()) WHERE "
+                "pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')",
+                "may create schemas in", "database", "databases");
+  examiner.look("SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('pg_write_all_data', 'pg_write_server_files', "
+                "'pg_execute_server_program', 'pg_read_server_files', 'pg_signal_backend', 'pg_checkpoint', 'pg_maintain', "
+                "'pg_create_subscription', 'pg_use_reserved_connections') AND pg_catalog.pg_has_role(oid, 'MEMBER') ORDER BY 1",
+                "is a member of", "powerful role", "powerful roles");
+  examiner.look("SELECT a.name FROM pg_catalog.pg_roles r, LATERAL (VALUES ('CREATEROLE', r.rolcreaterole), "
+                "('CREATEDB', r.rolcreatedb), ('REPLICATION', r.rolreplication)) a (name, has) "
+                "WHERE r.rolname = current_user AND a.has",
+                "has", "attribute of an administrator", "attributes of an administrator");
+}
+
+}  // namespace
+
+std::vector<CredentialUse> credential_uses(const Config& config, const TargetConfig& target) {
+  std::vector<CredentialUse> out;
+  const auto use_of = [&](const std::string& user, const Secret& password) -> CredentialUse& {
+    for (CredentialUse& use : out) {
+      if (use.user == user && use.password.reveal() == password.reveal()) return use;
+    }
+    return out.emplace_back(CredentialUse{user, password, {}});
+  };
+  use_of(target.user, target.password);
+  for (const auto& [level, credential] : target.credentials) use_of(credential.user, credential.password);
+  for (Level level : {Level::read, Level::write, Level::ddl, Level::admin}) {
+    const auto gives = [&](const policy::Policy& policy) {
+      if (policy.level != level || policy.roles.empty()) return false;
+      const policy::Access access = config.policies->access({policy.roles[0].text}, target.tags);
+      return std::find(access.policies.begin(), access.policies.end(), &policy) != access.policies.end();
+    };
+    if (!config.policies || std::none_of(config.policies->policies().begin(), config.policies->policies().end(), gives)) continue;
+    const auto own = target.credentials.find(level);
+    CredentialUse& use = own == target.credentials.end() ? use_of(target.user, target.password)
+                                                         : use_of(own->second.user, own->second.password);
+    use.levels.push_back(level);
+  }
+  // The target's own credential, when each level has another.
+  std::erase_if(out, [&](const CredentialUse& use) { return use.levels.empty() && out.size() > 1; });
+  return out;
+}
+
+std::string level_names(const std::vector<Level>& levels) {
+  std::string out;
+  for (size_t i = 0; i < levels.size(); ++i) {
+    out += (i == 0 ? "" : i + 1 == levels.size() ? " and " : ", ") + std::string(sql::level_name(levels[i]));
+  }
+  return out;
+}
+
+CredentialReport test_credential(const TargetConfig& target, const CredentialUse& use) {
+  CredentialReport report;
+  auto server = store::Connection::open(dsn_of(target, use), "ringfence check", connect_seconds);
+  if (!server) {
+    report.error = without_prefix(server.error().message);
+    return report;
+  }
+  if (use.levels.empty() || use.levels.front() == Level::admin) return report;
+  (void)(*server)->exec("SET statement_timeout = '10s'");
+  (void)(*server)->exec("SET search_path = pg_catalog");
+  Examiner examiner(**server, "the server's user " + use.user + ", of sessions of level " + level_names(use.levels) + ",", report);
+  if (examiner.is_superuser()) {
+    const bool is_refused = use.levels.front() == Level::read && !target.allow_superuser_read;
+    examiner.warn(std::string("is a superuser") + (is_refused ? "; sessions of level read are refused" : ""));
+  } else if (use.levels.front() == Level::read) {
+    examine_reader(examiner);
+  }
+  return report;
+}
+
+}  // namespace ringfence::app

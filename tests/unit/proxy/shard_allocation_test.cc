@@ -1,5 +1,8 @@
 // In the steady state a shard allocates nothing for a statement: its whole thread is counted, with its ring, its
 // sockets and the journal. Every allocation of the process comes through the functions below.
+#include <dlfcn.h>
+#include <pthread.h>
+
 #include <cerrno>
 #include <cstdlib>
 
@@ -15,9 +18,16 @@ void* __libc_memalign(size_t, size_t);
 
 namespace {
 thread_local uint64_t allocations = 0;
+thread_local uint64_t locks = 0;
 }
 
 extern "C" {
+int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
+  using Lock = int (*)(pthread_mutex_t*);
+  static const Lock real = reinterpret_cast<Lock>(dlsym(RTLD_NEXT, "pthread_mutex_lock"));
+  ++locks;
+  return real(mutex);
+}
 void* malloc(size_t size) {
   ++allocations;
   return __libc_malloc(size);
@@ -62,14 +72,42 @@ void round_trip(Wire& client, const std::string& request, int ready = 1) {
   }
 }
 
+uint64_t locks_of_shard(ShardFixture& fixture) {
+  uint64_t count = 0;
+  fixture.on_shard([&] { count = locks; });
+  return count;
+}
+
+// Level read and a hundred whitelist patterns, one of which admits what is sent here.
+void restrict_everybody(ShardFixture& fixture) {
+  policy::Policy policy;
+  policy.name = "readers";
+  policy.roles = {{"*", ""}};
+  policy.whitelist.emplace();
+  for (int i = 0; i < 99; ++i) policy.whitelist->push_back({"^select [a-z]+ from report_" + std::to_string(i) + "$", ""});
+  policy.whitelist->push_back({"^select abalance from pgbench_accounts where aid = ", ""});
+  std::vector<policy::Problem> problems;
+  auto set = policy::PolicySet::compile({policy}, problems);
+  REQUIRE(set);
+  fixture.on_shard([&] {
+    auto made = std::make_shared<Snapshot>(*fixture.pg_shard->snapshot());
+    ++made->generation;
+    made->policies = set;
+    fixture.pg_shard->use(made);
+  });
+}
+
 enum class Durability { process, disk };
+enum class Users { unrestricted, restricted };
 
 // `request` makes the n-th request, which brings `ready` ReadyForQuery messages.
 template <typename F>
-void check_steady_state(F request, int ready = 1, Durability durability = Durability::process) {
+void check_steady_state(F request, int ready = 1, Durability durability = Durability::process,
+                        Users users = Users::unrestricted) {
   constexpr uint64_t segment_bytes = 256 << 10;
   bool is_durable = durability == Durability::disk;
   ShardFixture fixture(segment_bytes, is_durable);
+  if (users == Users::restricted) restrict_everybody(fixture);
   int count = is_durable ? 500 : 3'000;  // Each waits for the disk.
   auto client = fixture.log_in();
   std::string prepare;
@@ -83,11 +121,14 @@ void check_steady_state(F request, int ready = 1, Durability durability = Durabi
   }
   uint64_t before = allocations_of_shard(fixture);
   CHECK(before > 0);  // The count counts.
+  uint64_t locks_before = locks_of_shard(fixture);
   for (int end = n + count; n < end; ++n) {
     round_trip(*client, request(n), ready);
     fixture.let_keeper_catch_up();  // A session that waits for room is not in its steady state.
   }
   CHECK(allocations_of_shard(fixture) - before == 0);
+  // on_shard() takes some to tell that it is done; a statement takes none.
+  if (!is_durable) CHECK(locks_of_shard(fixture) - locks_before < 20);
   CHECK((fixture.pg_shard->counters().trail_syncs.get() >= static_cast<uint64_t>(n)) == is_durable);
   // Several segments of the journal were written meanwhile.
   if (!is_durable) CHECK(fixture.journal->published_position() > 4 * segment_bytes);
@@ -157,4 +198,32 @@ TEST_CASE("waiting for the disk allocates nothing on the shard") {
   };
   check_steady_state(simple, 1, Durability::disk);
   check_steady_state(prepared, 1, Durability::disk);
+}
+
+TEST_CASE("a restricted session's statements are decided without an allocation or a lock, prepared or not") {
+  check_steady_state(
+      [](int n) {
+        std::string out;
+        append_prepared(out, std::to_string(100'000 + n));
+        pg::append_sync(out);
+        return out;
+      },
+      1, Durability::process, Users::restricted);
+  check_steady_state(
+      [](int n) {
+        std::string out;
+        pg::append_query(out, "SELECT abalance FROM pgbench_accounts WHERE aid = " + std::to_string(100'000 + n));
+        return out;
+      },
+      1, Durability::process, Users::restricted);
+  check_steady_state(
+      [](int n) {
+        std::string out;
+        pg::append_parse(out, "", "SELECT abalance FROM pgbench_accounts WHERE aid = " + std::to_string(100'000 + n));
+        pg::append_bind(out, "", "");
+        pg::append_execute(out, "");
+        pg::append_sync(out);
+        return out;
+      },
+      1, Durability::process, Users::restricted);
 }

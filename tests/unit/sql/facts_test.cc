@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "on_stack.h"
 #include "ringfence/sql/analyze.h"
 #include "ringfence/sql/lex.h"
 #include "sql/kinds.h"
@@ -63,21 +64,6 @@ std::string settings(std::string_view text) {
     if (!setting.is_constant) out += "=?";
   }
   return out;
-}
-
-template <typename Work>
-void on_stack(size_t bytes, Work work) {
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  REQUIRE(pthread_attr_setstacksize(&attributes, bytes) == 0);
-  pthread_t thread;
-  const auto run = [](void* arg) -> void* {
-    (*static_cast<Work*>(arg))();
-    return nullptr;
-  };
-  REQUIRE(pthread_create(&thread, &attributes, run, &work) == 0);
-  pthread_join(thread, nullptr);
-  pthread_attr_destroy(&attributes);
 }
 
 // The token at a place.

@@ -8,6 +8,7 @@
 #include "ringfence/sql/analyze.h"
 #include "ringfence/sql/lex.h"
 #include "ringfence/sql/shape.h"
+#include "same_shape.h"
 
 using namespace ringfence::sql;
 
@@ -20,44 +21,6 @@ std::string shape_of(std::string_view text) {
 }
 
 bool same(std::string_view a, std::string_view b) { return shape_of(a) == shape_of(b); }
-
-// All that a decision may look at.
-std::string print(const Facts& facts) {
-  std::string out = facts.kind + "|";
-  const auto number = [&](auto value) { out += std::to_string(value) + ","; };
-  for (const auto& e : facts.effects) out += e.what + "@", number(e.at);
-  for (const auto& r : facts.relations) out += r.catalog + "." + r.schema + "." + r.name, number(r.is_written), number(r.at);
-  for (const auto& c : facts.columns) out += c.qualifier + "." + c.name, number(c.at);
-  for (const auto& f : facts.functions) out += f.schema + "." + f.name, number(f.at);
-  for (const auto& o : facts.operators) out += o.schema + "." + o.name, number(o.at);
-  number(facts.names_every_column);
-  number(facts.misses_where);
-  number(facts.is_opaque);
-  number(facts.is_shape_cacheable);
-  return out;
-}
-
-// The text with every constant replaced by another of its class.
-std::string with_other_constants(std::string_view text, std::mt19937_64& random) {
-  std::string out;
-  size_t copied = 0;
-  Lexer lexer(text);
-  for (Token token = lexer.next(); token.kind != TokenKind::end; token = lexer.next()) {
-    out.append(text.substr(copied, token.begin - copied));
-    copied = token.end;
-    const std::string value = std::to_string(random() % 100'000);
-    switch (token.kind) {
-      case TokenKind::integer: out += value; break;
-      case TokenKind::decimal: out += value + ".5"; break;
-      case TokenKind::string: out += "'; drop table " + value + " --'"; break;
-      case TokenKind::escape_string: out += "E'\\n" + value + "'"; break;
-      case TokenKind::dollar_string: out += "$q$select '" + value + "$q$"; break;
-      default: out.append(lexer.text_of(token));
-    }
-  }
-  out.append(text.substr(copied));
-  return out;
-}
 
 // Pieces that together make statements of every cacheable kind.
 std::string random_statement(std::mt19937_64& random) {

@@ -43,10 +43,27 @@ const std::set<std::string, std::less<>> forbidden_settings = {"role", "session_
 // The JSON is libpg_query's own, so it is well formed.
 class SecondOpinion {
  public:
-  explicit SecondOpinion(std::string_view json) : json_(json) { scan(); }
+  explicit SecondOpinion(std::string_view json) : json_(json) {
+    if (runs()) scan();
+  }
   std::string why;  // Not empty: it writes.
 
  private:
+  // EXPLAIN runs nothing unless it says ANALYZE, and not that it shall not.
+  bool runs() const {
+    if (json_.find("\"stmt\":{\"ExplainStmt\"") == json_.npos) return true;
+    constexpr std::string_view option = "\"defname\":\"analyze\"";
+    for (size_t at = json_.find(option); at != json_.npos; at = json_.find(option, at + 1)) {
+      const std::string_view rest = json_.substr(at + option.size());
+      bool is_off = false;
+      for (const char* arg : {R"(,"arg":{"Integer":{}})", R"(,"arg":{"Integer":{"ival":0}})", R"(,"arg":{"String":{"sval":"false"}})",
+                              R"(,"arg":{"String":{"sval":"off"}})"}) {
+        is_off = is_off || rest.starts_with(arg);
+      }
+      if (!is_off) return true;
+    }
+    return false;
+  }
   std::string string_at(size_t& at) const {
     std::string out;
     for (++at; at < json_.size() && json_[at] != '"'; ++at) {
@@ -94,7 +111,8 @@ class SecondOpinion {
     }
   }
   void note_key(const std::string& key) {
-    if (key.ends_with("Stmt") && !harmless_statements.contains(key)) why = key;
+    // Fields begin with a small letter, nodes with a capital one.
+    if (key.ends_with("Stmt") && key[0] >= 'A' && key[0] <= 'Z' && !harmless_statements.contains(key)) why = key;
     // SELECT INTO, row locks; a COPY to a file has a name.
     if (key == "intoClause" || key == "IntoClause" || key == "LockingClause" || key == "filename") why = key;
   }

@@ -17,6 +17,7 @@ using namespace ringfence::sql;
 namespace {
 
 struct Seen {
+  size_t looked_at = 0;  // Those that a shard would analyse itself.
   size_t parsed = 0;
   size_t cacheable = 0;
 };
@@ -27,6 +28,7 @@ void check(const std::string& one, std::mt19937_64& random, Seen& seen) {
   CAPTURE(other);
   std::string shape, shape_of_other;
   if (effort(one) != Effort::small || !make_shape(one, shape)) return;
+  ++seen.looked_at;
   REQUIRE(make_shape(other, shape_of_other));
   REQUIRE(shape == shape_of_other);
   const auto facts = analyze(one);
@@ -63,10 +65,11 @@ TEST_CASE("statements of one shape have the same facts: statements by sqlsmith")
   Seen seen;
   size_t count = 0;
   for (std::string line; std::getline(file, line); ++count) check(line, random, seen);
-  MESSAGE(seen.parsed << " of " << count << " statements parsed, " << seen.cacheable << " are cached by shape");
+  MESSAGE(count << " statements, " << seen.parsed << " of " << seen.looked_at << " statements parsed, " << seen.cacheable << " are cached by shape");
   CHECK(count > 500);
-  CHECK(seen.parsed > count * 9 / 10);
-  CHECK(seen.cacheable > count / 2);
+  CHECK(seen.looked_at > 250);
+  CHECK(seen.parsed > seen.looked_at * 9 / 10);
+  CHECK(seen.cacheable > seen.looked_at / 2);
 }
 
 TEST_CASE("a million terms of any left-recursive rule are cut, shaped and refused on the smallest stack") {

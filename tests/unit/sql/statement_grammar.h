@@ -66,7 +66,7 @@ class StatementGrammar {
   }
   std::string list(int depth) {
     std::string out = expression(depth);
-    while (once_in(2) && budget_ > 0) out += ", " + expression(depth);
+    while (--budget_ > 0 && once_in(2)) out += ", " + expression(depth);
     return out;
   }
   std::string expression(int depth) {

@@ -95,6 +95,8 @@ class SecondOpinion {
           }
           if (key == "kind" && text.starts_with("TRANS_STMT_") && text.ends_with("PREPARED")) why = text;
           if (key == "kind" && text == "TRANS_STMT_PREPARE") why = text;
+          // Back to what the session began with.
+          if (key == "kind" && (text == "VAR_RESET" || text == "VAR_SET_DEFAULT")) is_set = false;
         }
         continue;
       }

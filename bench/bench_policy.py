@@ -30,8 +30,9 @@ def decisions(report, quick):
 
 
 def policies(patterns):
-    """The level read, and patterns of which the last one admits what pgbench sends."""
-    whitelist = ['^select [a-z_, ]+ from report_%d where [a-z]+ = [0-9]+$' % i for i in range(patterns - 1)]
+    """The level read, and patterns of which the last one admits what pgbench measures by, two what it begins with."""
+    whitelist = ['^select [a-z_, ]+ from report_%d where [a-z]+ = [0-9]+$' % i for i in range(patterns - 3)]
+    whitelist += [r'^select count\(\*\) from pgbench_branches$', r'^select o\.n, p\.partstrat']
     return [{'name': 'bench', 'roles': ['operator'], 'tags': ['*'], 'level': 'read',
              'whitelist': whitelist + ['^select abalance from pgbench_accounts where aid = ']}]
 

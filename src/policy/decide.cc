@@ -58,8 +58,10 @@ class Judge {
     }
     return nullptr;
   }
-  // Since PostgreSQL 14 the server says so when a function lifts the session's read-only mode.
-  bool is_lifting_told() const { return access_.level != Level::read || session_.server_version >= 14; }
+  // Since PostgreSQL 14 the server says so when a function lifts the session's read-only mode, where there is one.
+  bool is_lifting_told() const {
+    return access_.level != Level::read || (session_.server_version >= 14 && session_.is_server_read_only);
+  }
   const Policy* admits_function(const sql::Name& function) const {
     if (!is_lifting_told()) return nullptr;
     for (const Policy* policy : access_.policies) {
@@ -86,9 +88,12 @@ class Judge {
     if (findings_ != nullptr) findings_->push_back({std::move(rule), std::move(what), false, at});
   }
   const char* hint_to_name() const {
-    return is_lifting_told() ? "A policy can admit it by name, in its key functions."
-                             : "Before PostgreSQL 14 a server does not tell when a function makes the session writable, so "
-                               "that not even a policy can admit it at this level.";
+    if (is_lifting_told()) return "A policy can admit it by name, in its key functions.";
+    return !session_.is_server_read_only
+               ? "The session began at another level, and the server does not hold it read-only: connect again, then what policies "
+                 "admit by name may be called."
+               : "Before PostgreSQL 14 a server does not tell when a function makes the session writable, so "
+                 "that not even a policy can admit it at this level.";
   }
   static std::string name_of(const Policy& policy) { return "policy " + policy.name; }
 

@@ -49,6 +49,8 @@ class Conversation final : private pg::StatementObserver {
   // Other policies from now on, between two chunks from the client; without a gate only when client_is_at_boundary().
   void use_judge(std::shared_ptr<StatementJudge> judge, std::string nonce);
   bool client_is_at_boundary() const { return client_.at_boundary(); }
+  // Whether statements can be told apart under the settings that the session has.
+  bool can_cut() const { return strings_are_standard_ && encoding_is_safe_; }
   bool has_gate() const { return gate_ != nullptr; }
   // Of the last message that was refused; with a gate.
   const Refusal& last_refusal() const { return gate_->refusal(); }
@@ -144,7 +146,6 @@ class Conversation final : private pg::StatementObserver {
   bool on_function_call(ByteView body, uint32_t body_length);
   bool start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number, bool& is_redacted,
                        ByteView sha256, std::string_view rule);
-  bool can_cut() const { return strings_are_standard_ && encoding_is_safe_; }
   void server_message(char type, ByteView body, uint32_t body_length);
   size_t client_capture_max(char type) const;
   void capture(const pg::FrameSegment& segment);

@@ -66,6 +66,7 @@ Task<void> PgSession::converse() {
   check_idle();
   if (shard_.is_draining) drain();
   if (!conversation_->error().message.empty()) end(broken_by(Side::server));
+  if (shard_.snapshot != snapshot_seen_) reconsider();
   ring::spawn(pump(Side::server));
   {
     auto pumping = pump(Side::client);

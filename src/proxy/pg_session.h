@@ -77,6 +77,7 @@ class PgSession {
   Result<std::unique_ptr<Gate>> make_gate();
   static std::string nonce_text(ByteView bytes);
   bool renew_access();
+  bool has_unfit_superuser(const policy::Access& renewed) const;
   void end_when_idle(const EndReason& reason);
 
   // Holds (pg_session_hold.cc).
@@ -127,7 +128,8 @@ class PgSession {
   std::shared_ptr<const policy::Access> access_;
   policy::Level login_level_ = policy::Level::read;  // Whose credential the server knows us by.
   SnapshotPtr snapshot_seen_;  // By which access_ was found.
-  int server_version_ = 0;
+  policy::SessionFacts server_facts_;
+  bool is_superuser_ = false;     // On the server.
   bool is_renewal_late_ = false;  // Other policies wait for a message's end.
   std::unique_ptr<Gate> gate_;  // Until the conversation begins.
   std::shared_ptr<std::atomic<uint32_t>> target_sessions_;

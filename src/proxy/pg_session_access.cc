@@ -17,6 +17,8 @@ namespace {
 // Of the names of all policies that bind, in one record.
 constexpr size_t rule_bytes_max = 1'024;
 
+constexpr std::string_view no_superuser = "access level read is not given through a superuser of the server";
+
 int major_version(std::string_view text) {
   int version = 0;
   for (char c : text) {
@@ -35,15 +37,15 @@ std::string names_of(const policy::Access& access) {
 }  // namespace
 
 std::shared_ptr<StatementJudge> PgShardState::judge_of(const std::string& user, const std::string& target,
-                                                       policy::Access access, int server_version,
+                                                       policy::Access access, policy::SessionFacts session,
                                                        uint64_t generation) {
   std::erase_if(judges, [](const auto& entry) { return entry.second.expired(); });
-  std::string key = user + '\0' + target + '\0' + std::to_string(server_version) + '\0' +
+  std::string key = user + '\0' + target + '\0' + std::to_string(session.server_version) + (session.is_server_read_only ? 'r' : 'w') +
                     std::to_string(generation);
   std::weak_ptr<StatementJudge>& known = judges[key];
   std::shared_ptr<StatementJudge> judge = known.lock();
   if (!judge) {
-    judge = std::make_shared<StatementJudge>(std::move(access), policy::SessionFacts{server_version}, judge_space);
+    judge = std::make_shared<StatementJudge>(std::move(access), session, judge_space);
     known = judge;
   }
   return judge;
@@ -80,6 +82,7 @@ void PgSession::record_permission(bool is_granted, std::string_view permission, 
 
 // The keys of the startup packet under the user's access: every one that changes what the session may do is refused.
 Result<void> PgSession::restrict_parameters(std::vector<pg::StartupParameter>& parameters) {
+  server_facts_.is_server_read_only = access_->level == policy::Level::read;
   if (access_->is_unrestricted()) return {};
   for (const pg::StartupParameter& parameter : parameters) {
     const std::string reason = policy::refuse_startup_setting(*access_, parameter.name, parameter.value);
@@ -104,14 +107,15 @@ Result<std::unique_ptr<Gate>> PgSession::make_gate() {
     if (name == "server_version") version = value;
     if (name == "is_superuser") is_superuser = value;
   }
-  server_version_ = major_version(version);
+  server_facts_.server_version = major_version(version);
+  is_superuser_ = is_superuser == "on";
   if (access_->is_unrestricted()) return nullptr;
-  if (access_->level == policy::Level::read && is_superuser == "on" && !target_->allow_superuser_read) {
-    return fail(Fault::denied, "access level read is not given through a superuser of the server");
+  if (access_->level == policy::Level::read && is_superuser_ && !target_->allow_superuser_read) {
+    return fail(Fault::denied, std::string(no_superuser));
   }
   auto nonce = crypto::random_bytes(18);
   if (!nonce) return unexpected(std::move(nonce).error());
-  auto judge = shard_.judge_of(user_, database_, *access_, server_version_, snapshot_seen_->generation);
+  auto judge = shard_.judge_of(user_, database_, *access_, server_facts_, snapshot_seen_->generation);
   return std::make_unique<Gate>(std::move(judge), nonce_text(*nonce));
 }
 
@@ -127,9 +131,9 @@ std::string PgSession::nonce_text(ByteView bytes) {
 
 // The policies have changed. A session without access ends as soon as nothing runs; others look at their next statement.
 void PgSession::reconsider() {
-  if (!conversation_) return;
+  if (!conversation_) return;  // It looks once more when it has logged in.
   const policy::Access renewed = access_by(*shard_.snapshot);
-  if (!renewed.is_granted() || needs_other_login(renewed)) renew_access();
+  if (!renewed.is_granted() || needs_other_login(renewed) || has_unfit_superuser(renewed)) renew_access();
 }
 
 // Whether the new level is another server user's than the one that the session is logged in as.
@@ -137,6 +141,11 @@ bool PgSession::needs_other_login(const policy::Access& renewed) const {
   if (renewed.level == login_level_) return false;
   const Target* target = shard_.snapshot->find_target(database_);
   return target != nullptr && target->user_for(renewed.level) != target_->user_for(login_level_);
+}
+
+// The superuser behind the session was for a level above `read`.
+bool PgSession::has_unfit_superuser(const policy::Access& renewed) const {
+  return renewed.level == policy::Level::read && is_superuser_ && !shard_.snapshot->find_target(database_)->allow_superuser_read;
 }
 
 void PgSession::end_when_idle(const EndReason& reason) {
@@ -162,6 +171,12 @@ bool PgSession::renew_access() {
                    "Connect again."});
     return false;
   }
+  if (has_unfit_superuser(renewed)) {
+    if (!pending_end_) record_access(renewed);
+    end_when_idle({"57P01", "terminating connection: " + std::string(no_superuser),
+                   "The policies have changed; the target needs a credential that is no superuser's."});
+    return false;
+  }
   if (!conversation_->has_gate() && !renewed.is_unrestricted() && !conversation_->client_is_at_boundary()) {
     // The beginning of a message is with the server already. One more chunk may end it; then there is no more waiting.
     if (!is_renewal_late_) {
@@ -180,8 +195,13 @@ bool PgSession::renew_access() {
     end({std::string(pg::sqlstate::internal_error), "the machine has no randomness to give", ""});
     return false;
   }
+  if (!access_->is_unrestricted() && !conversation_->can_cut()) {
+    end({"57P01", "terminating connection: the policies have changed, and with the settings of this session its statements cannot be "
+                  "read safely", "Connect again."});
+    return false;
+  }
   conversation_->use_judge(
-      shard_.judge_of(user_, database_, *access_, server_version_, snapshot_seen_->generation), nonce_text(*nonce));
+      shard_.judge_of(user_, database_, *access_, server_facts_, snapshot_seen_->generation), nonce_text(*nonce));
   return true;
 }
 

@@ -79,7 +79,7 @@ struct PgShardState {
   JudgeSpace judge_space;
   std::unordered_map<std::string, std::weak_ptr<StatementJudge>> judges;
   std::shared_ptr<StatementJudge> judge_of(const std::string& user, const std::string& target, policy::Access access,
-                                           int server_version, uint64_t generation);
+                                           policy::SessionFacts session, uint64_t generation);
 
   // Keys derived from backend passwords: 1.6 ms of work that is done once for each salt.
   std::map<std::string, pg::ScramKeys> derived_keys;

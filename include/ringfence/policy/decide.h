@@ -14,6 +14,9 @@ namespace ringfence::policy {
 // What is known of the session and bears on the decision.
 struct SessionFacts {
   int server_version = 15;  // Major.
+  // The server's session began with default_transaction_read_only=on, as every session of level read does; one that was lowered
+  // to that level by a reload did not.
+  bool is_server_read_only = true;
 };
 
 // One thing that was looked at, for explaining.

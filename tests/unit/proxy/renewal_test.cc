@@ -1,0 +1,186 @@
+// Policies that change while a session logs in or runs, and markers that are stolen.
+#include "session_fixture.h"
+
+using namespace ringfence;
+using namespace ringfence::proxy;
+
+namespace {
+
+std::shared_ptr<const policy::PolicySet> policies_of(policy::Level level, std::vector<policy::Text> functions = {}) {
+  policy::Policy policy;
+  policy.name = "test";
+  policy.roles = {{"*", ""}};
+  policy.level = level;
+  policy.functions = std::move(functions);
+  std::vector<policy::Problem> problems;
+  auto set = policy::PolicySet::compile({policy}, problems);
+  REQUIRE(set);
+  return set;
+}
+auto begins_with(std::shared_ptr<const policy::PolicySet> policies) {
+  return [policies](Snapshot& snapshot) { snapshot.policies = policies; };
+}
+void reload(World& world, std::shared_ptr<const policy::PolicySet> policies) {
+  auto snapshot = std::make_shared<Snapshot>(*world.pg_shard->state().snapshot);
+  snapshot->generation++;
+  snapshot->policies = std::move(policies);
+  world.pg_shard->use(snapshot);
+  world.settle();
+}
+std::string status(std::string_view name, std::string_view value) {
+  std::string out;
+  pg::append_parameter_status(out, name, value);
+  return out;
+}
+std::string failure(std::string_view sqlstate, std::string_view message) {
+  std::string out;
+  pg::append_error_response(out, {.sqlstate = sqlstate, .message = message});
+  pg::append_ready_for_query(out, 'I');
+  return out;
+}
+// SQLSTATEs and messages of the errors that the client got.
+std::vector<std::string> errors(std::string_view bytes) {
+  std::vector<std::string> found;
+  for (size_t at = 0; at + 5 <= bytes.size();) {
+    const uint32_t length = detail::load_be<uint32_t>(bytes.data() + at + 1);
+    if (bytes[at] == 'E') {
+      auto fields = pg::parse_error_fields(bytes.substr(at + 5, length - 4));
+      REQUIRE(fields.has_value());
+      found.push_back(std::string(fields->sqlstate) + " " + std::string(fields->message));
+    }
+    at += 1 + length;
+  }
+  return found;
+}
+bool was_replaced(const World& world) { return world.server.got.find("rf_") != std::string::npos; }
+std::string marker_in(const World& world) {
+  const size_t begin = world.server.got.rfind("rf_");
+  REQUIRE(begin != std::string::npos);
+  return world.server.got.substr(begin, world.server.got.find('\0', begin) - begin);
+}
+
+}  // namespace
+
+TEST_CASE("who loses access while logging in is told so at once, without sending anything") {
+  World world;
+  world.reach_server();
+  reload(world, policies_for("another", policy::Level::read));
+  world.send(world.server, World::welcome());
+  REQUIRE_FALSE(errors(world.client.got).empty());
+  CHECK(errors(world.client.got).back().starts_with("57P01 terminating connection: your access"));
+  CHECK(world.types(world.server.got).find('Q') == std::string::npos);
+}
+
+TEST_CASE("policies that came while a user logged in decide the first statement") {
+  World world(1, 0, begins_with(policies_of(policy::Level::admin)));
+  world.reach_server();
+  reload(world, policies_of(policy::Level::read));
+  world.send(world.server, World::welcome());
+  world.server.got.clear();
+  world.send(world.client, query("delete from t"));
+  CHECK(was_replaced(world));
+  CHECK(world.server.got.find("delete") == std::string::npos);
+}
+
+TEST_CASE("what was lowered to read calls nothing by name, for the server does not hold it read-only") {
+  World world(1, 0, begins_with(policies_of(policy::Level::write, {{"f", ""}})));
+  world.connect();
+  world.log_in();
+  world.send(world.client, query("select f()"));
+  CHECK(world.server.got == query("select f()"));
+  world.send(world.server, answer());
+  world.server.got.clear();
+  reload(world, policies_of(policy::Level::read, {{"f", ""}}));
+  world.send(world.client, query("select 1"));
+  CHECK(world.server.got == query("select 1"));
+  world.send(world.server, answer());
+  world.server.got.clear();
+  world.send(world.client, query("select f()"));
+  CHECK(was_replaced(world));
+  world.client.got.clear();
+  world.send(world.server, failure("42601", "syntax error at or near \"" + marker_in(world) + "\""));
+  REQUIRE(errors(world.client.got).size() == 1);
+  CHECK(errors(world.client.got)[0].starts_with("42501 the function f"));
+}
+
+TEST_CASE("a session that a superuser serves ends when it is lowered to read, after the running statement") {
+  for (bool is_allowed : {false, true}) {
+    World world(1, 0, [&](Snapshot& snapshot) {
+      snapshot.policies = policies_of(policy::Level::write);
+      snapshot.targets["shop"].allow_superuser_read = is_allowed;
+    });
+    world.reach_server();
+    world.send(world.server, [] {
+      std::string out;
+      pg::append_authentication_ok(out);
+      pg::append_parameter_status(out, "is_superuser", "on");
+      pg::append_ready_for_query(out, 'I');
+      return out;
+    }());
+    world.client.got.clear();
+    world.send(world.client, query("select 1"));
+    reload(world, policies_of(policy::Level::read));
+    CHECK(world.client.got.empty());
+    world.send(world.server, answer());
+    CHECK(world.types(world.client.got) == (is_allowed ? "CZ" : "CZE"));
+    if (!is_allowed) CHECK(errors(world.client.got)[0].find("superuser") != std::string::npos);
+  }
+}
+
+TEST_CASE("a session whose settings hide what statements say ends when it is restricted") {
+  World world(1, 0, begins_with(policies_of(policy::Level::admin)));
+  world.connect();
+  world.log_in();
+  world.send(world.client, query("set standard_conforming_strings = off"));
+  world.send(world.server, status("standard_conforming_strings", "off") + answer());
+  world.server.got.clear();
+  world.client.got.clear();
+  reload(world, policies_of(policy::Level::read));
+  world.send(world.client, query("select 'a\\'; delete from t; --'"));
+  CHECK(world.server.got.empty());
+  REQUIRE(errors(world.client.got).size() == 1);
+  CHECK(errors(world.client.got)[0].starts_with("57P01 "));
+}
+
+TEST_CASE("access that is gone ends a session after the running statement, and what stands behind is not sent") {
+  World world;
+  world.connect();
+  world.log_in();
+  world.send(world.client, query("select 1"));
+  reload(world, policies_for("another", policy::Level::read));
+  CHECK(world.client.got.empty());
+  world.server.got.clear();
+  world.send(world.client, query("select 2"));
+  CHECK(world.server.got.empty());
+  world.send(world.server, answer());
+  CHECK(world.server.got.empty());
+  CHECK(world.types(world.client.got) == "CZE");
+  CHECK(errors(world.client.got)[0].starts_with("57P01 "));
+}
+
+TEST_CASE("a marker that somebody stole turns no other error into a refusal") {
+  World world(1, 0, begins_with(policies_of(policy::Level::read)));
+  world.connect();
+  world.log_in();
+  world.send(world.client, query("delete from t"));
+  const std::string first = marker_in(world);
+  world.send(world.server, failure("42601", "syntax error at or near \"" + first + "\""));
+  // The marker that the next refusal will have, as far as it can be guessed from this one.
+  std::string second = first;
+  second.back() = '2';
+  world.client.got.clear();
+  world.server.got.clear();
+  world.send(world.client, query("select " + first) + query("select " + second) + query("delete from t") + query("select 3"));
+  CHECK(marker_in(world) == second);
+  world.send(world.server, failure("42703", "column \"" + first + "\" does not exist"));
+  world.send(world.server, failure("42601", "syntax error at or near \"" + second + "\""));
+  world.send(world.server, failure("42601", "syntax error at or near \"" + second + "\""));
+  world.send(world.server, failure("42601", "syntax error at or near \"" + second + "\""));
+  const std::vector<std::string> found = errors(world.client.got);
+  REQUIRE(found.size() == 4);
+  CHECK(found[0] == "42703 column \"" + first + "\" does not exist");
+  CHECK(found[1] == "42601 syntax error at or near \"" + second + "\"");
+  CHECK(found[2].starts_with("42501 "));
+  CHECK(found[2].find("rf_") == std::string::npos);
+  CHECK(found[3] == "42601 syntax error at or near \"" + second + "\"");
+}

@@ -17,14 +17,8 @@ pytestmark = pytest.mark.long
 @pytest.fixture(scope='module', params=['17', '18'])
 def newer(request):
     """(version, target, appliance) of a server with its own appliance before it."""
-    packages = install(NODE / 'servers', 'servers')
     directory = harness.work_directory('newer')
-    native = directory / 'native'
-    shutil.copytree(packages / ('server' + request.param) / 'native', native, symlinks=True)
-    hydrate(native)
-    for path in itertools.chain([native], native.rglob('*')):
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() or path.parent.name == 'bin' else 0o644)
+    native = unpack(request.param, directory)
     # It brings no psql; the harness makes its target by one.
     (native / 'bin/psql').symlink_to(harness.PG_BIN / 'psql')
     old, harness.PG_BIN = harness.PG_BIN, native / 'bin'
@@ -44,6 +38,18 @@ def newer(request):
         harness.PG_BIN = old
     harness.remove(directory)
     assert code == 0, appliance.log_tail()
+
+
+def unpack(version, directory):
+    """The server's programs in a place that its user can enter."""
+    packages = install(NODE / 'servers', 'servers')
+    native = directory / 'native'
+    shutil.copytree(packages / ('server' + version) / 'native', native, symlinks=True)
+    hydrate(native)
+    for path in itertools.chain([native], native.rglob('*')):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.parent.name == 'bin' else 0o644)
+    return native
 
 
 def hydrate(native):

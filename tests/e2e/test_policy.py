@@ -1,4 +1,5 @@
 """What policies let through, by real clients, with the server as the witness of what happened. readonly/ has what a reader may not."""
+import contextlib
 import re
 
 import psycopg
@@ -130,7 +131,8 @@ def test_a_refusal_fails_the_transaction_as_any_error_does(guarded):
 
 def test_a_pipeline_keeps_its_order_around_a_refusal(guarded):
     with connect(guarded) as connection:
-        with connection.pipeline():
+        # Whether the end of the pipeline says once more that something failed depends on how far psycopg had read.
+        with contextlib.suppress(psycopg.errors.PipelineAborted), connection.pipeline():
             first = connection.execute('SELECT 1')
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute('DELETE FROM victim')

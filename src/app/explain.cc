@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "ringfence/ring/workers.h"
 #include "ringfence/sql/analyze.h"
@@ -62,6 +63,13 @@ Json json_of(const std::optional<proxy::TextPlace>& place) {
   return Json{{"byte", place->byte}, {"character", place->character}};
 }
 
+// Each place is found by reading the text from its beginning: so many of a kind are told, and no more.
+constexpr size_t told_max = 200;
+template <typename T>
+std::span<const T> first_of(const std::vector<T>& all) {
+  return std::span(all).first(std::min(all.size(), told_max));
+}
+
 // Facts of one statement, their places in the whole text.
 class FactsTeller {
  public:
@@ -71,25 +79,25 @@ class FactsTeller {
 
   Json operator()(const sql::Facts& facts) const {
     Json effects = Json::array();
-    for (const sql::Effect& effect : facts.effects) {
+    for (const sql::Effect& effect : first_of(facts.effects)) {
       effects.push_back({{"kind", effect.kind},
                          {"what", effect.what},
                          {"level", sql::level_name(effect.level)},
                          {"position", place(effect.at)}});
     }
     Json relations = Json::array();
-    for (const sql::RelationUse& relation : facts.relations) {
+    for (const sql::RelationUse& relation : first_of(facts.relations)) {
       Json one = named(relation);
       if (!relation.catalog.empty()) one["catalog"] = relation.catalog;
       one["written"] = relation.is_written;
       relations.push_back(std::move(one));
     }
     Json columns = Json::array();
-    for (const sql::ColumnUse& column : facts.columns) {
+    for (const sql::ColumnUse& column : first_of(facts.columns)) {
       columns.push_back({{"qualifier", text_or_null(column.qualifier)}, {"name", column.name}, {"position", place(column.at)}});
     }
     Json settings = Json::array();
-    for (const sql::Setting& setting : facts.settings) {
+    for (const sql::Setting& setting : first_of(facts.settings)) {
       settings.push_back({{"name", text_or_null(setting.name)},
                           {"values", setting.values},
                           {"constant", setting.is_constant},
@@ -123,7 +131,7 @@ class FactsTeller {
   template <typename T>
   Json all(const std::vector<T>& names) const {
     Json out = Json::array();
-    for (const sql::Name& name : names) out.push_back(named(name));
+    for (const sql::Name& name : first_of(names)) out.push_back(named(name));
     return out;
   }
 
@@ -188,7 +196,7 @@ std::string describe(const sql::Facts& facts) {
   if (!facts.relations.empty()) out += "    relations: " + listed(facts.relations) + "\n";
   if (!facts.columns.empty() || facts.names_every_column) {
     out += "    columns:";
-    for (const sql::ColumnUse& column : facts.columns) {
+    for (const sql::ColumnUse& column : first_of(facts.columns)) {
       out += " " + (column.qualifier.empty() ? "" : column.qualifier + ".") + column.name;
     }
     out += facts.names_every_column ? " (every column)\n" : "\n";

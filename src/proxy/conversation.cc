@@ -67,8 +67,11 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
       }
       if (gate_) gate_->from_client().note_end(segment.end);
     }
-    if (gate_ && segment.is_first && !is_resumed) {
-      if (is_watched() && guard_.must_wait(segment.type, queue_.is_idle())) {
+    // Decided anew where the policies have changed while it waited for room.
+    const bool is_new = !is_resumed || (segment.is_last && message_generation_ != gate_generation_ && !waiting_ && query_started_ == 0);
+    if (gate_ && segment.is_first && is_new) {
+      const bool must_wait = is_watched() && guard_.must_wait(segment.type, queue_.is_idle());
+      if (must_wait || must_know_names(segment.type)) {
         client_held_ = segment;
         waits_for_answer_ = true;
         return Advance::wait_answer;
@@ -95,6 +98,7 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
       return waiting_reason();
     }
     if (!error_.message.empty()) return Advance::broken;
+    note_group(segment.type);
     if (!segment.is_first) pg::clear_buffer(client_capture_);
     if (!client_sha256_.empty()) client_sha256_ = std::string();
     if (!gate_) continue;

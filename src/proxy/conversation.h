@@ -66,8 +66,11 @@ class Conversation final : private pg::StatementObserver {
   // While a message waits (wait_hold, wait_analysis). What stands before it, or before its sync group, is to go out first.
   ByteView before_waiting() const { return gate_->from_client().before_mark(); }
   void before_waiting_is_sent() { gate_->from_client().drop_before_mark(); }
-  // The chunk's bytes stand somewhere else now.
+  // The bytes of the chunk that waits stand somewhere else now.
   void move_chunk(ByteView chunk);
+  void move_server_chunk(ByteView chunk);
+  // Whether the policies may be changed while a chunk from the client waits: not within a Query that is partly recorded.
+  bool can_change_policies() const { return query_started_ == 0; }
   // After wait_hold, once: what is held, for how long and by which rule; the names are the session's to fill in.
   HeldStatement held_statement();
   bool group_is_partly_out() const { return group_is_partly_out_; }
@@ -107,6 +110,10 @@ class Conversation final : private pg::StatementObserver {
   bool is_watched() const {
     return gate_ && gate_->access().level == policy::Level::read && gate_->access().admits_by_name;
   }
+  // Names are foreseen as if all that was sent succeeded, which holds within a sync group alone: the server skips the rest
+  // of one that fails. Where more hangs on a name than its record, what begins a group waits until they are known.
+  bool must_know_names(char type) const;
+  void note_group(char type);
   Advance waiting_reason();
   bool may_hold() const { return gate_ && gate_->access().has_hold; }
   void mark_group(const pg::FrameSegment& segment);
@@ -183,6 +190,8 @@ class Conversation final : private pg::StatementObserver {
   std::vector<std::string_view> rules_;  // What let the statements of the message at hand pass, each by itself.
   uint32_t message_generation_ = 0;  // Of the policies when it began.
   bool is_message_gated_ = false;    // The client's message at hand is held until it is decided.
+  bool is_in_group_ = false;         // Messages since the last Sync, Query or FunctionCall.
+  bool changes_names_ = false;       // A statement of the Query at hand makes or drops a name.
   bool waits_for_answer_ = false;    // client_held_ is a message of which nothing was taken.
   std::string replacement_;
   std::string text_to_analyse_;

@@ -27,6 +27,31 @@ void Conversation::use_judge(std::shared_ptr<StatementJudge> judge, std::string 
   else if (!judge->access().is_unrestricted()) gate_ = std::make_unique<Gate>(std::move(judge), std::move(nonce));
 }
 
+namespace {
+// Whether it belongs to a group that ends with Sync.
+bool is_of_group(char type) {
+  switch (type) {
+    case from_client::parse:
+    case from_client::bind:
+    case from_client::describe:
+    case from_client::close:
+    case from_client::execute: return true;
+    default: return false;
+  }
+}
+}  // namespace
+
+bool Conversation::must_know_names(char type) const {
+  if (is_in_group_ || (gate_generation_ == 0 && !may_hold())) return false;
+  const bool begins = is_of_group(type) || type == from_client::query || type == from_client::function_call;
+  return begins && queue_.names_may_change() && !queue_.is_idle();
+}
+
+void Conversation::note_group(char type) {
+  if (is_of_group(type)) is_in_group_ = true;
+  else if (type == from_client::sync || type == from_client::query || type == from_client::function_call) is_in_group_ = false;
+}
+
 void Conversation::hold(const pg::FrameSegment& segment) {
   if (!is_message_gated_) {
     gate_->from_client().pass(segment.end);
@@ -84,7 +109,11 @@ Gate::Verdict Conversation::judge(ByteView statement, bool is_kept) {
   if (facts == nullptr) return Gate::Verdict::pass;
   traits_.calls_named = traits_.calls_named || gate_->calls_named();
   traits_.ends_transaction = traits_.ends_transaction || ends_transaction(facts->control);
+  const bool is_behind_change = std::exchange(
+      changes_names_, changes_names_ || !facts->defines.empty() || !facts->drops.empty() || facts->drops_all);
   if (facts->executes.empty()) return Gate::Verdict::pass;
+  // What the name stands for by then is not foreseen.
+  if (may_hold() && is_behind_change) return refuse_unknown();
   auto prepared = facts->is_portal ? pg::Ref<pg::Prepared>() : queue_.foreseen_statement(facts->executes);
   if (facts->is_portal) {
     if (auto portal = queue_.foreseen_portal(facts->executes)) prepared = portal->statement;
@@ -100,7 +129,7 @@ Gate::Verdict Conversation::judge(ByteView statement, bool is_kept) {
     return verdict_on_it;
   }
   // What was prepared under these policies was judged then.
-  return gate_generation_ == 0 ? Gate::Verdict::pass : refuse_unknown();
+  return gate_generation_ == 0 && !may_hold() ? Gate::Verdict::pass : refuse_unknown();
 }
 
 Gate::Verdict Conversation::refuse_call_with_end() {
@@ -169,6 +198,7 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
   size_t count = 0;
   traits_ = {};
   rules_.clear();
+  changes_names_ = false;
   if (body_length > gated_bytes_max) {
     gate_->refusal() = Gate::too_long(gated_bytes_max);
     verdict = Gate::Verdict::refused;
@@ -220,6 +250,7 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
 bool Conversation::admit_parse(ByteView body, uint32_t body_length) {
   traits_ = {};
   rules_.clear();
+  changes_names_ = false;
   const size_t name_end = body.find('\0');
   const bool is_too_long = body_length > gated_bytes_max;
   if (name_end == ByteView::npos && !is_too_long) return true;  // The server refuses it.
@@ -266,7 +297,7 @@ bool Conversation::admit_execute(ByteView body) {
   if (const Refusal* refusal = refused_while_waiting()) {
     verdict = Gate::Verdict::refused;
     gate_->refusal() = *refusal;
-  } else if (gate_generation_ != 0) {
+  } else if (gate_generation_ != 0 || (may_hold() && !prepared)) {
     verdict = prepared ? judge_again(*prepared) : refuse_unknown();
     if (verdict == Gate::Verdict::pass && !is_portal_asked_for(*portal)) return false;
   }
@@ -297,7 +328,9 @@ bool Conversation::admit_bind(ByteView body, uint32_t body_length) {
   } else if (is_too_long) {
     verdict = Gate::Verdict::refused;
     gate_->refusal() = Gate::too_long(gated_bytes_max);
-  } else if (prepared && may_hold()) {
+  } else if (may_hold() && !prepared) {
+    verdict = refuse_unknown();
+  } else if (may_hold()) {
     verdict = judge_prepared(*prepared);
     if (verdict == Gate::Verdict::pass && is_asked_for()) {
       note_held_bind(*prepared, body);

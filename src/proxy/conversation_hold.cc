@@ -85,10 +85,21 @@ Advance Conversation::waiting_reason() {
   return text_to_analyse_.empty() ? Advance::wait_hold : Advance::wait_analysis;
 }
 
+namespace {
+// What is held of a chunk ends where the segment does.
+void move_segment(std::optional<pg::FrameSegment>& held, ByteView chunk) {
+  if (held) held->piece = chunk.substr(held->end - held->piece.size(), held->piece.size());
+}
+}  // namespace
+
 void Conversation::move_chunk(ByteView chunk) {
-  gate_->from_client().move_chunk(chunk);
-  // What it holds of the chunk ends where the segment does.
-  if (client_held_) client_held_->piece = chunk.substr(client_held_->end - client_held_->piece.size(), client_held_->piece.size());
+  if (gate_) gate_->from_client().move_chunk(chunk);
+  move_segment(client_held_, chunk);
+}
+
+void Conversation::move_server_chunk(ByteView chunk) {
+  if (gate_) gate_->from_server().move_chunk(chunk);
+  move_segment(server_held_, chunk);
 }
 
 // Whoever is asked is asked for all of a message at once.
@@ -151,7 +162,10 @@ void Conversation::drop_waiting(Refusal refusal, Now now) {
 // What running the statement will need, kept with its name. `is_inner`: it is what the text, a PREPARE, makes.
 void Conversation::note_holds(pg::Prepared& prepared, ByteView text, bool is_inner) {
   sql::split_statements(text, [&](sql::Extent extent) {
-    if (gate_->check(extent.of(text)) != Gate::Verdict::pass) return;
+    if (gate_->check(extent.of(text)) != Gate::Verdict::pass) {
+      prepared.gate_generation = ~uint32_t{0};  // To be judged when it is bound.
+      return;
+    }
     const policy::Decision& decision = gate_->decision();
     const sql::Facts* facts = gate_->facts();
     if (facts != nullptr && !facts->executes.empty() && !facts->is_portal) prepared.executes_by_name = true;

@@ -115,11 +115,9 @@ Task<void> PgSession::pump(Side from) {
     active_ns_ = shard_.shard.now_ns();
     active_us_ = shard_.shard.now_us();
     if (from == Side::client && shard_.snapshot != snapshot_seen_ && !renew_access()) {
-      while (!end_reason_ && !server_pump_is_over_) {
-        client_pump_waits_for_queue_ = true;
-        co_await queue_has_room_;
-        client_pump_waits_for_queue_ = false;
-      }
+      chunk->reset();
+      auto ending = wait_for_end();
+      co_await ending;
       break;
     }
     size_t at = 0;
@@ -204,6 +202,15 @@ bool PgSession::note_durable(bool is_durable) {
   return !end_reason_ && !server_pump_is_over_;
 }
 
+// The client's bytes are not wanted any more, but what runs at the server still is.
+Task<void> PgSession::wait_for_end() {
+  while (!end_reason_ && !server_pump_is_over_) {
+    client_pump_waits_for_queue_ = true;
+    co_await queue_has_room_;
+    client_pump_waits_for_queue_ = false;
+  }
+}
+
 // Until the conversation takes the rest of the chunk. False: the session has to end, and why is set.
 Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net::Chunk& chunk, size_t at,
                                           Advance advance) {
@@ -212,6 +219,10 @@ Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net:
       end(broken_by(from));
       co_return false;
     }
+    // Whoever waits holds none of the shard's buffers.
+    chunk.detach();
+    if (from == Side::client) conversation_->move_chunk(chunk.bytes());
+    else conversation_->move_server_chunk(chunk.bytes());
     if (advance == Advance::wait_answer) {
       auto sending = send_so_far();
       bool is_sent = co_await sending;
@@ -221,12 +232,16 @@ Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net:
         co_await queue_has_room_;
         client_pump_waits_for_queue_ = false;
       }
-      // What waited is decided by the policies in force now.
-      if (!end_reason_ && !server_pump_is_over_ && shard_.snapshot != snapshot_seen_ && !renew_access()) co_return false;
     } else if (advance == Advance::wait_analysis || advance == Advance::wait_hold) {
       auto parking = park(receive, chunk, advance);
       bool goes_on = co_await parking;
-      if (!goes_on) co_return false;
+      if (!goes_on) {
+        if (pending_end_) {
+          auto ending = wait_for_end();
+          co_await ending;
+        }
+        co_return false;
+      }
     } else if (advance == Advance::wait_trail) {
       shard_.counters.trail_waits.add();
       auto waiting = shard_.wait_for_room();
@@ -243,6 +258,13 @@ Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net:
       client_pump_waits_for_queue_ = false;
     }
     if (end_reason_ || (from == Side::client && server_pump_is_over_)) co_return false;
+    // What waited is decided by the policies in force now; without access nothing goes on.
+    if (from == Side::client && shard_.snapshot != snapshot_seen_ && conversation_->can_change_policies()) renew_access();
+    if (from == Side::client && pending_end_ && conversation_->can_change_policies()) {
+      auto ending = wait_for_end();
+      co_await ending;
+      co_return false;
+    }
     advance = inspect(from, chunk.bytes(), at);
   }
   co_return true;

@@ -95,6 +95,7 @@ class PgSession {
   ring::Task<void> pump(Side from);
   net::Stream& stream(Side side) { return side == Side::client ? *client_ : *server_->stream; }
   Advance inspect(Side from, ByteView bytes, size_t& at);
+  ring::Task<void> wait_for_end();
   ring::Task<bool> wait_until_accepted(Side from, net::Receive& receive, net::Chunk& chunk, size_t at, Advance advance);
   bool note_durable(bool is_durable);
   ring::Task<bool> send_so_far();

@@ -102,7 +102,7 @@ Task<bool> PgSession::park(net::Receive& receive, net::Chunk& chunk, Advance why
   }
   resume(hold);
   co_return hold.ended_by() != HoldEnd::disconnected && hold.ended_by() != HoldEnd::session_ended && !end_reason_ &&
-      !server_pump_is_over_;
+      !pending_end_ && !server_pump_is_over_;
 }
 
 // What was sent before the held statement has been answered, and left a transaction open.
@@ -154,18 +154,19 @@ void PgSession::resume(Hold& hold) {
   const std::string rule = hold.is_for_analysis() ? "analysis" : hold.statement.rule;
   Refusal refusal{.sqlstate = std::string(pg::sqlstate::query_canceled), .rule = rule, .message = "", .hint = ""};
   refusal.is_denied = false;
+  const bool is_over = hold.ended_by() == HoldEnd::disconnected || hold.ended_by() == HoldEnd::session_ended;
+  // However the wait ended, it goes on by the policies in force now; without access nothing does.
+  if (!is_over && shard_.snapshot != snapshot_seen_) renew_access();
+  if (!is_over && (end_reason_ || pending_end_)) {
+    refusal.message = "the session ended while the statement waited: " +
+                      (end_reason_ ? end_reason_->message : pending_end_->message);
+    conversation_->drop_waiting(std::move(refusal), now());
+    return;
+  }
   switch (*hold.ended_by()) {
     case HoldEnd::released:
-      // What was analysed is judged by the policies in force now, too.
-      if (shard_.snapshot == snapshot_seen_ || renew_access()) {
-        if (hold.facts) conversation_->analysed(std::move(*hold.facts));
-        else conversation_->release_waiting();
-        return;
-      }
-      if (end_reason_) break;
-      // What was before it still runs; then the session ends.
-      refusal.message = pending_end_->message;
-      conversation_->refuse_waiting(std::move(refusal));
+      if (hold.facts) conversation_->analysed(std::move(*hold.facts));
+      else conversation_->release_waiting();
       return;
     case HoldEnd::refused:
       refusal.sqlstate = pg::sqlstate::insufficient_privilege;

@@ -63,6 +63,8 @@ class PendingMessages {
   PendingMessage* front();
   void pop();
 
+  // Whether a message is on its way that makes or drops a name.
+  bool has_naming() const { return last_naming_ > head_; }
   // The last message on its way that makes or drops this name; null: none does.
   const PendingMessage* last_naming(bool is_portal, std::string_view name) const;
 

@@ -18,7 +18,9 @@
 //
 // What always holds: a hold ends exactly once, by the first of these that its shard's thread sees; whatever comes later
 // finds nothing and says so. A hold's number is never used again. A statement that was not released is not sent. A release
-// does not override a refusal: a policy that came meanwhile and refuses the statement wins.
+// does not override a refusal: a policy that came meanwhile and refuses the statement wins. What of the same sync group was
+// decided before the held statement, and is kept back with it, is not decided again. Of EXECUTE, whoever decides sees its own
+// text, not that of what it names.
 //
 // Who may call: PgShard::answer_hold() from any thread; all else, and the watcher's calls, on the shard's thread.
 #pragma once

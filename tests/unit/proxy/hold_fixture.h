@@ -33,7 +33,12 @@ struct Watcher final : HoldWatcher {
   void hold_ended(const HoldId& id, HoldEnd end) override { ends.emplace_back(id.number, end); }
 };
 
-struct Holding : World {
+// Outlives the sessions, whose ends it is told.
+struct HasWatcher {
+  Watcher watcher;
+};
+
+struct Holding : HasWatcher, World {
   explicit Holding(std::function<void(Snapshot&)> change = holding(), uint64_t seed = 1, size_t piece_max = 0,
                    unsigned worker_threads = 0)
       : World(seed, piece_max, std::move(change), worker_threads) {
@@ -161,7 +166,6 @@ struct Holding : World {
     serve();
   }
 
-  Watcher watcher;
   std::string reached;
   std::vector<std::string> ran;
   std::map<std::string, std::string> texts;

@@ -24,7 +24,10 @@ def roles(target):
         connection.execute('GRANT INSERT ON cred_notes TO cred_write')
         connection.execute('GRANT pg_execute_server_program TO cred_member')
         connection.execute('ALTER ROLE cred_member CREATEROLE')
-    return target
+    yield target
+    # The database is everybody's.
+    with target.connect('shop') as connection:
+        connection.execute('DROP TABLE cred_notes')
 
 
 def as_user(name):

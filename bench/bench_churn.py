@@ -7,7 +7,6 @@ import argparse
 
 import contenders
 import pgbench
-from contenders import harness
 from load import Load
 from runner import Report, interleave, show
 
@@ -33,11 +32,7 @@ def main():
     if arguments.quick:
         arguments.rounds, arguments.seconds = 1, 1
     report = Report('churn')
-    directory = harness.work_directory('bench-churn')
-    cluster = pgbench.make_cluster(directory)
-    started = []
-    try:
-        pgbench.fill(cluster)
+    with pgbench.server('bench-churn') as (directory, cluster, started):
         contenders.start_all(arguments.contenders.split(','), contenders.makers(directory, cluster.port), started)
         for clients in (int(text) for text in arguments.clients.split(',')):
             for one in started:
@@ -46,11 +41,6 @@ def main():
             show(report, str(clients), results, [
                 ('rate', 'logins/s', '%.0f'), ('cpu_us', 'us/login', '%.0f'), ('p50', 'us', '%.0f'), ('p99', 'us', '%.0f')],
                 [('pgbouncer', 'rate'), ('pgbouncer', 'cpu_us')])
-    finally:
-        for one in started:
-            one.close()
-        cluster.stop()
-        harness.remove(directory)
     print('JSON lines: %s' % report.path)
 
 

@@ -8,7 +8,6 @@ import argparse
 
 import contenders
 import pgbench
-from contenders import harness
 from runner import Report, interleave, show
 
 ORDER = 'direct,floor,ringfence,ringfence-full,ringfence-auto,pgbouncer,haproxy,nginx'
@@ -26,11 +25,7 @@ def main():
     if arguments.quick:
         arguments.seconds, arguments.rounds = min(arguments.seconds, 1), 1
     report = Report('pg')
-    directory = harness.work_directory('bench')
-    cluster = pgbench.make_cluster(directory)
-    started = []
-    try:
-        pgbench.fill(cluster)
+    with pgbench.server('bench') as (directory, cluster, started):
         contenders.start_all(arguments.contenders.split(','), contenders.makers(directory, cluster.port), started)
         for mode in arguments.modes.split(','):
             for clients in (int(text) for text in arguments.clients.split(',')):
@@ -49,11 +44,6 @@ def main():
                 drops = {name: value for name, value in counters.items() if 'drop' in name and '{' not in name}
                 print('%s: %d transactions, %d statements in its trail; drops: %s' % (
                     one.name, one.sent, rows, drops or 'none'))
-    finally:
-        for one in started:
-            one.close()
-        cluster.stop()
-        harness.remove(directory)
     print('JSON lines: %s' % report.path)
 
 

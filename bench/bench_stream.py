@@ -7,7 +7,7 @@ import argparse
 
 import contenders
 import pgbench
-from contenders import harness, say
+from contenders import say
 from load import Load
 from runner import Report, interleave, show
 
@@ -40,11 +40,7 @@ def main():
     if arguments.quick:
         arguments.rounds, arguments.seconds, arguments.megabytes = 1, 1, min(arguments.megabytes, 128)
     report = Report('stream')
-    directory = harness.work_directory('bench-stream')
-    cluster = pgbench.make_cluster(directory)
-    started = []
-    try:
-        pgbench.fill(cluster)
+    with pgbench.server('bench-stream') as (directory, cluster, started):
         for table in arguments.tables.split(','):
             say('filling %s' % table)
             size = ROW_BYTES[table]
@@ -60,11 +56,6 @@ def main():
                     one, direction, table, arguments.seconds, cluster))
                 show(report, '%s/%s' % (direction, table), results, [('mb_s', 'MB/s', '%.0f'), ('cpu_s_gb', 's/GB', '%.3f')],
                      [('direct', 'mb_s'), ('nginx', 'cpu_s_gb')])
-    finally:
-        for one in started:
-            one.close()
-        cluster.stop()
-        harness.remove(directory)
     print('JSON lines: %s' % report.path)
 
 

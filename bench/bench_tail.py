@@ -8,7 +8,7 @@ import argparse
 
 import contenders
 import pgbench
-from contenders import harness, say
+from contenders import say
 from load import queries
 from runner import Report, interleave, show
 
@@ -28,11 +28,7 @@ def main():
     if arguments.quick:
         arguments.rounds, arguments.seconds = 1, 1
     report = Report('tail')
-    directory = harness.work_directory('bench-tail')
-    cluster = pgbench.make_cluster(directory)
-    started = []
-    try:
-        pgbench.fill(cluster)
+    with pgbench.server('bench-tail') as (directory, cluster, started):
         contenders.start_all(arguments.contenders.split(','), contenders.makers(directory, cluster.port), started)
         for mode in arguments.modes.split(','):
             full = min(queries(one, mode, arguments.clients, 2, SQL)['rate'] for one in started)
@@ -47,11 +43,6 @@ def main():
                         run['p99_added'] = run['p99'] - direct['p99']
             show(report, '%s at %d/s' % (case, rate), results, [
                 ('p50', 'us', '%.0f'), ('p99', 'us', '%.0f'), ('p999', 'us', '%.0f'), ('p99_added', 'us', '%.0f')])
-    finally:
-        for one in started:
-            one.close()
-        cluster.stop()
-        harness.remove(directory)
     print('JSON lines: %s' % report.path)
 
 

@@ -9,7 +9,7 @@ import subprocess
 
 import contenders
 import pgbench
-from contenders import PASSWORD, PROGRAMS, USER, harness
+from contenders import PASSWORD, PROGRAMS, USER
 from runner import Report, interleave, show
 
 import certificates  # Beside the harness.
@@ -74,12 +74,8 @@ def main():
     if arguments.quick:
         arguments.seconds, arguments.rounds = 1, 1
     report = Report('tls')
-    directory = harness.work_directory('bench-tls')
-    files = certificates.Authority(directory / 'ca').issue('server', '/CN=localhost', 'DNS:localhost,IP:127.0.0.1')
-    cluster = pgbench.make_cluster(directory)
-    started = []
-    try:
-        pgbench.fill(cluster)
+    with pgbench.server('bench-tls') as (directory, cluster, started):
+        files = certificates.Authority(directory / 'ca').issue('server', '/CN=localhost', 'DNS:localhost,IP:127.0.0.1')
         cluster.sql('CREATE TABLE wide AS SELECT repeat(md5(n::text), 250) AS t FROM generate_series(1, 16000) n', database='bench')
         cluster.sql('GRANT SELECT ON wide TO bench', database='bench')
         makers = {
@@ -99,11 +95,6 @@ def main():
             rate, cpu = UNITS[mode]
             show(report, case, results, [('rate', rate, '%.0f'), ('cpu', cpu, '%.2f')],
                  [('pgbouncer', 'cpu'), ('haproxy', 'rate'), ('haproxy', 'cpu')])
-    finally:
-        for one in started:
-            one.close()
-        cluster.stop()
-        harness.remove(directory)
     print('JSON lines: %s' % report.path)
 
 

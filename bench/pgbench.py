@@ -1,4 +1,5 @@
 """pgbench against a contender: the real server filled for it, runs, and what a transaction costs the proxy."""
+import contextlib
 import math
 import os
 import re
@@ -26,6 +27,22 @@ def fill(cluster):
         'PGPORT': str(cluster.port), 'PGDATABASE': 'bench'})
     cluster.sql('CREATE EXTENSION pg_prewarm', database='bench')
     cluster.sql("SELECT pg_prewarm('pgbench_accounts'), pg_prewarm('pgbench_accounts_pkey')", database='bench')
+
+
+@contextlib.contextmanager
+def server(name):
+    """A filled server: (directory, cluster, contenders); those that are added to the list are closed in the end."""
+    directory = harness.work_directory(name)
+    cluster = make_cluster(directory)
+    started = []
+    try:
+        fill(cluster)
+        yield directory, cluster, started
+    finally:
+        for one in started:
+            one.close()
+        cluster.stop()
+        harness.remove(directory)
 
 
 def pgbench(contender, mode, clients, *length):

@@ -12,7 +12,7 @@ PASSWORD = 'explain-test'
 STATEMENTS = [
     'SELECT 1', 'SELECT * FROM customers', 'SELECT name FROM products', 'SELECT 1; DELETE FROM products',
     'EXPLAIN ANALYZE DELETE FROM products', "SELECT set_config('transaction_read_only', 'off', false)", 'BEGIN; SELECT 1; COMMIT',
-    'BEGIN READ WRITE', 'COPY products TO STDOUT', "COPY products TO PROGRAM 'true'", 'SELECT lo_create(0)', "SET DateStyle = 'ISO'",
+    'BEGIN READ WRITE', 'COPY products TO STDOUT', "COPY products TO PROGRAM 'true'", 'SELECT lo_unlink(lo_create(0))', "SET DateStyle = 'ISO'",
     'SET ROLE postgres', 'DO $$ BEGIN END $$', "PREPARE p AS SELECT '\u00e4'", 'WITH d AS (DELETE FROM products RETURNING 1) SELECT * FROM d',
     "SELECT '\u00fc'; /* \u00e4 */ UPDATE products SET name = 'x'", 'SELECT 1; selec', 'SELECT ' + '+'.join(['1'] * 3000),
 ]

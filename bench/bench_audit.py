@@ -10,7 +10,7 @@ import subprocess
 
 import contenders
 import pgbench
-from contenders import harness, say
+from contenders import say
 from runner import Report, spread
 
 REPORT = Report('audit')
@@ -44,11 +44,7 @@ def rows(arguments):
 
 
 def durability(arguments):
-    directory = harness.work_directory('bench')
-    cluster = pgbench.make_cluster(directory)
-    started = []
-    try:
-        pgbench.fill(cluster)
+    with pgbench.server('bench') as (directory, cluster, started):
         for mode in ('process', 'disk'):
             say('starting ringfence with audit.durability: ' + mode)
             started.append(contenders.start_ringfence(directory / mode, cluster.port, mode, audit={'durability': mode}))
@@ -79,11 +75,6 @@ def durability(arguments):
                 print('%-10s %8d %26s %26s %22s %20s' % (
                     mode, clients, spread(results['process'], '%.0f'), spread(results['disk'], '%.0f'),
                     spread(ratios, '%.2f'), spread(syncs, '%.1f')))
-    finally:
-        for one in started:
-            one.close()
-        cluster.stop()
-        harness.remove(directory)
 
 
 def main():

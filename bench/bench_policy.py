@@ -11,7 +11,7 @@ import subprocess
 
 import contenders
 import pgbench
-from contenders import ROOT, harness, say
+from contenders import ROOT, say
 from runner import Report, interleave, show
 
 DECISIONS = pathlib.Path(os.environ.get('RINGFENCE_POLICY_DECISIONS', ROOT / 'build/release/bench/policy_decisions'))
@@ -38,11 +38,7 @@ def policies(patterns):
 
 
 def through_appliances(report, arguments):
-    directory = harness.work_directory('bench')
-    cluster = pgbench.make_cluster(directory)
-    both = []
-    try:
-        pgbench.fill(cluster)
+    with pgbench.server('bench') as (directory, cluster, both):
         for name, rules in (('unrestricted', ()), ('policies', policies(100))):
             say('starting ' + name)
             both.append(contenders.start_ringfence(directory / name, cluster.port, name, policies=rules))
@@ -58,11 +54,6 @@ def through_appliances(report, arguments):
             refused = sum(value for name, value in one.appliance.metrics().items()
                           if name.startswith('ringfence_statements_total') and 'denied' in name)
             print('%s: %d transactions, %d statements refused' % (one.name, one.sent, refused))
-    finally:
-        for one in both:
-            one.close()
-        cluster.stop()
-        harness.remove(directory)
 
 
 def main():

@@ -41,6 +41,8 @@ constexpr NamedCounter shard_counters[] = {
     {"ringfence_logins_failed_total", "Clients that failed to authenticate", &ShardCounters::logins_failed},
     {"ringfence_upstream_failures_total", "Failed connections or logins to a target's server",
      &ShardCounters::upstream_failures},
+    {"ringfence_key_derivations_total", "Keys derived from targets' passwords, for salts that were not known yet",
+     &ShardCounters::key_derivations},
     {"ringfence_cancels_forwarded_total", "Cancel requests passed to a server", &ShardCounters::cancels_forwarded},
     {"ringfence_cancels_unknown_total", "Cancel requests with a key of no session", &ShardCounters::cancels_unknown},
     {"ringfence_statements_analysed_aside_total", "Statements analysed on a thread of their own",

@@ -83,6 +83,7 @@ struct PgShardState {
 
   // Keys derived from backend passwords: 1.6 ms of work that is done once for each salt.
   std::map<std::string, pg::ScramKeys> derived_keys;
+  std::map<std::string, std::vector<ring::Event*>> derivations;  // That run, and who waits for them.
 
   // Sessions that are parked. Shared with jobs on other threads, which may come back when the shard's state is gone.
   std::shared_ptr<HoldTable> holds = std::make_shared<HoldTable>();

@@ -67,7 +67,8 @@ Task<Result<Dialled>> dial_target(PgShardState& shard, const Target& target, uin
   co_return unexpected(std::move(last));
 }
 
-// PBKDF2 on a worker, its result remembered by the shard. The key of the memory is a digest, not the password.
+// PBKDF2 on a worker, its result remembered by the shard. The key of the memory is a digest, not the password. Logins
+// that want the same keys at the same time wait for one derivation.
 Task<Result<pg::ScramKeys>> keys_for(PgShardState& shard, const Target& target, const Credential& credential,
                                      const pg::ScramClient::Challenge& challenge) {
   std::string material = target.name + '\0' + credential.password + '\0' + challenge.salt + '\0' +
@@ -76,6 +77,15 @@ Task<Result<pg::ScramKeys>> keys_for(PgShardState& shard, const Target& target, 
   crypto::secure_zero(material);
   std::string key(crypto::view_of(digest));
   if (auto found = shard.derived_keys.find(key); found != shard.derived_keys.end()) co_return found->second;
+  if (auto running = shard.derivations.find(key); running != shard.derivations.end()) {
+    ring::Event done;
+    running->second.push_back(&done);
+    co_await done;
+    auto found = shard.derived_keys.find(key);
+    if (found == shard.derived_keys.end()) co_return fail(Fault::limit, "too many key derivations wait");
+    co_return found->second;
+  }
+  shard.derivations.emplace(key, std::vector<ring::Event*>());
   std::string password = credential.password;
   std::string salt = challenge.salt;
   uint32_t iterations = challenge.iterations;
@@ -84,9 +94,14 @@ Task<Result<pg::ScramKeys>> keys_for(PgShardState& shard, const Target& target, 
   });
   std::optional<pg::ScramKeys> keys = co_await derive;
   crypto::secure_zero(password);
+  if (keys) {
+    shard.counters.key_derivations.add();
+    if (shard.derived_keys.size() >= derived_keys_max) shard.derived_keys.clear();
+    shard.derived_keys.emplace(key, *keys);
+  }
+  auto waiting = shard.derivations.extract(key);
+  for (ring::Event* waiter : waiting.mapped()) waiter->set();
   if (!keys) co_return fail(Fault::limit, "too many key derivations wait");
-  if (shard.derived_keys.size() >= derived_keys_max) shard.derived_keys.clear();
-  shard.derived_keys.emplace(std::move(key), *keys);
   co_return *keys;
 }
 

@@ -47,6 +47,7 @@ struct ShardCounters {
   Counter sessions_total;
   Counter logins_failed;
   Counter upstream_failures;  // Dialling or logging in to the server failed.
+  Counter key_derivations;    // From targets' passwords, for salts that were not known yet.
   Counter cancels_forwarded;
   Counter cancels_unknown;  // With a key that belongs to no session.
   Counter cancels_limited;

@@ -250,6 +250,13 @@ void Appliance::write_metrics(admin::MetricsWriter& out) const {
     out.counter("ringfence_ring_buffers_exhausted_total", "Receives that found no provided buffer",
                 ring.buffers_exhausted, {{"shard", shard}});
     out.counter("ringfence_shard_wakes_total", "Wake-ups by other threads", data.shard->wakes(), {{"shard", shard}});
+    ThreadCounts work = data.shard->thread_counts();
+    out.counter("ringfence_shard_system_calls_total", "System calls of the data path, io_uring_enter among them",
+                ring.enters + work.system_calls, {{"shard", shard}});
+    out.counter("ringfence_shard_copied_bytes_total", "Bytes of messages copied in user space on their way",
+                work.copied_bytes, {{"shard", shard}});
+    out.counter("ringfence_shard_allocations_total", "Blocks asked of the allocator; 0 where a sanitizer is that",
+                work.allocations, {{"shard", shard}});
   }
   if (!trail_) return;
   audit::TrailStatus trail = trail_->status();

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "ringfence/base/thread_counts.h"
 #include "ringfence/net/kernel_tls.h"
 
 namespace ringfence::net {
@@ -212,6 +213,7 @@ void SocketStream::begin_receive(Receive& receive) { receiver_->begin(receive); 
 size_t SocketStream::try_send(ByteView bytes, bool more) {
   if (send_.waiter != nullptr || bytes.empty()) return 0;
   // A failure shows at the next send that has to happen.
+  count_system_call();
   ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
   return sent > 0 ? static_cast<size_t>(sent) : 0;
 }
@@ -232,6 +234,7 @@ void SocketStream::begin_send(Send& send, ByteView bytes) {
   RINGFENCE_ASSERT(send_.waiter == nullptr);
   // Most sends fit into the socket's buffer. Attempted at once they need neither a submission nor a completion, and
   // the turn of the loop that would only deliver that completion is spared.
+  count_system_call();
   ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent < 0 && errno != EAGAIN && errno != EINTR) {
     send.complete(errno);

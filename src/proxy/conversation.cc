@@ -2,6 +2,7 @@
 
 #include "message_text.h"
 #include "parameters.h"
+#include "ringfence/base/thread_counts.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/pg/parse.h"
 #include "ringfence/sql/redact.h"
@@ -118,7 +119,11 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
 void Conversation::capture(const FrameSegment& segment) {
   if (segment.is_first) client_capture_.clear();
   size_t max = client_capture_max(segment.type);
-  if (client_capture_.size() < max) client_capture_.append(segment.piece.substr(0, max - client_capture_.size()));
+  if (client_capture_.size() < max) {
+    ByteView kept = segment.piece.substr(0, max - client_capture_.size());
+    client_capture_.append(kept);
+    count_copy(kept.size());
+  }
   bool is_text = segment.type == from_client::query || segment.type == from_client::parse;
   if (!is_text || segment.body_length <= max) return;
   if (segment.is_first) client_hash_ = std::make_unique<TextHash>(segment.type == from_client::parse);
@@ -434,7 +439,11 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
       if (!is_resumed) {
         if (segment.is_first) server_capture_.clear();
         size_t max = is_read(segment.type) ? server_capture_bytes_max : 0;
-        if (server_capture_.size() < max) server_capture_.append(body.substr(0, max - server_capture_.size()));
+        if (server_capture_.size() < max) {
+          ByteView kept = body.substr(0, max - server_capture_.size());
+          server_capture_.append(kept);
+          count_copy(kept.size());
+        }
       }
       if (!segment.is_last) continue;
       body = server_capture_;

@@ -1,6 +1,7 @@
 // A parked session: what it waits for, what it notices meanwhile, and how it goes on. See hold.h.
 #include "pg_session.h"
 #include "ringfence/base/log.h"
+#include "ringfence/base/thread_counts.h"
 #include "ringfence/pg/sqlstate.h"
 #include "ringfence/sql/analyze.h"
 
@@ -31,6 +32,7 @@ class PgSession::ClientWatch final : public net::Receive::Watcher {
       }
       if (!session_.read_ahead_) session_.read_ahead_ = std::make_unique<std::string>();
       session_.read_ahead_->append(chunk->bytes());
+      count_copy(chunk->bytes().size());
       chunk->reset();
     } while (session_.read_ahead_->size() < held_bytes_max && receive_.watch(*this));
   }

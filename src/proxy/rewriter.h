@@ -8,6 +8,7 @@
 #include <string>
 
 #include "ringfence/base/bytes.h"
+#include "ringfence/base/thread_counts.h"
 
 namespace ringfence::proxy {
 
@@ -33,8 +34,8 @@ class Rewriter {
 
   // The chunk's bytes from `begin` to `end` belong to a message that is not decided; those before it pass.
   void hold(size_t begin, size_t end) {
-    out_.append(chunk_.substr(done_, begin - done_));
-    held_.append(chunk_.substr(begin, end - begin));
+    copy(out_, done_, begin);
+    copy(held_, begin, end);
     done_ = end;
     is_changed_ = true;
   }
@@ -46,14 +47,17 @@ class Rewriter {
   // The message that ends at `end` goes on as it is.
   void pass(size_t end) {
     if (held_.empty()) return;
-    out_.append(held_).append(chunk_.substr(done_, end - done_));
+    count_copy(held_.size());
+    out_.append(held_);
+    copy(out_, done_, end);
     held_ = std::string();
     done_ = end;
     is_changed_ = true;
   }
   // The message from `begin` (of what of it stands in this chunk) to `end`, and all that is held of it, is replaced.
   void replace(size_t begin, size_t end, ByteView replacement) {
-    out_.append(chunk_.substr(done_, begin - done_)).append(replacement);
+    copy(out_, done_, begin);
+    out_.append(replacement);
     held_ = std::string();
     done_ = end;
     is_changed_ = true;
@@ -64,7 +68,7 @@ class Rewriter {
   ByteView take(size_t begin) {
     taken_ = std::move(out_);
     out_ = std::string();
-    taken_.append(chunk_.substr(done_, begin - done_));
+    copy(taken_, done_, begin);
     done_ = begin;
     is_changed_ = true;
     return taken_;
@@ -72,8 +76,10 @@ class Rewriter {
   // A message begins at `begin`: it, and what follows, is kept back until unmark(), over chunks too.
   void mark(size_t begin) {
     if (is_marked_) return;
-    if (begin > done_) out_.append(chunk_.substr(done_, begin - done_));
-    if (begin > done_) done_ = begin;
+    if (begin > done_) {
+      copy(out_, done_, begin);
+      done_ = begin;
+    }
     mark_ = out_.size();
     is_marked_ = is_changed_ = true;
   }
@@ -90,7 +96,7 @@ class Rewriter {
   ByteView finish(size_t kept_max) {
     is_open_ = false;
     if (!is_changed_) return chunk_;
-    out_.append(chunk_.substr(done_));
+    copy(out_, done_, chunk_.size());
     done_ = chunk_.size();
     if (is_marked_ && out_.size() - mark_ > kept_max) is_marked_ = false;
     return is_marked_ ? ByteView(out_).substr(0, mark_) : ByteView(out_);
@@ -98,6 +104,11 @@ class Rewriter {
   ByteView finish() { return finish(0); }
 
  private:
+  void copy(std::string& into, size_t begin, size_t end) {
+    count_copy(end - begin);
+    into.append(chunk_.substr(begin, end - begin));
+  }
+
   ByteView chunk_;
   std::string out_;
   std::string taken_;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "ringfence/base/result.h"
+#include "ringfence/base/thread_counts.h"
 
 namespace ringfence::ring {
 
@@ -37,6 +38,7 @@ bool Mailbox::post(Job job) {
   slot->turn.store(ticket + 1, std::memory_order_seq_cst);
   if (asleep_.exchange(false, std::memory_order_seq_cst)) {
     wakes_.fetch_add(1, std::memory_order_relaxed);
+    count_system_call();
     uint64_t one = 1;
     [[maybe_unused]] ssize_t written = ::write(wake_fd_, &one, sizeof one);
   }

@@ -104,6 +104,9 @@ void Shard::publish_counters() {
   published_.submissions.store(now.submissions, std::memory_order_relaxed);
   published_.completions.store(now.completions, std::memory_order_relaxed);
   published_.buffers_exhausted.store(now.buffers_exhausted, std::memory_order_relaxed);
+  published_.allocations.store(ringfence::thread_counts.allocations, std::memory_order_relaxed);
+  published_.copied_bytes.store(ringfence::thread_counts.copied_bytes, std::memory_order_relaxed);
+  published_.system_calls.store(ringfence::thread_counts.system_calls, std::memory_order_relaxed);
 }
 
 RingCounters Shard::counters() const {
@@ -112,6 +115,14 @@ RingCounters Shard::counters() const {
   out.submissions = published_.submissions.load(std::memory_order_relaxed);
   out.completions = published_.completions.load(std::memory_order_relaxed);
   out.buffers_exhausted = published_.buffers_exhausted.load(std::memory_order_relaxed);
+  return out;
+}
+
+ThreadCounts Shard::thread_counts() const {
+  ThreadCounts out;
+  out.allocations = published_.allocations.load(std::memory_order_relaxed);
+  out.copied_bytes = published_.copied_bytes.load(std::memory_order_relaxed);
+  out.system_calls = published_.system_calls.load(std::memory_order_relaxed);
   return out;
 }
 

@@ -11,6 +11,7 @@
 
 #include "ringfence/base/bytes.h"
 #include "ringfence/base/result.h"
+#include "ringfence/base/thread_counts.h"
 #include "ringfence/ring/ring.h"
 #include "ringfence/ring/task.h"
 
@@ -115,6 +116,7 @@ class Send {
     if (chunk_ == nullptr) return rest;
     own_ = std::make_unique<char[]>(rest.size());
     std::memcpy(own_.get(), rest.data(), rest.size());
+    count_copy(rest.size());
     chunk_->reset();
     return ByteView(own_.get(), rest.size());
   }

@@ -14,6 +14,7 @@
 
 #include "ringfence/base/bytes.h"
 #include "ringfence/base/result.h"
+#include "ringfence/base/thread_counts.h"
 
 struct io_uring;
 struct io_uring_sqe;
@@ -91,6 +92,7 @@ class Chunk {
     Chunk out;
     out.own_ = std::make_unique<char[]>(bytes.size());
     if (!bytes.empty()) std::memcpy(out.own_.get(), bytes.data(), bytes.size());
+    count_copy(bytes.size());
     out.bytes_ = ByteView(out.own_.get(), bytes.size());
     return out;
   }
@@ -110,6 +112,7 @@ class Chunk {
     if (owner_ == nullptr) return;
     auto own = std::make_unique<char[]>(bytes_.size());
     std::memcpy(own.get(), bytes_.data(), bytes_.size());
+    count_copy(bytes_.size());
     size_t size = bytes_.size();
     reset();
     own_ = std::move(own);

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "ringfence/base/result.h"
+#include "ringfence/base/thread_counts.h"
 #include "ringfence/ring/mailbox.h"
 #include "ringfence/ring/ring.h"
 #include "ringfence/ring/timers.h"
@@ -52,6 +53,7 @@ class Shard {
 
   // From any thread, of a moment ago.
   RingCounters counters() const;
+  ThreadCounts thread_counts() const;
   uint64_t wakes() const { return mailbox_.wakes(); }
 
  private:
@@ -74,6 +76,9 @@ class Shard {
     std::atomic<uint64_t> submissions{0};
     std::atomic<uint64_t> completions{0};
     std::atomic<uint64_t> buffers_exhausted{0};
+    std::atomic<uint64_t> allocations{0};
+    std::atomic<uint64_t> copied_bytes{0};
+    std::atomic<uint64_t> system_calls{0};
   } published_;
 };
 

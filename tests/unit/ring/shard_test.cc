@@ -14,6 +14,23 @@
 using namespace ringfence;
 using namespace ringfence::ring;
 
+TEST_CASE("bytes that are moved out of a buffer are counted for the thread that moves them") {
+  struct Owner final : ChunkOwner {
+    void release(uint32_t) override { ++released; }
+    int released = 0;
+  } owner;
+  const uint64_t before = thread_counts.copied_bytes;
+  Chunk chunk("twelve bytes", &owner, 1);
+  chunk.detach();
+  chunk.detach();  // They are its own already.
+  CHECK(owner.released == 1);
+  CHECK(chunk.bytes() == "twelve bytes");
+  CHECK(thread_counts.copied_bytes == before + 12);
+  uint64_t elsewhere = 1;
+  std::thread([&] { elsewhere = thread_counts.copied_bytes; }).join();
+  CHECK(elsewhere == 0);
+}
+
 TEST_CASE("a full mailbox refuses, and takes again when something was run") {
   Mailbox mailbox(4);
   int ran = 0;

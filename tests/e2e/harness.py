@@ -299,6 +299,18 @@ class Appliance:
                     samples[bare] = samples.get(bare, 0.0) + float(value)
         return samples
 
+    def own_memory(self):
+        """Bytes of the process's Pss, of every mapping that is not a file's."""
+        total, counts = 0, True
+        with open('/proc/%d/smaps' % self.process.pid) as maps:
+            for line in maps:
+                fields = line.split()
+                if not fields[0].endswith(':'):
+                    counts = len(fields) < 6 or not fields[5].startswith('/')
+                elif fields[0] == 'Pss:' and counts:
+                    total += int(fields[1]) * 1024
+        return total
+
     def sessions(self):
         """All pages of the list."""
         found, cursor = [], ''

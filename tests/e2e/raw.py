@@ -70,9 +70,13 @@ TERMINATE = message(b'X')
 
 
 class RawClient:
-    def __init__(self, port, host='127.0.0.1', timeout=20, piece=None):
-        """`piece`: send so many bytes at a time, each in a segment of its own."""
-        self.socket = socket.create_connection((host, port), timeout=timeout)
+    def __init__(self, port, host='127.0.0.1', timeout=20, piece=None, receive_buffer=None):
+        """`piece`: send so many bytes at a time, each in a segment of its own. `receive_buffer`: bytes of the socket's."""
+        self.socket = socket.socket()
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(timeout)
+        self.socket.connect((host, port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.piece = piece
         self.buffer = bytearray()

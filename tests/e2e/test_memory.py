@@ -24,25 +24,12 @@ PAIR_OF_2000_BYTES_MAX = 5 * 1024
 PAIR_OF_200_BYTES_MAX = 8 * 1024
 
 
-def pss(appliance):
-    """Bytes of every mapping that is not a file's."""
-    total, counts = 0, True
-    with open('/proc/%d/smaps' % appliance.process.pid) as maps:
-        for line in maps:
-            fields = line.split()
-            if not fields[0].endswith(':'):
-                counts = len(fields) < 6 or not fields[5].startswith('/')
-            elif fields[0] == 'Pss:' and counts:
-                total += int(fields[1]) * 1024
-    return total
-
-
 def settled_pss(appliance):
     """When the allocator has given back what it will: the same figure, but for a page or two, for a while."""
-    last, same = pss(appliance), 0
+    last, same = appliance.own_memory(), 0
     for _ in range(60):
         time.sleep(0.25)
-        now = pss(appliance)
+        now = appliance.own_memory()
         same = same + 1 if abs(now - last) <= 64 * 1024 else 0
         last = now
         if same == 6:

@@ -49,6 +49,8 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
   FrameSegment segment;
   if (gate_ && !gate_->from_client().is_open()) {
     gate_->from_client().begin(chunk);
+    // It got its gate in the middle of the chunk.
+    if (client_sent_ > 0) gate_->from_client().skip(std::exchange(client_sent_, 0));
   }
   for (;;) {
     bool is_resumed = client_held_.has_value();

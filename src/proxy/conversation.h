@@ -57,8 +57,9 @@ class Conversation final : private pg::StatementObserver {
   // What to send in place of a chunk that was advanced to all of it. Until the next chunk of that direction.
   ByteView to_server(ByteView chunk);
   ByteView to_client(ByteView chunk) { return gate_ ? gate_->from_server().finish() : chunk; }
-  // After wait_answer, once: what of the chunk, from the last such part on, may be sent now.
-  ByteView to_server_so_far() { return gate_->from_client().take(client_held_->begin); }
+  // After wait_answer and wait_queue, once: what of the chunk, from the last such part on, may be sent now. What waits for answers
+  // would wait for ever behind messages that do not go out.
+  ByteView to_server_so_far(ByteView chunk);
   // Whether a client's message can be taken now.
   bool is_clear() const { return has_room_in_queue() && (!waits_for_answer_ || queue_.is_idle()); }
   const std::string& text_to_analyse() const { return text_to_analyse_; }
@@ -192,6 +193,7 @@ class Conversation final : private pg::StatementObserver {
   bool is_message_gated_ = false;    // The client's message at hand is held until it is decided.
   bool is_in_group_ = false;         // Messages since the last Sync, Query or FunctionCall.
   bool changes_names_ = false;       // A statement of the Query at hand makes or drops a name.
+  size_t client_sent_ = 0;           // Without a gate: how much of the chunk has gone out.
   bool waits_for_answer_ = false;    // client_held_ is a message of which nothing was taken.
   std::string replacement_;
   std::string text_to_analyse_;

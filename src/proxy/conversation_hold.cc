@@ -16,7 +16,7 @@ bool Conversation::is_prepare(const sql::Facts* facts) {
 }
 
 ByteView Conversation::to_server(ByteView chunk) {
-  if (!gate_) return chunk;
+  if (!gate_) return chunk.substr(std::exchange(client_sent_, 0));
   Rewriter& out = gate_->from_client();
   const bool was_marked = out.is_marked();
   const ByteView bytes = out.finish(queue_.size() < group_messages_max ? group_bytes_max : 0);
@@ -25,6 +25,22 @@ ByteView Conversation::to_server(ByteView chunk) {
     unsent_from_ = ~uint64_t{0};
   }
   return bytes;
+}
+
+ByteView Conversation::to_server_so_far(ByteView chunk) {
+  const size_t begin = client_held_->begin;
+  if (!gate_) {
+    const size_t from = std::exchange(client_sent_, begin);
+    return chunk.substr(from, begin - from);
+  }
+  Rewriter& out = gate_->from_client();
+  if (!out.is_marked()) return out.take(begin);
+  if (!out.keeps_before(begin)) return out.take_before_mark();
+  // A sync group that fills the pipeline by itself.
+  out.unmark();
+  group_is_partly_out_ = true;
+  unsent_from_ = ~uint64_t{0};
+  return out.take(begin);
 }
 
 // Where the statements of the session may be held, nothing of a sync group goes out before it is whole.

@@ -223,8 +223,8 @@ Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net:
     chunk.detach();
     if (from == Side::client) conversation_->move_chunk(chunk.bytes());
     else conversation_->move_server_chunk(chunk.bytes());
-    if (advance == Advance::wait_answer) {
-      auto sending = send_so_far();
+    if (advance == Advance::wait_answer || advance == Advance::wait_queue) {
+      auto sending = send_so_far(chunk.bytes());
       bool is_sent = co_await sending;
       if (!is_sent) co_return false;
       while (!conversation_->is_clear() && !end_reason_ && !server_pump_is_over_) {
@@ -252,10 +252,6 @@ Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net:
              "The appliance's /readyz says why; nothing of this session is lost from the trail."});
         co_return false;
       }
-    } else {
-      client_pump_waits_for_queue_ = true;
-      co_await queue_has_room_;
-      client_pump_waits_for_queue_ = false;
     }
     if (end_reason_ || (from == Side::client && server_pump_is_over_)) co_return false;
     // What waited is decided by the policies in force now; without access nothing goes on.
@@ -271,14 +267,14 @@ Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net:
 }
 
 // Of a chunk from the client, what stands before a message that has to wait. False: the session has to end, and why is set.
-Task<bool> PgSession::send_so_far() {
+Task<bool> PgSession::send_so_far(ByteView chunk) {
   if (shard_.options.sync && conversation_->statements() != durable_statements_) {
     DurableWait syncing(shard_);
     bool is_durable = co_await syncing;
     if (!note_durable(is_durable)) co_return false;
   }
   if (conversation_->server_said_fatal()) co_return false;
-  ByteView bytes = conversation_->to_server_so_far();
+  ByteView bytes = conversation_->to_server_so_far(chunk);
   count(Side::client, bytes.size());
   net::Send sending(*server_->stream, bytes);
   Result<void> sent = co_await sending;

@@ -98,7 +98,7 @@ class PgSession {
   ring::Task<void> wait_for_end();
   ring::Task<bool> wait_until_accepted(Side from, net::Receive& receive, net::Chunk& chunk, size_t at, Advance advance);
   bool note_durable(bool is_durable);
-  ring::Task<bool> send_so_far();
+  ring::Task<bool> send_so_far(ByteView chunk);
   EndReason broken_by(Side from) const;
   void count(Side from, size_t bytes);
   void note_client_end(bool is_orderly);

@@ -73,6 +73,19 @@ class Rewriter {
     is_changed_ = true;
     return taken_;
   }
+  // The chunk's first bytes have gone out already. After begin().
+  void skip(size_t bytes) {
+    done_ = bytes;
+    is_changed_ = true;
+  }
+  // What precedes the mark, as take() gives it; the mark stays.
+  ByteView take_before_mark() {
+    taken_ = out_.substr(0, mark_);
+    drop_before_mark();
+    return taken_;
+  }
+  // Of what precedes the message that begins at `begin`, something is kept back.
+  bool keeps_before(size_t begin) const { return is_marked_ && (out_.size() > mark_ || done_ < begin); }
   // A message begins at `begin`: it, and what follows, is kept back until unmark(), over chunks too.
   void mark(size_t begin) {
     if (is_marked_) return;

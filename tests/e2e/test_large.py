@@ -264,7 +264,7 @@ def test_a_reader_of_a_kilobyte_a_second(one, app, capsys, size):
         with Watch(one, 'a reader of 1 KB/s for %d s' % size, capsys) as watch:
             client.send(raw.query("SELECT repeat('x', 1000) FROM generate_series(1, 200000)"))
             for _ in range(size * 10):
-                assert len(client.socket.recv(100)) == 100
+                assert 0 < len(client.socket.recv(100)) <= 100
                 time.sleep(0.1)
             watch.served(20)
         # It did not get far, and neither did the server: nobody has taken 200 MB from it.

@@ -263,6 +263,13 @@ TEST_CASE("a long group goes out in the end, and COPY does not wait for its Sync
   for (int i = 0; i < 3'000; ++i) pg::append_parse(bytes, "s" + std::to_string(i), "select 1");
   world.say(bytes);
   CHECK(world.reached.size() > 1'000);
+  // One that is more than may be in flight, all at once, is not waited for either.
+  Holding larger;
+  bytes.clear();
+  for (int i = 0; i < 12'000; ++i) pg::append_parse(bytes, "", "select 1");
+  pg::append_sync(bytes);
+  larger.say(bytes);
+  CHECK(larger.reached.size() == 12'001);
   Holding copying;
   bytes.clear();
   pg::append_parse(bytes, "", "copy t from stdin");

@@ -1,6 +1,8 @@
 // What sessions do between login and end, whole, over in-memory streams.
+#include <algorithm>
 #include <atomic>
 
+#include "proxy/bounds.h"
 #include "session_fixture.h"
 
 using namespace ringfence;
@@ -84,6 +86,38 @@ TEST_CASE("a client that goes leaves the server its statements to finish, and th
   world.server.stream->shutdown();
   world.settle();
   CHECK(statements_of(world.space).begin()->second.outcome == "success");
+}
+
+TEST_CASE("more messages than may be in flight go out as they are answered, however many come at once") {
+  for (bool is_restricted : {false, true}) {
+    World world(1, 0, [&](Snapshot& snapshot) {
+      if (is_restricted) snapshot.policies = policies_for("*", policy::Level::read);
+    });
+    world.connect();
+    world.log_in();
+    constexpr size_t count = 10'000;
+    std::string all;
+    for (size_t i = 0; i < count; ++i) {
+      pg::append_bind(all, "", "s");
+      pg::append_sync(all);
+    }
+    world.send(world.client, all);
+    size_t answered = 0;
+    while (answered < count) {
+      const std::string types = World::types(world.server.got);
+      const size_t asked = static_cast<size_t>(std::count(types.begin(), types.end(), 'S'));
+      REQUIRE(asked > answered);
+      CHECK(asked - answered <= pipeline_entries_max);
+      std::string out;
+      for (; answered < asked; ++answered) {
+        out += std::string("2\0\0\0\4", 5);
+        pg::append_ready_for_query(out, 'I');
+      }
+      world.send(world.server, out);
+    }
+    CHECK(world.server.got == all);
+    CHECK(World::types(world.client.got).size() == 2 * count);
+  }
 }
 
 TEST_CASE("an operator ends a session, and draining ends those that are idle") {

@@ -1,6 +1,7 @@
 #include "ringfence/policy/decide.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "catalog.h"
 #include "names.h"
@@ -328,22 +329,35 @@ Decision decide_facts(const Access& access, const Facts& facts, const SessionFac
   return Judge(access, facts, session, findings).decide();
 }
 
-Decision decide_text(const Access& access, std::string_view text, Scratch& scratch, std::vector<bool>& matched,
+Decision decide_text(const Access& access, std::string_view text, Scratch& scratch, std::vector<Match>& matches,
                      std::vector<Finding>* findings) {
   if (!access.is_granted()) return no_access();
   if (!access.has_whitelist) return {};
-  if (!access.whitelist.empty() && !access.set->patterns().scan(text, scratch, matched)) {
+  matches.clear();
+  if (!access.whitelist.empty() && !access.set->patterns().scan(text, scratch, matches)) {
     return refused("whitelist", "the statement could not be compared with the whitelist", "");
   }
-  Decision listed;
-  for (PatternId id : access.whitelist) {
-    if (!matched[id]) continue;
-    if (listed.allowed_by.empty()) listed.allowed_by = access.set->pattern_label(id);
-    if (findings == nullptr) break;
-    findings->push_back({"whitelist " + access.set->pattern(id).where,
-                         "the pattern " + access.set->pattern(id).text + " matches", false, sql::nowhere});
+  const auto is_listed = [&](const Match& match) {
+    return std::binary_search(access.whitelist.begin(), access.whitelist.end(), match.id);
+  };
+  const Match* first = nullptr;
+  for (const Match& match : matches) {
+    if (!is_listed(match)) continue;
+    if (first == nullptr || std::tie(match.end, match.id) < std::tie(first->end, first->id)) first = &match;
   }
-  if (!listed.allowed_by.empty()) return listed;
+  if (first != nullptr) {
+    Decision listed;
+    listed.allowed_by = access.set->pattern_label(first->id);
+    listed.allowed_within = Patterns::decided_within(text, *first).value_or(0);
+    if (findings == nullptr) return listed;
+    std::sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) { return a.id < b.id; });
+    for (const Match& match : matches) {
+      if (!is_listed(match)) continue;
+      findings->push_back({"whitelist " + access.set->pattern(match.id).where,
+                           "the pattern " + access.set->pattern(match.id).text + " matches", false, sql::nowhere});
+    }
+    return listed;
+  }
   Decision decision = refused("whitelist", "no whitelist pattern of your policies matches this statement",
                               "Each statement must match by its own text.");
   decision.at = 0;

@@ -16,10 +16,12 @@ std::string message_of(hs_compile_error_t* error) {
   return message;
 }
 
-int on_match(unsigned id, unsigned long long, unsigned long long, unsigned, void* context) {
-  (*static_cast<std::vector<bool>*>(context))[id] = true;
+int on_match(unsigned id, unsigned long long, unsigned long long to, unsigned, void* context) {
+  static_cast<std::vector<Match>*>(context)->push_back({id, static_cast<size_t>(to)});
   return 0;
 }
+
+constexpr size_t character_bytes_max = 4;  // In UTF-8.
 
 }  // namespace
 
@@ -112,8 +114,15 @@ Patterns::~Patterns() {
   if (database_ != nullptr) hs_free_database(static_cast<hs_database_t*>(database_));
 }
 
-bool Patterns::scan(std::string_view text, Scratch& scratch, std::vector<bool>& matched) const {
-  matched.assign(size_, false);
+std::optional<size_t> Patterns::decided_within(std::string_view text, const Match& match) {
+  const size_t bytes = match.end + character_bytes_max;
+  if (bytes >= text.size()) return std::nullopt;
+  return bytes;
+}
+
+bool Patterns::scan(std::string_view text, Scratch& scratch, std::vector<Match>& matches) const {
+  matches.clear();
+  matches.reserve(size_);  // A pattern is told of once.
   if (size_ == 0) return true;
   const auto* database = static_cast<const hs_database_t*>(database_);
   if (scratch.fits_ != serial_) {
@@ -125,7 +134,7 @@ bool Patterns::scan(std::string_view text, Scratch& scratch, std::vector<bool>& 
   }
   if (text.size() > UINT32_MAX) return false;
   return hs_scan(database, text.data(), static_cast<unsigned>(text.size()), 0,
-                 static_cast<hs_scratch_t*>(scratch.scratch_), &on_match, &matched) == HS_SUCCESS;
+                 static_cast<hs_scratch_t*>(scratch.scratch_), &on_match, &matches) == HS_SUCCESS;
 }
 
 }  // namespace ringfence::policy

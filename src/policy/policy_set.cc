@@ -115,14 +115,16 @@ Access PolicySet::access(const std::vector<std::string>& roles, const std::vecto
 std::vector<Problem> PolicySet::lint() const {
   std::vector<Problem> advice;
   Scratch scratch;
-  std::vector<bool> everything(texts_.size(), true), matched;
+  std::vector<size_t> times(texts_.size());
+  std::vector<Match> matches;
   // Texts that have nothing in common.
-  for (std::string_view text : {"", "0", "drop table q", "\xc3\xa9\n~", "select 1"}) {
-    if (!patterns_->scan(text, scratch, matched)) return advice;
-    for (size_t i = 0; i < everything.size(); ++i) everything[i] = everything[i] && matched[i];
+  constexpr std::string_view unlike[] = {"", "0", "drop table q", "\xc3\xa9\n~", "select 1"};
+  for (std::string_view text : unlike) {
+    if (!patterns_->scan(text, scratch, matches)) return advice;
+    for (const Match& match : matches) ++times[match.id];
   }
-  for (size_t i = 0; i < everything.size(); ++i) {
-    if (everything[i]) {
+  for (size_t i = 0; i < times.size(); ++i) {
+    if (times[i] == std::size(unlike)) {
       advice.push_back({texts_[i].where, "the pattern " + texts_[i].text + " matches every statement; leave the key "
                                          "`whitelist` out if that is meant"});
     }

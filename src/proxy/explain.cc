@@ -27,11 +27,11 @@ void gather(const policy::Access& access, policy::SessionFacts session, std::str
     return;
   }
   policy::decide_facts(access, facts, session, &out.findings);
-  std::vector<bool> matched;
-  policy::decide_text(access, statement, scratch, matched, &out.findings);
+  std::vector<policy::Match> matches;
+  policy::decide_text(access, statement, scratch, matches, &out.findings);
   if (access.has_whitelist && !facts.defines.empty() && facts.inner != sql::nowhere) {
     std::vector<policy::Finding> inner;
-    policy::decide_text(access, statement_inside(statement, facts), scratch, matched, &inner);
+    policy::decide_text(access, statement_inside(statement, facts), scratch, matches, &inner);
     for (policy::Finding& finding : inner) {
       finding.what = "of the statement that it defines: " + finding.what;
       finding.at = facts.inner;

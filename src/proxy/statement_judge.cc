@@ -99,7 +99,7 @@ const Decision* StatementJudge::judge(std::string_view statement) {
   if (Entry* entry = lookup(statement)) {
     ++hits_;
     facts_ = entry->facts.get();
-    return &with_text(entry->decision, statement);
+    return &with_text(entry->decision, entry, statement);
   }
   ++misses_;
   if (sql::effort(statement) == sql::Effort::large) return nullptr;
@@ -136,24 +136,34 @@ const Decision& StatementJudge::decide(std::string_view statement, std::shared_p
   if (entry == nullptr) {
     decision_ = std::move(decision);
     uncached_facts_ = std::move(facts);
-    return decision_.is_allowed ? with_text(decision_, statement) : decision_;
+    return decision_.is_allowed ? with_text(decision_, nullptr, statement) : decision_;
   }
   entry->facts = std::move(facts);
   entry->decision = std::move(decision);
-  return with_text(entry->decision, statement);
+  return with_text(entry->decision, entry, statement);
 }
 
-const Decision& StatementJudge::with_text(const Decision& by_facts, std::string_view statement) {
+// `entry`: where the decision by the facts is kept, if anywhere.
+const Decision& StatementJudge::with_text(const Decision& by_facts, Entry* entry, std::string_view statement) {
   allowed_by_ = by_facts.allowed_by;
   if (!by_facts.is_allowed || !access_.has_whitelist) return by_facts;
-  Decision by_text = policy::decide_text(access_, statement, space_.scratch, space_.matched);
+  if (entry != nullptr && !entry->listed_prefix.empty() && statement.starts_with(entry->listed_prefix)) {
+    allowed_by_ = entry->listed_by;
+    return by_facts;
+  }
+  Decision by_text = policy::decide_text(access_, statement, space_.scratch, space_.matches);
   if (by_text.is_allowed && facts_ != nullptr && !facts_->defines.empty()) {
     // EXECUTE and FETCH run it later without showing it.
-    by_text = policy::decide_text(access_, statement_inside(statement, *facts_), space_.scratch, space_.matched);
+    by_text = policy::decide_text(access_, statement_inside(statement, *facts_), space_.scratch, space_.matches);
     by_text.at = facts_->inner;
   }
   if (by_text.is_allowed) {
     allowed_by_ = by_text.allowed_by;
+    const bool defines = facts_ != nullptr && !facts_->defines.empty();
+    if (entry != nullptr && !defines && by_text.allowed_within <= listed_prefix_bytes_max) {
+      entry->listed_prefix.assign(statement.substr(0, by_text.allowed_within));
+      entry->listed_by = by_text.allowed_by;
+    }
     return by_facts;
   }
   decision_ = std::move(by_text);

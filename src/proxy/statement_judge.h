@@ -1,7 +1,7 @@
 // Decides the statements of one user on one target, and remembers: what was analysed once is not analysed again.
 //
 // Facts and the decision on them are kept by the statement's shape where the shape decides them, else by its exact bytes;
-// the whitelist looks at each text anew. Owned by one shard and shared by that user's sessions there, so that one user
+// the whitelist looks at each text anew, or at as much of its beginning as is known to be enough. Owned by one shard and shared by that user's sessions there, so that one user
 // cannot evict what others need. What always holds: a hit takes no lock and allocates nothing.
 #pragma once
 
@@ -20,7 +20,7 @@ namespace ringfence::proxy {
 struct JudgeSpace {
   explicit JudgeSpace(uint64_t hash_seed) : seed(hash_seed) {}
   policy::Scratch scratch;
-  std::vector<bool> matched;
+  std::vector<policy::Match> matches;
   std::string key;
   uint64_t seed;
 };
@@ -34,6 +34,7 @@ class StatementJudge {
   static constexpr size_t entries_max = 2'048;
   static constexpr size_t key_bytes_max = size_t{4} << 20;
   static constexpr size_t cached_text_bytes_max = 8'192;
+  static constexpr size_t listed_prefix_bytes_max = 256;
 
   StatementJudge(policy::Access access, policy::SessionFacts session, JudgeSpace& space);
 
@@ -64,6 +65,9 @@ class StatementJudge {
     bool is_by_text = false;
     std::shared_ptr<const sql::Facts> facts;
     policy::Decision decision;
+    // The whitelist has what begins so, by that pattern; empty: not known of any beginning.
+    std::string listed_prefix;
+    std::string_view listed_by;
   };
   using Order = std::list<Entry>;
 
@@ -72,7 +76,7 @@ class StatementJudge {
   Entry* remember(std::string_view key, uint64_t hash);
   Entry* lookup(std::string_view statement);
   const policy::Decision& decide(std::string_view statement, std::shared_ptr<const sql::Facts> facts);
-  const policy::Decision& with_text(const policy::Decision& by_facts, std::string_view statement);
+  const policy::Decision& with_text(const policy::Decision& by_facts, Entry* entry, std::string_view statement);
 
   policy::Access access_;
   policy::SessionFacts session_;

@@ -36,6 +36,8 @@ struct Decision {
   sql::Place at = sql::nowhere;
   // Of an allowed statement: what let it pass, for the trail. Lives as long as the set of policies.
   std::string_view allowed_by;
+  // Of what the whitelist allows: so many bytes of its beginning are enough, whatever follows; 0: only all of it is.
+  size_t allowed_within = 0;
   // Of an allowed statement: not 0: it waits so long for somebody's word before it runs, and by which rules.
   uint64_t hold_ms = 0;
   std::string hold_rule;
@@ -48,8 +50,9 @@ struct Decision {
 Decision decide_facts(const Access& access, const sql::Facts& facts, const SessionFacts& session,
                       std::vector<Finding>* findings = nullptr);
 
-// The whitelist, which looks at the statement's own text: without the blanks, comments and `;` around it.
-Decision decide_text(const Access& access, std::string_view text, Scratch& scratch, std::vector<bool>& matched,
+// The whitelist, which looks at the statement's own text: without the blanks, comments and `;` around it. Of several patterns
+// that match, the one whose occurrence ends first is what let it pass. `matches` is working memory.
+Decision decide_text(const Access& access, std::string_view text, Scratch& scratch, std::vector<Match>& matches,
                      std::vector<Finding>* findings = nullptr);
 
 // For a text without facts; `reason` says why there are none.

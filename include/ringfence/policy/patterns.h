@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,11 @@ class Scratch {
   uint64_t fits_ = 0;  // The database that it was last made to fit.
 };
 
+struct Match {
+  PatternId id = 0;
+  size_t end = 0;  // Byte of the text behind the end of one of its occurrences, as a rule of the first that ends.
+};
+
 class Patterns {
  public:
   // Why pattern number `index` cannot be held.
@@ -43,10 +49,13 @@ class Patterns {
   ~Patterns();
 
   size_t size() const { return size_; }
-  // Sets matched[i] for each pattern that occurs in the text; `matched` has size() entries and is cleared first. The text
-  // is valid UTF-8. False when Hyperscan failed: then nothing may be concluded. Allocates only when the scratch has
-  // not met this database.
-  bool scan(std::string_view text, Scratch& scratch, std::vector<bool>& matched) const;
+  // Replaces `matches` by one for each pattern that occurs in the text, in no order. The text is valid UTF-8. False when
+  // Hyperscan failed: then nothing may be concluded. Allocates only when the scratch has not met this database.
+  bool scan(std::string_view text, Scratch& scratch, std::vector<Match>& matches) const;
+  // How many bytes from the text's beginning decide that match, so that it is one in every text that begins with them;
+  // nothing where the text's end may have a part in it. What a pattern can ask about behind an occurrence is whether the
+  // text ends there, a newline at its end aside, and whether a word does, for which one character is looked at.
+  static std::optional<size_t> decided_within(std::string_view text, const Match& match);
 
  private:
   Patterns() = default;

@@ -30,8 +30,8 @@ struct World {
     Decision decision = decide_facts(access, *facts, {}, findings);
     if (!decision.is_allowed) return decision;
     Scratch scratch;
-    std::vector<bool> matched;
-    Decision by_text = decide_text(access, text, scratch, matched, findings);
+    std::vector<Match> matches;
+    Decision by_text = decide_text(access, text, scratch, matches, findings);
     return by_text.is_allowed ? decision : by_text;
   }
   bool allows(std::string_view text) const { return decide(text).is_allowed; }

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "policy/names.h"
 
 using namespace ringfence::policy;
@@ -13,9 +15,9 @@ bool matches(const std::string& pattern, std::string_view text) {
   std::shared_ptr<const Patterns> patterns;
   REQUIRE(Patterns::compile({pattern}, patterns).empty());
   Scratch scratch;
-  std::vector<bool> matched;
-  REQUIRE(patterns->scan(text, scratch, matched));
-  return matched[0];
+  std::vector<Match> matches;
+  REQUIRE(patterns->scan(text, scratch, matches));
+  return !matches.empty();
 }
 
 }  // namespace
@@ -64,13 +66,56 @@ TEST_CASE("one scan tells of every pattern, and a scratch serves any number of d
   REQUIRE(Patterns::compile({"a", "b", "c"}, one).empty());
   REQUIRE(Patterns::compile({"x"}, other).empty());
   Scratch scratch;
-  std::vector<bool> matched;
+  std::vector<Match> matches;
   for (int round = 0; round < 3; ++round) {
-    REQUIRE(one->scan("a c", scratch, matched));
-    CHECK(matched == std::vector<bool>{true, false, true});
-    REQUIRE(other->scan("x", scratch, matched));
-    CHECK(matched == std::vector<bool>{true});
+    REQUIRE(one->scan("a c", scratch, matches));
+    REQUIRE(matches.size() == 2);
+    CHECK(matches[0].id + matches[1].id == 2);
+    CHECK(matches[0].end + matches[1].end == 4);
+    REQUIRE(other->scan("x", scratch, matches));
+    REQUIRE(matches.size() == 1);
+    CHECK(matches[0].id == 0);
   }
+}
+
+TEST_CASE("a match that a text's beginning decides is one whatever follows it") {
+  const std::vector<std::string> texts = {
+      "^a", "a", "b+", "^(ab|ba)*", "a$", "ab$", "a\\Z", "b\\z", "a\\b", "\\Ba", "b\\B", "^[ab ]+a", "", "^$", "a.b", "a\nb",
+      "\\w+", "\\w+\\b", "é", "é\\b", "(*UTF8)(*UCP)a\\b", "(?m)^b", "(?m)a$", "b{2,3}", "[^a]a", "a|b$", " a\\b", "(a|b){3}"};
+  std::vector<std::string> held;
+  std::shared_ptr<const Patterns> patterns;
+  for (const std::string& text : texts) {
+    if (Patterns::compile({text}, patterns).empty()) held.push_back(text);
+  }
+  REQUIRE(held.size() >= 24);
+  REQUIRE(Patterns::compile(held, patterns).empty());
+  Scratch scratch;
+  std::vector<Match> matches, others;
+  const std::string_view letters[] = {"a", "b", " ", "\n", "é", "a", "b", "-"};
+  uint64_t state = 7;
+  const auto pick = [&](uint64_t below) { return ((state = state * 6364136223846793005u + 1442695040888963407u) >> 33) % below; };
+  size_t decided = 0, undecided = 0;
+  for (int round = 0; round < 4'000; ++round) {
+    std::string text;
+    for (uint64_t n = pick(12); n > 0; --n) text += letters[pick(8)];
+    REQUIRE(patterns->scan(text, scratch, matches));
+    for (const Match& match : matches) {
+      const auto within = Patterns::decided_within(text, match);
+      ++(within ? decided : undecided);
+      if (!within) continue;
+      size_t cut = *within;  // Not in the middle of a character: every text that is asked about is valid.
+      while (cut < text.size() && (text[cut] & 0xC0) == 0x80) ++cut;
+      for (int variant = 0; variant < 4; ++variant) {
+        std::string other = text.substr(0, cut);
+        for (uint64_t n = pick(4); n > 0; --n) other += letters[pick(8)];
+        REQUIRE(patterns->scan(other, scratch, others));
+        const bool is_there = std::any_of(others.begin(), others.end(), [&](const Match& one) { return one.id == match.id; });
+        CHECK_MESSAGE(is_there, held[match.id], " in ", text, " and not in ", other);
+      }
+    }
+  }
+  CHECK(decided > 5'000);
+  CHECK(undecided > 1'000);
 }
 
 TEST_CASE("wildcards match whole names") {

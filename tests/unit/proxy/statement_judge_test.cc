@@ -68,6 +68,37 @@ TEST_CASE("the whitelist looks at each text, remembered or not") {
   CHECK(world.judge.misses() == 1);
 }
 
+TEST_CASE("a beginning that a whitelist pattern has is enough, and what begins otherwise is looked at") {
+  Policy policy;
+  policy.whitelist = {Text{"^select a from t where b = [0-9]+$", "file:1"}, Text{"^select a from t wh", "file:2"},
+                      Text{"^prepare p as select", "file:3"}};
+  World world{policy};
+  for (int round = 0; round < 3; ++round) {
+    CHECK(world.allows("select a from t where b = 17"));
+    CHECK(world.judge.allowed_by() == "whitelist file:2");
+    CHECK(world.allows("select a from t where b = 18 "));
+    CHECK(world.judge.allowed_by() == "whitelist file:2");
+    // Of the same shape, but not of the same bytes.
+    CHECK_FALSE(world.allows("select a  from t where b = 17"));
+    CHECK_FALSE(world.allows("select a from t/**/ where b = 17"));
+    // Another shape with the same beginning.
+    CHECK(world.allows("select a from t where c = 17"));
+    // What it defines has to be listed too.
+    CHECK_FALSE(world.allows("prepare p as select 1"));
+  }
+}
+
+TEST_CASE("what only the whole text decides is not known by its beginning") {
+  Policy policy;
+  policy.whitelist = {Text{"^select a from t where b = [0-9]*[02468]$", "file:1"}};
+  World world{policy};
+  for (int round = 0; round < 3; ++round) {
+    CHECK(world.allows("select a from t where b = 18"));
+    CHECK_FALSE(world.allows("select a from t where b = 17"));
+    CHECK_FALSE(world.allows("select a from t where b = 180001"));
+  }
+}
+
 TEST_CASE("what cannot be analysed is refused and not remembered") {
   World world{Policy{}};
   CHECK_FALSE(world.allows("selec 1"));

@@ -242,12 +242,14 @@ Result<void> Appliance::start_data_shards() {
   snapshot_ = make_snapshot(config_);
   explained_ = snapshot_;
   // With cores to spare each shard keeps one; on a small machine the scheduler knows better.
+  if (config_.spin && usable_cores() > 1) spare_cores_ = std::make_unique<ring::SpareCores>();
   bool pin = data_shards_.size() == usable_cores() && data_shards_.size() > 2;
   for (unsigned i = 0; i < data_shards_.size(); ++i) {
     DataShard& data = data_shards_[i];
     ring::ShardOptions options;
     options.name = "rf-shard-" + std::to_string(i);
     options.cpu = pin ? static_cast<int>(i) : -1;
+    options.spare_cores = spare_cores_.get();
     data.shard = std::make_unique<ring::Shard>(options);
     if (!trail_) data.no_trail = std::make_unique<NoTrail>();
     audit::RecordSpace& space = trail_ ? static_cast<audit::RecordSpace&>(trail_->journal(i)) : *data.no_trail;
@@ -414,6 +416,7 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
   check(config.node != config_.node, "node");
   check(config.state_dir != config_.state_dir, "state_dir");
   check(config.shards != config_.shards, "shards");
+  check(config.spin != config_.spin, "spin");
   check(config.admin.address != config_.admin.address || config.admin.port != config_.admin.port, "admin.address");
   check(config.store.embedded != config_.store.embedded || config.store.url.reveal() != config_.store.url.reveal(),
         "store");

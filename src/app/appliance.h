@@ -104,6 +104,7 @@ class Appliance final : public admin::SessionDirectory {
   std::unique_ptr<audit::Trail> trail_;
   std::unique_ptr<ring::Workers> workers_;
   std::unique_ptr<ring::Workers> explainer_;  // A thread of its own: no login waits for somebody's question.
+  std::unique_ptr<ring::SpareCores> spare_cores_;  // Null: nobody looks.
   std::vector<DataShard> data_shards_;
   std::vector<Listening> listening_;
   std::vector<InheritedSocket> inherited_;

@@ -121,6 +121,7 @@ void Loader::read() {
     if (number && *number >= 1 && *number <= 256) config_.shards = static_cast<unsigned>(*number);
     else context_.error(shards->origin, "is \"" + shards->text + "\"; use auto or a whole number from 1 to 256");
   }
+  root_.choice<bool>("spin", config_.spin, {{"auto", true}, {"off", false}});
   read_log();
   read_tls(root_, config_.tls, config_.tls_kernel);
   read_limits();

@@ -247,6 +247,7 @@ std::string describe_effective(const Config& config) {
   out.text("", "node", quoted(config.node));
   out.text("", "state_dir", quoted(config.state_dir));
   out.text("", "shards", config.shards == 0 ? "auto" : std::to_string(config.shards));
+  out.text("", "spin", config.spin ? "auto" : "\"off\"");
   out.group("log");
   out.text("  ", "level", level_name(config.log.level));
   out.text("  ", "format", config.log.format == LogFormat::json ? "json" : "text");

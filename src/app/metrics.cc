@@ -249,6 +249,12 @@ void Appliance::write_metrics(admin::MetricsWriter& out) const {
     out.counter("ringfence_ring_completions_total", "Completions delivered", ring.completions, {{"shard", shard}});
     out.counter("ringfence_ring_buffers_exhausted_total", "Receives that found no provided buffer",
                 ring.buffers_exhausted, {{"shard", shard}});
+    out.counter("ringfence_ring_spins_total", "Times that a shard looked for work before it slept",
+                ring.spins - ring.spins_hit, {{"shard", shard}, {"found", "nothing"}});
+    out.counter("ringfence_ring_spins_total", "Times that a shard looked for work before it slept", ring.spins_hit,
+                {{"shard", shard}, {"found", "work"}});
+    out.counter("ringfence_ring_spin_microseconds_total", "Time for which it looked", ring.spun_ns / 1'000,
+                {{"shard", shard}});
     out.counter("ringfence_shard_wakes_total", "Wake-ups by other threads", data.shard->wakes(), {{"shard", shard}});
     ThreadCounts work = data.shard->thread_counts();
     out.counter("ringfence_shard_system_calls_total", "System calls of the data path, io_uring_enter among them",

@@ -85,6 +85,7 @@ namespace {
 // Each flag and what it trades.
 constexpr unsigned setup_flags = IORING_SETUP_SINGLE_ISSUER    // One thread submits: no locking in the kernel.
                                  | IORING_SETUP_DEFER_TASKRUN  // Completions run when we enter, not by interrupt.
+                                 | IORING_SETUP_TASKRUN_FLAG   // The ring says that completions wait to be run.
                                  | IORING_SETUP_CQSIZE         // Room for multishot accepts and bursts.
                                  | IORING_SETUP_SUBMIT_ALL;    // One bad entry does not hold back the others.
 
@@ -167,6 +168,13 @@ void Ring::wait(uint64_t wait_ns) {
     io_uring_submit_and_wait_timeout(uring, &first, 1, &timeout, nullptr);
   }
 }
+
+bool Ring::has_news() const {
+  return io_uring_cq_ready(uring_.get()) > 0 ||
+         (__atomic_load_n(uring_->sq.kflags, __ATOMIC_RELAXED) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+bool Ring::has_unsubmitted() const { return io_uring_sq_ready(uring_.get()) > 0; }
 
 int Ring::deliver() {
   io_uring* uring = uring_.get();

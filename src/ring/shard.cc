@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <future>
 
 #include "ringfence/base/clock.h"
@@ -79,17 +80,48 @@ void Shard::turn_at(uint64_t now_ns) {
   timers_.run(now_ns_);
 }
 
+// Until the next timer.
+uint64_t Shard::time_to_wait() const {
+  uint64_t due = timers_.next_due_ns();
+  if (due == Timers::never) return Ring::wait_forever;
+  return due > now_ns_ ? due - now_ns_ : 0;
+}
+
+// Instead of sleeping, for a moment. True when there is work.
+bool Shard::look_around(uint64_t wait_ns) {
+  constexpr int looks = 16;  // Between two looks at the clock.
+  if (!waits_.is_promising() || ring_->has_unsubmitted() || !options_.spare_cores->take()) return false;
+  const uint64_t begin = mono_ns();
+  const uint64_t time = std::min(wait_ns, SpinHistory::window_ns);
+  uint64_t spent = 0;
+  bool has_work = false;
+  while (!has_work && spent < time) {
+    for (int i = 0; i < looks && !has_work; ++i) {
+      has_work = ring_->has_news() || mailbox_.has_mail();
+#if defined(__x86_64__)
+      if (!has_work) __builtin_ia32_pause();
+#endif
+    }
+    spent = mono_ns() - begin;
+  }
+  options_.spare_cores->give_back(spent);
+  ++spins_;
+  if (has_work) ++spins_hit_;
+  spun_ns_ += spent;
+  return has_work;
+}
+
 void Shard::run() {
   while (!stopping_.load(std::memory_order_relaxed)) {
-    uint64_t wait = 0;
-    if (mailbox_.may_sleep()) {
-      uint64_t due = timers_.next_due_ns();
-      if (due == Timers::never) wait = Ring::wait_forever;
-      else wait = due > now_ns_ ? due - now_ns_ : 0;
-    }
+    uint64_t wait = time_to_wait();
+    const bool may_spin = options_.spare_cores != nullptr && wait != 0;
+    const uint64_t began = may_spin ? mono_ns() : 0;
+    if (may_spin && look_around(wait)) wait = 0;
+    if (wait != 0 && !mailbox_.may_sleep()) wait = 0;
     ring_->wait(wait);
     mailbox_.woke();
     tick();
+    if (may_spin) waits_.note(now_ns_ - began);
     ring_->deliver();
     mailbox_.run();
     timers_.run(now_ns_);
@@ -107,6 +139,9 @@ void Shard::publish_counters() {
   published_.allocations.store(ringfence::thread_counts.allocations, std::memory_order_relaxed);
   published_.copied_bytes.store(ringfence::thread_counts.copied_bytes, std::memory_order_relaxed);
   published_.system_calls.store(ringfence::thread_counts.system_calls, std::memory_order_relaxed);
+  published_.spins.store(spins_, std::memory_order_relaxed);
+  published_.spins_hit.store(spins_hit_, std::memory_order_relaxed);
+  published_.spun_ns.store(spun_ns_, std::memory_order_relaxed);
 }
 
 RingCounters Shard::counters() const {
@@ -115,6 +150,9 @@ RingCounters Shard::counters() const {
   out.submissions = published_.submissions.load(std::memory_order_relaxed);
   out.completions = published_.completions.load(std::memory_order_relaxed);
   out.buffers_exhausted = published_.buffers_exhausted.load(std::memory_order_relaxed);
+  out.spins = published_.spins.load(std::memory_order_relaxed);
+  out.spins_hit = published_.spins_hit.load(std::memory_order_relaxed);
+  out.spun_ns = published_.spun_ns.load(std::memory_order_relaxed);
   return out;
 }
 

@@ -136,6 +136,7 @@ struct Config {
   std::string node;
   std::string state_dir = "/var/lib/ringfence";
   unsigned shards = 0;  // 0: one for each core.
+  bool spin = true;     // Shards look for work on cores that nobody uses before they sleep.
   LogConfig log;
   TlsFiles tls;  // What listeners and the admin API use that name none of their own.
   KernelTlsMode tls_kernel = KernelTlsMode::streams;

@@ -78,6 +78,8 @@ class Mailbox {
   // Receiver only: runs what is there, at most as many as the capacity. Returns how many ran.
   size_t run();
 
+  // Receiver only.
+  bool has_mail() const;
   // Receiver only. True when it may sleep on wake_fd(): from here until the next woke() each post writes to it.
   bool may_sleep();
   void woke() { asleep_.store(false, std::memory_order_relaxed); }
@@ -89,7 +91,6 @@ class Mailbox {
     std::atomic<uint64_t> turn{0};
     Job job;
   };
-  bool has_mail() const;
 
   const size_t mask_;
   std::unique_ptr<Slot[]> slots_;

@@ -50,6 +50,9 @@ struct RingCounters {
   uint64_t submissions = 0;
   uint64_t completions = 0;
   uint64_t buffers_exhausted = 0;
+  uint64_t spins = 0;       // Times that the shard looked around before it slept,
+  uint64_t spins_hit = 0;   // and found work.
+  uint64_t spun_ns = 0;
 };
 
 class BufferPool;
@@ -137,6 +140,9 @@ class Ring {
   // Submits and waits for at least one completion or until `wait_ns` has passed (0: does not wait).
   static constexpr uint64_t wait_forever = ~uint64_t{0};
   void wait(uint64_t wait_ns);
+  // Whether wait(0) would find something: without a system call, so only where nothing is left to submit.
+  bool has_news() const;
+  bool has_unsubmitted() const;
   // Delivers the completions that are there, up to a bound. Returns how many.
   int deliver();
 

@@ -14,6 +14,7 @@
 #include "ringfence/base/thread_counts.h"
 #include "ringfence/ring/mailbox.h"
 #include "ringfence/ring/ring.h"
+#include "ringfence/ring/spin.h"
 #include "ringfence/ring/timers.h"
 
 namespace ringfence::ring {
@@ -23,6 +24,7 @@ struct ShardOptions {
   int cpu = -1;                // Pinned to this core; -1: not pinned.
   RingOptions ring;
   size_t mailbox_capacity = 4096;
+  SpareCores* spare_cores = nullptr;  // Outlives the shard; null: it sleeps at once when there is nothing to do.
 };
 
 class Shard {
@@ -60,6 +62,8 @@ class Shard {
   struct Wake;
   void run();
   void tick();
+  uint64_t time_to_wait() const;
+  bool look_around(uint64_t wait_ns);
   void publish_counters();
 
   ShardOptions options_;
@@ -71,6 +75,10 @@ class Shard {
   std::atomic<bool> stopping_{false};
   uint64_t now_ns_ = 0;
   uint64_t wall_us_ = 0;
+  SpinHistory waits_;
+  uint64_t spins_ = 0;
+  uint64_t spins_hit_ = 0;
+  uint64_t spun_ns_ = 0;
   struct {
     std::atomic<uint64_t> enters{0};
     std::atomic<uint64_t> submissions{0};
@@ -79,6 +87,9 @@ class Shard {
     std::atomic<uint64_t> allocations{0};
     std::atomic<uint64_t> copied_bytes{0};
     std::atomic<uint64_t> system_calls{0};
+    std::atomic<uint64_t> spins{0};
+    std::atomic<uint64_t> spins_hit{0};
+    std::atomic<uint64_t> spun_ns{0};
   } published_;
 };
 

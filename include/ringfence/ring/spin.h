@@ -1,0 +1,78 @@
+// Looking for work for a moment before going to sleep. Being woken costs a thread tens of microseconds, which is most of
+// what one client that waits for each answer gets to see; looking costs a core that nobody else may want.
+//
+// What always holds: a shard looks around only where its last waits were short, so that looking is likely to find
+// something, and only while one of the cores that the process may use has nothing to do.
+#pragma once
+
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+namespace ringfence::ring {
+
+// Whether looking is worth while: of one thread, from how long its last waits were.
+class SpinHistory {
+ public:
+  // So long a thread looks; waits that were shorter would have been spared a sleep.
+  static constexpr uint64_t window_ns = 50'000;
+
+  // Most of the last eight waits ended within the window, or would have, had nobody had to be woken.
+  bool is_promising() const { return std::popcount(short_waits_) >= 5; }
+  void note(uint64_t waited_ns) {
+    short_waits_ = static_cast<uint8_t>(short_waits_ << 1 | (waited_ns <= window_ns + wake_ns ? 1 : 0));
+  }
+
+ private:
+  static constexpr uint64_t wake_ns = 40'000;
+  uint8_t short_waits_ = 0;
+};
+
+// What /proc/stat (proc_stat(5)) says of some processors: for how many clock ticks since boot they did nothing, all
+// together, and how many they are.
+struct IdleTicks {
+  uint64_t ticks = 0;
+  unsigned processors = 0;
+};
+// `counts`: whether the processor of that number is meant. Nothing where the text is not that file's.
+std::optional<IdleTicks> parse_proc_stat(std::string_view text, const std::function<bool(unsigned)>& counts);
+
+// Whether a control group's cpu.max ("max 100000", "150000 100000"; the kernel's cgroup-v2 page) bounds what its processes
+// may use: what is looked away then is taken from their work.
+bool is_bounded_by(std::string_view cpu_max);
+
+// How many of `processors` could look around without taking anything from anybody, where in `window_ns` all of them
+// together were idle for `idle_ns` and looked around, which is no use to anybody, for `spun_ns`.
+unsigned spare_cores(unsigned processors, uint64_t window_ns, uint64_t idle_ns, uint64_t spun_ns);
+
+// The spare ones of the cores that the process may use, shared by the shards. A thread of its own reads the machine's state
+// a few times a second while anybody asks, and sleeps when nobody does. In a control group with a quota there are none.
+class SpareCores {
+ public:
+  SpareCores();
+  // So many, whatever the machine does: for tests.
+  explicit SpareCores(unsigned fixed);
+  ~SpareCores();
+  SpareCores(const SpareCores&) = delete;
+  SpareCores& operator=(const SpareCores&) = delete;
+
+  // A core to look around on, to be given back; false: there is none. From any thread.
+  bool take();
+  void give_back(uint64_t spun_ns);
+
+ private:
+  struct Sampler;
+
+  std::atomic<unsigned> spare_{0};
+  std::atomic<unsigned> taken_{0};
+  std::atomic<uint64_t> spun_ns_{0};
+  std::atomic<bool> is_asked_{false};
+  std::atomic<bool> is_dozing_{false};
+  std::unique_ptr<Sampler> sampler_;
+};
+
+}  // namespace ringfence::ring

@@ -1,0 +1,102 @@
+// Looking for work before sleeping.
+#include "ringfence/ring/spin.h"
+
+#include <doctest/doctest.h>
+
+#include <thread>
+
+#include "ringfence/base/clock.h"
+#include "ringfence/ring/shard.h"
+
+using namespace ringfence;
+using namespace ringfence::ring;
+
+TEST_CASE("looking is promising once most of the last waits were short, and not any more once they are long") {
+  SpinHistory history;
+  CHECK_FALSE(history.is_promising());
+  for (int i = 0; i < 4; ++i) history.note(20'000);
+  CHECK_FALSE(history.is_promising());
+  history.note(20'000);
+  CHECK(history.is_promising());
+  for (int i = 0; i < 3; ++i) history.note(20'000);
+  for (int i = 0; i < 3; ++i) history.note(10'000'000);
+  CHECK(history.is_promising());
+  history.note(10'000'000);
+  CHECK_FALSE(history.is_promising());
+}
+
+TEST_CASE("of /proc/stat the idle time of the processors that count is read") {
+  constexpr std::string_view text =
+      "cpu  100 0 50 900 10 0 3 0 0 0\ncpu0 50 0 25 400 5 0 3 0 0 0\ncpu1 50 0 25 500 5 0 0 0 0 0\nintr 12345 0 1\nctxt 7\n";
+  auto all = parse_proc_stat(text, [](unsigned) { return true; });
+  REQUIRE(all);
+  CHECK(all->ticks == 910);
+  CHECK(all->processors == 2);
+  auto second = parse_proc_stat(text, [](unsigned cpu) { return cpu == 1; });
+  REQUIRE(second);
+  CHECK(second->ticks == 505);
+  CHECK(second->processors == 1);
+  CHECK_FALSE(parse_proc_stat(text, [](unsigned) { return false; }));
+  for (std::string_view wrong : {"", "intr 1", "cpu0", "cpu0 1 2 3", "cpu0 1 2 3 x 5", "cpux 1 2 3 4 5", "cpu0 1 2 3 4\ncpu1 1 2 3"}) {
+    CHECK_FALSE(parse_proc_stat(wrong, [](unsigned) { return true; }));
+  }
+}
+
+TEST_CASE("a core is spare when others leave it, what was only looked away counting as left") {
+  constexpr uint64_t second = 1'000'000'000;
+  CHECK(spare_cores(2, second, 0, 0) == 0);
+  CHECK(spare_cores(2, second, second, 0) == 1);
+  CHECK(spare_cores(2, second, second * 9 / 10, 0) == 1);
+  CHECK(spare_cores(2, second, second / 2, 0) == 0);
+  CHECK(spare_cores(2, second, second / 2, second / 2) == 1);
+  CHECK(spare_cores(2, second, 3 * second, 0) == 2);
+  CHECK(spare_cores(8, second, 5 * second, 2 * second) == 7);
+  CHECK(spare_cores(2, 0, second, 0) == 0);
+}
+
+TEST_CASE("a control group with a quota is bounded, one without or with no such file is not") {
+  CHECK(is_bounded_by("150000 100000\n"));
+  CHECK_FALSE(is_bounded_by("max 100000\n"));
+  CHECK_FALSE(is_bounded_by(""));
+}
+
+TEST_CASE("no more look than there are cores, and a core that is given back is there again") {
+  SpareCores none(0), two(2);
+  CHECK_FALSE(none.take());
+  CHECK(two.take());
+  CHECK(two.take());
+  CHECK_FALSE(two.take());
+  two.give_back(1);
+  CHECK(two.take());
+}
+
+TEST_CASE("the sampler ends, asked or not") {
+  { SpareCores cores; }
+  SpareCores cores;
+  for (int i = 0; i < 100; ++i) {
+    if (cores.take()) cores.give_back(10);
+  }
+}
+
+TEST_CASE("a shard that gets work again and again finds it without sleeping, and nothing is lost") {
+  SpareCores cores(1);
+  ShardOptions options;
+  options.spare_cores = &cores;
+  Shard shard(options);
+  REQUIRE(shard.start());
+  std::atomic<uint64_t> ran{0};
+  uint64_t posted = 0;
+  const uint64_t give_up_ns = mono_ns() + 20'000'000'000;
+  // On a busy machine few waits are short.
+  while (shard.counters().spins_hit < 20 && mono_ns() < give_up_ns) {
+    REQUIRE(shard.post([&ran] { ++ran; }));
+    ++posted;
+    while (ran.load() < posted) std::this_thread::yield();
+  }
+  CHECK(shard.counters().spins_hit >= 20);
+  CHECK(shard.counters().spins >= shard.counters().spins_hit);
+  CHECK(shard.counters().spun_ns > 0);
+  shard.stop();
+  shard.join();
+  CHECK(ran.load() == posted);
+}

@@ -277,6 +277,7 @@ Result<void> Appliance::start_data_shards() {
   for (DataShard& data : data_shards_) {
     auto started = data.shard->start();
     if (!started) return unexpected(std::move(started).error().in("data shard"));
+    data.shard->post([pg = data.pg.get()] { pg->begin(); });
   }
   if (trail_) trail_->start();
   return {};
@@ -381,8 +382,12 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
     made.tags = target.tags;
     made.connections_max = target.connections_max;
     made.allow_superuser_read = target.allow_superuser_read;
+    made.pool = target.pool;
     if (snapshot_) {
-      if (const proxy::Target* before = snapshot_->find_target(target.name)) made.sessions = before->sessions;
+      if (const proxy::Target* before = snapshot_->find_target(target.name)) {
+        made.sessions = before->sessions;
+        made.warm = before->warm;
+      }
     }
     out->targets.emplace(target.name, std::move(made));
   }
@@ -628,7 +633,7 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
   };
   auto drained = [this] {
     for (const DataShard& data : data_shards_) {
-      if (data.pg && data.pg->load() > 0) return false;
+      if (data.pg && data.pg->load() + data.pg->pooled() > 0) return false;
     }
     return true;
   };

@@ -23,6 +23,7 @@ constexpr size_t listeners_max = 64;
 constexpr size_t users_max = 10'000;
 constexpr size_t targets_max = 10'000;
 constexpr size_t hosts_max = 16;
+constexpr uint32_t pool_connections_max = 1'000;
 constexpr size_t tags_max = 64;
 constexpr size_t token_bytes_min = 16;
 constexpr size_t token_bytes_max = 4096;
@@ -54,6 +55,7 @@ class Loader {
   void read_target(Section& section);
   Secret read_password(Section& section);
   void read_credentials(Section& section, TargetConfig& target);
+  void read_pool(Section& section, TargetConfig& target);
   std::vector<std::string> read_hosts(Section& section);
   std::vector<std::string> read_tags(Section& section);
 
@@ -329,6 +331,7 @@ void Loader::read_target(Section& section) {
   target.tags = read_tags(section);
   section.number("connections_max", target.connections_max, 0, 1'000'000);
   section.boolean("allow_superuser_read", target.allow_superuser_read);
+  read_pool(section, target);
   section.finish();
   config_.targets.push_back(std::move(target));
 }
@@ -356,6 +359,24 @@ void Loader::read_credentials(Section& section, TargetConfig& target) {
     if (has_user) target.credentials.emplace(level, std::move(credential));
   }
   credentials.finish();
+}
+
+void Loader::read_pool(Section& section, TargetConfig& target) {
+  Section one = section.section("pool");
+  proxy::PoolRule& pool = target.pool;
+  const bool is_given = section.has("pool") || one.has("min") || one.has("max") || one.has("idle");
+  one.number("max", pool.max, 0, pool_connections_max);
+  one.number("min", pool.min, 0, pool_connections_max);
+  one.number("idle", pool.idle_ms, 1'000, day_ms, Unit::milliseconds);
+  one.finish();
+  if (is_given && !one.has("max")) {
+    one.error("max", "is missing; add how many connections may wait for a session, or 0 for none");
+  } else if (pool.min > pool.max) {
+    one.error("min", "is " + std::to_string(pool.min) + ", more than max; use at most " + std::to_string(pool.max));
+  } else if (target.connections_max > 0 && pool.max > target.connections_max) {
+    one.error("max", "is " + std::to_string(pool.max) + ", more than connections_max of the target; use at most " +
+                         std::to_string(target.connections_max));
+  }
 }
 
 std::vector<std::string> Loader::read_hosts(Section& section) {

@@ -196,6 +196,11 @@ void describe_people_and_targets(Lines& out, const Config& config) {
     out.list("    ", "tags", target.tags);
     out.number("    ", "connections_max", target.connections_max);
     out.text("    ", "allow_superuser_read", yes_no(target.allow_superuser_read));
+    if (!target.pool.is_on()) continue;
+    out.text("    ", "pool", "");
+    out.number("      ", "min", target.pool.min);
+    out.number("      ", "max", target.pool.max);
+    out.number("      ", "idle", target.pool.idle_ms);
   }
 }
 

@@ -41,6 +41,14 @@ constexpr NamedCounter shard_counters[] = {
     {"ringfence_logins_failed_total", "Clients that failed to authenticate", &ShardCounters::logins_failed},
     {"ringfence_upstream_failures_total", "Failed connections or logins to a target's server",
      &ShardCounters::upstream_failures},
+    {"ringfence_pool_hits_total", "Sessions that got a server connection that waited for them", &ShardCounters::pool_hits},
+    {"ringfence_pool_misses_total", "Sessions of targets with a pool that had to have one made", &ShardCounters::pool_misses},
+    {"ringfence_pool_returns_total", "Server connections given back clean at a session's end", &ShardCounters::pool_returns},
+    {"ringfence_pool_discards_total", "Those closed with their session, or because they could not be kept",
+     &ShardCounters::pool_discards},
+    {"ringfence_pool_expired_total", "Those closed because nobody came for them in time", &ShardCounters::pool_expired},
+    {"ringfence_pool_failures_total", "Those that were of no use when a session came, or could not be made ahead",
+     &ShardCounters::pool_failures},
     {"ringfence_key_derivations_total", "Keys derived from targets' passwords, for salts that were not known yet",
      &ShardCounters::key_derivations},
     {"ringfence_cancels_forwarded_total", "Cancel requests passed to a server", &ShardCounters::cancels_forwarded},
@@ -228,6 +236,10 @@ void Appliance::write_metrics(admin::MetricsWriter& out) const {
               static_cast<double>(counters.sessions_open.get()), {{"shard", shard}});
     out.gauge("ringfence_sessions_held", "Sessions whose statement waits to be released",
               static_cast<double>(counters.sessions_held.get()), {{"shard", shard}});
+    const char* pool_help = "Server connections of targets with a pool";
+    out.gauge("ringfence_pool_connections", pool_help, static_cast<double>(counters.pool_idle.get()), {{"shard", shard}, {"state", "idle"}});
+    out.gauge("ringfence_pool_connections", pool_help, static_cast<double>(counters.pool_in_use.get()),
+              {{"shard", shard}, {"state", "in_use"}});
     for (size_t end = 0; end < proxy::hold_ends; ++end) {
       out.counter("ringfence_holds_total", "Held statements by how their wait ended", counters.holds[end].get(),
                   {{"shard", shard}, {"end", proxy::hold_end_name(static_cast<proxy::HoldEnd>(end))}});

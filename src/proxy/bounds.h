@@ -59,4 +59,26 @@ inline constexpr uint64_t cancel_connect_ms = 5'000;
 // Keys derived from backend passwords that a shard remembers.
 inline constexpr size_t derived_keys_max = 256;
 
+// A pooled connection: how long the server may take to discard a session's state, and to answer when the next session
+// gets it. One that does not answer at once is no better than a new one.
+inline constexpr uint64_t pool_reset_ms = 10'000;
+inline constexpr uint64_t pool_wake_ms = 2'000;
+inline constexpr uint64_t pool_close_ms = 1'000;
+// What the server may say to either, and in how many messages.
+inline constexpr uint32_t own_answer_bytes_max = 64 * 1024;
+inline constexpr int own_answer_messages_max = 256;
+// Settings that the server reports: PostgreSQL 17 has 15.
+inline constexpr size_t reported_settings_max = 64;
+// Of connections that waited, how many a login tries before it makes a new one.
+inline constexpr int pool_tries_max = 2;
+// After this a connection is closed at its next return: what the server looks at in a login alone (its user's own
+// settings, whether that may log in) is not older than this.
+inline constexpr uint64_t pool_lifetime_ms = 3'600'000;
+// Between two rounds of making connections ahead; after a failure it doubles up to the last.
+inline constexpr uint64_t pool_fill_pause_ms = 100;
+inline constexpr uint64_t pool_retry_ms_min = 1'000;
+inline constexpr uint64_t pool_retry_ms_max = 60'000;
+// A connection made ahead that the server ends sooner than this counts as one that could not be made.
+inline constexpr uint64_t pool_short_life_ms = 5'000;
+
 }  // namespace ringfence::proxy

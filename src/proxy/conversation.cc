@@ -521,7 +521,14 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
   }
 }
 
+bool Conversation::is_at_rest() const {
+  return queue_.is_empty() && queue_.is_idle() && queue_.transaction() == pg::TransactionStatus::idle && !queue_.is_lost() &&
+         queue_.misfits() == 0 && !is_in_group_ && client_.at_boundary() && server_.at_boundary() && !client_held_ && !server_held_ &&
+         !waiting_ && query_started_ == 0 && error_.message.empty() && !server_said_fatal_;
+}
+
 void Conversation::note_parameter(std::string_view name, std::string_view value) {
+  if (settings_ != nullptr) settings_->note(name, value);
   if (gate_ && gate_->access().level == policy::Level::read && name == "default_transaction_read_only" && value == "off") {
     error_ = Error{Fault::denied, "the session is no longer read-only", 0};
   }

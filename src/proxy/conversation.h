@@ -13,6 +13,7 @@
 #include "bounds.h"
 #include "call_guard.h"
 #include "gate.h"
+#include "own_answer.h"
 #include "recorder.h"
 #include "ringfence/pg/frame.h"
 #include "ringfence/pg/response_queue.h"
@@ -92,6 +93,11 @@ class Conversation final : private pg::StatementObserver {
   }
   // A setting that the server reported, at its login or later (ParameterStatus).
   void note_parameter(std::string_view name, std::string_view value);
+  // Settings that the server reports are noted there too, for as long as this lives.
+  void report_to(ReportedSettings& settings) { settings_ = &settings; }
+  // Nothing is under way in either direction, no transaction is open, not even one that only a Sync would end, and nothing
+  // has gone wrong: all that the session leaves with the server is what DISCARD ALL discards.
+  bool is_at_rest() const;
   // Between two messages from the server: a message of ours may be put here.
   bool server_is_at_boundary() const { return server_.at_boundary(); }
   bool client_said_goodbye() const { return client_said_goodbye_; }
@@ -212,6 +218,7 @@ class Conversation final : private pg::StatementObserver {
   std::unique_ptr<Waiting> waiting_;
   uint64_t unsent_from_ = ~uint64_t{0};  // Place in the queue from which on nothing has gone out.
   bool group_is_partly_out_ = false;     // Messages before the mark are of the same sync group.
+  ReportedSettings* settings_ = nullptr;
   bool is_refusal_ = false;  // The error at hand is one of ours.
   bool client_said_goodbye_ = false;
   bool server_said_fatal_ = false;

@@ -34,6 +34,7 @@ PgSession::PgSession(PgShardState& shard, std::unique_ptr<net::Stream> client,
 PgSession::~PgSession() {
   if (cancel_id_ != 0) shard_.cancel_keys.erase(cancel_id_);
   if (target_sessions_) target_sessions_->fetch_sub(1, std::memory_order_relaxed);
+  if (server_ && server_->ticket) shard_.counters.pool_in_use.subtract();
   crypto::secure_zero(cancel_key_);
   listener_->connections.fetch_sub(1, std::memory_order_relaxed);
   shard_.counters.connections_open.subtract();
@@ -74,7 +75,12 @@ Task<void> PgSession::converse() {
   }
   {
     std::optional<net::Deadline> deadline;
-    if (!server_pump_is_over_) {
+    if (can_give_back()) {
+      deadline.emplace(shard_.shard, *server_->stream, pool_reset_ms);
+      end_timer_.arm(shard_.shard.now_ns() + client_gone_ms * 1'000'000);
+      auto resetting = reset_server();
+      co_await resetting;
+    } else if (!server_pump_is_over_) {
       // As when the client were connected to the server itself: the server finishes what it was sent, then reads the
       // end.
       server_->stream->shutdown_write();
@@ -110,6 +116,10 @@ Task<void> PgSession::pump(Side from) {
       break;
     }
     ByteView bytes = chunk->bytes();
+    if (from == Side::server && reset_) {
+      if (reset_->take(bytes) != OwnAnswer::State::open) break;
+      continue;
+    }
     // The next receive is armed while this chunk is sent: one more chunk at most is held.
     receive.start();
     active_ns_ = shard_.shard.now_ns();
@@ -138,6 +148,7 @@ Task<void> PgSession::pump(Side from) {
     // What was recorded behind the server's last word as not executed does not reach it either.
     if (from == Side::client && conversation_->server_said_fatal()) break;
     bytes = from == Side::client ? conversation_->to_server(bytes) : conversation_->to_client(bytes);
+    if (from == Side::client && keeps_back(bytes)) break;
     if (from == Side::client || !client_is_gone_) {
       count(from, bytes.size());
       net::Send sending(stream(other(from)), bytes, *chunk);
@@ -184,7 +195,7 @@ void PgSession::after_sent_to_client(bool is_sent) {
 
 void PgSession::end_server_pump() {
   server_pump_is_over_ = true;
-  server_->stream->shutdown();
+  if (!is_reset()) server_->stream->shutdown();
   client_->cancel_receive();
   if (client_pump_waits_for_queue_) queue_has_room_.set();
   if (hold_ != nullptr) hold_->end(HoldEnd::session_ended);
@@ -318,7 +329,7 @@ void PgSession::end(const EndReason& reason) {
   }
   if (!conversation_->server_is_idle()) ring::spawn(cancel());
   // Both pumps end by this; a client that does not read what is being sent to it is cut off.
-  server_->stream->shutdown();
+  if (server_) server_->stream->shutdown();
   client_->cancel_receive();
   if (client_pump_waits_for_queue_) queue_has_room_.set();
   end_timer_.arm(shard_.shard.now_ns() + end_ms * 1'000'000);
@@ -337,6 +348,7 @@ void PgSession::drain() {
 }
 
 Task<void> PgSession::cancel() {
+  was_cancelled_ = true;
   if (!server_ || server_->cancel_key.empty()) co_return;
   auto cancelling = cancel_upstream(shard_, server_->place, server_->process_id, server_->cancel_key);
   co_await cancelling;
@@ -403,7 +415,7 @@ Task<void> PgSession::part() {
   }
   recorder_.publish(std::move(done));
   shard_.counters.answers_unmatched.add(conversation_->queue().misfits());
-  server_->stream->shutdown();
+  part_from_server();
   auto lingering = linger();
   co_await lingering;
 }

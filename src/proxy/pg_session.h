@@ -90,6 +90,15 @@ class PgSession {
   void resume(Hold& hold);
   net::Chunk take_read_ahead(Side from);
 
+  // The target's pool (pg_session_pool.cc).
+  ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_pooled(const Credential& credential,
+                                                                  std::vector<pg::StartupParameter> parameters);
+  bool can_give_back() const;
+  bool keeps_back(ByteView bytes);
+  ring::Task<void> reset_server();
+  bool is_reset() const;
+  void part_from_server();
+
   // Conversation (pg_session.cc).
   ring::Task<void> converse();
   ring::Task<void> pump(Side from);
@@ -156,6 +165,9 @@ class PgSession {
   bool client_is_gone_ = false;    // Nothing reaches it any more.
   bool client_is_mute_ = false;    // Its TLS has failed: nothing more is said to it.
   bool is_draining_ = false;
+  bool was_cancelled_ = false;  // A cancel request went, or may yet go, to the server.
+  bool goodbye_went_out_ = false;  // The client's Terminate, to the server.
+  std::unique_ptr<OwnAnswer> reset_;  // Once the server was asked to discard the session's state.
   Hold* hold_ = nullptr;  // While it is parked.
   std::unique_ptr<std::string> read_ahead_;  // What the client sent meanwhile.
   uint64_t transaction_since_us_ = 0;  // 0: none is open.

@@ -274,7 +274,8 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
     co_return co_await refusing;
   }
   const Credential credential = target_->credential_for(login_level_);
-  auto opening = open_upstream(shard_, *target_, credential, limits_, std::move(parameters));
+  auto opening = target_->pool.is_on() ? open_pooled(credential, std::move(parameters))
+                                       : open_upstream(shard_, *target_, credential, limits_, std::move(parameters));
   auto upstream = co_await opening;
   if (!upstream) {
     shard_.counters.upstream_failures.add();
@@ -302,7 +303,10 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
   auto done = event(Category::authentication, "postgres_auth", Severity::info, Outcome::success);
   const std::string& tls_version = server_->greeting->tls_version;
   done.text(Tag::metadata, "{\"server_auth_method\":\"" + std::string(server_->greeting->auth_method) +
-                               "\",\"server_tls\":\"" + (tls_version.empty() ? "off" : tls_version) + "\"}");
+                               "\",\"server_tls\":\"" + (tls_version.empty() ? "off" : tls_version) + "\"" +
+                               (!server_->ticket            ? "}"
+                                : server_->ticket->is_warm ? ",\"server_connection\":\"warm\"}"
+                                                           : ",\"server_connection\":\"new\"}"));
   recorder_.publish(std::move(done));
   co_return true;
 }
@@ -340,6 +344,7 @@ Task<bool> PgSession::greet() {
     // The name that we gave the connection; the client's own is recorded.
     if (name != "application_name") conversation_->note_parameter(name, value);
   }
+  if (server_->ticket) conversation_->report_to(server_->ticket->settings);
   co_return true;
 }
 

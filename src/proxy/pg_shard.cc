@@ -9,6 +9,7 @@
 #include "pg_session.h"
 #include "pg_shard_state.h"
 #include "ringfence/net/socket_stream.h"
+#include "warm_pool.h"
 
 namespace ringfence::proxy {
 
@@ -81,7 +82,8 @@ PgShardState::PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpac
       snapshot(std::move(initial)),
       load(l),
       ids(options.id_seed),
-      judge_space(options.judge_seed) {}
+      judge_space(options.judge_seed),
+      warm(std::make_unique<WarmPool>(*this)) {}
 
 PgShardState::~PgShardState() = default;
 
@@ -149,7 +151,10 @@ void PgShard::use(SnapshotPtr snapshot) {
   for (PgSession* session : all) {
     if (state_->sessions.contains(session)) session->reconsider();
   }
+  state_->warm->look();
 }
+
+void PgShard::begin() { state_->warm->look(); }
 
 SnapshotPtr PgShard::snapshot() const { return state_->snapshot; }
 
@@ -199,12 +204,15 @@ std::vector<HeldStatement> PgShard::holds() const {
 
 void PgShard::drain() {
   state_->is_draining = true;
+  state_->warm->close_all();
   std::vector<PgSession*> all;
   for (const auto& [session, owned] : state_->sessions) all.push_back(session);
   for (PgSession* session : all) {
     if (state_->sessions.contains(session)) session->drain();
   }
 }
+
+uint32_t PgShard::pooled() const { return state_->warm->alive(); }
 
 bool PgShard::is_drained() const { return state_->sessions.empty(); }
 

@@ -28,6 +28,7 @@ struct Dialled {
 };
 
 struct PgShardState;
+class WarmPool;
 
 // `co_await` until all that the shard has published is on the disk; false when the disk refuses. Only where
 // options.sync is set.
@@ -84,6 +85,9 @@ struct PgShardState {
   // Keys derived from backend passwords: 1.6 ms of work that is done once for each salt.
   std::map<std::string, pg::ScramKeys> derived_keys;
   std::map<std::string, std::vector<ring::Event*>> derivations;  // That run, and who waits for them.
+
+  // Server connections that wait for their next session.
+  std::unique_ptr<WarmPool> warm;
 
   // Sessions that are parked. Shared with jobs on other threads, which may come back when the shard's state is gone.
   std::shared_ptr<HoldTable> holds = std::make_shared<HoldTable>();

@@ -9,6 +9,7 @@
 #include "pg_shard_state.h"
 #include "ringfence/net/stream.h"
 #include "ringfence/pg/startup.h"
+#include "warm_ticket.h"
 
 namespace ringfence::proxy {
 
@@ -36,6 +37,7 @@ struct Upstream {
   uint32_t process_id = 0;  // The server's own cancel key, which no client sees.
   std::string cancel_key;
   std::unique_ptr<ServerGreeting> greeting = std::make_unique<ServerGreeting>();
+  std::unique_ptr<WarmTicket> ticket;  // Of a target with a pool; null otherwise.
 };
 
 // Why it failed: what the client may know, and what only the log and the trail may.

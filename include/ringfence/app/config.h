@@ -130,6 +130,7 @@ struct TargetConfig {
   std::vector<std::string> tags;
   uint32_t connections_max = 0;  // 0: no limit.
   bool allow_superuser_read = false;
+  proxy::PoolRule pool;
 };
 
 struct Config {

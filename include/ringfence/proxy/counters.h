@@ -48,6 +48,14 @@ struct ShardCounters {
   Counter logins_failed;
   Counter upstream_failures;  // Dialling or logging in to the server failed.
   Counter key_derivations;    // From targets' passwords, for salts that were not known yet.
+  Counter pool_idle;      // Connections that wait for a session, of targets with a pool.
+  Counter pool_in_use;    // That a session has.
+  Counter pool_hits;      // Sessions that got one that waited,
+  Counter pool_misses;    // and those that had to have one made.
+  Counter pool_returns;   // Given back clean.
+  Counter pool_discards;  // Closed with their session, or because they could not be kept.
+  Counter pool_expired;   // Closed because nobody came for them.
+  Counter pool_failures;  // That waited and were not usable any more, or could not be made ahead.
   Counter cancels_forwarded;
   Counter cancels_unknown;  // With a key that belongs to no session.
   Counter cancels_limited;

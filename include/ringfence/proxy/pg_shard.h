@@ -79,6 +79,8 @@ class PgShard {
 
   // From any thread: connections that this shard has or is about to get.
   uint32_t load() const { return load_.load(std::memory_order_relaxed); }
+  // From any thread: server connections that belong to no session.
+  uint32_t pooled() const;
   // From the acceptor's thread: hands the connection over. Closes it when the shard's mailbox is full.
   void hand_over(int fd, std::shared_ptr<ListenerFacts> listener);
   const ShardCounters& counters() const;
@@ -86,6 +88,8 @@ class PgShard {
 
   // On the shard's thread.
   void adopt(std::unique_ptr<net::Stream> client, std::shared_ptr<ListenerFacts> listener);
+  // Once, when the shard's thread runs: makes the connections that are to be there before a session wants them.
+  void begin();
   void use(SnapshotPtr snapshot);
   SnapshotPtr snapshot() const;
   std::vector<SessionInfo> list() const;

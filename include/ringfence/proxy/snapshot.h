@@ -53,6 +53,14 @@ struct Credential {
   std::string password;  // Empty: trust.
 };
 
+// Server connections that are kept for the next session when theirs has ended.
+struct PoolRule {
+  uint32_t min = 0;  // Made ahead, on all shards together.
+  uint32_t max = 0;  // That wait at most, on all shards together; 0: there is no pool.
+  uint64_t idle_ms = 60'000;
+  bool is_on() const { return max > 0; }
+};
+
 // A named connection to a PostgreSQL server. The client asks for it by the name of its database.
 struct Target {
   std::string name;
@@ -77,6 +85,9 @@ struct Target {
     return found == credentials.end() ? Credential{user, password} : found->second;
   }
   bool allow_superuser_read = false;  // Sessions of level read although the server's user is a superuser.
+  PoolRule pool;
+  // Connections that wait in the pools of all shards; carried over as `sessions` is.
+  std::shared_ptr<std::atomic<uint32_t>> warm = std::make_shared<std::atomic<uint32_t>>(0);
   // Sessions that are open on all shards; carried over from one snapshot to the next.
   std::shared_ptr<std::atomic<uint32_t>> sessions = std::make_shared<std::atomic<uint32_t>>(0);
 };

@@ -1,0 +1,121 @@
+// The server connection of a session whose target has a pool: where it comes from, and whether it can go back there.
+#include "pg_session.h"
+#include "ringfence/crypto/secret.h"
+#include "ringfence/pg/frame.h"
+#include "ringfence/pg/sqlstate.h"
+#include "warm_pool.h"
+
+namespace ringfence::proxy {
+
+using ring::Task;
+
+namespace {
+
+// The client's name for itself is set once the connection is the session's; connections of all users are the same
+// without it.
+std::string take_application_name(std::vector<pg::StartupParameter>& parameters) {
+  for (pg::StartupParameter& parameter : parameters) {
+    if (parameter.name == "application_name") return std::exchange(parameter.value, std::string(warm_application_name));
+  }
+  return {};
+}
+
+constexpr std::string_view goodbye("X\0\0\0\4", 5);
+
+}  // namespace
+
+Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(const Credential& credential,
+                                                                     std::vector<pg::StartupParameter> parameters) {
+  WarmPool& pool = *shard_.warm;
+  const std::string application_name = take_application_name(parameters);
+  std::string kind = kind_of(*target_, credential, parameters);
+  pool.note_wish(*target_, login_level_, parameters);
+  {
+    auto taking = pool.take(*target_, kind, application_name);
+    std::optional<Upstream> warm = co_await taking;
+    if (warm) {
+      shard_.counters.pool_hits.add();
+      shard_.counters.pool_in_use.add();
+      co_return std::move(*warm);
+    }
+  }
+  shard_.counters.pool_misses.add();
+  pool.make_room(*target_);
+  std::vector<pg::StartupParameter> sent = parameters;
+  auto opening = open_upstream(shard_, *target_, credential, limits_, std::move(sent));
+  auto upstream = co_await opening;
+  if (!upstream) co_return std::move(upstream);
+  std::unique_ptr<WarmTicket> ticket =
+      make_ticket(*target_, login_level_, std::move(parameters), std::move(kind), *upstream->greeting, shard_.shard.now_ns());
+  upstream->ticket = std::move(ticket);
+  net::Receive receive(*upstream->stream);
+  auto naming = pool.name(*upstream, receive, application_name);
+  std::string wrong = co_await naming;
+  if (!wrong.empty()) {
+    upstream->stream->shutdown();
+    if (receive.is_started()) Result<net::Chunk> last = co_await receive;
+    co_return tl::unexpected<UpstreamRefusal>({std::string(pg::sqlstate::connection_failure),
+                                               "the server of database \"" + target_->name + "\" cannot be used now",
+                                               "The reason is in the appliance's log and trail.",
+                                               "naming the session: " + wrong, false});
+  }
+  shard_.counters.pool_in_use.add();
+  co_return std::move(upstream);
+}
+
+// Whether nothing of this session is on its way, and nothing is left with the server but what it discards when told.
+bool PgSession::can_give_back() const {
+  return server_ && server_->ticket && !end_reason_ && !pending_end_ && !is_draining_ && hold_ == nullptr && !was_cancelled_ &&
+         !server_pump_is_over_ && !goodbye_went_out_ && conversation_->is_at_rest() && shard_.warm->fits(*server_);
+}
+
+// The client's Terminate is not for a connection that is kept: true when `bytes` are that and nothing else.
+bool PgSession::keeps_back(ByteView bytes) {
+  if (!conversation_->client_said_goodbye()) return false;
+  if (bytes == goodbye && can_give_back()) return true;
+  goodbye_went_out_ = true;
+  return false;
+}
+
+// Asks the server to discard the session's state; its answer comes by the other pump. From here on no cancel request
+// finds the connection.
+Task<void> PgSession::reset_server() {
+  shard_.cancel_keys.erase(cancel_id_);
+  cancel_id_ = 0;
+  auto random = crypto::random_array<8>();
+  if (!random) {
+    server_->stream->shutdown();
+    co_return;
+  }
+  uint64_t seed = 0;
+  std::memcpy(&seed, random->data(), sizeof seed);
+  reset_ = std::make_unique<OwnAnswer>(OwnAnswer::Kind::to_reset, server_->ticket->settings);
+  std::string messages = reset_messages(seed);
+  net::Send sending(*server_->stream, messages);
+  Result<void> sent = co_await sending;
+  if (!sent) server_->stream->shutdown();
+}
+
+bool PgSession::is_reset() const {
+  return reset_ && reset_->state() == OwnAnswer::State::done && server_->ticket->settings.are_as_at_login() && !end_reason_;
+}
+
+// When both pumps are over: the connection goes back, or ends with its session.
+void PgSession::part_from_server() {
+  if (!is_reset()) {
+    server_->stream->shutdown();
+    if (!server_->ticket) return;
+    shard_.counters.pool_discards.add();
+    return;
+  }
+  shard_.counters.pool_returns.add();
+  shard_.counters.pool_in_use.subtract();
+  // The target has one session less, and perhaps one more connection that waits.
+  target_sessions_->fetch_sub(1, std::memory_order_relaxed);
+  target_sessions_.reset();
+  Upstream upstream = std::move(*server_);
+  server_.reset();
+  shard_.warm->put(std::move(upstream));
+}
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,414 @@
+#include "warm_pool.h"
+
+#include <algorithm>
+
+#include "ringfence/base/log.h"
+#include "ringfence/crypto/digest.h"
+#include "ringfence/net/deadline.h"
+#include "ringfence/pg/messages.h"
+
+namespace ringfence::proxy {
+
+using ring::Task;
+
+// ---------------------------------------------------------------- what a connection is
+
+std::string kind_of(const Target& target, const Credential& credential, const std::vector<pg::StartupParameter>& parameters) {
+  crypto::Sha256 digest;
+  auto add = [&digest](std::string_view text) {
+    // With its length, so that no two lists of texts run together to the same bytes.
+    std::array<char, 8> length;
+    ringfence::detail::store_be<uint64_t>(length.data(), text.size());
+    digest.update(ByteView(length.data(), length.size()));
+    digest.update(text);
+  };
+  auto add_number = [&add](uint64_t number) { add(std::to_string(number)); };
+  add(target.name);
+  add_number(target.hosts.size());
+  for (const std::string& host : target.hosts) add(host);
+  add_number(target.port);
+  add(target.database);
+  add(credential.user);
+  add(credential.password);
+  add_number(static_cast<uint64_t>(target.sslmode));
+  add_number(static_cast<uint64_t>(target.channel_binding));
+  add_number(reinterpret_cast<uintptr_t>(target.tls.get()));
+  for (const pg::StartupParameter& parameter : parameters) {
+    add(parameter.name);
+    add(parameter.value);
+  }
+  return std::string(crypto::view_of(digest.finish()));
+}
+
+std::unique_ptr<WarmTicket> make_ticket(const Target& target, policy::Level level, std::vector<pg::StartupParameter> parameters,
+                                        std::string kind, const ServerGreeting& greeting, uint64_t now_ns) {
+  auto out = std::make_unique<WarmTicket>();
+  out->target = target.name;
+  out->level = level;
+  out->parameters = std::move(parameters);
+  out->kind = std::move(kind);
+  out->tls = target.tls;
+  out->settings = ReportedSettings(greeting.settings);
+  out->opened_ns = now_ns;
+  out->auth_method = greeting.auth_method;
+  out->tls_version = greeting.tls_version;
+  return out;
+}
+
+std::unique_ptr<ServerGreeting> greeting_of(const WarmTicket& ticket) {
+  auto out = std::make_unique<ServerGreeting>();
+  out->settings = ticket.settings.now();
+  for (const auto& [name, value] : out->settings) pg::append_parameter_status(out->parameter_statuses, name, value);
+  out->auth_method = ticket.auth_method;
+  out->tls_version = ticket.tls_version;
+  return out;
+}
+
+// ---------------------------------------------------------------- one that waits
+
+WarmPool::Entry::Entry(WarmPool& owner, Upstream connection, std::shared_ptr<std::atomic<uint32_t>> all_warm, uint64_t now_ns)
+    : pool(owner), upstream(std::move(connection)), warm(std::move(all_warm)), receive(*upstream.stream), since_ns(now_ns) {
+  pool.shard_.counters.pool_idle.add();
+}
+
+WarmPool::Entry::~Entry() = default;
+
+// In the middle of the stream's own work: what is to be done is done by the timer.
+void WarmPool::Entry::received() {
+  is_over = true;
+  pool.wake_at(pool.shard_.shard.now_ns());
+}
+
+WarmPool::WarmPool(PgShardState& shard) : shard_(shard), timer_(shard.shard.timers(), [this] { sweep(); }) {}
+
+WarmPool::~WarmPool() {
+  // What the kernel still receives into is not destroyed. Only a process that ends in a hurry has any.
+  for (auto& [name, entries] : entries_) {
+    for (auto& entry : entries) {
+      if (entry->receive.is_started() && !entry->is_over) (void)entry.release();
+    }
+  }
+}
+
+uint64_t WarmPool::end_of(const WarmTicket& ticket) { return ticket.opened_ns + pool_lifetime_ms * 1'000'000; }
+
+const Target* WarmPool::target_of(const WarmTicket& ticket) const {
+  const Target* target = shard_.snapshot->find_target(ticket.target);
+  if (target == nullptr || !target->pool.is_on()) return nullptr;
+  const bool is_same = kind_of(*target, target->credential_for(ticket.level), ticket.parameters) == ticket.kind;
+  return is_same ? target : nullptr;
+}
+
+bool WarmPool::fits(const Upstream& upstream) const {
+  if (is_closed_ || shard_.is_draining || !upstream.ticket) return false;
+  const Target* target = target_of(*upstream.ticket);
+  if (target == nullptr) return false;
+  // A later host stands in for the first while that is away, and no longer.
+  if (!target->hosts.empty() && upstream.place.host != target->hosts.front()) return false;
+  return end_of(*upstream.ticket) > shard_.shard.now_ns();
+}
+
+// Numbers of the configuration are those of the whole process.
+uint32_t WarmPool::share_of(uint32_t number) const {
+  const auto shards = static_cast<uint32_t>(shard_.peers.size());
+  return number / shards + (shard_.options.index < number % shards ? 1 : 0);
+}
+
+// A place among those that may wait; the oldest here makes way for a newer one.
+bool WarmPool::reserve(const Target& target) {
+  for (int i = 0; i < 2; ++i) {
+    const uint32_t others = target.warm->fetch_add(1, std::memory_order_relaxed);
+    const bool is_within = target.connections_max == 0 ||
+                           target.sessions->load(std::memory_order_relaxed) + others < target.connections_max;
+    if (others < target.pool.max && is_within) return true;
+    target.warm->fetch_sub(1, std::memory_order_relaxed);
+    if (!is_within || !evict(target.name)) return false;
+  }
+  return false;
+}
+
+void WarmPool::put(Upstream upstream) {
+  keep(std::move(upstream), false);
+}
+
+void WarmPool::keep(Upstream upstream, bool was_made_ahead) {
+  if (!fits(upstream)) return close(std::move(upstream));
+  const Target* target = target_of(*upstream.ticket);
+  if (!reserve(*target)) return close(std::move(upstream));
+  const uint64_t now_ns = shard_.shard.now_ns();
+  alive_.fetch_add(1, std::memory_order_relaxed);
+  const std::string name = target->name;
+  auto entry = std::make_unique<Entry>(*this, std::move(upstream), target->warm, now_ns);
+  entry->was_made_ahead = was_made_ahead;
+  Entry& kept = *entry;
+  entries_[name].push_back(std::move(entry));
+  if (kept.receive.watch(kept)) kept.received();
+  wake_at(now_ns + target->pool.idle_ms * 1'000'000);
+}
+
+// Out of those that wait. The caller has it, and it counts as alive no more.
+std::unique_ptr<WarmPool::Entry> WarmPool::remove(Entries& entries, size_t at) {
+  std::unique_ptr<Entry> entry = std::move(entries[at]);
+  entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(at));
+  entry->receive.unwatch();
+  entry->warm->fetch_sub(1, std::memory_order_relaxed);
+  alive_.fetch_sub(1, std::memory_order_relaxed);
+  shard_.counters.pool_idle.subtract();
+  return entry;
+}
+
+// The one that was used last: the others may expire, and its server process has what it needs at hand.
+std::unique_ptr<WarmPool::Entry> WarmPool::newest(const std::string& target, const std::string& kind) {
+  auto found = entries_.find(target);
+  if (found == entries_.end()) return nullptr;
+  for (size_t i = found->second.size(); i-- > 0;) {
+    const Entry& entry = *found->second[i];
+    if (!entry.is_over && entry.upstream.ticket->kind == kind) return remove(found->second, i);
+  }
+  return nullptr;
+}
+
+Task<std::optional<Upstream>> WarmPool::take(const Target& target, std::string kind, std::string application_name) {
+  const std::string target_name = target.name;
+  for (int i = 0; i < pool_tries_max; ++i) {
+    std::unique_ptr<Entry> entry = newest(target_name, kind);
+    if (!entry) break;
+    alive_.fetch_add(1, std::memory_order_relaxed);
+    auto naming = name(entry->upstream, entry->receive, application_name);
+    const std::string wrong = co_await naming;
+    alive_.fetch_sub(1, std::memory_order_relaxed);
+    if (wrong.empty()) {
+      entry->upstream.ticket->is_warm = true;
+      if (target.pool.min > 0) wake_at(shard_.shard.now_ns());
+      co_return std::move(entry->upstream);
+    }
+    shard_.counters.pool_failures.add();
+    log_debug("a warm connection is of no use any more", {{"target", target_name}, {"reason", wrong}});
+    close(std::move(entry));
+  }
+  if (target.pool.min > 0) wake_at(shard_.shard.now_ns());
+  co_return std::nullopt;
+}
+
+Task<std::string> WarmPool::name(Upstream& upstream, net::Receive& receive, std::string application_name) {
+  OwnAnswer answer(OwnAnswer::Kind::to_naming, upstream.ticket->settings);
+  net::Deadline deadline(shard_.shard, *upstream.stream, pool_wake_ms);
+  if (upstream.greeting && !upstream.greeting->leftover.empty()) answer.take(upstream.greeting->leftover);
+  std::string message = naming_message(application_name);
+  net::Send sending(*upstream.stream, message);
+  Result<void> sent = co_await sending;
+  if (!sent) co_return "the connection is lost";
+  while (answer.state() == OwnAnswer::State::open) {
+    Result<net::Chunk> chunk = co_await receive;
+    if (!chunk || chunk->bytes().empty()) co_return deadline.has_passed() ? "the server did not answer in time" : "the connection is lost";
+    answer.take(chunk->bytes());
+  }
+  if (answer.state() == OwnAnswer::State::failed) co_return answer.reason();
+  upstream.greeting = greeting_of(*upstream.ticket);
+  co_return std::string();
+}
+
+// ---------------------------------------------------------------- closing
+
+void WarmPool::close(std::unique_ptr<Entry> entry) {
+  ring::spawn(say_goodbye(Upstream(), std::move(entry)));
+}
+
+void WarmPool::close(Upstream upstream) {
+  ring::spawn(say_goodbye(std::move(upstream), nullptr));
+}
+
+Task<void> WarmPool::say_goodbye(Upstream upstream, std::unique_ptr<Entry> entry) {
+  alive_.fetch_add(1, std::memory_order_relaxed);
+  net::Stream& stream = entry ? *entry->upstream.stream : *upstream.stream;
+  {
+    net::Deadline deadline(shard_.shard, stream, pool_close_ms);
+    std::string message;
+    pg::append_terminate(message);
+    net::Send sending(stream, message);
+    Result<void> sent = co_await sending;
+    stream.shutdown();
+    if (entry && entry->receive.is_started()) {
+      net::Receive& receive = entry->receive;
+      Result<net::Chunk> last = co_await receive;
+    }
+  }
+  alive_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+bool WarmPool::evict(const std::string& target) {
+  auto found = entries_.find(target);
+  if (found == entries_.end() || found->second.empty()) return false;
+  shard_.counters.pool_discards.add();
+  close(remove(found->second, 0));
+  return true;
+}
+
+void WarmPool::make_room(const Target& target) {
+  if (target.connections_max == 0) return;
+  const uint32_t all = target.sessions->load(std::memory_order_relaxed) + target.warm->load(std::memory_order_relaxed);
+  if (all <= target.connections_max || evict(target.name)) return;
+  for (PgShardState* peer : shard_.peer_states) {
+    if (peer != &shard_) peer->shard.post([peer, name = target.name] { peer->warm->evict(name); });
+  }
+}
+
+void WarmPool::close_all() {
+  is_closed_ = true;
+  timer_.cancel();
+  for (auto& [name, entries] : entries_) {
+    while (!entries.empty()) close(remove(entries, entries.size() - 1));
+  }
+}
+
+// ---------------------------------------------------------------- looking after them
+
+void WarmPool::wake_at(uint64_t due_ns) {
+  if (is_closed_ || (timer_.is_armed() && due_ns_ <= due_ns)) return;
+  due_ns_ = due_ns;
+  timer_.arm(due_ns);
+}
+
+void WarmPool::sweep() {
+  due_ns_ = ring::Timers::never;
+  uint64_t due_ns = ring::Timers::never;
+  for (auto& [name, entries] : entries_) due_ns = std::min(due_ns, sweep(name, entries));
+  due_ns = std::min(due_ns, fill_all());
+  std::erase_if(entries_, [](const auto& each) { return each.second.empty(); });
+  if (due_ns != ring::Timers::never) wake_at(due_ns);
+}
+
+// Closes what is over and what nobody came for. Gives when the next one is due.
+uint64_t WarmPool::sweep(const std::string& name, Entries& entries) {
+  const uint64_t now_ns = shard_.shard.now_ns();
+  const Target* target = shard_.snapshot->find_target(name);
+  const uint64_t idle_ns = target == nullptr ? 0 : target->pool.idle_ms * 1'000'000;
+  const uint32_t kept = target == nullptr ? 0 : share_of(target->pool.min);
+  uint64_t due_ns = ring::Timers::never;
+  for (size_t i = 0; i < entries.size();) {
+    const Entry& entry = *entries[i];
+    const bool is_old = now_ns - entry.since_ns >= idle_ns && entries.size() > kept;
+    const uint64_t end_ns = end_of(*entry.upstream.ticket);
+    if (!entry.is_over && !is_old && now_ns < end_ns) {
+      due_ns = std::min({due_ns, end_ns, entries.size() > kept ? entry.since_ns + idle_ns : ring::Timers::never});
+      ++i;
+      continue;
+    }
+    const bool was_short = entry.was_made_ahead && now_ns - entry.since_ns < pool_short_life_ms * 1'000'000;
+    if (entry.is_over && was_short) note_failure(fillings_[name]);
+    (!entry.is_over ? shard_.counters.pool_expired : shard_.counters.pool_discards).add();
+    close(remove(entries, i));
+  }
+  return due_ns;
+}
+
+void WarmPool::look() {
+  if (is_closed_) return;
+  for (auto& [name, filling] : fillings_) filling.retry_ms = filling.next_ns = 0;
+  for (auto& [name, entries] : entries_) {
+    for (size_t i = entries.size(); i-- > 0;) {
+      const Target* target = target_of(*entries[i]->upstream.ticket);
+      const bool is_over_max = target != nullptr && target->warm->load(std::memory_order_relaxed) > target->pool.max;
+      if (target != nullptr && !is_over_max) continue;
+      shard_.counters.pool_discards.add();
+      close(remove(entries, i));
+    }
+  }
+  sweep();
+}
+
+// ---------------------------------------------------------------- making them ahead
+
+void WarmPool::note_wish(const Target& target, policy::Level level, const std::vector<pg::StartupParameter>& parameters) {
+  if (target.pool.min == 0) return;
+  Filling& filling = fillings_[target.name];
+  filling.level = level;
+  filling.parameters = parameters;
+}
+
+bool WarmPool::is_short(const Target& target) const {
+  if (is_closed_ || shard_.is_draining || !target.pool.is_on()) return false;
+  auto found = entries_.find(target.name);
+  const size_t here = found == entries_.end() ? 0 : found->second.size();
+  if (here >= share_of(target.pool.min) || target.warm->load(std::memory_order_relaxed) >= target.pool.max) return false;
+  return target.connections_max == 0 || target.sessions->load(std::memory_order_relaxed) +
+                                                target.warm->load(std::memory_order_relaxed) < target.connections_max;
+}
+
+// Gives when the next one is to be tried.
+uint64_t WarmPool::fill_all() {
+  const uint64_t now_ns = shard_.shard.now_ns();
+  uint64_t due_ns = ring::Timers::never;
+  std::vector<std::string> now;
+  for (const auto& [name, target] : shard_.snapshot->targets) {
+    if (target.pool.min == 0 || !is_short(target)) continue;
+    const Filling& filling = fillings_[name];
+    if (filling.is_running) continue;
+    if (filling.next_ns > now_ns) due_ns = std::min(due_ns, filling.next_ns);
+    else now.push_back(name);
+  }
+  for (const std::string& name : now) ring::spawn(fill(name));
+  return due_ns;
+}
+
+void WarmPool::note_failure(Filling& filling) {
+  shard_.counters.pool_failures.add();
+  filling.retry_ms = std::clamp(filling.retry_ms * 2, pool_retry_ms_min, pool_retry_ms_max);
+  filling.next_ns = shard_.shard.now_ns() + filling.retry_ms * 1'000'000;
+}
+
+// One after the other, as many as are to be there, or until one fails.
+Task<void> WarmPool::fill(std::string name) {
+  fillings_[name].is_running = true;
+  alive_.fetch_add(1, std::memory_order_relaxed);
+  const Target* first = shard_.snapshot->find_target(name);
+  bool goes_on = true;
+  for (uint32_t left = first == nullptr ? 0 : share_of(first->pool.min); goes_on && left > 0; --left) {
+    auto making = make_one(name);
+    goes_on = co_await making;
+  }
+  alive_.fetch_sub(1, std::memory_order_relaxed);
+  Filling& filling = fillings_[name];
+  filling.is_running = false;
+  filling.next_ns = std::max(filling.next_ns, shard_.shard.now_ns() + pool_fill_pause_ms * 1'000'000);
+  wake_at(filling.next_ns);
+}
+
+// False: no more are wanted, or it failed.
+Task<bool> WarmPool::make_one(std::string name) {
+  const SnapshotPtr snapshot = shard_.snapshot;  // The target's owner.
+  const Target* target = snapshot->find_target(name);
+  if (target == nullptr || !is_short(*target)) co_return false;
+  const Filling& wish = fillings_[name];
+  policy::Level level = policy::Level::admin;
+  std::vector<pg::StartupParameter> parameters = {{"application_name", std::string(warm_application_name)}};
+  if (wish.level) {
+    level = *wish.level;
+    parameters = wish.parameters;
+  }
+  const Credential credential = target->credential_for(level);
+  std::vector<pg::StartupParameter> sent = parameters;
+  auto opening = open_upstream(shard_, *target, credential, snapshot->limits, std::move(sent));
+  auto upstream = co_await opening;
+  if (!upstream) {
+    Filling& filling = fillings_[name];
+    note_failure(filling);
+    log_warning("no connection could be made ahead", {{"target", name}, {"reason", upstream.error().reason},
+                                                      {"next_try_ms", std::to_string(filling.retry_ms)}});
+    co_return false;
+  }
+  const bool has_said_more = !upstream->greeting->leftover.empty() || upstream->greeting->transaction_status != 'I';
+  upstream->ticket = make_ticket(*target, level, parameters, kind_of(*target, credential, parameters), *upstream->greeting,
+                                 shard_.shard.now_ns());
+  upstream->greeting.reset();
+  if (has_said_more) {
+    close(std::move(*upstream));
+    note_failure(fillings_[name]);
+    co_return false;
+  }
+  fillings_[name].retry_ms = 0;
+  keep(std::move(*upstream), true);
+  co_return true;
+}
+
+}  // namespace ringfence::proxy

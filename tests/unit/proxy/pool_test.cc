@@ -1,0 +1,329 @@
+// Server connections that outlive their sessions: when they are kept, when they are handed on, and when they are not.
+#include <list>
+
+#include "proxy/warm_pool.h"
+#include "session_fixture.h"
+
+using namespace ringfence;
+using namespace ringfence::proxy;
+
+namespace {
+
+std::string naming_answer(std::string_view name) {
+  std::string out;
+  pg::append_command_complete(out, "SET");
+  pg::append_parameter_status(out, "application_name", name);
+  pg::append_ready_for_query(out, 'I');
+  return out;
+}
+std::string reset_answer() {
+  std::string out;
+  pg::append_parameter_status(out, "application_name", warm_application_name);
+  pg::append_command_complete(out, "DISCARD ALL");
+  pg::append_ready_for_query(out, 'I');
+  pg::append_command_complete(out, "RESET");
+  pg::append_command_complete(out, "SELECT 1");
+  pg::append_ready_for_query(out, 'I');
+  return out;
+}
+std::string terminate() {
+  std::string out;
+  pg::append_terminate(out);
+  return out;
+}
+
+// Each connection to the server is a peer of its own.
+struct PoolWorld : World {
+  explicit PoolWorld(uint64_t seed = 1, std::function<void(Target&)> change = {})
+      : World(seed, 0, [change](Snapshot& snapshot) {
+          Target& target = snapshot.targets["shop"];
+          target.pool.max = 2;
+          if (change) change(target);
+        }) {
+    pg_shard->state().dial = [this](const Target&) { return dial_one(); };
+  }
+  ~PoolWorld() {
+    pg_shard->drain();
+    for (Peer& one : servers) one.stream->shutdown();
+    if (client.stream) client.stream->shutdown();
+    settle();
+    CHECK(pg_shard->pooled() == 0);
+  }
+  ring::Task<Result<Dialled>> dial_one() {
+    auto pair = network.make_pair(pieces);
+    Peer& one = servers.emplace_back();
+    one.stream = std::move(pair.right);
+    ring::spawn(listen_to(&one));
+    Dialled dialled{std::move(pair.left), {}};
+    co_return std::move(dialled);
+  }
+  static std::string pool_welcome() {
+    std::string out;
+    pg::append_authentication_ok(out);
+    pg::append_parameter_status(out, "server_version", "15.1");
+    pg::append_parameter_status(out, "application_name", warm_application_name);
+    pg::append_backend_key_data(out, 77, "key!");
+    pg::append_ready_for_query(out, 'I');
+    return out;
+  }
+  // A session over a connection that is made for it.
+  void begin() {
+    connect();
+    authenticate("ada", "secret");
+    send(servers.back(), pool_welcome());
+    CHECK(servers.back().got.ends_with(naming_message("ringfence/ada")));
+    CHECK(types(client.got) == "RRRR");
+    send(servers.back(), naming_answer("ringfence/ada"));
+    REQUIRE(types(client.got) == "RRRRSSKZ");
+    forget();
+  }
+  // Up to where a connection that waits is asked for its name.
+  void begin_again() {
+    client = Peer{};
+    connect();
+    authenticate("ada", "secret");
+  }
+  void forget() {
+    client.got.clear();
+    for (Peer& one : servers) one.got.clear();
+  }
+  // The client ends; the server has not answered.
+  void end_client() {
+    send(client, terminate());
+    client.stream->shutdown();
+    settle();
+  }
+  void give_back() {
+    end_client();
+    CHECK(types(servers.back().got) == "QQ");
+    send(servers.back(), reset_answer());
+    REQUIRE(counters().pool_idle.get() == 1);
+    forget();
+  }
+  const ShardCounters& counters() const { return pg_shard->counters(); }
+};
+
+}  // namespace
+
+TEST_CASE("a connection whose state is discarded serves the next session, which learns the same of the server") {
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    PoolWorld world(seed);
+    world.begin();
+    world.send(world.client, query("select 1"));
+    world.send(world.servers.back(), answer());
+    world.forget();
+    world.give_back();
+    for (int i = 0; i < 3; ++i) {
+      world.begin_again();
+      CHECK(world.servers.back().got == naming_message("ringfence/ada"));
+      CHECK(World::types(world.client.got) == "RRRR");
+      world.send(world.servers.back(), naming_answer("ringfence/ada"));
+      CHECK(World::types(world.client.got) == "RRRRSSKZ");
+      world.forget();
+      world.send(world.client, query("select 2"));
+      CHECK(world.servers.back().got == query("select 2"));
+      world.send(world.servers.back(), answer());
+      CHECK(world.client.got == answer());
+      world.forget();
+      world.give_back();
+    }
+    CHECK(world.servers.size() == 1);
+    CHECK(world.counters().pool_hits.get() == 3);
+    CHECK(world.counters().pool_misses.get() == 1);
+    CHECK(world.counters().pool_in_use.get() == 0);
+  }
+}
+
+TEST_CASE("the client's Terminate does not reach a connection that is kept, and one that is not kept gets it") {
+  PoolWorld world;
+  world.begin();
+  world.send(world.client, query("begin"));
+  std::string begun;
+  pg::append_command_complete(begun, "BEGIN");
+  pg::append_ready_for_query(begun, 'T');
+  world.send(world.servers.back(), begun);
+  world.forget();
+  world.send(world.client, terminate());
+  CHECK(world.servers.back().got == terminate());
+  world.client.stream->shutdown();
+  world.settle();
+  world.servers.back().stream->shutdown();
+  world.settle();
+  CHECK(world.counters().pool_discards.get() == 1);
+  CHECK(world.counters().pool_idle.get() == 0);
+}
+
+TEST_CASE("a session's end is not the server's word: without its answer, or with another, nothing is kept") {
+  std::string error;
+  pg::append_error_response(error, {.severity = "ERROR", .sqlstate = "42501", .message = "permission denied for setseed"});
+  std::string other;
+  pg::append_command_complete(other, "DISCARD ALL");
+  pg::append_ready_for_query(other, 'T');
+  std::string changed;
+  pg::append_parameter_status(changed, "TimeZone", "Asia/Tokyo");
+  for (const std::string& wrong : {error, other, changed + reset_answer(), reset_answer() + "Z"}) {
+    PoolWorld world;
+    world.begin();
+    world.end_client();
+    CHECK(World::types(world.servers.back().got) == "QQ");
+    world.send(world.servers.back(), wrong);
+    CHECK(world.counters().pool_idle.get() == 0);
+    CHECK(world.counters().pool_discards.get() == 1);
+    CHECK(world.servers.back().has_ended);
+  }
+  PoolWorld world;
+  world.begin();
+  world.end_client();
+  world.advance_to(pool_reset_ms + 1'000);
+  CHECK(world.servers.back().has_ended);
+  CHECK(world.counters().pool_idle.get() == 0);
+}
+
+TEST_CASE("what only a Sync would end is not ended by us") {
+  PoolWorld world;
+  world.begin();
+  std::string group;
+  pg::append_parse(group, "", "insert into t values (1)");
+  world.send(world.client, group);
+  auto complete = pg::frame_header('1', 0);
+  world.send(world.servers.back(), std::string(complete.data(), complete.size()));
+  world.forget();
+  world.send(world.client, terminate());
+  CHECK(world.servers.back().got == terminate());
+}
+
+TEST_CASE("a connection that the server ends or speaks on while it waits is closed, and nobody hears what it said") {
+  std::string notice;
+  pg::append_notice_response(notice, {.severity = "NOTICE", .sqlstate = "00000", .message = "secret of the one before"});
+  for (const std::string& said : {std::string(), notice}) {
+    PoolWorld world;
+    world.begin();
+    world.give_back();
+    if (said.empty()) world.servers.back().stream->shutdown();
+    else world.send(world.servers.back(), said);
+    world.settle();
+    // Before anybody has looked: it is not handed out all the same.
+    world.begin_again();
+    CHECK(world.servers.size() == 2);
+    world.send(world.servers.back(), PoolWorld::pool_welcome());
+    world.send(world.servers.back(), naming_answer("ringfence/ada"));
+    CHECK(World::types(world.client.got) == "RRRRSSKZ");
+    CHECK(world.client.got.find("secret") == std::string::npos);
+    world.advance_to(1);
+    CHECK(world.counters().pool_idle.get() == 0);
+    CHECK(world.servers.front().has_ended);
+    CHECK(world.counters().pool_hits.get() == 0);
+  }
+}
+
+TEST_CASE("a connection that is lost as it is handed out is replaced by a new one before its session is told anything") {
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    PoolWorld world(seed);
+    world.begin();
+    world.give_back();
+    world.begin_again();
+    CHECK(world.servers.size() == 1);
+    world.servers.back().stream->shutdown();
+    world.settle();
+    REQUIRE(world.servers.size() == 2);
+    world.send(world.servers.back(), PoolWorld::pool_welcome());
+    world.send(world.servers.back(), naming_answer("ringfence/ada"));
+    CHECK(World::types(world.client.got) == "RRRRSSKZ");
+    CHECK(world.counters().pool_failures.get() == 1);
+    CHECK(world.counters().pool_misses.get() == 2);
+  }
+}
+
+TEST_CASE("a connection that does not answer its next session in time is replaced by a new one") {
+  PoolWorld world;
+  world.begin();
+  world.give_back();
+  world.begin_again();
+  world.advance_to(pool_wake_ms + 1'000);
+  CHECK(world.servers.front().has_ended);
+  REQUIRE(world.servers.size() == 2);
+  CHECK(world.counters().pool_failures.get() == 1);
+}
+
+TEST_CASE("a connection that nobody comes for is closed with a Terminate when its time is over") {
+  PoolWorld world(1, [](Target& target) { target.pool.idle_ms = 5'000; });
+  world.begin();
+  world.give_back();
+  world.advance_to(4'000);
+  CHECK(world.counters().pool_idle.get() == 1);
+  world.advance_to(5'001);
+  CHECK(world.counters().pool_idle.get() == 0);
+  CHECK(world.counters().pool_expired.get() == 1);
+  CHECK(world.servers.back().got == terminate());
+  CHECK(world.servers.back().has_ended);
+}
+
+TEST_CASE("a connection is used for an hour at most") {
+  PoolWorld world(1, [](Target& target) { target.pool.idle_ms = 24 * 3'600'000; });
+  world.begin();
+  world.give_back();
+  world.advance_to(pool_lifetime_ms + 1);
+  CHECK(world.counters().pool_idle.get() == 0);
+  CHECK(world.servers.back().has_ended);
+}
+
+TEST_CASE("a snapshot with another password, or without a pool, closes what waits; the same target keeps it") {
+  for (int change = 0; change < 3; ++change) {
+    PoolWorld world;
+    world.begin();
+    world.give_back();
+    auto next = std::make_shared<Snapshot>(*world.pg_shard->snapshot());
+    ++next->generation;
+    if (change == 1) next->targets["shop"].password = "other";
+    if (change == 2) next->targets["shop"].pool.max = 0;
+    world.pg_shard->use(next);
+    world.settle();
+    CHECK(world.counters().pool_idle.get() == (change == 0 ? 1 : 0));
+  }
+}
+
+TEST_CASE("a session whose target changed while it was there does not give its connection back") {
+  PoolWorld world;
+  world.begin();
+  auto next = std::make_shared<Snapshot>(*world.pg_shard->snapshot());
+  ++next->generation;
+  next->targets["shop"].port = 6543;
+  world.pg_shard->use(next);
+  world.settle();
+  world.send(world.client, terminate());
+  CHECK(world.servers.back().got == terminate());
+}
+
+TEST_CASE("connections made ahead wait before anybody comes, and a failure is tried again later and later") {
+  PoolWorld world(1, [](Target& target) { target.pool.min = 2; });
+  world.pg_shard->begin();
+  world.settle();
+  REQUIRE(world.servers.size() == 1);
+  world.send(world.servers.back(), PoolWorld::pool_welcome());
+  REQUIRE(world.servers.size() == 2);
+  world.servers.back().stream->shutdown();
+  world.settle();
+  CHECK(world.counters().pool_idle.get() == 1);
+  CHECK(world.counters().pool_failures.get() == 1);
+  world.advance_to(pool_retry_ms_min - 1);
+  CHECK(world.servers.size() == 2);
+  world.advance_to(pool_retry_ms_min + 1);
+  REQUIRE(world.servers.size() == 3);
+  world.servers.back().stream->shutdown();
+  world.settle();
+  world.advance_to(2 * pool_retry_ms_min + 1);
+  CHECK(world.servers.size() == 3);
+  world.advance_to(3 * pool_retry_ms_min + 2);
+  REQUIRE(world.servers.size() == 4);
+  world.send(world.servers.back(), PoolWorld::pool_welcome());
+  CHECK(world.counters().pool_idle.get() == 2);
+}
+
+TEST_CASE("without a pool the server is told of a session's end as ever") {
+  World world;
+  world.connect();
+  world.log_in();
+  world.send(world.client, terminate());
+  CHECK(world.server.got == terminate());
+  CHECK(world.pg_shard->counters().pool_misses.get() == 0);
+}

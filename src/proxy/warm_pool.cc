@@ -141,9 +141,10 @@ void WarmPool::keep(Upstream upstream, bool was_made_ahead) {
   auto entry = std::make_unique<Entry>(*this, std::move(upstream), target->warm, now_ns);
   entry->was_made_ahead = was_made_ahead;
   Entry& kept = *entry;
+  const uint64_t end_ns = end_of(*kept.upstream.ticket);
   entries_[name].push_back(std::move(entry));
   if (kept.receive.watch(kept)) kept.received();
-  wake_at(now_ns + target->pool.idle_ms * 1'000'000);
+  wake_at(std::min(now_ns + target->pool.idle_ms * 1'000'000, end_ns));
 }
 
 // Out of those that wait. The caller has it, and it counts as alive no more.

@@ -101,6 +101,8 @@ struct PoolWorld : World {
     forget();
   }
   const ShardCounters& counters() const { return pg_shard->counters(); }
+
+  std::list<Peer> servers;
 };
 
 }  // namespace

@@ -10,7 +10,7 @@ import pgbench
 from load import Load
 from runner import Report, interleave, show
 
-ORDER = 'direct,ringfence-bare,ringfence,pgbouncer,haproxy,nginx'
+ORDER = 'direct,ringfence,ringfence-pool,pgbouncer,pgbouncer-new,haproxy,nginx'
 
 
 def measure(contender, clients, seconds):

@@ -19,6 +19,8 @@ TICK = os.sysconf('SC_CLK_TCK')
 USER, PASSWORD = 'bench', 'bench-password'
 PROGRAMS = pathlib.Path(os.environ.get('RINGFENCE_BENCH_PROGRAMS', ROOT / 'build/release/bench'))
 # What "with policies" means everywhere: a hundred patterns, of which the last one matches what is asked.
+# Server connections that are kept between sessions, where a contender's name says so: more than clients ever come at once.
+POOL = {'min': 0, 'max': 100, 'idle': '60s'}
 WHITELIST = ['^SELECT [a-z]+ FROM report_%02d WHERE id = [0-9]+$' % number for number in range(99)] + ['^SELECT ']
 
 
@@ -132,7 +134,7 @@ def start_floor(server_port):
     return start('floor', port, [PROGRAMS / 'relay', str(port), str(server_port)])
 
 
-def start_pgbouncer(directory, server_port, auth='scram-sha-256', settings='', files=()):
+def start_pgbouncer(directory, server_port, auth='scram-sha-256', settings='', files=(), name='pgbouncer'):
     """Session mode. `files` (path of a source, name) are put beside its configuration, readable for it."""
     port = harness.free_port()
     directory.mkdir()
@@ -158,7 +160,7 @@ log_connections = 0
 log_disconnections = 0
 {settings}
 """)
-    return start('pgbouncer', port, ['pgbouncer', '-q', directory / 'pgbouncer.ini'], as_user=harness.as_pg())
+    return start(name, port, ['pgbouncer', '-q', directory / 'pgbouncer.ini'], as_user=harness.as_pg())
 
 
 def start_haproxy(directory, server_port, bind='', files=(), connections=1000):
@@ -207,10 +209,10 @@ stream {{
     return start('nginx', port, ['nginx', '-p', directory, '-c', directory / 'nginx.conf'], tree=True)
 
 
-def start_ringfence(directory, server_port, name='ringfence', shards=1, audit=(), policies=(), listener_tls=None, **more):
+def start_ringfence(directory, server_port, name='ringfence', shards=1, audit=(), policies=(), listener_tls=None, pool=None, **more):
     """The appliance. Without `policies` its user is unrestricted; `audit` and `more` change the configuration."""
     target = {'name': 'bench', 'host': '127.0.0.1', 'port': server_port, 'database': 'bench', 'user': USER,
-              'password': PASSWORD, 'sslmode': 'disable', 'tags': ['bench']}
+              'password': PASSWORD, 'sslmode': 'disable', 'tags': ['bench'], **({'pool': pool} if pool else {})}
     server = type('Server', (), {'port': server_port, 'socket': directory})
     if policies:
         more['policies'] = list(policies)
@@ -228,9 +230,9 @@ def start_ringfence(directory, server_port, name='ringfence', shards=1, audit=()
     return contender
 
 
-def start_bare(directory, server_port, **more):
+def start_bare(directory, server_port, name='ringfence-bare', **more):
     """No policies, no trail: what forwarding and understanding the protocol cost."""
-    return start_ringfence(directory, server_port, 'ringfence-bare', audit={'enabled': False}, **more)
+    return start_ringfence(directory, server_port, name, audit={'enabled': False}, **more)
 
 
 def start_full(directory, server_port, **more):
@@ -248,7 +250,12 @@ def makers(directory, server_port, **more):
         'ringfence-auto': lambda: start_ringfence(directory / 'auto', server_port, 'ringfence-auto', 'auto', **more),
         'ringfence-bare': lambda: start_bare(directory / 'bare', server_port, **more),
         'ringfence-full': lambda: start_full(directory / 'full', server_port, **more),
+        'ringfence-pool': lambda: start_ringfence(directory / 'pool', server_port, 'ringfence-pool', pool=POOL, **more),
+        'ringfence-bare-pool': lambda: start_bare(directory / 'bare-pool', server_port, 'ringfence-bare-pool', pool=POOL, **more),
         'pgbouncer': lambda: start_pgbouncer(directory / 'pgbouncer', server_port),
+        # A new connection to the server for each client.
+        'pgbouncer-new': lambda: start_pgbouncer(directory / 'pgbouncer-new', server_port, settings='server_lifetime = 0',
+                                                 name='pgbouncer-new'),
         'haproxy': lambda: start_haproxy(directory / 'haproxy', server_port),
         'nginx': lambda: start_nginx(directory / 'nginx', server_port)}
 
@@ -256,7 +263,8 @@ def makers(directory, server_port, **more):
 def start_all(wanted, makers_by_name, started):
     """Appends to `started` those that are wanted; a program that is not installed is left out, and that is said."""
     for name in wanted:
-        if name in ('pgbouncer', 'haproxy', 'nginx') and not shutil.which(name, path='/usr/sbin:/usr/bin'):
+        program = name.split('-')[0]
+        if program in ('pgbouncer', 'haproxy', 'nginx') and not shutil.which(program, path='/usr/sbin:/usr/bin'):
             say('%s is not installed: left out' % name)
             continue
         if name not in makers_by_name:

@@ -29,17 +29,21 @@ def decisions(report, quick):
     print()
 
 
-def policies(patterns):
+BEGINNING = '^select abalance from pgbench_accounts where aid = '
+
+
+def policies(patterns, last=BEGINNING):
     """The level read, and patterns of which the last one admits what pgbench measures by, two what it begins with."""
     whitelist = ['^select [a-z_, ]+ from report_%d where [a-z]+ = [0-9]+$' % i for i in range(patterns - 3)]
     whitelist += [r'^select count\(\*\) from pgbench_branches$', r'^select o\.n, p\.partstrat']
     return [{'name': 'bench', 'roles': ['operator'], 'tags': ['*'], 'level': 'read',
-             'whitelist': whitelist + ['^select abalance from pgbench_accounts where aid = ']}]
+             'whitelist': whitelist + [last]}]
 
 
 def through_appliances(report, arguments):
     with pgbench.server('bench') as (directory, cluster, both):
-        for name, rules in (('unrestricted', ()), ('policies', policies(100))):
+        for name, rules in (('unrestricted', ()), ('policies', policies(100)),
+                            ('policies-whole', policies(100, BEGINNING + r'(-?[0-9]+|\$1)$'))):
             say('starting ' + name)
             both.append(contenders.start_ringfence(directory / name, cluster.port, name, policies=rules))
         for mode in arguments.modes.split(','):

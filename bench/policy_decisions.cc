@@ -16,7 +16,8 @@ using namespace ringfence;
 
 namespace {
 
-std::shared_ptr<const policy::PolicySet> readers(size_t patterns) {
+// `last`: the pattern that admits what is asked.
+std::shared_ptr<const policy::PolicySet> readers(size_t patterns, std::string last = "^select abalance from pgbench_accounts where aid = ") {
   policy::Policy policy;
   policy.name = "bench";
   policy.roles = {{"*", ""}};
@@ -24,7 +25,7 @@ std::shared_ptr<const policy::PolicySet> readers(size_t patterns) {
   for (size_t i = 0; i + 1 < patterns; ++i) {
     policy.whitelist->push_back({"^select [a-z_, ]+ from report_" + std::to_string(i) + " where [a-z]+ = [0-9]+$", ""});
   }
-  if (patterns > 0) policy.whitelist->push_back({"^select abalance from pgbench_accounts where aid = ", ""});
+  if (patterns > 0) policy.whitelist->push_back({std::move(last), ""});
   std::vector<policy::Problem> problems;
   auto set = policy::PolicySet::compile({policy}, problems);
   if (!set) std::abort();
@@ -176,6 +177,8 @@ int main(int argc, char** argv) {
   }
   is_right = print_queries("unrestricted", nullptr, texts, batches) && is_right;
   is_right = print_queries("100", readers(100), texts, batches) && is_right;
+  const auto whole = readers(100, "^select abalance from pgbench_accounts where aid = ([0-9]+|\\$1)$");
+  is_right = print_queries("100-whole", whole, texts, batches) && is_right;
   if (!is_right) std::fprintf(stderr, "a statement was refused that the whitelist has, or came to nothing\n");
   return is_right ? 0 : 1;
 }

@@ -348,7 +348,7 @@ Decision decide_text(const Access& access, std::string_view text, Scratch& scrat
   if (first != nullptr) {
     Decision listed;
     listed.allowed_by = access.set->pattern_label(first->id);
-    listed.allowed_within = Patterns::decided_within(text, *first).value_or(0);
+    listed.allowed_within = access.set->patterns().decided_within(text, *first).value_or(0);
     if (findings == nullptr) return listed;
     std::sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) { return a.id < b.id; });
     for (const Match& match : matches) {

@@ -23,6 +23,18 @@ int on_match(unsigned id, unsigned long long, unsigned long long to, unsigned, v
 
 constexpr size_t character_bytes_max = 4;  // In UTF-8.
 
+// Whether a pattern holds anything by which it could ask about what follows an occurrence: the end of text or line, the end
+// of a word, or an option, which may change what these mean. Where they stand as themselves it is said all the same.
+bool may_look_behind(std::string_view pattern) {
+  for (std::string_view what : {"$", "\\b", "\\B", "\\z", "\\Z", "\\A", "\\G", "(*"}) {
+    if (pattern.find(what) != pattern.npos) return true;
+  }
+  for (size_t at = 0; (at = pattern.find("(?", at)) != pattern.npos; at += 2) {
+    if (pattern.substr(at, 3) != "(?:") return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string to_hyperscan(std::string_view pattern) {
@@ -79,6 +91,7 @@ std::vector<Patterns::Problem> Patterns::compile(const std::vector<std::string>&
   std::vector<const char*> expressions;
   std::vector<unsigned> all_flags(texts.size(), flags), ids;
   for (const std::string& text : texts) {
+    made->looks_behind_.push_back(may_look_behind(text));
     ids.push_back(static_cast<unsigned>(ids.size()));
     rewritten.push_back(to_hyperscan(text));
   }
@@ -114,7 +127,8 @@ Patterns::~Patterns() {
   if (database_ != nullptr) hs_free_database(static_cast<hs_database_t*>(database_));
 }
 
-std::optional<size_t> Patterns::decided_within(std::string_view text, const Match& match) {
+std::optional<size_t> Patterns::decided_within(std::string_view text, const Match& match) const {
+  if (!looks_behind_[match.id]) return match.end;
   const size_t bytes = match.end + character_bytes_max;
   if (bytes >= text.size()) return std::nullopt;
   return bytes;

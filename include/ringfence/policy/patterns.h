@@ -53,14 +53,15 @@ class Patterns {
   // Hyperscan failed: then nothing may be concluded. Allocates only when the scratch has not met this database.
   bool scan(std::string_view text, Scratch& scratch, std::vector<Match>& matches) const;
   // How many bytes from the text's beginning decide that match, so that it is one in every text that begins with them;
-  // nothing where the text's end may have a part in it. What a pattern can ask about behind an occurrence is whether the
-  // text ends there, a newline at its end aside, and whether a word does, for which one character is looked at.
-  static std::optional<size_t> decided_within(std::string_view text, const Match& match);
+  // nothing where the text's end may have a part in it. What some patterns ask about behind an occurrence is whether the
+  // text ends there, a newline at its end aside, or a word does, for which one character is looked at.
+  std::optional<size_t> decided_within(std::string_view text, const Match& match) const;
 
  private:
   Patterns() = default;
   void* database_ = nullptr;
   size_t size_ = 0;
+  std::vector<bool> looks_behind_;  // Whether it may ask about what follows an occurrence.
   uint64_t serial_ = 0;
 };
 

@@ -10,7 +10,7 @@ import pgbench
 from load import Load
 from runner import Report, interleave, show
 
-ORDER = 'direct,ringfence,ringfence-pool,pgbouncer,pgbouncer-new,haproxy,nginx'
+ORDER = 'direct,ringfence,ringfence-pool,pgbouncer,pgbouncer-verifier,pgbouncer-new,haproxy,nginx'
 
 
 def measure(contender, clients, seconds):
@@ -40,7 +40,7 @@ def main():
             results = interleave('%d threads' % clients, started, arguments.rounds, lambda one: measure(one, clients, arguments.seconds))
             show(report, str(clients), results, [
                 ('rate', 'logins/s', '%.0f'), ('cpu_us', 'us/login', '%.0f'), ('p50', 'us', '%.0f'), ('p99', 'us', '%.0f')],
-                [('pgbouncer', 'rate'), ('pgbouncer', 'cpu_us')])
+                [('pgbouncer', 'rate'), ('pgbouncer-verifier', 'rate'), ('pgbouncer-verifier', 'cpu_us')])
     print('JSON lines: %s' % report.path)
 
 

@@ -134,8 +134,9 @@ def start_floor(server_port):
     return start('floor', port, [PROGRAMS / 'relay', str(port), str(server_port)])
 
 
-def start_pgbouncer(directory, server_port, auth='scram-sha-256', settings='', files=(), name='pgbouncer'):
-    """Session mode. `files` (path of a source, name) are put beside its configuration, readable for it."""
+def start_pgbouncer(directory, server_port, auth='scram-sha-256', settings='', files=(), name='pgbouncer', secret=PASSWORD):
+    """Session mode. `secret`: what its file of users has, a password or a SCRAM verifier. `files` (path of a source, name)
+    are put beside its configuration, readable for it."""
     port = harness.free_port()
     directory.mkdir()
     for source, name in files:
@@ -143,7 +144,7 @@ def start_pgbouncer(directory, server_port, auth='scram-sha-256', settings='', f
         (directory / name).chmod(0o600)
         if os.getuid() == 0:
             os.chown(directory / name, harness.pg_account().pw_uid, harness.pg_account().pw_gid)
-    (directory / 'users.txt').write_text('"%s" "%s"\n' % (USER, PASSWORD))
+    (directory / 'users.txt').write_text('"%s" "%s"\n' % (USER, secret))
     (directory / 'pgbouncer.ini').write_text(f"""[databases]
 bench = host=127.0.0.1 port={server_port} dbname=bench
 [pgbouncer]
@@ -161,6 +162,12 @@ log_disconnections = 0
 {settings}
 """)
     return start(name, port, ['pgbouncer', '-q', directory / 'pgbouncer.ini'], as_user=harness.as_pg())
+
+
+def verifier_of(directory, server_port):
+    """What the server itself keeps for the user: pgbouncer takes it for its clients, and their keys for the server."""
+    with harness.psycopg.connect(host=str(directory / 'pg/socket'), port=server_port, user='postgres', dbname='postgres') as server:
+        return server.execute('SELECT rolpassword FROM pg_authid WHERE rolname = %s', (USER,)).fetchone()[0]
 
 
 def start_haproxy(directory, server_port, bind='', files=(), connections=1000):
@@ -253,6 +260,8 @@ def makers(directory, server_port, **more):
         'ringfence-pool': lambda: start_ringfence(directory / 'pool', server_port, 'ringfence-pool', pool=POOL, **more),
         'ringfence-bare-pool': lambda: start_bare(directory / 'bare-pool', server_port, 'ringfence-bare-pool', pool=POOL, **more),
         'pgbouncer': lambda: start_pgbouncer(directory / 'pgbouncer', server_port),
+        'pgbouncer-verifier': lambda: start_pgbouncer(directory / 'pgbouncer-verifier', server_port, name='pgbouncer-verifier',
+                                                      secret=verifier_of(directory, server_port)),
         # A new connection to the server for each client.
         'pgbouncer-new': lambda: start_pgbouncer(directory / 'pgbouncer-new', server_port, settings='server_lifetime = 0',
                                                  name='pgbouncer-new'),

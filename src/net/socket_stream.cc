@@ -83,7 +83,10 @@ class SocketStream::Receiver final : public ring::Operation {
     if (is_armed_ || is_starved_) return;
     is_armed_ = true;
     size_ = next_size_;
-    ring_.receive_multishot(fd_, *this, size_);
+    // A stream brings one buffer in each turn of the loop, however fast it is: a multishot receive would bring all that the
+    // socket has, megabytes of it, and the others of the shard would wait for every one.
+    if (size_ == ring::BufferSize::large) ring_.receive_once(fd_, *this, size_, 0);
+    else ring_.receive_multishot(fd_, *this, size_);
   }
   // What comes in full buffers is a stream, and what does not for a while is one no more. The receive is armed again
   // with buffers of the other size, by way of the same cancel as in back-pressure.

@@ -215,6 +215,14 @@ void Ring::receive_multishot(int fd, Operation& operation, BufferSize size) {
   io_uring_sqe_set_data(entry, &operation);
 }
 
+void Ring::receive_once(int fd, Operation& operation, BufferSize size, unsigned bytes_max) {
+  io_uring_sqe* entry = sqe();
+  io_uring_prep_recv(entry, fd, nullptr, bytes_max, 0);
+  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->buf_group = static_cast<uint16_t>(size);
+  io_uring_sqe_set_data(entry, &operation);
+}
+
 void Ring::send(int fd, ByteView bytes, Operation& operation) {
   io_uring_sqe* entry = sqe();
   io_uring_prep_send(entry, fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_WAITALL);

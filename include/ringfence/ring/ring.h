@@ -149,6 +149,8 @@ class Ring {
   // Receives into provided buffers, again and again until an error, the end, a cancel or a lack of buffers;
   // complete() is given flags for take_buffer.
   void receive_multishot(int fd, Operation& operation, BufferSize size);
+  // Once, at most `bytes_max` bytes (0: as many as the buffer holds).
+  void receive_once(int fd, Operation& operation, BufferSize size, unsigned bytes_max);
   // Sends all of it (the kernel retries short sends) unless the socket fails.
   void send(int fd, ByteView bytes, Operation& operation);
   // Sends some of it: for sockets whose kernel makes TLS records, which refuse the flag that asks for all (EOPNOTSUPP).

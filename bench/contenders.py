@@ -242,10 +242,11 @@ def start_bare(directory, server_port, name='ringfence-bare', **more):
     return start_ringfence(directory, server_port, name, audit={'enabled': False}, **more)
 
 
-def start_full(directory, server_port, **more):
-    """Everything on: a hundred whitelist patterns, level read, the trail."""
+def start_full(directory, server_port, also=(), **more):
+    """Everything on: a hundred whitelist patterns and those of `also`, level read, the trail."""
     return start_ringfence(directory, server_port, 'ringfence-full', policies=[
-        {'name': 'readers', 'roles': ['operator'], 'tags': ['bench'], 'level': 'read', 'whitelist': WHITELIST}], **more)
+        {'name': 'readers', 'roles': ['operator'], 'tags': ['bench'], 'level': 'read',
+         'whitelist': WHITELIST + list(also)}], **more)
 
 
 def makers(directory, server_port, **more):

@@ -1,5 +1,6 @@
 #include "ringfence/net/socket_stream.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 
 #include "ringfence/base/thread_counts.h"
 #include "ringfence/net/kernel_tls.h"
+#include "ringfence/net/splice.h"
 
 namespace ringfence::net {
 
@@ -35,8 +37,29 @@ class SocketStream::Receiver final : public ring::Operation {
     waiter_ = &receive;
     arm();
   }
+  // Long bodies come: instead of the multishot receive one of little, each time that somebody waits.
+  void expect_long_bodies(bool is_so) {
+    expects_long_bodies_ = is_so;
+    if (is_so) stop();
+  }
+  bool has_nothing_ahead() const {
+    return !is_armed_ && !is_starved_ && !has_ended_ && held_count_ == 0 && waiter_ == nullptr && splice_ == nullptr;
+  }
+  void begin_splice(Splice& splice) {
+    RINGFENCE_ASSERT(has_nothing_ahead());
+    splice_ = &splice;
+    was_full_ = false;
+  }
+  // An error is reported by the socket only once.
+  void end_splice(int error) {
+    splice_ = nullptr;
+    if (error == 0) return;
+    has_ended_ = true;
+    error_ = error;
+  }
   // The waiter completes by the kernel's word that the operation is over, never from here.
   void cancel() {
+    if (splice_ != nullptr) splice_->cancel();
     if (waiter_ == nullptr) return;
     is_cancelled_ = true;
     stop();
@@ -66,7 +89,8 @@ class SocketStream::Receiver final : public ring::Operation {
       return;
     }
     if (result > 0) {
-      choose_size(static_cast<unsigned>(result));
+      was_full_ = static_cast<unsigned>(result) >= first_bytes_max;
+      if (!expects_long_bodies_) choose_size(static_cast<unsigned>(result));
       take(std::move(chunk));
     } else {
       chunk.reset();
@@ -77,11 +101,20 @@ class SocketStream::Receiver final : public ring::Operation {
  private:
   static constexpr unsigned large_after = 2;   // Full small buffers one after the other.
   static constexpr unsigned small_after = 32;  // Receives of little into large buffers.
+  // Where a long body is expected: room for its header and short messages before it. What of the body comes with them
+  // is copied.
+  static constexpr unsigned first_bytes_max = 2048;
   static constexpr size_t held_max = 2;  // Until the cancel takes effect a turn of the loop may bring a few more.
 
   void arm() {
     if (is_armed_ || is_starved_) return;
     is_armed_ = true;
+    if (expects_long_bodies_) {
+      // What filled the last one was not the beginning of a long body.
+      size_ = next_size_ = ring::BufferSize::small;
+      ring_.receive_once(fd_, *this, size_, was_full_ ? 0 : first_bytes_max);
+      return;
+    }
     size_ = next_size_;
     // A stream brings one buffer in each turn of the loop, however fast it is: a multishot receive would bring all that the
     // socket has, megabytes of it, and the others of the shard would wait for every one.
@@ -172,6 +205,7 @@ class SocketStream::Receiver final : public ring::Operation {
   ring::BufferSize next_size_ = ring::BufferSize::small;  // Of the next one's.
   uint8_t changes_wanted_ = 0;
   Receive* waiter_ = nullptr;
+  Splice* splice_ = nullptr;
   std::vector<Chunk> held_;
   size_t held_count_ = 0;
   int error_ = 0;
@@ -182,6 +216,8 @@ class SocketStream::Receiver final : public ring::Operation {
   bool is_abandoned_ = false;
   bool is_shut_ = false;
   bool has_ended_ = false;
+  bool expects_long_bodies_ = false;
+  bool was_full_ = false;
 };
 
 SocketStream::SocketStream(ring::Shard& shard, int fd)
@@ -212,6 +248,28 @@ void SocketStream::cancel_receive() { receiver_->cancel(); }
 std::string SocketStream::peer() const { return to_string(peer_address(fd_)); }
 
 void SocketStream::begin_receive(Receive& receive) { receiver_->begin(receive); }
+
+void SocketStream::expect_long_bodies(bool is_so) { receiver_->expect_long_bodies(is_so); }
+bool SocketStream::has_nothing_ahead() const { return receiver_->has_nothing_ahead(); }
+
+int SocketStream::begin_splice(Splice& splice) {
+  make_nonblocking();
+  receiver_->begin_splice(splice);
+  return fd_;
+}
+
+void SocketStream::end_splice(int error) { receiver_->end_splice(error); }
+
+int SocketStream::splice_into() {
+  RINGFENCE_ASSERT(send_.waiter == nullptr);
+  make_nonblocking();
+  return fd_;
+}
+
+// For splice(2), whose own flag is about the pipe alone. The ring's receives and sends wait as before.
+void SocketStream::make_nonblocking() {
+  if (!std::exchange(is_nonblocking_, true)) ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) | O_NONBLOCK);
+}
 
 size_t SocketStream::try_send(ByteView bytes, bool more) {
   if (send_.waiter != nullptr || bytes.empty()) return 0;

@@ -56,6 +56,11 @@ inline constexpr uint64_t end_ms = 5'000;
 // Cancel requests with unknown keys that a shard looks up in a second.
 inline constexpr uint32_t unknown_cancels_per_second = 100;
 inline constexpr uint64_t cancel_connect_ms = 5'000;
+// What of a message's body is worth a pipe: less than this is received and sent in about the same time. Measured; see
+// bench/README.md.
+inline constexpr uint32_t splice_bytes_min = 32 * 1024;
+// Receives that brought no long body before a session goes back to receiving as much as there is.
+inline constexpr uint8_t receives_without_body_max = 8;
 // Keys derived from backend passwords that a shard remembers.
 inline constexpr size_t derived_keys_max = 256;
 

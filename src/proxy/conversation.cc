@@ -545,6 +545,25 @@ void Conversation::note_parameter(std::string_view name, std::string_view value)
   }
 }
 
+// ---------------------------------------------------------------- bodies that nobody reads
+
+uint32_t Conversation::client_body_to_pass() const {
+  const uint32_t remaining = client_.body_remaining();
+  if (remaining <= 1) return 0;
+  const char type = client_.open_type();
+  // Of a text all is read, if only for its digest.
+  if (type == from_client::query || type == from_client::parse || is_message_gated_) return 0;
+  if (client_capture_.size() < client_capture_max(type)) return 0;
+  // What stands before it is kept back.
+  if (gate_ && gate_->from_client().is_marked()) return 0;
+  return remaining - 1;
+}
+
+uint32_t Conversation::server_body_to_pass() const {
+  const uint32_t remaining = server_.body_remaining();
+  return remaining <= 1 || is_read(server_.open_type()) ? 0 : remaining - 1;
+}
+
 // ---------------------------------------------------------------- outcomes
 
 void Conversation::done(const pg::Completion& completion) {

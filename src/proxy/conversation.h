@@ -81,6 +81,13 @@ class Conversation final : private pg::StatementObserver {
   void refuse_waiting(Refusal refusal);
   // The session ends: the statement is recorded, and nothing is sent.
   void drop_waiting(Refusal refusal, Now now);
+  // After a chunk that was advanced to all of it: how many of the bytes that come next may go on without being shown,
+  // for they belong to a body that nobody reads; body_passed() says how many did. The body's last byte is always to be
+  // shown, and with it the message ends as every other.
+  uint32_t client_body_to_pass() const;
+  uint32_t server_body_to_pass() const;
+  void client_body_passed(uint32_t bytes) { client_.skip(bytes); }
+  void server_body_passed(uint32_t bytes) { server_.skip(bytes); }
   Error error() const { return error_; }
   // The connection has ended: open statements become unknown, or not executed where they did not go out.
   void abandon(Now now);

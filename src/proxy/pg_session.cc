@@ -68,6 +68,7 @@ Task<void> PgSession::converse() {
   if (shard_.is_draining) drain();
   if (!conversation_->error().message.empty()) end(broken_by(Side::server));
   if (shard_.snapshot != snapshot_seen_) reconsider();
+  can_splice_ = client_->can_splice() && server_->stream->can_splice();
   ring::spawn(pump(Side::server));
   {
     auto pumping = pump(Side::client);
@@ -108,7 +109,7 @@ Task<void> cancel_receive(net::Stream& stream, net::Receive& receive) {
 Task<void> PgSession::pump(Side from) {
   net::Receive receive(stream(from), from == Side::client ? login_->client_leftover : login_->server_leftover);
   if (from == Side::client) login_.reset();  // The other pump has started before.
-  while (from == Side::server || !server_pump_is_over_) {
+  while (!is_over(from)) {
     Result<net::Chunk> chunk = take_read_ahead(from);
     if (chunk->bytes().empty()) chunk = co_await receive;
     if (!chunk || chunk->bytes().empty()) {
@@ -121,7 +122,7 @@ Task<void> PgSession::pump(Side from) {
       continue;
     }
     // The next receive is armed while this chunk is sent: one more chunk at most is held.
-    receive.start();
+    if (!long_bodies_[static_cast<size_t>(from)].are_expected) receive.start();
     active_ns_ = shard_.shard.now_ns();
     active_us_ = shard_.shard.now_us();
     if (from == Side::client && shard_.snapshot != snapshot_seen_ && !renew_access()) {
@@ -151,11 +152,19 @@ Task<void> PgSession::pump(Side from) {
     if (from == Side::client && keeps_back(bytes)) break;
     if (from == Side::client || !client_is_gone_) {
       count(from, bytes.size());
+      const bool has_body = can_splice_ && body_follows(from);
+      if (has_body) bytes.remove_prefix(stream(other(from)).try_send(bytes, true));
       net::Send sending(stream(other(from)), bytes, *chunk);
       Result<void> sent = co_await sending;
       // What the server still has to say, its FATAL perhaps, is read by the other pump.
       if (!sent && from == Side::client) break;
       if (from == Side::server) after_sent_to_client(sent.has_value());
+      if (has_body) {
+        chunk->reset();
+        auto splicing = splice_body(from);
+        bool goes_on = co_await splicing;
+        if (!goes_on) break;
+      }
     }
   }
   if (receive.is_started()) {

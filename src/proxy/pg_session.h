@@ -5,6 +5,7 @@
 // its shard and removed when run() ends.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -104,6 +105,13 @@ class PgSession {
   ring::Task<void> pump(Side from);
   net::Stream& stream(Side side) { return side == Side::client ? *client_ : *server_->stream; }
   Advance inspect(Side from, ByteView bytes, size_t& at);
+  // Long bodies (pg_session_splice.cc).
+  bool body_follows(Side from);
+  // Nothing more is read of this side.
+  bool is_over(Side from) const { return from == Side::client && (server_pump_is_over_ || end_reason_ != nullptr); }
+  uint32_t body_to_splice(Side from, uint32_t bytes_min);
+  ring::Task<bool> splice_body(Side from);
+  bool note_spliced(Side from, const net::Spliced& spliced);
   ring::Task<void> wait_for_end();
   ring::Task<bool> wait_until_accepted(Side from, net::Receive& receive, net::Chunk& chunk, size_t at, Advance advance);
   bool note_durable(bool is_durable);
@@ -156,6 +164,12 @@ class PgSession {
 
   // The conversation.
   std::optional<Conversation> conversation_;
+  struct LongBodies {
+    bool are_expected = false;
+    uint8_t receives_without = 0;
+  };
+  std::array<LongBodies, 2> long_bodies_;  // By Side.
+  bool can_splice_ = false;
   ring::Event server_pump_ended_;
   ring::Event queue_has_room_;
   bool client_pump_waits_for_queue_ = false;

@@ -12,6 +12,7 @@
 #include "hold_table.h"
 #include "recorder.h"
 #include "ringfence/net/address.h"
+#include "ringfence/net/splice.h"
 #include "ringfence/net/tls_stream.h"
 #include "ringfence/pg/scram.h"
 #include "ringfence/pg/session_objects.h"
@@ -65,6 +66,7 @@ struct PgShardState {
   ShardCounters counters;
   pg::ObjectPools pools;
   net::TlsBuffers tls_buffers;  // Outlives the sessions.
+  net::SplicePipes splice_pipes;
   Deferred deferred;
   std::vector<PgShard*> peers;
   std::vector<PgShardState*> peer_states;

@@ -223,6 +223,12 @@ void Ring::receive_once(int fd, Operation& operation, BufferSize size, unsigned 
   io_uring_sqe_set_data(entry, &operation);
 }
 
+void Ring::poll(int fd, unsigned events, Operation& operation) {
+  io_uring_sqe* entry = sqe();
+  io_uring_prep_poll_add(entry, fd, events);
+  io_uring_sqe_set_data(entry, &operation);
+}
+
 void Ring::send(int fd, ByteView bytes, Operation& operation) {
   io_uring_sqe* entry = sqe();
   io_uring_prep_send(entry, fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_WAITALL);

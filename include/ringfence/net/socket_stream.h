@@ -22,8 +22,15 @@ class SocketStream final : public Stream {
   size_t try_send(ByteView bytes, bool more) override;
   int encrypt_by_kernel(const TlsSendingKeys& keys) override;
   void try_send_alert(ByteView alert) override;
+  // Where the kernel encrypts, another stream lies over this one.
+  bool can_splice() const override { return !is_encrypted_; }
+  void expect_long_bodies(bool is_so) override;
+  bool has_nothing_ahead() const override;
 
  protected:
+  int begin_splice(Splice& splice) override;
+  void end_splice(int error) override;
+  int splice_into() override;
   void begin_receive(Receive& receive) override;
   void begin_send(Send& send, ByteView bytes) override;
 
@@ -38,11 +45,13 @@ class SocketStream final : public Stream {
   };
 
   void submit_send();
+  void make_nonblocking();
 
   ring::Shard& shard_;
   int fd_;
   bool is_shut_ = false;
   bool is_encrypted_ = false;  // By the kernel.
+  bool is_nonblocking_ = false;
   Receiver* receiver_;  // Outlives the stream until the kernel has let go of it.
   SendOperation send_{*this};
 };

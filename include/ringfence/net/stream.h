@@ -19,6 +19,7 @@ namespace ringfence::net {
 
 using ring::Chunk;
 
+class Splice;
 class Stream;
 struct TlsSendingKeys;
 
@@ -162,7 +163,23 @@ class Stream {
   // An alert of that TLS, if it goes at once.
   virtual void try_send_alert(ByteView) {}
 
+  // Whether bytes may go into and out of it by a Splice (net/splice.h): nothing but a socket lies beneath.
+  virtual bool can_splice() const { return false; }
+  // Long bodies come that can be spliced: a receive brings little then, and only when it is asked for, so that the
+  // rest is still in the socket.
+  virtual void expect_long_bodies(bool) {}
+  // What comes next is still in the socket: nothing has been received, or will be, but by a receive that is begun.
+  virtual bool has_nothing_ahead() const { return false; }
+
  protected:
+  friend class Splice;
+  // The descriptor to take bytes from, in place of a receive: cancel_receive() goes to `splice` until end_splice(),
+  // which says how the input has ended: 0 if it has not, else an errno value.
+  virtual int begin_splice(Splice&) { return -1; }
+  virtual void end_splice(int) {}
+  // The descriptor to give bytes to, in place of a send.
+  virtual int splice_into() { return -1; }
+
   friend class Receive;
   friend class Send;
   // Exactly one complete() on `receive` follows, perhaps before this returns.

@@ -71,6 +71,9 @@ struct ShardCounters {
   std::array<Counter, hold_ends> holds;  // How they ended, by HoldEnd.
   Counter bytes_to_client;
   Counter bytes_to_server;
+  Counter spliced_to_client;  // Of those, through a pipe.
+  Counter spliced_to_server;
+  Counter splice_pipes_out;  // Receives of long bodies that found all pipes taken.
   Counter rows;
   Counter limits_reached;       // Messages too long, pipelines too deep for a moment, deadlines of phases.
   Counter trail_waits;          // A session waited for room in the trail.

@@ -151,6 +151,8 @@ class Ring {
   void receive_multishot(int fd, Operation& operation, BufferSize size);
   // Once, at most `bytes_max` bytes (0: as many as the buffer holds).
   void receive_once(int fd, Operation& operation, BufferSize size, unsigned bytes_max);
+  // Completes when one of the poll(2) events is there, or an error or the end, with what is there.
+  void poll(int fd, unsigned events, Operation& operation);
   // Sends all of it (the kernel retries short sends) unless the socket fails.
   void send(int fd, ByteView bytes, Operation& operation);
   // Sends some of it: for sockets whose kernel makes TLS records, which refuse the flag that asks for all (EOPNOTSUPP).

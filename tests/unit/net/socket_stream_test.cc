@@ -4,83 +4,26 @@
 #include <netinet/in.h>
 
 #include <cerrno>
-#include <random>
 
+#include "far_end.h"
 #include "ringfence/net/listener.h"
 #include "shard_thread.h"
 
 using namespace ringfence;
 using namespace ringfence::net;
+using net_test::Far;
+using net_test::Kind;
+using net_test::kinds;
+using net_test::make_pair_of;
+using net_test::noise;
 using net_test::ShardThread;
 
 namespace {
 
-std::string noise(size_t size, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::string out(size, '\0');
-  for (char& c : out) c = static_cast<char>(random());
-  return out;
-}
-
-// The test's end.
-class Far {
- public:
-  explicit Far(int fd) : fd_(fd) {
-    timeval patience{20, 0};
-    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  }
-  ~Far() { close(); }
-  void close() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-  // As if the process had been killed with bytes unread: a reset.
-  void reset() {
-    linger now{1, 0};
-    setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    close();
-  }
-  void end() { ::shutdown(fd_, SHUT_WR); }
-  bool send(ByteView bytes) {
-    while (!bytes.empty()) {
-      ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent <= 0) return false;
-      bytes.remove_prefix(static_cast<size_t>(sent));
-    }
-    return true;
-  }
-  // Up to `size` bytes, fewer at the end of the stream.
-  std::string read(size_t size) {
-    std::string out;
-    while (out.size() < size) {
-      char piece[65536];
-      ssize_t got = ::recv(fd_, piece, std::min(sizeof piece, size - out.size()), 0);
-      if (got <= 0) break;
-      out.append(piece, static_cast<size_t>(got));
-    }
-    return out;
-  }
-
- private:
-  int fd_;
-};
-
-enum class Kind { unix_socket, tcp };
-
 struct Fixture {
   explicit Fixture(Kind kind, unsigned buffers = 8) : thread(buffers) {
     int ends[2];
-    if (kind == Kind::unix_socket) {
-      REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-    } else {
-      int listening = listen(numeric_address("127.0.0.1", 0).value(), "x").value();
-      Address address = local_address(listening);
-      ends[1] = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-      REQUIRE(::connect(ends[1], address.get(), address.size) == 0);
-      ends[0] = ::accept(listening, nullptr, nullptr);
-      ::close(listening);
-    }
+    make_pair_of(kind, ends);
     far = std::make_unique<Far>(ends[1]);
     thread.run([&] { stream = std::make_unique<SocketStream>(thread.shard, ends[0]); });
   }
@@ -152,7 +95,6 @@ ring::Task<void> receive_under_cancels(Stream* stream, size_t size, Outcome* out
   outcome->is_over = true;
 }
 
-constexpr Kind kinds[] = {Kind::unix_socket, Kind::tcp};
 // More than the sockets' buffers take.
 const std::string& much() {
   static const std::string bytes = noise(16 << 20, 1);

@@ -1,0 +1,115 @@
+// Bytes that nobody has to see go from one socket to another through a pipe: splice(2) moves the kernel's pages, and
+// none of them enters user space.
+//
+// Both directions are tried first and waited for by a poll on the ring: the ring's own splice operation runs on the
+// kernel's worker threads and costs twice as much. SIGPIPE is ignored by whoever does this: splice(2) cannot be told
+// not to raise it. A pipe is waited for by nobody: where all are taken, bytes go by
+// receive and send as ever. What always holds: a Splice waits for input only while its pipe is empty, and a pipe
+// goes back to the others only when it is.
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <vector>
+
+#include "ringfence/base/result.h"
+#include "ringfence/net/stream.h"
+#include "ringfence/ring/ring.h"
+
+namespace ringfence::net {
+
+// A shard's pipes. Made when they are wanted, at most `all_max` at a time.
+class SplicePipes {
+ public:
+  // Two descriptors each, and as much in pages of the kernel as a slow reader lets stand in them.
+  static constexpr unsigned all_max = 64;
+  static constexpr unsigned kept_max = 16;
+  // What a pipe has room for, at pages of 4 KiB; with larger ones, as the loopback interface has, for more.
+  static constexpr int pipe_bytes = 256 * 1024;
+
+  struct Pipe {
+    int output = -1;
+    int input = -1;
+  };
+
+  SplicePipes() = default;
+  ~SplicePipes();
+  SplicePipes(const SplicePipes&) = delete;
+  SplicePipes& operator=(const SplicePipes&) = delete;
+
+  // None is to be had.
+  bool are_out() const { return taken_ >= all_max || is_refused_; }
+  unsigned taken() const { return taken_; }
+
+ private:
+  friend class Splice;
+  // False where there is none.
+  bool take(Pipe& pipe);
+  void give_back(Pipe pipe, bool is_empty);
+
+  std::vector<Pipe> free_;
+  unsigned taken_ = 0;
+  bool is_refused_ = false;  // By the system, which has no descriptors left; until a pipe comes back.
+};
+
+struct Spliced {
+  enum class End : uint8_t {
+    none,           // As much was moved as was there, or as one turn of the loop may.
+    no_pipe,        // Nothing was moved: bytes have to be received and sent.
+    input_ended,    // The next receive says how.
+    cancelled,      // By cancel_receive().
+    output_failed,
+  };
+  uint64_t taken = 0;  // From the input.
+  uint64_t given = 0;  // To the output. Less than was taken only when that has failed.
+  End end = End::none;
+  int error = 0;  // Of the output.
+};
+
+// Moves some bytes, at most `bytes` and no more than are good for one turn, of those that `from` brings next; others
+// follow them at once, which may leave together with the last. In place of a receive of `from`, which
+// has_nothing_ahead(), and of a send of `to`. `waits_first`: another Splice has just moved what a turn may.
+class Splice final : private ring::Operation {
+ public:
+  static constexpr uint32_t turn_bytes_max = 256 * 1024;
+
+  Splice(ring::Ring& ring, SplicePipes& pipes, Stream& from, Stream& to, uint32_t bytes, bool waits_first)
+      : ring_(ring), pipes_(pipes), from_(from), to_(to), left_(bytes), waits_first_(waits_first) {}
+  Splice(const Splice&) = delete;
+  Splice& operator=(const Splice&) = delete;
+
+  bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<> waiter);
+  Spliced await_resume() const { return result_; }
+
+  // For the stream: the wait for input ends.
+  void cancel();
+
+ private:
+  enum class Wait : uint8_t { none, input, output };
+
+  void complete(int result, uint32_t flags, bool more) override;
+  // Until something has to be waited for, or it is over, which is what true says.
+  bool advance();
+  bool take_in();
+  bool give_out();
+  bool wait_for(Wait what);
+  bool finish(Spliced::End end, int error = 0);
+
+  ring::Ring& ring_;
+  SplicePipes& pipes_;
+  Stream& from_;
+  Stream& to_;
+  SplicePipes::Pipe pipe_;
+  std::coroutine_handle<> waiter_;
+  Spliced result_;
+  int input_fd_ = -1;
+  int output_fd_ = -1;
+  uint32_t left_;
+  uint32_t in_pipe_ = 0;
+  Wait wait_ = Wait::none;
+  bool waits_first_;
+  bool is_cancelled_ = false;
+};
+
+}  // namespace ringfence::net

@@ -1,0 +1,139 @@
+#include "ringfence/net/splice.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace ringfence::net {
+
+// ---------------------------------------------------------------- pipes
+
+SplicePipes::~SplicePipes() {
+  // Those that are taken yet belong to sessions that the end of the process cuts off.
+  for (const Pipe& pipe : free_) {
+    ::close(pipe.output);
+    ::close(pipe.input);
+  }
+}
+
+bool SplicePipes::take(Pipe& pipe) {
+  if (are_out()) return false;
+  if (!free_.empty()) {
+    pipe = free_.back();
+    free_.pop_back();
+  } else {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+      is_refused_ = taken_ > 0;
+      return false;
+    }
+    pipe = {ends[0], ends[1]};
+    // A user has so many pages for pipes (pipe-user-pages-soft); where they are used up, less fits into this one.
+    ::fcntl(pipe.input, F_SETPIPE_SZ, pipe_bytes);
+  }
+  ++taken_;
+  return true;
+}
+
+void SplicePipes::give_back(Pipe pipe, bool is_empty) {
+  --taken_;
+  is_refused_ = false;
+  if (is_empty && free_.size() < kept_max) {
+    free_.push_back(pipe);
+    return;
+  }
+  ::close(pipe.output);
+  ::close(pipe.input);
+}
+
+// ---------------------------------------------------------------- moving
+
+bool Splice::await_suspend(std::coroutine_handle<> waiter) {
+  if (!pipes_.take(pipe_)) {
+    result_.end = Spliced::End::no_pipe;
+    return false;
+  }
+  output_fd_ = to_.splice_into();
+  input_fd_ = from_.begin_splice(*this);
+  if (waits_first_ ? wait_for(Wait::input) : advance()) return false;
+  waiter_ = waiter;
+  return true;
+}
+
+void Splice::cancel() {
+  is_cancelled_ = true;
+  if (wait_ == Wait::input) ring_.cancel(*this);
+}
+
+void Splice::complete(int, uint32_t, bool) {
+  // Whatever woke us, splice() says what it was.
+  wait_ = Wait::none;
+  if (advance()) std::exchange(waiter_, nullptr).resume();
+}
+
+bool Splice::advance() {
+  for (;;) {
+    if (in_pipe_ > 0 ? give_out() : take_in()) return wait_ == Wait::none;
+  }
+}
+
+// True: it waits or is over.
+bool Splice::take_in() {
+  if (left_ == 0 || result_.taken >= turn_bytes_max) return finish(Spliced::End::none);
+  if (is_cancelled_) return finish(Spliced::End::cancelled);
+  const size_t wanted = std::min(left_, turn_bytes_max);
+  ssize_t got = ::splice(input_fd_, nullptr, pipe_.input, nullptr, wanted, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+  if (got > 0) {
+    in_pipe_ = static_cast<uint32_t>(got);
+    left_ -= in_pipe_;
+    result_.taken += in_pipe_;
+    return false;
+  }
+  if (got == 0) {
+    // The end of the stream shows again at a receive.
+    return finish(Spliced::End::input_ended);
+  }
+  if (errno == EINTR) return false;
+  if (errno != EAGAIN) return finish(Spliced::End::input_ended, errno);
+  if (result_.taken > 0) return finish(Spliced::End::none);
+  wait_for(Wait::input);
+  return true;
+}
+
+bool Splice::give_out() {
+  // What follows leaves together with the last of these.
+  const unsigned more = left_ == 0 ? SPLICE_F_MORE : 0;
+  ssize_t given = ::splice(pipe_.output, nullptr, output_fd_, nullptr, in_pipe_, SPLICE_F_NONBLOCK | SPLICE_F_MOVE | more);
+  if (given > 0) {
+    in_pipe_ -= static_cast<uint32_t>(given);
+    result_.given += static_cast<uint64_t>(given);
+    return false;
+  }
+  if (given < 0 && errno == EINTR) return false;
+  if (given < 0 && errno == EAGAIN) {
+    wait_for(Wait::output);
+    return true;
+  }
+  return finish(Spliced::End::output_failed, given < 0 ? errno : EPIPE);
+}
+
+bool Splice::wait_for(Wait what) {
+  wait_ = what;
+  if (what == Wait::input) ring_.poll(input_fd_, POLLIN | POLLRDHUP, *this);
+  else ring_.poll(output_fd_, POLLOUT, *this);
+  return false;
+}
+
+bool Splice::finish(Spliced::End end, int error) {
+  if (end == Spliced::End::none && is_cancelled_) end = Spliced::End::cancelled;
+  result_.end = end;
+  const bool is_input = end == Spliced::End::input_ended;
+  if (!is_input) result_.error = error;
+  from_.end_splice(is_input ? error : 0);
+  pipes_.give_back(pipe_, in_pipe_ == 0);
+  return true;
+}
+
+}  // namespace ringfence::net

@@ -424,9 +424,17 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
       }
     }
     if (gate_) gate_->from_server().note_end(segment.end);
-    if (segment.type == from_server::data_row) {
-      if (segment.is_first) queue_.data_row(pg::frame_header_size + segment.body_length);
-      if (gate_) gate_->from_server().pass(segment.end);
+    if (segment.type == from_server::data_row || segment.type == from_server::copy_data) {
+      // What comes by the thousand is only counted.
+      if (segment.is_first) count_row(segment.type, 1, pg::frame_header_size + segment.body_length);
+      if (segment.is_last) {
+        const pg::FrameCursor::Run run = server_.next_run(chunk, at, segment.type);
+        if (run.messages > 0) count_row(segment.type, run.messages, run.bytes);
+      }
+      if (gate_) {
+        gate_->from_server().pass(segment.end);
+        gate_->from_server().note_end(at);
+      }
       continue;
     }
     ByteView body = segment.piece;
@@ -472,6 +480,11 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
       return Advance::broken;
     }
   }
+}
+
+void Conversation::count_row(char type, uint32_t rows, uint64_t bytes) {
+  if (type == from_server::data_row) queue_.data_rows(rows, bytes);
+  else queue_.other(bytes);
 }
 
 void Conversation::server_message(char type, ByteView body, uint32_t body_length) {

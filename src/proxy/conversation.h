@@ -167,6 +167,7 @@ class Conversation final : private pg::StatementObserver {
   bool on_function_call(ByteView body, uint32_t body_length);
   bool start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number, bool& is_redacted,
                        ByteView sha256, std::string_view rule);
+  void count_row(char type, uint32_t rows, uint64_t bytes);
   void server_message(char type, ByteView body, uint32_t body_length);
   size_t client_capture_max(char type) const;
   void capture(const pg::FrameSegment& segment);

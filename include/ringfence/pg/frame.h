@@ -95,6 +95,30 @@ class FrameCursor {
     return next_slow(chunk, position, out);
   }
 
+  // Messages of this type that stand whole in `chunk` from `position` on, which is moved behind them.
+  struct Run {
+    uint32_t messages = 0;
+    size_t bytes = 0;  // Headers included.
+  };
+  Run next_run(ByteView chunk, size_t& position, char type) const {
+    Run run;
+    if ((remaining_ | header_have_) != 0) return run;
+    const char* const begin = chunk.data() + position;
+    size_t available = chunk.size() - position;
+    const char* p = begin;
+    while (available >= frame_header_size && *p == type) {
+      // Counts itself, but not the type.
+      const size_t length = detail::load_be<uint32_t>(p + 1);
+      if (length < 4 || length > length_max_ || length >= available) break;
+      p += length + 1;
+      available -= length + 1;
+      ++run.messages;
+    }
+    run.bytes = static_cast<size_t>(p - begin);
+    position += run.bytes;
+    return run;
+  }
+
   // Nothing of a message is open: neither body bytes nor header bytes are missing.
   bool at_boundary() const { return remaining_ == 0 && header_have_ == 0; }
   // Body bytes of the open message that are still to come; 0 if none is open.

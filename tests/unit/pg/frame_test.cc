@@ -172,3 +172,67 @@ TEST_CASE("a message of exactly the bound passes, and the bound can change") {
   cut({stream}, cursor);
   CHECK(cursor.error().fault == Fault::limit);
 }
+
+namespace {
+// Counts rows as whoever follows a stream does: by runs wherever whole messages follow one another.
+struct Counts {
+  uint32_t rows = 0;
+  size_t row_bytes = 0;
+  uint32_t others = 0;
+  bool is_broken = false;
+  bool operator==(const Counts&) const = default;
+};
+Counts count(const std::vector<ByteView>& chunks, bool by_runs, uint32_t length_max = 64) {
+  Counts out;
+  FrameCursor cursor(length_max);
+  for (ByteView chunk : chunks) {
+    size_t at = 0;
+    FrameSegment segment;
+    for (;;) {
+      if (by_runs) {
+        const FrameCursor::Run run = cursor.next_run(chunk, at, 'D');
+        out.rows += run.messages;
+        out.row_bytes += run.bytes;
+      }
+      const FrameCursor::Step step = cursor.next(chunk, at, segment);
+      out.is_broken = step == FrameCursor::Step::broken;
+      if (step != FrameCursor::Step::segment) break;
+      if (!segment.is_first) continue;
+      out.rows += segment.type == 'D';
+      if (segment.type == 'D') out.row_bytes += frame_header_size + segment.body_length;
+      else ++out.others;
+    }
+    if (out.is_broken) break;
+  }
+  return out;
+}
+}  // namespace
+
+TEST_CASE("a run passes over whole messages of its type, and counts what cutting them would, at every two split points") {
+  std::string stream;
+  auto add = [&](char type, size_t body) {
+    auto header = frame_header(type, static_cast<uint32_t>(body));
+    stream.append(header.data(), header.size()).append(body, 'D');
+  };
+  for (size_t body : {3, 0, 7, 1}) add('D', body);
+  add('C', 4);
+  add('D', 2);
+  add('D', 0);
+  add('Z', 1);
+  std::string broken = stream;
+  broken.append("D\0\0\0\3xx", 7);
+  std::string too_long = stream;
+  too_long.append("D\0\0\0\101", 5);
+  for (const std::string& text : {stream, broken, too_long}) {
+    const Counts expected = count({text}, false);
+    CHECK(expected.rows == 6);
+    CHECK(expected.is_broken == (text != stream));
+    const ByteView all(text);
+    for (size_t first = 0; first <= all.size(); ++first) {
+      for (size_t second = first; second <= all.size(); ++second) {
+        const std::vector<ByteView> chunks{all.substr(0, first), all.substr(first, second - first), all.substr(second)};
+        REQUIRE(count(chunks, true) == expected);
+      }
+    }
+  }
+}

@@ -6,6 +6,8 @@
 
 #include <cerrno>
 
+#include "ringfence/base/thread_counts.h"
+
 namespace ringfence::net {
 
 // ---------------------------------------------------------------- pipes
@@ -83,6 +85,7 @@ bool Splice::advance() {
 bool Splice::take_in() {
   if (left_ == 0 || result_.taken >= turn_bytes_max) return finish(Spliced::End::none);
   if (is_cancelled_) return finish(Spliced::End::cancelled);
+  count_system_call();
   const size_t wanted = std::min(left_, turn_bytes_max);
   ssize_t got = ::splice(input_fd_, nullptr, pipe_.input, nullptr, wanted, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
   if (got > 0) {
@@ -103,6 +106,7 @@ bool Splice::take_in() {
 }
 
 bool Splice::give_out() {
+  count_system_call();
   // What follows leaves together with the last of these.
   const unsigned more = left_ == 0 ? SPLICE_F_MORE : 0;
   ssize_t given = ::splice(pipe_.output, nullptr, output_fd_, nullptr, in_pipe_, SPLICE_F_NONBLOCK | SPLICE_F_MOVE | more);

@@ -113,6 +113,7 @@ void PgSession::part_from_server() {
   // The target has one session less, and perhaps one more connection that waits.
   target_sessions_->fetch_sub(1, std::memory_order_relaxed);
   target_sessions_.reset();
+  server_->stream->expect_long_bodies(false);
   Upstream upstream = std::move(*server_);
   server_.reset();
   shard_.warm->put(std::move(upstream));

@@ -20,8 +20,11 @@ def main():
     parser.add_argument('--rounds', type=int, default=5, help='runs of each case and contender (5)')
     parser.add_argument('--clients', default='1,8,64', help='(1,8,64); 512 needs a machine that has the memory')
     parser.add_argument('--modes', default='prepared,simple', help='prepared, extended, simple (prepared,simple)')
+    parser.add_argument('--all', action='store_true', help='1, 8, 64 and 512 clients, prepared, extended and simple')
     parser.add_argument('--contenders', default=ORDER)
     arguments = parser.parse_args()
+    if arguments.all:
+        arguments.clients, arguments.modes = '1,8,64,512', 'prepared,extended,simple'
     if arguments.quick:
         arguments.seconds, arguments.rounds = min(arguments.seconds, 1), 1
     report = Report('pg')

@@ -29,11 +29,11 @@ Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(const Crede
   WarmPool& pool = *shard_.warm;
   const std::string application_name = take_application_name(parameters);
   std::string kind = kind_of(*target_, credential, parameters);
-  pool.note_wish(*target_, login_level_, parameters);
   {
     auto taking = pool.take(*target_, kind, application_name);
     std::optional<Upstream> warm = co_await taking;
     if (warm) {
+      pool.note_wish(*target_, login_level_, parameters);
       shard_.counters.pool_hits.add();
       shard_.counters.pool_in_use.add();
       co_return std::move(*warm);
@@ -45,11 +45,12 @@ Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(const Crede
   auto opening = open_upstream(shard_, *target_, credential, limits_, std::move(sent));
   auto upstream = co_await opening;
   if (!upstream) co_return std::move(upstream);
+  pool.note_wish(*target_, login_level_, parameters);
   std::unique_ptr<WarmTicket> ticket =
       make_ticket(*target_, login_level_, std::move(parameters), std::move(kind), *upstream->greeting, shard_.shard.now_ns());
   upstream->ticket = std::move(ticket);
   net::Receive receive(*upstream->stream);
-  auto naming = pool.name(*upstream, receive, application_name);
+  auto naming = pool.name(*upstream, receive, application_name, limits_.authentication_ms);
   std::string wrong = co_await naming;
   if (!wrong.empty()) {
     upstream->stream->shutdown();

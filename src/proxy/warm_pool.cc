@@ -131,10 +131,13 @@ void WarmPool::put(Upstream upstream) {
   keep(std::move(upstream), false);
 }
 
-void WarmPool::keep(Upstream upstream, bool was_made_ahead) {
-  if (!fits(upstream)) return close(std::move(upstream));
-  const Target* target = target_of(*upstream.ticket);
-  if (!reserve(*target)) return close(std::move(upstream));
+// False: it was closed.
+bool WarmPool::keep(Upstream upstream, bool was_made_ahead) {
+  const Target* target = fits(upstream) ? target_of(*upstream.ticket) : nullptr;
+  if (target == nullptr || !reserve(*target)) {
+    close(std::move(upstream));
+    return false;
+  }
   const uint64_t now_ns = shard_.shard.now_ns();
   alive_.fetch_add(1, std::memory_order_relaxed);
   const std::string name = target->name;
@@ -145,6 +148,7 @@ void WarmPool::keep(Upstream upstream, bool was_made_ahead) {
   entries_[name].push_back(std::move(entry));
   if (kept.receive.watch(kept)) kept.received();
   wake_at(std::min(now_ns + target->pool.idle_ms * 1'000'000, end_ns));
+  return true;
 }
 
 // Out of those that wait. The caller has it, and it counts as alive no more.
@@ -175,7 +179,8 @@ Task<std::optional<Upstream>> WarmPool::take(const Target& target, std::string k
     std::unique_ptr<Entry> entry = newest(target_name, kind);
     if (!entry) break;
     alive_.fetch_add(1, std::memory_order_relaxed);
-    auto naming = name(entry->upstream, entry->receive, application_name);
+    const uint64_t begin_ns = shard_.shard.now_ns();
+    auto naming = name(entry->upstream, entry->receive, application_name, pool_wake_ms);
     const std::string wrong = co_await naming;
     alive_.fetch_sub(1, std::memory_order_relaxed);
     if (wrong.empty()) {
@@ -186,14 +191,19 @@ Task<std::optional<Upstream>> WarmPool::take(const Target& target, std::string k
     shard_.counters.pool_failures.add();
     log_debug("a warm connection is of no use any more", {{"target", target_name}, {"reason", wrong}});
     close(std::move(entry));
+    // One that is silent was cut off without a word, by a firewall perhaps, and those that waited beside it with it: they
+    // do not cost a login each.
+    if (shard_.shard.now_ns() - begin_ns >= pool_wake_ms * 1'000'000) {
+      while (evict(target_name)) continue;
+    }
   }
   if (target.pool.min > 0) wake_at(shard_.shard.now_ns());
   co_return std::nullopt;
 }
 
-Task<std::string> WarmPool::name(Upstream& upstream, net::Receive& receive, std::string application_name) {
+Task<std::string> WarmPool::name(Upstream& upstream, net::Receive& receive, std::string application_name, uint64_t timeout_ms) {
   OwnAnswer answer(OwnAnswer::Kind::to_naming, upstream.ticket->settings);
-  net::Deadline deadline(shard_.shard, *upstream.stream, pool_wake_ms);
+  net::Deadline deadline(shard_.shard, *upstream.stream, timeout_ms);
   if (upstream.greeting && !upstream.greeting->leftover.empty()) answer.take(upstream.greeting->leftover);
   std::string message = naming_message(application_name);
   net::Send sending(*upstream.stream, message);
@@ -286,17 +296,21 @@ uint64_t WarmPool::sweep(const std::string& name, Entries& entries) {
   const uint64_t idle_ns = target == nullptr ? 0 : target->pool.idle_ms * 1'000'000;
   const uint32_t kept = target == nullptr ? 0 : share_of(target->pool.min);
   uint64_t due_ns = ring::Timers::never;
+  bool has_failed = false;
   for (size_t i = 0; i < entries.size();) {
     const Entry& entry = *entries[i];
     const bool is_old = now_ns - entry.since_ns >= idle_ns && entries.size() > kept;
     const uint64_t end_ns = end_of(*entry.upstream.ticket);
     if (!entry.is_over && !is_old && now_ns < end_ns) {
+      const bool lasts = entry.was_made_ahead && now_ns - entry.since_ns >= pool_short_life_ms * 1'000'000;
+      if (lasts) fillings_[name].retry_ms = 0;
       due_ns = std::min({due_ns, end_ns, entries.size() > kept ? entry.since_ns + idle_ns : ring::Timers::never});
       ++i;
       continue;
     }
     const bool was_short = entry.was_made_ahead && now_ns - entry.since_ns < pool_short_life_ms * 1'000'000;
-    if (entry.is_over && was_short) note_failure(fillings_[name]);
+    // Those that end together, as the server does, are one failure.
+    if (entry.is_over && was_short && !std::exchange(has_failed, true)) note_failure(fillings_[name]);
     (!entry.is_over ? shard_.counters.pool_expired : shard_.counters.pool_discards).add();
     close(remove(entries, i));
   }
@@ -407,8 +421,13 @@ Task<bool> WarmPool::make_one(std::string name) {
     note_failure(fillings_[name]);
     co_return false;
   }
-  fillings_[name].retry_ms = 0;
-  keep(std::move(*upstream), true);
+  const std::string host = upstream->place.host;
+  if (!keep(std::move(*upstream), true)) {
+    // It leads to another host than the first, say: to make it again at once would be a login for nothing, for ever.
+    note_failure(fillings_[name]);
+    log_warning("a connection that was made ahead could not be kept", {{"target", name}, {"host", host}});
+    co_return false;
+  }
   co_return true;
 }
 

@@ -43,7 +43,7 @@ class WarmPool {
   // One of this kind, named for its session; nothing when there is none that answers.
   ring::Task<std::optional<Upstream>> take(const Target& target, std::string kind, std::string application_name);
   // Names a connection for its session. Empty, or why that failed.
-  ring::Task<std::string> name(Upstream& upstream, net::Receive& receive, std::string application_name);
+  ring::Task<std::string> name(Upstream& upstream, net::Receive& receive, std::string application_name, uint64_t timeout_ms);
   // A connection whose session's state is discarded. Closed where it cannot be kept.
   void put(Upstream upstream);
   // Whether it is as the snapshot in force would have it, so that it may be kept.
@@ -91,7 +91,7 @@ class WarmPool {
   const Target* target_of(const WarmTicket& ticket) const;
   uint32_t share_of(uint32_t number) const;
   bool reserve(const Target& target);
-  void keep(Upstream upstream, bool was_made_ahead);
+  bool keep(Upstream upstream, bool was_made_ahead);
   std::unique_ptr<Entry> remove(Entries& entries, size_t at);
   std::unique_ptr<Entry> newest(const std::string& target, const std::string& kind);
   void close(std::unique_ptr<Entry> entry);

@@ -329,3 +329,31 @@ TEST_CASE("without a pool the server is told of a session's end as ever") {
   CHECK(world.server.got == terminate());
   CHECK(world.pg_shard->counters().pool_misses.get() == 0);
 }
+
+TEST_CASE("a connection made ahead that leads to a later host is not kept, and is not made again at once") {
+  PoolWorld world(1, [](Target& target) {
+    target.pool.min = 1;
+    target.hosts = {"first", "second"};  // The connections of this test lead to neither by name.
+  });
+  world.pg_shard->begin();
+  world.settle();
+  REQUIRE(world.servers.size() == 1);
+  world.send(world.servers.back(), PoolWorld::pool_welcome());
+  CHECK(world.counters().pool_idle.get() == 0);
+  CHECK(world.counters().pool_failures.get() == 1);
+  world.advance_to(pool_retry_ms_min - 1);
+  CHECK(world.servers.size() == 1);
+  world.advance_to(pool_retry_ms_min + 1);
+  CHECK(world.servers.size() == 2);
+}
+
+TEST_CASE("a new connection has the time of a login to be named, not that of one that waited") {
+  PoolWorld world;
+  world.connect();
+  world.authenticate("ada", "secret");
+  world.send(world.servers.back(), PoolWorld::pool_welcome());
+  world.advance_to(pool_wake_ms + 1'000);
+  CHECK_FALSE(world.servers.back().has_ended);
+  world.send(world.servers.back(), naming_answer("ringfence/ada"));
+  CHECK(World::types(world.client.got) == "RRRRSSKZ");
+}

@@ -36,15 +36,16 @@ std::string read_file(const std::string& path) {
 
 // Whether this process's control group, or one around it, has a quota.
 bool has_quota() {
-  std::string own = read_file("/proc/self/cgroup");
-  const size_t begin = own.find("0::/");  // The unified hierarchy's line.
-  if (begin == std::string::npos) return false;
-  own = own.substr(begin + 3, own.find('\n', begin) - begin - 3);
-  for (;;) {
-    if (is_bounded_by(read_file("/sys/fs/cgroup" + own + "/cpu.max"))) return true;
-    if (own.empty()) return false;
-    own.resize(own.rfind('/'));
+  const std::string groups = read_file("/proc/self/cgroup");
+  for (auto [where, file] : {std::pair("/sys/fs/cgroup", "cpu.max"), std::pair("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us")}) {
+    std::string own = control_group(groups, file == std::string_view("cpu.max") ? "" : "cpu");
+    for (;;) {
+      if (is_bounded_by(read_file(where + own + "/" + file))) return true;
+      if (own.empty()) break;
+      own.resize(own.rfind('/'));
+    }
   }
+  return false;
 }
 
 // The processors that this process may use, as far as /proc/stat tells of them in its first lines; what comes behind those is
@@ -75,7 +76,24 @@ class OwnProcessors {
 
 }  // namespace
 
-bool is_bounded_by(std::string_view cpu_max) { return !cpu_max.empty() && !cpu_max.starts_with("max"); }
+bool is_bounded_by(std::string_view quota) {
+  return !quota.empty() && !quota.starts_with("max") && !quota.starts_with("-1");
+}
+
+std::string control_group(std::string_view text, std::string_view controller) {
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    const size_t first = line.find(':');
+    const size_t second = line.find(':', first + 1);
+    if (first == line.npos || second == line.npos) continue;
+    const std::string controllers = "," + std::string(line.substr(first + 1, second - first - 1)) + ",";
+    const bool is_it = controller.empty() ? controllers == ",," : controllers.find("," + std::string(controller) + ",") != controllers.npos;
+    const std::string_view path = line.substr(second + 1);
+    if (is_it) return std::string(path == "/" ? std::string_view() : path);
+  }
+  return "";
+}
 
 std::optional<IdleTicks> parse_proc_stat(std::string_view text, const std::function<bool(unsigned)>& counts) {
   IdleTicks out;
@@ -118,7 +136,7 @@ SpareCores::SpareCores() : sampler_(std::make_unique<Sampler>()) {
   sampler_->thread = std::thread([this] {
     pthread_setname_np(pthread_self(), "rf-cores");
     OwnProcessors processors;
-    const bool is_bounded = has_quota();
+    bool is_bounded = has_quota();
     const auto tick_ns = 1'000'000'000 / static_cast<uint64_t>(sysconf(_SC_CLK_TCK));
     std::optional<IdleTicks> before;
     uint64_t before_ns = 0;
@@ -132,10 +150,16 @@ SpareCores::SpareCores() : sampler_(std::make_unique<Sampler>()) {
         // Asked in between: whoever asked saw no need to wake.
         if (!is_asked_.load()) sampler_->wake.acquire();
         is_dozing_.store(false);
+        is_bounded = has_quota();  // It may have been given one since.
         continue;
       }
       const auto now = is_bounded ? std::nullopt : processors.idle();
       const uint64_t now_ns = mono_ns();
+      // Woken early, by a word that was meant for a sleeper: too short for the clock's ticks to say anything.
+      if (before && now_ns - before_ns < sample_ns / 2) {
+        (void)sampler_->wake.try_acquire_for(std::chrono::nanoseconds(sample_ns));
+        continue;
+      }
       const uint64_t spun_ns = spun_ns_.exchange(0);
       if (before && now && now->ticks >= before->ticks) {
         spare_.store(spare_cores(now->processors, now_ns - before_ns, (now->ticks - before->ticks) * tick_ns, spun_ns));

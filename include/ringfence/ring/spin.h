@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace ringfence::ring {
@@ -41,9 +42,12 @@ struct IdleTicks {
 // `counts`: whether the processor of that number is meant. Nothing where the text is not that file's.
 std::optional<IdleTicks> parse_proc_stat(std::string_view text, const std::function<bool(unsigned)>& counts);
 
-// Whether a control group's cpu.max ("max 100000", "150000 100000"; the kernel's cgroup-v2 page) bounds what its processes
-// may use: what is looked away then is taken from their work.
-bool is_bounded_by(std::string_view cpu_max);
+// Whether a control group's quota bounds what its processes may use: what is looked away then is taken from their work.
+// cpu.max of the unified hierarchy ("max 100000", "150000 100000"), cpu.cfs_quota_us of the older one ("-1", "150000").
+bool is_bounded_by(std::string_view quota);
+// The path of the group that /proc/self/cgroup (cgroups(7)) names for this controller, "" for the root; with no controller that
+// of the unified hierarchy.
+std::string control_group(std::string_view text, std::string_view controller);
 
 // How many of `processors` could look around without taking anything from anybody, where in `window_ns` all of them
 // together were idle for `idle_ns` and looked around, which is no use to anybody, for `spun_ns`.

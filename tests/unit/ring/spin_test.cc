@@ -58,6 +58,18 @@ TEST_CASE("a control group with a quota is bounded, one without or with no such 
   CHECK(is_bounded_by("150000 100000\n"));
   CHECK_FALSE(is_bounded_by("max 100000\n"));
   CHECK_FALSE(is_bounded_by(""));
+  CHECK(is_bounded_by("150000\n"));
+  CHECK_FALSE(is_bounded_by("-1\n"));
+}
+
+TEST_CASE("a process's control group is found in either hierarchy") {
+  constexpr std::string_view text = "12:cpuset:/a\n4:cpu,cpuacct:/system.slice/ringfence.service\n1:name=systemd:/b\n0::/init.scope\n";
+  CHECK(control_group(text, "") == "/init.scope");
+  CHECK(control_group(text, "cpu") == "/system.slice/ringfence.service");
+  CHECK(control_group(text, "cpuacct") == "/system.slice/ringfence.service");
+  CHECK(control_group(text, "memory") == "");
+  CHECK(control_group("0::/\n", "") == "");
+  CHECK(control_group("broken\n\n0:", "") == "");
 }
 
 TEST_CASE("no more look than there are cores, and a core that is given back is there again") {

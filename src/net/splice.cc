@@ -20,6 +20,14 @@ SplicePipes::~SplicePipes() {
   }
 }
 
+bool SplicePipes::are_out() {
+  if (refused_for_ > 0) {
+    --refused_for_;
+    return true;
+  }
+  return taken_ >= all_max;
+}
+
 bool SplicePipes::take(Pipe& pipe) {
   if (are_out()) return false;
   if (!free_.empty()) {
@@ -28,12 +36,17 @@ bool SplicePipes::take(Pipe& pipe) {
   } else {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
-      is_refused_ = taken_ > 0;
+      refused_for_ = refusals_after_one;
       return false;
     }
     pipe = {ends[0], ends[1]};
-    // A user has so many pages for pipes (pipe-user-pages-soft); where they are used up, less fits into this one.
-    ::fcntl(pipe.input, F_SETPIPE_SZ, pipe_bytes);
+    // A user has so many pages for pipes (pipe-user-pages-soft); where they are used up, too little fits into this one.
+    if (::fcntl(pipe.input, F_SETPIPE_SZ, pipe_bytes) < pipe_bytes_min) {
+      ::close(pipe.output);
+      ::close(pipe.input);
+      refused_for_ = refusals_after_one;
+      return false;
+    }
   }
   ++taken_;
   return true;
@@ -41,7 +54,7 @@ bool SplicePipes::take(Pipe& pipe) {
 
 void SplicePipes::give_back(Pipe pipe, bool is_empty) {
   --taken_;
-  is_refused_ = false;
+  refused_for_ = 0;
   if (is_empty && free_.size() < kept_max) {
     free_.push_back(pipe);
     return;
@@ -71,6 +84,7 @@ void Splice::cancel() {
 
 void Splice::complete(int, uint32_t, bool) {
   // Whatever woke us, splice() says what it was.
+  is_input_said_ = wait_ == Wait::input;
   wait_ = Wait::none;
   if (advance()) std::exchange(waiter_, nullptr).resume();
 }
@@ -101,6 +115,9 @@ bool Splice::take_in() {
   if (errno == EINTR) return false;
   if (errno != EAGAIN) return finish(Spliced::End::input_ended, errno);
   if (result_.taken > 0) return finish(Spliced::End::none);
+  // The poll says that there is something, splice(2) that there is nothing: before a byte of urgent data, say, which only a
+  // receive steps over.
+  if (is_input_said_) return finish(Spliced::End::no_pipe);
   wait_for(Wait::input);
   return true;
 }

@@ -152,7 +152,7 @@ Task<void> PgSession::pump(Side from) {
     if (from == Side::client && keeps_back(bytes)) break;
     if (from == Side::client || !client_is_gone_) {
       count(from, bytes.size());
-      const bool has_body = can_splice_ && body_follows(from);
+      const bool has_body = can_splice_ && body_follows(from, receive);
       if (has_body) bytes.remove_prefix(stream(other(from)).try_send(bytes, true));
       net::Send sending(stream(other(from)), bytes, *chunk);
       Result<void> sent = co_await sending;

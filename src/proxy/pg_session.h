@@ -106,7 +106,7 @@ class PgSession {
   net::Stream& stream(Side side) { return side == Side::client ? *client_ : *server_->stream; }
   Advance inspect(Side from, ByteView bytes, size_t& at);
   // Long bodies (pg_session_splice.cc).
-  bool body_follows(Side from);
+  bool body_follows(Side from, const net::Receive& receive);
   // Nothing more is read of this side.
   bool is_over(Side from) const { return from == Side::client && (server_pump_is_over_ || end_reason_ != nullptr); }
   uint32_t body_to_splice(Side from, uint32_t bytes_min);

@@ -13,7 +13,7 @@ uint32_t PgSession::body_to_splice(Side from, uint32_t bytes_min) {
 }
 
 // Asked for each chunk before it is sent: whether a body follows that is to be spliced, after which splice_body() comes.
-bool PgSession::body_follows(Side from) {
+bool PgSession::body_follows(Side from, const net::Receive& receive) {
   LongBodies& bodies = long_bodies_[static_cast<size_t>(from)];
   bool is_long = body_to_splice(from, splice_bytes_min) != 0;
   if (is_long && shard_.splice_pipes.are_out()) {
@@ -32,7 +32,8 @@ bool PgSession::body_follows(Side from) {
     bodies.are_expected = true;
     stream(from).expect_long_bodies(true);
   }
-  // What was received ahead goes first.
+  // What was received ahead goes first: a chunk in the pump's own receive, in the stream, or read while a statement waited.
+  if (receive.is_started() || (from == Side::client && read_ahead_ != nullptr)) return false;
   return stream(from).has_nothing_ahead();
 }
 

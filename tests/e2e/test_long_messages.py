@@ -276,3 +276,55 @@ def test_tls_legs_go_without(own, tmp_path, values):
             assert connection.execute('SELECT md5(%b)', (sent,)).fetchall() == [(md5(sent),)]
     assert spliced(one) == 0 and spliced(one, 'received') == 0
     assert one.stop() == 0
+
+
+def mixed(count, every):
+    """Short values of all lengths with a long one among them now and then, so that it stands anywhere in what was received."""
+    return "SELECT CASE WHEN i %% %d = 0 THEN repeat(md5(i::text), 3000 + i) ELSE repeat(md5(i::text), 1 + i * 7 %% 300) END " \
+        "FROM generate_series(1, %d) i" % (every, count)
+
+
+def mixed_values(count, every):
+    for i in range(1, count + 1):
+        yield md5(str(i).encode()) * (3000 + i if i % every == 0 else 1 + i * 7 % 300)
+
+
+def test_what_was_received_ahead_of_a_long_row_goes_first(appliance, app):
+    """The reader is always a little slower than the server, and between two long rows the session forgets about them."""
+    before = spliced(appliance)
+    with raw.RawClient(appliance.pg_port, receive_buffer=32_768) as slow:
+        slow.log_in('alice', ALICE, 'shop', application_name=app)
+        for every in (283, 311):
+            slow.send(raw.query(mixed(2400, every)))
+            time.sleep(0.2)
+            received = bytearray()
+            while not received.endswith(b'Z\0\0\0\5I'):
+                received += slow.socket.recv(16_384)
+                time.sleep(0.0003)
+            slow.buffer += received
+            found = raw.rows(slow.receive_until(b'Z'))
+            assert [md5(value) for [value] in found] == [md5(value.encode()) for value in mixed_values(2400, every)]
+        slow.send(raw.TERMINATE)
+    assert spliced(appliance) > before
+
+
+def test_what_was_received_ahead_of_long_copy_data_goes_first(appliance, app):
+    before = spliced(appliance, 'received')
+    with raw.RawClient(appliance.pg_port) as client:
+        client.log_in('alice', ALICE, 'shop', application_name=app)
+        client.run('CREATE TEMP TABLE sink (id serial, value text)')
+        # The server takes its time, so that lines pile up before it.
+        client.run("CREATE FUNCTION pg_temp.slow() RETURNS trigger LANGUAGE plpgsql AS "
+                   "$$ BEGIN IF new.id % 40 = 1 THEN PERFORM pg_sleep(0.05); END IF; RETURN new; END $$")
+        client.run('CREATE TRIGGER slow BEFORE INSERT ON sink FOR EACH ROW EXECUTE FUNCTION pg_temp.slow()')
+        for every in (23, 31, 47):
+            client.run('TRUNCATE sink')
+            client.send(raw.query('COPY sink (value) FROM STDIN'))
+            client.receive_until(b'G')
+            lines = list(mixed_values(400, every))
+            client.send(b''.join(raw.message(b'd', line.encode() + b'\n') for line in lines) + raw.message(b'c'))
+            client.receive_until(b'Z')
+            found = raw.rows(client.run('SELECT md5(value) FROM sink ORDER BY id'))
+            assert [digest.decode() for [digest] in found] == [md5(line.encode()) for line in lines]
+        client.send(raw.TERMINATE)
+    assert spliced(appliance, 'received') > before

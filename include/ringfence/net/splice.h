@@ -37,8 +37,11 @@ class SplicePipes {
   SplicePipes(const SplicePipes&) = delete;
   SplicePipes& operator=(const SplicePipes&) = delete;
 
-  // None is to be had.
-  bool are_out() const { return taken_ >= all_max || is_refused_; }
+  // Less than that is not worth its system calls.
+  static constexpr int pipe_bytes_min = 64 * 1024;
+
+  // None is to be had. Asked before each body: where the system refused one, it is asked again after many.
+  bool are_out();
   unsigned taken() const { return taken_; }
 
  private:
@@ -49,13 +52,14 @@ class SplicePipes {
 
   std::vector<Pipe> free_;
   unsigned taken_ = 0;
-  bool is_refused_ = false;  // By the system, which has no descriptors left; until a pipe comes back.
+  static constexpr unsigned refusals_after_one = 1000;
+  unsigned refused_for_ = 0;  // The system has no descriptors or pages left; until a pipe comes back, or so many bodies later.
 };
 
 struct Spliced {
   enum class End : uint8_t {
     none,           // As much was moved as was there, or as one turn of the loop may.
-    no_pipe,        // Nothing was moved: bytes have to be received and sent.
+    no_pipe,        // Nothing was moved, and cannot be this way now: bytes have to be received and sent.
     input_ended,    // The next receive says how.
     cancelled,      // By cancel_receive().
     output_failed,
@@ -110,6 +114,7 @@ class Splice final : private ring::Operation {
   Wait wait_ = Wait::none;
   bool waits_first_;
   bool is_cancelled_ = false;
+  bool is_input_said_ = false;  // The poll's last word.
 };
 
 }  // namespace ringfence::net

@@ -67,6 +67,8 @@ class Far {
     }
     return true;
   }
+  // One byte of urgent data (TCP).
+  bool send_urgent(char byte) { return ::send(fd_, &byte, 1, MSG_NOSIGNAL | MSG_OOB) == 1; }
   // Up to `size` bytes, fewer at the end of the stream.
   std::string read(size_t size) {
     std::string out;

@@ -336,6 +336,19 @@ TEST_CASE("where the peer is gone what the pipe holds is lost and counted, and t
   CHECK(is_over(fixture, again));
 }
 
+TEST_CASE("what only a receive can step over is left to one, without turning the loop for it") {
+  Fixture fixture(Kind::tcp);
+  Outcome out;
+  start(fixture, 1 << 20, out);
+  REQUIRE(fixture.from.far->send(noise(1'000, 3)));
+  REQUIRE(fixture.from.far->send_urgent('!'));
+  REQUIRE(fixture.from.far->send(noise(1'000, 4)));
+  REQUIRE(is_over(fixture, out));
+  CHECK(out.last.end == no_pipe);
+  CHECK(out.taken == 1'000);
+  CHECK(out.given == 1'000);
+}
+
 TEST_CASE("nobody waits for a pipe") {
   Fixture fixture;
   std::vector<Leg> legs;

@@ -90,7 +90,7 @@ uint64_t Shard::time_to_wait() const {
 // Instead of sleeping, for a moment. True when there is work.
 bool Shard::look_around(uint64_t wait_ns) {
   constexpr int looks = 16;  // Between two looks at the clock.
-  if (!waits_.is_promising() || ring_->has_unsubmitted() || !options_.spare_cores->take()) return false;
+  if (!waits_.wants_to_look() || ring_->has_unsubmitted() || !options_.spare_cores->take()) return false;
   const uint64_t begin = mono_ns();
   const uint64_t time = std::min(wait_ns, SpinHistory::window_ns);
   uint64_t spent = 0;
@@ -116,12 +116,13 @@ void Shard::run() {
     uint64_t wait = time_to_wait();
     const bool may_spin = options_.spare_cores != nullptr && wait != 0;
     const uint64_t began = may_spin ? mono_ns() : 0;
+    const uint64_t spins_before = spins_;
     if (may_spin && look_around(wait)) wait = 0;
     if (wait != 0 && !mailbox_.may_sleep()) wait = 0;
     ring_->wait(wait);
     mailbox_.woke();
     tick();
-    if (may_spin) waits_.note(now_ns_ - began);
+    if (may_spin) waits_.note(now_ns_ - began, spins_ != spins_before);
     ring_->deliver();
     mailbox_.run();
     timers_.run(now_ns_);

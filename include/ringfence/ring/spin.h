@@ -2,9 +2,11 @@
 // what one client that waits for each answer gets to see; looking costs a core that nobody else may want.
 //
 // What always holds: a shard looks around only where its last waits were short, so that looking is likely to find
-// something, and only while one of the cores that the process may use has nothing to do.
+// something, where looking has shown to shorten them, and only while one of the cores that the process may use has nothing to
+// do.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstdint>
@@ -16,21 +18,56 @@
 
 namespace ringfence::ring {
 
-// Whether looking is worth while: of one thread, from how long its last waits were.
+// Whether looking is worth while: of one thread, from how long its last waits were, and from trials. Where waking costs
+// little there is nothing to be gained.
 class SpinHistory {
  public:
   // So long a thread looks; waits that were shorter would have been spared a sleep.
   static constexpr uint64_t window_ns = 50'000;
+  // Of so many waits in a row the first are slept, the next looked away, so many each; the rest are as those were shorter,
+  // if by a fifth at least.
+  static constexpr unsigned round_waits = 4'096;
+  static constexpr unsigned trial_waits = 64;
 
   // Most of the last eight waits ended within the window, or would have, had nobody had to be woken.
   bool is_promising() const { return std::popcount(short_waits_) >= 5; }
-  void note(uint64_t waited_ns) {
+  // Asked before each wait.
+  bool wants_to_look() const {
+    if (!is_promising() || waits_ < trial_waits) return false;
+    return waits_ < 2 * trial_waits || helps_;
+  }
+  void note(uint64_t waited_ns, bool has_looked) {
     short_waits_ = static_cast<uint8_t>(short_waits_ << 1 | (waited_ns <= window_ns + wake_ns ? 1 : 0));
+    if (!is_promising()) return;
+    if (waits_ < 2 * trial_waits) {
+      Mean& mean = has_looked ? looked_ : slept_;
+      mean.sum_ns += std::min(waited_ns, outlier_ns);
+      ++mean.count;
+    }
+    if (++waits_ == 2 * trial_waits) judge();
+    if (waits_ == round_waits) waits_ = 0;
   }
 
  private:
   static constexpr uint64_t wake_ns = 40'000;
+  static constexpr uint64_t outlier_ns = 200'000;
+  struct Mean {
+    uint64_t sum_ns = 0;
+    uint64_t count = 0;
+  };
+
+  // A trial in which it could not look, for lack of a core, says no.
+  void judge() {
+    helps_ = looked_.count >= trial_waits / 2 && slept_.count > 0 &&
+             looked_.sum_ns * slept_.count * 5 < slept_.sum_ns * looked_.count * 4;
+    looked_ = slept_ = {};
+  }
+
   uint8_t short_waits_ = 0;
+  bool helps_ = false;
+  unsigned waits_ = 0;
+  Mean looked_;
+  Mean slept_;
 };
 
 // What /proc/stat (proc_stat(5)) says of some processors: for how many clock ticks since boot they did nothing, all

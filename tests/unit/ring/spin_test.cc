@@ -11,18 +11,49 @@
 using namespace ringfence;
 using namespace ringfence::ring;
 
+namespace {
+
+// So many waits, each as long as `slept` or `looked` says; how often it looked.
+unsigned waits(SpinHistory& history, unsigned count, uint64_t slept_ns, uint64_t looked_ns, bool may_look = true) {
+  unsigned looks = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    const bool looks_now = history.wants_to_look() && may_look;
+    looks += looks_now ? 1 : 0;
+    history.note(looks_now ? looked_ns : slept_ns, looks_now);
+  }
+  return looks;
+}
+
+}  // namespace
+
 TEST_CASE("looking is promising once most of the last waits were short, and not any more once they are long") {
   SpinHistory history;
   CHECK_FALSE(history.is_promising());
-  for (int i = 0; i < 4; ++i) history.note(20'000);
+  for (int i = 0; i < 4; ++i) history.note(20'000, false);
   CHECK_FALSE(history.is_promising());
-  history.note(20'000);
+  history.note(20'000, false);
   CHECK(history.is_promising());
-  for (int i = 0; i < 3; ++i) history.note(20'000);
-  for (int i = 0; i < 3; ++i) history.note(10'000'000);
+  for (int i = 0; i < 3; ++i) history.note(20'000, false);
+  for (int i = 0; i < 3; ++i) history.note(10'000'000, false);
   CHECK(history.is_promising());
-  history.note(10'000'000);
+  history.note(10'000'000, false);
   CHECK_FALSE(history.is_promising());
+}
+
+TEST_CASE("a thread looks where a trial has shown that its waits get shorter by that, and tries again later") {
+  constexpr unsigned round = SpinHistory::round_waits, trial = SpinHistory::trial_waits;
+  SpinHistory gains, gains_little, has_no_core, loses_it;
+  CHECK(waits(gains, 4 * round, 70'000, 30'000) > 3 * round);
+  CHECK(waits(gains_little, 4 * round, 33'000, 30'000) <= 5 * trial);
+  SpinHistory tries;
+  CHECK(waits(tries, 4 * round, 33'000, 30'000) >= 3 * trial);
+  CHECK(waits(has_no_core, 4 * round, 70'000, 30'000, false) == 0);
+  CHECK(waits(loses_it, round, 70'000, 30'000) > round / 2);
+  waits(loses_it, round, 30'000, 30'000);
+  CHECK(waits(loses_it, 4 * round, 30'000, 30'000) <= 5 * trial);
+  // Long waits are none of its business.
+  SpinHistory long_ones;
+  CHECK(waits(long_ones, 4 * round, 5'000'000, 5'000'000) == 0);
 }
 
 TEST_CASE("of /proc/stat the idle time of the processors that count is read") {
@@ -90,7 +121,7 @@ TEST_CASE("the sampler ends, asked or not") {
   }
 }
 
-TEST_CASE("a shard that gets work again and again finds it without sleeping, and nothing is lost") {
+TEST_CASE("a shard that gets work again and again finds it without sleeping now and then, and nothing is lost") {
   SpareCores cores(1);
   ShardOptions options;
   options.spare_cores = &cores;

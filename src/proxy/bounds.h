@@ -85,5 +85,7 @@ inline constexpr uint64_t pool_retry_ms_min = 1'000;
 inline constexpr uint64_t pool_retry_ms_max = 60'000;
 // A connection made ahead that the server ends sooner than this counts as one that could not be made.
 inline constexpr uint64_t pool_short_life_ms = 5'000;
+// Between two lines of the log about connections of one target that could not be reset: each session's end may be one.
+inline constexpr uint64_t pool_log_pause_ms = 60'000;
 
 }  // namespace ringfence::proxy

@@ -536,8 +536,8 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
 
 bool Conversation::is_at_rest() const {
   return queue_.is_empty() && queue_.is_idle() && queue_.transaction() == pg::TransactionStatus::idle && !queue_.is_lost() &&
-         queue_.misfits() == 0 && !is_in_group_ && client_.at_boundary() && server_.at_boundary() && !client_held_ && !server_held_ &&
-         !waiting_ && query_started_ == 0 && error_.message.empty() && !server_said_fatal_;
+         !queue_.is_skipping() && queue_.misfits() == 0 && !is_in_group_ && client_.at_boundary() && server_.at_boundary() &&
+         !client_held_ && !server_held_ && !waiting_ && query_started_ == 0 && error_.message.empty() && !server_said_fatal_;
 }
 
 void Conversation::note_parameter(std::string_view name, std::string_view value) {

@@ -13,6 +13,18 @@ namespace from_server = pg::from_server;
 
 // ---------------------------------------------------------------- settings
 
+namespace {
+void set(ReportedSettings::List& list, const std::string& name, const std::string& value) {
+  auto at = std::find_if(list.begin(), list.end(), [&](const auto& each) { return each.first == name; });
+  if (at == list.end()) list.emplace_back(name, value);
+  else at->second = value;
+}
+}  // namespace
+
+ReportedSettings::ReportedSettings(const List& at_login) {
+  for (const auto& [name, value] : at_login) set(at_login_, name, value);
+}
+
 void ReportedSettings::note(std::string_view name, std::string_view value) {
   auto is_it = [&](const auto& each) { return each.first == name; };
   auto before = std::find_if(at_login_.begin(), at_login_.end(), is_it);
@@ -30,11 +42,7 @@ void ReportedSettings::note(std::string_view name, std::string_view value) {
 
 ReportedSettings::List ReportedSettings::now() const {
   List out = at_login_;
-  for (const auto& [name, value] : differing_) {
-    auto at = std::find_if(out.begin(), out.end(), [&](const auto& each) { return each.first == name; });
-    if (at == out.end()) out.emplace_back(name, value);
-    else at->second = value;
-  }
+  for (const auto& [name, value] : differing_) set(out, name, value);
   return out;
 }
 
@@ -119,7 +127,8 @@ void OwnAnswer::message(char type, ByteView body) {
     case from_server::data_row: return;
     case from_server::error_response: {
       auto fields = pg::parse_error_fields(body);
-      return fail(fields ? std::string(fields->sqlstate) + " " + std::string(fields->message) : "an error");
+      // Its text may quote what the session left behind, or a setting's value: it is for the server's own log.
+      return fail("the server answered with an error" + (fields ? ", SQLSTATE " + std::string(fields->sqlstate.substr(0, 5)) : ""));
     }
     default: return fail(std::string("a message of type '") + type + "'");
   }

@@ -19,10 +19,13 @@ class ReportedSettings {
   using List = std::vector<std::pair<std::string, std::string>>;
 
   ReportedSettings() = default;
-  explicit ReportedSettings(List at_login) : at_login_(std::move(at_login)) {}
+  // Of a setting that was reported more than once, as by a login trigger that changes it, the last value is the login's.
+  explicit ReportedSettings(const List& at_login);
 
   void note(std::string_view name, std::string_view value);
   bool are_as_at_login() const { return differing_.empty() && !is_overfull_; }
+  // The name of one that is not, if there is any.
+  std::string_view first_differing() const { return differing_.empty() ? std::string_view() : differing_.front().first; }
   List now() const;
 
  private:

@@ -91,6 +91,7 @@ Task<void> PgSession::converse() {
     }
     // Set as the other pump's very last act: before that this session may not go away.
     co_await server_pump_ended_;
+    if (reset_) reset_->is_late = deadline->has_passed();
   }
   idle_timer_.cancel();
   conversation_->abandon(now());
@@ -118,7 +119,7 @@ Task<void> PgSession::pump(Side from) {
     }
     ByteView bytes = chunk->bytes();
     if (from == Side::server && reset_) {
-      if (reset_->take(bytes) != OwnAnswer::State::open) break;
+      if (reset_->answer.take(bytes) != OwnAnswer::State::open) break;
       continue;
     }
     // The next receive is armed while this chunk is sent: one more chunk at most is held.
@@ -331,6 +332,11 @@ void PgSession::after_answers() {
 
 void PgSession::end(const EndReason& reason) {
   if (end_reason_) return;
+  // The session is over, and not by us: only its connection is still there.
+  if (reset_) {
+    break_off_reset({});
+    return;
+  }
   end_reason_ = std::make_unique<EndReason>(reason);
   if (!conversation_) {
     client_->shutdown();
@@ -364,7 +370,7 @@ Task<void> PgSession::cancel() {
 }
 
 void PgSession::check_idle() {
-  if (!conversation_ || end_reason_) return;
+  if (!conversation_ || end_reason_ || reset_) return;
   const pg::ResponseQueue& queue = conversation_->queue();
   if (hold_ != nullptr) active_ns_ = shard_.shard.now_ns();  // It waits for us; a hold has its own deadline.
   bool in_transaction = queue.transaction() != pg::TransactionStatus::idle;

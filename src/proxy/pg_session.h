@@ -97,7 +97,9 @@ class PgSession {
   bool can_give_back() const;
   bool keeps_back(ByteView bytes);
   ring::Task<void> reset_server();
+  void break_off_reset(std::string reason);
   bool is_reset() const;
+  std::string reset_failure() const;
   void part_from_server();
 
   // Conversation (pg_session.cc).
@@ -181,7 +183,14 @@ class PgSession {
   bool is_draining_ = false;
   bool was_cancelled_ = false;  // A cancel request went, or may yet go, to the server.
   bool goodbye_went_out_ = false;  // The client's Terminate, to the server.
-  std::unique_ptr<OwnAnswer> reset_;  // Once the server was asked to discard the session's state.
+  struct Reset {
+    explicit Reset(ReportedSettings& settings) : answer(OwnAnswer::Kind::to_reset, settings) {}
+    OwnAnswer answer;
+    bool is_late = false;
+    bool is_broken_off = false;
+    std::string reason;  // Of breaking it off, where that is a failure.
+  };
+  std::unique_ptr<Reset> reset_;  // Once the server is asked to discard the session's state.
   Hold* hold_ = nullptr;  // While it is parked.
   std::unique_ptr<std::string> read_ahead_;  // What the client sent meanwhile.
   uint64_t transaction_since_us_ = 0;  // 0: none is open.

@@ -131,6 +131,7 @@ std::string PgSession::nonce_text(ByteView bytes) {
 
 // The policies have changed. A session without access ends as soon as nothing runs; others look at their next statement.
 void PgSession::reconsider() {
+  if (reset_) return;  // It is over; whether its connection is kept is looked at then.
   if (!conversation_) return;  // It looks once more when it has logged in.
   const policy::Access renewed = access_by(*shard_.snapshot);
   if (!renewed.is_granted() || needs_other_login(renewed) || has_unfit_superuser(renewed)) renew_access();

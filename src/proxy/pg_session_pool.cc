@@ -83,22 +83,44 @@ bool PgSession::keeps_back(ByteView bytes) {
 Task<void> PgSession::reset_server() {
   shard_.cancel_keys.erase(cancel_id_);
   cancel_id_ = 0;
+  idle_timer_.cancel();
+  reset_ = std::make_unique<Reset>(server_->ticket->settings);
   auto random = crypto::random_array<8>();
   if (!random) {
-    server_->stream->shutdown();
+    break_off_reset("the machine has no randomness to give");
     co_return;
   }
   uint64_t seed = 0;
   std::memcpy(&seed, random->data(), sizeof seed);
-  reset_ = std::make_unique<OwnAnswer>(OwnAnswer::Kind::to_reset, server_->ticket->settings);
   std::string messages = reset_messages(seed);
   net::Send sending(*server_->stream, messages);
   Result<void> sent = co_await sending;
   if (!sent) server_->stream->shutdown();
 }
 
+// Without a reason it is our own doing.
+void PgSession::break_off_reset(std::string reason) {
+  if (server_pump_is_over_) return;
+  reset_->is_broken_off = true;
+  if (reset_->reason.empty()) reset_->reason = std::move(reason);
+  server_->stream->shutdown();
+}
+
 bool PgSession::is_reset() const {
-  return reset_ && reset_->state() == OwnAnswer::State::done && server_->ticket->settings.are_as_at_login() && !end_reason_;
+  return reset_ && reset_->answer.state() == OwnAnswer::State::done && server_->ticket->settings.are_as_at_login() &&
+         !reset_->is_broken_off && !end_reason_;
+}
+
+// Why a reset did not make the connection fit to be kept; empty: nothing is wrong with it.
+std::string PgSession::reset_failure() const {
+  if (is_reset() || reset_->is_broken_off) return reset_->reason;
+  switch (reset_->answer.state()) {
+    case OwnAnswer::State::open: return reset_->is_late ? "the server did not answer in time" : "the connection is lost";
+    case OwnAnswer::State::failed: return reset_->answer.reason();
+    case OwnAnswer::State::done: break;
+  }
+  const std::string_view name = server_->ticket->settings.first_differing();
+  return name.empty() ? "the server reports too many settings" : "the setting " + std::string(name.substr(0, 64)) + " is not as at the login";
 }
 
 // When both pumps are over: the connection goes back, or ends with its session.
@@ -107,6 +129,9 @@ void PgSession::part_from_server() {
     server_->stream->shutdown();
     if (!server_->ticket) return;
     shard_.counters.pool_discards.add();
+    if (!reset_) return;
+    const std::string failure = reset_failure();
+    if (!failure.empty()) shard_.warm->note_failed_reset(server_->ticket->target, failure);
     return;
   }
   shard_.counters.pool_returns.add();

@@ -40,8 +40,9 @@ std::string kind_of(const Target& target, const Credential& credential, const st
   return std::string(crypto::view_of(digest.finish()));
 }
 
-std::unique_ptr<WarmTicket> make_ticket(const Target& target, policy::Level level, std::vector<pg::StartupParameter> parameters,
-                                        std::string kind, const ServerGreeting& greeting, uint64_t now_ns) {
+std::unique_ptr<WarmTicket> make_ticket(const Target& target, std::optional<policy::Level> level,
+                                        std::vector<pg::StartupParameter> parameters, std::string kind,
+                                        const ServerGreeting& greeting, uint64_t now_ns) {
   auto out = std::make_unique<WarmTicket>();
   out->target = target.name;
   out->level = level;
@@ -62,6 +63,22 @@ std::unique_ptr<ServerGreeting> greeting_of(const WarmTicket& ticket) {
   out->auth_method = ticket.auth_method;
   out->tls_version = ticket.tls_version;
   return out;
+}
+
+namespace {
+// A session's level names one; a connection that is made before any session came has the target's own.
+Credential credential_of(const Target& target, std::optional<policy::Level> level) {
+  return level ? target.credential_for(*level) : Credential{target.user, target.password};
+}
+}  // namespace
+
+std::optional<uint64_t> LogPause::admit(uint64_t now_ns) {
+  if (now_ns < next_ns_) {
+    ++kept_back_;
+    return std::nullopt;
+  }
+  next_ns_ = now_ns + pool_log_pause_ms * 1'000'000;
+  return std::exchange(kept_back_, 0);
 }
 
 // ---------------------------------------------------------------- one that waits
@@ -95,7 +112,7 @@ uint64_t WarmPool::end_of(const WarmTicket& ticket) { return ticket.opened_ns + 
 const Target* WarmPool::target_of(const WarmTicket& ticket) const {
   const Target* target = shard_.snapshot->find_target(ticket.target);
   if (target == nullptr || !target->pool.is_on()) return nullptr;
-  const bool is_same = kind_of(*target, target->credential_for(ticket.level), ticket.parameters) == ticket.kind;
+  const bool is_same = kind_of(*target, credential_of(*target, ticket.level), ticket.parameters) == ticket.kind;
   return is_same ? target : nullptr;
 }
 
@@ -135,6 +152,7 @@ void WarmPool::put(Upstream upstream) {
 bool WarmPool::keep(Upstream upstream, bool was_made_ahead) {
   const Target* target = fits(upstream) ? target_of(*upstream.ticket) : nullptr;
   if (target == nullptr || !reserve(*target)) {
+    shard_.counters.pool_discards.add();
     close(std::move(upstream));
     return false;
   }
@@ -219,6 +237,13 @@ Task<std::string> WarmPool::name(Upstream& upstream, net::Receive& receive, std:
   co_return std::string();
 }
 
+void WarmPool::note_failed_reset(const std::string& target, std::string_view reason) {
+  const std::optional<uint64_t> kept_back = log_pauses_[target].admit(shard_.shard.now_ns());
+  if (!kept_back) return;
+  log_warning("the server did not reset a connection, which is closed",
+              {{"target", target}, {"reason", std::string(reason)}, {"not_logged_before", std::to_string(*kept_back)}});
+}
+
 // ---------------------------------------------------------------- closing
 
 void WarmPool::close(std::unique_ptr<Entry> entry) {
@@ -250,8 +275,16 @@ Task<void> WarmPool::say_goodbye(Upstream upstream, std::unique_ptr<Entry> entry
 bool WarmPool::evict(const std::string& target) {
   auto found = entries_.find(target);
   if (found == entries_.end() || found->second.empty()) return false;
+  Entries& entries = found->second;
+  size_t at = 0;
+  const Target* of = shard_.snapshot->find_target(target);
+  if (of != nullptr && of->pool.min > 0) {
+    const std::string& wanted = kind_wanted(*of);
+    while (at < entries.size() && entries[at]->upstream.ticket->kind == wanted) ++at;
+    if (at == entries.size()) at = 0;
+  }
   shard_.counters.pool_discards.add();
-  close(remove(found->second, 0));
+  close(remove(entries, at));
   return true;
 }
 
@@ -295,22 +328,28 @@ uint64_t WarmPool::sweep(const std::string& name, Entries& entries) {
   const Target* target = shard_.snapshot->find_target(name);
   const uint64_t idle_ns = target == nullptr ? 0 : target->pool.idle_ms * 1'000'000;
   const uint32_t kept = target == nullptr ? 0 : share_of(target->pool.min);
+  // Only what sessions want now is kept beyond its time.
+  const std::string wanted = kept > 0 ? kind_wanted(*target) : std::string();
+  size_t there = count(entries, wanted);
   uint64_t due_ns = ring::Timers::never;
   bool has_failed = false;
   for (size_t i = 0; i < entries.size();) {
     const Entry& entry = *entries[i];
-    const bool is_old = now_ns - entry.since_ns >= idle_ns && entries.size() > kept;
+    const bool is_wanted = kept > 0 && entry.upstream.ticket->kind == wanted;
+    const bool may_expire = !is_wanted || there > kept;
+    const bool is_old = now_ns - entry.since_ns >= idle_ns && may_expire;
     const uint64_t end_ns = end_of(*entry.upstream.ticket);
     if (!entry.is_over && !is_old && now_ns < end_ns) {
       const bool lasts = entry.was_made_ahead && now_ns - entry.since_ns >= pool_short_life_ms * 1'000'000;
       if (lasts) fillings_[name].retry_ms = 0;
-      due_ns = std::min({due_ns, end_ns, entries.size() > kept ? entry.since_ns + idle_ns : ring::Timers::never});
+      due_ns = std::min({due_ns, end_ns, may_expire ? entry.since_ns + idle_ns : ring::Timers::never});
       ++i;
       continue;
     }
     const bool was_short = entry.was_made_ahead && now_ns - entry.since_ns < pool_short_life_ms * 1'000'000;
     // Those that end together, as the server does, are one failure.
     if (entry.is_over && was_short && !std::exchange(has_failed, true)) note_failure(fillings_[name]);
+    if (is_wanted && !entry.is_over) --there;
     (!entry.is_over ? shard_.counters.pool_expired : shard_.counters.pool_discards).add();
     close(remove(entries, i));
   }
@@ -319,7 +358,11 @@ uint64_t WarmPool::sweep(const std::string& name, Entries& entries) {
 
 void WarmPool::look() {
   if (is_closed_) return;
-  for (auto& [name, filling] : fillings_) filling.retry_ms = filling.next_ns = 0;
+  for (auto& [name, filling] : fillings_) {
+    filling.retry_ms = filling.next_ns = 0;
+    filling.kind.clear();
+  }
+  std::erase_if(log_pauses_, [this](const auto& each) { return shard_.snapshot->find_target(each.first) == nullptr; });
   for (auto& [name, entries] : entries_) {
     for (size_t i = entries.size(); i-- > 0;) {
       const Target* target = target_of(*entries[i]->upstream.ticket);
@@ -337,14 +380,31 @@ void WarmPool::look() {
 void WarmPool::note_wish(const Target& target, policy::Level level, const std::vector<pg::StartupParameter>& parameters) {
   if (target.pool.min == 0) return;
   Filling& filling = fillings_[target.name];
+  if (filling.level == level && filling.parameters == parameters) return;
   filling.level = level;
   filling.parameters = parameters;
+  filling.kind.clear();
+  // Others may be wanted now, and those that are there may expire.
+  wake_at(shard_.shard.now_ns());
 }
 
-bool WarmPool::is_short(const Target& target) const {
+// `target`: of the snapshot in force.
+const std::string& WarmPool::kind_wanted(const Target& target) {
+  Filling& filling = fillings_[target.name];
+  if (filling.kind.empty()) filling.kind = kind_of(target, credential_of(target, filling.level), filling.parameters);
+  return filling.kind;
+}
+
+size_t WarmPool::count(const Entries& entries, const std::string& kind) {
+  return static_cast<size_t>(std::count_if(entries.begin(), entries.end(), [&](const auto& each) {
+    return !each->is_over && each->upstream.ticket->kind == kind;
+  }));
+}
+
+bool WarmPool::is_short(const Target& target) {
   if (is_closed_ || shard_.is_draining || !target.pool.is_on()) return false;
   auto found = entries_.find(target.name);
-  const size_t here = found == entries_.end() ? 0 : found->second.size();
+  const size_t here = found == entries_.end() ? 0 : count(found->second, kind_wanted(target));
   if (here >= share_of(target.pool.min) || target.warm->load(std::memory_order_relaxed) >= target.pool.max) return false;
   return target.connections_max == 0 || target.sessions->load(std::memory_order_relaxed) +
                                                 target.warm->load(std::memory_order_relaxed) < target.connections_max;
@@ -395,13 +455,9 @@ Task<bool> WarmPool::make_one(std::string name) {
   const Target* target = snapshot->find_target(name);
   if (target == nullptr || !is_short(*target)) co_return false;
   const Filling& wish = fillings_[name];
-  policy::Level level = policy::Level::admin;
-  std::vector<pg::StartupParameter> parameters = {{"application_name", std::string(warm_application_name)}};
-  if (wish.level) {
-    level = *wish.level;
-    parameters = wish.parameters;
-  }
-  const Credential credential = target->credential_for(level);
+  const std::optional<policy::Level> level = wish.level;
+  const std::vector<pg::StartupParameter> parameters = wish.parameters;
+  const Credential credential = credential_of(*target, level);
   std::vector<pg::StartupParameter> sent = parameters;
   auto opening = open_upstream(shard_, *target, credential, snapshot->limits, std::move(sent));
   auto upstream = co_await opening;

@@ -27,11 +27,23 @@ inline constexpr std::string_view warm_application_name = "ringfence";
 std::string kind_of(const Target& target, const Credential& credential, const std::vector<pg::StartupParameter>& parameters);
 
 // Of a connection that was just logged in with these parameters.
-std::unique_ptr<WarmTicket> make_ticket(const Target& target, policy::Level level, std::vector<pg::StartupParameter> parameters,
-                                        std::string kind, const ServerGreeting& greeting, uint64_t now_ns);
+std::unique_ptr<WarmTicket> make_ticket(const Target& target, std::optional<policy::Level> level,
+                                        std::vector<pg::StartupParameter> parameters, std::string kind,
+                                        const ServerGreeting& greeting, uint64_t now_ns);
 
 // What the client of a new session is told of a connection that was logged in earlier.
 std::unique_ptr<ServerGreeting> greeting_of(const WarmTicket& ticket);
+
+// Lets one of many equal events through to the log now and then.
+class LogPause {
+ public:
+  // How many were kept back since the last that went through; nothing: this one is kept back.
+  std::optional<uint64_t> admit(uint64_t now_ns);
+
+ private:
+  uint64_t next_ns_ = 0;
+  uint64_t kept_back_ = 0;
+};
 
 class WarmPool {
  public:
@@ -50,9 +62,11 @@ class WarmPool {
   bool fits(const Upstream& upstream) const;
   // What connections made ahead are to be like: as the last session wanted its own.
   void note_wish(const Target& target, policy::Level level, const std::vector<pg::StartupParameter>& parameters);
+  // The server did not discard a session's state as it should. `reason`: no secrets, no text of the session's.
+  void note_failed_reset(const std::string& target, std::string_view reason);
   // Where a new session would go beyond the target's connections_max, one that waits is closed.
   void make_room(const Target& target);
-  // The oldest one of the target that waits here, if there is any.
+  // One of the target that waits here, if there is any: the oldest that is not like those to be made ahead, or the oldest.
   bool evict(const std::string& target);
   // Another snapshot is in force, or the shard begins: closes what does not fit it, makes what is to be there.
   void look();
@@ -78,8 +92,10 @@ class WarmPool {
   };
   // Making connections ahead for a target.
   struct Filling {
+    // What they are to be like. Without a level the target's own user logs in, as before any session came.
     std::optional<policy::Level> level;
-    std::vector<pg::StartupParameter> parameters;
+    std::vector<pg::StartupParameter> parameters = {{"application_name", std::string(warm_application_name)}};
+    std::string kind;  // Of that, as the snapshot in force has it; empty: not known yet.
     uint64_t next_ns = 0;
     uint64_t retry_ms = 0;  // 0: the last one did not fail.
     bool is_running = false;
@@ -100,7 +116,9 @@ class WarmPool {
   void sweep();
   uint64_t sweep(const std::string& name, Entries& entries);
   void wake_at(uint64_t due_ns);
-  bool is_short(const Target& target) const;
+  const std::string& kind_wanted(const Target& target);
+  static size_t count(const Entries& entries, const std::string& kind);
+  bool is_short(const Target& target);
   uint64_t fill_all();
   ring::Task<void> fill(std::string name);
   ring::Task<bool> make_one(std::string name);
@@ -109,6 +127,7 @@ class WarmPool {
   PgShardState& shard_;
   std::map<std::string, Entries> entries_;  // By target.
   std::map<std::string, Filling> fillings_;
+  std::map<std::string, LogPause> log_pauses_;  // By target.
   ring::CallbackTimer timer_;
   uint64_t due_ns_ = ring::Timers::never;
   bool is_closed_ = false;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +17,7 @@ namespace ringfence::proxy {
 
 struct WarmTicket {
   std::string target;
-  policy::Level level = policy::Level::read;  // Whose credential it was logged in with.
+  std::optional<policy::Level> level;  // Whose credential it was logged in with; nothing: the target's own.
   std::vector<pg::StartupParameter> parameters;
   std::string kind;  // Two connections of one kind are the same to a session; see kind_of().
   std::shared_ptr<const net::TlsContext> tls;  // Named by its address in `kind`, which therefore stays its own.

@@ -402,6 +402,21 @@ def test_no_more_than_max_wait(own, target):
     harness.eventually(lambda: len(warm_pids(target) & pids) == 2, what='the others to be gone at the server')
 
 
+def test_a_reset_that_the_server_refuses_is_logged_once_with_its_reason(own, target):
+    one = start(own, target, max=2)
+    target.sql('REVOKE EXECUTE ON FUNCTION pg_catalog.setseed(double precision) FROM PUBLIC', database='shop')
+    try:
+        for number in (1, 2, 3):
+            with one.connect() as connection:
+                assert connection.execute('SELECT 1').fetchone()[0] == 1
+            harness.eventually(lambda: counts(one)['discards'] == number, what='the connection to be closed')
+    finally:
+        target.sql('GRANT EXECUTE ON FUNCTION pg_catalog.setseed(double precision) TO PUBLIC', database='shop')
+    assert counts(one)['idle'] == counts(one)['returns'] == 0
+    lines = [line for line in one.log().splitlines() if 'did not reset' in line]
+    assert len(lines) == 1 and 'SQLSTATE 42501' in lines[0] and 'shop' in lines[0], lines
+
+
 def test_nobody_waits_longer_than_idle(own, target):
     one = start(own, target, max=3, idle='1s')
     with one.connect() as connection:

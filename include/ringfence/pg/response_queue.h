@@ -130,6 +130,8 @@ class ResponseQueue {
   // the server swallowed that Sync and skipped them, or ran them. The connection has to end; what is open is
   // unknown. No known client does that.
   bool is_lost() const { return is_lost_; }
+  // The server ignores what it reads until the next Sync, which was not sent yet.
+  bool is_skipping() const { return skipping_; }
   size_t size() const { return pending_.size(); }
   // The place of the message that is pushed next; see abandon().
   uint64_t end_place() const { return pending_.end(); }

@@ -109,6 +109,27 @@ TEST_CASE("settings that differ from those at the login are known until they are
   CHECK_FALSE(other.are_as_at_login());
 }
 
+TEST_CASE("of a setting that the server reports twice at the login, the last value is the login's") {
+  ReportedSettings settings(ReportedSettings::List{{"TimeZone", "UTC"}, {"DateStyle", "ISO"}, {"TimeZone", "Asia/Tokyo"}});
+  CHECK(settings.now() == ReportedSettings::List{{"TimeZone", "Asia/Tokyo"}, {"DateStyle", "ISO"}});
+  settings.note("TimeZone", "Asia/Tokyo");
+  CHECK(settings.are_as_at_login());
+  CHECK(settings.first_differing().empty());
+  settings.note("TimeZone", "UTC");
+  CHECK_FALSE(settings.are_as_at_login());
+  CHECK(settings.first_differing() == "TimeZone");
+}
+
+TEST_CASE("why an answer is not the one that is wanted is said without the server's text") {
+  std::string error;
+  pg::append_error_response(error, {.severity = "ERROR", .sqlstate = "42501", .message = "permission denied for secret_thing"});
+  ReportedSettings settings;
+  OwnAnswer answer(OwnAnswer::Kind::to_reset, settings);
+  CHECK(answer.take(error) == OwnAnswer::State::failed);
+  CHECK(answer.reason().find("42501") != std::string::npos);
+  CHECK(answer.reason().find("secret_thing") == std::string::npos);
+}
+
 TEST_CASE("a name is one constant whatever stands in it") {
   const std::string text = naming_message("it's \\ a\n\"name\"; DROP TABLE t --\xff");
   const std::string body = text.substr(5);

@@ -34,8 +34,9 @@ std::string terminate() {
 
 // Each connection to the server is a peer of its own.
 struct PoolWorld : World {
-  explicit PoolWorld(uint64_t seed = 1, std::function<void(Target&)> change = {})
-      : World(seed, 0, [change](Snapshot& snapshot) {
+  explicit PoolWorld(uint64_t seed = 1, std::function<void(Target&)> change = {}, uint64_t idle_ms = 0)
+      : World(seed, 0, [change, idle_ms](Snapshot& snapshot) {
+          snapshot.limits.idle_ms = idle_ms;
           Target& target = snapshot.targets["shop"];
           target.pool.max = 2;
           if (change) change(target);
@@ -356,4 +357,142 @@ TEST_CASE("a new connection has the time of a login to be named, not that of one
   CHECK_FALSE(world.servers.back().has_ended);
   world.send(world.servers.back(), naming_answer("ringfence/ada"));
   CHECK(World::types(world.client.got) == "RRRRSSKZ");
+}
+
+TEST_CASE("a session that said goodbye ended by itself, whoever ends what is left of it while its connection is reset") {
+  for (bool is_drained : {false, true}) {
+    PoolWorld world;
+    world.begin();
+    world.end_client();
+    CHECK(World::types(world.servers.back().got) == "QQ");
+    if (is_drained) world.pg_shard->drain();
+    else world.pg_shard->end_all({"57P01", "ended by an administrator", ""});
+    world.settle();
+    CHECK(world.servers.back().has_ended);
+    CHECK(world.counters().pool_discards.get() == 1);
+    CHECK(world.counters().pool_idle.get() == 0);
+    REQUIRE(world.space.events("postgres_disconnect").size() == 1);
+    const auto& ended = *world.space.events("postgres_disconnect")[0];
+    CHECK(ended[audit::Tag::reason] == "client terminated");
+    CHECK(ended[audit::Tag::sqlstate].empty());
+  }
+}
+
+TEST_CASE("a session that said goodbye is not idle while its connection is reset") {
+  PoolWorld world(1, {}, 1'000);
+  world.begin();
+  world.end_client();
+  world.advance_to(3'000);
+  world.send(world.servers.back(), reset_answer());
+  CHECK(world.counters().pool_idle.get() == 1);
+  CHECK(world.counters().limits_reached.get() == 0);
+  REQUIRE(world.space.events("postgres_disconnect").size() == 1);
+  CHECK((*world.space.events("postgres_disconnect")[0])[audit::Tag::reason] == "client terminated");
+}
+
+TEST_CASE("a server that ignores everything until a Sync is not asked to discard anything") {
+  PoolWorld world;
+  world.begin();
+  std::string group;
+  pg::append_parse(group, "", "selct");
+  world.send(world.client, group);
+  std::string error;
+  pg::append_error_response(error, {.severity = "ERROR", .sqlstate = "42601", .message = "syntax error"});
+  world.send(world.servers.back(), error);
+  // Ends a group by its type, but the server does not even read it.
+  world.send(world.client, query("select 1"));
+  world.forget();
+  world.send(world.client, terminate());
+  CHECK(world.servers.back().got == terminate());
+}
+
+TEST_CASE("a connection that was reset and cannot be kept is counted as discarded") {
+  PoolWorld world;
+  world.begin();
+  world.end_client();
+  auto next = std::make_shared<Snapshot>(*world.pg_shard->snapshot());
+  ++next->generation;
+  next->targets["shop"].password = "other";
+  world.pg_shard->use(next);
+  world.send(world.servers.back(), reset_answer());
+  CHECK(world.servers.back().has_ended);
+  CHECK(world.counters().pool_idle.get() == 0);
+  CHECK(world.counters().pool_discards.get() == 1);
+}
+
+TEST_CASE("before any session came, connections are made ahead with the target's own user, not with an administrator's") {
+  PoolWorld world(1, [](Target& target) {
+    target.pool.min = 1;
+    target.credentials[policy::Level::admin] = {"boss", "Boss-Secret"};
+  });
+  world.pg_shard->begin();
+  world.settle();
+  REQUIRE(world.servers.size() == 1);
+  CHECK(world.servers.back().got.find("boss") == std::string::npos);
+  CHECK(world.servers.back().got.find(std::string("user\0app\0", 9)) != std::string::npos);
+  world.send(world.servers.back(), PoolWorld::pool_welcome());
+  CHECK(world.counters().pool_idle.get() == 1);
+  // It is as the next snapshot would have it.
+  auto next = std::make_shared<Snapshot>(*world.pg_shard->snapshot());
+  ++next->generation;
+  world.pg_shard->use(next);
+  world.settle();
+  CHECK(world.counters().pool_idle.get() == 1);
+}
+
+TEST_CASE("connections of another kind than the last session's do not stand in the way of those made ahead, and go first") {
+  for (bool by_time : {false, true}) {
+    PoolWorld world(1, [](Target& target) {
+      target.pool.min = 1;
+      target.pool.max = 3;
+    });
+    WarmPool& pool = *world.pg_shard->state().warm;
+    world.pg_shard->begin();
+    world.settle();
+    REQUIRE(world.servers.size() == 1);
+    world.send(world.servers.back(), PoolWorld::pool_welcome());
+    world.connect();
+    world.authenticate("ada", "secret");
+    world.send(world.servers.back(), naming_answer("ringfence/ada"));
+    CHECK(world.counters().pool_hits.get() == 1);
+    world.advance_to(2 * pool_fill_pause_ms);
+    REQUIRE(world.servers.size() == 2);
+    world.send(world.servers.back(), PoolWorld::pool_welcome());
+    CHECK(world.counters().pool_idle.get() == 1);
+    const SnapshotPtr snapshot = world.pg_shard->snapshot();
+    const std::vector<pg::StartupParameter> others = {{"application_name", std::string(warm_application_name)},
+                                                      {"client_encoding", "LATIN1"}};
+    pool.note_wish(*snapshot->find_target("shop"), policy::Level::admin, others);
+    world.advance_to(4 * pool_fill_pause_ms);
+    REQUIRE(world.servers.size() == 3);
+    CHECK(world.servers.back().got.find("LATIN1") != std::string::npos);
+    world.send(world.servers.back(), PoolWorld::pool_welcome());
+    world.end_client();
+    world.send(world.servers.front(), reset_answer());
+    REQUIRE(world.counters().pool_idle.get() == 3);
+    // Now one of another kind is older, and one is younger.
+    if (by_time) {
+      world.advance_to(snapshot->find_target("shop")->pool.idle_ms + 2'000);
+      CHECK(world.counters().pool_expired.get() == 2);
+    } else {
+      CHECK(pool.evict("shop"));
+      CHECK(pool.evict("shop"));
+      world.settle();
+    }
+    CHECK(world.counters().pool_idle.get() == 1);
+    CHECK(world.servers.front().has_ended);
+    CHECK_FALSE(world.servers.back().has_ended);
+    CHECK(world.servers.size() == 3);
+  }
+}
+
+TEST_CASE("the log hears of one failed reset a minute, and how many it was not told of") {
+  LogPause log_pause;
+  constexpr uint64_t pause_ns = pool_log_pause_ms * 1'000'000;
+  CHECK(log_pause.admit(5) == 0u);
+  CHECK_FALSE(log_pause.admit(6).has_value());
+  CHECK_FALSE(log_pause.admit(4 + pause_ns).has_value());
+  CHECK(log_pause.admit(5 + pause_ns) == 2u);
+  CHECK_FALSE(log_pause.admit(6 + pause_ns).has_value());
+  CHECK(log_pause.admit(5 + 3 * pause_ns) == 1u);
 }

@@ -121,7 +121,7 @@ TEST_CASE("the sampler ends, asked or not") {
   }
 }
 
-TEST_CASE("a shard that gets work again and again finds it without sleeping now and then, and nothing is lost") {
+TEST_CASE("nothing is lost of what comes while a shard looks, sleeps or decides between the two") {
   SpareCores cores(1);
   ShardOptions options;
   options.spare_cores = &cores;
@@ -129,17 +129,16 @@ TEST_CASE("a shard that gets work again and again finds it without sleeping now 
   REQUIRE(shard.start());
   std::atomic<uint64_t> ran{0};
   uint64_t posted = 0;
-  const uint64_t give_up_ns = mono_ns() + 20'000'000'000;
-  // On a busy machine few waits are short.
-  while (shard.counters().spins_hit < 20 && mono_ns() < give_up_ns) {
+  // How often it looks depends on the machine: on a busy one few waits are short.
+  for (; posted < 20'000 && shard.counters().spins_hit < 2'000; ++posted) {
     REQUIRE(shard.post([&ran] { ++ran; }));
-    ++posted;
-    while (ran.load() < posted) std::this_thread::yield();
+    const uint64_t give_up_ns = mono_ns() + 20'000'000'000;
+    while (ran.load() <= posted && mono_ns() < give_up_ns) std::this_thread::yield();
+    REQUIRE(ran.load() == posted + 1);
   }
-  CHECK(shard.counters().spins_hit >= 20);
-  CHECK(shard.counters().spins >= shard.counters().spins_hit);
-  CHECK(shard.counters().spun_ns > 0);
   shard.stop();
   shard.join();
-  CHECK(ran.load() == posted);
+  const RingCounters counters = shard.counters();
+  CHECK(counters.spins >= counters.spins_hit);
+  CHECK((counters.spins == 0) == (counters.spun_ns == 0));
 }

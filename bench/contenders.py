@@ -139,11 +139,11 @@ def start_pgbouncer(directory, server_port, auth='scram-sha-256', settings='', f
     are put beside its configuration, readable for it."""
     port = harness.free_port()
     directory.mkdir()
-    for source, name in files:
-        (directory / name).write_bytes(source.read_bytes())
-        (directory / name).chmod(0o600)
+    for source, copy in files:
+        (directory / copy).write_bytes(source.read_bytes())
+        (directory / copy).chmod(0o600)
         if os.getuid() == 0:
-            os.chown(directory / name, harness.pg_account().pw_uid, harness.pg_account().pw_gid)
+            os.chown(directory / copy, harness.pg_account().pw_uid, harness.pg_account().pw_gid)
     (directory / 'users.txt').write_text('"%s" "%s"\n' % (USER, secret))
     (directory / 'pgbouncer.ini').write_text(f"""[databases]
 bench = host=127.0.0.1 port={server_port} dbname=bench

@@ -26,6 +26,8 @@ class SplicePipes {
   static constexpr unsigned kept_max = 16;
   // What a pipe has room for, at pages of 4 KiB; with larger ones, as the loopback interface has, for more.
   static constexpr int pipe_bytes = 256 * 1024;
+  // Less than that is not worth its system calls.
+  static constexpr int pipe_bytes_min = 64 * 1024;
 
   struct Pipe {
     int output = -1;
@@ -37,22 +39,20 @@ class SplicePipes {
   SplicePipes(const SplicePipes&) = delete;
   SplicePipes& operator=(const SplicePipes&) = delete;
 
-  // Less than that is not worth its system calls.
-  static constexpr int pipe_bytes_min = 64 * 1024;
-
   // None is to be had. Asked before each body: where the system refused one, it is asked again after many.
   bool are_out();
   unsigned taken() const { return taken_; }
 
  private:
   friend class Splice;
+  static constexpr unsigned refusals_after_one = 1000;
+
   // False where there is none.
   bool take(Pipe& pipe);
   void give_back(Pipe pipe, bool is_empty);
 
   std::vector<Pipe> free_;
   unsigned taken_ = 0;
-  static constexpr unsigned refusals_after_one = 1000;
   unsigned refused_for_ = 0;  // The system has no descriptors or pages left; until a pipe comes back, or so many bodies later.
 };
 

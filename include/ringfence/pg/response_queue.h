@@ -136,9 +136,9 @@ class ResponseQueue {
   // The place of the message that is pushed next; see abandon().
   uint64_t end_place() const { return pending_.end(); }
   TransactionStatus transaction() const { return transaction_; }
-  // Name changes that wait for their statements' ends.
   // Whether a message without an answer may make names stand for something else, if it succeeds.
   bool names_may_change() const { return pending_.has_naming() || pending_changes() != 0; }
+  // Name changes that wait for their statements' ends.
   size_t pending_changes() const { return changes_.size() - changes_begin_; }
   // Of the texts that names keep.
   uint64_t kept_bytes() const { return names_.kept_bytes(); }

@@ -61,6 +61,7 @@ class MemoryStream final : public Stream, public ring::ChunkOwner {
     receive_ = &receive;
     schedule_receive();
   }
+  void redirect_receive(Receive& receive) override { receive_ = &receive; }
   void begin_send(Send& send, ByteView bytes) override {
     RINGFENCE_ASSERT(send_ == nullptr);
     send_ = &send;

@@ -37,6 +37,7 @@ class SocketStream::Receiver final : public ring::Operation {
     waiter_ = &receive;
     arm();
   }
+  void redirect(Receive& receive) { waiter_ = &receive; }
   // Long bodies come: instead of the multishot receive one of little, each time that somebody waits.
   void expect_long_bodies(bool is_so) {
     expects_long_bodies_ = is_so;
@@ -248,6 +249,7 @@ void SocketStream::cancel_receive() { receiver_->cancel(); }
 std::string SocketStream::peer() const { return to_string(peer_address(fd_)); }
 
 void SocketStream::begin_receive(Receive& receive) { receiver_->begin(receive); }
+void SocketStream::redirect_receive(Receive& receive) { receiver_->redirect(receive); }
 
 void SocketStream::expect_long_bodies(bool is_so) { receiver_->expect_long_bodies(is_so); }
 bool SocketStream::has_nothing_ahead() const { return receiver_->has_nothing_ahead(); }

@@ -21,6 +21,19 @@ void Receive::start() {
   stream_.begin_receive(*this);
 }
 
+void Receive::take_over(Receive& begun) {
+  RINGFENCE_ASSERT(&stream_ == &begun.stream_ && !started_ && !begun.is_awaited());
+  if (!std::exchange(begun.started_, false)) return;
+  started_ = true;
+  done_ = std::exchange(begun.done_, false);
+  if (done_) {
+    chunk_ = std::move(begun.chunk_);
+    error_ = std::exchange(begun.error_, 0);
+  } else {
+    stream_.redirect_receive(*this);
+  }
+}
+
 Result<Chunk> Receive::await_resume() {
   started_ = false;
   done_ = false;

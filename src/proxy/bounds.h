@@ -68,6 +68,15 @@ inline constexpr size_t derived_keys_max = 256;
 // gets it. One that does not answer at once is no better than a new one.
 inline constexpr uint64_t pool_reset_ms = 10'000;
 inline constexpr uint64_t pool_wake_ms = 2'000;
+// Of one that has answered within this time a session does not wait for another answer: what cuts off connections
+// without a word (firewalls, address translation) does so after minutes of silence.
+inline constexpr uint64_t pool_fresh_ms = 5'000;
+// A session names its connection together with its first message, or after this if it says nothing; the server has so
+// long to answer.
+inline constexpr uint64_t pool_naming_after_ms = 1'000;
+inline constexpr uint64_t pool_naming_ms = 10'000;
+// A first message up to this long goes in one piece with the name.
+inline constexpr size_t pool_naming_bytes_max = 8 * 1024;
 inline constexpr uint64_t pool_close_ms = 1'000;
 // What the server may say to either, and in how many messages.
 inline constexpr uint32_t own_answer_bytes_max = 64 * 1024;

@@ -51,18 +51,19 @@ ReportedSettings::List ReportedSettings::now() const {
 namespace {
 
 // An empty tag stands for ReadyForQuery.
-constexpr std::array<std::string_view, 5> answer_to_reset = {"DISCARD ALL", "", "RESET", "SELECT 1", ""};
+constexpr std::array<std::string_view, 5> answer_to_reset = {"DISCARD ALL", "", "RESET", "SET", ""};
 constexpr std::array<std::string_view, 2> answer_to_naming = {"SET", ""};
 
 }  // namespace
 
 // DISCARD ALL stands alone, for it refuses to be one statement of several. It leaves `role` at NONE, where a login begins
-// with what ALTER ROLE … SET role says, and the state of random() (discard.c, guc.c: GUC_NO_RESET_ALL).
+// with what ALTER ROLE … SET role says, and the state of random() (discard.c, guc.c: GUC_NO_RESET_ALL). SET seed is what
+// SELECT setseed() is (SQL commands, "SET"), without a query to plan and without a right to call a function.
 std::string reset_messages(uint64_t seed) {
   std::string digits = std::to_string(seed % 1'000'000'000'000'000);
   std::string out;
   pg::append_query(out, "DISCARD ALL");
-  pg::append_query(out, "RESET ROLE; SELECT pg_catalog.setseed(0." + std::string(15 - digits.size(), '0') + digits + ")");
+  pg::append_query(out, "RESET ROLE; SET seed = 0." + std::string(15 - digits.size(), '0') + digits);
   return out;
 }
 
@@ -91,7 +92,12 @@ OwnAnswer::OwnAnswer(Kind kind, ReportedSettings& settings)
       cursor_(own_answer_bytes_max) {}
 
 OwnAnswer::State OwnAnswer::take(ByteView bytes) {
-  if (state_ == State::done && !bytes.empty()) fail("the server said more than it was asked");
+  const size_t own = take_own(bytes);
+  if (state_ == State::done && own < bytes.size()) fail("the server said more than it was asked");
+  return state_;
+}
+
+size_t OwnAnswer::take_own(ByteView bytes) {
   pg::FrameSegment segment;
   size_t at = 0;
   while (state_ == State::open) {
@@ -102,9 +108,8 @@ OwnAnswer::State OwnAnswer::take(ByteView bytes) {
     if (segment.is_first) held_.clear();
     if (!is_whole) held_.append(segment.piece);
     if (segment.is_last) message(segment.type, is_whole ? segment.piece : ByteView(held_));
-    if (state_ == State::done && at < bytes.size()) fail("the server said more than it was asked");
   }
-  return state_;
+  return at;
 }
 
 void OwnAnswer::message(char type, ByteView body) {
@@ -118,13 +123,15 @@ void OwnAnswer::message(char type, ByteView body) {
       if (!wanted.empty() || body != "I") return fail("the server is not at rest");
       break;
     case from_server::parameter_status:
-      if (auto status = pg::parse_parameter_status(body)) settings_.note(status->name, status->value);
+      if (auto status = pg::parse_parameter_status(body)) {
+        settings_.note(status->name, status->value);
+        if (status->name != "application_name") pg::append_parameter_status(parameter_statuses_, status->name, status->value);
+      }
+      if (parameter_statuses_.size() > own_answer_bytes_max) return fail("the server reports too many settings");
       return;
     // What was under way for the session before; nobody is to see it.
     case from_server::notice_response:
     case from_server::notification_response: return;
-    case from_server::row_description:
-    case from_server::data_row: return;
     case from_server::error_response: {
       auto fields = pg::parse_error_fields(body);
       // Its text may quote what the session left behind, or a setting's value: it is for the server's own log.

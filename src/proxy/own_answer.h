@@ -34,7 +34,7 @@ class ReportedSettings {
   bool is_overfull_ = false;  // More than a server has: nothing is said of it any more.
 };
 
-// The messages that bring a session back to its beginning. `seed`: random, of the server's random().
+// The messages that bring a session back to its beginning, sent together. `seed`: random, of the server's random().
 std::string reset_messages(uint64_t seed);
 std::string naming_message(std::string_view application_name);
 
@@ -47,6 +47,10 @@ class OwnAnswer {
 
   // The server's bytes, in whatever pieces. Anything but the wanted answer, and anything behind it, is a failure.
   State take(ByteView bytes);
+  // The same where what follows answers somebody else: gives how many of the bytes are this answer's.
+  size_t take_own(ByteView bytes);
+  // What the server said meanwhile of settings other than the name, as whole messages: for whoever has the session already.
+  const std::string& parameter_statuses() const { return parameter_statuses_; }
   State state() const { return state_; }
   const std::string& reason() const { return reason_; }
 
@@ -58,6 +62,7 @@ class OwnAnswer {
   ReportedSettings& settings_;
   pg::FrameCursor cursor_;
   std::string held_;  // The beginning of a message that comes in pieces.
+  std::string parameter_statuses_;
   int messages_ = 0;
   State state_ = State::open;
   std::string reason_;

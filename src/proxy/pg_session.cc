@@ -52,9 +52,20 @@ Task<void> PgSession::run() {
     auto parting = part();
     co_await parting;
   } else {
+    if (server_ && server_->receive) {
+      auto letting_go = let_go_of_server();
+      co_await letting_go;
+    }
     auto lingering = linger();
     co_await lingering;
   }
+}
+
+// A warm connection that its session had no use for.
+Task<void> PgSession::let_go_of_server() {
+  server_->stream->shutdown();
+  net::Receive& receive = *server_->receive;
+  if (receive.is_started()) Result<net::Chunk> last = co_await receive;
 }
 
 // ---------------------------------------------------------------- the conversation
@@ -91,6 +102,7 @@ Task<void> PgSession::converse() {
     }
     // Set as the other pump's very last act: before that this session may not go away.
     co_await server_pump_ended_;
+    if (naming_ && naming_->state == Naming::State::sending) co_await naming_->sent;
     if (reset_) reset_->is_late = deadline->has_passed();
   }
   idle_timer_.cancel();
@@ -110,6 +122,7 @@ Task<void> cancel_receive(net::Stream& stream, net::Receive& receive) {
 Task<void> PgSession::pump(Side from) {
   net::Receive receive(stream(from), from == Side::client ? login_->client_leftover : login_->server_leftover);
   if (from == Side::client) login_.reset();  // The other pump has started before.
+  else if (server_->receive) receive.take_over(*std::exchange(server_->receive, nullptr));
   while (!is_over(from)) {
     Result<net::Chunk> chunk = take_read_ahead(from);
     if (chunk->bytes().empty()) chunk = co_await receive;
@@ -121,6 +134,11 @@ Task<void> PgSession::pump(Side from) {
     if (from == Side::server && reset_) {
       if (reset_->answer.take(bytes) != OwnAnswer::State::open) break;
       continue;
+    }
+    if (from == Side::server && is_being_named()) {
+      if (!take_naming(*chunk)) break;
+      bytes = chunk->bytes();
+      if (bytes.empty()) continue;
     }
     // The next receive is armed while this chunk is sent: one more chunk at most is held.
     if (!long_bodies_[static_cast<size_t>(from)].are_expected) receive.start();
@@ -154,6 +172,11 @@ Task<void> PgSession::pump(Side from) {
     if (from == Side::client || !client_is_gone_) {
       count(from, bytes.size());
       const bool has_body = can_splice_ && body_follows(from, receive);
+      if (from == Side::client && has_to_name(bytes)) {
+        auto naming = send_naming(has_body ? nullptr : &bytes);
+        bool is_named = co_await naming;
+        if (!is_named) break;
+      }
       if (has_body) bytes.remove_prefix(stream(other(from)).try_send(bytes, true));
       net::Send sending(stream(other(from)), bytes, *chunk);
       Result<void> sent = co_await sending;
@@ -205,6 +228,7 @@ void PgSession::after_sent_to_client(bool is_sent) {
 
 void PgSession::end_server_pump() {
   server_pump_is_over_ = true;
+  end_naming();
   if (!is_reset()) server_->stream->shutdown();
   client_->cancel_receive();
   if (client_pump_waits_for_queue_) queue_has_room_.set();
@@ -297,6 +321,11 @@ Task<bool> PgSession::send_so_far(ByteView chunk) {
   if (conversation_->server_said_fatal()) co_return false;
   ByteView bytes = conversation_->to_server_so_far(chunk);
   count(Side::client, bytes.size());
+  if (has_to_name(bytes)) {
+    auto naming = send_naming(&bytes);
+    bool is_named = co_await naming;
+    if (!is_named) co_return false;
+  }
   net::Send sending(*server_->stream, bytes);
   Result<void> sent = co_await sending;
   co_return sent.has_value();

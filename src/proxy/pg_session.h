@@ -19,6 +19,7 @@
 namespace ringfence::proxy {
 
 enum class Side : uint8_t { client, server };
+inline constexpr std::string_view goodbye("X\0\0\0\4", 5);  // Terminate.
 inline Side other(Side side) { return side == Side::client ? Side::server : Side::client; }
 
 class PgSession {
@@ -102,6 +103,28 @@ class PgSession {
   std::string reset_failure() const;
   void part_from_server();
 
+  // Its name (pg_session_naming.cc).
+  struct Naming {
+    enum class State : uint8_t { due, sending, sent };
+    Naming(PgSession& session, std::string application_name);
+    std::string message;
+    OwnAnswer answer;
+    State state = State::due;
+    bool is_over = false;  // Answered, or the session is over.
+    ring::Event sent;
+    std::vector<ring::Event*> waiters;  // For the answer.
+    ring::CallbackTimer timer;
+  };
+  void name_is_late();
+  ring::Task<void> name_alone();
+  ring::Task<bool> send_naming(ByteView* along);
+  bool has_to_name(ByteView bytes) const;
+  bool is_being_named() const;
+  bool take_naming(net::Chunk& chunk);
+  void fail_naming(std::string_view reason);
+  void end_naming();
+  ring::Task<bool> wait_until_named();
+
   // Conversation (pg_session.cc).
   ring::Task<void> converse();
   ring::Task<void> pump(Side from);
@@ -125,6 +148,7 @@ class PgSession {
   void end_server_pump();
   ring::Task<void> part();
   ring::Task<void> linger();
+  ring::Task<void> let_go_of_server();
   void after_answers();
   void check_idle();
   Now now() const { return {shard_.shard.now_ns(), shard_.shard.now_us()}; }
@@ -183,6 +207,7 @@ class PgSession {
   bool is_draining_ = false;
   bool was_cancelled_ = false;  // A cancel request went, or may yet go, to the server.
   bool goodbye_went_out_ = false;  // The client's Terminate, to the server.
+  std::unique_ptr<Naming> naming_;  // Until the server's connection has its name.
   struct Reset {
     explicit Reset(ReportedSettings& settings) : answer(OwnAnswer::Kind::to_reset, settings) {}
     OwnAnswer answer;

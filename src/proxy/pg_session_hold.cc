@@ -60,6 +60,11 @@ Task<bool> PgSession::send_before_waiting() {
     if (!note_durable(is_durable)) co_return false;
   }
   count(Side::client, bytes.size());
+  if (has_to_name(bytes)) {
+    auto naming = send_naming(&bytes);
+    bool is_named = co_await naming;
+    if (!is_named) co_return false;
+  }
   net::Send sending(*server_->stream, bytes);
   Result<void> sent = co_await sending;
   conversation_->before_waiting_is_sent();
@@ -204,6 +209,9 @@ Task<void> PgSession::cancel_by_client() {
     hold_->end(HoldEnd::cancelled);
     co_return;
   }
+  auto waiting = wait_until_named();
+  const bool is_there = co_await waiting;
+  if (!is_there) co_return;
   auto cancelling = cancel();
   co_await cancelling;
 }

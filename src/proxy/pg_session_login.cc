@@ -345,6 +345,7 @@ Task<bool> PgSession::greet() {
     if (name != "application_name") conversation_->note_parameter(name, value);
   }
   if (server_->ticket) conversation_->report_to(server_->ticket->settings);
+  if (!greeting->name_due.empty()) naming_ = std::make_unique<Naming>(*this, std::move(greeting->name_due));
   co_return true;
 }
 

@@ -20,8 +20,6 @@ std::string take_application_name(std::vector<pg::StartupParameter>& parameters)
   return {};
 }
 
-constexpr std::string_view goodbye("X\0\0\0\4", 5);
-
 }  // namespace
 
 Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(const Credential& credential,
@@ -48,18 +46,12 @@ Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(const Crede
   pool.note_wish(*target_, login_level_, parameters);
   std::unique_ptr<WarmTicket> ticket =
       make_ticket(*target_, login_level_, std::move(parameters), std::move(kind), *upstream->greeting, shard_.shard.now_ns());
+  auto greeting = greeting_of(*ticket, application_name);
+  greeting->leftover = std::move(upstream->greeting->leftover);
+  greeting->transaction_status = upstream->greeting->transaction_status;
+  greeting->name_due = application_name;
+  upstream->greeting = std::move(greeting);
   upstream->ticket = std::move(ticket);
-  net::Receive receive(*upstream->stream);
-  auto naming = pool.name(*upstream, receive, application_name, limits_.authentication_ms);
-  std::string wrong = co_await naming;
-  if (!wrong.empty()) {
-    upstream->stream->shutdown();
-    if (receive.is_started()) Result<net::Chunk> last = co_await receive;
-    co_return tl::unexpected<UpstreamRefusal>({std::string(pg::sqlstate::connection_failure),
-                                               "the server of database \"" + target_->name + "\" cannot be used now",
-                                               "The reason is in the appliance's log and trail.",
-                                               "naming the session: " + wrong, false});
-  }
   shard_.counters.pool_in_use.add();
   co_return std::move(upstream);
 }
@@ -67,7 +59,7 @@ Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(const Crede
 // Whether nothing of this session is on its way, and nothing is left with the server but what it discards when told.
 bool PgSession::can_give_back() const {
   return server_ && server_->ticket && !end_reason_ && !pending_end_ && !is_draining_ && hold_ == nullptr && !was_cancelled_ &&
-         !server_pump_is_over_ && !goodbye_went_out_ && conversation_->is_at_rest() && shard_.warm->fits(*server_);
+         !server_pump_is_over_ && !goodbye_went_out_ && !is_being_named() && conversation_->is_at_rest() && shard_.warm->fits(*server_);
 }
 
 // The client's Terminate is not for a connection that is kept: true when `bytes` are that and nothing else.

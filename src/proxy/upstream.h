@@ -28,6 +28,7 @@ struct ServerGreeting {
   std::string leftover;          // Bytes that came behind ReadyForQuery.
   std::string_view auth_method;  // trust, cleartext, md5, scram-sha-256, scram-sha-256-plus
   std::string tls_version;       // Empty: no TLS.
+  std::string name_due;          // What the session is to name the connection; empty: it has its name.
 };
 
 // As long as its session, so it holds no more than that needs.
@@ -38,6 +39,7 @@ struct Upstream {
   std::string cancel_key;
   std::unique_ptr<ServerGreeting> greeting = std::make_unique<ServerGreeting>();
   std::unique_ptr<WarmTicket> ticket;  // Of a target with a pool; null otherwise.
+  std::unique_ptr<net::Receive> receive;  // Begun while it waited for its session: to be taken over, or awaited at the end.
 };
 
 // Why it failed: what the client may know, and what only the log and the trail may.

@@ -56,9 +56,12 @@ std::unique_ptr<WarmTicket> make_ticket(const Target& target, std::optional<poli
   return out;
 }
 
-std::unique_ptr<ServerGreeting> greeting_of(const WarmTicket& ticket) {
+std::unique_ptr<ServerGreeting> greeting_of(const WarmTicket& ticket, std::string_view application_name) {
   auto out = std::make_unique<ServerGreeting>();
   out->settings = ticket.settings.now();
+  for (auto& [name, value] : out->settings) {
+    if (name == "application_name") value = application_name;
+  }
   for (const auto& [name, value] : out->settings) pg::append_parameter_status(out->parameter_statuses, name, value);
   out->auth_method = ticket.auth_method;
   out->tls_version = ticket.tls_version;
@@ -84,7 +87,8 @@ std::optional<uint64_t> LogPause::admit(uint64_t now_ns) {
 // ---------------------------------------------------------------- one that waits
 
 WarmPool::Entry::Entry(WarmPool& owner, Upstream connection, std::shared_ptr<std::atomic<uint32_t>> all_warm, uint64_t now_ns)
-    : pool(owner), upstream(std::move(connection)), warm(std::move(all_warm)), receive(*upstream.stream), since_ns(now_ns) {
+    : pool(owner), upstream(std::move(connection)), warm(std::move(all_warm)),
+      receive(std::make_unique<net::Receive>(*upstream.stream)), since_ns(now_ns) {
   pool.shard_.counters.pool_idle.add();
 }
 
@@ -102,7 +106,7 @@ WarmPool::~WarmPool() {
   // What the kernel still receives into is not destroyed. Only a process that ends in a hurry has any.
   for (auto& [name, entries] : entries_) {
     for (auto& entry : entries) {
-      if (entry->receive.is_started() && !entry->is_over) (void)entry.release();
+      if (entry->receive->is_started() && !entry->is_over) (void)entry.release();
     }
   }
 }
@@ -164,7 +168,7 @@ bool WarmPool::keep(Upstream upstream, bool was_made_ahead) {
   Entry& kept = *entry;
   const uint64_t end_ns = end_of(*kept.upstream.ticket);
   entries_[name].push_back(std::move(entry));
-  if (kept.receive.watch(kept)) kept.received();
+  if (kept.receive->watch(kept)) kept.received();
   wake_at(std::min(now_ns + target->pool.idle_ms * 1'000'000, end_ns));
   return true;
 }
@@ -173,7 +177,7 @@ bool WarmPool::keep(Upstream upstream, bool was_made_ahead) {
 std::unique_ptr<WarmPool::Entry> WarmPool::remove(Entries& entries, size_t at) {
   std::unique_ptr<Entry> entry = std::move(entries[at]);
   entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(at));
-  entry->receive.unwatch();
+  entry->receive->unwatch();
   entry->warm->fetch_sub(1, std::memory_order_relaxed);
   alive_.fetch_sub(1, std::memory_order_relaxed);
   shard_.counters.pool_idle.subtract();
@@ -196,15 +200,25 @@ Task<std::optional<Upstream>> WarmPool::take(const Target& target, std::string k
   for (int i = 0; i < pool_tries_max; ++i) {
     std::unique_ptr<Entry> entry = newest(target_name, kind);
     if (!entry) break;
-    alive_.fetch_add(1, std::memory_order_relaxed);
     const uint64_t begin_ns = shard_.shard.now_ns();
-    auto naming = name(entry->upstream, entry->receive, application_name, pool_wake_ms);
-    const std::string wrong = co_await naming;
-    alive_.fetch_sub(1, std::memory_order_relaxed);
+    const bool is_fresh = begin_ns - entry->since_ns < pool_fresh_ms * 1'000'000;
+    std::string wrong;
+    if (!is_fresh) {
+      alive_.fetch_add(1, std::memory_order_relaxed);
+      auto naming = name(*entry, application_name);
+      wrong = co_await naming;
+      alive_.fetch_sub(1, std::memory_order_relaxed);
+    }
     if (wrong.empty()) {
-      entry->upstream.ticket->is_warm = true;
+      Upstream upstream = std::move(entry->upstream);
+      upstream.ticket->is_warm = true;
+      upstream.greeting = greeting_of(*upstream.ticket, application_name);
+      if (is_fresh) {
+        upstream.greeting->name_due = std::move(application_name);
+        upstream.receive = std::move(entry->receive);
+      }
       if (target.pool.min > 0) wake_at(shard_.shard.now_ns());
-      co_return std::move(entry->upstream);
+      co_return std::move(upstream);
     }
     shard_.counters.pool_failures.add();
     log_debug("a warm connection is of no use any more", {{"target", target_name}, {"reason", wrong}});
@@ -219,10 +233,11 @@ Task<std::optional<Upstream>> WarmPool::take(const Target& target, std::string k
   co_return std::nullopt;
 }
 
-Task<std::string> WarmPool::name(Upstream& upstream, net::Receive& receive, std::string application_name, uint64_t timeout_ms) {
+Task<std::string> WarmPool::name(Entry& entry, std::string application_name) {
+  Upstream& upstream = entry.upstream;
+  net::Receive& receive = *entry.receive;
   OwnAnswer answer(OwnAnswer::Kind::to_naming, upstream.ticket->settings);
-  net::Deadline deadline(shard_.shard, *upstream.stream, timeout_ms);
-  if (upstream.greeting && !upstream.greeting->leftover.empty()) answer.take(upstream.greeting->leftover);
+  net::Deadline deadline(shard_.shard, *upstream.stream, pool_wake_ms);
   std::string message = naming_message(application_name);
   net::Send sending(*upstream.stream, message);
   Result<void> sent = co_await sending;
@@ -232,9 +247,7 @@ Task<std::string> WarmPool::name(Upstream& upstream, net::Receive& receive, std:
     if (!chunk || chunk->bytes().empty()) co_return deadline.has_passed() ? "the server did not answer in time" : "the connection is lost";
     answer.take(chunk->bytes());
   }
-  if (answer.state() == OwnAnswer::State::failed) co_return answer.reason();
-  upstream.greeting = greeting_of(*upstream.ticket);
-  co_return std::string();
+  co_return answer.reason();
 }
 
 void WarmPool::note_failed_reset(const std::string& target, std::string_view reason) {
@@ -264,8 +277,8 @@ Task<void> WarmPool::say_goodbye(Upstream upstream, std::unique_ptr<Entry> entry
     net::Send sending(stream, message);
     Result<void> sent = co_await sending;
     stream.shutdown();
-    if (entry && entry->receive.is_started()) {
-      net::Receive& receive = entry->receive;
+    if (entry && entry->receive->is_started()) {
+      net::Receive& receive = *entry->receive;
       Result<net::Chunk> last = co_await receive;
     }
   }

@@ -4,7 +4,7 @@
 // What always holds: the server has said that it discarded what the session before had left, and has said nothing since;
 // the connection is as the snapshot in force would have it. A receive is armed on each, so that one that the server
 // closes or speaks on is noticed: it is closed, and what came is seen by nobody. A session gets one only after the
-// server has answered once more.
+// server has answered once more, unless it has done so within the last pool_fresh_ms.
 #pragma once
 
 #include <atomic>
@@ -32,7 +32,7 @@ std::unique_ptr<WarmTicket> make_ticket(const Target& target, std::optional<poli
                                         const ServerGreeting& greeting, uint64_t now_ns);
 
 // What the client of a new session is told of a connection that was logged in earlier.
-std::unique_ptr<ServerGreeting> greeting_of(const WarmTicket& ticket);
+std::unique_ptr<ServerGreeting> greeting_of(const WarmTicket& ticket, std::string_view application_name);
 
 // Lets one of many equal events through to the log now and then.
 class LogPause {
@@ -52,10 +52,8 @@ class WarmPool {
   WarmPool(const WarmPool&) = delete;
   WarmPool& operator=(const WarmPool&) = delete;
 
-  // One of this kind, named for its session; nothing when there is none that answers.
+  // One of this kind, named for its session or to be named by it; nothing when there is none that answers.
   ring::Task<std::optional<Upstream>> take(const Target& target, std::string kind, std::string application_name);
-  // Names a connection for its session. Empty, or why that failed.
-  ring::Task<std::string> name(Upstream& upstream, net::Receive& receive, std::string application_name, uint64_t timeout_ms);
   // A connection whose session's state is discarded. Closed where it cannot be kept.
   void put(Upstream upstream);
   // Whether it is as the snapshot in force would have it, so that it may be kept.
@@ -85,7 +83,7 @@ class WarmPool {
     WarmPool& pool;
     Upstream upstream;
     std::shared_ptr<std::atomic<uint32_t>> warm;  // Of the target, on all shards.
-    net::Receive receive;
+    std::unique_ptr<net::Receive> receive;
     uint64_t since_ns;
     bool is_over = false;
     bool was_made_ahead = false;
@@ -108,6 +106,8 @@ class WarmPool {
   uint32_t share_of(uint32_t number) const;
   bool reserve(const Target& target);
   bool keep(Upstream upstream, bool was_made_ahead);
+  // Names one for its session. Empty, or why that failed.
+  ring::Task<std::string> name(Entry& entry, std::string application_name);
   std::unique_ptr<Entry> remove(Entries& entries, size_t at);
   std::unique_ptr<Entry> newest(const std::string& target, const std::string& kind);
   void close(std::unique_ptr<Entry> entry);

@@ -32,6 +32,7 @@ class SocketStream final : public Stream {
   void end_splice(int error) override;
   int splice_into() override;
   void begin_receive(Receive& receive) override;
+  void redirect_receive(Receive& receive) override;
   void begin_send(Send& send, ByteView bytes) override;
 
  private:

@@ -49,6 +49,8 @@ class Receive {
 
   // Begins to receive, if that has not begun.
   void start();
+  // What `begun` has begun, on the same stream and with nobody waiting, comes to this one instead, which has not.
+  void take_over(Receive& begun);
   bool is_started() const { return started_; }
   // Somebody takes what comes at once; otherwise it is kept here until then.
   bool is_awaited() const { return waiter_ != nullptr || watcher_ != nullptr; }
@@ -184,6 +186,8 @@ class Stream {
   friend class Send;
   // Exactly one complete() on `receive` follows, perhaps before this returns.
   virtual void begin_receive(Receive& receive) = 0;
+  // On this one instead. Only while a receive is pending.
+  virtual void redirect_receive(Receive& receive) = 0;
   virtual void begin_send(Send& send, ByteView bytes) = 0;
   // For streams that have nothing to do with a send of theirs but to pass it on.
   static void pass_on(Stream& to, Send& send, ByteView bytes) { to.begin_send(send, bytes); }

@@ -77,6 +77,7 @@ class TlsStream final : public Stream, private TlsSink, private Receive::Watcher
   // what came may have been cut short. Bytes that break TLS are EPROTO; EKEYEXPIRED is a peer that wants new keys
   // from us while the kernel encrypts (RFC 8446, section 4.6.3), which Linux can change since 6.14 only.
   void begin_receive(Receive& receive) override;
+  void redirect_receive(Receive& receive) override { receive_ = &receive; }
   void begin_send(Send& send, ByteView bytes) override;
 
  private:

@@ -30,9 +30,8 @@ std::string ready(char state = 'I') {
   pg::append_ready_for_query(out, state);
   return out;
 }
-std::string row() { return message('T', std::string("\0\0", 2)) + message('D', std::string("\0\0", 2)); }
 std::string wanted() {
-  return status("TimeZone", "UTC") + complete("DISCARD ALL") + ready() + complete("RESET") + row() + complete("SELECT 1") + ready();
+  return status("TimeZone", "UTC") + complete("DISCARD ALL") + ready() + complete("RESET") + complete("SET") + ready();
 }
 OwnAnswer::State state_of(std::string_view bytes, OwnAnswer::Kind kind = OwnAnswer::Kind::to_reset) {
   ReportedSettings settings(ReportedSettings::List{{"TimeZone", "UTC"}});
@@ -64,6 +63,7 @@ TEST_CASE("whatever else the server says to a reset is a failure") {
   CHECK(state_of(complete("DISCARD ALL") + complete("RESET")) == OwnAnswer::State::failed);
   CHECK(state_of(complete("DISCARD ALL") + ready() + error) == OwnAnswer::State::failed);
   CHECK(state_of(message('1', "")) == OwnAnswer::State::failed);
+  CHECK(state_of(message('T', std::string("\0\0", 2))) == OwnAnswer::State::failed);
   CHECK(state_of(message('G', std::string("\0\0\0", 3))) == OwnAnswer::State::failed);
   CHECK(state_of(std::string("C\0\0\0\1", 5)) == OwnAnswer::State::failed);
 }
@@ -89,6 +89,27 @@ TEST_CASE("what the server says of itself meanwhile is taken, and has a bound") 
   std::string long_notice;
   pg::append_notice_response(long_notice, {.severity = "NOTICE", .sqlstate = "00000", .message = std::string(70'000, 'x')});
   CHECK(state_of(long_notice) == OwnAnswer::State::failed);
+}
+
+TEST_CASE("of an answer that stands before somebody else's, no byte behind it is taken, wherever the pieces end") {
+  const std::string own = complete("SET") + status("application_name", "x") + status("TimeZone", "PST") + ready();
+  const std::string all = own + complete("SELECT 1") + ready();
+  for (size_t cut = 0; cut <= all.size(); ++cut) {
+    ReportedSettings settings(ReportedSettings::List{{"TimeZone", "UTC"}, {"application_name", "x"}});
+    OwnAnswer answer(OwnAnswer::Kind::to_naming, settings);
+    CHECK(answer.take_own(all.substr(0, cut)) == std::min(cut, own.size()));
+    CHECK(answer.state() == (cut < own.size() ? OwnAnswer::State::open : OwnAnswer::State::done));
+    if (cut < own.size()) CHECK(answer.take_own(all.substr(cut)) == own.size() - cut);
+    CHECK(answer.state() == OwnAnswer::State::done);
+    CHECK(answer.take_own(complete("SELECT 1")) == 0);
+    CHECK(answer.state() == OwnAnswer::State::done);
+    // The name is what was asked for; of the others the client is to hear.
+    CHECK(answer.parameter_statuses() == status("TimeZone", "PST"));
+    CHECK(settings.first_differing() == "TimeZone");
+  }
+  std::string many;
+  for (int i = 0; i < 100; ++i) many += status("setting", std::string(1'000, 'x'));
+  CHECK(state_of(many, OwnAnswer::Kind::to_naming) == OwnAnswer::State::failed);
 }
 
 TEST_CASE("settings that differ from those at the login are known until they are as they were") {
@@ -142,7 +163,7 @@ TEST_CASE("a name is one constant whatever stands in it") {
 
 TEST_CASE("the state of random() is another after each reset") {
   CHECK(reset_messages(1) != reset_messages(2));
-  CHECK(reset_messages(~uint64_t{0}).find("setseed(0.") != std::string::npos);
+  CHECK(reset_messages(~uint64_t{0}).find("SET seed = 0.") != std::string::npos);
 }
 
 TEST_CASE("connections are of one kind only when everything that a session notices is the same") {

@@ -1,0 +1,104 @@
+// The name of a pooled server connection is set in front of its session's first message, in the same piece, and nobody
+// waits for it. What the server answers to that is swallowed here before the conversation sees any of it; if it is not
+// exactly what is wanted, the session ends and the client gets none of the server's bytes. Until it is named, a connection
+// has a name that is nobody's (`ringfence`), and never that of the session before.
+#include "pg_session.h"
+#include "ringfence/base/log.h"
+#include "ringfence/pg/sqlstate.h"
+
+namespace ringfence::proxy {
+
+using ring::Task;
+
+PgSession::Naming::Naming(PgSession& session, std::string application_name)
+    : message(naming_message(application_name)),
+      answer(OwnAnswer::Kind::to_naming, session.server_->ticket->settings),
+      timer(session.shard_.shard.timers(), [&session] { session.name_is_late(); }) {
+  timer.arm(session.shard_.shard.now_ns() + pool_naming_after_ms * 1'000'000);
+}
+
+// The client has said nothing yet, or the server does not answer.
+void PgSession::name_is_late() {
+  if (naming_->state == Naming::State::due) ring::spawn(name_alone());
+  else fail_naming("the server did not answer in time");
+}
+
+Task<void> PgSession::name_alone() {
+  auto sending = send_naming(nullptr);
+  co_await sending;  // Of a connection that is lost the other pump hears.
+}
+
+// With the bytes at `along`, if they are few: then they are taken. False: the connection is lost.
+Task<bool> PgSession::send_naming(ByteView* along) {
+  if (naming_->state == Naming::State::sending) {
+    co_await naming_->sent;
+    co_return !server_pump_is_over_;
+  }
+  naming_->state = Naming::State::sending;
+  naming_->timer.arm(shard_.shard.now_ns() + pool_naming_ms * 1'000'000);
+  std::string message = std::move(naming_->message);
+  if (along != nullptr && along->size() <= pool_naming_bytes_max) message.append(std::exchange(*along, {}));
+  net::Send sending(*server_->stream, message);
+  Result<void> sent = co_await sending;
+  const bool is_sent = sent.has_value();
+  naming_->state = Naming::State::sent;
+  naming_->sent.set();  // The session may be gone when this returns.
+  co_return is_sent;
+}
+
+// Nothing of the session's goes to the server before its connection is named, but for its end.
+bool PgSession::has_to_name(ByteView bytes) const {
+  return naming_ && !bytes.empty() && bytes != goodbye &&
+         (naming_->state == Naming::State::sending || (naming_->state == Naming::State::due && !naming_->is_over));
+}
+
+// The server has been asked, and has not answered.
+bool PgSession::is_being_named() const { return naming_ && naming_->state != Naming::State::due && !naming_->is_over; }
+
+// From the server: takes from the chunk what is the answer's, and adds what is not to be lost. False: the session ends.
+bool PgSession::take_naming(net::Chunk& chunk) {
+  OwnAnswer& answer = naming_->answer;
+  chunk.consume(answer.take_own(chunk.bytes()));
+  switch (answer.state()) {
+    case OwnAnswer::State::open: return true;
+    case OwnAnswer::State::failed: fail_naming(answer.reason()); return false;
+    case OwnAnswer::State::done: break;
+  }
+  // Settings that changed at this very moment are the session's to know.
+  if (!answer.parameter_statuses().empty()) chunk = net::Chunk::copy_of(answer.parameter_statuses() + std::string(chunk.bytes()));
+  end_naming();
+  if (naming_->state == Naming::State::sent) naming_.reset();
+  return true;
+}
+
+void PgSession::fail_naming(std::string_view reason) {
+  shard_.counters.pool_failures.add();
+  log_warning("a session ends, for its server connection could not be named",
+              {{"target", target_->name}, {"user", user_}, {"reason", std::string(reason)}});
+  end({std::string(pg::sqlstate::connection_failure),
+       "the server of database \"" + database_ + "\" did not take over the session: " + std::string(reason),
+       "Statements without an answer may or may not have run. Connect again."});
+}
+
+// It is named, or the session is over.
+void PgSession::end_naming() {
+  if (!naming_ || naming_->is_over) return;
+  naming_->is_over = true;
+  naming_->timer.cancel();
+  const std::vector<ring::Event*> waiters = std::exchange(naming_->waiters, {});
+  for (ring::Event* waiter : waiters) waiter->set();
+}
+
+// A cancel request would meet our own statement instead of the client's. False: there is nothing to cancel.
+Task<bool> PgSession::wait_until_named() {
+  if (!naming_) co_return true;
+  if (naming_->state == Naming::State::due) co_return false;
+  if (is_being_named()) {
+    ring::Event over;
+    naming_->waiters.push_back(&over);
+    co_await over;
+  }
+  co_return !server_pump_is_over_ && !end_reason_;
+}
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,180 @@
+"""How a warm connection changes hands: what that asks of the server, and what may go wrong at that very moment."""
+import re
+import time
+
+import psycopg
+import pytest
+
+import harness
+import raw
+from test_pool import counts, next_session, pid_of, pooled, start, wait_idle
+
+NAME = "SELECT current_setting('application_name')"
+
+
+@pytest.fixture(scope='module')
+def warm(target):
+    """An appliance whose target keeps one connection: whoever comes next gets that of whoever went."""
+    directory = harness.work_directory('handover')
+    one = harness.Appliance(directory, target, shards=1, targets=pooled(target)).start()
+    yield one
+    code = one.stop()
+    harness.remove(directory)
+    assert code == 0, one.log_tail()
+
+
+def asked(target, position, pid):
+    """The messages that a server process was sent, as its own log has them."""
+    lines = [line.split('|', 5) for line in target.logged(position).splitlines()]
+    found = [re.sub(r'^LOG:\s+(statement|execute \S+): ', '', line[5].strip()) for line in lines
+             if len(line) == 6 and line[1] == str(pid) and re.search(r'LOG:\s+(statement|execute)', line[5])]
+    return [re.sub(r'seed = 0\.\d+', 'seed', text) for text in found]
+
+
+def test_a_session_costs_the_server_three_messages_beside_its_own(warm, target):
+    with warm.connect(application_name='counted') as connection:
+        before = pid_of(connection)
+    wait_idle(warm)
+    position = target.log_position()
+    for _ in range(3):
+        with warm.connect(application_name='counted') as connection:
+            assert connection.execute('SELECT 1').fetchone()[0] == 1
+        wait_idle(warm)
+    once = ["SET application_name = E'ringfence/alice: counted'", 'SELECT 1', 'DISCARD ALL', 'RESET ROLE; SET seed']
+    harness.eventually(lambda: len(asked(target, position, before)) >= 12, what='the log')
+    assert asked(target, position, before) == once * 3
+
+
+def test_a_session_that_says_nothing_is_not_named(warm, target):
+    with warm.connect() as connection:
+        before = pid_of(connection)
+    wait_idle(warm)
+    position = target.log_position()
+    warm.connect(application_name='silent').close()
+    harness.eventually(lambda: len(asked(target, position, before)) >= 2, what='the log')
+    wait_idle(warm)
+    assert asked(target, position, before) == ['DISCARD ALL', 'RESET ROLE; SET seed']
+
+
+def test_a_session_that_waits_before_its_first_statement_is_named(warm, target):
+    shown = 'SELECT count(*) FROM pg_stat_activity WHERE application_name = %s'
+    with warm.connect() as connection:
+        before = pid_of(connection)
+    with warm.connect(application_name='waits') as connection:
+        # Its own word, before anybody has asked the server.
+        assert connection.info.parameter_status('application_name') == 'ringfence/alice: waits'
+        harness.eventually(lambda: target.sql(shown, 'ringfence/alice: waits')[0][0] == 1, what='the name')
+        assert connection.execute(NAME).fetchone()[0] == 'ringfence/alice: waits'
+        assert pid_of(connection) == before
+
+
+@pytest.mark.parametrize('first', ['BEGIN', 'VACUUM', 'SELECT 1; SELECT 2', '', "SET application_name = 'own'"])
+def test_whatever_a_session_says_first_is_answered_as_ever(warm, first):
+    with warm.connect() as connection:
+        before = pid_of(connection)
+    wait_idle(warm)
+    answers = []
+    for database in ('shop', 'plain'):
+        with raw.RawClient(warm.pg_port) as wire:
+            wire.log_in('alice', harness.USERS['alice'], database)
+            answers.append([kind + (body if kind in b'CZ' else b'') for kind, body in wire.run(first)])
+            if database == 'shop':
+                assert raw.rows(wire.run('SELECT pg_backend_pid()')) == [[str(before).encode()]]
+                if first == 'BEGIN':
+                    wire.run('ROLLBACK')
+            wire.send(raw.TERMINATE)
+            assert wire.at_end()
+    assert answers[0] == answers[1]
+    wait_idle(warm)
+
+
+def test_a_first_message_of_the_extended_protocol(warm):
+    with warm.connect() as connection:
+        before = pid_of(connection)
+    wait_idle(warm)
+    with raw.RawClient(warm.pg_port, piece=7) as wire:
+        wire.log_in('alice', harness.USERS['alice'], 'shop', application_name='ext')
+        wire.send(raw.parse('', NAME) + raw.bind('', '') + raw.execute() + raw.SYNC)
+        got = wire.receive_until(b'Z')
+        assert raw.kinds(got) == b'12DCZ' and raw.rows(got) == [[b'ringfence/alice: ext']]
+        assert raw.rows(wire.run('SELECT pg_backend_pid()')) == [[str(before).encode()]]
+
+
+def test_a_session_whose_first_statement_is_cancelled_at_once_goes_on(warm):
+    """Whenever the request comes, it meets the client's statement or nothing: never the appliance's own."""
+    cancelled = 0
+    for _ in range(12):
+        with raw.RawClient(warm.pg_port) as wire:
+            wire.log_in('alice', harness.USERS['alice'], 'shop')
+            wire.send(raw.query('SELECT pg_sleep(0.2)'))
+            with raw.RawClient(warm.pg_port) as other:
+                other.send(raw.struct.pack('!II', 8 + len(wire.key), 80877102) + wire.key)
+                assert other.at_end()
+            got = wire.receive_until(b'Z')
+            errors = [raw.error_fields(body)['C'] for kind, body in got if kind == b'E']
+            assert errors in ([], ['57014']), errors
+            cancelled += len(errors)
+            assert raw.rows(wire.run('SELECT 1')) == [[b'1']]
+            wire.send(raw.TERMINATE)
+            assert wire.at_end()
+    assert cancelled > 0
+
+
+def test_a_timeout_of_the_sessions_own_meets_its_own_statement(warm):
+    for _ in range(3):
+        with warm.connect(options='-c statement_timeout=200') as connection:
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                connection.execute('SELECT pg_sleep(20)')
+            assert connection.execute(NAME).fetchone()[0].startswith('ringfence/alice')
+
+
+def test_a_server_process_that_ends_by_the_first_statement_is_heard(warm):
+    with warm.connect() as connection:
+        before = pid_of(connection)
+    wait_idle(warm)
+    with warm.connect() as connection:
+        with pytest.raises(psycopg.OperationalError, match='administrator command'):
+            connection.execute('SELECT pg_terminate_backend(pg_backend_pid())')
+    with warm.connect() as connection:
+        assert pid_of(connection) != before
+
+
+def test_a_client_that_goes_as_soon_as_it_has_asked_leaves_nothing(warm, target):
+    with warm.connect() as connection:
+        before = pid_of(connection)
+    for _ in range(5):
+        wait_idle(warm)
+        wire = raw.RawClient(warm.pg_port).log_in('alice', harness.USERS['alice'], 'shop')
+        wire.send(raw.query("SET work_mem = '66MB'"))
+        wire.socket.close()
+        harness.eventually(lambda: counts(warm)['in_use'] == 0, what='the session to end')
+        with warm.connect() as connection:
+            assert connection.execute('SHOW work_mem').fetchone()[0] == '4MB'
+            assert connection.execute(NAME).fetchone()[0].startswith('ringfence/alice')
+    assert before
+
+
+def test_a_first_statement_that_is_refused_leaves_the_session_named(own, target):
+    one = own(shards=1, targets=pooled(target, max=2),
+              policies=[{'name': 'readers', 'roles': ['operator'], 'tags': ['e2e'], 'level': 'read'}]).start()
+    for _ in range(3):
+        with one.connect(application_name='refused') as connection:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute('CREATE TABLE pool_never (a int)')
+            assert connection.execute(NAME).fetchone()[0] == 'ringfence/alice: refused'
+        wait_idle(one)
+    assert counts(one)['hits'] == 2
+
+
+def test_one_that_has_waited_for_long_answers_before_its_next_session_is_greeted(own, target):
+    one = start(own, target)
+    with one.connect() as connection:
+        before = pid_of(connection)
+    wait_idle(one)
+    time.sleep(5.1)  # What counts as lately.
+    position = target.log_position()
+    with one.connect(application_name='late') as connection:
+        assert asked(target, position, before) == ["SET application_name = E'ringfence/alice: late'"]
+        assert pid_of(connection) == before
+    with next_session(one, before, application_name='soon') as connection:
+        assert connection.execute(NAME).fetchone()[0] == 'ringfence/alice: soon'

@@ -1,0 +1,218 @@
+// The name of a pooled connection, which goes to the server in front of the session's first message.
+#include "pool_fixture.h"
+
+using namespace ringfence;
+using namespace ringfence::proxy;
+
+namespace {
+
+std::string error(std::string_view sqlstate) {
+  std::string out;
+  pg::append_error_response(out, {.severity = "ERROR", .sqlstate = sqlstate, .message = "the server's own words"});
+  return out;
+}
+std::string ready(char state = 'I') {
+  std::string out;
+  pg::append_ready_for_query(out, state);
+  return out;
+}
+std::string reported(std::string_view name, std::string_view value) {
+  std::string out;
+  pg::append_parameter_status(out, name, value);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a handover asks the server for nothing before its client is greeted, and for a name together with what it says first") {
+  PoolWorld world;
+  world.begin();
+  world.run_first("select 1");
+  for (int i = 0; i < 5; ++i) {
+    // Three messages in two flights for each session beside its own, of which it waits for none.
+    world.end_client();
+    CHECK(world.servers.back().got.starts_with(query("DISCARD ALL")));
+    CHECK(World::types(world.servers.back().got) == "QQ");
+    world.send(world.servers.back(), reset_answer());
+    world.forget();
+    world.begin_again();
+    CHECK(World::types(world.client.got) == "RRRRSSKZ");
+    CHECK(world.servers.back().got.empty());
+    world.run_first("select 1");
+  }
+  CHECK(world.servers.size() == 1);
+  CHECK(world.counters().pool_hits.get() == 5);
+}
+
+TEST_CASE("a session that says nothing at all costs the server a reset and no name") {
+  PoolWorld world;
+  world.begin();
+  world.give_back();
+  world.begin_again();
+  world.end_client();
+  CHECK(World::types(world.servers.back().got) == "QQ");
+  CHECK(world.servers.back().got.find("application_name") == std::string::npos);
+  world.send(world.servers.back(), reset_answer());
+  CHECK(world.counters().pool_idle.get() == 1);
+}
+
+TEST_CASE("a session that says nothing for a while is named all the same") {
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    PoolWorld world(seed);
+    world.begin();
+    world.advance_to(pool_naming_after_ms - 1);
+    CHECK(world.servers.back().got.empty());
+    world.advance_to(pool_naming_after_ms + 1);
+    CHECK(world.servers.back().got == naming_message("ringfence/ada"));
+    world.send(world.servers.back(), naming_answer("ringfence/ada"));
+    CHECK(world.client.got.empty());
+    world.forget();
+    world.send(world.client, query("select 1"));
+    CHECK(world.servers.back().got == query("select 1"));
+    world.send(world.servers.back(), answer());
+    CHECK(world.client.got == answer());
+    world.advance_to(pool_naming_after_ms + pool_naming_ms + 1'000);
+    CHECK_FALSE(world.client.has_ended);
+    world.forget();
+    world.give_back();
+  }
+}
+
+TEST_CASE("of the answer to the name nothing reaches the client, in whatever pieces it comes and whatever follows it") {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    PoolWorld world(seed);
+    world.pieces = 1 + seed % 7;
+    world.begin();
+    world.run_first("select 1");
+  }
+}
+
+TEST_CASE("a session whose connection cannot be named ends with an error, and hears nothing of what its server said") {
+  const std::string wrong[] = {error("57014") + ready() + answer(), error("57P01"), answer(), ready(), ready('T'),
+                               std::string("C\0\0\0\1", 5)};
+  for (const std::string& said : wrong) {
+    PoolWorld world;
+    world.begin();
+    world.send(world.client, query("select 1"));
+    world.send(world.servers.back(), said);
+    CHECK(World::types(world.client.got) == "E");
+    CHECK(world.client.got.find("08006") != std::string::npos);
+    CHECK(world.client.got.find("own words") == std::string::npos);
+    CHECK(world.servers.back().has_ended);
+    world.client.stream->shutdown();
+    world.settle();
+    CHECK(world.counters().pool_failures.get() == 1);
+    CHECK(world.counters().pool_in_use.get() == 0);
+    CHECK(world.counters().pool_idle.get() == 0);
+    REQUIRE(world.space.events("postgres_disconnect").size() == 1);
+    CHECK((*world.space.events("postgres_disconnect")[0])[audit::Tag::sqlstate] == "08006");
+  }
+}
+
+TEST_CASE("a server that is silent when asked for a name has so long, and its session ends") {
+  for (bool is_alone : {false, true}) {
+    PoolWorld world;
+    world.begin();
+    if (is_alone) world.advance_to(pool_naming_after_ms + 1);
+    else world.send(world.client, query("select 1"));
+    CHECK(world.servers.back().got.starts_with(naming_message("ringfence/ada")));
+    world.advance_to(pool_naming_ms - 1);
+    CHECK(world.client.got.empty());
+    world.advance_to(pool_naming_after_ms + pool_naming_ms + 2);
+    CHECK(World::types(world.client.got) == "E");
+    CHECK(world.servers.back().has_ended);
+  }
+}
+
+TEST_CASE("a server that dies before it has answered to the name: the client is told, and nothing is left behind") {
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    for (int said : {0, 7, 18}) {
+      PoolWorld world(seed);
+      world.begin();
+      world.send(world.client, query("select 1"));
+      world.send(world.servers.back(), naming_answer("ringfence/ada").substr(0, static_cast<size_t>(said)));
+      world.servers.back().stream->shutdown();
+      world.settle();
+      CHECK(World::types(world.client.got) == "E");
+      CHECK(world.client.got.find("08006") != std::string::npos);
+      world.client.stream->shutdown();
+      world.settle();
+      CHECK(world.counters().pool_in_use.get() == 0);
+    }
+  }
+}
+
+TEST_CASE("a connection that ends between its handover and the session's first word is an end like any other") {
+  PoolWorld world;
+  world.begin();
+  world.give_back();
+  world.begin_again();
+  world.servers.back().stream->shutdown();
+  world.settle();
+  CHECK(World::types(world.client.got) == "RRRRSSKZE");
+  world.client.stream->shutdown();
+  world.settle();
+  CHECK(world.counters().pool_in_use.get() == 0);
+}
+
+TEST_CASE("what the server says of itself before it is asked for a name goes to the client, and settings that it reports then too") {
+  PoolWorld world;
+  world.begin();
+  world.send(world.servers.back(), reported("TimeZone", "Asia/Tokyo"));
+  CHECK(world.client.got == reported("TimeZone", "Asia/Tokyo"));
+  world.forget();
+  world.send(world.client, query("select 1"));
+  world.send(world.servers.back(), reported("TimeZone", "UTC") + naming_answer("ringfence/ada") + answer());
+  CHECK(world.client.got == reported("TimeZone", "UTC") + answer());
+}
+
+TEST_CASE("a client that goes while its connection is being named leaves nothing to the next session") {
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    for (bool says_goodbye : {false, true}) {
+      for (bool is_alone : {false, true}) {
+        PoolWorld world(seed);
+        world.begin();
+        if (is_alone) world.advance_to(pool_naming_after_ms + 1);
+        else world.send(world.client, query("select 1"));
+        if (says_goodbye) world.send(world.client, terminate());
+        world.client.stream->shutdown();
+        world.settle();
+        world.send(world.servers.back(), naming_answer("ringfence/ada") + (is_alone ? std::string() : answer()));
+        world.servers.back().stream->shutdown();
+        world.settle();
+        CHECK(world.counters().pool_idle.get() == 0);
+        CHECK(world.counters().pool_in_use.get() == 0);
+        CHECK(world.counters().pool_discards.get() == 1);
+      }
+    }
+  }
+}
+
+TEST_CASE("a first message that is too long to stand beside the name goes behind it") {
+  for (size_t size : {pool_naming_bytes_max - 100, pool_naming_bytes_max + 100, size_t{200'000}}) {
+    PoolWorld world(size);
+    world.begin();
+    const std::string text = "select '" + std::string(size, 'x') + "'";
+    world.send(world.client, query(text));
+    CHECK(world.servers.back().got == naming_message("ringfence/ada") + query(text));
+    world.send(world.servers.back(), naming_answer("ringfence/ada") + answer());
+    CHECK(world.client.got == answer());
+    world.forget();
+    world.give_back();
+  }
+}
+
+TEST_CASE("a shard that ends its sessions ends those that are being named") {
+  for (bool is_alone : {false, true}) {
+    PoolWorld world;
+    world.begin();
+    if (is_alone) world.advance_to(pool_naming_after_ms + 1);
+    else world.send(world.client, query("select 1"));
+    world.pg_shard->end_all({"57P01", "ended by an administrator", ""});
+    world.settle();
+    CHECK(World::types(world.client.got) == "E");
+    CHECK(world.client.got.find("57P01") != std::string::npos);
+    world.advance_to(60'000);
+    CHECK(world.counters().pool_failures.get() == 0);
+  }
+}

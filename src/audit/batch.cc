@@ -72,8 +72,8 @@ void Batch::expire(uint64_t now_ns, uint64_t window_ns, bool is_drained) {
       add_row(RowShape::running, OpenStarts::shard_of(key), OpenStarts::seq_of(key)).first = fields;
       FieldSet all;
       (void)parse_fields(fields, all);
-      std::string kept;
-      append_fields(kept, all, session_fields_mask());
+      std::string kept(size_of(all, session_fields_mask()), '\0');
+      write_fields(kept.data(), all, session_fields_mask());
       if (start->is_stored) open_deletes_.push_back(key);
       start->is_stored = false;
       start->is_written = true;
@@ -122,7 +122,7 @@ void Batch::fill_open(BatchWrite& write) {
   write.open_deletes = open_deletes_;
   write.open_inserts.clear();
   // A start that was opened and expired in one batch is named twice.
-  std::sort(touched_.begin(), touched_.end());
+  if (!std::is_sorted(touched_.begin(), touched_.end())) std::sort(touched_.begin(), touched_.end());
   touched_.erase(std::unique(touched_.begin(), touched_.end()), touched_.end());
   for (uint64_t key : touched_) {
     OpenStart* start = open_.find(key);

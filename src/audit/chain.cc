@@ -22,75 +22,83 @@ struct Sizes {
 };
 const Sizes sizes;
 
-void append_integer(std::string& out, uint16_t tag, uint64_t value) {
-  char raw[14];
-  detail::store_be(raw, tag);
-  detail::store_be(raw + 2, uint32_t{8});
-  detail::store_be(raw + 6, value);
-  out.append(raw, sizeof raw);
+char* write_integer(char* at, uint16_t tag, uint64_t value) {
+  detail::store_be(at, tag);
+  detail::store_be(at + 2, uint32_t{8});
+  detail::store_be(at + FieldWriter::header_bytes, value);
+  return at + FieldWriter::field_bytes(8);
 }
 
 }  // namespace
 
 bool parse_fields(ByteView body, FieldSet& out) {
+  constexpr size_t header = FieldWriter::header_bytes;
   const char* at = body.data();
-  const char* end = at + body.size();
-  while (at != end) {
-    if (end - at < static_cast<std::ptrdiff_t>(FieldWriter::header_bytes)) return false;
+  size_t left = body.size();
+  uint64_t seen = 0;
+  while (left >= header) {
     auto tag = detail::load_be<uint16_t>(at);
-    auto size = detail::load_be<uint32_t>(at + 2);
-    at += FieldWriter::header_bytes;
-    if (tag == 0 || tag >= tag_end || size > static_cast<size_t>(end - at)) return false;
-    if (sizes.of[tag] != 0 && size != sizes.of[tag]) return false;
-    out.at[tag] = ByteView(at, size);
-    out.present |= uint64_t{1} << tag;
-    at += size;
+    size_t size = detail::load_be<uint32_t>(at + 2);
+    if (tag == 0 || tag >= tag_end || size > left - header) break;
+    if (sizes.of[tag] != 0 && size != sizes.of[tag]) break;
+    out.at[tag] = ByteView(at + header, size);
+    seen |= uint64_t{1} << tag;
+    at += header + size;
+    left -= header + size;
   }
-  return true;
+  out.present |= seen;
+  out.encoded |= seen;
+  return left == 0;
 }
 
-bool scan_fields(ByteView body, uint64_t& present) {
-  const char* at = body.data();
-  const char* end = at + body.size();
-  while (at != end) {
-    if (end - at < static_cast<std::ptrdiff_t>(FieldWriter::header_bytes)) return false;
-    auto tag = detail::load_be<uint16_t>(at);
-    auto size = detail::load_be<uint32_t>(at + 2);
-    at += FieldWriter::header_bytes;
-    if (tag == 0 || tag >= tag_end || size > static_cast<size_t>(end - at)) return false;
-    if (sizes.of[tag] != 0 && size != sizes.of[tag]) return false;
-    present |= uint64_t{1} << tag;
-    at += size;
-  }
-  return true;
-}
-
-void append_fields(std::string& out, const FieldSet& fields, uint64_t mask) {
+size_t size_of(const FieldSet& fields, uint64_t mask) {
   size_t total = 0;
-  mask &= fields.present;
-  for (uint64_t rest = mask; rest != 0; rest &= rest - 1) {
+  for (uint64_t rest = mask & fields.present; rest != 0; rest &= rest - 1) {
     total += FieldWriter::field_bytes(fields.at[static_cast<size_t>(std::countr_zero(rest))].size());
   }
-  size_t begin = out.size();
-  out.resize(begin + total);
-  char* at = out.data() + begin;
-  for (uint64_t rest = mask; rest != 0; rest &= rest - 1) {
-    auto tag = static_cast<uint16_t>(std::countr_zero(rest));
+  return total;
+}
+
+char* write_fields(char* at, const FieldSet& fields, uint64_t mask) {
+  constexpr size_t header = FieldWriter::header_bytes;
+  uint64_t rest = mask & fields.present;
+  while (rest != 0) {
+    auto tag = static_cast<size_t>(std::countr_zero(rest));
+    rest &= rest - 1;
     ByteView value = fields.at[tag];
-    detail::store_be(at, tag);
-    detail::store_be(at + 2, static_cast<uint32_t>(value.size()));
-    at += FieldWriter::header_bytes;
-    if (!value.empty()) std::memcpy(at, value.data(), value.size());
-    at += value.size();
+    if ((fields.encoded >> tag & 1) == 0) {
+      detail::store_be(at, static_cast<uint16_t>(tag));
+      detail::store_be(at + 2, static_cast<uint32_t>(value.size()));
+      if (!value.empty()) std::memcpy(at + header, value.data(), value.size());
+      at += header + value.size();
+      continue;
+    }
+    const char* from = value.data() - header;
+    const char* end = value.data() + value.size();
+    for (; (rest & fields.encoded) != 0; rest &= rest - 1) {
+      auto next = static_cast<size_t>(std::countr_zero(rest));
+      if ((fields.encoded >> next & 1) == 0 || fields.at[next].data() != end + header) break;
+      end = fields.at[next].data() + fields.at[next].size();
+    }
+    auto size = static_cast<size_t>(end - from);
+    std::memcpy(at, from, size);
+    at += size;
   }
+  return at;
+}
+
+char* write_canonical(char* at, const FieldSet& fields, const ChainPlace& place) {
+  at = write_fields(at, fields, fields.present);
+  at = write_integer(at, tag_chain_no, place.chain_no);
+  at = write_integer(at, tag_recorded_at, place.recorded_at);
+  at = write_integer(at, tag_hash_version, static_cast<uint64_t>(place.version));
+  return write_integer(at, tag_retention_class, static_cast<uint64_t>(place.retention_class));
 }
 
 void append_canonical(std::string& out, const FieldSet& fields, const ChainPlace& place) {
-  append_fields(out, fields, fields.present);
-  append_integer(out, tag_chain_no, place.chain_no);
-  append_integer(out, tag_recorded_at, place.recorded_at);
-  append_integer(out, tag_hash_version, static_cast<uint64_t>(place.version));
-  append_integer(out, tag_retention_class, static_cast<uint64_t>(place.retention_class));
+  size_t begin = out.size();
+  out.resize(begin + size_of(fields, fields.present) + chain_fields_bytes);
+  write_canonical(out.data() + begin, fields, place);
 }
 
 crypto::Digest chain_hash(crypto::Sha256& context, const crypto::Digest& previous, const crypto::Digest& leaf) {

@@ -40,11 +40,26 @@ std::string new_id(uint64_t now_us) {
 
 struct Types {
   std::array<FieldType, tag_end> of{};
+  std::array<bool, tag_end> are_json{};
   Types() {
-    for (uint16_t tag = 1; tag < tag_end; ++tag) of[tag] = field_info(tag)->type;
+    for (uint16_t tag = 1; tag < tag_end; ++tag) {
+      of[tag] = field_info(tag)->type;
+      are_json[tag] = of[tag] == FieldType::json;
+    }
   }
 };
 const Types types;
+
+// Of values as short as this copy() moves so many bytes whatever their length.
+constexpr size_t short_value = 16;
+// What may be read behind a value in canonical bytes: there always stand the fields of the chain.
+static_assert(chain_fields_bytes >= short_value);
+
+// Most values are short: for those neither a call nor a branch on the length.
+void copy(char* at, const char* from, size_t size) {
+  if (size <= short_value) std::memcpy(at, from, short_value);
+  else std::memcpy(at, from, size);
+}
 
 char* put_value(char* at, ByteView value) {
   detail::store_be(at, static_cast<uint32_t>(value.size()));
@@ -58,6 +73,9 @@ char* put_integer(char* at, uint64_t value) {
   detail::store_be(at + 4, value);
   return at + 12;
 }
+
+// PostgreSQL's timestamps, in binary.
+uint64_t pg_us(uint64_t unix_us) { return static_cast<uint64_t>(static_cast<int64_t>(unix_us) - pg_epoch_us); }
 
 }  // namespace
 
@@ -149,7 +167,7 @@ void RowEncoder::fix_values(FieldSet& fields) {
 }
 
 void RowEncoder::compose(const PendingRow& row, FieldSet& fields) {
-  fields.present = 0;
+  fields.clear();
   kept_.clear();
   integers_used_ = 0;
   bool is_whole = true;
@@ -188,41 +206,33 @@ void RowEncoder::compose(const PendingRow& row, FieldSet& fields) {
 // The canonical bytes hold the fields in the order of the columns: both are walked side by side.
 void RowEncoder::append_event_row(ByteView canonical, const ChainPlace& place, const crypto::Digest& leaf,
                                   const crypto::Digest& hash) {
+  auto columns = static_cast<size_t>(std::popcount(columns_));
   // A column takes four bytes of length where its field takes six of header; jsonb has one byte more.
-  size_t size = 2 + 6 * 16 + 2 * 40 + canonical.size() + 5 * static_cast<size_t>(std::popcount(columns_));
-  size_t begin = events_.size();
-  events_.resize(begin + size);
-  char* at = events_.data() + begin;
-  detail::store_be(at, static_cast<uint16_t>(std::popcount(columns_) + 6));
+  char* at = events_.room(2 + 6 * 16 + 2 * 40 + canonical.size() + 5 * columns + short_value);
+  detail::store_be(at, static_cast<uint16_t>(columns + 6));
   at += 2;
   const char* field = canonical.data();
-  auto tag_of = [](const char* header) { return detail::load_be<uint16_t>(header); };
   for (uint64_t rest = columns_; rest != 0; rest &= rest - 1) {
     auto tag = static_cast<uint16_t>(std::countr_zero(rest));
     // Behind the last field stand those of the chain, whose tags are larger than any column's.
-    if (tag_of(field) != tag) {
+    if (detail::load_be<uint16_t>(field) != tag) {
       detail::store_be(at, uint32_t{0xffffffff});
       at += 4;
       continue;
     }
-    ByteView value(field + FieldWriter::header_bytes, detail::load_be<uint32_t>(field + 2));
-    field = value.data() + value.size();
-    switch (types.of[tag]) {
-      case FieldType::timestamp:
-        at = put_integer(at, static_cast<uint64_t>(
-                                 static_cast<int64_t>(detail::load_be<uint64_t>(value.data())) - pg_epoch_us));
-        break;
-      case FieldType::json:
-        detail::store_be(at, static_cast<uint32_t>(value.size() + 1));
-        at[4] = 1;  // jsonb's version.
-        std::memcpy(at + 5, value.data(), value.size());
-        at += 5 + value.size();
-        break;
-      default: at = put_value(at, value);
-    }
+    const char* value = field + FieldWriter::header_bytes;
+    size_t size = detail::load_be<uint32_t>(field + 2);
+    size_t version = types.are_json[tag] ? 1 : 0;  // jsonb's, which is 1.
+    detail::store_be(at, static_cast<uint32_t>(size + version));
+    at[4] = 1;
+    at += 4 + version;
+    if (types.of[tag] == FieldType::timestamp) detail::store_be(at, pg_us(detail::load_be<uint64_t>(value)));
+    else copy(at, value, size);
+    at += size;
+    field = value + size;
   }
   at = put_integer(at, place.chain_no);
-  at = put_integer(at, static_cast<uint64_t>(static_cast<int64_t>(place.recorded_at) - pg_epoch_us));
+  at = put_integer(at, pg_us(place.recorded_at));
   for (int64_t small : {place.version, place.retention_class}) {
     detail::store_be(at, uint32_t{2});
     detail::store_be(at + 4, static_cast<uint16_t>(small));
@@ -230,7 +240,7 @@ void RowEncoder::append_event_row(ByteView canonical, const ChainPlace& place, c
   }
   at = put_value(at, crypto::view_of(leaf));
   at = put_value(at, crypto::view_of(hash));
-  events_.resize(static_cast<size_t>(at - events_.data()));
+  events_.end_at(at);
 }
 
 void RowEncoder::append_link(uint64_t chain_no, const crypto::Digest& leaf, const crypto::Digest& hash) {
@@ -261,37 +271,33 @@ void RowEncoder::begin(const Head& head, uint64_t now_us, bool keep_canonical) {
 }
 
 bool RowEncoder::encode(const std::vector<PendingRow>& rows, size_t begin, size_t end) {
-  uint64_t columns = columns_;
-  for (size_t i = begin; i < end; ++i) {
-    const PendingRow& row = rows[i];
-    bool is_whole = scan_fields(row.first, columns);
-    is_whole = scan_fields(row.second, columns) && is_whole;
-    if (row.shape == RowShape::late_outcome || row.shape == RowShape::died_late) columns |= bit(Tag::parent_id);
-    if (row.shape == RowShape::died || row.shape == RowShape::died_late) columns |= bit(Tag::reason);
-    if (row.is_poisoned || !is_whole) columns |= bit(Tag::statement_raw) | bit(Tag::metadata);
-  }
-  if (columns != columns_) {
-    columns_ = columns;
-    return false;
-  }
   if (!keep_canonical_) {
     canonical_.clear();
     canonical_ends_.clear();
   }
-  size_t first_row = canonical_ends_.size();
-  size_t first_byte = canonical_.size();
+  const size_t first_row = canonical_ends_.size();
+  const size_t first_byte = canonical_.size();
+  uint64_t columns = columns_;
   FieldSet fields;
   ChainPlace place;
   place.recorded_at = head_.recorded_at;
   for (size_t i = begin; i < end; ++i) {
     compose(rows[i], fields);
+    columns |= fields.present;
     place.chain_no = head_.chain_no + 1 + (i - begin);
-    append_canonical(canonical_, fields, place);
+    canonical_.end_at(write_canonical(canonical_.room(size_of(fields, fields.present) + chain_fields_bytes), fields, place));
     canonical_ends_.push_back(canonical_.size());
   }
+  if (columns != columns_) {
+    columns_ = columns;
+    canonical_.shrink(first_byte);
+    canonical_ends_.resize(first_row);
+    return false;
+  }
   messages_.clear();
+  const ByteView canonical = canonical_.view();
   for (size_t i = first_row, from = first_byte; i < canonical_ends_.size(); from = canonical_ends_[i++]) {
-    messages_.push_back(ByteView(canonical_).substr(from, canonical_ends_[i] - from));
+    messages_.push_back(canonical.substr(from, canonical_ends_[i] - from));
   }
   leaves_.resize(messages_.size());
   leaf_sha_.digest(messages_, leaves_.data());
@@ -310,7 +316,7 @@ const std::vector<CommittedRow>& RowEncoder::canonical_rows() {
   uint64_t chain_no = head_.chain_no - canonical_ends_.size();
   size_t from = 0;
   for (size_t end : canonical_ends_) {
-    canonical_rows_.push_back({++chain_no, ByteView(canonical_).substr(from, end - from)});
+    canonical_rows_.push_back({++chain_no, canonical_.view().substr(from, end - from)});
     from = end;
   }
   return canonical_rows_;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "audit/row_buffer.h"
 #include "ringfence/audit/chain.h"
 #include "ringfence/audit/writer.h"
 #include "ringfence/crypto/digest.h"
@@ -61,7 +62,7 @@ class RowEncoder {
   // Behind the last row encoded.
   const Head& head() const { return head_; }
   // Without COPY's header and trailer.
-  const std::string& event_rows() const { return events_; }
+  ByteView event_rows() const { return events_.view(); }
   // The batch's links, in runs; whole but for the trailer.
   const std::string& link_copy() const { return links_; }
   // "COPY ringfence.audit_event (…) FROM STDIN (FORMAT binary)" for the columns seen so far.
@@ -88,10 +89,10 @@ class RowEncoder {
   crypto::Sha256 sha_;
   crypto::Sha256Many leaf_sha_;
   uint64_t columns_ = 0;  // Only grows: what one batch has the next one will have.
-  std::string events_;
+  RowBuffer events_;
   std::string links_;
   size_t run_at_ = 0;  // Where in links_ the length of the last run stands; 0: there is none.
-  std::string canonical_;
+  RowBuffer canonical_;
   bool keep_canonical_ = false;
   std::vector<size_t> canonical_ends_;  // Of the piece; of the batch where they are kept.
   std::vector<ByteView> messages_;

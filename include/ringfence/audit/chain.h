@@ -22,27 +22,35 @@ inline constexpr uint16_t tag_hash_version = 1003;
 inline constexpr uint16_t tag_retention_class = 1004;
 inline constexpr size_t chain_fields_bytes = 4 * FieldWriter::field_bytes(8);
 
-// A row's fields by tag, as views. Bit `tag` of `present` says which are not null.
+// A row's fields by tag, as views. Bit `tag` of `present` says which are not null, that of `encoded` which values stand
+// behind their own header, as in the record that they were read from.
 struct FieldSet {
   std::array<ByteView, tag_end> at;
   uint64_t present = 0;
+  uint64_t encoded = 0;
 
   bool has(Tag tag) const { return (present >> static_cast<int>(tag) & 1) != 0; }
   ByteView get(Tag tag) const { return has(tag) ? at[static_cast<size_t>(tag)] : ByteView(); }
   void set(Tag tag, ByteView value) {
     at[static_cast<size_t>(tag)] = value;
     present |= uint64_t{1} << static_cast<int>(tag);
+    encoded &= ~(uint64_t{1} << static_cast<int>(tag));
   }
-  void clear(Tag tag) { present &= ~(uint64_t{1} << static_cast<int>(tag)); }
+  void clear(Tag tag) {
+    present &= ~(uint64_t{1} << static_cast<int>(tag));
+    encoded &= present;
+  }
+  void clear() { present = encoded = 0; }
 };
 
 // Adds a record body's fields to the set; later ones replace earlier ones. False when the bytes are no fields or
 // a value's length does not fit its type; the set then holds what came before.
 bool parse_fields(ByteView body, FieldSet& out);
-// Adds to `present` which fields the body has, and says what parse_fields would, without giving the values.
-bool scan_fields(ByteView body, uint64_t& present);
-// Appends the fields of `mask`, ascending.
-void append_fields(std::string& out, const FieldSet& fields, uint64_t mask);
+// What the fields of `mask` take when they are written.
+size_t size_of(const FieldSet& fields, uint64_t mask);
+// Writes the fields of `mask`, ascending; fields that stand one behind the other in their record go over together.
+// Behind the last.
+char* write_fields(char* at, const FieldSet& fields, uint64_t mask);
 
 // Of a run of links as audit_link_run stores it: each is its leaf and its hash.
 inline constexpr size_t link_bytes = 64;
@@ -54,7 +62,8 @@ struct ChainPlace {
   int64_t version = hash_version;
   int64_t retention_class = retention_class_standard;
 };
-// Appends the canonical bytes of a row.
+// Writes the canonical bytes of a row, size_of(fields, fields.present) + chain_fields_bytes of them. Behind the last.
+char* write_canonical(char* at, const FieldSet& fields, const ChainPlace& place);
 void append_canonical(std::string& out, const FieldSet& fields, const ChainPlace& place);
 crypto::Digest chain_hash(crypto::Sha256& context, const crypto::Digest& previous, const crypto::Digest& leaf);
 

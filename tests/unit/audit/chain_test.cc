@@ -59,6 +59,51 @@ TEST_CASE("a later field replaces an earlier one, and an empty text is not null"
   CHECK(!fields.has(Tag::target));
 }
 
+// One by one, as the format is written down.
+std::string field_by_field(const FieldSet& fields) {
+  std::string out;
+  for (uint16_t tag = 1; tag < tag_end; ++tag) {
+    if (!fields.has(static_cast<Tag>(tag))) continue;
+    ByteView value = fields.get(static_cast<Tag>(tag));
+    ringfence::Writer(out).u16(tag).u32(static_cast<uint32_t>(value.size())).bytes(value);
+  }
+  return out;
+}
+
+TEST_CASE("fields that go over together are those that go over one by one") {
+  uint64_t state = 42;
+  auto below = [&](uint64_t bound) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (state >> 33) % bound;
+  };
+  const Tag texts[] = {Tag::node, Tag::category, Tag::action, Tag::outcome, Tag::user_name, Tag::target, Tag::statement,
+                       Tag::rule, Tag::command_tag, Tag::reason};
+  const std::string values[] = {"", "x", "SELECT 1", std::string(300, 's')};
+  const std::string outside = "set from elsewhere";
+  for (int round = 0; round < 2'000; ++round) {
+    // Two records side by side, so that the second one's fields stand right behind the first one's.
+    std::string room(16'384, '\0');
+    FieldWriter writer(room.data());
+    size_t first_bytes = 0;
+    const uint64_t count = below(12);
+    for (uint64_t i = 0; i < count; ++i) {
+      if (below(4) == 0) writer.integer(Tag::rows, static_cast<int64_t>(below(100)));
+      // In ascending order more often than not, or anyhow.
+      else writer.text(texts[below(3) == 0 ? below(10) : i % 10], values[below(4)]);
+      if (i * 2 < count) first_bytes = writer.size();
+    }
+    FieldSet fields;
+    REQUIRE(parse_fields(ByteView(room).substr(0, first_bytes), fields));
+    REQUIRE(parse_fields(ByteView(room).substr(first_bytes, writer.size() - first_bytes), fields));
+    if (below(2) == 0) fields.set(texts[below(10)], outside);
+    if (below(2) == 0) fields.clear(texts[below(10)]);
+    const std::string wanted = field_by_field(fields);
+    std::string written(size_of(fields, fields.present), '\0');
+    CHECK(write_fields(written.data(), fields, fields.present) == written.data() + written.size());
+    CHECK(written == wanted);
+  }
+}
+
 TEST_CASE("bytes that are no fields are refused at every truncation") {
   char room[256];
   FieldWriter writer(room);

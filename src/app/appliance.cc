@@ -14,6 +14,7 @@
 #include "ringfence/crypto/digest.h"
 #include "ringfence/crypto/secret.h"
 #include "ringfence/net/listener.h"
+#include "state_directory.h"
 
 namespace ringfence::app {
 
@@ -28,12 +29,6 @@ namespace {
 constexpr unsigned worker_threads = 2;
 constexpr size_t worker_backlog_max = 4096;  // Logins that wait for a key or a name look-up.
 constexpr size_t explain_backlog_max = 16;   // Questions to the policies that wait for the one before.
-// For those that were told to end when the drain's time is up.
-constexpr uint64_t end_grace_ms = 6'000;
-constexpr uint32_t trail_stop_ms = 30'000;
-constexpr uint64_t admin_stop_ms = 1'000;
-constexpr uint64_t accept_stop_ns = 1'000'000'000;
-
 // Records go nowhere: audit.enabled is false.
 class NoTrail final : public audit::RecordSpace {
  public:
@@ -64,38 +59,6 @@ unsigned usable_cores() {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   return static_cast<unsigned>(CPU_COUNT(&set));
-}
-
-// A secret of the node's own, made at the first start.
-Result<std::string> node_secret(const std::string& path) {
-  constexpr size_t size = 32;
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd >= 0) {
-    std::string secret(size, '\0');
-    ssize_t got = ::read(fd, secret.data(), size);
-    ::close(fd);
-    if (got == static_cast<ssize_t>(size)) return secret;
-    return fail(Fault::malformed, path + " is damaged; remove it to have a new one made");
-  }
-  auto secret = crypto::random_bytes(size);
-  if (!secret) return secret;
-  fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return fail_errno(errno, "create " + path);
-  ssize_t written = ::write(fd, secret->data(), size);
-  int synced = ::fsync(fd);
-  ::close(fd);
-  if (written != static_cast<ssize_t>(size) || synced != 0) return fail_errno(errno, "write " + path);
-  return secret;
-}
-
-Result<void> make_state_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0711) != 0 && errno != EEXIST) {
-    return fail_errno(errno, "state_dir " + path + " cannot be made (make its parent, or change state_dir)");
-  }
-  if (::access(path.c_str(), R_OK | W_OK | X_OK) != 0) {
-    return fail_errno(errno, "state_dir " + path + " is not writable for this user (change its owner, or state_dir)");
-  }
-  return {};
 }
 
 }  // namespace
@@ -334,148 +297,6 @@ Result<void> Appliance::start_admin() {
   return {};
 }
 
-proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
-  auto out = std::make_shared<proxy::Snapshot>();
-  out->generation = ++generation_;
-  out->mock_secret = mock_secret_;
-  out->limits.connections_max = config.limits.connections_max;
-  out->limits.message_bytes_max = static_cast<uint32_t>(std::min<uint64_t>(config.limits.message_bytes_max, 1u << 30));
-  out->limits.statement_bytes_max = config.audit.statement_bytes_max;
-  out->limits.parameters_bytes_max = config.audit.parameters_bytes_max;
-  out->limits.startup_ms = config.limits.startup_ms;
-  out->limits.authentication_ms = config.limits.authentication_ms;
-  out->limits.connect_ms = config.limits.connect_ms;
-  out->limits.idle_ms = config.limits.idle_ms;
-  out->limits.idle_in_transaction_ms = config.limits.idle_in_transaction_ms;
-  out->policies = config.policies;
-  for (const UserConfig& user : config.users) {
-    // Checked when the configuration was loaded.
-    auto verifier = pg::parse_scram_verifier(user.verifier.reveal());
-    if (verifier) out->users.emplace(user.name, proxy::User{user.name, std::move(*verifier), user.roles});
-  }
-  out->ticket_keys = tls_.ticket_keys();
-  for (const ListenerConfig& listener : config.listeners) {
-    proxy::Listener made;
-    made.tls = listener.tls;
-    made.context = tls_.listener(listener.name);
-    made.certificate_name = listener.certificate_name;
-    made.certificate_login = listener.certificate_login;
-    made.certificate_users = listener.certificate_users;
-    RINGFENCE_ASSERT((made.tls == proxy::ListenerTls::off) == !made.context);
-    out->listeners.emplace(listener.name, std::move(made));
-  }
-  for (const TargetConfig& target : config.targets) {
-    proxy::Target made;
-    made.name = target.name;
-    made.hosts = target.hosts;
-    made.port = target.port;
-    made.database = target.database;
-    made.user = target.user;
-    made.password = target.password.reveal();
-    for (const auto& [level, credential] : target.credentials) {
-      made.credentials[level] = {credential.user, std::string(credential.password.reveal())};
-    }
-    made.sslmode = target.sslmode;
-    made.channel_binding = target.channel_binding;
-    made.tls = tls_.target(target.name);
-    RINGFENCE_ASSERT((made.sslmode == proxy::SslMode::disable) == !made.tls);
-    made.tags = target.tags;
-    made.connections_max = target.connections_max;
-    made.allow_superuser_read = target.allow_superuser_read;
-    made.pool = target.pool;
-    if (snapshot_) {
-      if (const proxy::Target* before = snapshot_->find_target(target.name)) {
-        made.sessions = before->sessions;
-        made.warm = before->warm;
-      }
-    }
-    out->targets.emplace(target.name, std::move(made));
-  }
-  return out;
-}
-
-// ---------------------------------------------------------------- while running
-
-Result<std::vector<std::string>> Appliance::reload(Config config) {
-  // Sockets stay as they were opened, each with its own rules: a listener that the new file does not know by its name
-  // keeps those that it has.
-  std::vector<ListenerConfig> listeners = std::move(config.listeners);
-  config.listeners = config_.listeners;
-  for (ListenerConfig& open : config.listeners) {
-    for (const ListenerConfig& wanted : listeners) {
-      if (wanted.name != open.name || wanted.path.empty() != open.path.empty()) continue;
-      open.tls = wanted.tls;
-      open.tls_files = wanted.tls_files;
-      open.certificate_name = wanted.certificate_name;
-      open.certificate_login = wanted.certificate_login;
-      open.certificate_users = wanted.certificate_users;
-    }
-  }
-  bool admin_tls_differs = config.admin.tls != config_.admin.tls;
-  config.admin.tls = config_.admin.tls;
-  if (auto adopted = tls_.adopt(config, wall_us() / 1'000'000); !adopted) return unexpected(std::move(adopted).error());
-  std::vector<std::string> need_restart;
-  auto check = [&](bool differs, const char* key) {
-    if (differs) need_restart.emplace_back(key);
-  };
-  check(config.node != config_.node, "node");
-  check(config.state_dir != config_.state_dir, "state_dir");
-  check(config.shards != config_.shards, "shards");
-  check(config.spin != config_.spin, "spin");
-  check(config.admin.address != config_.admin.address || config.admin.port != config_.admin.port, "admin.address");
-  check(config.store.embedded != config_.store.embedded || config.store.url.reveal() != config_.store.url.reveal(),
-        "store");
-  check(admin_tls_differs, "admin.tls");
-  check(config.tls_kernel != config_.tls_kernel, "tls.kernel");
-  bool listeners_differ = listeners.size() != config_.listeners.size();
-  for (size_t i = 0; !listeners_differ && i < listeners.size(); ++i) {
-    const ListenerConfig& a = listeners[i];
-    const ListenerConfig& b = config_.listeners[i];
-    listeners_differ = a.name != b.name || a.address != b.address || a.port != b.port || a.path != b.path ||
-                       a.connections_max != b.connections_max;
-  }
-  check(listeners_differ, "listeners");
-  const AuditConfig& a = config.audit;
-  const AuditConfig& b = config_.audit;
-  check(a.enabled != b.enabled || a.journal_segment_bytes != b.journal_segment_bytes ||
-            a.journal_max_bytes != b.journal_max_bytes || a.on_full != b.on_full || a.durability != b.durability ||
-            a.batch_rows != b.batch_rows || a.batch_ms != b.batch_ms || a.join_ms != b.join_ms ||
-            a.anchor_ms != b.anchor_ms || a.retention_days != b.retention_days,
-        "audit");
-  log_configure(config.log.level, config.log.format);
-  snapshot_ = make_snapshot(config);
-  use_snapshot();
-  crypto::Digest token = crypto::sha256(config.admin.token.reveal());
-  admin_shard_->post([this, token] { admin_->set_token_digest(token); });
-  publish(main_producer(), event("configuration_reloaded", Severity::info, Outcome::success));
-  reloads_.fetch_add(1);
-  // What needs a restart stays as it was started, so that the next comparison is true too.
-  config_.users = std::move(config.users);
-  config_.targets = std::move(config.targets);
-  config_.policies = std::move(config.policies);
-  config_.limits = config.limits;
-  config_.listeners = std::move(config.listeners);
-  config_.admin.tls_files = std::move(config.admin.tls_files);
-  return need_restart;
-}
-
-void Appliance::use_snapshot() {
-  explained_ = snapshot_;
-  for (DataShard& data : data_shards_) {
-    proxy::PgShard* pg = data.pg.get();
-    proxy::SnapshotPtr snapshot = snapshot_;
-    data.shard->post([pg, snapshot] { pg->use(snapshot); });
-  }
-  if (!config_.admin.tls) return;
-  admin_shard_->post([this, context = tls_.admin()] { admin_->use_tls(context); });
-}
-
-void Appliance::tick() {
-  if (!tls_.tick(config_, wall_us() / 1'000'000)) return;
-  snapshot_ = make_snapshot(config_);
-  use_snapshot();
-}
-
 void Appliance::publish(uint32_t producer, const EventBuilder& event) {
   if (!trail_) return;
   if (!event.publish(trail_->journal(producer))) log_error("an event of the appliance found no room in the trail");
@@ -496,81 +317,6 @@ void Appliance::authentication_failed(const admin::AuthenticationFailure& failur
   out.text(Tag::client_addr, failure.client_addr).text(Tag::reason, failure.reason + " token");
   out.text(Tag::entity_type, "admin_route").text(Tag::entity_id, failure.method + " " + failure.path);
   publish(admin_producer(), out);
-}
-
-void Appliance::list(std::function<void(std::vector<admin::SessionView>)> done) {
-  if (phase_ == Phase::starting) {
-    done({});
-    return;
-  }
-  struct Gathering {
-    std::vector<admin::SessionView> views;
-    size_t missing = 0;
-    std::function<void(std::vector<admin::SessionView>)> done;
-  };
-  auto gathering = std::make_shared<Gathering>();
-  gathering->done = std::move(done);
-  gathering->missing = data_shards_.size();
-  for (DataShard& data : data_shards_) {
-    proxy::PgShard* pg = data.pg.get();
-    ring::Shard* home = admin_shard_.get();
-    data.shard->post([pg, home, gathering] {
-      home->post([gathering, infos = pg->list()] {
-        for (const proxy::SessionInfo& info : infos) {
-          admin::SessionView view;
-          view.id = info.id;
-          view.user = info.user;
-          view.target = info.target;
-          view.database = info.database;
-          view.client_addr = info.client_addr;
-          view.application_name = info.application_name;
-          view.shard = info.shard;
-          view.state = info.state;
-          view.connected_at_us = info.connected_at_us;
-          view.last_activity_us = info.last_activity_us;
-          view.running_since_us = info.running_since_us;
-          view.tls = info.tls;
-          view.statements = info.statements;
-          view.bytes_to_client = info.bytes_to_client;
-          view.bytes_to_server = info.bytes_to_server;
-          gathering->views.push_back(std::move(view));
-        }
-        if (--gathering->missing == 0) gathering->done(std::move(gathering->views));
-      });
-    });
-  }
-}
-
-void Appliance::end(Uuid id, std::string by, std::function<void(bool found)> done) {
-  if (phase_ == Phase::starting) {
-    done(false);
-    return;
-  }
-  struct Search {
-    bool found = false;
-    size_t missing = 0;
-    std::function<void(bool)> done;
-  };
-  auto search = std::make_shared<Search>();
-  search->missing = data_shards_.size();
-  search->done = [this, id, by, done](bool found) {
-    EventBuilder out = event("session_terminated", Severity::warning, found ? Outcome::success : Outcome::failure);
-    out.text(Tag::user_name, by).text(Tag::entity_type, "session").text(Tag::entity_id, to_string(id));
-    publish(admin_producer(), out);
-    done(found);
-  };
-  for (DataShard& data : data_shards_) {
-    proxy::PgShard* pg = data.pg.get();
-    ring::Shard* home = admin_shard_.get();
-    data.shard->post([pg, home, search, id] {
-      bool found = pg->end(id, {"57P01", "terminating connection due to administrator command",
-                                "The session was ended through the appliance's admin API."});
-      home->post([search, found] {
-        search->found = search->found || found;
-        if (--search->missing == 0) search->done(search->found);
-      });
-    });
-  }
 }
 
 void Appliance::be_watched(Watchdog& watchdog) {
@@ -596,93 +342,6 @@ std::string Appliance::status_line() const {
   admin::Readiness ready = readiness();
   return (ready.is_ready ? "" : ready.reason + "; ") + std::to_string(sessions) + (sessions == 1 ? " session" : " sessions") +
          ", " + std::to_string(config_.users.size()) + " users, " + std::to_string(config_.targets.size()) + " targets";
-}
-
-// ---------------------------------------------------------------- stopping
-
-// Returns when the kernel accepts no more: whoever was accepted is with a shard before that is told to drain. On a
-// socket unit's socket the next ones wait for the next process.
-void Appliance::stop_listening() {
-  uint64_t deadline = mono_ns() + accept_stop_ns;
-  while (mono_ns() < deadline) {
-    auto stopped = std::make_shared<std::promise<bool>>();
-    auto answer = stopped->get_future();
-    bool is_posted = data_shards_[0].shard->post([this, stopped] {
-      bool all = true;
-      for (Listening& listening : listening_) {
-        listening.listener->stop();
-        all = all && listening.listener->is_stopped();
-      }
-      stopped->set_value(all);
-    });
-    if (is_posted && answer.wait_for(std::chrono::nanoseconds(accept_stop_ns)) == std::future_status::ready && answer.get()) {
-      return;
-    }
-    usleep(1'000);
-  }
-}
-
-void Appliance::stop(const std::atomic<bool>& hurry) {
-  bool was_running = phase_.exchange(Phase::draining) == Phase::running;
-  if (was_running) log_info("draining", {{"deadline_ms", std::to_string(config_.limits.drain_ms)}});
-  if (was_running) stop_listening();
-  auto post_to_all = [this](auto action) {
-    for (DataShard& data : data_shards_) {
-      if (proxy::PgShard* pg = data.pg.get()) data.shard->post([pg, action] { action(*pg); });
-    }
-  };
-  auto drained = [this] {
-    for (const DataShard& data : data_shards_) {
-      if (data.pg && data.pg->load() + data.pg->pooled() > 0) return false;
-    }
-    return true;
-  };
-  auto wait_until_drained = [&](uint64_t ms, bool may_hurry) {
-    uint64_t deadline = mono_ns() + ms * 1'000'000;
-    while (!drained() && mono_ns() < deadline && !(may_hurry && hurry.load())) usleep(10'000);
-  };
-  post_to_all([](proxy::PgShard& pg) { pg.drain(); });
-  wait_until_drained(config_.limits.drain_ms, true);
-  if (!drained()) {
-    log_warning("sessions are still open at the end of the drain; ending them");
-    post_to_all([](proxy::PgShard& pg) {
-      pg.end_all({"57P01", "terminating connection: the appliance is shutting down", "Connect again in a moment."});
-    });
-    wait_until_drained(end_grace_ms, false);
-  }
-  if (was_running) publish(main_producer(), event("appliance_stopped", Severity::info, Outcome::success));
-  for (DataShard& data : data_shards_) {
-    if (data.shard) data.shard->stop();
-  }
-  for (DataShard& data : data_shards_) {
-    if (data.shard) data.shard->join();
-  }
-  // What its jobs would report to is gone.
-  workers_.reset();
-  explainer_.reset();
-  if (trail_ && !trail_->stop(trail_stop_ms)) {
-    log_warning("the store did not take the whole trail in time; the rest is in the state directory and is written at "
-                "the next start");
-  }
-  if (admin_) {
-    std::promise<void> stopped;
-    admin_shard_->post([&] { admin_->stop(admin_stop_ms, [&] { stopped.set_value(); }); });
-    stopped.get_future().wait_for(std::chrono::milliseconds(admin_stop_ms + 1'000));
-    std::promise<void> gone;
-    admin_shard_->post([&] {
-      admin_.reset();
-      gone.set_value();
-    });
-    gone.get_future().wait_for(std::chrono::seconds(1));
-    admin_shard_->stop();
-    admin_shard_->join();
-  }
-  for (size_t i = 0; i < listening_.size(); ++i) {
-    const std::string& path = config_.listeners[i].path;
-    if (!path.empty() && !listening_[i].is_inherited) ::unlink(path.c_str());
-  }
-  if (embedded_) embedded_->stop();
-  if (was_running) log_info("stopped");
 }
 
 }  // namespace ringfence::app

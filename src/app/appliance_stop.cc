@@ -1,0 +1,111 @@
+// The appliance's end: no new sessions, those that are there finish, the trail is stored.
+#include <unistd.h>
+
+#include <future>
+
+#include "appliance.h"
+#include "ringfence/base/clock.h"
+#include "ringfence/base/log.h"
+#include "ringfence/net/listener.h"
+
+namespace ringfence::app {
+
+using audit::Outcome;
+using audit::Severity;
+
+namespace {
+
+// For those that were told to end when the drain's time is up.
+constexpr uint64_t end_grace_ms = 6'000;
+constexpr uint32_t trail_stop_ms = 30'000;
+constexpr uint64_t admin_stop_ms = 1'000;
+constexpr uint64_t accept_stop_ns = 1'000'000'000;
+
+}  // namespace
+
+// Returns when the kernel accepts no more: whoever was accepted is with a shard before that is told to drain. On a
+// socket unit's socket the next ones wait for the next process.
+void Appliance::stop_listening() {
+  uint64_t deadline = mono_ns() + accept_stop_ns;
+  while (mono_ns() < deadline) {
+    auto stopped = std::make_shared<std::promise<bool>>();
+    auto answer = stopped->get_future();
+    bool is_posted = data_shards_[0].shard->post([this, stopped] {
+      bool all = true;
+      for (Listening& listening : listening_) {
+        listening.listener->stop();
+        all = all && listening.listener->is_stopped();
+      }
+      stopped->set_value(all);
+    });
+    if (is_posted && answer.wait_for(std::chrono::nanoseconds(accept_stop_ns)) == std::future_status::ready && answer.get()) {
+      return;
+    }
+    usleep(1'000);
+  }
+}
+
+void Appliance::stop(const std::atomic<bool>& hurry) {
+  bool was_running = phase_.exchange(Phase::draining) == Phase::running;
+  if (was_running) log_info("draining", {{"deadline_ms", std::to_string(config_.limits.drain_ms)}});
+  if (was_running) stop_listening();
+  auto post_to_all = [this](auto action) {
+    for (DataShard& data : data_shards_) {
+      if (proxy::PgShard* pg = data.pg.get()) data.shard->post([pg, action] { action(*pg); });
+    }
+  };
+  auto drained = [this] {
+    for (const DataShard& data : data_shards_) {
+      if (data.pg && data.pg->load() + data.pg->pooled() > 0) return false;
+    }
+    return true;
+  };
+  auto wait_until_drained = [&](uint64_t ms, bool may_hurry) {
+    uint64_t deadline = mono_ns() + ms * 1'000'000;
+    while (!drained() && mono_ns() < deadline && !(may_hurry && hurry.load())) usleep(10'000);
+  };
+  post_to_all([](proxy::PgShard& pg) { pg.drain(); });
+  wait_until_drained(config_.limits.drain_ms, true);
+  if (!drained()) {
+    log_warning("sessions are still open at the end of the drain; ending them");
+    post_to_all([](proxy::PgShard& pg) {
+      pg.end_all({"57P01", "terminating connection: the appliance is shutting down", "Connect again in a moment."});
+    });
+    wait_until_drained(end_grace_ms, false);
+  }
+  if (was_running) publish(main_producer(), event("appliance_stopped", Severity::info, Outcome::success));
+  for (DataShard& data : data_shards_) {
+    if (data.shard) data.shard->stop();
+  }
+  for (DataShard& data : data_shards_) {
+    if (data.shard) data.shard->join();
+  }
+  // What its jobs would report to is gone.
+  workers_.reset();
+  explainer_.reset();
+  if (trail_ && !trail_->stop(trail_stop_ms)) {
+    log_warning("the store did not take the whole trail in time; the rest is in the state directory and is written at "
+                "the next start");
+  }
+  if (admin_) {
+    std::promise<void> stopped;
+    admin_shard_->post([&] { admin_->stop(admin_stop_ms, [&] { stopped.set_value(); }); });
+    stopped.get_future().wait_for(std::chrono::milliseconds(admin_stop_ms + 1'000));
+    std::promise<void> gone;
+    admin_shard_->post([&] {
+      admin_.reset();
+      gone.set_value();
+    });
+    gone.get_future().wait_for(std::chrono::seconds(1));
+    admin_shard_->stop();
+    admin_shard_->join();
+  }
+  for (size_t i = 0; i < listening_.size(); ++i) {
+    const std::string& path = config_.listeners[i].path;
+    if (!path.empty() && !listening_[i].is_inherited) ::unlink(path.c_str());
+  }
+  if (embedded_) embedded_->stop();
+  if (was_running) log_info("stopped");
+}
+
+}  // namespace ringfence::app

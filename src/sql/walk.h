@@ -98,7 +98,4 @@ class Walk {
   std::vector<std::pair<std::string_view, Place>> bare_columns_;
 };
 
-// Whether a WHERE picks no rows by what is in them: it is absent, or no column decides it.
-bool is_vacuous(const Message* where);
-
 }  // namespace ringfence::sql

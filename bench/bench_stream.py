@@ -11,7 +11,7 @@ from contenders import say
 from load import Load
 from runner import Report, interleave, show
 
-ORDER = 'direct,floor,ringfence-bare,ringfence,pgbouncer,haproxy,nginx'
+ORDER = 'direct,floor,ringfence-bare,ringfence,ringfence-full,pgbouncer,haproxy,nginx'
 ROW_BYTES = {'wide': 8000, 'narrow': 100}
 
 
@@ -49,10 +49,14 @@ def main():
             # As it is read: not compressed, not out of line.
             cluster.sql('GRANT SELECT ON %s TO bench' % table, database='bench')
         cluster.sql('CREATE UNLOGGED TABLE sink (t text); GRANT ALL ON sink TO bench', database='bench')
-        contenders.start_all(arguments.contenders.split(','), contenders.makers(directory, cluster.port), started)
+        makers = contenders.makers(directory, cluster.port)
+        makers['ringfence-full'] = lambda: contenders.start_full(directory / 'full', cluster.port, also=['^COPY [a-z]+ TO '])
+        contenders.start_all(arguments.contenders.split(','), makers, started)
         for direction in arguments.directions.split(','):
             for table in arguments.tables.split(','):
-                results = interleave('%s/%s' % (direction, table), started, arguments.rounds, lambda one: measure(
+                # Who may only read does not copy in.
+                able = [one for one in started if direction == 'out' or one.name != 'ringfence-full']
+                results = interleave('%s/%s' % (direction, table), able, arguments.rounds, lambda one: measure(
                     one, direction, table, arguments.seconds, cluster))
                 show(report, '%s/%s' % (direction, table), results, [('mb_s', 'MB/s', '%.0f'), ('cpu_s_gb', 's/GB', '%.3f')],
                      [('direct', 'mb_s'), ('nginx', 'cpu_s_gb')])

@@ -1,6 +1,8 @@
 #include "audit/segment.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 
 #include "ringfence/base/crc32c.h"
 
@@ -27,20 +29,26 @@ static_assert(sizeof(RawSegment) <= segment_header_bytes);
 ByteView view(const void* p, size_t size) { return ByteView(static_cast<const char*>(p), size); }
 
 // Over the header with its crc as zero, the body, and the position, which ties the record to this place.
+uint32_t checksum(ByteView header, ByteView body, uint64_t position) {
+  uint32_t crc = crc32c(body, crc32c(header));
+  return crc32c(view(&position, sizeof position), crc);
+}
 uint32_t record_crc(RawRecord header, const char* body, uint64_t position) {
   header.crc = 0;
-  uint32_t crc = crc32c(view(&header, sizeof header));
-  crc = crc32c(ByteView(body, header.length), crc);
-  return crc32c(view(&position, sizeof position), crc);
+  return checksum(view(&header, sizeof header), ByteView(body, header.length), position);
 }
 
 }  // namespace
 
+// In words, as the checksum reads them: what is written in smaller pieces and read back at once makes a processor wait.
 void write_record_header(char* at, uint8_t kind, uint32_t length, uint32_t epoch, uint64_t seq,
                          uint64_t start_seq, uint64_t position) {
-  RawRecord raw{length, kind, {0, 0, 0}, epoch, 0, seq, start_seq};
-  raw.crc = record_crc(raw, at + record_header_bytes, position);
-  std::memcpy(at, &raw, sizeof raw);
+  static_assert(offsetof(RawRecord, kind) == 4 && offsetof(RawRecord, epoch) == 8 && offsetof(RawRecord, crc) == 12 &&
+                offsetof(RawRecord, seq) == 16);
+  std::array<uint64_t, 4> words = {length | uint64_t{kind} << 32, epoch, seq, start_seq};
+  const uint64_t crc = checksum(view(words.data(), sizeof words), ByteView(at + record_header_bytes, length), position);
+  words[1] |= crc << 32;
+  std::memcpy(at, words.data(), sizeof words);
 }
 
 std::string encode_segment_header(const SegmentHeader& header) {

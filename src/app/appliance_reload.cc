@@ -61,6 +61,7 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
       if (const proxy::Target* before = snapshot_->find_target(target.name)) {
         made.sessions = before->sessions;
         made.warm = before->warm;
+        made.leaving = before->leaving;
       }
     }
     out->targets.emplace(target.name, std::move(made));

@@ -78,6 +78,9 @@ inline constexpr uint64_t pool_naming_ms = 10'000;
 // A first message up to this long goes in one piece with the name.
 inline constexpr size_t pool_naming_bytes_max = 8 * 1024;
 inline constexpr uint64_t pool_close_ms = 1'000;
+// How long a session waits for one that makes room for it, and how often it looks.
+inline constexpr uint64_t pool_room_ms = 2'000;
+inline constexpr uint64_t pool_room_pause_ms = 5;
 // What the server may say to either, and in how many messages.
 inline constexpr uint32_t own_answer_bytes_max = 64 * 1024;
 inline constexpr int own_answer_messages_max = 256;

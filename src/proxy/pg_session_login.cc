@@ -266,7 +266,7 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
     co_return co_await refusing;
   }
   target_sessions_ = target_->sessions;
-  uint32_t others = target_sessions_->fetch_add(1, std::memory_order_relaxed);
+  uint32_t others = target_sessions_->fetch_add(1);
   if (target_->connections_max > 0 && others >= target_->connections_max) {
     shard_.counters.connections_refused.add();
     auto refusing = refuse(pg::sqlstate::too_many_connections, "too many connections to database \"" + database_ + "\"",

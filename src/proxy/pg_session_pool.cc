@@ -38,10 +38,24 @@ Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(const Crede
     }
   }
   shard_.counters.pool_misses.add();
-  pool.make_room(*target_);
-  std::vector<pg::StartupParameter> sent = parameters;
-  auto opening = open_upstream(shard_, *target_, credential, limits_, std::move(sent));
-  auto upstream = co_await opening;
+  auto making_room = pool.make_room(*target_);
+  const bool has_room = co_await making_room;
+  if (!has_room) {
+    co_return tl::unexpected<UpstreamRefusal>({std::string(pg::sqlstate::too_many_connections),
+                                               "too many connections to database \"" + target_->name + "\"",
+                                               "The bound is connections_max of the target.", "connections_max is reached", false});
+  }
+  tl::expected<Upstream, UpstreamRefusal> upstream = tl::unexpected<UpstreamRefusal>(UpstreamRefusal());
+  for (int i = 0; i < pool_tries_max; ++i) {
+    std::vector<pg::StartupParameter> sent = parameters;
+    auto opening = open_upstream(shard_, *target_, credential, limits_, std::move(sent));
+    upstream = co_await opening;
+    // The server has no room: one that waits there makes some.
+    if (upstream || upstream.error().sqlstate != pg::sqlstate::too_many_connections) break;
+    auto freeing = pool.free_one(*target_);
+    const bool is_free = co_await freeing;
+    if (!is_free) break;
+  }
   if (!upstream) co_return std::move(upstream);
   pool.note_wish(*target_, login_level_, parameters);
   std::unique_ptr<WarmTicket> ticket =
@@ -126,15 +140,14 @@ void PgSession::part_from_server() {
     if (!failure.empty()) shard_.warm->note_failed_reset(server_->ticket->target, failure);
     return;
   }
-  shard_.counters.pool_returns.add();
   shard_.counters.pool_in_use.subtract();
-  // The target has one session less, and perhaps one more connection that waits.
-  target_sessions_->fetch_sub(1, std::memory_order_relaxed);
-  target_sessions_.reset();
   server_->stream->expect_long_bodies(false);
   Upstream upstream = std::move(*server_);
   server_.reset();
-  shard_.warm->put(std::move(upstream));
+  if (shard_.warm->put(std::move(upstream))) shard_.counters.pool_returns.add();
+  // The target has one session less, and perhaps one more connection that waits.
+  target_sessions_->fetch_sub(1);
+  target_sessions_.reset();
 }
 
 }  // namespace ringfence::proxy

@@ -86,8 +86,8 @@ std::optional<uint64_t> LogPause::admit(uint64_t now_ns) {
 
 // ---------------------------------------------------------------- one that waits
 
-WarmPool::Entry::Entry(WarmPool& owner, Upstream connection, std::shared_ptr<std::atomic<uint32_t>> all_warm, uint64_t now_ns)
-    : pool(owner), upstream(std::move(connection)), warm(std::move(all_warm)),
+WarmPool::Entry::Entry(WarmPool& owner, Upstream connection, const Target& target, uint64_t now_ns)
+    : pool(owner), upstream(std::move(connection)), warm(target.warm), leaving(target.leaving),
       receive(std::make_unique<net::Receive>(*upstream.stream)), since_ns(now_ns) {
   pool.shard_.counters.pool_idle.add();
 }
@@ -135,36 +135,44 @@ uint32_t WarmPool::share_of(uint32_t number) const {
   return number / shards + (shard_.options.index < number % shards ? 1 : 0);
 }
 
-// A place among those that may wait; the oldest here makes way for a newer one.
-bool WarmPool::reserve(const Target& target) {
+// All that the server may see of a target. Sessions and places are counted before they are used, and the sum is looked at
+// afterwards, in one order for all threads: of two that come at once one at least sees the other.
+uint32_t WarmPool::connections(const Target& target) { return *target.sessions + *target.warm + *target.leaving; }
+
+// A place among those that may wait; the oldest here makes way for a newer one. `of_session`: the connection counts already.
+bool WarmPool::reserve(const Target& target, bool of_session) {
   for (int i = 0; i < 2; ++i) {
-    const uint32_t others = target.warm->fetch_add(1, std::memory_order_relaxed);
-    const bool is_within = target.connections_max == 0 ||
-                           target.sessions->load(std::memory_order_relaxed) + others < target.connections_max;
+    const uint32_t others = target.warm->fetch_add(1);
+    const bool is_within = target.connections_max == 0 || connections(target) <= target.connections_max + (of_session ? 1 : 0);
     if (others < target.pool.max && is_within) return true;
-    target.warm->fetch_sub(1, std::memory_order_relaxed);
-    if (!is_within || !evict(target.name)) return false;
+    target.warm->fetch_sub(1);
+    if (!is_within) return false;
+    if (evict(target.name)) continue;
+    // Other shards have all places, and one of them more than its share: it gives one up for the next that comes back here.
+    if (share_of(target.pool.max) > 0) ask_next(target.name, shard_.peer_states.size() - 1, true);
+    return false;
   }
   return false;
 }
 
-void WarmPool::put(Upstream upstream) {
-  keep(std::move(upstream), false);
-}
+bool WarmPool::put(Upstream upstream) { return keep(std::move(upstream), nullptr); }
 
-// False: it was closed.
-bool WarmPool::keep(Upstream upstream, bool was_made_ahead) {
+// False: it was closed. `reserved`: it was made ahead, and its place taken before.
+bool WarmPool::keep(Upstream upstream, const Target* reserved) {
   const Target* target = fits(upstream) ? target_of(*upstream.ticket) : nullptr;
-  if (target == nullptr || !reserve(*target)) {
+  const bool has_place = reserved != nullptr && target != nullptr && target->warm == reserved->warm;
+  if (target == nullptr || (!has_place && !reserve(*target, true))) {
     shard_.counters.pool_discards.add();
     close(std::move(upstream));
+    if (reserved != nullptr && !has_place) reserved->warm->fetch_sub(1);
     return false;
   }
+  if (reserved != nullptr && !has_place) reserved->warm->fetch_sub(1);
   const uint64_t now_ns = shard_.shard.now_ns();
   alive_.fetch_add(1, std::memory_order_relaxed);
   const std::string name = target->name;
-  auto entry = std::make_unique<Entry>(*this, std::move(upstream), target->warm, now_ns);
-  entry->was_made_ahead = was_made_ahead;
+  auto entry = std::make_unique<Entry>(*this, std::move(upstream), *target, now_ns);
+  entry->was_made_ahead = reserved != nullptr;
   Entry& kept = *entry;
   const uint64_t end_ns = end_of(*kept.upstream.ticket);
   entries_[name].push_back(std::move(entry));
@@ -178,7 +186,6 @@ std::unique_ptr<WarmPool::Entry> WarmPool::remove(Entries& entries, size_t at) {
   std::unique_ptr<Entry> entry = std::move(entries[at]);
   entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(at));
   entry->receive->unwatch();
-  entry->warm->fetch_sub(1, std::memory_order_relaxed);
   alive_.fetch_sub(1, std::memory_order_relaxed);
   shard_.counters.pool_idle.subtract();
   return entry;
@@ -190,7 +197,11 @@ std::unique_ptr<WarmPool::Entry> WarmPool::newest(const std::string& target, con
   if (found == entries_.end()) return nullptr;
   for (size_t i = found->second.size(); i-- > 0;) {
     const Entry& entry = *found->second[i];
-    if (!entry.is_over && entry.upstream.ticket->kind == kind) return remove(found->second, i);
+    if (entry.is_over || entry.upstream.ticket->kind != kind) continue;
+    std::unique_ptr<Entry> taken = remove(found->second, i);
+    taken->has_place = false;
+    taken->warm->fetch_sub(1);  // It counts as its session's.
+    return taken;
   }
   return nullptr;
 }
@@ -260,28 +271,39 @@ void WarmPool::note_failed_reset(const std::string& target, std::string_view rea
 // ---------------------------------------------------------------- closing
 
 void WarmPool::close(std::unique_ptr<Entry> entry) {
-  ring::spawn(say_goodbye(Upstream(), std::move(entry)));
+  auto leaving = entry->leaving;
+  auto receive = std::move(entry->receive);
+  ring::spawn(say_goodbye(std::move(entry->upstream), std::move(receive), std::move(leaving)));
+  if (entry->has_place) entry->warm->fetch_sub(1);
 }
 
 void WarmPool::close(Upstream upstream) {
-  ring::spawn(say_goodbye(std::move(upstream), nullptr));
+  const Target* target = shard_.snapshot->find_target(upstream.ticket->target);
+  auto leaving = target != nullptr ? target->leaving : std::make_shared<std::atomic<uint32_t>>(0);
+  auto receive = std::make_unique<net::Receive>(*upstream.stream);
+  ring::spawn(say_goodbye(std::move(upstream), std::move(receive), std::move(leaving)));
 }
 
-Task<void> WarmPool::say_goodbye(Upstream upstream, std::unique_ptr<Entry> entry) {
+// Until the server has closed too, which is when it has room for another.
+Task<void> WarmPool::say_goodbye(Upstream upstream, std::unique_ptr<net::Receive> receive,
+                                 std::shared_ptr<std::atomic<uint32_t>> leaving) {
   alive_.fetch_add(1, std::memory_order_relaxed);
-  net::Stream& stream = entry ? *entry->upstream.stream : *upstream.stream;
+  leaving->fetch_add(1);
   {
-    net::Deadline deadline(shard_.shard, stream, pool_close_ms);
+    net::Deadline deadline(shard_.shard, *upstream.stream, pool_close_ms);
     std::string message;
     pg::append_terminate(message);
-    net::Send sending(stream, message);
+    net::Send sending(*upstream.stream, message);
     Result<void> sent = co_await sending;
-    stream.shutdown();
-    if (entry && entry->receive->is_started()) {
-      net::Receive& receive = *entry->receive;
-      Result<net::Chunk> last = co_await receive;
+    upstream.stream->shutdown_write();
+    net::Receive& receiving = *receive;
+    for (int i = 0; i < own_answer_messages_max; ++i) {
+      Result<net::Chunk> last = co_await receiving;
+      if (!last || last->bytes().empty()) break;
     }
+    upstream.stream->shutdown();
   }
+  leaving->fetch_sub(1);
   alive_.fetch_sub(1, std::memory_order_relaxed);
 }
 
@@ -301,13 +323,53 @@ bool WarmPool::evict(const std::string& target) {
   return true;
 }
 
-void WarmPool::make_room(const Target& target) {
-  if (target.connections_max == 0) return;
-  const uint32_t all = target.sessions->load(std::memory_order_relaxed) + target.warm->load(std::memory_order_relaxed);
-  if (all <= target.connections_max || evict(target.name)) return;
-  for (PgShardState* peer : shard_.peer_states) {
-    if (peer != &shard_) peer->shard.post([peer, name = target.name] { peer->warm->evict(name); });
+Task<void> WarmPool::pause() {
+  ring::Event over;
+  ring::CallbackTimer timer(shard_.shard.timers(), [&over] { over.set(); });
+  timer.arm(shard_.shard.now_ns() + pool_room_pause_ms * 1'000'000);
+  co_await over;
+}
+
+Task<bool> WarmPool::make_room(const Target& target) {
+  if (target.connections_max == 0) co_return true;
+  const uint64_t end_ns = shard_.shard.now_ns() + pool_room_ms * 1'000'000;
+  while (connections(target) > target.connections_max) {
+    if (shard_.shard.now_ns() >= end_ns) co_return false;
+    // What is leaving already is waited for first.
+    if (*target.leaving == 0 && !evict(target.name)) ask_next(target.name, shard_.peer_states.size() - 1, false);
+    auto pausing = pause();
+    co_await pausing;
   }
+  co_return true;
+}
+
+Task<bool> WarmPool::free_one(const Target& target) {
+  const uint64_t end_ns = shard_.shard.now_ns() + pool_room_ms * 1'000'000;
+  const uint32_t before = *target.warm;
+  if (before == 0 && *target.leaving == 0) co_return false;
+  if (before > 0 && !evict(target.name)) ask_next(target.name, shard_.peer_states.size() - 1, false);
+  while (*target.leaving > 0 || (before > 0 && *target.warm >= before)) {
+    if (shard_.shard.now_ns() >= end_ns) co_return false;
+    auto pausing = pause();
+    co_await pausing;
+  }
+  co_return true;
+}
+
+void WarmPool::ask_next(const std::string& target, size_t left, bool surplus) {
+  if (left == 0) return;
+  const auto& all = shard_.peer_states;
+  const auto here = std::find(all.begin(), all.end(), &shard_);
+  PgShardState* next = here == all.end() || here + 1 == all.end() ? all.front() : *(here + 1);
+  next->shard.post([next, target, left, surplus] { next->warm->asked(target, left, surplus); });
+}
+
+void WarmPool::asked(const std::string& target, size_t left, bool surplus) {
+  const Target* of = shard_.snapshot->find_target(target);
+  auto found = entries_.find(target);
+  const size_t here = found == entries_.end() ? 0 : found->second.size();
+  const bool may_go = !surplus || (of != nullptr && here > share_of(of->pool.max));
+  if (!may_go || !evict(target)) ask_next(target, left - 1, surplus);
 }
 
 void WarmPool::close_all() {
@@ -418,9 +480,8 @@ bool WarmPool::is_short(const Target& target) {
   if (is_closed_ || shard_.is_draining || !target.pool.is_on()) return false;
   auto found = entries_.find(target.name);
   const size_t here = found == entries_.end() ? 0 : count(found->second, kind_wanted(target));
-  if (here >= share_of(target.pool.min) || target.warm->load(std::memory_order_relaxed) >= target.pool.max) return false;
-  return target.connections_max == 0 || target.sessions->load(std::memory_order_relaxed) +
-                                                target.warm->load(std::memory_order_relaxed) < target.connections_max;
+  if (here >= share_of(target.pool.min) || *target.warm >= target.pool.max) return false;
+  return target.connections_max == 0 || connections(target) < target.connections_max;
 }
 
 // Gives when the next one is to be tried.
@@ -466,7 +527,8 @@ Task<void> WarmPool::fill(std::string name) {
 Task<bool> WarmPool::make_one(std::string name) {
   const SnapshotPtr snapshot = shard_.snapshot;  // The target's owner.
   const Target* target = snapshot->find_target(name);
-  if (target == nullptr || !is_short(*target)) co_return false;
+  // Its place is taken before it is made, so that no bound is passed meanwhile.
+  if (target == nullptr || !is_short(*target) || !reserve(*target, false)) co_return false;
   const Filling& wish = fillings_[name];
   const std::optional<policy::Level> level = wish.level;
   const std::vector<pg::StartupParameter> parameters = wish.parameters;
@@ -475,6 +537,7 @@ Task<bool> WarmPool::make_one(std::string name) {
   auto opening = open_upstream(shard_, *target, credential, snapshot->limits, std::move(sent));
   auto upstream = co_await opening;
   if (!upstream) {
+    target->warm->fetch_sub(1);
     Filling& filling = fillings_[name];
     note_failure(filling);
     log_warning("no connection could be made ahead", {{"target", name}, {"reason", upstream.error().reason},
@@ -487,11 +550,12 @@ Task<bool> WarmPool::make_one(std::string name) {
   upstream->greeting.reset();
   if (has_said_more) {
     close(std::move(*upstream));
+    target->warm->fetch_sub(1);
     note_failure(fillings_[name]);
     co_return false;
   }
   const std::string host = upstream->place.host;
-  if (!keep(std::move(*upstream), true)) {
+  if (!keep(std::move(*upstream), target)) {
     // It leads to another host than the first, say: to make it again at once would be a login for nothing, for ever.
     note_failure(fillings_[name]);
     log_warning("a connection that was made ahead could not be kept", {{"target", name}, {"host", host}});

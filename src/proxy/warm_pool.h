@@ -54,16 +54,20 @@ class WarmPool {
 
   // One of this kind, named for its session or to be named by it; nothing when there is none that answers.
   ring::Task<std::optional<Upstream>> take(const Target& target, std::string kind, std::string application_name);
-  // A connection whose session's state is discarded. Closed where it cannot be kept.
-  void put(Upstream upstream);
+  // A connection whose session's state is discarded; that session still counts among the target's. False: it cannot be kept,
+  // and is closed.
+  bool put(Upstream upstream);
   // Whether it is as the snapshot in force would have it, so that it may be kept.
   bool fits(const Upstream& upstream) const;
   // What connections made ahead are to be like: as the last session wanted its own.
   void note_wish(const Target& target, policy::Level level, const std::vector<pg::StartupParameter>& parameters);
   // The server did not discard a session's state as it should. `reason`: no secrets, no text of the session's.
   void note_failed_reset(const std::string& target, std::string_view reason);
-  // Where a new session would go beyond the target's connections_max, one that waits is closed.
-  void make_room(const Target& target);
+  // Where a new session would go beyond the target's connections_max, one that waits is closed, on whatever shard; done
+  // when the server has let go of it. False: there is no room.
+  ring::Task<bool> make_room(const Target& target);
+  // The same where it is the server that has no room. False: none waited, or it did not go in time.
+  ring::Task<bool> free_one(const Target& target);
   // One of the target that waits here, if there is any: the oldest that is not like those to be made ahead, or the oldest.
   bool evict(const std::string& target);
   // Another snapshot is in force, or the shard begins: closes what does not fit it, makes what is to be there.
@@ -76,17 +80,19 @@ class WarmPool {
  private:
   // One that waits. Told when something comes by it.
   struct Entry final : net::Receive::Watcher {
-    Entry(WarmPool& owner, Upstream connection, std::shared_ptr<std::atomic<uint32_t>> all_warm, uint64_t now_ns);
+    Entry(WarmPool& owner, Upstream connection, const Target& target, uint64_t now_ns);
     ~Entry();
     void received() override;
 
     WarmPool& pool;
     Upstream upstream;
     std::shared_ptr<std::atomic<uint32_t>> warm;  // Of the target, on all shards.
+    std::shared_ptr<std::atomic<uint32_t>> leaving;
     std::unique_ptr<net::Receive> receive;
     uint64_t since_ns;
     bool is_over = false;
     bool was_made_ahead = false;
+    bool has_place = true;  // Counts among those that wait.
   };
   // Making connections ahead for a target.
   struct Filling {
@@ -104,15 +110,20 @@ class WarmPool {
   // Of the snapshot in force, if the connection is as that would have it.
   const Target* target_of(const WarmTicket& ticket) const;
   uint32_t share_of(uint32_t number) const;
-  bool reserve(const Target& target);
-  bool keep(Upstream upstream, bool was_made_ahead);
+  static uint32_t connections(const Target& target);
+  bool reserve(const Target& target, bool of_session);
+  bool keep(Upstream upstream, const Target* reserved);
+  // One shard after the other is asked to close one, until one does. `surplus`: of more than its share alone.
+  void ask_next(const std::string& target, size_t left, bool surplus);
+  void asked(const std::string& target, size_t left, bool surplus);
+  ring::Task<void> pause();
   // Names one for its session. Empty, or why that failed.
   ring::Task<std::string> name(Entry& entry, std::string application_name);
   std::unique_ptr<Entry> remove(Entries& entries, size_t at);
   std::unique_ptr<Entry> newest(const std::string& target, const std::string& kind);
   void close(std::unique_ptr<Entry> entry);
   void close(Upstream upstream);
-  ring::Task<void> say_goodbye(Upstream upstream, std::unique_ptr<Entry> entry);
+  ring::Task<void> say_goodbye(Upstream upstream, std::unique_ptr<net::Receive> receive, std::shared_ptr<std::atomic<uint32_t>> leaving);
   void sweep();
   uint64_t sweep(const std::string& name, Entries& entries);
   void wake_at(uint64_t due_ns);

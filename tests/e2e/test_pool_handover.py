@@ -1,5 +1,6 @@
 """How a warm connection changes hands: what that asks of the server, and what may go wrong at that very moment."""
 import re
+import threading
 import time
 
 import psycopg
@@ -178,3 +179,93 @@ def test_one_that_has_waited_for_long_answers_before_its_next_session_is_greeted
         assert pid_of(connection) == before
     with next_session(one, before, application_name='soon') as connection:
         assert connection.execute(NAME).fetchone()[0] == 'ringfence/alice: soon'
+
+
+# ---------------------------------------------------------------- bounds
+
+def test_a_target_never_has_more_connections_than_its_bound(own, target):
+    """Two kinds, one of which is always in the way of the other; on two shards, with some made ahead."""
+    there = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'shop_app' AND NOT pid = ANY (%s)"
+    others = [row[0] for row in target.sql("SELECT pid FROM pg_stat_activity WHERE usename = 'shop_app'")]
+    one = start(own, target, shards=2, max=4, min=2, more={'connections_max': 4})
+    highest, refused = 0, []
+    with target.connect() as watcher:
+        def work(number):
+            for i in range(15):
+                try:
+                    with one.connect(options='-c statement_timeout=%d' % (1000 * (1 + (number + i) % 2))) as connection:
+                        connection.execute('SELECT 1')
+                except psycopg.OperationalError as error:
+                    refused.append(str(error))
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            highest = max(highest, watcher.execute(there, (others,)).fetchone()[0])
+        for thread in threads:
+            thread.join()
+    assert refused == []
+    assert 2 <= highest <= 4
+
+
+def test_a_server_without_room_gets_it_from_those_that_wait(own):
+    directory = harness.work_directory('pool-full')
+    cluster = harness.make_target(directory / 'pg')
+    try:
+        cluster.sql('ALTER ROLE shop_app CONNECTION LIMIT 2')
+        one = start(own, cluster, shards=2, max=4)
+        for shard in range(2):
+            first, second = one.connect(), one.connect()
+            pids = {pid_of(first), pid_of(second)}
+            first.close()
+            second.close()
+            harness.eventually(lambda: one.metrics()['ringfence_pool_connections{shard="0",state="in_use"}'] == 0, what='both')
+            # Of another kind: the server has room for two of this user, and both wait.
+            with one.connect(options='-c statement_timeout=%d' % (1000 + shard)) as third:
+                assert pid_of(third) not in pids
+    finally:
+        cluster.stop()
+        harness.remove(directory)
+
+
+@pytest.mark.parametrize('number', [1, 3, 5])
+def test_max_and_min_of_all_shards_add_up(own, target, number):
+    one = start(own, target, shards=2, max=number, min=number)
+    def idle():
+        return one.metrics()['ringfence_pool_connections{shard="0",state="idle"}'] + one.metrics()['ringfence_pool_connections{shard="1",state="idle"}']
+    harness.eventually(lambda: idle() == number, what='min')
+    connections = [one.connect() for _ in range(number + 4)]
+    for connection in connections:
+        assert connection.execute('SELECT 1').fetchone()[0] == 1
+        connection.close()
+    harness.eventually(lambda: one.metrics()['ringfence_sessions_open'] == 0 and idle() == number, what='max: %s' % idle())
+    with one.connect() as connection:
+        assert connection.execute('SELECT 1').fetchone()[0] == 1
+
+
+def test_a_shard_whose_places_another_has_gets_its_part_of_them(own, target):
+    one = start(own, target, shards=2, max=2)
+    per_shard = ['ringfence_pool_connections{shard="%d",state="idle"}' % shard for shard in range(2)]
+    held = [one.connect() for _ in range(4)]  # Two on each: the shard with the fewest sessions gets the next.
+    by_shard = {}
+    for session, connection in zip(sorted(one.sessions(), key=lambda session: session['connected_at']), held):
+        by_shard.setdefault(session['shard'], []).append(connection)
+    assert sorted(map(len, by_shard.values())) == [2, 2], by_shard
+    for connection in by_shard[0]:
+        connection.close()
+    harness.eventually(lambda: [one.metrics()[name] for name in per_shard] == [2, 0], what='all to wait on one shard')
+    for connection in by_shard[1]:
+        connection.close()
+        harness.eventually(lambda: one.metrics()['ringfence_pool_connections{shard="1",state="in_use"}'] < 2, what='it to end')
+        time.sleep(0.1)
+    harness.eventually(lambda: [one.metrics()[name] for name in per_shard] == [1, 1], what='each to have one: %s' %
+                       [one.metrics()[name] for name in per_shard])
+
+
+def test_a_connection_that_is_reset_and_not_kept_counts_as_discarded_alone(own, target):
+    one = start(own, target, max=1)
+    with one.connect() as first, one.connect() as second:
+        assert pid_of(first) != pid_of(second)
+    harness.eventually(lambda: counts(one)['in_use'] == 0, what='both to end')
+    found = counts(one)
+    assert found['returns'] == 2 and found['discards'] == 1  # The older made way for the newer.

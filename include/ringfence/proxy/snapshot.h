@@ -86,8 +86,10 @@ struct Target {
   }
   bool allow_superuser_read = false;  // Sessions of level read although the server's user is a superuser.
   PoolRule pool;
-  // Connections that wait in the pools of all shards; carried over as `sessions` is.
+  // Connections that wait in the pools of all shards, or are being made to wait there, and those of them that are being
+  // closed and may still be at the server; carried over as `sessions` is.
   std::shared_ptr<std::atomic<uint32_t>> warm = std::make_shared<std::atomic<uint32_t>>(0);
+  std::shared_ptr<std::atomic<uint32_t>> leaving = std::make_shared<std::atomic<uint32_t>>(0);
   // Sessions that are open on all shards; carried over from one snapshot to the next.
   std::shared_ptr<std::atomic<uint32_t>> sessions = std::make_shared<std::atomic<uint32_t>>(0);
 };

@@ -66,23 +66,34 @@ HmacSha256::HmacSha256(ByteView key) : context_(EVP_MAC_CTX_new(hmac_algorithm()
 
 HmacSha256::~HmacSha256() { EVP_MAC_CTX_free(context_); }
 
+void HmacSha256::set_key(ByteView key) { RINGFENCE_ASSERT(EVP_MAC_init(context_, raw(key), key.size(), nullptr) == 1); }
+
 void HmacSha256::update(ByteView bytes) {
   RINGFENCE_ASSERT(EVP_MAC_update(context_, raw(bytes), bytes.size()) == 1);
 }
 
-Digest HmacSha256::finish() {
+Digest HmacSha256::final() {
   Digest out;
   size_t size = 0;
   RINGFENCE_ASSERT(EVP_MAC_final(context_, out.data(), &size, out.size()) == 1 && size == out.size());
+  return out;
+}
+
+Digest HmacSha256::finish() {
+  const Digest out = final();
   // Without a key the context begins again under the one it has.
   RINGFENCE_ASSERT(EVP_MAC_init(context_, nullptr, 0, nullptr) == 1);
   return out;
 }
 
 Digest hmac_sha256(ByteView key, ByteView message) {
-  HmacSha256 context(key);
+  // One for each thread: to make a context, OpenSSL looks its digest up by name and allocates a dozen times.
+  static thread_local HmacSha256 context{ByteView()};
+  context.set_key(key);
   context.update(message);
-  return context.finish();
+  const Digest out = context.final();
+  context.set_key(ByteView());  // It keeps nothing of the key.
+  return out;
 }
 
 Digest pbkdf2_hmac_sha256(ByteView password, ByteView salt, uint32_t iterations) {

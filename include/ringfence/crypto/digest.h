@@ -48,8 +48,12 @@ class HmacSha256 {
   HmacSha256(const HmacSha256&) = delete;
   HmacSha256& operator=(const HmacSha256&) = delete;
 
+  // Another key: a message begins under it.
+  void set_key(ByteView key);
   void update(ByteView bytes);
   Digest finish();
+  // The same of the last message under this key: set_key() is next.
+  Digest final();
 
  private:
   evp_mac_ctx_st* context_;

@@ -63,6 +63,7 @@ Task<void> PgSession::run() {
 
 // A warm connection that its session had no use for.
 Task<void> PgSession::let_go_of_server() {
+  shard_.counters.pool_discards.add();
   server_->stream->shutdown();
   net::Receive& receive = *server_->receive;
   if (receive.is_started()) Result<net::Chunk> last = co_await receive;
@@ -102,7 +103,10 @@ Task<void> PgSession::converse() {
     }
     // Set as the other pump's very last act: before that this session may not go away.
     co_await server_pump_ended_;
-    if (naming_ && naming_->state == Naming::State::sending) co_await naming_->sent;
+    if (naming_ && naming_->state == Naming::State::sending) {
+      ring::Event& sent = naming_->sent;
+      co_await sent;
+    }
     if (reset_) reset_->is_late = deadline->has_passed();
   }
   idle_timer_.cancel();

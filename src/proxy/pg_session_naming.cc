@@ -19,6 +19,7 @@ PgSession::Naming::Naming(PgSession& session, std::string application_name)
 
 // The client has said nothing yet, or the server does not answer.
 void PgSession::name_is_late() {
+  if (naming_->is_over) return;
   if (naming_->state == Naming::State::due) ring::spawn(name_alone());
   else fail_naming("the server did not answer in time");
 }
@@ -31,7 +32,8 @@ Task<void> PgSession::name_alone() {
 // With the bytes at `along`, if they are few: then they are taken. False: the connection is lost.
 Task<bool> PgSession::send_naming(ByteView* along) {
   if (naming_->state == Naming::State::sending) {
-    co_await naming_->sent;
+    ring::Event& sent = naming_->sent;
+    co_await sent;
     co_return !server_pump_is_over_;
   }
   naming_->state = Naming::State::sending;
@@ -46,10 +48,12 @@ Task<bool> PgSession::send_naming(ByteView* along) {
   co_return is_sent;
 }
 
-// Nothing of the session's goes to the server before its connection is named, but for its end.
+// Nothing of the session's goes to the server before its connection is named, but for its end; nor while the name is on its
+// way there.
 bool PgSession::has_to_name(ByteView bytes) const {
-  return naming_ && !bytes.empty() && bytes != goodbye &&
-         (naming_->state == Naming::State::sending || (naming_->state == Naming::State::due && !naming_->is_over));
+  if (!naming_ || bytes.empty()) return false;
+  return naming_->state == Naming::State::sending ||
+         (naming_->state == Naming::State::due && !naming_->is_over && bytes != goodbye);
 }
 
 // The server has been asked, and has not answered.
@@ -91,6 +95,7 @@ void PgSession::end_naming() {
 
 // A cancel request would meet our own statement instead of the client's. False: there is nothing to cancel.
 Task<bool> PgSession::wait_until_named() {
+  if (!conversation_) co_return false;
   if (!naming_) co_return true;
   if (naming_->state == Naming::State::due) co_return false;
   if (is_being_named()) {

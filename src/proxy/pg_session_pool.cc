@@ -80,6 +80,8 @@ bool PgSession::can_give_back() const {
 bool PgSession::keeps_back(ByteView bytes) {
   if (!conversation_->client_said_goodbye()) return false;
   if (bytes == goodbye && can_give_back()) return true;
+  // Behind its end a session needs no name any more.
+  if (bytes == goodbye && naming_ && naming_->state == Naming::State::due) end_naming();
   goodbye_went_out_ = true;
   return false;
 }
@@ -90,6 +92,8 @@ Task<void> PgSession::reset_server() {
   shard_.cancel_keys.erase(cancel_id_);
   cancel_id_ = 0;
   idle_timer_.cancel();
+  // The answer to a name that is asked for behind this would be the next session's.
+  end_naming();
   reset_ = std::make_unique<Reset>(server_->ticket->settings);
   auto random = crypto::random_array<8>();
   if (!random) {

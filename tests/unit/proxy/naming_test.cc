@@ -56,6 +56,39 @@ TEST_CASE("a session that says nothing at all costs the server a reset and no na
   CHECK(world.counters().pool_idle.get() == 1);
 }
 
+TEST_CASE("a session that ends without a word, however long that takes, leaves no answer to the next one") {
+  for (uint64_t after_ms : {pool_naming_after_ms - 1, pool_naming_after_ms + pool_naming_ms}) {
+    PoolWorld world;
+    world.begin();
+    world.end_client();
+    world.advance_to(after_ms);
+    world.advance_to(after_ms + pool_naming_after_ms - 1);
+    if (world.servers.back().has_ended) continue;  // The reset took too long.
+    CHECK(World::types(world.servers.back().got) == "QQ");
+    world.send(world.servers.back(), reset_answer());
+    CHECK(world.counters().pool_idle.get() == 1);
+    CHECK(world.counters().pool_failures.get() == 0);
+    world.forget();
+    world.begin_again();
+    CHECK(world.counters().pool_hits.get() == 1);
+    world.run_first("select 2");
+  }
+}
+
+TEST_CASE("a goodbye that meets the name on its way waits for it") {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    PoolWorld world(seed);
+    world.begin();
+    // Both in the same turn: the time to name the connection has come, and the client ends.
+    world.shard.turn_at((pool_naming_after_ms + 1) * 1'000'000);
+    world.send(world.client, terminate());
+    world.advance_to(pool_naming_after_ms + 2);
+    const std::string got = world.servers.back().got;
+    const bool is_one_of_both = got == naming_message("ringfence/ada") + terminate() || got == terminate() || World::types(got) == "QQ";
+    CHECK_MESSAGE(is_one_of_both, World::types(got));
+  }
+}
+
 TEST_CASE("a session that says nothing for a while is named all the same") {
   for (uint64_t seed = 1; seed <= 8; ++seed) {
     PoolWorld world(seed);

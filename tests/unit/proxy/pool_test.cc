@@ -269,6 +269,8 @@ TEST_CASE("a session that said goodbye is not idle while its connection is reset
   world.begin();
   world.end_client();
   world.advance_to(3'000);
+  // Nor is it named: the answer to that would be the next session's.
+  CHECK(World::types(world.servers.back().got) == "QQ");
   world.send(world.servers.back(), reset_answer());
   CHECK(world.counters().pool_idle.get() == 1);
   CHECK(world.counters().limits_reached.get() == 0);

@@ -48,13 +48,13 @@ class Conversation final : private pg::StatementObserver {
   Advance client_bytes(ByteView chunk, size_t& at, Now now);
   Advance server_bytes(ByteView chunk, size_t& at, Now now);
   // Other policies from now on, between two chunks from the client; without a gate only when client_is_at_boundary().
-  void use_judge(std::shared_ptr<StatementJudge> judge, std::string nonce);
+  void use_judge(std::shared_ptr<StatementJudge> judge, std::string_view nonce);
   bool client_is_at_boundary() const { return client_.at_boundary(); }
   // Whether statements can be told apart under the settings that the session has.
   bool can_cut() const { return strings_are_standard_ && encoding_is_safe_; }
   bool has_gate() const { return gate_ != nullptr; }
   // Of the last message that was refused; with a gate.
-  const Refusal& last_refusal() const { return gate_->refusal(); }
+  const Refusal& last_refusal() { return gate_->refusal(); }
   // What to send in place of a chunk that was advanced to all of it. Until the next chunk of that direction.
   ByteView to_server(ByteView chunk);
   ByteView to_client(ByteView chunk) { return gate_ ? gate_->from_server().finish() : chunk; }

@@ -21,10 +21,10 @@ bool Conversation::is_to_be_decided(const pg::FrameSegment& segment) {
   return may_hold() && may_hold_bind(segment);
 }
 
-void Conversation::use_judge(std::shared_ptr<StatementJudge> judge, std::string nonce) {
+void Conversation::use_judge(std::shared_ptr<StatementJudge> judge, std::string_view nonce) {
   ++gate_generation_;
   if (gate_) gate_->use(std::move(judge));
-  else if (!judge->access().is_unrestricted()) gate_ = std::make_unique<Gate>(std::move(judge), std::move(nonce));
+  else if (!judge->access().is_unrestricted()) gate_ = std::make_unique<Gate>(std::move(judge), nonce);
 }
 
 namespace {

@@ -23,26 +23,34 @@ uint32_t position_of(std::string_view text, size_t byte) {
   return static_cast<uint32_t>(std::count_if(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(byte), is_start)) + 1;
 }
 
-Gate::Gate(std::shared_ptr<StatementJudge> judge, std::string nonce) : judge_(std::move(judge)), nonce_(std::move(nonce)) {}
+Gate::Gate(std::shared_ptr<StatementJudge> judge, std::string_view nonce) : judge_(std::move(judge)) {
+  RINGFENCE_ASSERT(nonce.size() <= nonce_bytes_max);
+  nonce.copy(nonce_, nonce_bytes_max);
+}
 
 Gate::Verdict Gate::check(std::string_view statement) {
+  const policy::Decision* decision = nullptr;
   // What cannot be analysed, or is very long, is not remembered by the judge.
-  const auto found = std::find_if(analysed_.begin(), analysed_.end(), [&](const auto& one) { return one.first == statement; });
-  const policy::Decision* decision =
-      found == analysed_.end() ? judge_->judge(statement) : &judge_->judge_analysed(statement, found->second);
+  if (rare_) {
+    const auto found = std::find_if(rare_->analysed.begin(), rare_->analysed.end(),
+                                    [&](const auto& one) { return one.first == statement; });
+    if (found != rare_->analysed.end()) decision = &judge_->judge_analysed(statement, found->second);
+  }
+  if (decision == nullptr) decision = judge_->judge(statement);
   if (decision == nullptr) return Verdict::unknown;
   calls_named_ = decision->calls_named_functions;
   decision_ = decision;
   if (decision->is_allowed) return Verdict::pass;
-  refusal_ = refusal_of(*decision);
-  refusal_.at = decision->at == sql::nowhere ? std::string_view::npos : sql::token_begin(statement, decision->at);
-  if (refusal_.at != std::string_view::npos) refusal_.position = position_of(statement, refusal_.at);
-  if (const sql::Facts* facts = judge_->facts()) refusal_.permission = facts->kind;
+  Refusal refused = refusal_of(*decision);
+  refused.at = decision->at == sql::nowhere ? std::string_view::npos : sql::token_begin(statement, decision->at);
+  if (refused.at != std::string_view::npos) refused.position = position_of(statement, refused.at);
+  if (const sql::Facts* facts = judge_->facts()) refused.permission = facts->kind;
+  rare().refusal = std::move(refused);
   return Verdict::refused;
 }
 
 void Gate::analysed(std::string text, Result<sql::Facts> facts) {
-  analysed_.emplace_back(std::move(text), std::move(facts));
+  rare().analysed.emplace_back(std::move(text), std::move(facts));
 }
 
 std::optional<Refusal> Gate::check_call(uint32_t oid) {
@@ -71,13 +79,14 @@ Refusal Gate::unknown_text() {
           "Prepare it again.", std::string_view::npos};
 }
 
-std::string Gate::marker(uint64_t number) const { return "rf_" + nonce_ + "_" + std::to_string(number); }
+std::string Gate::marker(uint64_t number) const { return std::string("rf_") + nonce_ + "_" + std::to_string(number); }
 
 std::string Gate::replace(Instead instead, const Refusal& refusal, uint32_t position) {
   const uint64_t number = ++refusals_;
   // Those that the server skipped are never answered; of the others there are no more than messages in flight.
-  if (pending_.size() > 2 * pipeline_entries_max) pending_.pop_front();
-  pending_.push_back({number, instead == Instead::function_call, position, refusal});
+  auto& pending = rare().pending;
+  if (pending.size() > 2 * pipeline_entries_max) pending.pop_front();
+  pending.push_back({number, instead == Instead::function_call, position, refusal});
   std::string message;
   switch (instead) {
     case Instead::query: pg::append_query(message, marker(number)); break;
@@ -89,22 +98,23 @@ std::string Gate::replace(Instead instead, const Refusal& refusal, uint32_t posi
 }
 
 const pg::ErrorFields* Gate::refusal_behind(const pg::ErrorFields& error, uint64_t number) {
-  if (number == 0) return nullptr;
+  if (number == 0 || !rare_) return nullptr;
+  auto& pending = rare_->pending;
   // Those before it were skipped by the server.
-  while (!pending_.empty() && pending_.front().number < number) pending_.pop_front();
-  if (pending_.empty() || pending_.front().number != number) return nullptr;
-  const Pending found = std::move(pending_.front());
-  pending_.pop_front();
+  while (!pending.empty() && pending.front().number < number) pending.pop_front();
+  if (pending.empty() || pending.front().number != number) return nullptr;
+  const Pending found = std::move(pending.front());
+  pending.pop_front();
   // Another error may come instead: a timeout, a cancel, an aborted transaction.
   const bool is_expected = found.is_call ? error.sqlstate == "42883" : error.message.find(marker(number)) != error.message.npos;
   if (!is_expected) return nullptr;
-  answered_ = found.refusal;
-  fields_ = {.severity = "ERROR",
-             .sqlstate = answered_.sqlstate,
-             .message = answered_.message,
-             .hint = answered_.hint,
-             .position = found.position};
-  return &fields_;
+  rare_->answered = found.refusal;
+  rare_->fields = {.severity = "ERROR",
+                   .sqlstate = rare_->answered.sqlstate,
+                   .message = rare_->answered.message,
+                   .hint = rare_->answered.hint,
+                   .position = found.position};
+  return &rare_->fields;
 }
 
 }  // namespace ringfence::proxy

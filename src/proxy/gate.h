@@ -7,6 +7,7 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,8 +33,9 @@ struct Refusal {
 
 class Gate {
  public:
-  // `nonce`: printable, unguessable. The judge outlives the gate.
-  Gate(std::shared_ptr<StatementJudge> judge, std::string nonce);
+  static constexpr size_t nonce_bytes_max = 23;
+  // `nonce`: printable, unguessable, at most `nonce_bytes_max` bytes. The judge outlives the gate.
+  Gate(std::shared_ptr<StatementJudge> judge, std::string_view nonce);
 
   // Other policies from now on; answers to earlier refusals are still known.
   void use(std::shared_ptr<StatementJudge> judge) { judge_ = std::move(judge); }
@@ -45,12 +47,15 @@ class Gate {
   };
   Verdict check(std::string_view statement);
   // Of the last check that refused.
-  Refusal& refusal() { return refusal_; }
-  const Refusal& refusal() const { return refusal_; }
+  Refusal& refusal() { return rare().refusal; }
   // What analyze() said of a text for which check() did not know; the next check of it does.
   void analysed(std::string text, Result<sql::Facts> facts);
-  // The message is decided.
-  void forget_analysed() { analysed_.clear(); }
+  // The message is decided. Who has nothing refused any more keeps nothing for it.
+  void forget_analysed() {
+    if (!rare_) return;
+    if (rare_->pending.empty()) rare_.reset();
+    else rare_->analysed.clear();
+  }
   std::optional<Refusal> check_call(uint32_t oid);
   // For what is longer than a restricted session may send.
   static Refusal too_long(size_t bytes_max);
@@ -73,7 +78,7 @@ class Gate {
   std::string replace(Instead instead, const Refusal& refusal, uint32_t position);
 
   // The refusals whose answers have not come.
-  bool is_waiting() const { return !pending_.empty(); }
+  bool is_waiting() const { return rare_ && !rare_->pending.empty(); }
   // The refusal that an error of the server stands for, if it does. Until the next call. `number`: of the refusal whose
   // stand-in is being answered, 0 for none; what is answered is settled, whatever the error.
   const pg::ErrorFields* refusal_behind(const pg::ErrorFields& error, uint64_t number);
@@ -90,21 +95,29 @@ class Gate {
     uint32_t position;
     Refusal refusal;
   };
+  // What a session needs that has something refused, or analysed elsewhere.
+  struct Rare {
+    std::deque<Pending> pending;
+    Refusal answered;
+    Refusal refusal;
+    // Statements of the message at hand that were analysed elsewhere, and what came of it.
+    std::vector<std::pair<std::string, Result<sql::Facts>>> analysed;
+    pg::ErrorFields fields;
+  };
+  Rare& rare() {
+    if (!rare_) rare_ = std::make_unique<Rare>();
+    return *rare_;
+  }
   std::string marker(uint64_t number) const;
 
   std::shared_ptr<StatementJudge> judge_;
-  std::string nonce_;
+  std::unique_ptr<Rare> rare_;
+  const policy::Decision* decision_ = nullptr;
   Rewriter from_client_;
   Rewriter from_server_;
   uint64_t refusals_ = 0;
   bool calls_named_ = false;
-  std::deque<Pending> pending_;
-  Refusal answered_;
-  Refusal refusal_;
-  const policy::Decision* decision_ = nullptr;
-  // Statements of the message at hand that were analysed elsewhere, and what came of it.
-  std::vector<std::pair<std::string, Result<sql::Facts>>> analysed_;
-  pg::ErrorFields fields_;
+  char nonce_[nonce_bytes_max + 1] = {};
 };
 
 // Characters before the byte, and one: what PostgreSQL's Position counts.

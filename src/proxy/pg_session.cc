@@ -23,10 +23,8 @@ PgSession::PgSession(PgShardState& shard, std::unique_ptr<net::Stream> client,
       limits_(snapshot_->limits),
       recorder_(shard.space, shard.ids, shard.counters, shard.deferred),
       id_(shard.ids.uuid(shard.shard.now_us())),
-      client_addr_(client_->peer()),
-      idle_timer_(shard.shard.timers(), [this] { check_idle(); }),
-      end_timer_(shard.shard.timers(), [this] { client_->shutdown(); }),
       connected_us_(shard.shard.now_us()) {
+  login_->client_addr = client_->peer();
   shard_.counters.connections_open.add();
   listener_->connections.fetch_add(1, std::memory_order_relaxed);
 }
@@ -90,7 +88,7 @@ Task<void> PgSession::converse() {
     std::optional<net::Deadline> deadline;
     if (can_give_back()) {
       deadline.emplace(shard_.shard, *server_->stream, pool_reset_ms);
-      end_timer_.arm(shard_.shard.now_ns() + client_gone_ms * 1'000'000);
+      end_within(client_gone_ms);
       auto resetting = reset_server();
       co_await resetting;
     } else if (!server_pump_is_over_) {
@@ -99,7 +97,7 @@ Task<void> PgSession::converse() {
       server_->stream->shutdown_write();
       deadline.emplace(shard_.shard, *server_->stream, client_gone_ms);
       // A client that only ended its own direction still gets its answers, if it reads them.
-      end_timer_.arm(shard_.shard.now_ns() + client_gone_ms * 1'000'000);
+      end_within(client_gone_ms);
     }
     // Set as the other pump's very last act: before that this session may not go away.
     co_await server_pump_ended_;
@@ -109,7 +107,7 @@ Task<void> PgSession::converse() {
     }
     if (reset_) reset_->is_late = deadline->has_passed();
   }
-  idle_timer_.cancel();
+  if (idle_timer_) idle_timer_->cancel();
   conversation_->abandon(now());
   shard_.counters.sessions_open.subtract();
 }
@@ -380,7 +378,7 @@ void PgSession::end(const EndReason& reason) {
   if (server_) server_->stream->shutdown();
   client_->cancel_receive();
   if (client_pump_waits_for_queue_) queue_has_room_.set();
-  end_timer_.arm(shard_.shard.now_ns() + end_ms * 1'000'000);
+  end_within(end_ms);
   if (hold_ != nullptr) hold_->end(HoldEnd::session_ended);
 }
 
@@ -425,7 +423,14 @@ void PgSession::check_idle() {
     }
     return;
   }
-  idle_timer_.arm(std::max(due_ns, now_ns + shortest_ms * 1'000'000 / 4 + 1'000'000));
+  if (!idle_timer_) idle_timer_ = std::make_unique<ring::CallbackTimer>(shard_.shard.timers(), [this] { check_idle(); });
+  idle_timer_->arm(std::max(due_ns, now_ns + shortest_ms * 1'000'000 / 4 + 1'000'000));
+}
+
+// What the client does not take until then it never will.
+void PgSession::end_within(uint64_t ms) {
+  if (!end_timer_) end_timer_ = std::make_unique<ring::CallbackTimer>(shard_.shard.timers(), [this] { client_->shutdown(); });
+  end_timer_->arm(shard_.shard.now_ns() + ms * 1'000'000);
 }
 
 // Says goodbye to the client as far as it can still hear, closes, and records the end.
@@ -434,7 +439,7 @@ Task<void> PgSession::part() {
       conversation_->client_said_goodbye() || ((client_is_gone_ || client_has_ended_) && !end_reason_);
   bool can_speak = !client_is_gone_ && !is_orderly && client_is_at_boundary_;
   EndReason reason = end_reason_ ? *end_reason_ : EndReason{
-      std::string(pg::sqlstate::connection_failure), "the server of database \"" + database_ + "\" closed the connection",
+      std::string(pg::sqlstate::connection_failure), "the server of database \"" + std::string(database_) + "\" closed the connection",
       "It may have been restarted or the connection cut; statements without an answer may or may not have run."};
   bool was_ended_by_server = !end_reason_ && !is_orderly;
   if (can_speak && !conversation_->server_said_fatal()) {
@@ -444,7 +449,7 @@ Task<void> PgSession::part() {
                                         .message = reason.message,
                                         .hint = reason.hint});
     // A client that does not read is not waited for.
-    end_timer_.arm(shard_.shard.now_ns() + end_ms * 1'000'000);
+    end_within(end_ms);
     auto sending = send(std::move(message));
     Result<void> sent = co_await sending;
   }
@@ -471,7 +476,7 @@ Task<void> PgSession::part() {
 // Reads on for a moment after our last word: a socket closed with unread bytes resets the connection, and the word
 // would be lost on its way.
 Task<void> PgSession::linger() {
-  end_timer_.cancel();
+  if (end_timer_) end_timer_->cancel();
   if (!client_is_gone_) client_->shutdown_write();
   net::Deadline deadline(shard_.shard, *client_, linger_ms);
   size_t drained = 0;
@@ -490,7 +495,7 @@ SessionInfo PgSession::info() const {
   out.user = user_;
   out.target = target_ != nullptr ? target_->name : "";
   out.database = database_;
-  out.client_addr = client_addr_;
+  out.client_addr = recorder_.client_addr();
   out.application_name = recorder_.application_name();
   out.shard = shard_.options.index;
   out.connected_at_us = connected_us_;

@@ -71,7 +71,6 @@ class PgSession {
   void identify();
 
   // Access (pg_session_access.cc).
-  policy::Access access_by(const Snapshot& snapshot) const;
   bool needs_other_login(const policy::Access& renewed) const;
   void record_access(const policy::Access& access);
   void record_permission(bool is_granted, std::string_view permission, std::string_view reason);
@@ -151,6 +150,7 @@ class PgSession {
   ring::Task<void> let_go_of_server();
   void after_answers();
   void check_idle();
+  void end_within(uint64_t ms);
   Now now() const { return {shard_.shard.now_ns(), shard_.shard.now_us()}; }
 
   PgShardState& shard_;
@@ -164,10 +164,8 @@ class PgSession {
   Uuid id_;
 
   // Who and where to.
-  std::string user_;
-  std::string database_;
-  std::string client_addr_;
-  std::string_view auth_method_;
+  std::string_view user_;      // Of the startup packet, then the snapshot's.
+  std::string_view database_;  // The same: the target's name.
   const Target* target_ = nullptr;
   std::shared_ptr<const policy::Access> access_;
   policy::Level login_level_ = policy::Level::read;  // Whose credential the server knows us by.
@@ -180,6 +178,8 @@ class PgSession {
   std::optional<Upstream> server_;
   // What only the login needs, and what came too early: gone when the pumps run.
   struct Login {
+    std::string client_addr;
+    std::string_view auth_method;
     pg::StartupMessage startup;
     std::string client_leftover;
     std::string server_leftover;
@@ -221,8 +221,8 @@ class PgSession {
   uint64_t transaction_since_us_ = 0;  // 0: none is open.
   std::unique_ptr<EndReason> end_reason_;
   std::unique_ptr<EndReason> pending_end_;  // As soon as nothing runs.
-  ring::CallbackTimer idle_timer_;
-  ring::CallbackTimer end_timer_;
+  std::unique_ptr<ring::CallbackTimer> idle_timer_;  // Where the limits say how long it may be idle.
+  std::unique_ptr<ring::CallbackTimer> end_timer_;   // Once it ends.
   uint64_t connected_us_;
   uint64_t active_ns_ = 0;
   uint64_t active_us_ = 0;

@@ -36,26 +36,42 @@ std::string names_of(const policy::Access& access) {
 
 }  // namespace
 
-std::shared_ptr<StatementJudge> PgShardState::judge_of(const std::string& user, const std::string& target,
-                                                       policy::Access access, policy::SessionFacts session,
+std::shared_ptr<StatementJudge> PgShardState::judge_of(std::string_view user, std::string_view target,
+                                                       const policy::Access& access, policy::SessionFacts session,
                                                        uint64_t generation) {
   std::erase_if(judges, [](const auto& entry) { return entry.second.expired(); });
-  std::string key = user + '\0' + target + '\0' + std::to_string(session.server_version) + (session.is_server_read_only ? 'r' : 'w') +
-                    std::to_string(generation);
+  std::string key = std::string(user) + '\0' + std::string(target) + '\0' + std::to_string(session.server_version) +
+                    (session.is_server_read_only ? 'r' : 'w') + std::to_string(generation);
   std::weak_ptr<StatementJudge>& known = judges[key];
   std::shared_ptr<StatementJudge> judge = known.lock();
   if (!judge) {
-    judge = std::make_shared<StatementJudge>(std::move(access), session, judge_space);
+    judge = std::make_shared<StatementJudge>(access, session, judge_space);
     known = judge;
   }
   return judge;
 }
 
-policy::Access PgSession::access_by(const Snapshot& snapshot) const {
-  const User* user = snapshot.find_user(user_);
-  const Target* target = snapshot.find_target(database_);
-  if (user == nullptr || target == nullptr || !snapshot.policies) return {};
-  return snapshot.policies->access(user->roles, target->tags);
+std::shared_ptr<const policy::Access> PgShardState::access_of(std::string_view user, std::string_view target,
+                                                              const SnapshotPtr& by) {
+  const User* found_user = by->find_user(user);
+  const Target* found_target = by->find_target(target);
+  if (found_user == nullptr || found_target == nullptr || !by->policies) return std::make_shared<const policy::Access>();
+  const auto find = [&] {
+    return std::make_shared<const policy::Access>(by->policies->access(found_user->roles, found_target->tags));
+  };
+  if (by != snapshot) return find();
+  if (accesses_by.lock() != by) {
+    accesses.clear();
+    accesses_by = by;
+  }
+  if (accesses.size() >= accesses_max) {
+    std::erase_if(accesses, [](const auto& entry) { return entry.second.expired(); });
+    accesses_max = std::max<size_t>(64, accesses.size() * 2);
+  }
+  std::weak_ptr<const policy::Access>& known = accesses[std::string(user) + '\0' + std::string(target)];
+  std::shared_ptr<const policy::Access> access = known.lock();
+  if (!access) known = access = find();
+  return access;
 }
 
 // Says in the trail what was found; of a denial the client learns nothing that it could not guess.
@@ -133,8 +149,8 @@ std::string PgSession::nonce_text(ByteView bytes) {
 void PgSession::reconsider() {
   if (reset_) return;  // It is over; whether its connection is kept is looked at then.
   if (!conversation_) return;  // It looks once more when it has logged in.
-  const policy::Access renewed = access_by(*shard_.snapshot);
-  if (!renewed.is_granted() || needs_other_login(renewed) || has_unfit_superuser(renewed)) renew_access();
+  const auto renewed = shard_.access_of(user_, database_, shard_.snapshot);
+  if (!renewed->is_granted() || needs_other_login(*renewed) || has_unfit_superuser(*renewed)) renew_access();
 }
 
 // Whether the new level is another server user's than the one that the session is logged in as.
@@ -157,40 +173,40 @@ void PgSession::end_when_idle(const EndReason& reason) {
 // Before each chunk from the client. False: the session has to end, and why is set.
 bool PgSession::renew_access() {
   if (shard_.snapshot == snapshot_seen_) return true;
-  policy::Access renewed = access_by(*shard_.snapshot);
-  if (!renewed.is_granted()) {
-    if (!pending_end_) record_access(renewed);
-    end_when_idle({"57P01", "terminating connection: your access to database \"" + database_ + "\" has ended",
+  std::shared_ptr<const policy::Access> renewed = shard_.access_of(user_, database_, shard_.snapshot);
+  if (!renewed->is_granted()) {
+    if (!pending_end_) record_access(*renewed);
+    end_when_idle({"57P01", "terminating connection: your access to database \"" + std::string(database_) + "\" has ended",
                    "Ask for a policy that gives it, then connect again."});
     return false;
   }
-  if (needs_other_login(renewed)) {
-    if (!pending_end_) record_access(renewed);
+  if (needs_other_login(*renewed)) {
+    if (!pending_end_) record_access(*renewed);
     end_when_idle({"57P01",
-                   "terminating connection: your access level on database \"" + database_ + "\" is " +
-                       sql::level_name(renewed.level) + " now, for which the server has another user",
+                   "terminating connection: your access level on database \"" + std::string(database_) + "\" is " +
+                       sql::level_name(renewed->level) + " now, for which the server has another user",
                    "Connect again."});
     return false;
   }
-  if (has_unfit_superuser(renewed)) {
-    if (!pending_end_) record_access(renewed);
+  if (has_unfit_superuser(*renewed)) {
+    if (!pending_end_) record_access(*renewed);
     end_when_idle({"57P01", "terminating connection: " + std::string(no_superuser),
                    "The policies have changed; the target needs a credential that is no superuser's."});
     return false;
   }
-  if (!conversation_->has_gate() && !renewed.is_unrestricted() && !conversation_->client_is_at_boundary()) {
+  if (!conversation_->has_gate() && !renewed->is_unrestricted() && !conversation_->client_is_at_boundary()) {
     // The beginning of a message is with the server already. One more chunk may end it; then there is no more waiting.
     if (!is_renewal_late_) {
       is_renewal_late_ = true;
       return true;
     }
-    end({"57P01", "terminating connection: the policies for database \"" + database_ + "\" have changed", "Connect again."});
+    end({"57P01", "terminating connection: the policies for database \"" + std::string(database_) + "\" have changed", "Connect again."});
     return false;
   }
   is_renewal_late_ = false;
   snapshot_seen_ = shard_.snapshot;
-  if (renewed.level != access_->level || names_of(renewed) != names_of(*access_)) record_access(renewed);
-  access_ = std::make_shared<const policy::Access>(std::move(renewed));
+  if (renewed->level != access_->level || names_of(*renewed) != names_of(*access_)) record_access(*renewed);
+  access_ = std::move(renewed);
   auto nonce = crypto::random_bytes(18);
   if (!nonce) {
     end({std::string(pg::sqlstate::internal_error), "the machine has no randomness to give", ""});

@@ -153,10 +153,10 @@ Task<Result<pg::FirstPacket>> PgSession::read_first_packet(net::Gather& in) {
 Task<bool> PgSession::authenticate(net::Gather& in) {
   const User* user = snapshot_->find_user(user_);
   bool has_certificate = tls_ != nullptr && tls_->engine().has_peer_certificate();
-  auth_method_ = "scram-sha-256";
+  login_->auth_method = "scram-sha-256";
   if (has_certificate && policy_->certificate_login != CertificateLogin::password) {
     bool is_enough = policy_->certificate_login == CertificateLogin::certificate;
-    auth_method_ = is_enough ? "certificate" : "certificate+scram-sha-256";
+    login_->auth_method = is_enough ? "certificate" : "certificate+scram-sha-256";
     std::string wrong = check_certificate();
     if (wrong.empty() && is_enough && user == nullptr) wrong = "no such user";
     identify();
@@ -209,7 +209,7 @@ Task<bool> PgSession::authenticate(net::Gather& in) {
         reply = fail(Fault::malformed, "the client chose a SASL mechanism that was not offered");
       } else {
         if (binding.plus_was_chosen) {
-          auth_method_ = auth_method_ == "scram-sha-256" ? "scram-sha-256-plus" : "certificate+scram-sha-256-plus";
+          login_->auth_method = login_->auth_method == "scram-sha-256" ? "scram-sha-256-plus" : "certificate+scram-sha-256-plus";
         }
         identify();
         scram.emplace(user != nullptr ? user->verifier : pg::mock_scram_verifier(snapshot_->mock_secret, user_),
@@ -248,14 +248,14 @@ Task<bool> PgSession::admit(std::string message) {
 Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) {
   target_ = snapshot_->find_target(database_);
   snapshot_seen_ = snapshot_;
-  access_ = std::make_shared<const policy::Access>(access_by(*snapshot_));
+  access_ = shard_.access_of(user_, database_, snapshot_);
   login_level_ = access_->level;
   if (target_ != nullptr) identify();
   record_access(*access_);
   // One answer for both, which does not tell what exists.
   if (!access_->is_granted()) {
     auto refusing = refuse(pg::sqlstate::invalid_catalog_name,
-                           "database \"" + database_ + "\" is not available to user \"" + user_ + "\"",
+                           "database \"" + std::string(database_) + "\" is not available to user \"" + std::string(user_) + "\"",
                            "The names of databases here are those of the appliance's targets.");
     co_return co_await refusing;
   }
@@ -265,11 +265,13 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
                            "docs/policy.md lists the settings that each level may change.");
     co_return co_await refusing;
   }
+  user_ = snapshot_->find_user(user_)->name;
+  database_ = target_->name;
   target_sessions_ = target_->sessions;
   uint32_t others = target_sessions_->fetch_add(1);
   if (target_->connections_max > 0 && others >= target_->connections_max) {
     shard_.counters.connections_refused.add();
-    auto refusing = refuse(pg::sqlstate::too_many_connections, "too many connections to database \"" + database_ + "\"",
+    auto refusing = refuse(pg::sqlstate::too_many_connections, "too many connections to database \"" + std::string(database_) + "\"",
                            "The bound is connections_max of the target.");
     co_return co_await refusing;
   }
@@ -280,7 +282,7 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
   if (!upstream) {
     shard_.counters.upstream_failures.add();
     log_warning("server login failed",
-                {{"target", target_->name}, {"user", user_}, {"reason", upstream.error().reason}});
+                {{"target", target_->name}, {"user", std::string(user_)}, {"reason", upstream.error().reason}});
     auto failed = event(Category::authentication, "postgres_auth_failed", Severity::error, Outcome::failure);
     failed.text(Tag::sqlstate, upstream.error().sqlstate);
     failed.text(Tag::reason, "server: " + upstream.error().reason);
@@ -369,7 +371,7 @@ Task<bool> PgSession::refuse_authentication(std::string reason, bool by_certific
   if (tls_ != nullptr) describe_tls(failed);
   recorder_.publish(std::move(failed));
   auto refusing = refuse(sqlstate, std::string(by_certificate ? "certificate" : "password") +
-                                       " authentication failed for user \"" + user_ + "\"");
+                                       " authentication failed for user \"" + std::string(user_) + "\"");
   co_return co_await refusing;
 }
 
@@ -387,8 +389,8 @@ void PgSession::identify() {
   std::string server_addr = server_ ? server_->stream->peer() : "";
   recorder_.identify({.session_id = id_,
                       .user = user_,
-                      .auth_method = auth_method_,
-                      .client_addr = client_addr_,
+                      .auth_method = login_->auth_method,
+                      .client_addr = login_->client_addr,
                       .application_name = login_->startup.application_name(),
                       .transport = tls_ != nullptr ? std::string_view("tls") : std::string_view(listener_->transport),
                       .target = target_ != nullptr ? std::string_view(target_->name) : std::string_view(),

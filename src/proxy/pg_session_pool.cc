@@ -91,7 +91,7 @@ bool PgSession::keeps_back(ByteView bytes) {
 Task<void> PgSession::reset_server() {
   shard_.cancel_keys.erase(cancel_id_);
   cancel_id_ = 0;
-  idle_timer_.cancel();
+  if (idle_timer_) idle_timer_->cancel();
   // The answer to a name that is asked for behind this would be the next session's.
   end_naming();
   reset_ = std::make_unique<Reset>(server_->ticket->settings);

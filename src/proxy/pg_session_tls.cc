@@ -83,11 +83,11 @@ Task<Result<void>> PgSession::start_tls(net::Gather& in, std::string first) {
 
 void PgSession::note_failed_tls(TlsFailure failure, const Error& error) {
   shard_.counters.client_tls.fail(failure);
-  log_debug("TLS handshake failed", {{"client", client_addr_}, {"listener", listener_->name}, {"reason", error.message}});
+  log_debug("TLS handshake failed", {{"client", login_->client_addr}, {"listener", listener_->name}, {"reason", error.message}});
   // A certificate that does not hold is a failed login; others are noise that anybody can make.
   if (error.fault != Fault::denied || !recorder_.has_room(Recorder::outcome_bytes_max)) return;
   shard_.counters.logins_failed.add();
-  auth_method_ = "certificate";
+  login_->auth_method = "certificate";
   identify();
   auto failed = event(Category::authentication, "postgres_auth_failed", Severity::warning, Outcome::denied);
   failed.text(Tag::sqlstate, pg::sqlstate::invalid_authorization);

@@ -29,6 +29,7 @@ struct Dialled {
 };
 
 struct PgShardState;
+struct ServerPlace;
 class WarmPool;
 
 // `co_await` until all that the shard has published is on the disk; false when the disk refuses. Only where
@@ -81,8 +82,17 @@ struct PgShardState {
   // One judge for all sessions of a user on a target; it goes with the last of them.
   JudgeSpace judge_space;
   std::unordered_map<std::string, std::weak_ptr<StatementJudge>> judges;
-  std::shared_ptr<StatementJudge> judge_of(const std::string& user, const std::string& target, policy::Access access,
+  std::shared_ptr<StatementJudge> judge_of(std::string_view user, std::string_view target, const policy::Access& access,
                                            policy::SessionFacts session, uint64_t generation);
+  // What the user may do on the target by `by`: while that is the shard's, one object for all of the user's sessions there.
+  std::shared_ptr<const policy::Access> access_of(std::string_view user, std::string_view target, const SnapshotPtr& by);
+  std::unordered_map<std::string, std::weak_ptr<const policy::Access>> accesses;
+  std::weak_ptr<const Snapshot> accesses_by;  // The snapshot that they were found by.
+  size_t accesses_max = 64;  // With more the dead ones are taken out.
+
+  // Where the servers are that sessions are connected to: a few.
+  std::vector<std::weak_ptr<const ServerPlace>> places;
+  std::shared_ptr<const ServerPlace> shared(ServerPlace place);
 
   // Keys derived from backend passwords: 1.6 ms of work that is done once for each salt.
   std::map<std::string, pg::ScramKeys> derived_keys;

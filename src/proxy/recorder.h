@@ -85,6 +85,7 @@ class Recorder {
   void rename_application(std::string_view name);
   // As the trail has it; valid until the next identify or rename.
   std::string_view application_name() const { return session_text(audit::Tag::application_name); }
+  std::string_view client_addr() const { return session_text(audit::Tag::client_addr); }
 
   // The room that a start record of this text takes at most; an outcome takes less than outcome_bytes_max.
   size_t start_bytes(size_t text_bytes, size_t raw_bytes, size_t parameter_bytes) const {

@@ -5,6 +5,7 @@
 // of a message that is held goes on before the message was passed, and none behind a mark before it was taken away.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "ringfence/base/bytes.h"
@@ -22,11 +23,13 @@ class Rewriter {
     is_open_ = true;
     if (is_marked_) {
       drop_before_mark();
-    } else {
-      out_.clear();
+    } else if (own_) {
+      // What was changed a moment ago may be changed again; who goes on without needs nothing for it.
+      if (!is_changed_ && own_->held.empty()) own_.reset();
+      else own_->out.clear();
     }
     is_changed_ = is_marked_;
-    if (!taken_.empty()) taken_ = std::string();
+    if (own_ && !own_->taken.empty()) own_->taken = std::string();
   }
   bool is_open() const { return is_open_; }
   // The chunk's bytes stand somewhere else now.
@@ -34,8 +37,8 @@ class Rewriter {
 
   // The chunk's bytes from `begin` to `end` belong to a message that is not decided; those before it pass.
   void hold(size_t begin, size_t end) {
-    copy(out_, done_, begin);
-    copy(held_, begin, end);
+    copy(own().out, done_, begin);
+    copy(own().held, begin, end);
     done_ = end;
     is_changed_ = true;
   }
@@ -46,19 +49,19 @@ class Rewriter {
 
   // The message that ends at `end` goes on as it is.
   void pass(size_t end) {
-    if (held_.empty()) return;
-    count_copy(held_.size());
-    out_.append(held_);
-    copy(out_, done_, end);
-    held_ = std::string();
+    if (!own_ || own_->held.empty()) return;
+    count_copy(own_->held.size());
+    own_->out.append(own_->held);
+    copy(own_->out, done_, end);
+    own_->held = std::string();
     done_ = end;
     is_changed_ = true;
   }
   // The message from `begin` (of what of it stands in this chunk) to `end`, and all that is held of it, is replaced.
   void replace(size_t begin, size_t end, ByteView replacement) {
-    copy(out_, done_, begin);
-    out_.append(replacement);
-    held_ = std::string();
+    copy(own().out, done_, begin);
+    own_->out.append(replacement);
+    own_->held = std::string();
     done_ = end;
     is_changed_ = true;
   }
@@ -66,12 +69,12 @@ class Rewriter {
   // call of this or begin(). finish() gives the rest.
   // Not while anything is marked.
   ByteView take(size_t begin) {
-    taken_ = std::move(out_);
-    out_ = std::string();
-    copy(taken_, done_, begin);
+    own().taken = std::move(own_->out);
+    own_->out = std::string();
+    copy(own_->taken, done_, begin);
     done_ = begin;
     is_changed_ = true;
-    return taken_;
+    return own_->taken;
   }
   // The chunk's first bytes have gone out already. After begin().
   void skip(size_t bytes) {
@@ -80,55 +83,64 @@ class Rewriter {
   }
   // What precedes the mark, as take() gives it; the mark stays.
   ByteView take_before_mark() {
-    taken_ = out_.substr(0, mark_);
+    own().taken = own_->out.substr(0, own_->mark);
     drop_before_mark();
-    return taken_;
+    return own_->taken;
   }
   // Of what precedes the message that begins at `begin`, something is kept back.
-  bool keeps_before(size_t begin) const { return is_marked_ && (out_.size() > mark_ || done_ < begin); }
+  bool keeps_before(size_t begin) const { return is_marked_ && (own_->out.size() > own_->mark || done_ < begin); }
   // A message begins at `begin`: it, and what follows, is kept back until unmark(), over chunks too.
   void mark(size_t begin) {
     if (is_marked_) return;
     if (begin > done_) {
-      copy(out_, done_, begin);
+      copy(own().out, done_, begin);
       done_ = begin;
     }
-    mark_ = out_.size();
+    own().mark = own_->out.size();
     is_marked_ = is_changed_ = true;
   }
   void unmark() { is_marked_ = false; }
   bool is_marked() const { return is_marked_; }
   // In the middle of a chunk: what precedes the mark, to be sent now, until drop_before_mark().
-  ByteView before_mark() const { return is_marked_ ? ByteView(out_).substr(0, mark_) : ByteView(); }
+  ByteView before_mark() const { return is_marked_ ? ByteView(own_->out).substr(0, own_->mark) : ByteView(); }
   void drop_before_mark() {
-    out_.erase(0, mark_);
-    mark_ = 0;
+    if (!own_) return;
+    own_->out.erase(0, own_->mark);
+    own_->mark = 0;
   }
 
   // What to send; valid until the next begin(). More than `kept_max` bytes are not kept back: they go on.
   ByteView finish(size_t kept_max) {
     is_open_ = false;
     if (!is_changed_) return chunk_;
-    copy(out_, done_, chunk_.size());
+    copy(own().out, done_, chunk_.size());
     done_ = chunk_.size();
-    if (is_marked_ && out_.size() - mark_ > kept_max) is_marked_ = false;
-    return is_marked_ ? ByteView(out_).substr(0, mark_) : ByteView(out_);
+    if (is_marked_ && own_->out.size() - own_->mark > kept_max) is_marked_ = false;
+    return is_marked_ ? ByteView(own_->out).substr(0, own_->mark) : ByteView(own_->out);
   }
   ByteView finish() { return finish(0); }
 
  private:
+  // Only where bytes do not go on as they stand in the chunk.
+  struct Own {
+    std::string out;
+    std::string taken;
+    std::string held;
+    size_t mark = 0;  // In `out`.
+  };
+  Own& own() {
+    if (!own_) own_ = std::make_unique<Own>();
+    return *own_;
+  }
   void copy(std::string& into, size_t begin, size_t end) {
     count_copy(end - begin);
     into.append(chunk_.substr(begin, end - begin));
   }
 
   ByteView chunk_;
-  std::string out_;
-  std::string taken_;
-  std::string held_;
+  std::unique_ptr<Own> own_;
   size_t done_ = 0;
   size_t end_ = 0;
-  size_t mark_ = 0;  // In out_.
   bool is_changed_ = false;
   bool is_open_ = false;
   bool is_marked_ = false;

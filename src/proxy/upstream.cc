@@ -311,8 +311,7 @@ Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const
                                 const std::string& startup, bool with_tls) {
   net::Deadline deadline(shard.shard, *dialled.stream, limits.authentication_ms);
   Upstream upstream;
-  upstream.place.address = dialled.address;
-  upstream.place.host = dialled.host;
+  ServerPlace place{.address = dialled.address, .host = dialled.host, .tls = nullptr};
   std::string endpoint_hash;
   if (with_tls) {
     auto starting = start_server_tls(shard, target.tls, dialled);
@@ -326,12 +325,13 @@ Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const
       co_return std::move(refusal);
     }
     if (started->is_on) {
-      upstream.place.tls = target.tls;
+      place.tls = target.tls;
       upstream.greeting->tls_version = std::move(started->version);
       endpoint_hash = std::move(started->endpoint_hash);
     }
   }
   upstream.stream = std::move(dialled.stream);
+  upstream.place = shard.shared(std::move(place));
   ServerLogin login(shard, target, credential, upstream, std::move(endpoint_hash));
   auto running = login.run(startup);
   auto done = co_await running;
@@ -372,14 +372,25 @@ Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target,
   }
 }
 
-Task<void> cancel_upstream(PgShardState& shard, ServerPlace place, uint32_t process_id, std::string key) {
-  auto dialling = dial_address(shard, place.address, place.host, cancel_connect_ms);
+std::shared_ptr<const ServerPlace> PgShardState::shared(ServerPlace place) {
+  std::erase_if(places, [](const auto& one) { return one.expired(); });
+  for (const auto& one : places) {
+    if (auto known = one.lock(); known && *known == place) return known;
+  }
+  auto made = std::make_shared<const ServerPlace>(std::move(place));
+  places.push_back(made);
+  return made;
+}
+
+Task<void> cancel_upstream(PgShardState& shard, std::shared_ptr<const ServerPlace> place, uint32_t process_id,
+                           std::string key) {
+  auto dialling = dial_address(shard, place->address, place->host, cancel_connect_ms);
   auto dialled = co_await dialling;
   if (!dialled) co_return;
   net::Deadline deadline(shard.shard, *dialled->stream, cancel_connect_ms);
-  if (place.tls) {
+  if (place->tls) {
     // The key is as good as the connection that it came by; it is not sent in the clear where that one was not.
-    auto starting = start_server_tls(shard, place.tls, *dialled);
+    auto starting = start_server_tls(shard, place->tls, *dialled);
     auto started = co_await starting;
     if (!started || !started->is_on) co_return;
   }

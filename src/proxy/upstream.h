@@ -2,6 +2,7 @@
 // ReadyForQuery.
 #pragma once
 
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,11 +14,15 @@
 
 namespace ringfence::proxy {
 
-// How a server was reached, for cancel requests, which go the same way.
+// How a server was reached, for cancel requests, which go the same way. One for all connections that went there.
 struct ServerPlace {
   net::Address address;
   std::string host;
   std::shared_ptr<const net::TlsContext> tls;  // Null: in the clear.
+  bool operator==(const ServerPlace& other) const {
+    return address.size == other.address.size && std::memcmp(&address.storage, &other.address.storage, address.size) == 0 &&
+           host == other.host && tls == other.tls;
+  }
 };
 
 // What a server says while it lets us in: of no use once the client has been told.
@@ -34,7 +39,7 @@ struct ServerGreeting {
 // As long as its session, so it holds no more than that needs.
 struct Upstream {
   std::unique_ptr<net::Stream> stream;
-  ServerPlace place;
+  std::shared_ptr<const ServerPlace> place;
   uint32_t process_id = 0;  // The server's own cancel key, which no client sees.
   std::string cancel_key;
   std::unique_ptr<ServerGreeting> greeting = std::make_unique<ServerGreeting>();
@@ -58,6 +63,7 @@ ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_upstream(PgShardState& 
                                                                   std::vector<pg::StartupParameter> parameters);
 
 // Sends a CancelRequest to the server and waits until it has closed the connection, which is when it has acted.
-ring::Task<void> cancel_upstream(PgShardState& shard, ServerPlace place, uint32_t process_id, std::string key);
+ring::Task<void> cancel_upstream(PgShardState& shard, std::shared_ptr<const ServerPlace> place, uint32_t process_id,
+                                 std::string key);
 
 }  // namespace ringfence::proxy

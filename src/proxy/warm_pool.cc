@@ -125,7 +125,7 @@ bool WarmPool::fits(const Upstream& upstream) const {
   const Target* target = target_of(*upstream.ticket);
   if (target == nullptr) return false;
   // A later host stands in for the first while that is away, and no longer.
-  if (!target->hosts.empty() && upstream.place.host != target->hosts.front()) return false;
+  if (!target->hosts.empty() && upstream.place->host != target->hosts.front()) return false;
   return end_of(*upstream.ticket) > shard_.shard.now_ns();
 }
 
@@ -554,7 +554,7 @@ Task<bool> WarmPool::make_one(std::string name) {
     note_failure(fillings_[name]);
     co_return false;
   }
-  const std::string host = upstream->place.host;
+  const std::string host = upstream->place->host;
   if (!keep(std::move(*upstream), target)) {
     // It leads to another host than the first, say: to make it again at once would be a login for nothing, for ever.
     note_failure(fillings_[name]);

@@ -74,6 +74,8 @@ class MemoryStream final : public Stream, public ring::ChunkOwner {
     });
   }
 
+  void send_moved(Send& to) override { send_ = &to; }
+
  private:
   void wake_peer() {
     if (peer_alive_ && *peer_alive_) peer_->schedule_receive();

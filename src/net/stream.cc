@@ -41,9 +41,26 @@ Result<Chunk> Receive::await_resume() {
   return std::move(chunk_);
 }
 
-bool Send::await_suspend(std::coroutine_handle<> waiter) {
+Send::Send(Send&& begun) noexcept
+    : stream_(begun.stream_),
+      bytes_(begun.bytes_),
+      own_(std::move(begun.own_)),
+      error_(begun.error_),
+      is_begun_(begun.is_begun_),
+      done_(begun.done_) {
+  RINGFENCE_ASSERT(begun.waiter_ == nullptr && begun.watcher_ == nullptr);
+  if (is_begun_ && !done_) stream_.send_moved(*this);
+}
+
+bool Send::begin() {
+  if (bytes_.empty()) return true;
+  is_begun_ = true;
   stream_.begin_send(*this, bytes_);
-  if (done_) return false;
+  return done_;
+}
+
+bool Send::await_suspend(std::coroutine_handle<> waiter) {
+  if (!is_begun_ && begin()) return false;
   waiter_ = waiter;
   return true;
 }

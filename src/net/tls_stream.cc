@@ -227,6 +227,11 @@ void TlsStream::begin_send(Send& send, ByteView bytes) {
   advance_send();
 }
 
+void TlsStream::send_moved(Send& to) {
+  if (send_ != nullptr) send_ = &to;
+  else pass_on_moved(*inner_, to);
+}
+
 void TlsStream::advance_send() {
   for (;;) {
     if (!pending_.empty()) {

@@ -120,77 +120,29 @@ Task<void> cancel_receive(net::Stream& stream, net::Receive& receive) {
 }
 }  // namespace
 
-// One direction: receives, shows the conversation each chunk before it goes anywhere, passes the same bytes on.
+// One direction: receives, shows the conversation each chunk before it goes anywhere, passes the same bytes on. Its frame
+// is there as long as the session: it holds what waiting for the next chunk takes, and whatever else may have to be
+// waited for is a task of its own.
 Task<void> PgSession::pump(Side from) {
   net::Receive receive(stream(from), from == Side::client ? login_->client_leftover : login_->server_leftover);
+  net::Receive::Arrival arrival(receive);
   if (from == Side::client) login_.reset();  // The other pump has started before.
   else if (server_->receive) receive.take_over(*std::exchange(server_->receive, nullptr));
-  while (!is_over(from)) {
-    Result<net::Chunk> chunk = take_read_ahead(from);
-    if (chunk->bytes().empty()) chunk = co_await receive;
-    if (!chunk || chunk->bytes().empty()) {
-      if (from == Side::client) note_client_end(chunk.has_value());
-      break;
-    }
-    ByteView bytes = chunk->bytes();
-    if (from == Side::server && reset_) {
-      if (reset_->answer.take(bytes) != OwnAnswer::State::open) break;
-      continue;
-    }
-    if (from == Side::server && is_being_named()) {
-      if (!take_naming(*chunk)) break;
-      bytes = chunk->bytes();
-      if (bytes.empty()) continue;
-    }
-    // The next receive is armed while this chunk is sent: one more chunk at most is held.
-    if (!long_bodies_[static_cast<size_t>(from)].are_expected) receive.start();
-    active_ns_ = shard_.shard.now_ns();
-    active_us_ = shard_.shard.now_us();
-    if (from == Side::client && shard_.snapshot != snapshot_seen_ && !renew_access()) {
-      chunk->reset();
-      auto ending = wait_for_end();
-      co_await ending;
-      break;
-    }
-    size_t at = 0;
-    Advance advance = inspect(from, bytes, at);
-    if (advance != Advance::all) {
-      auto waiting = wait_until_accepted(from, receive, *chunk, at, advance);
-      bool is_accepted = co_await waiting;
-      if (!is_accepted) break;
-      bytes = chunk->bytes();  // They may have moved.
-    }
-    if (from == Side::server) {
-      after_answers();
-    } else if (shard_.options.sync && conversation_->statements() != durable_statements_) {
-      DurableWait syncing(shard_);
+  Aside aside;
+  Way way = Way::next;
+  while (way == Way::next && !is_over(from)) {
+    if (from == Side::server || !read_ahead_) co_await arrival;
+    way = take_turn(from, receive, aside);
+    if (way == Way::syncs) {
+      DurableWait& syncing = *syncing_->wait;
       bool is_durable = co_await syncing;
-      if (!note_durable(is_durable)) break;
+      way = pass_durable(receive, is_durable, aside);
     }
-    // What was recorded behind the server's last word as not executed does not reach it either.
-    if (from == Side::client && conversation_->server_said_fatal()) break;
-    bytes = from == Side::client ? conversation_->to_server(bytes) : conversation_->to_client(bytes);
-    if (from == Side::client && keeps_back(bytes)) break;
-    if (from == Side::client || !client_is_gone_) {
-      count(from, bytes.size());
-      const bool has_body = can_splice_ && body_follows(from, receive);
-      if (from == Side::client && has_to_name(bytes)) {
-        auto naming = send_naming(has_body ? nullptr : &bytes);
-        bool is_named = co_await naming;
-        if (!is_named) break;
-      }
-      if (has_body) bytes.remove_prefix(stream(other(from)).try_send(bytes, true));
-      net::Send sending(stream(other(from)), bytes, *chunk);
-      Result<void> sent = co_await sending;
-      // What the server still has to say, its FATAL perhaps, is read by the other pump.
-      if (!sent && from == Side::client) break;
-      if (from == Side::server) after_sent_to_client(sent.has_value());
-      if (has_body) {
-        chunk->reset();
-        auto splicing = splice_body(from);
-        bool goes_on = co_await splicing;
-        if (!goes_on) break;
-      }
+    if (way == Way::aside) {
+      Task<bool>& running = *aside;
+      bool goes_on = co_await running;
+      aside.reset();
+      way = goes_on ? Way::next : Way::over;
     }
   }
   if (receive.is_started()) {
@@ -198,6 +150,146 @@ Task<void> PgSession::pump(Side from) {
     co_await cancelling;
   }
   if (from == Side::server) end_server_pump();
+}
+
+// With the chunk that has come, or was read while a statement waited.
+PgSession::Way PgSession::take_turn(Side from, net::Receive& receive, Aside& aside) {
+  net::Chunk chunk = take_read_ahead(from);
+  if (chunk.bytes().empty()) {
+    Result<net::Chunk> arrived = receive.await_resume();
+    if (!arrived || arrived->bytes().empty()) {
+      if (from == Side::client) note_client_end(arrived.has_value());
+      return Way::over;
+    }
+    chunk = std::move(*arrived);
+  }
+  if (from == Side::server && reset_) return reset_->answer.take(chunk.bytes()) == OwnAnswer::State::open ? Way::next : Way::over;
+  if (from == Side::server && is_being_named()) {
+    if (!take_naming(chunk)) return Way::over;
+    if (chunk.bytes().empty()) return Way::next;
+  }
+  // The next receive is armed while this chunk is sent: one more chunk at most is held.
+  if (!long_bodies_[static_cast<size_t>(from)].are_expected) receive.start();
+  active_ns_ = shard_.shard.now_ns();
+  active_us_ = shard_.shard.now_us();
+  if (from == Side::client && shard_.snapshot != snapshot_seen_ && !renew_access()) {
+    aside.emplace(wait_for_end());
+    return Way::aside;
+  }
+  size_t at = 0;
+  Advance advance = inspect(from, chunk.bytes(), at);
+  if (advance != Advance::all) {
+    aside.emplace(pass_when_accepted(from, receive, std::move(chunk), at, advance));
+    return Way::aside;
+  }
+  return pass_accepted(from, receive, std::move(chunk), aside);
+}
+
+Task<bool> PgSession::pass_when_accepted(Side from, net::Receive& receive, net::Chunk chunk, size_t at, Advance advance) {
+  {
+    auto waiting = wait_until_accepted(from, receive, chunk, at, advance);
+    bool is_accepted = co_await waiting;
+    if (!is_accepted) co_return false;
+  }
+  Aside aside;
+  Way way = pass_accepted(from, receive, std::move(chunk), aside);
+  if (way == Way::syncs) {
+    DurableWait& syncing = *syncing_->wait;
+    bool is_durable = co_await syncing;
+    way = pass_durable(receive, is_durable, aside);
+  }
+  if (way == Way::aside) {
+    Task<bool>& running = *aside;
+    bool goes_on = co_await running;
+    co_return goes_on;
+  }
+  co_return way == Way::next;
+}
+
+PgSession::Way PgSession::pass_accepted(Side from, net::Receive& receive, net::Chunk chunk, Aside& aside) {
+  if (from == Side::server) {
+    after_answers();
+  } else if (shard_.options.sync && conversation_->statements() != durable_statements_) {
+    if (!syncing_) syncing_ = std::make_unique<Syncing>();
+    syncing_->wait.emplace(shard_);
+    syncing_->chunk = std::move(chunk);
+    return Way::syncs;
+  }
+  return pass_on(from, receive, std::move(chunk), aside);
+}
+
+PgSession::Way PgSession::pass_durable(net::Receive& receive, bool is_durable, Aside& aside) {
+  net::Chunk chunk = std::move(syncing_->chunk);
+  if (!note_durable(is_durable)) return Way::over;
+  return pass_on(Side::client, receive, std::move(chunk), aside);
+}
+
+PgSession::Way PgSession::pass_on(Side from, net::Receive& receive, net::Chunk chunk, Aside& aside) {
+  // What was recorded behind the server's last word as not executed does not reach it either.
+  if (from == Side::client && conversation_->server_said_fatal()) return Way::over;
+  ByteView bytes =
+      from == Side::client ? conversation_->to_server(chunk.bytes()) : conversation_->to_client(chunk.bytes());
+  if (from == Side::client && keeps_back(bytes)) return Way::over;
+  if (from == Side::server && client_is_gone_) return Way::next;
+  count(from, bytes.size());
+  const bool has_body = can_splice_ && body_follows(from, receive);
+  if (from == Side::client && has_to_name(bytes)) {
+    aside.emplace(pass_named(std::move(chunk), bytes, has_body));
+    return Way::aside;
+  }
+  if (has_body) {
+    aside.emplace(send_and_splice(from, std::move(chunk), bytes));
+    return Way::aside;
+  }
+  net::Send sending(stream(other(from)), bytes, chunk);
+  if (!sending.begin()) {
+    aside.emplace(wait_until_sent(from, std::move(chunk), std::move(sending)));
+    return Way::aside;
+  }
+  return after_sent(from, sending.is_sent()) ? Way::next : Way::over;
+}
+
+// The client's bytes, behind the name of its session.
+Task<bool> PgSession::pass_named(net::Chunk chunk, ByteView bytes, bool has_body) {
+  {
+    auto naming = send_naming(has_body ? nullptr : &bytes);
+    bool is_named = co_await naming;
+    if (!is_named) co_return false;
+  }
+  if (has_body) {
+    auto passing = send_and_splice(Side::client, std::move(chunk), bytes);
+    bool goes_on = co_await passing;
+    co_return goes_on;
+  }
+  net::Send sending(*server_->stream, bytes, chunk);
+  Result<void> sent = co_await sending;
+  co_return after_sent(Side::client, sent.has_value());
+}
+
+Task<bool> PgSession::wait_until_sent(Side from, net::Chunk chunk, net::Send sending) {
+  sending.sends_from(chunk);
+  Result<void> sent = co_await sending;
+  co_return after_sent(from, sent.has_value());
+}
+
+Task<bool> PgSession::send_and_splice(Side from, net::Chunk chunk, ByteView bytes) {
+  bytes.remove_prefix(stream(other(from)).try_send(bytes, true));
+  {
+    net::Send sending(stream(other(from)), bytes, chunk);
+    Result<void> sent = co_await sending;
+    if (!after_sent(from, sent.has_value())) co_return false;
+  }
+  chunk.reset();
+  auto splicing = splice_body(from);
+  bool goes_on = co_await splicing;
+  co_return goes_on;
+}
+
+// What the server still has to say, its FATAL perhaps, is read by the other pump.
+bool PgSession::after_sent(Side from, bool is_sent) {
+  if (from == Side::client) return is_sent;
+  after_sent_to_client(is_sent);
+  return true;
 }
 
 Advance PgSession::inspect(Side from, ByteView bytes, size_t& at) {
@@ -249,13 +341,14 @@ bool PgSession::note_durable(bool is_durable) {
   return !end_reason_ && !server_pump_is_over_;
 }
 
-// The client's bytes are not wanted any more, but what runs at the server still is.
-Task<void> PgSession::wait_for_end() {
+// The client's bytes are not wanted any more, but what runs at the server still is. False: nothing goes on.
+Task<bool> PgSession::wait_for_end() {
   while (!end_reason_ && !server_pump_is_over_) {
     client_pump_waits_for_queue_ = true;
     co_await queue_has_room_;
     client_pump_waits_for_queue_ = false;
   }
+  co_return false;
 }
 
 // Until the conversation takes the rest of the chunk. False: the session has to end, and why is set.

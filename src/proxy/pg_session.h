@@ -127,6 +127,19 @@ class PgSession {
   // Conversation (pg_session.cc).
   ring::Task<void> converse();
   ring::Task<void> pump(Side from);
+  // How a pump goes on: with the next chunk, not at all, when a sync has brought the chunk's records to the disk, or when
+  // the other task has run, which says whether it does.
+  enum class Way : uint8_t { next, over, syncs, aside };
+  using Aside = std::optional<ring::Task<bool>>;
+  Way take_turn(Side from, net::Receive& receive, Aside& aside);
+  Way pass_accepted(Side from, net::Receive& receive, net::Chunk chunk, Aside& aside);
+  Way pass_durable(net::Receive& receive, bool is_durable, Aside& aside);
+  Way pass_on(Side from, net::Receive& receive, net::Chunk chunk, Aside& aside);
+  ring::Task<bool> pass_when_accepted(Side from, net::Receive& receive, net::Chunk chunk, size_t at, Advance advance);
+  ring::Task<bool> pass_named(net::Chunk chunk, ByteView bytes, bool has_body);
+  ring::Task<bool> wait_until_sent(Side from, net::Chunk chunk, net::Send sending);
+  ring::Task<bool> send_and_splice(Side from, net::Chunk chunk, ByteView bytes);
+  bool after_sent(Side from, bool is_sent);
   net::Stream& stream(Side side) { return side == Side::client ? *client_ : *server_->stream; }
   Advance inspect(Side from, ByteView bytes, size_t& at);
   // Long bodies (pg_session_splice.cc).
@@ -136,7 +149,7 @@ class PgSession {
   uint32_t body_to_splice(Side from, uint32_t bytes_min);
   ring::Task<bool> splice_body(Side from);
   bool note_spliced(Side from, const net::Spliced& spliced);
-  ring::Task<void> wait_for_end();
+  ring::Task<bool> wait_for_end();
   ring::Task<bool> wait_until_accepted(Side from, net::Receive& receive, net::Chunk& chunk, size_t at, Advance advance);
   bool note_durable(bool is_durable);
   ring::Task<bool> send_so_far(ByteView chunk);
@@ -227,6 +240,11 @@ class PgSession {
   uint64_t active_ns_ = 0;
   uint64_t active_us_ = 0;
   uint64_t durable_statements_ = 0;  // How many statements had started at the last sync.
+  struct Syncing {
+    std::optional<DurableWait> wait;
+    net::Chunk chunk;
+  };
+  std::unique_ptr<Syncing> syncing_;  // audit.durability: disk. The client's chunk that waits for a sync.
   uint64_t bytes_to_client_ = 0;
   uint64_t bytes_to_server_ = 0;
 };

@@ -34,6 +34,7 @@ class SocketStream final : public Stream {
   void begin_receive(Receive& receive) override;
   void redirect_receive(Receive& receive) override;
   void begin_send(Send& send, ByteView bytes) override;
+  void send_moved(Send& to) override { send_.waiter = &to; }
 
  private:
   class Receiver;

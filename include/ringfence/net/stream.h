@@ -71,6 +71,19 @@ class Receive {
   }
   Result<Chunk> await_resume();
 
+  // `co_await` until something has come, and no longer: await_resume() gives it then. Whoever waits most of the time keeps
+  // no place for it in its frame.
+  class Arrival {
+   public:
+    explicit Arrival(Receive& receive) : receive_(receive) {}
+    bool await_ready() const noexcept { return receive_.await_ready(); }
+    bool await_suspend(std::coroutine_handle<> waiter) { return receive_.await_suspend(waiter); }
+    void await_resume() const noexcept {}
+
+   private:
+    Receive& receive_;
+  };
+
   // For streams: the bytes, or an errno value.
   void complete(Chunk chunk, int error) {
     chunk_ = std::move(chunk);
@@ -105,12 +118,21 @@ class Send {
   // The same for a chunk's bytes, all or some of them: where they have to wait and receive buffers are scarce, they
   // are moved out of the buffer. `bytes` is not valid afterwards.
   Send(Stream& stream, ByteView bytes, Chunk& chunk) : stream_(stream), bytes_(bytes), chunk_(&chunk) {}
+  // One that has begun, and that nobody waits for yet, may move; then its chunk is told anew.
+  Send(Send&& begun) noexcept;
+  void sends_from(Chunk& chunk) {
+    if (!own_) chunk_ = &chunk;
+  }
   Send(const Send&) = delete;
   Send& operator=(const Send&) = delete;
 
-  bool await_ready() const noexcept { return bytes_.empty(); }
+  // Starts it. True when it is done already; otherwise it is to be awaited.
+  bool begin();
+  bool await_ready() const noexcept { return done_ || bytes_.empty(); }
   bool await_suspend(std::coroutine_handle<> waiter);
   Result<void> await_resume();
+  // Of one that is done, in place of await_resume().
+  bool is_sent() const { return error_ == 0; }
   // Starts it. True when it is done already; otherwise `watcher` is told. Then await_resume() says how it went.
   bool watch(Watcher& watcher);
 
@@ -138,6 +160,7 @@ class Send {
   std::unique_ptr<char[]> own_;
   std::coroutine_handle<> waiter_;
   int error_ = 0;
+  bool is_begun_ = false;
   bool done_ = false;
 };
 
@@ -189,8 +212,11 @@ class Stream {
   // On this one instead. Only while a receive is pending.
   virtual void redirect_receive(Receive& receive) = 0;
   virtual void begin_send(Send& send, ByteView bytes) = 0;
+  // The pending send is at `to` now.
+  virtual void send_moved(Send& to) = 0;
   // For streams that have nothing to do with a send of theirs but to pass it on.
   static void pass_on(Stream& to, Send& send, ByteView bytes) { to.begin_send(send, bytes); }
+  static void pass_on_moved(Stream& to, Send& send) { to.send_moved(send); }
 };
 
 // The first `size` bytes are gathered from a stream that may bring them in any pieces; what came beyond them stays

@@ -79,6 +79,7 @@ class TlsStream final : public Stream, private TlsSink, private Receive::Watcher
   void begin_receive(Receive& receive) override;
   void redirect_receive(Receive& receive) override { receive_ = &receive; }
   void begin_send(Send& send, ByteView bytes) override;
+  void send_moved(Send& to) override;
 
  private:
   void take(ByteView ciphertext, bool more) override;

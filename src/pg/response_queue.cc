@@ -105,25 +105,25 @@ void ResponseQueue::copy_in_response(uint64_t bytes) {
 
 // Numbers rise, so what is settled stands at the front.
 void ResponseQueue::drop_changes_before(StatementNumber number) {
-  while (changes_begin_ < changes_.size() && changes_[changes_begin_].number < number) {
-    changes_[changes_begin_++].change = {};
-  }
-  if (changes_begin_ == changes_.size()) {
-    changes_.clear();
-    changes_begin_ = 0;
+  if (!rare_) return;
+  auto& [changes, begin, uncut_tag, uncut_rows] = *rare_;
+  while (begin < changes.size() && changes[begin].number < number) changes[begin++].change = {};
+  if (begin == changes.size()) {
+    changes.clear();
+    begin = 0;
     // A burst's room is not kept for an idle session.
-    if (changes_.capacity() > 16) changes_.shrink_to_fit();
-  } else if (changes_begin_ > 64 && changes_begin_ > changes_.size() / 2) {
-    changes_.erase(changes_.begin(), changes_.begin() + static_cast<std::ptrdiff_t>(changes_begin_));
-    changes_begin_ = 0;
+    if (changes.capacity() > 16) changes.shrink_to_fit();
+  } else if (begin > 64 && begin > changes.size() / 2) {
+    changes.erase(changes.begin(), changes.begin() + static_cast<std::ptrdiff_t>(begin));
+    begin = 0;
   }
 }
 
 // The change that this statement makes if it succeeds.
 std::optional<NameChange> ResponseQueue::take_change(StatementNumber number) {
   drop_changes_before(number);
-  if (changes_begin_ == changes_.size() || changes_[changes_begin_].number != number) return std::nullopt;
-  NameChange change = std::move(changes_[changes_begin_].change);
+  if (pending_changes() == 0 || rare_->changes[rare_->changes_begin].number != number) return std::nullopt;
+  NameChange change = std::move(rare_->changes[rare_->changes_begin].change);
   drop_changes_before(number + 1);
   return change;
 }
@@ -141,8 +141,8 @@ void ResponseQueue::command_complete(std::string_view tag, uint64_t bytes, uint6
   CommandTag parsed = parse_command_tag(tag);
   StatementNumber number = entry->first + entry->completed;
   if (entry->is_uncut && entry->completed + 1 == entry->count) {
-    uncut_tag_ = tag;
-    uncut_rows_ += parsed.rows.value_or(std::exchange(rows_, 0));
+    rare().uncut_tag = tag;
+    rare_->uncut_rows += parsed.rows.value_or(std::exchange(rows_, 0));
     rows_ = 0;
     return;
   }
@@ -226,8 +226,7 @@ void ResponseQueue::end_by_fatal(uint64_t now_ns) {
     }
     pending_.pop();
   }
-  changes_.clear();
-  changes_begin_ = 0;
+  rare_.reset();
 }
 
 void ResponseQueue::fail(const ErrorFields& fields, uint64_t now_ns) {
@@ -270,8 +269,7 @@ void ResponseQueue::error_in_query(Entry* entry, const ErrorFields& fields, uint
              is_told ? nullptr : &fields, now_ns);
     }
     drop_changes_before(entry->first + entry->count);
-    uncut_tag_.clear();
-    uncut_rows_ = 0;
+    forget_uncut();
     entry->is_over = true;
     if (!entry->continues) break;
     pending_.pop();
@@ -317,8 +315,8 @@ void ResponseQueue::ready(TransactionStatus status) {
     case Kind::function_call:
       // Fewer answers than statements: we cut the text otherwise than the server did.
       if (entry->is_uncut && !entry->is_over && entry->completed + 1 == entry->count) {
-        finish(*entry, entry->first + entry->completed, Ending::success, uncut_tag_, std::exchange(uncut_rows_, 0), nullptr, last_done_ns_);
-        uncut_tag_.clear();
+        finish(*entry, entry->first + entry->completed, Ending::success, rare().uncut_tag, rare_->uncut_rows, nullptr, last_done_ns_);
+        forget_uncut();
         ++entry->completed;
       }
       for (; !entry->is_over && entry->completed < entry->count; ++entry->completed) {

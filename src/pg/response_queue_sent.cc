@@ -32,7 +32,7 @@ void ResponseQueue::push_query(StatementNumber first, uint32_t count, uint64_t m
 void ResponseQueue::change_names(uint32_t index, NameChange change) {
   if (pending_.is_empty()) return;
   const Entry& entry = pending_.back();
-  if (entry.kind == Kind::query) changes_.push_back({entry.first + index, std::move(change)});
+  if (entry.kind == Kind::query) rare().changes.push_back({entry.first + index, std::move(change)});
 }
 
 void ResponseQueue::mark_redacted() {

@@ -10,20 +10,17 @@ uint64_t kept_by(const Prepared& prepared) {
 
 Ref<Prepared> SessionNames::statement(std::string_view name) const {
   if (name.empty()) return unnamed_statement_;
-  auto found = statements_.find(name);
-  return found == statements_.end() ? Ref<Prepared>() : found->second;
+  return Ref<Prepared>(statements_.find(name));
 }
 
 Ref<Portal> SessionNames::portal(std::string_view name) const {
   if (name.empty()) return unnamed_portal_;
-  auto found = portals_.find(name);
-  return found == portals_.end() ? Ref<Portal>() : found->second;
+  return Ref<Portal>(portals_.find(name));
 }
 
 const Portal* SessionNames::find_portal(std::string_view name) const {
   if (name.empty()) return unnamed_portal_.get();
-  auto found = portals_.find(name);
-  return found == portals_.end() ? nullptr : found->second.get();
+  return portals_.find(name);
 }
 
 void SessionNames::set_statement(const Ref<Prepared>& prepared) {
@@ -33,12 +30,16 @@ void SessionNames::set_statement(const Ref<Prepared>& prepared) {
   }
   forget_statement(prepared->name);
   kept_bytes_ += kept_by(*prepared);
-  statements_.emplace(prepared->name, prepared);
+  statements_.add(prepared);
 }
 
 void SessionNames::set_portal(const Ref<Portal>& portal) {
-  if (portal->name.empty()) unnamed_portal_ = portal;
-  else portals_.insert_or_assign(portal->name, portal);
+  if (portal->name.empty()) {
+    unnamed_portal_ = portal;
+    return;
+  }
+  portals_.take(portal->name);
+  portals_.add(portal);
 }
 
 void SessionNames::forget_statement(std::string_view name) {
@@ -46,10 +47,7 @@ void SessionNames::forget_statement(std::string_view name) {
     unnamed_statement_ = {};
     return;
   }
-  auto found = statements_.find(name);
-  if (found == statements_.end()) return;
-  kept_bytes_ -= kept_by(*found->second);
-  statements_.erase(found);
+  if (Ref<Prepared> forgotten = statements_.take(name)) kept_bytes_ -= kept_by(*forgotten);
 }
 
 void SessionNames::forget_portal(std::string_view name) {
@@ -57,7 +55,7 @@ void SessionNames::forget_portal(std::string_view name) {
     unnamed_portal_ = {};
     return;
   }
-  if (auto found = portals_.find(name); found != portals_.end()) portals_.erase(found);
+  portals_.take(name);
 }
 
 void SessionNames::forget_portals() {

@@ -27,6 +27,11 @@ Conversation::Conversation(Recorder& recorder, pg::ObjectPools& pools, ShardCoun
       server_(0x7fffffff),
       gate_(std::move(gate)) {}
 
+const Conversation::Rare& Conversation::seen() const {
+  static const Rare nothing;
+  return rare_ ? *rare_ : nothing;
+}
+
 // ---------------------------------------------------------------- from the client
 
 // How much of a message that comes in pieces is kept for the trail.
@@ -53,9 +58,9 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
     if (client_sent_ > 0) gate_->from_client().skip(std::exchange(client_sent_, 0));
   }
   for (;;) {
-    bool is_resumed = client_held_.has_value();
+    bool is_resumed = rare_ && rare_->client_held;
     if (is_resumed) {
-      segment = *std::exchange(client_held_, std::nullopt);
+      segment = *std::exchange(rare_->client_held, std::nullopt);
       is_resumed = !std::exchange(waits_for_answer_, false);
     } else {
       FrameCursor::Step step = client_.next(chunk, at, segment);
@@ -64,7 +69,7 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
         return Advance::all;
       }
       if (step == FrameCursor::Step::broken) {
-        error_ = client_.error();
+        error_ = std::make_unique<Error>(client_.error());
         counters_.limits_reached.add();
         return Advance::broken;
       }
@@ -75,7 +80,7 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
     if (gate_ && segment.is_first && is_new) {
       const bool must_wait = is_watched() && guard_.must_wait(segment.type, queue_.is_idle());
       if (must_wait || must_know_names(segment.type)) {
-        client_held_ = segment;
+        rare().client_held = segment;
         waits_for_answer_ = true;
         return Advance::wait_answer;
       }
@@ -90,28 +95,30 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
         if (gate_) hold(segment);
         continue;
       }
-      body = client_capture_;
+      body = seen().client_capture;
     }
     if (!has_room_in_queue()) {
-      client_held_ = segment;
+      rare().client_held = segment;
       return Advance::wait_queue;
     }
     if (!client_message(segment.type, body, segment.body_length)) {
-      client_held_ = segment;
+      rare().client_held = segment;
       return waiting_reason();
     }
-    if (!error_.message.empty()) return Advance::broken;
+    if (error_) return Advance::broken;
     note_group(segment.type);
-    if (!segment.is_first) pg::clear_buffer(client_capture_);
-    if (!client_sha256_.empty()) client_sha256_ = std::string();
+    if (rare_) {
+      if (!segment.is_first) pg::clear_buffer(rare_->client_capture);
+      if (!rare_->client_sha256.empty()) rare_->client_sha256 = std::string();
+    }
     if (!gate_) continue;
     gate_->forget_analysed();
     waiting_.reset();
-    if (replacement_.empty()) {
+    if (!has_replacement()) {
       gate_->from_client().pass(segment.end);
     } else {
-      gate_->from_client().replace(segment.begin, segment.end, replacement_);
-      replacement_.clear();
+      gate_->from_client().replace(segment.begin, segment.end, rare_->replacement);
+      rare_->replacement.clear();
     }
     if (gate_->from_client().is_marked()) settle_group(segment.type, body);
   }
@@ -119,21 +126,22 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
 
 // A piece of a message that comes in several: what the trail needs of it is kept.
 void Conversation::capture(const FrameSegment& segment) {
-  if (segment.is_first) client_capture_.clear();
+  if (segment.is_first && rare_) rare_->client_capture.clear();
   size_t max = client_capture_max(segment.type);
-  if (client_capture_.size() < max) {
-    ByteView kept = segment.piece.substr(0, max - client_capture_.size());
-    client_capture_.append(kept);
+  if (seen().client_capture.size() < max) {
+    ByteView kept = segment.piece.substr(0, max - seen().client_capture.size());
+    rare().client_capture.append(kept);
     count_copy(kept.size());
   }
   bool is_text = segment.type == from_client::query || segment.type == from_client::parse;
   if (!is_text || segment.body_length <= max) return;
-  if (segment.is_first) client_hash_ = std::make_unique<TextHash>(segment.type == from_client::parse);
-  if (client_hash_) client_hash_->update(segment.piece);
-  if (segment.is_last && client_hash_) {
-    client_text_bytes_ = client_hash_->text_bytes();
-    client_sha256_.assign(crypto::view_of(client_hash_->finish()));
-    client_hash_.reset();
+  auto& hash = rare().client_hash;
+  if (segment.is_first) hash = std::make_unique<TextHash>(segment.type == from_client::parse);
+  if (hash) hash->update(segment.piece);
+  if (segment.is_last && hash) {
+    rare_->client_text_bytes = hash->text_bytes();
+    rare_->client_sha256.assign(crypto::view_of(hash->finish()));
+    hash.reset();
   }
 }
 
@@ -141,7 +149,7 @@ void Conversation::capture(const FrameSegment& segment) {
 bool Conversation::client_message(char type, ByteView body, uint32_t body_length) {
   if (is_message_gated_) {
     if (!admit(type, body, body_length)) return false;
-    if (!replacement_.empty() || !error_.message.empty()) return true;
+    if (has_replacement() || error_) return true;
   }
   switch (type) {
     case from_client::query: return on_query(body, body_length);
@@ -171,7 +179,7 @@ bool Conversation::client_message(char type, ByteView body, uint32_t body_length
       return true;
     case from_client::flush:
       // The server answers a Flush with a body by skipping to the next Sync, which no client means.
-      if (body_length > 0) error_ = Error{Fault::malformed, "a Flush message has no body", 0};
+      if (body_length > 0) break_off(Fault::malformed, "a Flush message has no body");
       return true;
     default: return true;  // Flush answers nothing; what is unknown the server refuses.
   }
@@ -238,8 +246,8 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     pg::StatementNumber number = 0;
     ByteView statement = text.substr(begin, end - begin);
     // The digest is that of the message's text: it says nothing of one statement among others.
-    ByteView sha256 = is_last && query_started_ == 0 ? ByteView(client_sha256_) : ByteView();
-    const std::string_view rule = query_started_ < rules_.size() ? rules_[query_started_] : std::string_view();
+    ByteView sha256 = is_last && query_started_ == 0 ? ByteView(seen().client_sha256) : ByteView();
+    const std::string_view rule = rule_of(query_started_);
     if (!start_statement(statement, length, number, is_redacted, sha256, rule)) {
       if (count > 0) push(true);
       query_at_ = begin;
@@ -281,14 +289,14 @@ void Conversation::on_parse(ByteView body, uint32_t body_length) {
     ByteView rest = body.substr(name_end + 1);
     uint64_t full_bytes = text_length(rest, static_cast<uint32_t>(body_length - name_end - 1));
     // Behind the text stand the types, which the length of the message includes.
-    if (!client_sha256_.empty()) full_bytes = client_text_bytes_;
+    if (!seen().client_sha256.empty()) full_bytes = seen().client_text_bytes;
     size_t bytes_max = queue_.kept_bytes() < kept_text_bytes_max ? limits_.statement_bytes_max : short_text_bytes;
     if (!can_cut() && sql::needs_redaction(text_of(rest))) {
       prepared->statement.text = unreadable_secret;
       prepared->statement.full_bytes = full_bytes;
       prepared->statement.is_redacted = true;
     } else {
-      take_statement_text(text_of(rest), full_bytes, bytes_max, prepared->statement, client_sha256_);
+      take_statement_text(text_of(rest), full_bytes, bytes_max, prepared->statement, seen().client_sha256);
     }
     prepared->change = recognise_name_change(text_of(rest), pools_, limits_.statement_bytes_max);
     auto parsed = pg::parse_parse(body);
@@ -296,7 +304,7 @@ void Conversation::on_parse(ByteView body, uint32_t body_length) {
   }
   prepared->gate_generation = gate_generation_;
   prepared->traits = traits_;
-  if (!rules_.empty()) prepared->rule = rules_.front();
+  prepared->rule = rule_of(0);
   if (prepared->change.prepared) {
     prepared->change.prepared->gate_generation = gate_generation_;
     prepared->change.prepared->traits = traits_;
@@ -408,9 +416,9 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
   FrameSegment segment;
   if (gate_ && !gate_->from_server().is_open()) gate_->from_server().begin(chunk);
   for (;;) {
-    bool is_resumed = server_held_.has_value();
+    bool is_resumed = rare_ && rare_->server_held;
     if (is_resumed) {
-      segment = *std::exchange(server_held_, std::nullopt);
+      segment = *std::exchange(rare_->server_held, std::nullopt);
     } else {
       FrameCursor::Step step = server_.next(chunk, at, segment);
       if (step == FrameCursor::Step::need_more) {
@@ -419,7 +427,7 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
         return Advance::all;
       }
       if (step == FrameCursor::Step::broken) {
-        error_ = server_.error();
+        error_ = std::make_unique<Error>(server_.error());
         return Advance::broken;
       }
     }
@@ -447,32 +455,32 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
         else gate_->from_server().pass(segment.end);
       }
       if (!is_resumed) {
-        if (segment.is_first) server_capture_.clear();
+        if (segment.is_first && rare_) rare_->server_capture.clear();
         size_t max = is_read(segment.type) ? server_capture_bytes_max : 0;
-        if (server_capture_.size() < max) {
-          ByteView kept = body.substr(0, max - server_capture_.size());
-          server_capture_.append(kept);
+        if (seen().server_capture.size() < max) {
+          ByteView kept = body.substr(0, max - seen().server_capture.size());
+          rare().server_capture.append(kept);
           count_copy(kept.size());
         }
       }
       if (!segment.is_last) continue;
-      body = server_capture_;
+      body = seen().server_capture;
     }
     if (may_complete(segment.type)) {
       if (!recorder_.has_room(Recorder::outcome_bytes_max)) {
-        server_held_ = segment;
+        rare().server_held = segment;
         return Advance::wait_trail;
       }
     }
     server_message(segment.type, body, segment.body_length);
-    if (!segment.is_first) pg::clear_buffer(server_capture_);
+    if (!segment.is_first && rare_) pg::clear_buffer(rare_->server_capture);
     if (gate_) {
-      if (replacement_.empty()) gate_->from_server().pass(segment.end);
-      else gate_->from_server().replace(segment.begin, segment.end, std::exchange(replacement_, {}));
-      if (!error_.message.empty()) return Advance::broken;
+      if (!has_replacement()) gate_->from_server().pass(segment.end);
+      else gate_->from_server().replace(segment.begin, segment.end, std::exchange(rare_->replacement, {}));
+      if (error_) return Advance::broken;
     }
     if (queue_.is_lost()) {
-      error_ = Error{Fault::malformed, "its answers fit no statement that was sent", 0};
+      break_off(Fault::malformed, "its answers fit no statement that was sent");
       auto event = recorder_.event(audit::Category::audit, "postgres_error", audit::Severity::critical,
                                    audit::Outcome::unknown, now_.us);
       event.text(audit::Tag::reason, "answers of the server fit no recorded statement; the session was ended");
@@ -518,7 +526,7 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
         if (const pg::ErrorFields* refusal = gate_->refusal_behind(fields, queue_.answers_refusal())) {
           fields = *refusal;
           is_refusal_ = true;
-          pg::append_error_response(replacement_, fields);
+          pg::append_error_response(rare().replacement, fields);
         }
       }
       queue_.error(fields, bytes, now_.ns);
@@ -537,13 +545,13 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
 bool Conversation::is_at_rest() const {
   return queue_.is_empty() && queue_.is_idle() && queue_.transaction() == pg::TransactionStatus::idle && !queue_.is_lost() &&
          !queue_.is_skipping() && queue_.misfits() == 0 && !is_in_group_ && client_.at_boundary() && server_.at_boundary() &&
-         !client_held_ && !server_held_ && !waiting_ && query_started_ == 0 && error_.message.empty() && !server_said_fatal_;
+         !seen().client_held && !seen().server_held && !waiting_ && query_started_ == 0 && !error_ && !server_said_fatal_;
 }
 
 void Conversation::note_parameter(std::string_view name, std::string_view value) {
   if (settings_ != nullptr) settings_->note(name, value);
   if (gate_ && gate_->access().level == policy::Level::read && name == "default_transaction_read_only" && value == "off") {
-    error_ = Error{Fault::denied, "the session is no longer read-only", 0};
+    break_off(Fault::denied, "the session is no longer read-only");
   }
   if (name == "standard_conforming_strings") strings_are_standard_ = value == "on";
   if (name == "application_name") recorder_.rename_application(value);
@@ -553,8 +561,8 @@ void Conversation::note_parameter(std::string_view name, std::string_view value)
                         value != "GB18030" && value != "UHC" && value != "JOHAB";
   }
   if (gate_ && !can_cut()) {
-    error_ = Error{Fault::denied, "with " + std::string(name) + " = " + std::string(value) +
-                                      " statements cannot be read safely, which your access needs", 0};
+    break_off(Fault::denied, "with " + std::string(name) + " = " + std::string(value) +
+                                 " statements cannot be read safely, which your access needs");
   }
 }
 
@@ -566,7 +574,7 @@ uint32_t Conversation::client_body_to_pass() const {
   const char type = client_.open_type();
   // Of a text all is read, if only for its digest.
   if (type == from_client::query || type == from_client::parse || is_message_gated_) return 0;
-  if (client_capture_.size() < client_capture_max(type)) return 0;
+  if (seen().client_capture.size() < client_capture_max(type)) return 0;
   // What stands before it is kept back.
   if (gate_ && gate_->from_client().is_marked()) return 0;
   return remaining - 1;

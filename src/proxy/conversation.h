@@ -63,8 +63,8 @@ class Conversation final : private pg::StatementObserver {
   ByteView to_server_so_far(ByteView chunk);
   // Whether a client's message can be taken now.
   bool is_clear() const { return has_room_in_queue() && (!waits_for_answer_ || queue_.is_idle()); }
-  const std::string& text_to_analyse() const { return text_to_analyse_; }
-  void analysed(Result<sql::Facts> facts) { gate_->analysed(std::exchange(text_to_analyse_, {}), std::move(facts)); }
+  const std::string& text_to_analyse() const { return seen().text_to_analyse; }
+  void analysed(Result<sql::Facts> facts) { gate_->analysed(std::exchange(rare().text_to_analyse, {}), std::move(facts)); }
   // While a message waits (wait_hold, wait_analysis). What stands before it, or before its sync group, is to go out first.
   ByteView before_waiting() const { return gate_->from_client().before_mark(); }
   void before_waiting_is_sent() { gate_->from_client().drop_before_mark(); }
@@ -88,7 +88,8 @@ class Conversation final : private pg::StatementObserver {
   uint32_t server_body_to_pass() const;
   void client_body_passed(uint32_t bytes) { client_.skip(bytes); }
   void server_body_passed(uint32_t bytes) { server_.skip(bytes); }
-  Error error() const { return error_; }
+  Error error() const { return error_ ? *error_ : Error{}; }
+  bool is_broken() const { return error_ != nullptr; }
   // The connection has ended: open statements become unknown, or not executed where they did not go out.
   void abandon(Now now);
 
@@ -113,6 +114,7 @@ class Conversation final : private pg::StatementObserver {
   uint64_t statements() const { return statements_; }
 
  private:
+  struct Rare;
   void done(const pg::Completion& completion) override;
   void error_outside(const pg::ErrorFields& error, const pg::StatementText* text) override;
 
@@ -133,6 +135,7 @@ class Conversation final : private pg::StatementObserver {
   void mark_group(const pg::FrameSegment& segment);
   void settle_group(char type, ByteView body);
   void wish_hold(uint64_t timeout_ms, std::string_view rule);
+  void wish_hold(const pg::Prepared& prepared);
   bool is_asked_for();
   void note_held_text(ByteView text, uint64_t full_bytes);
   const Refusal* refused_while_waiting() const { return waiting_ && waiting_->refusal ? &*waiting_->refusal : nullptr; }
@@ -144,7 +147,7 @@ class Conversation final : private pg::StatementObserver {
   bool is_portal_asked_for(pg::Portal& portal);
   void hold(const pg::FrameSegment& segment);
   void hold_cut_header();
-  // Decides a message that is to be decided. Refused: replacement_ is set. False: no room in the trail.
+  // Decides a message that is to be decided. Refused: has_replacement(). False: no room in the trail.
   bool admit(char type, ByteView body, uint32_t body_length);
   bool admit_query(ByteView body, uint32_t body_length);
   bool admit_parse(ByteView body, uint32_t body_length);
@@ -158,6 +161,10 @@ class Conversation final : private pg::StatementObserver {
   Gate::Verdict refuse_unknown();
   Gate::Verdict refuse_call_with_end();
   bool has_room_for_refused(size_t text_bytes, size_t statements);
+  // What let the statements of the message at hand pass, each by itself.
+  std::string_view rule_of(size_t statement) const {
+    return is_message_gated_ && statement < gate_->rules().size() ? gate_->rules()[statement] : std::string_view();
+  }
   Decided decided_by(std::string_view rule) const { return {gate_ != nullptr, rule}; }
   void record_refused(ByteView statement, uint64_t full_bytes, char type, const Refusal* refusal);
   bool on_query(ByteView body, uint32_t body_length);
@@ -167,6 +174,13 @@ class Conversation final : private pg::StatementObserver {
   bool on_function_call(ByteView body, uint32_t body_length);
   bool start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number, bool& is_redacted,
                        ByteView sha256, std::string_view rule);
+  Rare& rare() {
+    if (!rare_) rare_ = std::make_unique<Rare>();
+    return *rare_;
+  }
+  const Rare& seen() const;
+  bool has_replacement() const { return rare_ && !rare_->replacement.empty(); }
+  void break_off(Fault fault, std::string why) { error_ = std::make_unique<Error>(Error{fault, std::move(why), 0}); }
   void count_row(char type, uint32_t rows, uint64_t bytes);
   void server_message(char type, ByteView body, uint32_t body_length);
   size_t client_capture_max(char type) const;
@@ -180,37 +194,40 @@ class Conversation final : private pg::StatementObserver {
   pg::FrameCursor client_;
   pg::FrameCursor server_;
   Now now_{};
-  // The beginning of a message that comes in pieces.
   // False while the session's settings make text mean what our lexer does not read.
   bool strings_are_standard_ = true;
   bool encoding_is_safe_ = true;
-  std::string client_capture_;
-  std::string server_capture_;
-  // Of a message whose text is longer than what is captured, and what it came to.
-  std::unique_ptr<TextHash> client_hash_;
-  std::string client_sha256_;
-  uint64_t client_text_bytes_ = 0;
-  // A segment that waits for room.
-  std::optional<pg::FrameSegment> client_held_;
-  std::optional<pg::FrameSegment> server_held_;
+  // What most messages have no need of.
+  struct Rare {
+    // The beginning of a message that comes in pieces.
+    std::string client_capture;
+    std::string server_capture;
+    // Of a message whose text is longer than what is captured, and what it came to.
+    std::unique_ptr<TextHash> client_hash;
+    std::string client_sha256;
+    uint64_t client_text_bytes = 0;
+    // A segment that waits for room.
+    std::optional<pg::FrameSegment> client_held;
+    std::optional<pg::FrameSegment> server_held;
+    std::string replacement;  // Of a message that was refused, or of the server's answer to that.
+    std::string text_to_analyse;
+  };
+  std::unique_ptr<Rare> rare_;
   // A Query of many statements of which some have started: how far in its text, and the numbers given.
   size_t query_at_ = 0;
   uint32_t query_started_ = 0;
   uint64_t statements_ = 0;
-  Error error_;
+  std::unique_ptr<Error> error_;  // Nothing goes on behind it.
   std::unique_ptr<Gate> gate_;
   uint32_t gate_generation_ = 0;
   CallGuard guard_;
   pg::CallTraits traits_;            // Of the message at hand, as far as it is judged.
-  std::vector<std::string_view> rules_;  // What let the statements of the message at hand pass, each by itself.
   uint32_t message_generation_ = 0;  // Of the policies when it began.
   bool is_message_gated_ = false;    // The client's message at hand is held until it is decided.
   bool is_in_group_ = false;         // Messages since the last Sync, Query or FunctionCall.
   bool changes_names_ = false;       // A statement of the Query at hand makes or drops a name.
   size_t client_sent_ = 0;           // Without a gate: how much of the chunk has gone out.
-  bool waits_for_answer_ = false;    // client_held_ is a message of which nothing was taken.
-  std::string replacement_;
-  std::string text_to_analyse_;
+  bool waits_for_answer_ = false;    // The one that is held is a message of which nothing was taken.
   // Of a message that waits, and what was said of it.
   struct Waiting {
     uint64_t timeout_ms = 0;  // 0: nobody has to be asked.

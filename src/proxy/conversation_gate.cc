@@ -70,7 +70,7 @@ void Conversation::hold_cut_header() {
 bool Conversation::admit(char type, ByteView body, uint32_t body_length) {
   if (body_length > gated_bytes_max && (type == from_client::execute || type == from_client::function_call)) {
     // None of it went on, and it stands for nothing that could be refused by itself.
-    error_ = Error{Fault::limit, "an Execute or FunctionCall message is longer than a restricted session may send", 0};
+    break_off(Fault::limit, "an Execute or FunctionCall message is longer than a restricted session may send");
     return true;
   }
   switch (type) {
@@ -84,7 +84,7 @@ bool Conversation::admit(char type, ByteView body, uint32_t body_length) {
 
 Gate::Verdict Conversation::judge_text(ByteView statement) {
   const Gate::Verdict verdict = gate_->check(statement);
-  if (verdict == Gate::Verdict::unknown) text_to_analyse_ = statement;
+  if (verdict == Gate::Verdict::unknown) rare().text_to_analyse = statement;
   return verdict;
 }
 
@@ -103,7 +103,7 @@ bool ends_transaction(sql::Control control) {
 Gate::Verdict Conversation::judge(ByteView statement, bool is_kept) {
   const Gate::Verdict verdict = judge_text(statement);
   if (verdict != Gate::Verdict::pass) return verdict;
-  rules_.push_back(gate_->allowed_by());
+  gate_->rules().push_back(gate_->allowed_by());
   const sql::Facts* facts = gate_->facts();
   if (may_hold() && !is_prepare(facts)) wish_hold(gate_->decision().hold_ms, gate_->decision().hold_rule);
   if (facts == nullptr) return Gate::Verdict::pass;
@@ -125,7 +125,7 @@ Gate::Verdict Conversation::judge(ByteView statement, bool is_kept) {
     // What is fetched was asked for when the cursor was made, unless that was under other policies.
     const bool is_asked_for_now = !facts->is_portal || prepared->gate_generation != gate_generation_;
     const Gate::Verdict verdict_on_it = judge_again(*prepared);
-    if (verdict_on_it == Gate::Verdict::pass && is_asked_for_now) wish_hold(prepared->hold_ms, prepared->hold_rule);
+    if (verdict_on_it == Gate::Verdict::pass && is_asked_for_now) wish_hold(*prepared);
     return verdict_on_it;
   }
   // What was prepared under these policies was judged then.
@@ -151,8 +151,7 @@ Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
     return refuse_unknown();
   }
   pg::CallTraits traits;
-  prepared.hold_ms = 0;
-  prepared.hold_rule.clear();
+  prepared.hold.reset();
   sql::split_statements(text.text, [&](sql::Extent extent) {
     if (verdict != Gate::Verdict::pass) return;
     verdict = judge_text(extent.of(text.text));
@@ -197,7 +196,7 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
   size_t refused_begin = 0;
   size_t count = 0;
   traits_ = {};
-  rules_.clear();
+  gate_->rules().clear();
   changes_names_ = false;
   if (body_length > gated_bytes_max) {
     gate_->refusal() = Gate::too_long(gated_bytes_max);
@@ -241,15 +240,15 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
                    &refusal);
   }
   const uint32_t position = refusal.at == ByteView::npos ? 0 : position_of(text, refused_begin + refusal.at);
-  replacement_ = gate_->replace(Gate::Instead::query, refusal, position);
-  queue_.push_query(pg::unrecorded_statement | gate_->refusals(), 1, replacement_.size(), now_.ns);
+  rare().replacement = gate_->replace(Gate::Instead::query, refusal, position);
+  queue_.push_query(pg::unrecorded_statement | gate_->refusals(), 1, rare_->replacement.size(), now_.ns);
   guard_.close();
   return true;
 }
 
 bool Conversation::admit_parse(ByteView body, uint32_t body_length) {
   traits_ = {};
-  rules_.clear();
+  gate_->rules().clear();
   changes_names_ = false;
   const size_t name_end = body.find('\0');
   const bool is_too_long = body_length > gated_bytes_max;
@@ -279,7 +278,7 @@ bool Conversation::admit_parse(ByteView body, uint32_t body_length) {
   record_refused(text, text_length(rest, static_cast<uint32_t>(body_length - name.size() - 1)), from_client::parse,
                  &refusal);
   const uint32_t position = refusal.at == ByteView::npos ? 0 : position_of(text, begin + refusal.at);
-  replacement_ =
+  rare().replacement =
       gate_->replace(name.empty() ? Gate::Instead::parse_unnamed : Gate::Instead::parse_named, refusal, position);
   pg::Ref<pg::Prepared> prepared = pools_.prepared.make();
   prepared->name = name;
@@ -315,7 +314,7 @@ bool Conversation::admit_bind(ByteView body, uint32_t body_length) {
   auto names = pg::parse_bind_names(body);
   const bool is_too_long = body_length > gated_bytes_max;
   if (!names && !is_too_long) return true;  // The server refuses it.
-  rules_.clear();
+  gate_->rules().clear();
   changes_names_ = false;
   pg::Ref<pg::Prepared> prepared = names ? queue_.foreseen_statement(names->statement) : pg::Ref<pg::Prepared>();
   if (prepared && prepared->refusal != 0 && !is_too_long) return true;
@@ -360,7 +359,7 @@ bool Conversation::refuse_by_parse(pg::Prepared* prepared, char type) {
   if (!has_room_for_refused(text.text.size() + text.raw.size(), 1)) return false;
   recorder_.blocked(text, type, &refusal, gate_->access(), now_.us);
   ++statements_;
-  replacement_ = gate_->replace(Gate::Instead::parse_named, refusal, 0);
+  rare().replacement = gate_->replace(Gate::Instead::parse_named, refusal, 0);
   pg::Ref<pg::Prepared> marker = pools_.prepared.make();
   marker->refusal = gate_->refusals();
   marker->name = "rf_";
@@ -376,7 +375,7 @@ bool Conversation::admit_function_call(ByteView body, uint32_t body_length) {
   const std::string text = "FunctionCall " + std::to_string(oid);
   if (!has_room_for_refused(text.size(), 1)) return false;
   record_refused(text, text.size(), from_client::function_call, &*refusal);
-  replacement_ = gate_->replace(Gate::Instead::function_call, *refusal, 0);
+  rare().replacement = gate_->replace(Gate::Instead::function_call, *refusal, 0);
   queue_.push_function_call(pg::unrecorded_statement | gate_->refusals(), pg::frame_header_size + body_length, now_.ns);
   return true;
 }

@@ -28,7 +28,7 @@ ByteView Conversation::to_server(ByteView chunk) {
 }
 
 ByteView Conversation::to_server_so_far(ByteView chunk) {
-  const size_t begin = client_held_->begin;
+  const size_t begin = rare_->client_held->begin;
   if (!gate_) {
     const size_t from = std::exchange(client_sent_, begin);
     return chunk.substr(from, begin - from);
@@ -92,13 +92,13 @@ void Conversation::settle_group(char type, ByteView body) {
 
 Advance Conversation::waiting_reason() {
   const bool is_asked = waiting_ && waiting_->is_asked && !waiting_->is_released && !waiting_->refusal;
-  if (text_to_analyse_.empty() && !is_asked) return Advance::wait_trail;
+  if (text_to_analyse().empty() && !is_asked) return Advance::wait_trail;
   // Also without rules that hold: what was before it is answered meanwhile.
   if (!gate_->from_client().is_marked()) {
-    gate_->from_client().mark(client_held_->begin);
+    gate_->from_client().mark(rare_->client_held->begin);
     unsent_from_ = queue_.end_place();
   }
-  return text_to_analyse_.empty() ? Advance::wait_hold : Advance::wait_analysis;
+  return text_to_analyse().empty() ? Advance::wait_hold : Advance::wait_analysis;
 }
 
 namespace {
@@ -110,12 +110,12 @@ void move_segment(std::optional<pg::FrameSegment>& held, ByteView chunk) {
 
 void Conversation::move_chunk(ByteView chunk) {
   if (gate_) gate_->from_client().move_chunk(chunk);
-  move_segment(client_held_, chunk);
+  if (rare_) move_segment(rare_->client_held, chunk);
 }
 
 void Conversation::move_server_chunk(ByteView chunk) {
   if (gate_) gate_->from_server().move_chunk(chunk);
-  move_segment(server_held_, chunk);
+  if (rare_) move_segment(rare_->server_held, chunk);
 }
 
 // Whoever is asked is asked for all of a message at once.
@@ -131,6 +131,10 @@ void Conversation::wish_hold(uint64_t timeout_ms, std::string_view rule) {
   if (waiting_->rule.find(rule) == std::string::npos && waiting_->rule.size() < 1'024) {
     waiting_->rule.append(", ").append(rule);
   }
+}
+
+void Conversation::wish_hold(const pg::Prepared& prepared) {
+  if (prepared.hold) wish_hold(prepared.hold->ms, prepared.hold->rule);
 }
 
 // Whether the message has to wait for a word that has not come.
@@ -161,7 +165,7 @@ void Conversation::release_waiting() {
 
 void Conversation::refuse_waiting(Refusal refusal) {
   if (!waiting_) waiting_ = std::make_unique<Waiting>();
-  text_to_analyse_.clear();
+  if (rare_) rare_->text_to_analyse.clear();
   waiting_->refusal = std::move(refusal);
 }
 
@@ -169,10 +173,10 @@ void Conversation::drop_waiting(Refusal refusal, Now now) {
   now_ = now;
   refuse_waiting(std::move(refusal));
   waiting_->is_dropped = true;
-  const pg::FrameSegment& segment = *client_held_;
+  const pg::FrameSegment segment = *rare_->client_held;
   const bool is_in_pieces = !segment.is_first || !segment.is_last;
-  client_message(segment.type, is_in_pieces ? ByteView(client_capture_) : segment.piece, segment.body_length);
-  replacement_.clear();
+  client_message(segment.type, is_in_pieces ? ByteView(rare_->client_capture) : segment.piece, segment.body_length);
+  rare_->replacement.clear();
 }
 
 // What running the statement will need, kept with its name. `is_inner`: it is what the text, a PREPARE, makes.
@@ -186,8 +190,7 @@ void Conversation::note_holds(pg::Prepared& prepared, ByteView text, bool is_inn
     const sql::Facts* facts = gate_->facts();
     if (facts != nullptr && !facts->executes.empty() && !facts->is_portal) prepared.executes_by_name = true;
     if (decision.hold_ms == 0 || (is_prepare(facts) && !is_inner)) return;
-    prepared.hold_ms = decision.hold_ms;
-    prepared.hold_rule = decision.hold_rule;
+    prepared.hold = std::make_unique<pg::Prepared::Hold>(pg::Prepared::Hold{decision.hold_ms, decision.hold_rule});
   });
 }
 
@@ -204,7 +207,7 @@ Gate::Verdict Conversation::judge_prepared(pg::Prepared& prepared) {
     return verdict;
   }
   verdict = judge_again(prepared);
-  if (verdict == Gate::Verdict::pass) wish_hold(prepared.hold_ms, prepared.hold_rule);
+  if (verdict == Gate::Verdict::pass) wish_hold(prepared);
   return verdict;
 }
 
@@ -215,7 +218,7 @@ bool Conversation::may_hold_bind(const pg::FrameSegment& segment) const {
   auto names = pg::parse_bind_names(segment.piece);
   if (!names) return true;
   auto prepared = queue_.foreseen_statement(names->statement);
-  return prepared && (prepared->hold_ms != 0 || prepared->executes_by_name || prepared->gate_generation != gate_generation_);
+  return prepared && (prepared->hold || prepared->executes_by_name || prepared->gate_generation != gate_generation_);
 }
 
 void Conversation::note_held_bind(const pg::Prepared& prepared, ByteView body) {
@@ -228,7 +231,7 @@ void Conversation::note_held_bind(const pg::Prepared& prepared, ByteView body) {
 // A portal that was bound before these policies were in force: nobody was asked for it then.
 bool Conversation::is_portal_asked_for(pg::Portal& portal) {
   if (!may_hold() || portal.gate_generation == gate_generation_) return true;
-  wish_hold(portal.statement->hold_ms, portal.statement->hold_rule);
+  wish_hold(*portal.statement);
   if (is_asked_for()) {
     waiting_->statement = portal.statement->statement.text;
     waiting_->parameters = portal.parameters;

@@ -72,6 +72,8 @@ class Gate {
   const sql::Facts* facts() const { return judge_->facts(); }
   // What let it pass.
   std::string_view allowed_by() const { return judge_->allowed_by(); }
+  // What let the statements of one message pass, for whoever decides that message; until the next message of any session.
+  std::vector<std::string_view>& rules() const { return judge_->space().rules; }
 
   // The message to send instead. `position` is where the message's text begins to be wrong, in characters from 1; 0: none.
   enum class Instead : uint8_t { query, parse_unnamed, parse_named, function_call };

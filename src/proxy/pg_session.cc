@@ -38,25 +38,24 @@ PgSession::~PgSession() {
   shard_.counters.connections_open.subtract();
 }
 
-Task<void> PgSession::run() {
+Task<void> PgSession::live(PgShardState& shard, PgSession& session) {
   bool is_in = false;
   {
-    auto logging_in = log_in();
+    auto logging_in = session.log_in();
     is_in = co_await logging_in;
   }
   if (is_in) {
-    auto conversing = converse();
+    auto conversing = session.converse();
     co_await conversing;
-    auto parting = part();
-    co_await parting;
-  } else {
-    if (server_ && server_->receive) {
-      auto letting_go = let_go_of_server();
-      co_await letting_go;
-    }
-    auto lingering = linger();
-    co_await lingering;
+  } else if (session.server_ && session.server_->receive) {
+    auto letting_go = session.let_go_of_server();
+    co_await letting_go;
   }
+  {
+    auto parting = is_in ? session.part() : session.linger();
+    co_await parting;
+  }
+  shard.remove(session);
 }
 
 // A warm connection that its session had no use for.
@@ -76,7 +75,7 @@ Task<void> PgSession::converse() {
   active_us_ = shard_.shard.now_us();
   check_idle();
   if (shard_.is_draining) drain();
-  if (!conversation_->error().message.empty()) end(broken_by(Side::server));
+  if (conversation_->is_broken()) end(broken_by(Side::server));
   if (shard_.snapshot != snapshot_seen_) reconsider();
   can_splice_ = client_->can_splice() && server_->stream->can_splice();
   ring::spawn(pump(Side::server));
@@ -85,31 +84,34 @@ Task<void> PgSession::converse() {
     co_await pumping;
   }
   {
-    std::optional<net::Deadline> deadline;
-    if (can_give_back()) {
-      deadline.emplace(shard_.shard, *server_->stream, pool_reset_ms);
-      end_within(client_gone_ms);
-      auto resetting = reset_server();
-      co_await resetting;
-    } else if (!server_pump_is_over_) {
-      // As when the client were connected to the server itself: the server finishes what it was sent, then reads the
-      // end.
-      server_->stream->shutdown_write();
-      deadline.emplace(shard_.shard, *server_->stream, client_gone_ms);
-      // A client that only ended its own direction still gets its answers, if it reads them.
-      end_within(client_gone_ms);
-    }
-    // Set as the other pump's very last act: before that this session may not go away.
-    co_await server_pump_ended_;
-    if (naming_ && naming_->state == Naming::State::sending) {
-      ring::Event& sent = naming_->sent;
-      co_await sent;
-    }
-    if (reset_) reset_->is_late = deadline->has_passed();
+    auto winding_up = wind_up();
+    co_await winding_up;
   }
   if (idle_timer_) idle_timer_->cancel();
   conversation_->abandon(now());
   shard_.counters.sessions_open.subtract();
+}
+
+// The client's pump is over; until the server's is.
+Task<void> PgSession::wind_up() {
+  std::optional<net::Deadline> deadline;
+  if (can_give_back()) {
+    deadline.emplace(shard_.shard, *server_->stream, pool_reset_ms);
+    end_within(client_gone_ms);
+    auto resetting = reset_server();
+    co_await resetting;
+  } else if (!server_pump_is_over_) {
+    // As when the client were connected to the server itself: the server finishes what it was sent, then reads the
+    // end.
+    server_->stream->shutdown_write();
+    deadline.emplace(shard_.shard, *server_->stream, client_gone_ms);
+    // A client that only ended its own direction still gets its answers, if it reads them.
+    end_within(client_gone_ms);
+  }
+  // Set as the other pump's very last act: before that this session may not go away.
+  co_await server_pump_ended_;
+  if (naming_ && naming_->state == Naming::State::sending) co_await naming_->sent;
+  if (reset_) reset_->is_late = deadline->has_passed();
 }
 
 namespace {

@@ -1,8 +1,8 @@
 // One client's connection to a PostgreSQL target, from its first byte to its last.
 //
-// A session's life, in the order of this file's functions: run → log_in (read the startup packet, authenticate,
+// A session's life, in the order of this file's functions: live → log_in (read the startup packet, authenticate,
 // open the server) → converse (two pumps until either ends) → part (tell the client why, close). It is owned by
-// its shard and removed when run() ends.
+// its shard and removed when live() ends.
 #pragma once
 
 #include <array>
@@ -27,7 +27,8 @@ class PgSession {
   PgSession(PgShardState& shard, std::unique_ptr<net::Stream> client, std::shared_ptr<ListenerFacts> listener);
   ~PgSession();
 
-  ring::Task<void> run();
+  // All of it; then the shard removes the session.
+  static ring::Task<void> live(PgShardState& shard, PgSession& session);
 
   // Ends it from our side: the client is told why, the server's running statement is cancelled.
   void end(const EndReason& reason);
@@ -126,6 +127,7 @@ class PgSession {
 
   // Conversation (pg_session.cc).
   ring::Task<void> converse();
+  ring::Task<void> wind_up();
   ring::Task<void> pump(Side from);
   // How a pump goes on: with the next chunk, not at all, when a sync has brought the chunk's records to the disk, or when
   // the other task has run, which says whether it does.

@@ -78,9 +78,9 @@ bool PgSession::take_naming(net::Chunk& chunk) {
 void PgSession::fail_naming(std::string_view reason) {
   shard_.counters.pool_failures.add();
   log_warning("a session ends, for its server connection could not be named",
-              {{"target", target_->name}, {"user", user_}, {"reason", std::string(reason)}});
+              {{"target", target_->name}, {"user", std::string(user_)}, {"reason", std::string(reason)}});
   end({std::string(pg::sqlstate::connection_failure),
-       "the server of database \"" + database_ + "\" did not take over the session: " + std::string(reason),
+       "the server of database \"" + std::string(database_) + "\" did not take over the session: " + std::string(reason),
        "Statements without an answer may or may not have run. Connect again."});
 }
 

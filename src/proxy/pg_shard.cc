@@ -126,21 +126,13 @@ void PgShard::hand_over(int fd, std::shared_ptr<ListenerFacts> listener) {
   ::close(fd);
 }
 
-namespace {
-Task<void> live(PgShardState& state, PgSession& session) {
-  auto running = session.run();
-  co_await running;
-  state.remove(session);
-}
-}  // namespace
-
 void PgShard::adopt(std::unique_ptr<net::Stream> client, std::shared_ptr<ListenerFacts> listener) {
   state_->counters.connections_accepted.add();
   load_.fetch_add(1, std::memory_order_relaxed);
   auto owned = std::make_unique<PgSession>(*state_, std::move(client), std::move(listener));
   PgSession& session = *owned;
   state_->sessions.emplace(&session, std::move(owned));
-  ring::spawn(live(*state_, session));
+  ring::spawn(PgSession::live(*state_, session));
 }
 
 void PgShard::use(SnapshotPtr snapshot) {

@@ -22,6 +22,7 @@ struct JudgeSpace {
   policy::Scratch scratch;
   std::vector<policy::Match> matches;
   std::string key;
+  std::vector<std::string_view> rules;  // See Gate::rules().
   uint64_t seed;
 };
 
@@ -53,6 +54,7 @@ class StatementJudge {
   }
 
   const policy::Access& access() const { return access_; }
+  JudgeSpace& space() const { return space_; }
   uint64_t hits() const { return hits_; }
   uint64_t misses() const { return misses_; }
   size_t entries() const { return order_.size(); }

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -139,7 +140,7 @@ class ResponseQueue {
   // Whether a message without an answer may make names stand for something else, if it succeeds.
   bool names_may_change() const { return pending_.has_naming() || pending_changes() != 0; }
   // Name changes that wait for their statements' ends.
-  size_t pending_changes() const { return changes_.size() - changes_begin_; }
+  size_t pending_changes() const { return rare_ ? rare_->changes.size() - rare_->changes_begin : 0; }
   // Of the texts that names keep.
   uint64_t kept_bytes() const { return names_.kept_bytes(); }
   // Answers that fitted nothing so far.
@@ -176,6 +177,11 @@ class ResponseQueue {
   void forget_swallowed_syncs();
   void error_in_query(Entry* entry, const ErrorFields& fields, uint64_t now_ns);
   void drop_changes_before(StatementNumber number);
+  void forget_uncut() {
+    if (!rare_) return;
+    rare_->uncut_tag.clear();
+    rare_->uncut_rows = 0;
+  }
   std::optional<NameChange> take_change(StatementNumber number);
   void misfit() { ++misfits_; }
   void misfit_that_shifts() {
@@ -206,10 +212,18 @@ class ResponseQueue {
   bool is_lost_ = false;
   bool has_ended_ = false;  // The client has terminated, or the server has said FATAL: nothing more is executed.
   TransactionStatus transaction_ = TransactionStatus::idle;
-  std::vector<PendingChange> changes_;  // In the order of their numbers; before `changes_begin_` they are settled.
-  size_t changes_begin_ = 0;
-  std::string uncut_tag_;              // The last tag of an uncut Query, and its rows so far.
-  uint64_t uncut_rows_ = 0;
+  // Of statements that make or drop names, and of Queries that could not be cut.
+  struct Rare {
+    std::vector<PendingChange> changes;  // In the order of their numbers; before `changes_begin` they are settled.
+    size_t changes_begin = 0;
+    std::string uncut_tag;               // The last tag of an uncut Query, and its rows so far.
+    uint64_t uncut_rows = 0;
+  };
+  Rare& rare() {
+    if (!rare_) rare_ = std::make_unique<Rare>();
+    return *rare_;
+  }
+  std::unique_ptr<Rare> rare_;
 };
 
 }  // namespace ringfence::pg

@@ -2,10 +2,9 @@
 // by the server's answers only; the model of what is on its way (ResponseQueue) foresees on top of it.
 #pragma once
 
-#include <memory>
 #include <string_view>
-#include <unordered_map>
 
+#include "ringfence/pg/name_table.h"
 #include "ringfence/pg/session_objects.h"
 
 namespace ringfence::pg {
@@ -35,20 +34,14 @@ class SessionNames {
   uint64_t kept_bytes() const { return kept_bytes_; }
 
  private:
-  struct NameHash {
-    using is_transparent = void;
-    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
-  };
-  template <typename T>
-  using NameMap = std::unordered_map<std::string, Ref<T>, NameHash, std::equal_to<>>;
   void forget_named_statements();
 
   ObjectPools& pools_;
   // The unnamed ones, the most common, stand apart.
   Ref<Prepared> unnamed_statement_;
   Ref<Portal> unnamed_portal_;
-  NameMap<Prepared> statements_;
-  NameMap<Portal> portals_;
+  NameTable<Prepared> statements_;
+  NameTable<Portal> portals_;
   uint64_t kept_bytes_ = 0;
 };
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -125,21 +126,24 @@ struct Prepared {
   NameChange change;            // What running it does to the names.
   uint32_t gate_generation = 0;  // Of the policies by which it was let through.
   CallTraits traits;
+  bool executes_by_name = false;  // EXECUTE: what it runs is looked up each time.
   std::string rule;  // What let it pass.
   uint64_t refusal = 0;  // Not 0: its number. The server never gets it; what executes it has no record.
-  // Not 0: each run of it waits so long for a word, and by which rule.
-  uint64_t hold_ms = 0;
-  std::string hold_rule;
-  bool executes_by_name = false;  // EXECUTE: what it runs is looked up each time.
+  // Each run of it waits so long for a word, and by which rule.
+  struct Hold {
+    uint64_t ms;
+    std::string rule;
+  };
+  std::unique_ptr<Hold> hold;  // Null: none does.
 
   void clear() {
     clear_buffer(name);
     statement.clear();
-    refusal = hold_ms = 0;
+    refusal = 0;
+    hold.reset();
     gate_generation = 0;
     traits = {};
     clear_buffer(rule);
-    clear_buffer(hold_rule);
     executes_by_name = false;
     types.clear();
     change = {};

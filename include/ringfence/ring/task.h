@@ -18,17 +18,21 @@ namespace ringfence::ring {
 template <typename T>
 class Task;
 
+inline void spawn(Task<void> task);
+
 namespace detail {
 
 struct PromiseBase {
-  std::coroutine_handle<> continuation;
+  std::coroutine_handle<> continuation;  // Of a spawned task: itself.
 
   struct Final {
     bool await_ready() const noexcept { return false; }
     template <typename P>
     void await_suspend(std::coroutine_handle<P> self) const noexcept {
       // The parent may destroy this frame while it runs: nothing of the frame is touched afterwards.
-      if (auto parent = self.promise().continuation) parent.resume();
+      auto parent = self.promise().continuation;
+      if (parent == self) self.destroy();  // Spawned.
+      else if (parent) parent.resume();
     }
     void await_resume() const noexcept {}
   };
@@ -81,6 +85,7 @@ class [[nodiscard]] Task {
   T await_resume() { return handle_.promise().take(); }
 
  private:
+  friend void spawn(Task<void> task);
   Handle handle_;
 };
 
@@ -92,21 +97,12 @@ inline Task<void> detail::Promise<void>::get_return_object() {
   return Task<void>(std::coroutine_handle<Promise<void>>::from_promise(*this));
 }
 
-namespace detail {
-struct Detached {
-  struct promise_type {
-    Detached get_return_object() const noexcept { return {}; }
-    std::suspend_never initial_suspend() const noexcept { return {}; }
-    std::suspend_never final_suspend() const noexcept { return {}; }
-    void return_void() const noexcept {}
-    [[noreturn]] void unhandled_exception() const noexcept { std::terminate(); }
-  };
-};
-inline Detached run_detached(Task<void> task) { co_await task; }
-}  // namespace detail
-
 // Starts a task that nobody awaits; it frees itself when it ends.
-inline void spawn(Task<void> task) { detail::run_detached(std::move(task)); }
+inline void spawn(Task<void> task) {
+  auto handle = std::exchange(task.handle_, nullptr);
+  handle.promise().continuation = handle;
+  handle.resume();
+}
 
 // A place where one coroutine waits until another says go. Reusable; a signal without a waiter is kept.
 class Event {

@@ -110,7 +110,10 @@ Task<void> PgSession::wind_up() {
   }
   // Set as the other pump's very last act: before that this session may not go away.
   co_await server_pump_ended_;
-  if (naming_ && naming_->state == Naming::State::sending) co_await naming_->sent;
+  if (naming_ && naming_->state == Naming::State::sending) {
+    ring::Event& sent = naming_->sent;
+    co_await sent;
+  }
   if (reset_) reset_->is_late = deadline->has_passed();
 }
 

@@ -1,4 +1,5 @@
-"""A PostgreSQL server that holds thousands of connections in little memory: any user is let in, any query gets one row.
+"""A PostgreSQL server that holds thousands of connections in little memory: any user is let in, any query gets one row, any
+statement is prepared.
 
 Run as a program; prints its port. Ends when its standard input does.
 """
@@ -20,8 +21,15 @@ PARAMETERS = {
     'default_transaction_read_only': 'off', 'in_hot_standby': 'off', 'integer_datetimes': 'on',
     'IntervalStyle': 'postgres', 'is_superuser': 'off', 'server_encoding': 'UTF8', 'server_version': '15.0',
     'session_authorization': 'shop_app', 'standard_conforming_strings': 'on', 'TimeZone': 'Etc/UTC'}
-GREETING = message(b'R', struct.pack('!I', 0)) + b''.join(
-    message(b'S', key.encode() + b'\0' + value.encode() + b'\0') for key, value in PARAMETERS.items())
+
+
+def greeting(**changes):
+    return message(b'R', struct.pack('!I', 0)) + b''.join(
+        message(b'S', key.encode() + b'\0' + value.encode() + b'\0') for key, value in {**PARAMETERS, **changes}.items())
+
+
+GREETING = greeting()
+READERS_GREETING = greeting(default_transaction_read_only='on')
 READY = message(b'Z', b'I')
 ANSWER = (message(b'T', struct.pack('!H', 1) + b'?column?\0' + struct.pack('!IhIhih', 0, 0, 23, 4, -1, 0))
           + message(b'D', struct.pack('!Hi', 1, 1) + b'1') + message(b'C', b'SELECT 1\0') + READY)
@@ -50,9 +58,14 @@ class Connection:
                 if struct.unpack('!I', whole[4:8])[0] != 196608:
                     return None  # A cancel request.
                 self.is_started = True
-                out += GREETING + message(b'K', struct.pack('!II', self.number, 1)) + READY
+                is_reader = b'\0default_transaction_read_only\0on\0' in whole
+                out += (READERS_GREETING if is_reader else GREETING) + message(b'K', struct.pack('!II', self.number, 1)) + READY
             elif whole[:1] == b'Q':
                 out += ANSWER
+            elif whole[:1] == b'P':
+                out += message(b'1')
+            elif whole[:1] == b'S':
+                out += READY
             elif whole[:1] == b'X':
                 return None
 

@@ -315,7 +315,8 @@ void ResponseQueue::ready(TransactionStatus status) {
     case Kind::function_call:
       // Fewer answers than statements: we cut the text otherwise than the server did.
       if (entry->is_uncut && !entry->is_over && entry->completed + 1 == entry->count) {
-        finish(*entry, entry->first + entry->completed, Ending::success, rare().uncut_tag, rare_->uncut_rows, nullptr, last_done_ns_);
+        const Rare& uncut = rare();
+        finish(*entry, entry->first + entry->completed, Ending::success, uncut.uncut_tag, uncut.uncut_rows, nullptr, last_done_ns_);
         forget_uncut();
         ++entry->completed;
       }

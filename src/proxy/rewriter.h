@@ -69,8 +69,9 @@ class Rewriter {
   // call of this or begin(). finish() gives the rest.
   // Not while anything is marked.
   ByteView take(size_t begin) {
-    own().taken = std::move(own_->out);
-    own_->out = std::string();
+    Own& kept = own();
+    kept.taken = std::move(kept.out);
+    kept.out = std::string();
     copy(own_->taken, done_, begin);
     done_ = begin;
     is_changed_ = true;
@@ -83,7 +84,8 @@ class Rewriter {
   }
   // What precedes the mark, as take() gives it; the mark stays.
   ByteView take_before_mark() {
-    own().taken = own_->out.substr(0, own_->mark);
+    Own& kept = own();
+    kept.taken = kept.out.substr(0, kept.mark);
     drop_before_mark();
     return own_->taken;
   }
@@ -96,7 +98,8 @@ class Rewriter {
       copy(own().out, done_, begin);
       done_ = begin;
     }
-    own().mark = own_->out.size();
+    Own& kept = own();
+    kept.mark = kept.out.size();
     is_marked_ = is_changed_ = true;
   }
   void unmark() { is_marked_ = false; }

@@ -107,20 +107,22 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
     }
     if (error_) return Advance::broken;
     note_group(segment.type);
+    if (gate_) {
+      gate_->forget_analysed();
+      waiting_.reset();
+      if (!has_replacement()) {
+        gate_->from_client().pass(segment.end);
+      } else {
+        gate_->from_client().replace(segment.begin, segment.end, rare_->replacement);
+        rare_->replacement.clear();
+      }
+      if (gate_->from_client().is_marked()) settle_group(segment.type, body);
+    }
+    // Behind the last look at the body, which stands there if the message came in pieces.
     if (rare_) {
       if (!segment.is_first) pg::clear_buffer(rare_->client_capture);
       if (!rare_->client_sha256.empty()) rare_->client_sha256 = std::string();
     }
-    if (!gate_) continue;
-    gate_->forget_analysed();
-    waiting_.reset();
-    if (!has_replacement()) {
-      gate_->from_client().pass(segment.end);
-    } else {
-      gate_->from_client().replace(segment.begin, segment.end, rare_->replacement);
-      rare_->replacement.clear();
-    }
-    if (gate_->from_client().is_marked()) settle_group(segment.type, body);
   }
 }
 

@@ -277,6 +277,19 @@ TEST_CASE("a long group goes out in the end, and COPY does not wait for its Sync
   pg::append_execute(bytes, "");
   copying.say(bytes);
   CHECK(copying.reached == "PBE");
+  // Also if what executes it comes in two pieces, and another portal is there.
+  for (size_t cut = 1; cut < 10; ++cut) {
+    Holding pieces;
+    bytes.clear();
+    pg::append_parse(bytes, "", "select 1");
+    pg::append_bind(bytes, "", "");
+    pg::append_parse(bytes, "c", "copy t from stdin");
+    pg::append_bind(bytes, "p", "c");
+    pg::append_execute(bytes, "p");
+    pieces.say(bytes.substr(0, bytes.size() - cut));
+    pieces.say(bytes.substr(bytes.size() - cut));
+    CHECK(pieces.reached == "PBPBE");
+  }
 }
 
 TEST_CASE("draining, an operator, a reload that takes the access away and the server's end all end a parked session") {

@@ -22,17 +22,7 @@ ORDER = 'floor,ringfence-bare,ringfence,ringfence-full,pgbouncer,haproxy,nginx'
 
 def own_bytes(contender):
     pids = [contender.pid] + (list(contenders.children(contender.pid)) if contender.tree else [])
-    total = 0
-    for pid in pids:
-        with open('/proc/%d/smaps' % pid) as maps:
-            counts = True
-            for line in maps:
-                fields = line.split()
-                if not fields[0].endswith(':'):
-                    counts = len(fields) < 6 or not fields[5].startswith('/')
-                elif fields[0] == 'Pss:' and counts:
-                    total += int(fields[1]) * 1024
-    return total
+    return sum(harness.own_memory(pid) for pid in pids)
 
 
 def settled(contender):

@@ -204,6 +204,19 @@ def clean_environment():
     return {key: value for key, value in os.environ.items() if not key.startswith(('PG', 'RINGFENCE_'))}
 
 
+def own_memory(pid):
+    """Bytes of the process's Pss, of every mapping that is not a file's."""
+    total, counts = 0, True
+    with open('/proc/%d/smaps' % pid) as maps:
+        for line in maps:
+            fields = line.split()
+            if not fields[0].endswith(':'):
+                counts = len(fields) < 6 or not fields[5].startswith('/')
+            elif fields[0] == 'Pss:' and counts:
+                total += int(fields[1]) * 1024
+    return total
+
+
 class Appliance:
     """The program under test, as a process."""
 
@@ -300,16 +313,7 @@ class Appliance:
         return samples
 
     def own_memory(self):
-        """Bytes of the process's Pss, of every mapping that is not a file's."""
-        total, counts = 0, True
-        with open('/proc/%d/smaps' % self.process.pid) as maps:
-            for line in maps:
-                fields = line.split()
-                if not fields[0].endswith(':'):
-                    counts = len(fields) < 6 or not fields[5].startswith('/')
-                elif fields[0] == 'Pss:' and counts:
-                    total += int(fields[1]) * 1024
-        return total
+        return own_memory(self.process.pid)
 
     def sessions(self):
         """All pages of the list."""

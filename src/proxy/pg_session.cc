@@ -567,6 +567,13 @@ Task<void> PgSession::part() {
   recorder_.publish(std::move(done));
   shard_.counters.answers_unmatched.add(conversation_->queue().misfits());
   part_from_server();
+  // To a client that has said goodbye there is no last word that could be lost, and what it was sent before is the kernel's.
+  // TLS has a last word of its own.
+  if (conversation_->client_said_goodbye() && !end_reason_ && tls_ == nullptr) {
+    if (end_timer_) end_timer_->cancel();
+    client_->shutdown();
+    co_return;
+  }
   auto lingering = linger();
   co_await lingering;
 }

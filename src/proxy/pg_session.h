@@ -67,6 +67,7 @@ class PgSession {
   ring::Task<bool> refuse_authentication(std::string reason, bool by_certificate = false);
   ring::Task<bool> admit(std::string message);
   ring::Task<Result<void>> send(std::string bytes);
+  ring::Task<bool> send_unsent();
   audit::EventBuilder event(audit::Category category, std::string_view action, audit::Severity severity,
                             audit::Outcome outcome);
   void identify();
@@ -198,6 +199,7 @@ class PgSession {
     pg::StartupMessage startup;
     std::string client_leftover;
     std::string server_leftover;
+    std::string unsent;  // To the client: goes with what is sent next, before any wait for others.
   };
   std::unique_ptr<Login> login_ = std::make_unique<Login>();
   uint32_t cancel_id_ = 0;

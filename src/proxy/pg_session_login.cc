@@ -234,15 +234,15 @@ Task<bool> PgSession::authenticate(net::Gather& in) {
   co_return co_await finishing;
 }
 
-// Records the login and sends AuthenticationOk behind `message`.
+// Records the login. AuthenticationOk, behind `message`, goes with what comes next, the greeting or a refusal, or before
+// the first wait. A refusal must not show whether there is such a target, not even by how many pieces it comes in.
 Task<bool> PgSession::admit(std::string message) {
   auto done = event(Category::authentication, "postgres_client_auth", Severity::info, Outcome::success);
   if (tls_ != nullptr) describe_tls(done);
   recorder_.publish(std::move(done));
   pg::append_authentication_ok(message);
-  auto sending = send(std::move(message));
-  Result<void> sent = co_await sending;
-  co_return sent.has_value();
+  login_->unsent = std::move(message);
+  co_return true;
 }
 
 Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) {
@@ -276,9 +276,15 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
     co_return co_await refusing;
   }
   const Credential credential = target_->credential_for(login_level_);
+  if (!target_->pool.is_on()) {
+    auto sending = send_unsent();
+    const bool is_sent = co_await sending;
+    if (!is_sent) co_return false;
+  }
   auto opening = target_->pool.is_on() ? open_pooled(credential, std::move(parameters))
                                        : open_upstream(shard_, *target_, credential, limits_, std::move(parameters));
   auto upstream = co_await opening;
+  if (!upstream && client_is_gone_) co_return false;
   if (!upstream) {
     shard_.counters.upstream_failures.add();
     log_warning("server login failed",
@@ -376,9 +382,20 @@ Task<bool> PgSession::refuse_authentication(std::string reason, bool by_certific
 }
 
 Task<Result<void>> PgSession::send(std::string bytes) {
+  if (login_ && !login_->unsent.empty()) bytes.insert(0, std::exchange(login_->unsent, {}));
   net::Send sending(*client_, bytes);
   Result<void> sent = co_await sending;
   co_return sent;
+}
+
+// False: the client is gone.
+Task<bool> PgSession::send_unsent() {
+  net::Deadline deadline(shard_.shard, *client_, limits_.authentication_ms);
+  auto sending = send({});
+  Result<void> sent = co_await sending;
+  if (deadline.has_passed()) shard_.counters.limits_reached.add();
+  client_is_gone_ = !sent.has_value();
+  co_return sent.has_value();
 }
 
 audit::EventBuilder PgSession::event(Category category, std::string_view action, Severity severity, Outcome outcome) {

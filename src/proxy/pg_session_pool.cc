@@ -27,15 +27,19 @@ Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(const Crede
   WarmPool& pool = *shard_.warm;
   const std::string application_name = take_application_name(parameters);
   std::string kind = kind_of(*target_, credential, parameters);
-  {
+  std::optional<Upstream> warm = pool.take_fresh(*target_, kind, application_name);
+  if (!warm) {
+    auto sending = send_unsent();
+    const bool is_sent = co_await sending;
+    if (!is_sent) co_return tl::unexpected<UpstreamRefusal>(UpstreamRefusal());
     auto taking = pool.take(*target_, kind, application_name);
-    std::optional<Upstream> warm = co_await taking;
-    if (warm) {
-      pool.note_wish(*target_, login_level_, parameters);
-      shard_.counters.pool_hits.add();
-      shard_.counters.pool_in_use.add();
-      co_return std::move(*warm);
-    }
+    warm = co_await taking;
+  }
+  if (warm) {
+    pool.note_wish(*target_, login_level_, parameters);
+    shard_.counters.pool_hits.add();
+    shard_.counters.pool_in_use.add();
+    co_return std::move(*warm);
   }
   shard_.counters.pool_misses.add();
   auto making_room = pool.make_room(*target_);

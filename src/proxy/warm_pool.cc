@@ -116,8 +116,10 @@ uint64_t WarmPool::end_of(const WarmTicket& ticket) { return ticket.opened_ns + 
 const Target* WarmPool::target_of(const WarmTicket& ticket) const {
   const Target* target = shard_.snapshot->find_target(ticket.target);
   if (target == nullptr || !target->pool.is_on()) return nullptr;
-  const bool is_same = kind_of(*target, credential_of(*target, ticket.level), ticket.parameters) == ticket.kind;
-  return is_same ? target : nullptr;
+  if (ticket.fits_generation == shard_.snapshot->generation) return target;
+  if (kind_of(*target, credential_of(*target, ticket.level), ticket.parameters) != ticket.kind) return nullptr;
+  ticket.fits_generation = shard_.snapshot->generation;
+  return target;
 }
 
 bool WarmPool::fits(const Upstream& upstream) const {
@@ -192,12 +194,13 @@ std::unique_ptr<WarmPool::Entry> WarmPool::remove(Entries& entries, size_t at) {
 }
 
 // The one that was used last: the others may expire, and its server process has what it needs at hand.
-std::unique_ptr<WarmPool::Entry> WarmPool::newest(const std::string& target, const std::string& kind) {
+std::unique_ptr<WarmPool::Entry> WarmPool::newest(const std::string& target, const std::string& kind, bool has_to_be_fresh) {
   auto found = entries_.find(target);
   if (found == entries_.end()) return nullptr;
   for (size_t i = found->second.size(); i-- > 0;) {
     const Entry& entry = *found->second[i];
     if (entry.is_over || entry.upstream.ticket->kind != kind) continue;
+    if (has_to_be_fresh && !is_fresh(entry)) return nullptr;
     std::unique_ptr<Entry> taken = remove(found->second, i);
     taken->has_place = false;
     taken->warm->fetch_sub(1);  // It counts as its session's.
@@ -206,31 +209,40 @@ std::unique_ptr<WarmPool::Entry> WarmPool::newest(const std::string& target, con
   return nullptr;
 }
 
+bool WarmPool::is_fresh(const Entry& entry) const {
+  return shard_.shard.now_ns() - entry.since_ns < pool_fresh_ms * 1'000'000;
+}
+
+Upstream WarmPool::hand_out(Entry& entry, const Target& target, std::string_view application_name) {
+  Upstream upstream = std::move(entry.upstream);
+  upstream.ticket->is_warm = true;
+  upstream.greeting = greeting_of(*upstream.ticket, application_name);
+  if (target.pool.min > 0) wake_at(shard_.shard.now_ns());
+  return upstream;
+}
+
+std::optional<Upstream> WarmPool::take_fresh(const Target& target, const std::string& kind, std::string_view application_name) {
+  std::unique_ptr<Entry> entry = newest(target.name, kind, true);
+  if (!entry) return std::nullopt;
+  Upstream upstream = hand_out(*entry, target, application_name);
+  upstream.greeting->name_due = application_name;
+  upstream.receive = std::move(entry->receive);
+  return upstream;
+}
+
 Task<std::optional<Upstream>> WarmPool::take(const Target& target, std::string kind, std::string application_name) {
   const std::string target_name = target.name;
   for (int i = 0; i < pool_tries_max; ++i) {
-    std::unique_ptr<Entry> entry = newest(target_name, kind);
+    std::optional<Upstream> fresh = take_fresh(target, kind, application_name);
+    if (fresh) co_return std::move(fresh);
+    std::unique_ptr<Entry> entry = newest(target_name, kind, false);
     if (!entry) break;
     const uint64_t begin_ns = shard_.shard.now_ns();
-    const bool is_fresh = begin_ns - entry->since_ns < pool_fresh_ms * 1'000'000;
-    std::string wrong;
-    if (!is_fresh) {
-      alive_.fetch_add(1, std::memory_order_relaxed);
-      auto naming = name(*entry, application_name);
-      wrong = co_await naming;
-      alive_.fetch_sub(1, std::memory_order_relaxed);
-    }
-    if (wrong.empty()) {
-      Upstream upstream = std::move(entry->upstream);
-      upstream.ticket->is_warm = true;
-      upstream.greeting = greeting_of(*upstream.ticket, application_name);
-      if (is_fresh) {
-        upstream.greeting->name_due = std::move(application_name);
-        upstream.receive = std::move(entry->receive);
-      }
-      if (target.pool.min > 0) wake_at(shard_.shard.now_ns());
-      co_return std::move(upstream);
-    }
+    alive_.fetch_add(1, std::memory_order_relaxed);
+    auto naming = name(*entry, application_name);
+    const std::string wrong = co_await naming;
+    alive_.fetch_sub(1, std::memory_order_relaxed);
+    if (wrong.empty()) co_return hand_out(*entry, target, application_name);
     shard_.counters.pool_failures.add();
     log_debug("a warm connection is of no use any more", {{"target", target_name}, {"reason", wrong}});
     close(std::move(entry));

@@ -52,6 +52,8 @@ class WarmPool {
   WarmPool(const WarmPool&) = delete;
   WarmPool& operator=(const WarmPool&) = delete;
 
+  // One of this kind that answered just now, to be named by its session. Nothing: ask take(), which may have to wait.
+  std::optional<Upstream> take_fresh(const Target& target, const std::string& kind, std::string_view application_name);
   // One of this kind, named for its session or to be named by it; nothing when there is none that answers.
   ring::Task<std::optional<Upstream>> take(const Target& target, std::string kind, std::string application_name);
   // A connection whose session's state is discarded; that session still counts among the target's. False: it cannot be kept,
@@ -120,7 +122,9 @@ class WarmPool {
   // Names one for its session. Empty, or why that failed.
   ring::Task<std::string> name(Entry& entry, std::string application_name);
   std::unique_ptr<Entry> remove(Entries& entries, size_t at);
-  std::unique_ptr<Entry> newest(const std::string& target, const std::string& kind);
+  std::unique_ptr<Entry> newest(const std::string& target, const std::string& kind, bool has_to_be_fresh);
+  bool is_fresh(const Entry& entry) const;
+  Upstream hand_out(Entry& entry, const Target& target, std::string_view application_name);
   void close(std::unique_ptr<Entry> entry);
   void close(Upstream upstream);
   ring::Task<void> say_goodbye(Upstream upstream, std::unique_ptr<net::Receive> receive, std::shared_ptr<std::atomic<uint32_t>> leaving);

@@ -23,6 +23,7 @@ struct WarmTicket {
   std::shared_ptr<const net::TlsContext> tls;  // Named by its address in `kind`, which therefore stays its own.
   ReportedSettings settings;
   uint64_t opened_ns = 0;
+  mutable uint64_t fits_generation = ~uint64_t{0};  // Of the last snapshot that was found to want it so.
   bool is_warm = false;  // The session that has it did not log it in.
   std::string_view auth_method;
   std::string tls_version;

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdint>
+#include <iterator>
 #include <string_view>
+#include <utility>
 
 namespace ringfence::policy {
 namespace {
@@ -39,10 +42,28 @@ bool is_safe_encoding(std::string_view value) {
   return std::find(std::begin(unsafe), std::end(unsafe), folded) == std::end(unsafe);
 }
 
-// A bound in time that is not "none".
-bool is_positive(std::string_view value) {
-  return std::any_of(value.begin(), value.end(), [](char c) { return c >= '1' && c <= '9'; }) &&
-         value.find('-') == value.npos;
+// A bound in time that is not "none": a whole number of PostgreSQL's units, milliseconds without one, that it can hold. It takes
+// more than that, and rounds: '0.4', '1us' and '1e-9' are none.
+bool is_positive_time(std::string_view value) {
+  constexpr uint64_t most_ms = 2'147'483'647;  // More is an error there.
+  const auto skip_spaces = [&] { value.remove_prefix(std::min(value.find_first_not_of(' '), value.size())); };
+  skip_spaces();
+  if (value.empty() || value[0] == '0') return false;  // Also octal and hexadecimal.
+  uint64_t number = 0;
+  for (; !value.empty() && value[0] >= '0' && value[0] <= '9'; value.remove_prefix(1)) {
+    number = number * 10 + static_cast<uint64_t>(value[0] - '0');
+    if (number > most_ms) return false;
+  }
+  skip_spaces();
+  const std::string_view unit = value.substr(0, value.find(' '));
+  value.remove_prefix(unit.size());
+  skip_spaces();
+  if (!value.empty()) return false;
+  static constexpr std::pair<std::string_view, uint64_t> units[] = {
+      {"", 1}, {"ms", 1}, {"s", 1'000}, {"min", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+  return number > 0 && std::any_of(std::begin(units), std::end(units), [&](const auto& known) {
+           return known.first == unit && number * known.second <= most_ms;
+         });
 }
 
 std::string refuse_reader(const Setting& setting) {
@@ -71,7 +92,7 @@ std::string refuse_reader(const Setting& setting) {
   }
   if (is_any_of(name, {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout",
                        "transaction_timeout"})) {
-    return is_positive(value) ? "" : "it would take a time limit away";
+    return is_positive_time(value) ? "" : "it would take a time limit away, or is not a whole number with a unit";
   }
   return "it is not one of the settings that this level may change";
 }
@@ -82,7 +103,8 @@ std::string refuse_setting(const Setting& setting, Level level) {
   if (level == Level::admin) return "";
   if (setting.verb == Setting::Verb::reset) {
     // What the others return to was set when the session began; a transaction's own modes return to read-write.
-    return level == Level::read && setting.name.starts_with("transaction_") ? "it would let the session write" : "";
+    const bool is_mode = setting.name.starts_with("transaction_") && setting.name != "transaction_timeout";
+    return level == Level::read && is_mode ? "it would let the session write" : "";
   }
   if (is_any_of(setting.name, {"role", "session_authorization", "session_replication_role"})) {
     return "it changes who the session is";

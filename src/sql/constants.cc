@@ -36,4 +36,17 @@ std::optional<std::string> constant_text(const Message* message) {
   }
 }
 
+std::optional<std::string> constant_argument(const Message* message) {
+  const Message* inner = message;
+  while (const auto* cast = as<PgQuery__TypeCast>(inner, pg_query__type_cast__descriptor)) {
+    const PgQuery__TypeName* type = cast->type_name;
+    if (type == nullptr || type->n_typmods > 0 || type->n_array_bounds > 0) return std::nullopt;
+    const Qualified name = qualified(type->names, type->n_names);
+    if (!name.schema.empty() && name.schema != "pg_catalog") return std::nullopt;
+    if (name.name != "text" && name.name != "varchar") return std::nullopt;
+    inner = unwrap(cast->arg);
+  }
+  return constant_text(inner);
+}
+
 }  // namespace ringfence::sql

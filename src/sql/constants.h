@@ -18,5 +18,7 @@ inline Place place(int32_t location, Place otherwise) {
 }
 // The text of a constant, through casts; nothing for anything that is computed, and for NULL.
 std::optional<std::string> constant_text(const Message* message);
+// The same for an argument that is text: only through casts that leave it as it is. 2::bit(1)::text is '0'.
+std::optional<std::string> constant_argument(const Message* message);
 
 }  // namespace ringfence::sql

@@ -95,10 +95,11 @@ void Walk::on_function(const Work& work) {
   if (name.name == "set_config") {
     Setting setting;
     setting.at = at;
-    const auto setting_name = call.n_args > 0 ? constant_text(unwrap(call.args[0])) : std::nullopt;
+    const auto setting_name = call.n_args > 0 ? constant_argument(unwrap(call.args[0])) : std::nullopt;
+    auto value = call.n_args > 1 ? constant_argument(unwrap(call.args[1])) : std::nullopt;
+    setting.is_constant = setting_name.has_value() && value.has_value() && call.n_args == 3;
     if (setting_name) setting.name = lower(*setting_name);
-    if (call.n_args > 1) add_values(setting, call.args + 1, 1);
-    setting.is_constant = setting.is_constant && setting_name.has_value() && call.n_args == 3;
+    if (value) setting.values.push_back(std::move(*value));
     facts_.settings.push_back(std::move(setting));
   }
   Work inner = work;

@@ -102,6 +102,53 @@ TEST_CASE("whatever writes, or cannot be seen into, is refused to a reader") {
   }
 }
 
+TEST_CASE("a reader's time limits may be changed, but not to what PostgreSQL takes for none") {
+  const Access reader = at(Level::read).access();
+  const char* const settings[] = {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout",
+                                  "transaction_timeout"};
+  const auto is_allowed = [&](const std::string& name, const std::string& value) {
+    const bool by_set = at(Level::read).allows("set " + name + " = '" + value + "'");
+    CHECK(at(Level::read).allows("set local " + name + " to '" + value + "'") == by_set);
+    CHECK(at(Level::read).allows("select set_config('" + name + "', '" + value + "', false)") == by_set);
+    CHECK(at(Level::read).allows("select pg_catalog.set_config('" + name + "'::text, '" + value + "'::varchar::text, true)") == by_set);
+    CHECK(refuse_startup_setting(reader, name, value).empty() == by_set);
+    return by_set;
+  };
+  for (const std::string name : settings) {
+    CAPTURE(name);
+    for (const char* value : {"1", "5000", "1ms", "5s", "5 s", "30min", "2h", "24d", " 5s ", "2147483647", "2147483647ms", "596h"}) {
+      CAPTURE(value);
+      CHECK(is_allowed(name, value));
+    }
+    for (const char* value :
+         {"0", "0s", "0.4", "1us", "499us", "1e-9", "1e3", "1e-9d", "0.1ms", ".1", "-1", "+5", "05", "0x5", "0x0", "5 us", "5S", "5MIN",
+          "5sec", "5kB", "s", "", " ", "5s5", "5 s s", "5\t0", "1,000", "2147483648", "2147484s", "25d", "18446744073709551617",
+          "99999999999999999999999999d", "none", "off", "default", "infinity"}) {
+      CAPTURE(value);
+      CHECK_FALSE(is_allowed(name, value));
+    }
+    CHECK(at(Level::read).allows("set " + name + " = 5000"));
+    CHECK(at(Level::read).allows("set " + name + " to default"));
+    for (const char* bare : {"0", "0.4", "1e-9", "-5", "99999999999", "5e3", "off"}) {
+      CAPTURE(bare);
+      CHECK_FALSE(at(Level::read).allows("set " + name + " = " + bare));
+    }
+  }
+}
+
+TEST_CASE("what set_config sets is known only where no cast changes it") {
+  for (std::string_view text :
+       {"select set_config('statement_timeout', 2::bit(1)::text, false)", "select set_config('lock_timeout', '10'::bpchar(1), false)",
+        "select set_config('client_encoding', 'SJISx'::char(4), false)", "select set_config('search_path', '11'::regnamespace::text, false)",
+        "select set_config('application_name', 'x'::own.text, false)", "select set_config('jit'::varchar(2), 'x', false)",
+        "select set_config('application_name', array['x']::text[], false)", "select set_config('statement_timeout', null, false)",
+        "select set_config('jit', 'on')"}) {
+    CAPTURE(text);
+    CHECK_FALSE(at(Level::read).allows(text));
+  }
+  CHECK(at(Level::read).allows("select set_config('application_name'::character varying, 'x'::pg_catalog.text, false)"));
+}
+
 TEST_CASE("tools may look at keys and tablespaces as they do, and clean a connection up") {
   CHECK(at(Level::read).allows("select (information_schema._pg_expandarray(i.indkey)).n from pg_index i"));
   CHECK(at(Level::read).allows("select r.a from (select information_schema._pg_expandarray(i.indkey) as keys, 1 as a from pg_index i) r where (r.keys).x = 1"));

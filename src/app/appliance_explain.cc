@@ -33,6 +33,8 @@ admin::PolicyAnswer problem_of(const Error& error) {
   }
 }
 
+admin::PolicyAnswer shutting_down() { return {503, "the appliance is shutting down"}; }
+
 // The question and its answer, as the trail has them.
 void describe(const Answer& answer, size_t statement_bytes_max, const std::string& by, audit::EventBuilder& out) {
   using audit::Tag;
@@ -63,6 +65,10 @@ void describe(const Answer& answer, size_t statement_bytes_max, const std::strin
 }  // namespace
 
 void Appliance::explain(std::string question, std::string by, std::function<void(admin::PolicyAnswer)> done) {
+  if (phase_ == Phase::draining) {
+    done(shutting_down());
+    return;
+  }
   proxy::SnapshotPtr snapshot = explained_;
   if (!snapshot) {
     done({503, "the appliance is starting"});
@@ -70,6 +76,11 @@ void Appliance::explain(std::string question, std::string by, std::function<void
   }
   ring::Shard* home = admin_shard_.get();
   const bool is_taken = explainer_->post([this, home, snapshot, done, question = std::move(question), by = std::move(by)] {
+    // Whoever stops the process does not wait for questions that have only waited so far.
+    if (phase_ == Phase::draining) {
+      home->post([done] { done(shutting_down()); });
+      return;
+    }
     Result<Question> asked = parse_question(question);
     Result<Answer> answered = asked ? answer(std::move(*asked), known_of(*snapshot)) : unexpected(std::move(asked).error());
     admin::PolicyAnswer told = answered ? admin::PolicyAnswer{200, to_json(*answered)} : problem_of(answered.error());

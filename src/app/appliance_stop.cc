@@ -82,7 +82,6 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
   }
   // What its jobs would report to is gone.
   workers_.reset();
-  explainer_.reset();
   if (trail_ && !trail_->stop(trail_stop_ms)) {
     log_warning("the store did not take the whole trail in time; the rest is in the state directory and is written at "
                 "the next start");
@@ -100,6 +99,8 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
     admin_shard_->stop();
     admin_shard_->join();
   }
+  // Only the admin shard asks it, and that takes requests until here.
+  explainer_.reset();
   for (size_t i = 0; i < listening_.size(); ++i) {
     const std::string& path = config_.listeners[i].path;
     if (!path.empty() && !listening_[i].is_inherited) ::unlink(path.c_str());

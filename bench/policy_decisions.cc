@@ -94,12 +94,12 @@ struct Session {
     return is_right && conversation->to_client(answer).size() == answer.size();
   }
 
-  proxy::JudgeSpace judge_space{17};
+  proxy::JudgeSpace judge_space{HashKey{1, 7}};
   ScratchSpace space;
   proxy::IdSource ids{1};
   proxy::ShardCounters counters;
   proxy::Deferred deferred;
-  pg::ObjectPools pools;
+  pg::ObjectPools pools{HashKey{1, 2}};
   proxy::Limits limits;
   proxy::Recorder recorder{space, ids, counters, deferred};
   std::optional<proxy::Conversation> conversation;
@@ -163,7 +163,7 @@ int main(int argc, char** argv) {
   bool is_right = true;
   for (size_t patterns : {size_t{0}, size_t{10}, size_t{100}, size_t{1'000}}) {
     const auto set = readers(patterns);
-    proxy::JudgeSpace space(17);
+    proxy::JudgeSpace space{HashKey{1, 7}};
     proxy::StatementJudge judge(set->access({}, {}), {}, space);
     const auto decide = [&](size_t i) { is_right = judge.judge(texts[i % texts.size()])->is_allowed && is_right; };
     print("hit/" + std::to_string(patterns), batches, measure(batches, 1'000, decide));

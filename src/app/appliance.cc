@@ -216,13 +216,13 @@ Result<void> Appliance::start_data_shards() {
     data.shard = std::make_unique<ring::Shard>(options);
     if (!trail_) data.no_trail = std::make_unique<NoTrail>();
     audit::RecordSpace& space = trail_ ? static_cast<audit::RecordSpace&>(trail_->journal(i)) : *data.no_trail;
-    auto seed = crypto::random_array<16>();
-    if (!seed) return unexpected(std::move(seed).error());
     proxy::PgShard::Options pg;
+    auto seed = crypto::random_array<sizeof pg.id_seed + sizeof pg.hash_key>();
+    if (!seed) return unexpected(std::move(seed).error());
     pg.index = i;
     pg.node = config_.node;
     std::memcpy(&pg.id_seed, seed->data(), sizeof pg.id_seed);
-    std::memcpy(&pg.judge_seed, seed->data() + sizeof pg.id_seed, sizeof pg.judge_seed);
+    std::memcpy(&pg.hash_key, seed->data() + sizeof pg.id_seed, sizeof pg.hash_key);
     if (trail_ && config_.audit.durability == Durability::disk) {
       audit::Journal* journal = &trail_->journal(i);
       pg.sync = [journal] { return journal->sync(journal->published_position()); };

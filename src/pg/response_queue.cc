@@ -76,10 +76,7 @@ void ResponseQueue::parameter_description(ByteView oids, uint64_t bytes) {
   Entry* entry = answered();
   if (entry == nullptr || entry->kind != Kind::describe) return misfit();
   bytes_ += bytes;
-  if (!entry->prepared) return;
-  std::vector<uint32_t>& types = entry->prepared->types;
-  types.clear();
-  for (size_t i = 0; i + 4 <= oids.size(); i += 4) types.push_back(ringfence::detail::load_be<uint32_t>(oids.data() + i));
+  if (entry->prepared) names_.set_types(*entry->prepared, oids);
 }
 
 void ResponseQueue::description(uint64_t bytes) {

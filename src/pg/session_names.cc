@@ -3,24 +3,41 @@
 namespace ringfence::pg {
 
 namespace {
+
+// The object, its places in a table, and small texts that are not counted one by one.
+template <typename T>
+constexpr uint64_t kept_at_least = sizeof(T) + 128;
+
+uint64_t kept_by(const StatementText& statement) {
+  return statement.text.size() + statement.raw.size() + statement.sha256.size();
+}
+// Does not change while it is kept, but for the types.
 uint64_t kept_by(const Prepared& prepared) {
-  return prepared.name.size() + prepared.statement.text.size() + prepared.statement.raw.size() + sizeof(Prepared);
+  uint64_t bytes = kept_at_least<Prepared> + prepared.name.size() + kept_by(prepared.statement);
+  bytes += prepared.types.size() * sizeof prepared.types[0];
+  if (const Prepared* inner = prepared.change.prepared.get()) {
+    bytes += kept_at_least<Prepared> + inner->name.size() + kept_by(inner->statement);
+  }
+  return bytes;
+}
+uint64_t kept_by(const Portal& portal) {
+  return kept_at_least<Portal> + portal.name.size() + portal.statement_name.size() + portal.parameters.size();
 }
 }  // namespace
 
 Ref<Prepared> SessionNames::statement(std::string_view name) const {
   if (name.empty()) return unnamed_statement_;
-  return Ref<Prepared>(statements_.find(name));
+  return Ref<Prepared>(statements_.find(pools_.name_key, name));
 }
 
 Ref<Portal> SessionNames::portal(std::string_view name) const {
   if (name.empty()) return unnamed_portal_;
-  return Ref<Portal>(portals_.find(name));
+  return Ref<Portal>(portals_.find(pools_.name_key, name));
 }
 
 const Portal* SessionNames::find_portal(std::string_view name) const {
   if (name.empty()) return unnamed_portal_.get();
-  return portals_.find(name);
+  return portals_.find(pools_.name_key, name);
 }
 
 void SessionNames::set_statement(const Ref<Prepared>& prepared) {
@@ -29,8 +46,8 @@ void SessionNames::set_statement(const Ref<Prepared>& prepared) {
     return;
   }
   forget_statement(prepared->name);
-  kept_bytes_ += kept_by(*prepared);
-  statements_.add(prepared);
+  statements_.add(pools_.name_key, prepared);
+  keep(*prepared);
 }
 
 void SessionNames::set_portal(const Ref<Portal>& portal) {
@@ -38,8 +55,10 @@ void SessionNames::set_portal(const Ref<Portal>& portal) {
     unnamed_portal_ = portal;
     return;
   }
-  portals_.take(portal->name);
-  portals_.add(portal);
+  forget_portal(portal->name);
+  portals_.add(pools_.name_key, portal);
+  kept_bytes_ += kept_by(*portal);
+  if (portal->statement) keep(*portal->statement);
 }
 
 void SessionNames::forget_statement(std::string_view name) {
@@ -47,7 +66,7 @@ void SessionNames::forget_statement(std::string_view name) {
     unnamed_statement_ = {};
     return;
   }
-  if (Ref<Prepared> forgotten = statements_.take(name)) kept_bytes_ -= kept_by(*forgotten);
+  if (Ref<Prepared> forgotten = statements_.take(pools_.name_key, name)) let_go(*forgotten);
 }
 
 void SessionNames::forget_portal(std::string_view name) {
@@ -55,17 +74,40 @@ void SessionNames::forget_portal(std::string_view name) {
     unnamed_portal_ = {};
     return;
   }
-  portals_.take(name);
+  if (Ref<Portal> forgotten = portals_.take(pools_.name_key, name)) let_go(*forgotten);
 }
 
 void SessionNames::forget_portals() {
   unnamed_portal_ = {};
-  portals_.clear();
+  forget_named_portals();
 }
 
 void SessionNames::forget_named_statements() {
-  statements_.clear();
-  kept_bytes_ = 0;
+  statements_.clear([this](Prepared& prepared) { let_go(prepared); });
+}
+
+void SessionNames::forget_named_portals() {
+  portals_.clear([this](Portal& portal) { let_go(portal); });
+}
+
+void SessionNames::keep(Prepared& prepared) {
+  if (prepared.keepers++ == 0) kept_bytes_ += kept_by(prepared);
+}
+
+void SessionNames::let_go(Prepared& prepared) {
+  if (--prepared.keepers == 0) kept_bytes_ -= kept_by(prepared);
+}
+
+void SessionNames::let_go(Portal& portal) {
+  kept_bytes_ -= kept_by(portal);
+  if (portal.statement) let_go(*portal.statement);
+}
+
+void SessionNames::set_types(Prepared& prepared, ByteView oids) {
+  if (prepared.keepers > 0) kept_bytes_ -= kept_by(prepared);
+  prepared.types.clear();
+  for (size_t i = 0; i + 4 <= oids.size(); i += 4) prepared.types.push_back(ringfence::detail::load_be<uint32_t>(oids.data() + i));
+  if (prepared.keepers > 0) kept_bytes_ += kept_by(prepared);
 }
 
 void SessionNames::apply(const NameChange& change) {
@@ -82,10 +124,10 @@ void SessionNames::apply(const NameChange& change) {
       return;
     }
     case NameChange::Kind::close: forget_portal(change.prepared->name); return;
-    case NameChange::Kind::close_all: portals_.clear(); return;
+    case NameChange::Kind::close_all: forget_named_portals(); return;
     case NameChange::Kind::discard_all:
       forget_named_statements();
-      portals_.clear();
+      forget_named_portals();
       return;
   }
 }

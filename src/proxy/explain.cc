@@ -78,7 +78,7 @@ std::optional<MessageRefusal> refuse_message(std::shared_ptr<StatementJudge> jud
   ShardCounters counters;
   Deferred deferred;
   Recorder recorder(witness, ids, counters, deferred);
-  pg::ObjectPools pools;
+  pg::ObjectPools pools{HashKey()};
   const Limits limits;
   Conversation conversation(recorder, pools, counters, limits, std::make_unique<Gate>(std::move(judge), ""));
   std::string message;
@@ -128,7 +128,7 @@ Result<Explanation> explain(const policy::Access& access, policy::SessionFacts s
     return fail(Fault::limit, "the text holds more than " + std::to_string(explained_statements_max) +
                                   " statements; explain it in parts");
   }
-  JudgeSpace space(0);
+  JudgeSpace space{HashKey()};
   auto judge = std::make_shared<StatementJudge>(access, session, space);
   Gate gate(judge, "");
   for (sql::Extent extent : extents) {

@@ -82,7 +82,8 @@ PgShardState::PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpac
       snapshot(std::move(initial)),
       load(l),
       ids(options.id_seed),
-      judge_space(options.judge_seed),
+      pools(options.hash_key),
+      judge_space(options.hash_key),
       warm(std::make_unique<WarmPool>(*this)) {}
 
 PgShardState::~PgShardState() = default;

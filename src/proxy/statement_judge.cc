@@ -1,7 +1,5 @@
 #include "statement_judge.h"
 
-#include <cstring>
-
 #include "ringfence/base/utf8.h"
 #include "ringfence/sql/analyze.h"
 #include "ringfence/sql/lex.h"
@@ -15,13 +13,6 @@ namespace {
 
 constexpr char shape_key = 'S', text_key = 'T';
 
-__extension__ typedef unsigned __int128 Wide;
-
-uint64_t fold(uint64_t a, uint64_t b) {
-  const Wide product = static_cast<Wide>(a) * b;
-  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
-}
-
 }  // namespace
 
 std::string_view statement_inside(std::string_view statement, const sql::Facts& facts) {
@@ -30,20 +21,6 @@ std::string_view statement_inside(std::string_view statement, const sql::Facts& 
 
 StatementJudge::StatementJudge(policy::Access access, policy::SessionFacts session, JudgeSpace& space)
     : access_(std::move(access)), session_(session), space_(space) {}
-
-// Keyed by the shard's secret, so that nobody can choose texts that all meet in one place.
-uint64_t StatementJudge::hash_of(std::string_view key) const {
-  uint64_t hash = space_.seed ^ key.size();
-  size_t at = 0;
-  for (; at + 8 <= key.size(); at += 8) {
-    uint64_t word = 0;
-    std::memcpy(&word, key.data() + at, 8);
-    hash = fold(hash ^ word, space_.seed | 1);
-  }
-  uint64_t last = 0;
-  std::memcpy(&last, key.data() + at, key.size() - at);
-  return fold(hash ^ last, 0x9e3779b97f4a7c15u);
-}
 
 StatementJudge::Entry* StatementJudge::find(std::string_view key, uint64_t hash) {
   auto [at, end] = index_.equal_range(hash);

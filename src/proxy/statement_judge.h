@@ -11,6 +11,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "ringfence/base/keyed_hash.h"
 #include "ringfence/policy/decide.h"
 #include "ringfence/sql/facts.h"
 
@@ -18,12 +19,12 @@ namespace ringfence::proxy {
 
 // One thread's working memory, for all its judges.
 struct JudgeSpace {
-  explicit JudgeSpace(uint64_t hash_seed) : seed(hash_seed) {}
+  explicit JudgeSpace(const HashKey& key_of_hashes) : hash_key(key_of_hashes) {}
   policy::Scratch scratch;
   std::vector<policy::Match> matches;
   std::string key;
   std::vector<std::string_view> rules;  // See Gate::rules().
-  uint64_t seed;
+  HashKey hash_key;  // So that nobody can choose texts that all meet in one place.
 };
 
 // What PREPARE or DECLARE defines, out of its own text.
@@ -73,7 +74,7 @@ class StatementJudge {
   };
   using Order = std::list<Entry>;
 
-  uint64_t hash_of(std::string_view key) const;
+  uint64_t hash_of(std::string_view key) const { return keyed_hash(space_.hash_key, key); }
   Entry* find(std::string_view key, uint64_t hash);
   Entry* remember(std::string_view key, uint64_t hash);
   Entry* lookup(std::string_view statement);

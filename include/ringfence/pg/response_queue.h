@@ -141,7 +141,7 @@ class ResponseQueue {
   bool names_may_change() const { return pending_.has_naming() || pending_changes() != 0; }
   // Name changes that wait for their statements' ends.
   size_t pending_changes() const { return rare_ ? rare_->changes.size() - rare_->changes_begin : 0; }
-  // Of the texts that names keep.
+  // What names keep; see SessionNames.
   uint64_t kept_bytes() const { return names_.kept_bytes(); }
   // Answers that fitted nothing so far.
   uint64_t misfits() const { return misfits_; }

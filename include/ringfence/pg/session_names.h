@@ -30,11 +30,18 @@ class SessionNames {
   // What an SQL statement that has succeeded did to them.
   void apply(const NameChange& change);
 
-  // Of the texts that names keep.
+  // The types of its parameters, as the server describes them: big-endian OIDs.
+  void set_types(Prepared& prepared, ByteView oids);
+
+  // What the names keep, about: texts, parameters and the objects themselves. What several names keep counts once.
   uint64_t kept_bytes() const { return kept_bytes_; }
 
  private:
   void forget_named_statements();
+  void forget_named_portals();
+  void keep(Prepared& prepared);
+  void let_go(Prepared& prepared);
+  void let_go(Portal& portal);
 
   ObjectPools& pools_;
   // The unnamed ones, the most common, stand apart.

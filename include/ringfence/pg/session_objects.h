@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ringfence/base/bytes.h"
+#include "ringfence/base/keyed_hash.h"
 
 namespace ringfence::pg {
 
@@ -120,6 +121,7 @@ struct NameChange {
 struct Prepared {
   Pool<Prepared>* pool = nullptr;
   uint32_t references = 0;
+  uint32_t keepers = 0;  // Its own name, and portals with names: see SessionNames.
   std::string name;
   StatementText statement;
   std::vector<uint32_t> types;  // OIDs of its parameters as far as known; 0 where not.
@@ -137,6 +139,7 @@ struct Prepared {
   std::unique_ptr<Hold> hold;  // Null: none does.
 
   void clear() {
+    keepers = 0;
     clear_buffer(name);
     statement.clear();
     refusal = 0;
@@ -175,6 +178,8 @@ struct Portal {
 };
 
 struct ObjectPools {
+  explicit ObjectPools(const HashKey& key) : name_key(key) {}
+  HashKey name_key;  // Of the tables of names, which clients choose.
   // Portals hold statements, so their pool goes first.
   Pool<Prepared> prepared;
   Pool<Portal> portals;

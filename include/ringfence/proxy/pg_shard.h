@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ringfence/audit/event.h"
+#include "ringfence/base/keyed_hash.h"
 #include "ringfence/base/uuid.h"
 #include "ringfence/net/stream.h"
 #include "ringfence/proxy/counters.h"
@@ -63,7 +64,7 @@ class PgShard {
     unsigned index = 0;
     std::string node;
     uint64_t id_seed = 0;  // Random.
-    uint64_t judge_seed = 0;  // Random, and a secret: keys the hash of what is remembered of statements.
+    HashKey hash_key;  // Random, and a secret: of the tables whose keys clients choose, names and statements.
     // audit.durability: disk. Makes everything that this shard has published survive a power cut; called on a
     // worker. Empty: a record counts as soon as it is published.
     std::function<Result<void>()> sync;

@@ -150,7 +150,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::abort();
   };
   static const auto set = readers();
-  static proxy::JudgeSpace space(42);
+  static proxy::JudgeSpace space{HashKey{4, 2}};
   // This one goes on remembering from input to input, as a session does.
   static proxy::StatementJudge remembering(set->access({}, {}), {}, space);
   proxy::StatementJudge fresh(set->access({}, {}), {}, space);

@@ -50,7 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   IdSource ids(1);
   ShardCounters counters;
   Deferred deferred;
-  pg::ObjectPools pools;
+  pg::ObjectPools pools{HashKey{1, 2}};
   Limits limits;
   limits.message_bytes_max = 1 << 20;
   limits.statement_bytes_max = 256;

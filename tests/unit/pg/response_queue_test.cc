@@ -22,7 +22,7 @@ struct Done {
 
 // A queue with its observer, spoken to in the protocol's own words.
 struct Model : StatementObserver {
-  ObjectPools pools;
+  ObjectPools pools{ringfence::HashKey{1, 2}};
   std::vector<Done> endings;
   std::vector<std::string> outside;
   ResponseQueue queue{pools, *this};
@@ -642,5 +642,108 @@ TEST_CASE("no sequence of answers breaks the model, and each statement ends once
     for (StatementNumber n = 1; n < m.next; ++n) {
       if (times[n] != 1) FAIL("seed " << seed << ": statement " << n << " ended " << times[n] << " times");
     }
+  }
+}
+
+TEST_CASE("what names keep counts once for all of them, with the texts that their portals need, and is nothing without names") {
+  Model m;
+  CHECK(m.queue.kept_bytes() == 0);
+  m.parse("", std::string(10'000, 'x'));
+  m.answer("1");
+  CHECK(m.queue.kept_bytes() == 0);  // Without a name there is one.
+  m.bind("p1", "");
+  m.bind("p2", "");
+  m.answer("22");
+  const uint64_t with_portals = m.queue.kept_bytes();
+  CHECK(with_portals > 10'000);
+  CHECK(with_portals < 12'000);
+  // The portals keep what nothing else does any more.
+  m.parse("", "select 1");
+  m.answer("1");
+  CHECK(m.queue.kept_bytes() == with_portals);
+  m.queue.push_close(true, "p1");
+  m.answer("3");
+  CHECK(m.queue.kept_bytes() < with_portals);
+  CHECK(m.queue.kept_bytes() > 10'000);
+  m.sync();
+  m.answer("Z");
+  CHECK(m.queue.kept_bytes() == 0);
+  // Types count from the moment when the server tells them.
+  m.parse("s", "select $1");
+  m.answer("1");
+  const uint64_t before = m.queue.kept_bytes();
+  m.queue.push_describe(false, "s");
+  m.queue.parameter_description(std::string(4'000, '\1'), 4'007);
+  m.answer("n");
+  CHECK(m.queue.kept_bytes() == before + 4'000);
+  m.parse("s", "select 1");
+  m.answer("1");
+  CHECK(m.queue.kept_bytes() < before);
+  m.queue.push_close(false, "s");
+  m.answer("3");
+  CHECK(m.queue.kept_bytes() == 0);
+}
+
+TEST_CASE("whatever becomes of names, what they keep is nothing when they are gone") {
+  for (unsigned seed = 1; seed <= 200; ++seed) {
+    CAPTURE(seed);
+    std::mt19937 random(seed);
+    Model m;
+    uint64_t texts = 0;  // Never more than was sent.
+    for (int step = 0; step < 300; ++step) {
+      const std::string name = random() % 4 == 0 ? "" : "n" + std::to_string(random() % 6);
+      const std::string other = random() % 4 == 0 ? "" : "n" + std::to_string(random() % 6);
+      const bool fails = random() % 8 == 0;
+      switch (random() % 7) {
+        case 0: {
+          Ref<Prepared> prepared = m.pools.prepared.make();
+          prepared->name = name;
+          prepared->statement.text = std::string(random() % 2'000, 'x');
+          texts += prepared->statement.text.size();
+          if (random() % 3 == 0) {
+            prepared->change.kind = random() % 2 == 0 ? NameChange::Kind::prepare : NameChange::Kind::declare;
+            prepared->change.prepared = m.pools.prepared.make();
+            prepared->change.prepared->name = other;
+            prepared->change.prepared->statement.text = "select 1";
+          }
+          m.queue.push_parse(std::move(prepared));
+          m.answer(fails ? "E" : "1");
+          break;
+        }
+        case 1:
+        case 2:
+          m.bind(name, other);
+          m.answer(fails ? "E" : "2");
+          break;
+        case 3:
+          m.queue.push_close(random() % 2 == 0, name);
+          m.answer(fails ? "E" : "3");
+          break;
+        case 4:
+          m.queue.push_describe(false, name);
+          if (!fails) m.queue.parameter_description(std::string(4 * (random() % 100), '\1'), 9);
+          m.answer(fails ? "E" : "n");
+          break;
+        case 5:
+          m.execute(name);
+          m.answer(fails ? "E" : "C");
+          break;
+        default:
+          m.sync();
+          m.answer(random() % 3 == 0 ? "Z" : "z");
+          break;
+      }
+      if (random() % 16 == 0) {
+        m.sync();
+        m.answer("z");
+      }
+      REQUIRE(m.queue.kept_bytes() <= 2 * texts + 1'000'000);
+    }
+    m.sync();
+    m.answer("Z");
+    m.query();
+    m.queue.change_names(0, {NameChange::Kind::discard_all, {}});
+    m.answer("CZ");
+    REQUIRE(m.queue.kept_bytes() == 0);
   }
 }

@@ -51,12 +51,12 @@ std::unique_ptr<Gate> restricted(JudgeSpace& space) {
 struct Fixture {
   explicit Fixture(bool is_restricted = false)
       : conversation(recorder, pools, counters, limits, is_restricted ? restricted(judge_space) : nullptr) {}
-  JudgeSpace judge_space{1};
+  JudgeSpace judge_space{HashKey{1, 2}};
   ScratchSpace space;
   IdSource ids{1};
   ShardCounters counters;
   Deferred deferred;
-  pg::ObjectPools pools;
+  pg::ObjectPools pools{HashKey{1, 2}};
   Limits limits;
   Recorder recorder{space, ids, counters, deferred};
   Conversation conversation;

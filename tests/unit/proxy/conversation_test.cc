@@ -184,7 +184,7 @@ struct Trial {
   IdSource ids{1};
   ShardCounters counters;
   Deferred deferred;
-  pg::ObjectPools pools;
+  pg::ObjectPools pools{HashKey{1, 2}};
   Limits limits;
   Recorder recorder{space, ids, counters, deferred};
   Conversation conversation{recorder, pools, counters, limits};

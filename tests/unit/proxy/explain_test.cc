@@ -104,7 +104,7 @@ Enforced enforce(const policy::Access& access, JudgeSpace& judge_space, const st
   IdSource ids{1};
   ShardCounters counters;
   Deferred deferred;
-  pg::ObjectPools pools;
+  pg::ObjectPools pools{HashKey{1, 2}};
   Limits limits;
   Recorder recorder{space, ids, counters, deferred};
   auto judge = std::make_shared<StatementJudge>(access, policy::SessionFacts{}, judge_space);
@@ -137,7 +137,7 @@ Explanation explained(const policy::Access& access, const std::string& text) {
 }  // namespace
 
 TEST_CASE("what is explained as allowed is forwarded, and what is explained as refused is refused by that rule") {
-  JudgeSpace judge_space(1);
+  JudgeSpace judge_space{HashKey{1, 2}};
   size_t allowed = 0, refused = 0;
   for (const policy::Access& access : accesses()) {
     for (const std::string& text : corpus()) {

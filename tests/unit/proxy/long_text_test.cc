@@ -78,7 +78,7 @@ TEST_CASE("of a text that is cut the digest of all of it is kept, whatever piece
         IdSource ids(1);
         ShardCounters counters;
         Deferred deferred;
-        pg::ObjectPools pools;
+        pg::ObjectPools pools{HashKey{1, 2}};
         Limits limits;
         limits.statement_bytes_max = 65'536;
         Recorder recorder(space, ids, counters, deferred);

@@ -21,7 +21,7 @@ Access access_of(Policy policy) {
 }
 
 struct World {
-  JudgeSpace space{0x1234567890abcdefu};
+  JudgeSpace space{HashKey{0x1234567890abcdefu, 2}};
   StatementJudge judge;
   explicit World(Policy policy) : judge(access_of(std::move(policy)), {}, space) {}
   bool allows(std::string_view text) { const Decision* decision = judge.judge(text);

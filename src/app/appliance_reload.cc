@@ -14,6 +14,7 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
   out->mock_secret = mock_secret_;
   out->limits.connections_max = config.limits.connections_max;
   out->limits.message_bytes_max = static_cast<uint32_t>(std::min<uint64_t>(config.limits.message_bytes_max, 1u << 30));
+  out->limits.prepared_bytes_max = config.limits.prepared_bytes_max;
   out->limits.statement_bytes_max = config.audit.statement_bytes_max;
   out->limits.parameters_bytes_max = config.audit.parameters_bytes_max;
   out->limits.startup_ms = config.limits.startup_ms;

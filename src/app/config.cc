@@ -267,6 +267,7 @@ void Loader::read_limits() {
   section.number("connections_max", limits.connections_max, 1, 1'000'000);
   // PostgreSQL itself takes no message beyond 1 GiB.
   section.number("message_bytes_max", limits.message_bytes_max, 64 * kib, gib, Unit::bytes);
+  section.number("prepared_bytes_max", limits.prepared_bytes_max, 64 * kib, gib, Unit::bytes);
   section.number("startup_ms", limits.startup_ms, 100, 3'600'000, Unit::milliseconds);
   section.number("authentication_ms", limits.authentication_ms, 100, 3'600'000, Unit::milliseconds);
   section.number("connect_ms", limits.connect_ms, 100, 3'600'000, Unit::milliseconds);

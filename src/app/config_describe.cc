@@ -161,6 +161,7 @@ void describe_limits(Lines& out, const LimitsConfig& limits) {
   out.group("limits");
   out.number("  ", "connections_max", limits.connections_max);
   out.number("  ", "message_bytes_max", limits.message_bytes_max);
+  out.number("  ", "prepared_bytes_max", limits.prepared_bytes_max);
   out.number("  ", "startup_ms", limits.startup_ms);
   out.number("  ", "authentication_ms", limits.authentication_ms);
   out.number("  ", "connect_ms", limits.connect_ms);

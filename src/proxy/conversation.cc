@@ -149,6 +149,7 @@ void Conversation::capture(const FrameSegment& segment) {
 
 // A whole message, or the beginning of one whose body has `body_length` bytes. False: no room in the trail.
 bool Conversation::client_message(char type, ByteView body, uint32_t body_length) {
+  if (!has_room_for_name(type, body)) return true;
   if (is_message_gated_) {
     if (!admit(type, body, body_length)) return false;
     if (has_replacement() || error_) return true;
@@ -185,6 +186,27 @@ bool Conversation::client_message(char type, ByteView body, uint32_t body_length
       return true;
     default: return true;  // Flush answers nothing; what is unknown the server refuses.
   }
+}
+
+// Whether a prepared statement or a portal with a name would come of it. Those without are one each.
+bool Conversation::wants_a_name(char type, ByteView body) const {
+  if (type == from_client::query) return makes_names(text_of(body), pools_);
+  if (type != from_client::parse && type != from_client::bind) return false;
+  const size_t name_end = body.find('\0');
+  if (name_end > 0) return true;
+  return type == from_client::parse && makes_names(text_of(body.substr(1)), pools_);
+}
+
+// False: the session ends. What is held, or partly recorded, was let in before.
+bool Conversation::has_room_for_name(char type, ByteView body) {
+  if (queue_.kept_bytes() < limits_.prepared_bytes_max || waiting_ || query_started_ > 0) return true;
+  if (!wants_a_name(type, body)) return true;
+  has_too_many_names_ = true;
+  break_off(Fault::limit, "its prepared statements and portals keep " + std::to_string(queue_.kept_bytes()) +
+                              " bytes of the appliance's memory, and may keep " +
+                              std::to_string(limits_.prepared_bytes_max));
+  counters_.limits_reached.add();
+  return false;
 }
 
 // Of a text whose tokens we cannot tell, nothing is shown that may be a secret.

@@ -90,6 +90,8 @@ class Conversation final : private pg::StatementObserver {
   void server_body_passed(uint32_t bytes) { server_.skip(bytes); }
   Error error() const { return error_ ? *error_ : Error{}; }
   bool is_broken() const { return error_ != nullptr; }
+  // It is broken because its prepared statements and portals keep as much as they may.
+  bool has_too_many_names() const { return has_too_many_names_; }
   // The connection has ended: open statements become unknown, or not executed where they did not go out.
   void abandon(Now now);
 
@@ -119,6 +121,8 @@ class Conversation final : private pg::StatementObserver {
   void error_outside(const pg::ErrorFields& error, const pg::StatementText* text) override;
 
   bool client_message(char type, ByteView body, uint32_t body_length);
+  bool wants_a_name(char type, ByteView body) const;
+  bool has_room_for_name(char type, ByteView body);
   static bool is_gated(char type);
   // Whether it is decided before it may go on; asked when its header is there.
   bool is_to_be_decided(const pg::FrameSegment& segment);
@@ -247,6 +251,7 @@ class Conversation final : private pg::StatementObserver {
   bool is_refusal_ = false;  // The error at hand is one of ours.
   bool client_said_goodbye_ = false;
   bool server_said_fatal_ = false;
+  bool has_too_many_names_ = false;
 };
 
 }  // namespace ringfence::proxy

@@ -441,6 +441,11 @@ EndReason PgSession::broken_by(Side from) const {
             "Set it back, or ask for access without restrictions."};
   }
   bool is_limit = error.fault == Fault::limit;
+  if (conversation_->has_too_many_names()) {
+    return {std::string(pg::sqlstate::configuration_limit_exceeded), "terminating connection: " + error.message,
+            "Close those that are no longer used (DEALLOCATE, CLOSE), or raise limits.prepared_bytes_max of the appliance's "
+            "configuration."};
+  }
   return {std::string(is_limit ? pg::sqlstate::program_limit_exceeded : pg::sqlstate::protocol_violation),
           error.message,
           is_limit ? "The bound is limits.message_bytes_max of the appliance's configuration." : ""};

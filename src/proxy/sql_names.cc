@@ -5,6 +5,7 @@
 #include "recorder.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/sql/lex.h"
+#include "ringfence/sql/split.h"
 
 namespace ringfence::proxy {
 
@@ -169,6 +170,15 @@ pg::NameChange recognise_name_change(ByteView statement, pg::ObjectPools& pools,
     return named(Kind::discard_all, pools, "");
   }
   return {};
+}
+
+bool makes_names(ByteView text, pg::ObjectPools& pools) {
+  bool any = false;
+  sql::split_statements(text, [&](sql::Extent extent) {
+    const Kind kind = any ? Kind::none : recognise_name_change(extent.of(text), pools, 0).kind;
+    any = any || kind == Kind::prepare || kind == Kind::declare;
+  });
+  return any;
 }
 
 }  // namespace ringfence::proxy

@@ -8,5 +8,7 @@
 namespace ringfence::proxy {
 
 pg::NameChange recognise_name_change(ByteView statement, pg::ObjectPools& pools, size_t text_bytes_max);
+// Whether any of the statements in the text makes a name.
+bool makes_names(ByteView text, pg::ObjectPools& pools);
 
 }  // namespace ringfence::proxy

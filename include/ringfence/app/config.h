@@ -97,6 +97,7 @@ struct AuditConfig {
 struct LimitsConfig {
   uint32_t connections_max = 10'000;
   uint64_t message_bytes_max = 1'073'741'824;
+  uint64_t prepared_bytes_max = 67'108'864;
   uint64_t startup_ms = 10'000;
   uint64_t authentication_ms = 30'000;
   uint64_t connect_ms = 10'000;

@@ -97,6 +97,7 @@ struct Target {
 struct Limits {
   uint32_t connections_max = 10'000;
   uint32_t message_bytes_max = 1u << 30;
+  uint64_t prepared_bytes_max = 64u << 20;  // See pg::SessionNames::kept_bytes().
   uint32_t statement_bytes_max = 65'536;
   uint32_t parameters_bytes_max = 16'384;
   uint64_t startup_ms = 10'000;

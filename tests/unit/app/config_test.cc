@@ -110,7 +110,7 @@ audit:
    statement_bytes_max: 1KiB, parameters_bytes_max: 0, batch_rows: 5, batch_ms: 50, join_ms: 2s, anchor_ms: 1m,
    retention_days: 7}
 limits:
-  {connections_max: 9, message_bytes_max: 1MiB, startup_ms: 1s, authentication_ms: 2s,
+  {connections_max: 9, message_bytes_max: 1MiB, prepared_bytes_max: 2MiB, startup_ms: 1s, authentication_ms: 2s,
    connect_ms: 3s, idle_ms: 5m, idle_in_transaction_ms: 1m, drain_ms: 0}
 users:
   - {name: alice, password: wonderland}
@@ -138,6 +138,7 @@ targets:
   CHECK(config.audit.durability == Durability::disk);
   CHECK(config.audit.join_ms == 2000);
   CHECK(config.audit.anchor_ms == 60'000);
+  CHECK(config.limits.prepared_bytes_max == 2u << 20);
   CHECK(config.limits.idle_ms == 300'000);
   REQUIRE(config.targets.size() == 2);
   CHECK(config.targets[0].hosts == std::vector<std::string>{"db1", "/run/postgresql", "10.0.0.1"});

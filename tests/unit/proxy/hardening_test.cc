@@ -1,6 +1,8 @@
 // What a client that means harm, or a server that answers oddly, may not do to the trail.
 #include <doctest/doctest.h>
 
+#include <functional>
+
 #include "proxy/conversation.h"
 #include "ringfence/pg/messages.h"
 #include "vector_space.h"
@@ -271,6 +273,81 @@ TEST_CASE("texts of prepared statements are bounded for each session") {
     REQUIRE(talk.server(message('1', "")) == Advance::all);
   }
   CHECK(talk.conversation.queue().kept_bytes() < (10u << 20));
+}
+
+namespace {
+
+// What a session whose names keep as much as they may still does, and what not.
+Advance after_too_many(const std::string& last, const std::function<std::string(int)>& one, const std::string& answer) {
+  Talk talk;
+  talk.limits.prepared_bytes_max = 100'000;
+  for (int sent = 0; sent < 10'000 && talk.conversation.queue().kept_bytes() < 100'000; ++sent) {
+    REQUIRE(talk.client(one(sent)) == Advance::all);
+    REQUIRE(talk.server(answer) == Advance::all);
+  }
+  CHECK(talk.conversation.queue().kept_bytes() < 101'000);
+  const size_t statements = talk.statements().size();
+  const Advance advance = talk.client(last);
+  CHECK(talk.conversation.has_too_many_names() == (advance == Advance::broken));
+  CHECK(talk.counters.limits_reached.get() == (advance == Advance::broken ? 1 : 0));
+  if (advance == Advance::broken) {
+    CHECK(talk.conversation.error().fault == Fault::limit);
+    CHECK(talk.statements().size() == statements);  // Nothing is recorded that is not sent.
+  }
+  return advance;
+}
+std::string parse_message(std::string_view name, std::string_view text) {
+  std::string out;
+  pg::append_parse(out, name, text);
+  return out;
+}
+std::string bind_message(std::string_view portal, std::string_view statement) {
+  std::string out;
+  pg::append_bind(out, portal, statement);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a session whose prepared statements keep as much as they may makes no more names, and does all else") {
+  auto parsed = [](int i) { return parse_message("s" + std::to_string(i), "select " + std::to_string(i)); };
+  const std::string told = message('1', "");
+  for (const std::string& refused :
+       {parse_message("another", "select 1"), bind_message("portal", "s1"), query("prepare p as select 1"),
+        query("select 1; declare c cursor for select 1"), parse_message("", "/* x */ PREPARE p as select 1")}) {
+    CHECK(after_too_many(refused, parsed, told) == Advance::broken);
+  }
+  std::string closed;
+  pg::append_close(closed, 'S', "s1");
+  for (const std::string& taken : {parse_message("", "select 1"), bind_message("", "s1"), query("select 1"),
+                                   query("deallocate all"), closed, parse_message("", "deallocate s1")}) {
+    CHECK(after_too_many(taken, parsed, told) == Advance::all);
+  }
+}
+
+TEST_CASE("portals and names that SQL makes have the same bound") {
+  CHECK(after_too_many(bind_message("another", ""), [](int i) { return bind_message("p" + std::to_string(i), ""); },
+                       message('2', "")) == Advance::broken);
+  CHECK(after_too_many(query("prepare p as select 1"),
+                       [](int i) { return query("prepare p" + std::to_string(i) + " as select 1"); },
+                       complete("PREPARE") + ready()) == Advance::broken);
+  CHECK(after_too_many(parse_message("s", "select 1"),
+                       [](int i) { return query("declare c" + std::to_string(i) + " cursor for select 1"); },
+                       complete("DECLARE CURSOR") + message('Z', "T")) == Advance::broken);
+}
+
+TEST_CASE("a session that has closed enough makes names again") {
+  Talk talk;
+  talk.limits.prepared_bytes_max = 100'000;
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; talk.conversation.queue().kept_bytes() < 100'000; ++i) {
+      REQUIRE(talk.client(parse_message("s" + std::to_string(i), "select 1")) == Advance::all);
+      REQUIRE(talk.server(message('1', "")) == Advance::all);
+    }
+    REQUIRE(talk.client(query("deallocate all")) == Advance::all);
+    REQUIRE(talk.server(complete("DEALLOCATE ALL") + ready()) == Advance::all);
+    CHECK(talk.conversation.queue().kept_bytes() == 0);
+  }
 }
 
 TEST_CASE("a script longer than what is recorded is cut all the same, and a huge one ends as one record") {

@@ -321,6 +321,8 @@ void Appliance::write_metrics(admin::MetricsWriter& out) const {
             static_cast<double>(writer.last_batch_us) / 1e6);
   out.gauge("ringfence_trail_chain_no", "Number of the last row in the chain", static_cast<double>(writer.chain_no));
   out.counter("ringfence_trail_anchors_total", "Signatures over the chain's head", writer.anchors);
+  out.gauge("ringfence_trail_retention_refused", "Partitions that expired and are kept, for they are not as they were written",
+            static_cast<double>(writer.retention_refused));
 }
 
 }  // namespace ringfence::app

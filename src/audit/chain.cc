@@ -120,10 +120,11 @@ std::string anchor_message(std::string_view node, uint64_t chain_no, ByteView ha
 }
 
 std::string retention_message(std::string_view node, uint64_t first_chain_no, uint64_t last_chain_no,
-                              uint64_t row_count, std::string_view partition, uint64_t dropped_at) {
+                              uint64_t row_count, std::string_view partition, uint64_t dropped_at,
+                              ByteView last_hash) {
   std::string out;
   ringfence::Writer(out)
-      .cstr("ringfence retention 1")
+      .cstr(last_hash.empty() ? "ringfence retention 1" : "ringfence retention 2")
       .u32(static_cast<uint32_t>(node.size()))
       .bytes(node)
       .u64(first_chain_no)
@@ -131,7 +132,8 @@ std::string retention_message(std::string_view node, uint64_t first_chain_no, ui
       .u64(row_count)
       .u32(static_cast<uint32_t>(partition.size()))
       .bytes(partition)
-      .u64(dropped_at);
+      .u64(dropped_at)
+      .bytes(last_hash);
   return out;
 }
 

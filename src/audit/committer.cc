@@ -12,6 +12,8 @@ namespace {
 constexpr uint64_t ms_ns = 1'000'000;
 constexpr uint64_t claim_wait_ns = 5'000 * ms_ns;
 constexpr uint64_t maintenance_ns = 3'600'000 * ms_ns;
+// Between two turns of a retention that has much to do.
+constexpr uint64_t maintenance_turn_ns = 1'000 * ms_ns;
 constexpr int partition_days = 7;
 
 }  // namespace
@@ -41,31 +43,63 @@ Result<void> Committer::connect() {
   return {};
 }
 
-// Partitions ahead, retention. By the owner's connection, which is opened for it.
+// Partitions ahead. By the owner's connection, which is opened for it.
+Result<void> Committer::make_days() {
+  StoreWait waiting(control_);
+  auto owner = store::Connection::open(options_.owner_dsn, "ringfence maintenance");
+  if (!owner) return unexpected(std::move(owner.error()));
+  return make_days(**owner);
+}
+
+Result<void> Committer::make_days(store::Connection& owner) {
+  uint64_t from = std::max(wall_us(), head_.recorded_at);
+  auto end = make_partitions(owner, from, partition_days);
+  if (!end) return unexpected(std::move(end.error()));
+  partitions_from_ = from / day_us * day_us;
+  partitions_end_ = *end;
+  return {};
+}
+
+// Partitions ahead, and retention, which reads what it drops: never while a batch is under way.
 Result<void> Committer::maintain() {
   StoreWait waiting(control_);
   auto owner = store::Connection::open(options_.owner_dsn, "ringfence maintenance");
   if (!owner) return unexpected(std::move(owner.error()));
-  uint64_t from = std::max(wall_us(), head_.recorded_at);
-  auto end = make_partitions(**owner, from, partition_days);
-  if (!end) return unexpected(std::move(end.error()));
-  partitions_from_ = from / 86'400'000'000 * 86'400'000'000;
-  partitions_end_ = *end;
-  maintained_ns_ = mono_ns();
-  auto days = set_retention_days(**owner, options_.retention_days);
-  auto dropped = days ? drop_expired(**owner, options_.node, key_, wall_us()) : Result<int>(0);
-  if (!days || !dropped) {
-    // Rows can be written all the same; it is tried again in an hour.
-    log_warning("retention", {{"error", !days ? days.error().message : dropped.error().message}});
-  } else if (*dropped > 0) {
-    log_info("retention", {{"partitions_dropped", std::to_string(*dropped)}});
-  }
+  if (auto made = make_days(**owner); !made) return made;
+  if (auto days = set_retention_days(**owner, options_.retention_days); !days) return days;
+  RetentionOptions retention;
+  retention.node = options_.node;
+  retention.days = options_.retention_days;
+  retention.now_us = wall_us();
+  retention.is_ended = [this] { return control_.is_ended() || control_.is_stopping(); };
+  auto outcome = drop_expired(**owner, key_, retention);
+  if (!outcome) return unexpected(std::move(outcome.error()));
+  note_kept(*outcome);
+  if (!outcome->is_complete) maintain_at_ns_ = mono_ns() + maintenance_turn_ns;
   return {};
 }
 
+void Committer::note_kept(const RetentionOutcome& outcome) {
+  if (outcome.dropped > 0) log_info("retention", {{"partitions_dropped", std::to_string(outcome.dropped)}});
+  for (const RetentionOutcome::Kept& kept : outcome.refused) {
+    if (!told_.insert(kept.partition).second) continue;
+    log_error("a partition that expired is not as it was written: it is kept, and not signed for",
+              {{"partition", kept.partition}, {"why", kept.why}});
+    refused_.push_back(kept);
+  }
+  for (const RetentionOutcome::Kept& kept : outcome.waiting) {
+    if (!told_.insert(kept.partition + " waits").second) continue;
+    log_info("a partition that expired waits for another node's signature",
+             {{"partition", kept.partition}, {"node", kept.why}});
+  }
+  if (!outcome.is_complete) return;
+  control_.update([&](WriterStatus& status) { status.retention_refused = outcome.refused.size(); });
+}
+
 void Committer::maintain_when_due() {
-  if (mono_ns() - maintained_ns_ <= maintenance_ns) return;
-  maintained_ns_ = mono_ns();
+  if (mono_ns() < maintain_at_ns_) return;
+  // Rows can be written all the same when it fails; it is tried again in an hour.
+  maintain_at_ns_ = mono_ns() + maintenance_ns;
   if (auto done = maintain(); !done) log_warning("maintenance", {{"error", done.error().message}});
 }
 
@@ -88,7 +122,7 @@ Result<StoreSession::State> Committer::prepare() {
   auto state = session_->read_state();
   if (!state) return state;
   head_ = state->head;
-  if (auto done = maintain(); !done) return unexpected(std::move(done.error()));
+  if (auto done = make_days(); !done) return unexpected(std::move(done.error()));
   open_ = OpenStarts();
   if (auto done = session_->read_open(open_); !done) return unexpected(std::move(done.error()));
   return state;
@@ -171,7 +205,7 @@ BatchResult Committer::attempt(BatchWrite& write) {
   uint64_t now = wall_us();
   uint64_t recorded_at = std::max(now, head_.recorded_at);
   if (recorded_at < partitions_from_ || recorded_at >= partitions_end_) {
-    if (auto done = maintain(); !done) return {BatchFault::other, done.error().message, -1, 0};
+    if (auto done = make_days(); !done) return {BatchFault::other, done.error().message, -1, 0};
   }
   if (auto done = batch_.resolve_orphans(*session_); !done) return {BatchFault::other, done.error().message, -1, 0};
   build(write);
@@ -318,7 +352,7 @@ bool Committer::commit() {
       return false;
     }
     if (result.fault == BatchFault::data && handle_data_fault(result)) continue;
-    if (result.fault == BatchFault::partition && maintain()) continue;
+    if (result.fault == BatchFault::partition && make_days()) continue;
     control_.set_state(WriterState::retrying, result.reason);
     close();
     if (backoff_ms_ == 0) backoff_ms_ = 50;

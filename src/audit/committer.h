@@ -4,10 +4,13 @@
 
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "audit/batch.h"
+#include "audit/retention.h"
 #include "audit/source.h"
 #include "audit/store_session.h"
 #include "audit/writer_control.h"
@@ -35,6 +38,8 @@ class Committer {
   void anchor(uint64_t now_ns, bool now_please);
   // Partitions ahead and retention, once an hour.
   void maintain_when_due();
+  // Partitions that retention keeps because they are not as they were written; each once.
+  std::vector<RetentionOutcome::Kept> take_refused() { return std::exchange(refused_, {}); }
   // Final: what would be published now would never be in the store.
   void conflict(const std::string& reason);
   void close();
@@ -54,7 +59,10 @@ class Committer {
   enum class InFlight : uint8_t { committed, absent, conflict };
   InFlight look_up(const BatchWrite& write, const StoreSession::State& state) const;
   bool reconnect(const BatchWrite* write, bool& is_committed);
+  Result<void> make_days(store::Connection& owner);
+  Result<void> make_days();
   Result<void> maintain();
+  void note_kept(const RetentionOutcome& outcome);
 
   const WriterOptions& options_;
   const crypto::Ed25519KeyPair& key_;
@@ -71,7 +79,9 @@ class Committer {
   uint32_t backoff_ms_ = 0;
   uint64_t partitions_from_ = 0;
   uint64_t partitions_end_ = 0;
-  uint64_t maintained_ns_ = 0;
+  uint64_t maintain_at_ns_ = 0;
+  std::set<std::string> told_;  // Partitions that retention keeps.
+  std::vector<RetentionOutcome::Kept> refused_;
   uint64_t anchored_ = 0;
   uint64_t anchor_ns_ = 0;
 };

@@ -2,29 +2,21 @@
 
 #include <algorithm>
 
-#include "ringfence/audit/json.h"
+#include "audit/partitions.h"
 #include "ringfence/crypto/ed25519.h"
 
 namespace ringfence::audit {
 namespace {
 
 constexpr uint64_t page_rows = 5'000;
-constexpr int64_t pg_epoch_us = 946'684'800'000'000;
 
 template <typename T>
 T be(ByteView bytes) {
   return bytes.size() == sizeof(T) ? detail::load_be<T>(bytes.data()) : T{};
 }
 std::string number(uint64_t value) { return std::to_string(value); }
-uint64_t unix_us(ByteView timestamp) {
-  return static_cast<uint64_t>(static_cast<int64_t>(be<uint64_t>(timestamp)) + pg_epoch_us);
-}
-
-crypto::Digest digest_of(ByteView bytes) {
-  crypto::Digest out{};
-  if (bytes.size() == out.size()) std::memcpy(out.data(), bytes.data(), out.size());
-  return out;
-}
+// A clock may be set back between an anchor and the next row.
+constexpr uint64_t clock_tolerance_us = day_us;
 
 }  // namespace
 
@@ -70,20 +62,55 @@ bool NodeVerifier::is_signed(const std::string& key_id, const std::string& messa
   return crypto::ed25519_verify(public_key, message, raw);
 }
 
+// Records that are signed and that a node could have written: what they say covers rows that are gone.
 Result<void> NodeVerifier::load_retention() {
   auto rows = store_.exec_params(
-      "SELECT first_chain_no, last_chain_no, row_count, partition_name, dropped_at, key_id, signature "
-      "FROM ringfence.audit_retention WHERE node = $1 ORDER BY first_chain_no",
+      "SELECT first_chain_no, last_chain_no, row_count, partition_name, dropped_at, key_id, signature, "
+      "(SELECT substring(l.links FROM (r.last_chain_no - l.first_chain_no)::int * 64 + 33 FOR 32) "
+      "FROM ringfence.audit_link_run l WHERE l.node = r.node AND l.first_chain_no BETWEEN r.last_chain_no - 23 AND "
+      "r.last_chain_no ORDER BY l.first_chain_no DESC LIMIT 1) "
+      "FROM ringfence.audit_retention r WHERE node = $1 ORDER BY first_chain_no",
       {report_.node}, true);
   if (!rows) return unexpected(std::move(rows.error()));
   for (int i = 0; i < rows->size(); ++i) {
-    Range range{be<uint64_t>(rows->get(i, 0)), be<uint64_t>(rows->get(i, 1))};
-    std::string message = retention_message(report_.node, range.first, range.last, be<uint64_t>(rows->get(i, 2)),
-                                            rows->get(i, 3), unix_us(rows->get(i, 4)));
-    if (is_signed(rows->text(i, 5), message, rows->get(i, 6))) expired_.push_back(range);
-    else found(FindingKind::forged, range.first, "retention record of " + rows->text(i, 3) + " is not signed by a known key");
+    Range range{be<uint64_t>(rows->get(i, 0)), be<uint64_t>(rows->get(i, 1)), 0, rows->text(i, 3)};
+    auto count = be<uint64_t>(rows->get(i, 2));
+    uint64_t dropped_at = unix_us(rows->get(i, 4));
+    auto is_signed_with = [&](ByteView last_hash) {
+      return is_signed(rows->text(i, 5),
+                       retention_message(report_.node, range.first, range.last, count, range.partition, dropped_at, last_hash),
+                       rows->get(i, 6));
+    };
+    std::string what = "retention record of " + range.partition + " ";
+    auto day = day_of_partition(range.partition);
+    bool has_hash = rows->get(i, 7).size() == sizeof(crypto::Digest) && is_signed_with(rows->get(i, 7));
+    if (!has_hash && !is_signed_with({})) {
+      found(FindingKind::forged, range.first, what + "is not signed for these links by a known key");
+    } else if (range.first < 1 || range.last < range.first || range.last - range.first + 1 != count) {
+      found(FindingKind::forged, range.first, what + "counts " + number(count) + " rows for chain_no " +
+                                                  number(range.first) + " to " + number(range.last));
+    } else if (!day || *day + day_us > dropped_at) {
+      found(FindingKind::forged, range.first, what + "is older than the rows of that day can be");
+    } else if (!expired_.empty() && range.first <= expired_.back().last) {
+      found(FindingKind::forged, range.first, what + "overlaps that of " + expired_.back().partition);
+    } else {
+      // The hash stands for the rows, whose time was looked at when it was signed.
+      if (!has_hash) range.written_before = *day + day_us + clock_tolerance_us;
+      expired_.push_back(std::move(range));
+    }
   }
   return {};
+}
+
+// An anchor tells when the rows behind it cannot have been written yet.
+void NodeVerifier::check_age(uint64_t chain_no, uint64_t signed_at) {
+  for (Range& range : expired_) {
+    if (range.written_before == 0 || chain_no >= range.last || signed_at < range.written_before) continue;
+    found(FindingKind::forged, range.first, "retention record of " + range.partition +
+                                                " covers rows that were written after the anchor at chain_no " +
+                                                number(chain_no));
+    range.written_before = 0;
+  }
 }
 
 // How far the chain must reach: whatever knows the largest number.
@@ -122,38 +149,16 @@ Result<void> NodeVerifier::load_bounds() {
   return {};
 }
 
-// The links of a page, whatever runs they are in.
 Result<void> NodeVerifier::load_links(uint64_t begin, uint64_t end) {
-  links_.clear();
-  uint64_t next = begin;
-  return store_.stream(
-      "SELECT first_chain_no, links FROM ringfence.audit_link_run WHERE node = $1 AND first_chain_no BETWEEN "
-      "$2::bigint AND $3::bigint ORDER BY first_chain_no",
-      {report_.node, number(begin - std::min<uint64_t>(begin, link_run_max - 1)), number(end)},
-      [&](store::Rows& row) {
-        auto chain_no = be<uint64_t>(row.get(0, 0));
-        ByteView links = row.get(0, 1);
-        if (links.size() % link_bytes != 0 || links.size() > link_run_max * link_bytes) {
-          found(FindingKind::foreign, chain_no, "a run of links that is none of the writer's");
-        }
-        for (; links.size() >= link_bytes; links.remove_prefix(link_bytes), ++chain_no) {
-          if (chain_no < begin || chain_no > end) continue;
-          if (chain_no < next) {
-            found(FindingKind::doubled, chain_no, "a second link with this chain number");
-            continue;
-          }
-          links_.push_back({chain_no, digest_of(links.substr(0, 32)), digest_of(links.substr(32, 32))});
-          next = chain_no + 1;
-        }
-        return true;
-      });
+  return read_links(store_, report_.node, begin, end, links_, [&](uint64_t chain_no, bool is_second) {
+    if (is_second) found(FindingKind::doubled, chain_no, "a second link with this chain number");
+    else found(FindingKind::foreign, chain_no, "a run of links that is none of the writer's");
+  });
 }
 
 Result<void> NodeVerifier::page(uint64_t begin, uint64_t end) {
-  std::vector<store::Param> range;
   std::string from = number(begin);
   std::string to = number(end);
-  std::map<uint64_t, std::pair<std::string, crypto::Digest>> anchors;
   auto anchor_rows = store_.exec_params(
       "SELECT chain_no, hash, signed_at, key_id, signature FROM ringfence.audit_anchor "
       "WHERE node = $1 AND chain_no BETWEEN $2::bigint AND $3::bigint",
@@ -162,16 +167,22 @@ Result<void> NodeVerifier::page(uint64_t begin, uint64_t end) {
   anchors_.clear();
   for (int i = 0; i < anchor_rows->size(); ++i) {
     auto chain_no = be<uint64_t>(anchor_rows->get(i, 0));
-    std::string message =
-        anchor_message(report_.node, chain_no, anchor_rows->get(i, 1), unix_us(anchor_rows->get(i, 2)));
-    if (is_signed(anchor_rows->text(i, 3), message, anchor_rows->get(i, 4))) ++report_.anchors;
-    else found(FindingKind::forged, chain_no, "the anchor is not signed by a known key");
+    uint64_t signed_at = unix_us(anchor_rows->get(i, 2));
+    std::string message = anchor_message(report_.node, chain_no, anchor_rows->get(i, 1), signed_at);
+    if (is_signed(anchor_rows->text(i, 3), message, anchor_rows->get(i, 4))) {
+      ++report_.anchors;
+      check_age(chain_no, signed_at);
+    } else {
+      found(FindingKind::forged, chain_no, "the anchor is not signed by a known key");
+    }
     anchors_[chain_no] = digest_of(anchor_rows->get(i, 1));
   }
   if (auto done = load_links(begin, end); !done) return done;
   next_link_ = 0;
   next_no_ = begin;
-  auto streamed = store_.stream(row_query(), {report_.node, from, to}, [&](store::Rows& row) {
+  static const std::string sql = "SELECT " + StoredRow::columns() + " FROM ringfence.audit_event "
+                                 "WHERE node = $1 AND chain_no BETWEEN $2::bigint AND $3::bigint ORDER BY chain_no";
+  auto streamed = store_.stream(sql, {report_.node, from, to}, [&](store::Rows& row) {
     on_row(row);
     return true;
   });
@@ -180,26 +191,15 @@ Result<void> NodeVerifier::page(uint64_t begin, uint64_t end) {
   return {};
 }
 
-const std::string& NodeVerifier::row_query() {
-  static const std::string sql = [] {
-    std::string out = "SELECT ";
-    for (uint16_t tag = 1; tag < tag_end; ++tag) out.append(field_info(tag)->column).append(", ");
-    return out +
-           "chain_no, recorded_at, hash_version, retention_class, leaf, hash FROM ringfence.audit_event "
-           "WHERE node = $1 AND chain_no BETWEEN $2::bigint AND $3::bigint ORDER BY chain_no";
-  }();
-  return sql;
-}
-
 // Checks the link of the next chain number; gives it when it is there.
-const NodeVerifier::Link* NodeVerifier::take_link() {
+const StoredLink* NodeVerifier::take_link() {
   if (next_link_ >= links_.size() || links_[next_link_].chain_no != next_no_) {
     found(FindingKind::missing, next_no_, "no link");
     is_broken_ = true;
     ++next_no_;
     return nullptr;
   }
-  const Link& link = links_[next_link_++];
+  const StoredLink& link = links_[next_link_++];
   if (!is_broken_ && chain_hash(sha_, previous_, link.leaf) != link.hash) {
     found(FindingKind::reordered, link.chain_no, "the link does not follow its predecessor");
   }
@@ -234,33 +234,12 @@ void NodeVerifier::on_row(store::Rows& row) {
     return;
   }
   pass_links(chain_no);
-  const Link* link = take_link();
+  const StoredLink* link = take_link();
   ++report_.rows;
-  FieldSet fields;
-  std::vector<std::string> kept;
-  kept.reserve(tag_end);
-  for (uint16_t tag = 1; tag < tag_end; ++tag) {
-    if (row.is_null(0, tag - 1)) continue;
-    ByteView value = row.get(0, tag - 1);
-    const FieldInfo* info = field_info(tag);
-    if (info->type == FieldType::timestamp) {
-      std::string raw(8, '\0');
-      detail::store_be(raw.data(), unix_us(value));
-      value = kept.emplace_back(std::move(raw));
-    } else if (info->type == FieldType::json) {
-      value = kept.emplace_back(canonicalise_json(value.substr(std::min<size_t>(1, value.size()))).value_or(""));
-    }
-    fields.set(info->tag, value);
-  }
-  ChainPlace place;
-  place.chain_no = chain_no;
-  place.recorded_at = unix_us(row.get(0, extra + 1));
-  place.version = be<int16_t>(row.get(0, extra + 2));
-  place.retention_class = be<int16_t>(row.get(0, extra + 3));
-  canonical_.clear();
-  append_canonical(canonical_, fields, place);
-  sha_.update(canonical_);
-  crypto::Digest leaf = sha_.finish();
+  row_.read(row, sha_);
+  const FieldSet& fields = row_.fields;
+  const ChainPlace& place = row_.place;
+  const crypto::Digest& leaf = row_.leaf;
   std::string what = "shard " + number(be<uint64_t>(fields.get(Tag::shard))) + " seq " +
                      number(be<uint64_t>(fields.get(Tag::seq))) + " action " + std::string(fields.get(Tag::action));
   if (place.version != hash_version) {
@@ -269,7 +248,7 @@ void NodeVerifier::on_row(store::Rows& row) {
     found(FindingKind::foreign, chain_no, "a row that the chain does not know: " + what);
   } else if (leaf != link->leaf) {
     found(FindingKind::changed, chain_no, "the row is not what was written: " + what);
-  } else if (row.get(0, extra + 4) != crypto::view_of(leaf) || row.get(0, extra + 5) != crypto::view_of(link->hash)) {
+  } else if (row_.own_leaf != crypto::view_of(leaf) || row_.own_hash != crypto::view_of(link->hash)) {
     found(FindingKind::changed, chain_no, "the row's own leaf or hash was changed: " + what);
   } else if (place.recorded_at < recorded_at_) {
     found(FindingKind::reordered, chain_no, "recorded before its predecessor: " + what);

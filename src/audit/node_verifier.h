@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "audit/record_numbers.h"
+#include "audit/stored_chain.h"
 #include "ringfence/audit/chain.h"
 #include "ringfence/audit/verify.h"
 #include "ringfence/store/connection.h"
@@ -25,24 +26,21 @@ class NodeVerifier {
   struct Range {
     uint64_t first;
     uint64_t last;
-  };
-  struct Link {
-    uint64_t chain_no;
-    crypto::Digest leaf;
-    crypto::Digest hash;
+    uint64_t written_before;  // What anchors have to agree with; 0: they need not.
+    std::string partition;
   };
 
   void found(FindingKind kind, uint64_t chain_no, std::string text);
   Result<void> load_keys();
   bool is_signed(const std::string& key_id, const std::string& message, ByteView signature) const;
   Result<void> load_retention();
+  void check_age(uint64_t chain_no, uint64_t signed_at);
   // How far the chain must reach: whatever knows the largest number.
   Result<void> load_bounds();
   Result<void> page(uint64_t begin, uint64_t end);
   Result<void> load_links(uint64_t begin, uint64_t end);
-  static const std::string& row_query();
   // Checks the link of the next chain number; gives it when it is there.
-  const Link* take_link();
+  const StoredLink* take_link();
   // Links up to (not including) `end` that have no row.
   void pass_links(uint64_t end);
   void on_row(store::Rows& row);
@@ -57,7 +55,7 @@ class NodeVerifier {
   std::map<uint64_t, crypto::Digest> anchors_;
   std::map<uint64_t, RecordNumbers> numbers_;
   uint64_t accounted_ = 0;
-  std::vector<Link> links_;
+  std::vector<StoredLink> links_;
   size_t next_link_ = 0;
   uint64_t next_no_ = 1;
   uint64_t recorded_at_ = 0;
@@ -65,7 +63,7 @@ class NodeVerifier {
   bool is_broken_ = false;  // The predecessor's hash is not known.
   crypto::Digest previous_{};
   crypto::Sha256 sha_;
-  std::string canonical_;
+  StoredRow row_;
 };
 
 }  // namespace ringfence::audit

@@ -58,6 +58,7 @@ struct Writer::Impl {
   bool all_consumed() const;
   void note_gap(Source& source, uint64_t count, std::string_view why);
   void note_dropped(uint64_t now, bool now_please);
+  void note_refused();
 };
 
 void Writer::Impl::note_gap(Source& source, uint64_t count, std::string_view why) {
@@ -83,6 +84,15 @@ void Writer::Impl::note_dropped(uint64_t now, bool now_please) {
     note_gap(source, dropped - source.told, "dropped: the journal was full");
     source.told = dropped;
     gap_ns = now;
+  }
+}
+
+void Writer::Impl::note_refused() {
+  for (const RetentionOutcome::Kept& kept : committer.take_refused()) {
+    EventBuilder event(Category::audit, "trail_retention_refused", Severity::critical, Outcome::failure);
+    event.ts(wall_us()).text(Tag::entity_type, "partition").text(Tag::entity_id, kept.partition);
+    event.text(Tag::reason, kept.why);
+    batch.add_own_event(event, committer.writer_seq());
   }
 }
 
@@ -179,6 +189,7 @@ bool Writer::Impl::live() {
     bool drained = all_consumed();
     batch.expire(now, options.join_window_ms * ms_ns, drained);
     note_dropped(now, stopping);
+    note_refused();
     if (!batch.rows().empty() && first_row_ns == 0) first_row_ns = now;
     control.set_oldest(batch.rows().empty() ? 0 : batch.oldest_ns());
     bool due = first_row_ns != 0 && now - first_row_ns >= options.batch_ms * ms_ns;

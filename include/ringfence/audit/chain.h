@@ -69,8 +69,10 @@ crypto::Digest chain_hash(crypto::Sha256& context, const crypto::Digest& previou
 
 // What an anchor and a retention record sign.
 std::string anchor_message(std::string_view node, uint64_t chain_no, ByteView hash, uint64_t signed_at);
+// With the hash of the last link the signature holds for these rows alone; records of earlier versions have none.
 std::string retention_message(std::string_view node, uint64_t first_chain_no, uint64_t last_chain_no,
-                              uint64_t row_count, std::string_view partition, uint64_t dropped_at);
+                              uint64_t row_count, std::string_view partition, uint64_t dropped_at,
+                              ByteView last_hash = {});
 // Names a public key: the first 8 bytes of its SHA-256 in hexadecimal.
 std::string key_id_of(ByteView public_key);
 

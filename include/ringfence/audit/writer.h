@@ -87,6 +87,7 @@ struct WriterStatus {
   uint64_t open_starts = 0;
   uint64_t chain_no = 0;
   uint64_t anchors = 0;
+  uint64_t retention_refused = 0;  // Partitions of expired rows that are not as they were written: kept.
   // For a watchdog: grows by the thread's own turns, several a second; it stands still while the thread waits for the
   // store (waits_for_store) and when it has ended (state).
   uint64_t turns = 0;

@@ -1,5 +1,8 @@
 #include "ringfence/audit/verify.h"
 
+#include "audit/partitions.h"
+#include "audit/retention.h"
+#include "audit/state_identity.h"
 #include "ringfence/audit/chain.h"
 #include "store_fixture.h"
 
@@ -156,4 +159,166 @@ TEST_CASE("rows that expired are covered by a signed record, and by nothing else
   CHECK(verify("expired").nodes.front().findings.front().kind == FindingKind::missing);
   query("INSERT INTO ringfence.audit_retention VALUES ('expired', 1, 3, 3, 'p', now(), 'expired', 'ffff', '\\x00')");
   CHECK(verify("expired").nodes.front().findings.front().kind == FindingKind::forged);
+}
+
+namespace {
+
+crypto::Ed25519KeyPair key_in(const TempDir& dir) {
+  auto identity = state_identity(dir.path);
+  REQUIRE(identity);
+  return identity->key;
+}
+
+// Two lives, so that there is an anchor before the last.
+uint64_t write_lives(const TempDir& dir, const std::string& node, int count) {
+  for (int life = 0; life < 2; ++life) {
+    auto trail = open_trail(trail_options(dir, node));
+    trail->start();
+    for (int i = 0; i < count; ++i) put_outcome(trail->journal(0), put_start(trail->journal(0), "select 1"));
+    REQUIRE(trail->stop(20'000));
+  }
+  return std::stoull(query("SELECT max(chain_no) FROM ringfence.audit_event WHERE node = '" + node + "'"));
+}
+
+RetentionOutcome drop(const std::string& node, const crypto::Ed25519KeyPair& key, uint64_t now_us) {
+  auto owner = store::Connection::open(cluster().store.owner_dsn(), "retention");
+  REQUIRE(owner);
+  RetentionOptions options;
+  options.node = node;
+  options.days = 30;
+  options.now_us = now_us;
+  auto outcome = drop_expired(**owner, key, options);
+  REQUIRE_MESSAGE(outcome, outcome.error().message);
+  return std::move(*outcome);
+}
+
+// A record as earlier versions signed it, without looking at the rows.
+void sign_unseen(const std::string& node, const crypto::Ed25519KeyPair& key, uint64_t first, uint64_t last,
+                 uint64_t count, const std::string& partition) {
+  uint64_t now = wall_us();
+  auto signature = crypto::ed25519_sign(key.private_key, retention_message(node, first, last, count, partition, now));
+  REQUIRE(signature);
+  auto owner = store::Connection::open(cluster().store.owner_dsn(), "retention");
+  REQUIRE(owner);
+  auto done = (*owner)->exec_params(
+      "INSERT INTO ringfence.audit_retention VALUES ($1, $2::bigint, $3::bigint, $4::bigint, $5, $6::timestamptz, $1, "
+      "$7, $8::bytea)",
+      {node, std::to_string(first), std::to_string(last), std::to_string(count), partition, rfc3339(now),
+       key_id_of(crypto::view_of(key.public_key)), store::Param::bytes(crypto::view_of(*signature))});
+  REQUIRE_MESSAGE(done, done.error().message);
+}
+
+std::string today() { return query("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')"); }
+const std::string old_partition = "ringfence.audit_event_c1_20200101";
+void make_old_partition() {
+  query("CREATE TABLE " + old_partition + " PARTITION OF ringfence.audit_event_c1 FOR VALUES FROM "
+        "('2020-01-01 00:00+00') TO ('2020-01-02 00:00+00')");
+}
+// A row of the node as a store's owner would make one up: another day's, whatever else it says.
+void make_up_rows(const std::string& node, const std::string& which) {
+  query("CREATE TABLE made_up AS SELECT * FROM ringfence.audit_event WHERE node = '" + node + "' AND chain_no " + which +
+        "; UPDATE made_up SET recorded_at = '2020-01-01 12:00+00'; INSERT INTO " + old_partition +
+        " SELECT * FROM made_up; DROP TABLE made_up");
+}
+
+}  // namespace
+
+TEST_CASE("made-up rows of an old day do not make the appliance sign for the chain between them") {
+  TempDir dir;
+  uint64_t head = write_lives(dir, "covered", 10);
+  for (const std::string& which : {"IN (1, " + std::to_string(head) + ")", std::string("> 0")}) {
+    CAPTURE(which);
+    make_old_partition();
+    make_up_rows("covered", which);
+    TrailOptions options = trail_options(dir, "covered");
+    options.retention_days = 30;
+    auto trail = open_trail(options);
+    trail->start();
+    CHECK(eventually([&] { return trail->status().writer.retention_refused == 1; }));
+    REQUIRE(trail->stop(20'000));
+    CHECK(query("SELECT count(*) FROM ringfence.audit_retention WHERE node = 'covered'") == "0");
+    CHECK(query("SELECT to_regclass('" + old_partition + "') IS NOT NULL") == "t");
+    query("DROP TABLE " + old_partition);
+  }
+  CHECK(query("SELECT severity, entity_id, count(*) FROM ringfence.audit_event WHERE node = 'covered' AND "
+              "action = 'trail_retention_refused' GROUP BY 1, 2") == "CRITICAL|audit_event_c1_20200101|2");
+  CHECK_MESSAGE(verify("covered").is_good(), verify("covered").text());
+  query("DELETE FROM ringfence.audit_event WHERE node = 'covered' AND chain_no <= " + std::to_string(head));
+  CHECK(verify("covered").nodes.front().findings_count >= head);
+  CHECK(verify("covered").nodes.front().findings.front().kind == FindingKind::missing);
+}
+
+TEST_CASE("a partition of today under an old name is not signed for") {
+  TempDir dir;
+  write_lives(dir, "renamed", 5);
+  std::string day = today();
+  query("ALTER TABLE ringfence.audit_event_c1_" + day + " RENAME TO audit_event_c1_20200102");
+  RetentionOutcome outcome = drop("renamed", key_in(dir), wall_us());
+  query("ALTER TABLE ringfence.audit_event_c1_20200102 RENAME TO audit_event_c1_" + day);
+  REQUIRE(outcome.refused.size() == 1);
+  CHECK(outcome.dropped == 0);
+  CHECK(outcome.refused.front().why.find("day of the partition") != std::string::npos);
+  CHECK(query("SELECT count(*) FROM ringfence.audit_retention WHERE node = 'renamed'") == "0");
+}
+
+TEST_CASE("rows whose links were exchanged for others are not signed for") {
+  TempDir dir;
+  uint64_t head = write_lives(dir, "relinked", 5);
+  query("UPDATE ringfence.audit_link_run SET links = overlay(links PLACING '\\x00' FROM 1) WHERE node = 'relinked' AND "
+        "first_chain_no = 1");
+  RetentionOutcome outcome = drop("relinked", key_in(dir), wall_us() + 40 * day_us);
+  CHECK(head == 10);
+  REQUIRE(outcome.refused.size() == 1);
+  CHECK(outcome.refused.front().why.find("chain_no 1 ") != std::string::npos);
+  query("DELETE FROM ringfence.audit_event WHERE node = 'relinked'");
+}
+
+TEST_CASE("a partition of several nodes goes when each has signed for its rows, and their chains verify") {
+  TempDir one;
+  TempDir other;
+  uint64_t head = write_lives(one, "shared1", 5);
+  write_lives(other, "shared2", 7);
+  query("DELETE FROM ringfence.audit_event WHERE node NOT IN ('shared1', 'shared2')");
+  uint64_t later = wall_us() + 40 * day_us;
+  for (int turn = 0; turn < 2; ++turn) {
+    RetentionOutcome outcome = drop("shared1", key_in(one), later);
+    REQUIRE(outcome.waiting.size() == 1);
+    CHECK(outcome.waiting.front().why == "shared2");
+    CHECK(outcome.refused.empty());
+  }
+  CHECK_MESSAGE(verify("shared1").is_good(), verify("shared1").text());
+  CHECK(drop("shared2", key_in(other), later).dropped >= 1);
+  CHECK(query("SELECT count(*) FROM ringfence.audit_event") == "0");
+  for (const char* node : {"shared1", "shared2"}) {
+    VerifyReport report = verify(node);
+    CHECK_MESSAGE(report.is_good(), report.text());
+    CHECK(report.nodes.front().expired >= head);
+    CHECK(report.nodes.front().rows == 0);
+  }
+}
+
+TEST_CASE("records of earlier versions hold where their numbers and times are possible, and only there") {
+  TempDir dir;
+  uint64_t head = write_lives(dir, "earlier", 5);
+  crypto::Ed25519KeyPair key = key_in(dir);
+  query("DELETE FROM ringfence.audit_event WHERE node = 'earlier'");
+  auto first_finding = [] {
+    VerifyReport report = verify("earlier");
+    query("DELETE FROM ringfence.audit_retention WHERE node = 'earlier'");
+    REQUIRE(report.nodes.front().findings_count > 0);
+    return report.nodes.front().findings.front().text;
+  };
+  CHECK(first_finding().find("no signed retention record") != std::string::npos);
+  sign_unseen("earlier", key, 1, head, 2, "audit_event_c1_20200101");
+  CHECK(first_finding().find("counts 2 rows") != std::string::npos);
+  sign_unseen("earlier", key, 1, head, head, "audit_event_c1_20200101");
+  CHECK(first_finding().find("written after the anchor") != std::string::npos);
+  sign_unseen("earlier", key, 1, head, head, "audit_event_c1_99990101");
+  CHECK(first_finding().find("older than the rows") != std::string::npos);
+  sign_unseen("earlier", key, 1, head, head, "audit_event_c1_" + query("SELECT to_char(now() AT TIME ZONE 'UTC' - "
+              "interval '1 day', 'YYYYMMDD')"));
+  CHECK_MESSAGE(verify("earlier").is_good(), verify("earlier").text());
+  CHECK(verify("earlier").nodes.front().expired == head);
+  sign_unseen("earlier", key, 3, 4, 2, "audit_event_c1_20200103");
+  CHECK(first_finding().find("overlaps") != std::string::npos);
 }

@@ -21,15 +21,13 @@ SplicePipes::~SplicePipes() {
 }
 
 bool SplicePipes::are_out() {
-  if (refused_for_ > 0) {
-    --refused_for_;
-    return true;
-  }
-  return taken_ >= all_max;
+  const bool has_one = may_take();
+  if (refused_for_ > 0) --refused_for_;
+  return !has_one;
 }
 
 bool SplicePipes::take(Pipe& pipe) {
-  if (are_out()) return false;
+  if (!may_take()) return false;
   if (!free_.empty()) {
     pipe = free_.back();
     free_.pop_back();
@@ -72,7 +70,8 @@ bool Splice::await_suspend(std::coroutine_handle<> waiter) {
   }
   output_fd_ = to_.splice_into();
   input_fd_ = from_.begin_splice(*this);
-  if (waits_first_ ? wait_for(Wait::input) : advance()) return false;
+  if (waits_first_) wait_for(Wait::input);
+  else if (advance()) return false;
   waiter_ = waiter;
   return true;
 }
@@ -140,11 +139,10 @@ bool Splice::give_out() {
   return finish(Spliced::End::output_failed, given < 0 ? errno : EPIPE);
 }
 
-bool Splice::wait_for(Wait what) {
+void Splice::wait_for(Wait what) {
   wait_ = what;
   if (what == Wait::input) ring_.poll(input_fd_, POLLIN | POLLRDHUP, *this);
   else ring_.poll(output_fd_, POLLOUT, *this);
-  return false;
 }
 
 bool Splice::finish(Spliced::End end, int error) {

@@ -60,6 +60,7 @@ class PgSession {
   void describe_tls(audit::EventBuilder& event) const;
   ring::Task<bool> authenticate(net::Gather& in);
   ring::Task<bool> open_server(std::vector<pg::StartupParameter> parameters);
+  UpstreamRefusal connections_max_reached() const;
   ring::Task<void> forward_cancel(pg::CancelRequest request);
   static ring::Task<void> cancel_on(PgShardState* peer, pg::CancelRequest request, std::function<void(bool)> report);
   ring::Task<bool> greet();
@@ -129,44 +130,51 @@ class PgSession {
   // Conversation (pg_session.cc).
   ring::Task<void> converse();
   ring::Task<void> wind_up();
+  EndReason broken_by(Side from) const;
+  void after_answers();
+  void check_idle();
+  void end_within(uint64_t ms);
+  ring::Task<void> part();
+  ring::Task<void> linger();
+  ring::Task<void> let_go_of_server();
+
+  // Pumps (pg_session_pump.cc).
   ring::Task<void> pump(Side from);
   // How a pump goes on: with the next chunk, not at all, when a sync has brought the chunk's records to the disk, or when
   // the other task has run, which says whether it does.
   enum class Way : uint8_t { next, over, syncs, aside };
   using Aside = std::optional<ring::Task<bool>>;
   Way take_turn(Side from, net::Receive& receive, Aside& aside);
+  net::Chunk& pending_chunk(Side from);
+  Way pass_pending(Side from, net::Receive& receive, Aside& aside);
   Way pass_accepted(Side from, net::Receive& receive, net::Chunk chunk, Aside& aside);
   Way pass_durable(net::Receive& receive, bool is_durable, Aside& aside);
   Way pass_on(Side from, net::Receive& receive, net::Chunk chunk, Aside& aside);
-  ring::Task<bool> pass_when_accepted(Side from, net::Receive& receive, net::Chunk chunk, size_t at, Advance advance);
+  ring::Task<bool> wait_until_accepted(Side from, net::Receive& receive, net::Chunk chunk, size_t at, Advance advance);
   ring::Task<bool> pass_named(net::Chunk chunk, ByteView bytes, bool has_body);
   ring::Task<bool> wait_until_sent(Side from, net::Chunk chunk, net::Send sending);
   ring::Task<bool> send_and_splice(Side from, net::Chunk chunk, ByteView bytes);
   bool after_sent(Side from, bool is_sent);
   net::Stream& stream(Side side) { return side == Side::client ? *client_ : *server_->stream; }
   Advance inspect(Side from, ByteView bytes, size_t& at);
-  // Long bodies (pg_session_splice.cc).
-  bool body_follows(Side from, const net::Receive& receive);
-  // Nothing more is read of this side.
-  bool is_over(Side from) const { return from == Side::client && (server_pump_is_over_ || end_reason_ != nullptr); }
-  uint32_t body_to_splice(Side from, uint32_t bytes_min);
-  ring::Task<bool> splice_body(Side from);
-  bool note_spliced(Side from, const net::Spliced& spliced);
-  ring::Task<bool> wait_for_end();
-  ring::Task<bool> wait_until_accepted(Side from, net::Receive& receive, net::Chunk& chunk, size_t at, Advance advance);
+  enum class Until : uint8_t { it_has_answered, it_ends };
+  ring::Task<bool> wait_for_server(Until until);
+  void wake_client_pump();
   bool note_durable(bool is_durable);
   ring::Task<bool> send_so_far(ByteView chunk);
-  EndReason broken_by(Side from) const;
   void count(Side from, size_t bytes);
   void note_client_end(bool is_orderly);
   void after_sent_to_client(bool is_sent);
   void end_server_pump();
-  ring::Task<void> part();
-  ring::Task<void> linger();
-  ring::Task<void> let_go_of_server();
-  void after_answers();
-  void check_idle();
-  void end_within(uint64_t ms);
+  // Nothing more is read of this side.
+  bool is_over(Side from) const { return from == Side::client && (server_pump_is_over_ || end_reason_ != nullptr); }
+
+  // Long bodies (pg_session_splice.cc).
+  bool body_follows(Side from, const net::Receive& receive);
+  uint32_t body_to_splice(Side from, uint32_t bytes_min);
+  ring::Task<bool> splice_body(Side from);
+  bool note_spliced(Side from, const net::Spliced& spliced);
+
   Now now() const { return {shard_.shard.now_ns(), shard_.shard.now_us()}; }
 
   PgShardState& shard_;
@@ -214,8 +222,8 @@ class PgSession {
   std::array<LongBodies, 2> long_bodies_;  // By Side.
   bool can_splice_ = false;
   ring::Event server_pump_ended_;
-  ring::Event queue_has_room_;
-  bool client_pump_waits_for_queue_ = false;
+  ring::Event client_pump_may_go_on_;
+  bool client_pump_waits_ = false;  // For the server.
   bool server_pump_is_over_ = false;
   bool client_is_at_boundary_ = true;  // What was passed to the client ends with a whole message.
   bool client_has_ended_ = false;  // It sent its end; it may still read.
@@ -244,11 +252,12 @@ class PgSession {
   uint64_t active_ns_ = 0;
   uint64_t active_us_ = 0;
   uint64_t durable_statements_ = 0;  // How many statements had started at the last sync.
-  struct Syncing {
-    std::optional<DurableWait> wait;
-    net::Chunk chunk;
+  // A pump's chunk that its own frame has no room for.
+  struct Pending {
+    std::optional<DurableWait> sync;  // What it waits for with audit.durability: disk.
+    net::Chunk chunk;                 // Accepted after a wait, or waits for the sync.
   };
-  std::unique_ptr<Syncing> syncing_;  // audit.durability: disk. The client's chunk that waits for a sync.
+  std::array<std::unique_ptr<Pending>, 2> pending_;  // By Side.
   uint64_t bytes_to_client_ = 0;
   uint64_t bytes_to_server_ = 0;
 };

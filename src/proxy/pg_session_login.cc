@@ -271,8 +271,8 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
   uint32_t others = target_sessions_->fetch_add(1);
   if (target_->connections_max > 0 && others >= target_->connections_max) {
     shard_.counters.connections_refused.add();
-    auto refusing = refuse(pg::sqlstate::too_many_connections, "too many connections to database \"" + std::string(database_) + "\"",
-                           "The bound is connections_max of the target.");
+    UpstreamRefusal refusal = connections_max_reached();
+    auto refusing = refuse(refusal.sqlstate, std::move(refusal.message), std::move(refusal.hint));
     co_return co_await refusing;
   }
   const Credential credential = target_->credential_for(login_level_);
@@ -317,6 +317,12 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
                                                            : ",\"server_connection\":\"new\"}"));
   recorder_.publish(std::move(done));
   co_return true;
+}
+
+// Of the target. Sessions count there, and in a pool its other connections too.
+UpstreamRefusal PgSession::connections_max_reached() const {
+  return {std::string(pg::sqlstate::too_many_connections), "too many connections to database \"" + target_->name + "\"",
+          "The bound is connections_max of the target.", "connections_max is reached", false};
 }
 
 // What the server said at its login goes on to the client, its cancel key replaced by one of ours.

@@ -44,11 +44,7 @@ Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(const Crede
   shard_.counters.pool_misses.add();
   auto making_room = pool.make_room(*target_);
   const bool has_room = co_await making_room;
-  if (!has_room) {
-    co_return tl::unexpected<UpstreamRefusal>({std::string(pg::sqlstate::too_many_connections),
-                                               "too many connections to database \"" + target_->name + "\"",
-                                               "The bound is connections_max of the target.", "connections_max is reached", false});
-  }
+  if (!has_room) co_return tl::unexpected<UpstreamRefusal>(connections_max_reached());
   tl::expected<Upstream, UpstreamRefusal> upstream = tl::unexpected<UpstreamRefusal>(UpstreamRefusal());
   for (int i = 0; i < pool_tries_max; ++i) {
     std::vector<pg::StartupParameter> sent = parameters;

@@ -131,37 +131,45 @@ void Shard::run() {
   mailbox_.run();
 }
 
+namespace {
+// All that other threads may read: each published counter, and the one that it is a copy of.
+template <typename Published, typename OfRing, typename OfThread, typename Copy>
+void for_each_counter(Published& published, OfRing& of_ring, OfThread& of_thread, Copy copy) {
+  copy(published.enters, of_ring.enters);
+  copy(published.submissions, of_ring.submissions);
+  copy(published.completions, of_ring.completions);
+  copy(published.buffers_exhausted, of_ring.buffers_exhausted);
+  copy(published.spins, of_ring.spins);
+  copy(published.spins_hit, of_ring.spins_hit);
+  copy(published.spun_ns, of_ring.spun_ns);
+  copy(published.allocations, of_thread.allocations);
+  copy(published.copied_bytes, of_thread.copied_bytes);
+  copy(published.system_calls, of_thread.system_calls);
+}
+
+void read(const std::atomic<uint64_t>& published, uint64_t& out) { out = published.load(std::memory_order_relaxed); }
+}  // namespace
+
 void Shard::publish_counters() {
-  const RingCounters& now = ring_->counters();
-  published_.enters.store(now.enters, std::memory_order_relaxed);
-  published_.submissions.store(now.submissions, std::memory_order_relaxed);
-  published_.completions.store(now.completions, std::memory_order_relaxed);
-  published_.buffers_exhausted.store(now.buffers_exhausted, std::memory_order_relaxed);
-  published_.allocations.store(ringfence::thread_counts.allocations, std::memory_order_relaxed);
-  published_.copied_bytes.store(ringfence::thread_counts.copied_bytes, std::memory_order_relaxed);
-  published_.system_calls.store(ringfence::thread_counts.system_calls, std::memory_order_relaxed);
-  published_.spins.store(spins_, std::memory_order_relaxed);
-  published_.spins_hit.store(spins_hit_, std::memory_order_relaxed);
-  published_.spun_ns.store(spun_ns_, std::memory_order_relaxed);
+  RingCounters now = ring_->counters();
+  now.spins = spins_;
+  now.spins_hit = spins_hit_;
+  now.spun_ns = spun_ns_;
+  for_each_counter(published_, now, ringfence::thread_counts,
+                   [](auto& published, uint64_t value) { published.store(value, std::memory_order_relaxed); });
 }
 
 RingCounters Shard::counters() const {
   RingCounters out;
-  out.enters = published_.enters.load(std::memory_order_relaxed);
-  out.submissions = published_.submissions.load(std::memory_order_relaxed);
-  out.completions = published_.completions.load(std::memory_order_relaxed);
-  out.buffers_exhausted = published_.buffers_exhausted.load(std::memory_order_relaxed);
-  out.spins = published_.spins.load(std::memory_order_relaxed);
-  out.spins_hit = published_.spins_hit.load(std::memory_order_relaxed);
-  out.spun_ns = published_.spun_ns.load(std::memory_order_relaxed);
+  ThreadCounts not_asked_for;
+  for_each_counter(published_, out, not_asked_for, read);
   return out;
 }
 
 ThreadCounts Shard::thread_counts() const {
   ThreadCounts out;
-  out.allocations = published_.allocations.load(std::memory_order_relaxed);
-  out.copied_bytes = published_.copied_bytes.load(std::memory_order_relaxed);
-  out.system_calls = published_.system_calls.load(std::memory_order_relaxed);
+  RingCounters not_asked_for;
+  for_each_counter(published_, not_asked_for, out, read);
   return out;
 }
 

@@ -39,7 +39,7 @@ class SplicePipes {
   SplicePipes(const SplicePipes&) = delete;
   SplicePipes& operator=(const SplicePipes&) = delete;
 
-  // None is to be had. Asked before each body: where the system refused one, it is asked again after many.
+  // None is to be had. Asked once for each body: where the system refused one, it is asked again after many.
   bool are_out();
   unsigned taken() const { return taken_; }
 
@@ -47,6 +47,7 @@ class SplicePipes {
   friend class Splice;
   static constexpr unsigned refusals_after_one = 1000;
 
+  bool may_take() const { return refused_for_ == 0 && taken_ < all_max; }
   // False where there is none.
   bool take(Pipe& pipe);
   void give_back(Pipe pipe, bool is_empty);
@@ -97,7 +98,7 @@ class Splice final : private ring::Operation {
   bool advance();
   bool take_in();
   bool give_out();
-  bool wait_for(Wait what);
+  void wait_for(Wait what);
   bool finish(Spliced::End end, int error = 0);
 
   ring::Ring& ring_;

@@ -61,6 +61,20 @@ FrameCursor::Step FrameCursor::next_slow(ByteView chunk, size_t& position, Frame
   return Step::segment;
 }
 
+size_t FrameCursor::open_message_bytes(ByteView chunk) const {
+  if (broken_) return chunk.size();
+  if (remaining_ > 0) return std::min<size_t>(remaining_, chunk.size());
+  if (header_have_ == 0) return 0;
+  const size_t missing = frame_header_size - header_have_;
+  if (chunk.size() < missing) return chunk.size();
+  char header[frame_header_size];
+  std::memcpy(header, header_, header_have_);
+  std::memcpy(header + header_have_, chunk.data(), missing);
+  const uint32_t length = detail::load_be<uint32_t>(header + 1);
+  if (length - 4u > length_max_ - 4u) return chunk.size();
+  return std::min<size_t>(missing + (length - 4), chunk.size());
+}
+
 Error FrameCursor::error() const {
   const int32_t length = static_cast<int32_t>(body_length_);
   std::string text = "message of type " + printable_type(type_) + " announces length " + std::to_string(length);

@@ -110,6 +110,8 @@ class Conversation final : private pg::StatementObserver {
   bool is_at_rest() const;
   // Between two messages from the server: a message of ours may be put here.
   bool server_is_at_boundary() const { return server_.at_boundary(); }
+  // How much of what comes next from the server ends a message of which a part was shown before.
+  size_t bytes_of_open_server_message(ByteView chunk) const { return server_.open_message_bytes(chunk); }
   bool client_said_goodbye() const { return client_said_goodbye_; }
   // The server's last word was FATAL: its error went to the client.
   bool server_said_fatal() const { return server_said_fatal_; }

@@ -60,16 +60,24 @@ bool PgSession::has_to_name(ByteView bytes) const {
 bool PgSession::is_being_named() const { return naming_ && naming_->state != Naming::State::due && !naming_->is_over; }
 
 // From the server: takes from the chunk what is the answer's, and adds what is not to be lost. False: the session ends.
+// What the server said of itself before it was asked may have come in part: the rest of that is the session's.
 bool PgSession::take_naming(net::Chunk& chunk) {
   OwnAnswer& answer = naming_->answer;
-  chunk.consume(answer.take_own(chunk.bytes()));
+  const ByteView begun = chunk.bytes().substr(0, conversation_->bytes_of_open_server_message(chunk.bytes()));
+  const size_t own = answer.take_own(chunk.bytes().substr(begun.size()));
   switch (answer.state()) {
-    case OwnAnswer::State::open: return true;
+    case OwnAnswer::State::open:
+      if (begun.empty()) chunk.consume(own);
+      else if (own > 0) chunk = net::Chunk::copy_of(begun);
+      return true;
     case OwnAnswer::State::failed: fail_naming(answer.reason()); return false;
     case OwnAnswer::State::done: break;
   }
   // Settings that changed at this very moment are the session's to know.
-  if (!answer.parameter_statuses().empty()) chunk = net::Chunk::copy_of(answer.parameter_statuses() + std::string(chunk.bytes()));
+  std::string passed = std::string(begun) + answer.parameter_statuses();
+  const ByteView behind = chunk.bytes().substr(begun.size() + own);
+  if (passed.empty()) chunk.consume(own);
+  else chunk = net::Chunk::copy_of(passed.append(behind));
   end_naming();
   if (naming_->state == Naming::State::sent) naming_.reset();
   return true;

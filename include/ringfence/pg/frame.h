@@ -125,6 +125,9 @@ class FrameCursor {
   uint32_t body_remaining() const { return broken_ ? 0 : remaining_; }
   // Header bytes held from the end of the last chunk: 0..4.
   ByteView held_header() const { return ByteView(header_, header_have_); }
+  // How much of `chunk`, which comes next, belongs to the message that is open: 0 at a boundary. All of it where the
+  // message does not end in it, or has no end because it breaks the protocol.
+  size_t open_message_bytes(ByteView chunk) const;
   // The open message's type; meaningful while body_remaining() is not 0.
   char open_type() const { return type_; }
 

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -235,4 +236,39 @@ TEST_CASE("a run passes over whole messages of its type, and counts what cutting
       }
     }
   }
+}
+
+TEST_CASE("how much of what comes next is the open message's is known at every cut") {
+  const std::string stream = sample();
+  std::vector<size_t> ends;
+  {
+    FrameCursor cursor(1000);
+    FrameSegment segment;
+    for (size_t at = 0; cursor.next(stream, at, segment) == FrameCursor::Step::segment;) ends.push_back(segment.end);
+  }
+  for (size_t cut_at = 0; cut_at <= stream.size(); ++cut_at) {
+    FrameCursor cursor(1000);
+    FrameSegment segment;
+    size_t at = 0;
+    while (cursor.next(stream.substr(0, cut_at), at, segment) == FrameCursor::Step::segment) {}
+    size_t end = 0;
+    for (size_t each : ends) {
+      if (end < cut_at) end = each;
+    }
+    for (size_t more = 0; cut_at + more <= stream.size(); ++more) {
+      REQUIRE(cursor.open_message_bytes(ByteView(stream).substr(cut_at, more)) == std::min(more, end - cut_at));
+    }
+  }
+}
+
+TEST_CASE("a message that has no end has all that comes next") {
+  FrameCursor cursor(1000);
+  FrameSegment segment;
+  size_t at = 0;
+  CHECK(cursor.next(ByteView("D\0\0", 3), at, segment) == FrameCursor::Step::need_more);
+  CHECK(cursor.open_message_bytes(ByteView("\0\3more", 6)) == 6);
+  CHECK(cursor.open_message_bytes(ByteView("\xff\xff", 2)) == 2);
+  at = 0;
+  CHECK(cursor.next(ByteView("\0\3", 2), at, segment) == FrameCursor::Step::broken);
+  CHECK(cursor.open_message_bytes("more") == 4);
 }

@@ -22,6 +22,29 @@ std::string reported(std::string_view name, std::string_view value) {
   return out;
 }
 
+std::string notice() {
+  std::string out;
+  pg::append_notice_response(out, {.severity = "NOTICE", .sqlstate = "00000", .message = "of itself"});
+  return out;
+}
+std::string notification() {
+  const std::string body("\0\0\0\7channel\0payload\0", 20);
+  const auto header = pg::frame_header('A', static_cast<uint32_t>(body.size()));
+  return std::string(header.data(), header.size()) + body;
+}
+// What a server says to the name and the first statement, with words of itself in between, and what the client gets of it.
+struct Said {
+  std::string by_server;
+  std::string to_client;
+};
+Said said_around_name() {
+  std::string set;
+  pg::append_command_complete(set, "SET");
+  return {set + notice() + reported("application_name", "ringfence/ada") + reported("DateStyle", "German") + ready() + notification() +
+              notice() + answer(),
+          reported("DateStyle", "German") + notification() + notice() + answer()};
+}
+
 }  // namespace
 
 TEST_CASE("a handover asks the server for nothing before its client is greeted, and for a name together with what it says first") {
@@ -197,6 +220,59 @@ TEST_CASE("what the server says of itself before it is asked for a name goes to 
   world.send(world.client, query("select 1"));
   world.send(world.servers.back(), reported("TimeZone", "UTC") + naming_answer("ringfence/ada") + answer());
   CHECK(world.client.got == reported("TimeZone", "UTC") + answer());
+}
+
+TEST_CASE("a message that the server began before it was asked for a name is the session's to its end, wherever it is cut") {
+  const Said said = said_around_name();
+  for (const std::string& begun : {reported("TimeZone", "Asia/Tokyo"), notice(), notification()}) {
+    for (size_t cut = 0; cut <= begun.size(); ++cut) {
+      CAPTURE(cut);
+      for (bool is_in_bytes : {false, true}) {
+        PoolWorld world;
+        world.begin();
+        world.send(world.servers.back(), begun.substr(0, cut));
+        CHECK(world.client.got == begun.substr(0, cut));
+        world.send(world.client, query("select 1"));
+        CHECK(world.servers.back().got == naming_message("ringfence/ada") + query("select 1"));
+        // A message that begins when the server was asked is not the session's, but for settings.
+        const bool is_shown = cut > 0 || begun[0] == 'S';
+        const std::string rest = begun.substr(cut) + said.by_server;
+        if (!is_in_bytes) world.send(world.servers.back(), rest);
+        for (size_t i = 0; is_in_bytes && i < rest.size(); ++i) world.send(world.servers.back(), rest.substr(i, 1));
+        CHECK(world.client.got == (is_shown ? begun : std::string()) + said.to_client);
+        world.send(world.client, query("select 2"));
+        CHECK(world.servers.back().got.ends_with(query("select 2")));
+      }
+    }
+  }
+}
+
+TEST_CASE("what the server says around the answer to the name comes through in any two pieces") {
+  const Said said = said_around_name();
+  const std::string begun = reported("TimeZone", "Asia/Tokyo");
+  const std::string rest = begun.substr(9) + said.by_server;
+  for (size_t cut = 0; cut <= rest.size(); ++cut) {
+    CAPTURE(cut);
+    PoolWorld world;
+    world.begin();
+    world.send(world.servers.back(), begun.substr(0, 9));
+    world.send(world.client, query("select 1"));
+    world.send(world.servers.back(), rest.substr(0, cut));
+    world.send(world.servers.back(), rest.substr(cut));
+    CHECK(world.client.got == begun + said.to_client);
+  }
+}
+
+TEST_CASE("a connection that cannot be named in the middle of a message ends without a word that would stand in it") {
+  PoolWorld world;
+  world.begin();
+  const std::string begun = notice();
+  world.send(world.servers.back(), begun.substr(0, 12));
+  world.send(world.client, query("select 1"));
+  world.send(world.servers.back(), begun.substr(12) + error("57014") + ready() + answer());
+  CHECK(world.client.got == begun.substr(0, 12));
+  CHECK(world.client.has_ended);
+  CHECK(world.servers.back().has_ended);
 }
 
 TEST_CASE("a client that goes while its connection is being named leaves nothing to the next session") {

@@ -196,7 +196,7 @@ Task<Response> Routes::sessions(const Call& call) {
     if (!id) co_return problem(400, "cursor is none that this API gave", call.request.path);
     after = *id;
   }
-  Ask<std::vector<SessionView>> ask(shard_, options_.answer_ms);
+  Ask<std::vector<SessionView>> ask(asks, shard_, options_.answer_ms);
   sources_.sessions->list(ask.done());
   std::optional<std::vector<SessionView>> all = co_await ask;
   if (!all) co_return late();
@@ -218,7 +218,7 @@ Task<Response> Routes::sessions(const Call& call) {
 Task<Response> Routes::session(const Call& call) {
   auto id = parse_uuid(call.captured[0]);
   if (!id) co_return problem(400, "a session's id is a UUID", call.request.path);
-  Ask<std::vector<SessionView>> ask(shard_, options_.answer_ms);
+  Ask<std::vector<SessionView>> ask(asks, shard_, options_.answer_ms);
   sources_.sessions->list(ask.done());
   std::optional<std::vector<SessionView>> all = co_await ask;
   if (!all) co_return late();
@@ -231,7 +231,7 @@ Task<Response> Routes::session(const Call& call) {
 Task<Response> Routes::end_session(const Call& call) {
   auto id = parse_uuid(call.captured[0]);
   if (!id) co_return problem(400, "a session's id is a UUID", call.request.path);
-  Ask<bool> ask(shard_, options_.answer_ms);
+  Ask<bool> ask(asks, shard_, options_.answer_ms);
   sources_.sessions->end(*id, "admin token from " + call.client_addr, ask.done());
   std::optional<bool> found = co_await ask;
   if (!found) co_return late();
@@ -241,7 +241,7 @@ Task<Response> Routes::end_session(const Call& call) {
 }
 
 Task<Response> Routes::explain(const Call& call) {
-  Ask<PolicyAnswer> ask(shard_, options_.explain_ms);
+  Ask<PolicyAnswer> ask(asks, shard_, options_.explain_ms);
   sources_.explain(call.request.body, "admin token from " + call.client_addr, ask.done());
   std::optional<PolicyAnswer> answer = co_await ask;
   if (!answer) co_return late("who analyses statements");

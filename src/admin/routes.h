@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ask.h"
 #include "ringfence/admin/server.h"
 
 namespace ringfence::admin {
@@ -19,6 +20,8 @@ class Routes {
 
   // How many connections are open, for /metrics.
   size_t connections = 0;
+  // Requests that wait for what others have to say.
+  Asks asks;
 
  private:
   enum class Access : uint8_t { open, token, metrics };

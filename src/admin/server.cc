@@ -44,9 +44,8 @@ AdminServer::AdminServer(ring::Shard& shard, AdminOptions options, Sources sourc
       options_(std::move(options)),
       sources_(std::move(sources)),
       routes_(std::make_unique<Routes>(shard_, options_, sources_, counters_)),
-      drain_timer_(shard.timers(), [this] {
-        for (auto& connection : connections_) connection.stream->shutdown();
-      }),
+      asks_timer_(shard.timers(), [this] { end_asks(); }),
+      drain_timer_(shard.timers(), [this] { end_connections(false); }),
       poll_timer_(shard.timers(), [this] { end_if_drained(); }) {}
 
 AdminServer::~AdminServer() { RINGFENCE_ASSERT(connections_.empty()); }
@@ -221,21 +220,38 @@ void AdminServer::stop(uint64_t deadline_ms, std::function<void()> stopped) {
   is_stopping_ = true;
   stopped_ = std::move(stopped);
   if (listener_) listener_->stop();
+  asks_timer_.arm(shard_.now_ns() + deadline_ms * ns_per_ms / 2);
   drain_timer_.arm(shard_.now_ns() + deadline_ms * ns_per_ms);
+  end_connections(true);
+}
+
+void AdminServer::end_asks() {
+  is_ending_several_ = true;
+  routes_->asks.end();
+  is_ending_several_ = false;
+  end_if_drained();
+}
+
+void AdminServer::end_connections(bool idle_only) {
+  is_ending_several_ = true;
   // A shutdown may end its connection at once and take it out of the list.
   for (auto at = connections_.begin(); at != connections_.end();) {
     Connection& connection = *at++;
-    if (connection.phase == Phase::idle || connection.phase == Phase::linger) connection.stream->shutdown();
+    const bool is_idle = connection.phase == Phase::idle || connection.phase == Phase::linger;
+    if (is_idle || !idle_only) connection.stream->shutdown();
   }
+  is_ending_several_ = false;
   end_if_drained();
 }
 
 void AdminServer::end_if_drained() {
-  if (!stopped_ || !connections_.empty()) return;
+  // The last one of several may destroy this server when all were seen to, not before.
+  if (is_ending_several_ || !stopped_ || !connections_.empty()) return;
   if (listener_ && !listener_->is_stopped()) {
     poll_timer_.arm(shard_.now_ns() + poll_ns);
     return;
   }
+  asks_timer_.cancel();
   drain_timer_.cancel();
   // The callback may destroy this server.
   auto stopped = std::exchange(stopped_, nullptr);

@@ -95,6 +95,7 @@ Result<void> Appliance::start() {
   if (auto up = start_trail(); !up) return up;
   if (auto up = start_data_shards(); !up) return up;
   accept_connections();
+  shards_serve_ = true;
   phase_ = Phase::running;
   publish(main_producer(), event("appliance_started", Severity::info, Outcome::success)
                                .text(Tag::metadata, "{\"version\":\"" RINGFENCE_VERSION "\"}"));

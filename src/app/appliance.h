@@ -59,6 +59,7 @@ class Appliance final : public admin::SessionDirectory {
   Result<void> listen();
   Result<int> listen_for(const ListenerConfig& listener, const std::string& setting);
   void stop_listening();
+  void stop_admin();
   Result<void> start_admin();
   void accept_connections();
   proxy::SnapshotPtr make_snapshot(const Config& config);
@@ -94,6 +95,7 @@ class Appliance final : public admin::SessionDirectory {
   uint64_t started_us_ = 0;
   uint64_t generation_ = 0;
   std::atomic<Phase> phase_{Phase::starting};
+  std::atomic<bool> shards_serve_{false};  // The data shards' threads run, and answer what they are asked.
   std::atomic<uint64_t> reloads_{0};
   std::atomic<uint64_t> reload_failures_{0};
   proxy::SnapshotPtr snapshot_;

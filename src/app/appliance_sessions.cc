@@ -9,7 +9,7 @@ using audit::Severity;
 using audit::Tag;
 
 void Appliance::list(std::function<void(std::vector<admin::SessionView>)> done) {
-  if (phase_ == Phase::starting) {
+  if (!shards_serve_) {
     done({});
     return;
   }
@@ -52,7 +52,7 @@ void Appliance::list(std::function<void(std::vector<admin::SessionView>)> done) 
 }
 
 void Appliance::end(Uuid id, std::string by, std::function<void(bool found)> done) {
-  if (phase_ == Phase::starting) {
+  if (!shards_serve_) {
     done(false);
     return;
   }

@@ -19,6 +19,8 @@ namespace {
 constexpr uint64_t end_grace_ms = 6'000;
 constexpr uint32_t trail_stop_ms = 30'000;
 constexpr uint64_t admin_stop_ms = 1'000;
+// For its thread to come to all that: much longer, on a machine that is busy with something else.
+constexpr uint64_t admin_wait_ms = 10'000;
 constexpr uint64_t accept_stop_ns = 1'000'000'000;
 
 }  // namespace
@@ -43,6 +45,28 @@ void Appliance::stop_listening() {
     }
     usleep(1'000);
   }
+}
+
+// The server goes when its last connection has gone, and by nothing else: the kernel may still know of one.
+void Appliance::stop_admin() {
+  auto gone = std::make_shared<std::promise<void>>();
+  auto is_gone = gone->get_future();
+  admin_shard_->post([this, gone] {
+    admin_->stop(admin_stop_ms, [this, gone] {
+      // Not inside the server's own call.
+      admin_shard_->post([this, gone] {
+        admin_.reset();
+        gone->set_value();
+      });
+    });
+  });
+  const bool has_stopped = is_gone.wait_for(std::chrono::milliseconds(admin_wait_ms)) == std::future_status::ready;
+  admin_shard_->stop();
+  admin_shard_->join();
+  if (has_stopped || !admin_) return;
+  // The process ends anyway, and what its thread has left is not worth more than the rest of this end.
+  log_error("the admin API did not stop in time");
+  static_cast<void>(admin_.release());
 }
 
 void Appliance::stop(const std::atomic<bool>& hurry) {
@@ -74,6 +98,7 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
     wait_until_drained(end_grace_ms, false);
   }
   if (was_running) publish(main_producer(), event("appliance_stopped", Severity::info, Outcome::success));
+  shards_serve_ = false;
   for (DataShard& data : data_shards_) {
     if (data.shard) data.shard->stop();
   }
@@ -86,19 +111,7 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
     log_warning("the store did not take the whole trail in time; the rest is in the state directory and is written at "
                 "the next start");
   }
-  if (admin_) {
-    std::promise<void> stopped;
-    admin_shard_->post([&] { admin_->stop(admin_stop_ms, [&] { stopped.set_value(); }); });
-    stopped.get_future().wait_for(std::chrono::milliseconds(admin_stop_ms + 1'000));
-    std::promise<void> gone;
-    admin_shard_->post([&] {
-      admin_.reset();
-      gone.set_value();
-    });
-    gone.get_future().wait_for(std::chrono::seconds(1));
-    admin_shard_->stop();
-    admin_shard_->join();
-  }
+  if (admin_) stop_admin();
   // Only the admin shard asks it, and that takes requests until here.
   explainer_.reset();
   for (size_t i = 0; i < listening_.size(); ++i) {

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import urllib.error
 import urllib.request
 
@@ -65,3 +66,25 @@ def test_questions_to_the_policies_are_refused_while_the_appliance_stops(stoppin
             assert 'shutting down' in body
         assert one.process.poll() is None
     has_stopped(one)
+
+
+@pytest.mark.parametrize('method, path, expected', [
+    ('GET', '/api/v1/sessions', 200), ('DELETE', '/api/v1/sessions/018f0000-0000-7000-8000-000000000001', 404),
+    ('POST', '/api/v1/policy/explain', 503)])
+def test_a_request_that_comes_to_its_end_when_the_data_shards_are_gone_is_answered(stopping, method, path, expected):
+    with contextlib.ExitStack() as open_ones:
+        with stopping() as one:
+            address = ('127.0.0.1', one.admin_port)
+            late, idle = (open_ones.enter_context(socket.create_connection(address, timeout=30)) for _ in range(2))
+            late.sendall(('%s %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n' % (method, path, harness.TOKEN)).encode())
+            # It is read by its beginning when another connection, which came later, is answered.
+            idle.sendall(b'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n')
+            assert idle.recv(4096).startswith(b'HTTP/1.1 200 ')
+        # The store goes on: the trail is stored, the admin API is told to stop, and idle connections end.
+        assert idle.recv(4096) == b''
+        late.sendall(b'\r\n')
+        heard = b''
+        while piece := late.recv(65536):
+            heard += piece
+        assert heard.startswith(b'HTTP/1.1 %d ' % expected) and b'Connection: close\r\n' in heard, heard
+        has_stopped(one)

@@ -63,8 +63,9 @@ class AdminServer {
   void listen(int fd);
   // Serves one connection, whatever carries it.
   void serve(std::unique_ptr<net::Stream> stream);
-  // Accepts no more, closes idle connections, lets running requests finish until the deadline has passed.
-  // `stopped` is called once nothing is left, perhaps before this returns. Once only.
+  // Accepts no more, closes idle connections, lets running requests finish until the deadline has passed; who waits for
+  // another shard's answer at half of that time is answered without it. `stopped` is called once nothing is left, perhaps
+  // before this returns. Once only.
   void stop(uint64_t deadline_ms, std::function<void()> stopped);
 
   // From the next connection on: HTTPS alone. Null: plain HTTP.
@@ -85,6 +86,8 @@ class AdminServer {
   ring::Task<void> linger(Connection& connection);
   ring::Task<void> run(std::list<Connection>::iterator at);
   void enter(Connection& connection, Phase phase);
+  void end_asks();
+  void end_connections(bool idle_only);
   void end_if_drained();
 
   ring::Shard& shard_;
@@ -97,7 +100,9 @@ class AdminServer {
   std::list<Connection> connections_;
   std::unique_ptr<net::Listener> listener_;
   bool is_stopping_ = false;
+  bool is_ending_several_ = false;
   std::function<void()> stopped_;
+  ring::CallbackTimer asks_timer_;
   ring::CallbackTimer drain_timer_;
   ring::CallbackTimer poll_timer_;
 };

@@ -78,7 +78,7 @@ struct Fixture {
     server = std::make_unique<AdminServer>(shard, options, sources);
   }
   ~Fixture() {
-    server->stop(0, [] {});
+    if (server) server->stop(0, [] {});
     pass_ms(100'000);
     for (auto& client : clients) client->stream->shutdown();
     network.run();

@@ -149,6 +149,77 @@ TEST_CASE("stopping waits no longer than its deadline") {
   CHECK(stopped);
 }
 
+// A request that comes to its end after the stop began, and asks shards that are gone: nobody answers.
+TEST_CASE("a request whose answer does not come keeps nobody from stopping in time, and is told so") {
+  const std::string head = " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + "\r\n";
+  for (const std::string& request :
+       {"GET /api/v1/sessions" + head, "DELETE /api/v1/sessions/018f0000-0000-7000-8000-000000000001" + head,
+        "POST /api/v1/policy/explain" + head + "Content-Length: 0\r\n"}) {
+    for (bool began_before : {true, false}) {
+      CAPTURE(request);
+      CAPTURE(began_before);
+      Fixture f;
+      f.directory.is_busy = true;
+      Client& client = f.connect();
+      ring::spawn(client.say(request));
+      f.network.run();
+      if (began_before) ring::spawn(client.say("\r\n"));
+      f.network.run();
+      bool stopped = false;
+      f.server->stop(1'000, [&] {
+        stopped = true;
+        f.server.reset();
+      });
+      f.network.run();
+      if (!began_before) ring::spawn(client.say("\r\n"));
+      f.network.run();
+      f.pass_ms(499);
+      CHECK(client.heard.empty());
+      CHECK_FALSE(stopped);
+      f.pass_ms(500);
+      CHECK(status_of(client.heard) == 503);
+      CHECK(has(client.heard, "Connection: close\r\n"));
+      f.pass_ms(1'000);
+      CHECK(client.has_ended);
+      CHECK(stopped);
+    }
+  }
+}
+
+TEST_CASE("a request that comes when no answer is waited for any more is told so at once") {
+  Fixture f;
+  f.directory.is_busy = true;
+  Client& client = f.connect();
+  ring::spawn(client.say("GET /api/v1/sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + "\r\n"));
+  f.network.run();
+  bool stopped = false;
+  f.server->stop(1'000, [&] { stopped = true; });
+  f.pass_ms(999);
+  ring::spawn(client.say("\r\n"));
+  f.network.run();
+  CHECK(status_of(client.heard) == 503);
+  f.pass_ms(1'000);
+  CHECK(stopped);
+}
+
+TEST_CASE("a stop that is over at once may destroy the server, however many connections it ends") {
+  for (bool at_deadline : {false, true}) {
+    Fixture f;
+    for (int i = 0; i < 3; ++i) ring::spawn(f.connect().say(at_deadline ? "GET /heal" : ""));
+    f.network.run();
+    bool stopped = false;
+    f.server->stop(1'000, [&] {
+      stopped = true;
+      f.server.reset();
+    });
+    f.network.run();
+    CHECK(stopped != at_deadline);
+    f.pass_ms(1'000);
+    CHECK(stopped);
+    for (auto& client : f.clients) CHECK(client->has_ended);
+  }
+}
+
 TEST_CASE("on a shard of its own the server answers a socket, and stops") {
   auto address = net::numeric_address("127.0.0.1", 0);
   REQUIRE(address);

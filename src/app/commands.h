@@ -27,7 +27,9 @@ int explain(const std::string& config_path, const ExplainOptions& options);
 struct VerifyOptions {
   std::string dsn;
   std::string node;
-  std::string public_key;  // Hexadecimal; empty: the store's own copy is believed.
+  std::vector<std::string> public_keys;  // Hexadecimal; empty: the state directory's, else the store's own copies.
+  uint64_t anchor_ms = 0;                // 0: the configuration's, else the default.
+  bool json = false;
   uint64_t from = 0;
   uint64_t to = 0;
 };

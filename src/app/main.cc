@@ -45,7 +45,10 @@ int main(int argc, char** argv) {
   ringfence::app::VerifyOptions options;
   verify->add_option("--store", options.dsn, "Connection string of the store, in place of the configuration's");
   verify->add_option("--node", options.node, "Only this node's chain");
-  verify->add_option("--public-key", options.public_key, "The node's public key as kept elsewhere, in hexadecimal");
+  verify->add_option("--public-key", options.public_keys,
+                     "A public key as kept elsewhere, in hexadecimal, in place of the state directory's; may be given several times");
+  verify->add_option("--anchor-ms", options.anchor_ms, "audit.anchor_ms of the appliance, in place of the configuration's");
+  verify->add_flag("--json", options.json, "The report as JSON");
   verify->add_option("--from", options.from, "First chain_no");
   verify->add_option("--to", options.to, "Last chain_no");
   CLI::App* adopt = audit->add_subcommand("adopt", "Let this state directory continue the trail of its node, whose former state "

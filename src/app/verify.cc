@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "ringfence/app/config.h"
+#include "ringfence/audit/trail.h"
 #include "ringfence/store/connection.h"
 #include "ringfence/store/embedded.h"
 
@@ -41,23 +42,38 @@ std::string key_of(const std::string& hex) {
   return key;
 }
 
+// On the node itself the state directory says which key the node signs with, whatever the store says.
+void pin_own_key(const Config& config, audit::VerifyOptions& asked) {
+  auto key = audit::read_public_key(config.state_dir);
+  if (!key) {
+    std::fprintf(stderr, "note: the store's own copies of the public keys are believed (%s); --public-key gives others\n",
+                 key.error().message.c_str());
+    return;
+  }
+  asked.public_keys.push_back(*key);
+  asked.pinned_node = audit::node_name(config.node);
+}
+
 }  // namespace
 
 int verify(const std::string& config_path, const VerifyOptions& options) {
+  audit::VerifyOptions asked;
   std::string dsn = options.dsn;
   if (dsn.empty()) {
     ConfigResult loaded = load_config(config_path, current_environment());
     for (const ConfigError& error : loaded.errors) std::fprintf(stderr, "error: %s\n", to_string(error).c_str());
     if (!loaded.config) return 1;
     dsn = store_of(*loaded.config);
+    asked.anchor_ms = loaded.config->audit.anchor_ms;
+    if (options.public_keys.empty()) pin_own_key(*loaded.config, asked);
   }
-  audit::VerifyOptions asked;
+  if (options.anchor_ms > 0) asked.anchor_ms = options.anchor_ms;
   asked.node = options.node;
   if (options.from > 0) asked.from = options.from;
   if (options.to > 0) asked.to = options.to;
-  if (!options.public_key.empty()) {
-    asked.public_key = key_of(options.public_key);
-    if (asked.public_key.empty()) {
+  for (const std::string& hex : options.public_keys) {
+    asked.public_keys.push_back(key_of(hex));
+    if (asked.public_keys.back().empty()) {
       std::fputs("error: --public-key takes the 64 hexadecimal digits of an Ed25519 public key\n", stderr);
       return 1;
     }
@@ -80,7 +96,7 @@ int verify(const std::string& config_path, const VerifyOptions& options) {
     std::fprintf(stderr, "error: %s\n", report.error().message.c_str());
     return 1;
   }
-  std::fputs(report->text().c_str(), stdout);
+  std::fputs((options.json ? report->json() : report->text()).c_str(), stdout);
   return report->is_good() ? 0 : 2;
 }
 

@@ -153,7 +153,12 @@ bool Committer::begin() {
   uint32_t wait_ms = 50;
   while (!control_.is_ended()) {
     auto prepared = prepare();
-    if (prepared) return take_checkpoints(*prepared);
+    if (prepared) {
+      if (!take_checkpoints(*prepared)) return false;
+      // What a life that was killed left unsigned, before anything comes behind it.
+      anchor(mono_ns(), true);
+      return true;
+    }
     close();
     if (prepared.error().fault == Fault::denied) {
       conflict(prepared.error().message);
@@ -175,7 +180,7 @@ bool Committer::begin() {
 
 void Committer::anchor(uint64_t now, bool now_please) {
   if (head_.chain_no == anchored_ || !session_) return;
-  if (!now_please && now - anchor_ns_ < options_.anchor_ms * ms_ns) return;
+  if (!now_please && anchor_ns_ != 0 && now - anchor_ns_ < options_.anchor_ms * ms_ns) return;
   anchor_ns_ = now;
   StoreWait waiting(control_);
   auto done = session_->write_anchor(key_, head_, wall_us());

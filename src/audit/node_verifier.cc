@@ -15,6 +15,8 @@ T be(ByteView bytes) {
   return bytes.size() == sizeof(T) ? detail::load_be<T>(bytes.data()) : T{};
 }
 std::string number(uint64_t value) { return std::to_string(value); }
+// Rows that were written within this time, or within three intervals of signing, may wait for their signature.
+constexpr uint64_t coverage_lag_min_us = 60'000'000;
 // A clock may be set back between an anchor and the next row.
 constexpr uint64_t clock_tolerance_us = day_us;
 
@@ -29,6 +31,7 @@ Result<NodeReport> NodeVerifier::run(const std::function<void(const std::string&
     if (auto done = page(at, end); !done) return unexpected(std::move(done.error()));
     if (progress) progress(report_.node, end, report_.last);
   }
+  if (auto done = check_coverage(); !done) return unexpected(std::move(done.error()));
   if (auto done = check_numbers(); !done) return unexpected(std::move(done.error()));
   std::stable_sort(report_.findings.begin(), report_.findings.end(),
                    [](const Finding& a, const Finding& b) { return a.chain_no < b.chain_no; });
@@ -43,23 +46,31 @@ void NodeVerifier::found(FindingKind kind, uint64_t chain_no, std::string text) 
 Result<void> NodeVerifier::load_keys() {
   auto rows = store_.exec_params("SELECT key_id, public_key FROM ringfence.audit_node", {}, true);
   if (!rows) return unexpected(std::move(rows.error()));
+  report_.is_pinned = !options_.public_keys.empty() &&
+                      (options_.pinned_node.empty() || options_.pinned_node == report_.node);
   for (int i = 0; i < rows->size(); ++i) {
     std::string key = rows->text(i, 1);
-    if (!options_.public_key.empty() && key != options_.public_key) continue;
-    if (key_id_of(key) == rows->get(i, 0)) keys_[rows->text(i, 0)] = key;
+    if (key_id_of(key) != rows->get(i, 0)) continue;
+    keys_[rows->text(i, 0)] = key;
+    if (!report_.is_pinned) believed_.insert(rows->text(i, 0));
   }
-  if (!options_.public_key.empty()) keys_[key_id_of(options_.public_key)] = options_.public_key;
+  if (!report_.is_pinned) return {};
+  for (const std::string& key : options_.public_keys) {
+    keys_[key_id_of(key)] = key;
+    believed_.insert(key_id_of(key));
+  }
   return {};
 }
 
-bool NodeVerifier::is_signed(const std::string& key_id, const std::string& message, ByteView signature) const {
+NodeVerifier::Trust NodeVerifier::trust(const std::string& key_id, const std::string& message, ByteView signature) const {
   auto key = keys_.find(key_id);
   crypto::Ed25519PublicKey public_key{};
   crypto::Ed25519Signature raw{};
-  if (key == keys_.end() || key->second.size() != public_key.size() || signature.size() != raw.size()) return false;
+  if (key == keys_.end() || key->second.size() != public_key.size() || signature.size() != raw.size()) return Trust::none;
   std::memcpy(public_key.data(), key->second.data(), public_key.size());
   std::memcpy(raw.data(), signature.data(), raw.size());
-  return crypto::ed25519_verify(public_key, message, raw);
+  if (!crypto::ed25519_verify(public_key, message, raw)) return Trust::none;
+  return believed_.contains(key_id) ? Trust::believed : Trust::known;
 }
 
 // Records that are signed and that a node could have written: what they say covers rows that are gone.
@@ -77,15 +88,16 @@ Result<void> NodeVerifier::load_retention() {
     auto count = be<uint64_t>(rows->get(i, 2));
     uint64_t dropped_at = unix_us(rows->get(i, 4));
     auto is_signed_with = [&](ByteView last_hash) {
-      return is_signed(rows->text(i, 5),
-                       retention_message(report_.node, range.first, range.last, count, range.partition, dropped_at, last_hash),
-                       rows->get(i, 6));
+      return trust(rows->text(i, 5),
+                   retention_message(report_.node, range.first, range.last, count, range.partition, dropped_at, last_hash),
+                   rows->get(i, 6)) == Trust::believed;
     };
     std::string what = "retention record of " + range.partition + " ";
     auto day = day_of_partition(range.partition);
     bool has_hash = rows->get(i, 7).size() == sizeof(crypto::Digest) && is_signed_with(rows->get(i, 7));
     if (!has_hash && !is_signed_with({})) {
-      found(FindingKind::forged, range.first, what + "is not signed for these links by a known key");
+      found(FindingKind::forged, range.first, what + "is not signed for these links by a known key" +
+                                                  (report_.is_pinned ? "; --public-key tells of more keys than one" : ""));
     } else if (range.first < 1 || range.last < range.first || range.last - range.first + 1 != count) {
       found(FindingKind::forged, range.first, what + "counts " + number(count) + " rows for chain_no " +
                                                   number(range.first) + " to " + number(range.last));
@@ -131,9 +143,10 @@ Result<void> NodeVerifier::load_bounds() {
   if (rows->integer(0, 4) != 0) found(FindingKind::foreign, 0, "rows with a chain number below 1");
   report_.first = std::max<uint64_t>(options_.from, 1);
   report_.last = std::min(options_.to, std::max(events, links));
-  report_.anchored_to = anchors;
+  head_ = links;
   uint64_t reach = std::max(anchors, head);
   if (options_.to >= reach && reach > links) {
+    is_cut_ = true;
     found(FindingKind::cut, links + 1,
           "the tail is cut: the chain ended at " + number(reach) + ", links end at " + number(links));
   }
@@ -156,27 +169,35 @@ Result<void> NodeVerifier::load_links(uint64_t begin, uint64_t end) {
   });
 }
 
-Result<void> NodeVerifier::page(uint64_t begin, uint64_t end) {
-  std::string from = number(begin);
-  std::string to = number(end);
-  auto anchor_rows = store_.exec_params(
+Result<void> NodeVerifier::load_anchors(const std::string& from, const std::string& to) {
+  auto rows = store_.exec_params(
       "SELECT chain_no, hash, signed_at, key_id, signature FROM ringfence.audit_anchor "
-      "WHERE node = $1 AND chain_no BETWEEN $2::bigint AND $3::bigint",
+      "WHERE node = $1 AND chain_no BETWEEN $2::bigint AND $3::bigint ORDER BY chain_no",
       {report_.node, from, to}, true);
-  if (!anchor_rows) return unexpected(std::move(anchor_rows.error()));
+  if (!rows) return unexpected(std::move(rows.error()));
   anchors_.clear();
-  for (int i = 0; i < anchor_rows->size(); ++i) {
-    auto chain_no = be<uint64_t>(anchor_rows->get(i, 0));
-    uint64_t signed_at = unix_us(anchor_rows->get(i, 2));
-    std::string message = anchor_message(report_.node, chain_no, anchor_rows->get(i, 1), signed_at);
-    if (is_signed(anchor_rows->text(i, 3), message, anchor_rows->get(i, 4))) {
+  for (int i = 0; i < rows->size(); ++i) {
+    auto chain_no = be<uint64_t>(rows->get(i, 0));
+    uint64_t signed_at = unix_us(rows->get(i, 2));
+    Trust trusted = trust(rows->text(i, 3), anchor_message(report_.node, chain_no, rows->get(i, 1), signed_at),
+                          rows->get(i, 4));
+    if (trusted == Trust::believed) {
       ++report_.anchors;
       check_age(chain_no, signed_at);
+    } else if (trusted == Trust::known) {
+      strangers_.push_back(chain_no);
     } else {
       found(FindingKind::forged, chain_no, "the anchor is not signed by a known key");
     }
-    anchors_[chain_no] = digest_of(anchor_rows->get(i, 1));
+    anchors_[chain_no] = {digest_of(rows->get(i, 1)), trusted == Trust::believed};
   }
+  return {};
+}
+
+Result<void> NodeVerifier::page(uint64_t begin, uint64_t end) {
+  std::string from = number(begin);
+  std::string to = number(end);
+  if (auto done = load_anchors(from, to); !done) return done;
   if (auto done = load_links(begin, end); !done) return done;
   next_link_ = 0;
   next_no_ = begin;
@@ -206,8 +227,10 @@ const StoredLink* NodeVerifier::take_link() {
   is_broken_ = false;
   previous_ = link.hash;
   auto anchor = anchors_.find(link.chain_no);
-  if (anchor != anchors_.end() && anchor->second != link.hash) {
+  if (anchor != anchors_.end() && anchor->second.hash != link.hash) {
     found(FindingKind::forged, link.chain_no, "the signed anchor has another hash");
+  } else if (anchor != anchors_.end() && anchor->second.is_believed) {
+    report_.anchored_to = link.chain_no;
   }
   ++next_no_;
   return &link;
@@ -261,6 +284,61 @@ void NodeVerifier::on_row(store::Rows& row) {
     }
   }
   if (fields.get(Tag::action) == "trail_gap") accounted_ += be<uint64_t>(fields.get(Tag::rows));
+}
+
+// The last believed anchor before the part that is looked at, if its hash is the link's.
+Result<void> NodeVerifier::find_anchor_before(uint64_t chain_no) {
+  uint64_t found_at = 0;
+  crypto::Digest hash{};
+  auto streamed = store_.stream(
+      "SELECT chain_no, hash, signed_at, key_id, signature FROM ringfence.audit_anchor "
+      "WHERE node = $1 AND chain_no < $2::bigint ORDER BY chain_no DESC",
+      {report_.node, number(chain_no)}, [&](store::Rows& row) {
+        auto at = be<uint64_t>(row.get(0, 0));
+        std::string message = anchor_message(report_.node, at, row.get(0, 1), unix_us(row.get(0, 2)));
+        if (trust(row.text(0, 3), message, row.get(0, 4)) != Trust::believed) return true;
+        found_at = at;
+        hash = digest_of(row.get(0, 1));
+        return false;
+      });
+  if (!streamed || found_at == 0) return streamed;
+  if (auto done = load_links(found_at, found_at); !done) return done;
+  if (links_.size() == 1 && links_.front().hash == hash) report_.anchored_to = found_at;
+  return {};
+}
+
+Result<void> NodeVerifier::check_coverage() {
+  if (head_ == 0 || options_.to < head_ || is_cut_) return {};
+  if (report_.anchored_to == 0 && report_.first > 1) {
+    if (auto done = find_anchor_before(report_.first); !done) return done;
+  }
+  uint64_t anchored_to = report_.anchored_to;
+  report_.unsigned_rows = head_ - std::min(head_, anchored_to);
+  // A former state directory's anchors stand before those of the one that continues it; they prove nothing here.
+  for (uint64_t chain_no : strangers_) {
+    if (chain_no <= anchored_to) continue;
+    found(FindingKind::forged, chain_no, "the anchor is signed by a key that is not the one to be believed");
+  }
+  if (anchored_to == 0) {
+    found(FindingKind::uncovered, head_, "no believed signature reaches any of the rows");
+    return {};
+  }
+  if (report_.unsigned_rows == 0) return {};
+  // By the rows' own times: an appliance that is idle, stopped or gone has nothing to sign.
+  auto times = store_.exec_params(
+      "SELECT (extract(epoch FROM max(recorded_at) - min(recorded_at)) * 1000000)::bigint FROM ("
+      "(SELECT recorded_at FROM ringfence.audit_event WHERE node = $1 AND chain_no > $2::bigint ORDER BY chain_no LIMIT 1) "
+      "UNION ALL (SELECT recorded_at FROM ringfence.audit_event WHERE node = $1 AND chain_no > $2::bigint "
+      "ORDER BY chain_no DESC LIMIT 1)) t",
+      {report_.node, number(anchored_to)});
+  if (!times) return unexpected(std::move(times.error()));
+  uint64_t bound_us = std::max(coverage_lag_min_us, 3'000 * options_.anchor_ms);
+  if (times->is_null(0, 0) || static_cast<uint64_t>(times->integer(0, 0)) > bound_us) {
+    found(FindingKind::uncovered, anchored_to + 1,
+          "anchors are missing: the last signature is that of row " + number(anchored_to) +
+              ", and the rows behind it were written over a longer time than an appliance lets pass");
+  }
+  return {};
 }
 
 // Only a whole chain tells: every number is in a row, an open start, or accounted for by a gap event.

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,12 +33,17 @@ class NodeVerifier {
 
   void found(FindingKind kind, uint64_t chain_no, std::string text);
   Result<void> load_keys();
-  bool is_signed(const std::string& key_id, const std::string& message, ByteView signature) const;
+  enum class Trust : uint8_t { none, known, believed };
+  Trust trust(const std::string& key_id, const std::string& message, ByteView signature) const;
   Result<void> load_retention();
   void check_age(uint64_t chain_no, uint64_t signed_at);
   // How far the chain must reach: whatever knows the largest number.
   Result<void> load_bounds();
   Result<void> page(uint64_t begin, uint64_t end);
+  Result<void> load_anchors(const std::string& from, const std::string& to);
+  // How far the signatures reach, and whether they reach as far as they should.
+  Result<void> check_coverage();
+  Result<void> find_anchor_before(uint64_t chain_no);
   Result<void> load_links(uint64_t begin, uint64_t end);
   // Checks the link of the next chain number; gives it when it is there.
   const StoredLink* take_link();
@@ -50,9 +56,17 @@ class NodeVerifier {
   store::Connection& store_;
   const VerifyOptions& options_;
   NodeReport report_;
+  struct Anchor {
+    crypto::Digest hash;
+    bool is_believed;
+  };
   std::map<std::string, std::string> keys_;
+  std::set<std::string> believed_;  // Of keys_.
   std::vector<Range> expired_;
-  std::map<uint64_t, crypto::Digest> anchors_;
+  std::map<uint64_t, Anchor> anchors_;
+  std::vector<uint64_t> strangers_;  // Anchors by keys that are not believed.
+  uint64_t head_ = 0;                // The last link.
+  bool is_cut_ = false;
   std::map<uint64_t, RecordNumbers> numbers_;
   uint64_t accounted_ = 0;
   std::vector<StoredLink> links_;

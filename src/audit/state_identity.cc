@@ -27,8 +27,7 @@ Result<void> keep_file(const std::string& path, ByteView bytes) {
   return {};
 }
 
-// The node's signing key: made at the first start, readable by us alone.
-Result<crypto::Ed25519KeyPair> node_key(const std::string& path) {
+Result<crypto::Ed25519KeyPair> read_node_key(const std::string& path) {
   crypto::Ed25519KeyPair pair{};
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd >= 0) {
@@ -47,7 +46,14 @@ Result<crypto::Ed25519KeyPair> node_key(const std::string& path) {
     pair.public_key = *public_key;
     return pair;
   }
-  if (errno != ENOENT) return fail_errno(errno, "node key: " + path);
+  if (errno == ENOENT) return fail(Fault::not_found, "node key: " + path + " does not exist yet");
+  return fail_errno(errno, "node key: " + path);
+}
+
+// The node's signing key: made at the first start, readable by us alone.
+Result<crypto::Ed25519KeyPair> node_key(const std::string& path) {
+  auto known = read_node_key(path);
+  if (known || known.error().fault != Fault::not_found) return known;
   auto made = crypto::ed25519_generate();
   if (!made) return made;
   auto kept = keep_file(path, crypto::view_of(made->private_key));
@@ -70,6 +76,13 @@ Result<Uuid> read_state_id(const std::string& directory) {
   auto id = parse_uuid(std::string_view(text, n > 0 ? static_cast<size_t>(n) : 0));
   if (!id) return fail(Fault::malformed, "state directory: " + path + " does not hold an id");
   return id;
+}
+
+Result<std::string> read_public_key(const std::string& directory) {
+  auto key = read_node_key(directory + "/node.key");
+  if (!key) return unexpected(std::move(key.error()));
+  crypto::secure_zero(key->private_key);
+  return std::string(crypto::view_of(key->public_key));
 }
 
 Result<StateIdentity> state_identity(const std::string& directory) {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "audit/node_verifier.h"
+#include "ringfence/audit/json.h"
 
 namespace ringfence::audit {
 namespace {
@@ -43,6 +44,7 @@ std::string_view name(FindingKind kind) {
     case FindingKind::cut: return "cut";
     case FindingKind::forged: return "forged";
     case FindingKind::lost: return "lost";
+    case FindingKind::uncovered: return "uncovered";
   }
   return "unknown";
 }
@@ -62,6 +64,10 @@ std::string VerifyReport::text() const {
     }
     out += ", chain " + number(node.first) + " to " + number(node.last) + ", " + number(node.anchors) +
            " anchors verified (to " + number(node.anchored_to) + "), " + number(node.expired) + " expired\n";
+    if (node.unsigned_rows > 0) {
+      out += "  not signed: the last signature reaches row " + number(node.anchored_to) + ", the " +
+             number(node.unsigned_rows) + " rows behind it are chained only, and whoever owns the store could have written them\n";
+    }
     for (const Finding& finding : node.findings) {
       out += "  chain_no " + number(finding.chain_no) + " ";
       out.append(name(finding.kind)).append(": ").append(finding.text).append("\n");
@@ -72,6 +78,28 @@ std::string VerifyReport::text() const {
   }
   if (nodes.empty()) out = "the trail is empty\n";
   return out;
+}
+
+std::string VerifyReport::json() const {
+  std::string out = "{\"good\":" + std::string(is_good() ? "true" : "false") + ",\"nodes\":[";
+  for (const NodeReport& node : nodes) {
+    if (out.back() == '}') out += ",";
+    out += "{\"node\":";
+    append_json_string(out, node.node);
+    out += ",\"first\":" + number(node.first) + ",\"last\":" + number(node.last) + ",\"rows\":" + number(node.rows) +
+           ",\"expired\":" + number(node.expired) + ",\"anchors\":" + number(node.anchors) + ",\"signed_to\":" +
+           number(node.anchored_to) + ",\"unsigned_rows\":" + number(node.unsigned_rows) + ",\"keys\":\"" +
+           (node.is_pinned ? "pinned" : "store") + "\",\"findings_count\":" + number(node.findings_count) + ",\"findings\":[";
+    for (const Finding& finding : node.findings) {
+      if (out.back() == '}') out += ",";
+      out += "{\"chain_no\":" + number(finding.chain_no) + ",\"kind\":\"" + std::string(name(finding.kind)) +
+             "\",\"text\":";
+      append_json_string(out, finding.text);
+      out += "}";
+    }
+    out += "]}";
+  }
+  return out + "]}\n";
 }
 
 Result<VerifyReport> verify_chain(

@@ -108,7 +108,9 @@ bool Writer::Impl::drain_source(Source& source) {
     batch.add(source.shard, record, mono_ns());
     source.position = reader.position();
     source.next_seq = reader.next_seq();
-    if (batch_is_full() && !committer.commit()) return false;
+    if (!batch_is_full()) continue;
+    if (!committer.commit()) return false;
+    committer.anchor(mono_ns(), false);
   }
   if (uint64_t lost = reader.take_lost()) note_gap(source, lost, "journal damaged");
   for (const std::string& path : reader.journal().unreadable) {
@@ -199,10 +201,10 @@ bool Writer::Impl::live() {
       control.set_oldest(0);
     }
     if (stopping && all_consumed() && batch.empty()) {
-      committer.anchor(now, true);
+      committer.anchor(mono_ns(), true);
       return true;
     }
-    committer.anchor(now, false);
+    committer.anchor(mono_ns(), false);
     committer.maintain_when_due();
     if (!any || drained) control.pause(poll_interval);
   }

@@ -77,4 +77,7 @@ std::string node_name(const std::string& configured);
 // The id of a state directory that was started once.
 Result<Uuid> read_state_id(const std::string& directory);
 
+// The public key, 32 bytes, of a state directory that was started once.
+Result<std::string> read_public_key(const std::string& directory);
+
 }  // namespace ringfence::audit

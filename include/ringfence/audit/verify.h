@@ -15,7 +15,9 @@ struct VerifyOptions {
   std::string node;          // Empty: every node found in the store.
   uint64_t from = 1;         // chain_no
   uint64_t to = UINT64_MAX;
-  std::string public_key;    // 32 bytes, kept elsewhere; empty: the store's own copy is believed.
+  std::vector<std::string> public_keys;  // 32 bytes each, kept elsewhere; empty: the store's own copies are believed.
+  std::string pinned_node;   // Whose keys these are, the store's are believed for others; empty: every node's.
+  uint64_t anchor_ms = 5'000;  // How often the appliance signs its head.
   size_t findings_max = 20;  // For each node; counting goes on.
 };
 
@@ -28,6 +30,7 @@ enum class FindingKind : uint8_t {
   cut,        // An anchor or the checkpoint knows rows behind the last one.
   forged,     // A signature that does not verify, or an anchor with another hash.
   lost,       // Record numbers that no row has and no gap event accounts for.
+  uncovered,  // Rows that should be signed by now, and are not.
 };
 std::string_view name(FindingKind kind);
 
@@ -44,7 +47,9 @@ struct NodeReport {
   uint64_t rows = 0;            // Rows recomputed.
   uint64_t expired = 0;         // Links whose rows a signed retention record covers.
   uint64_t anchors = 0;         // Signatures verified.
-  uint64_t anchored_to = 0;     // The last anchored chain number.
+  uint64_t anchored_to = 0;     // The last row that a believed signature reaches; 0: none.
+  uint64_t unsigned_rows = 0;   // Behind it, when the chain's end was looked at.
+  bool is_pinned = false;       // The store's own copies of the keys were not believed.
   uint64_t findings_count = 0;
   std::vector<Finding> findings;  // The first ones, in chain order.
 };
@@ -53,6 +58,7 @@ struct VerifyReport {
   std::vector<NodeReport> nodes;
   bool is_good() const;
   std::string text() const;  // For people; the first bad row of each node comes first.
+  std::string json() const;
 };
 
 // `progress` is called about every 10,000 rows.

@@ -3,6 +3,7 @@
 #include "audit/partitions.h"
 #include "audit/retention.h"
 #include "audit/state_identity.h"
+#include "audit/stored_chain.h"
 #include "ringfence/audit/chain.h"
 #include "store_fixture.h"
 
@@ -12,16 +13,20 @@ using namespace ringfence::audit::testing;
 
 namespace {
 
-VerifyReport verify(const std::string& node, uint64_t from = 1, uint64_t to = UINT64_MAX) {
+VerifyReport verify_with(const VerifyOptions& options) {
   auto connection = store::Connection::open(cluster().store.owner_dsn(), "verify");
   REQUIRE(connection);
+  auto report = verify_chain(**connection, options);
+  REQUIRE_MESSAGE(report, report.error().message);
+  return std::move(*report);
+}
+
+VerifyReport verify(const std::string& node, uint64_t from = 1, uint64_t to = UINT64_MAX) {
   VerifyOptions options;
   options.node = node;
   options.from = from;
   options.to = to;
-  auto report = verify_chain(**connection, options);
-  REQUIRE_MESSAGE(report, report.error().message);
-  return std::move(*report);
+  return verify_with(options);
 }
 
 void write_rows(const std::string& node, int count) {
@@ -321,4 +326,152 @@ TEST_CASE("records of earlier versions hold where their numbers and times are po
   CHECK(verify("earlier").nodes.front().expired == head);
   sign_unseen("earlier", key, 3, 4, 2, "audit_event_c1_20200103");
   CHECK(first_finding().find("overlaps") != std::string::npos);
+}
+
+namespace {
+
+// What a store's owner can do without the key: other rows from `from` on, with leaves, hashes and links that fit.
+void rewrite(const std::string& node, uint64_t from, const std::string& change) {
+  std::string of = " WHERE node = '" + node + "'";
+  query("UPDATE ringfence.audit_event SET " + change + of + " AND chain_no >= " + std::to_string(from));
+  auto owner = store::Connection::open(cluster().store.owner_dsn(), "rewrite");
+  REQUIRE(owner);
+  std::string links;
+  crypto::Sha256 sha;
+  crypto::Digest previous{};
+  StoredRow row;
+  std::string updates;
+  auto literal = [](const crypto::Digest& digest) {
+    std::string out = "'\\x";
+    for (uint8_t byte : digest) {
+      char hex[3];
+      std::snprintf(hex, sizeof hex, "%02x", byte);
+      out += hex;
+    }
+    return out + "'";
+  };
+  std::string head;
+  auto read = (*owner)->stream("SELECT " + StoredRow::columns() + " FROM ringfence.audit_event" + of + " ORDER BY chain_no", {},
+                               [&](store::Rows& rows) {
+    row.read(rows, sha);
+    previous = chain_hash(sha, previous, row.leaf);
+    head = literal(previous);
+    std::string no = std::to_string(row.place.chain_no);
+    updates += "UPDATE ringfence.audit_event SET leaf = " + literal(row.leaf) + ", hash = " + head + of + " AND chain_no = " + no + ";";
+    updates += "INSERT INTO ringfence.audit_link_run VALUES ('" + node + "', " + no + ", " + literal(row.leaf) +
+               "::bytea || " + head + "::bytea);";
+    return true;
+  });
+  REQUIRE(read);
+  query("DELETE FROM ringfence.audit_link_run" + of + ";" + updates + "UPDATE ringfence.audit_checkpoint SET hash = " + head + of +
+        " AND shard = 65535");
+}
+
+void sign_anchor(const std::string& node, const crypto::Ed25519KeyPair& key, uint64_t chain_no) {
+  auto owner = store::Connection::open(cluster().store.owner_dsn(), "anchor");
+  REQUIRE(owner);
+  uint64_t now = wall_us();
+  std::vector<StoredLink> link;
+  REQUIRE(read_links(**owner, node, chain_no, chain_no, link, [](uint64_t, bool) {}));
+  REQUIRE(link.size() == 1);
+  auto signature = crypto::ed25519_sign(key.private_key, anchor_message(node, chain_no, crypto::view_of(link.front().hash), now));
+  REQUIRE(signature);
+  auto done = (*owner)->exec_params(
+      "INSERT INTO ringfence.audit_anchor VALUES ($1, $2::bigint, $3::bytea, $4::timestamptz, $5, $6::bytea)",
+      {node, std::to_string(chain_no), store::Param::bytes(crypto::view_of(link.front().hash)), rfc3339(now),
+       key_id_of(crypto::view_of(key.public_key)), store::Param::bytes(crypto::view_of(*signature))});
+  REQUIRE_MESSAGE(done, done.error().message);
+}
+
+}  // namespace
+
+TEST_CASE("a tail that was written anew without its anchors is found, and so is a chain without any") {
+  TempDir dir;
+  uint64_t head = write_lives(dir, "unsigned", 10);
+  REQUIRE(head == 20);
+  // The first life's anchor stays.
+  query("DELETE FROM ringfence.audit_anchor WHERE node = 'unsigned' AND chain_no > 10");
+  rewrite("unsigned", 12, "statement = 'SELECT 2'");
+  VerifyReport report = verify("unsigned");
+  CHECK(report.nodes.front().anchored_to == 10);
+  CHECK(report.nodes.front().unsigned_rows == 10);
+  CHECK(report.text().find("not signed: the last signature reaches row 10, the 10 rows") != std::string::npos);
+  CHECK(report.json().find("\"signed_to\":10,\"unsigned_rows\":10,\"keys\":\"store\"") != std::string::npos);
+  // Rows of a minute may wait for their signature; those of three may not.
+  CHECK_MESSAGE(report.is_good(), report.text());
+  rewrite("unsigned", 15, "recorded_at = recorded_at + interval '3 min'");
+  report = verify("unsigned");
+  REQUIRE(report.nodes.front().findings_count == 1);
+  CHECK(report.nodes.front().findings.front().kind == FindingKind::uncovered);
+  CHECK(report.nodes.front().findings.front().chain_no == 11);
+  CHECK(!verify("unsigned", 16).is_good());
+  CHECK_MESSAGE(verify("unsigned", 1, 15).is_good(), verify("unsigned", 1, 15).text());
+  VerifyOptions slow;
+  slow.node = "unsigned";
+  slow.anchor_ms = 600'000;
+  CHECK(verify_with(slow).is_good());
+  query("DELETE FROM ringfence.audit_anchor WHERE node = 'unsigned'");
+  report = verify_with(slow);
+  REQUIRE(report.nodes.front().findings_count == 1);
+  CHECK(report.nodes.front().findings.front().kind == FindingKind::uncovered);
+  CHECK(report.nodes.front().unsigned_rows == 20);
+}
+
+TEST_CASE("a key that somebody added to the store signs nothing where the node's own is known") {
+  TempDir dir;
+  write_lives(dir, "pinned", 5);
+  auto foreign = crypto::ed25519_generate();
+  REQUIRE(foreign);
+  VerifyOptions options;
+  options.node = "pinned";
+  auto own = read_public_key(dir.path);
+  REQUIRE(own);
+  options.public_keys = {*own};
+  CHECK_MESSAGE(verify_with(options).is_good(), verify_with(options).text());
+  CHECK(verify_with(options).nodes.front().is_pinned);
+  query("DELETE FROM ringfence.audit_anchor WHERE node = 'pinned' AND chain_no > 5");
+  rewrite("pinned", 7, "statement = 'SELECT 2'");
+  auto owner = store::Connection::open(cluster().store.owner_dsn(), "key");
+  REQUIRE(owner);
+  REQUIRE((*owner)->exec_params("INSERT INTO ringfence.audit_node VALUES ('pinned', $1, $2::bytea)",
+                                {key_id_of(crypto::view_of(foreign->public_key)),
+                                 store::Param::bytes(crypto::view_of(foreign->public_key))}));
+  sign_anchor("pinned", *foreign, 10);
+  CHECK(verify("pinned").is_good());  // By the store's own list of keys.
+  VerifyReport report = verify_with(options);
+  REQUIRE(report.nodes.front().findings_count == 1);
+  CHECK(report.nodes.front().findings.front().kind == FindingKind::forged);
+  CHECK(report.nodes.front().findings.front().chain_no == 10);
+  CHECK(report.nodes.front().anchored_to == 5);
+  // Another node's key is not this one's to believe or not.
+  options.pinned_node = "another";
+  CHECK(verify_with(options).is_good());
+  // A former state directory's anchors stand before those of the one that was given: no findings.
+  options.pinned_node.clear();
+  options.public_keys = {std::string(crypto::view_of(foreign->public_key))};
+  report = verify_with(options);
+  CHECK_MESSAGE(report.is_good(), report.text());
+  CHECK(report.nodes.front().anchors == 1);
+}
+
+TEST_CASE("what a killed life left unsigned is signed by the next one before it writes") {
+  TempDir dir;
+  TrailOptions options = trail_options(dir, "left");
+  options.anchor_ms = 3'600'000;
+  auto trail = open_trail(options);
+  trail->start();
+  for (int i = 0; i < 5; ++i) {
+    put_outcome(trail->journal(0), put_start(trail->journal(0), "select 1"));
+    CHECK(eventually([&] { return trail->status().writer.chain_no == static_cast<uint64_t>(i) + 1; }));
+  }
+  trail->abandon();
+  trail.reset();
+  uint64_t signed_to = verify("left").nodes.front().anchored_to;
+  CHECK(signed_to >= 1);
+  CHECK(signed_to < 5);
+  trail = open_trail(options);
+  trail->start();
+  CHECK(eventually([] { return query("SELECT max(chain_no) FROM ringfence.audit_anchor WHERE node = 'left'") == "5"; }));
+  trail->abandon();
+  CHECK(verify("left").nodes.front().unsigned_rows == 0);
 }

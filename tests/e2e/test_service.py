@@ -102,6 +102,11 @@ def test_a_start_that_fails_says_why_in_the_status(own, appliance):
     assert not manager.has('^READY=1')
 
 
+def all_stored(metrics):
+    depths = [value for name, value in metrics.items() if name.startswith('ringfence_journal_depth_records')]
+    return metrics['ringfence_writer_batches_total'] > 0 and not any(depths)
+
+
 @pytest.mark.parametrize('name, shown', [
     ('rf-shard-0', 'data shard 0'), ('rf-shard-1', 'data shard 1'), ('rf-admin', 'admin shard'),
     ('rf-writer', 'trail writer')])
@@ -110,6 +115,9 @@ def test_the_watchdog_is_fed_only_while_each_thread_answers(own, name, shown):
     manager = Manager(one.directory)
     one.start(environment={'NOTIFY_SOCKET': str(manager.path), 'WATCHDOG_USEC': '3000000'})
     manager.wait('^WATCHDOG=1$')
+    # A writer that is halted while it waits for the store would pass for one whose store does not answer.
+    manager.wait('^STATUS=0 sessions')
+    eventually(lambda: all_stored(one.metrics()), what='a writer with nothing to do')
     with halted(thread(one, name)):
         manager.wait('^STATUS=%s does not answer' % shown)
         silent_since = len(manager.messages)

@@ -33,7 +33,10 @@ constexpr size_t explain_backlog_max = 16;   // Questions to the policies that w
 class NoTrail final : public audit::RecordSpace {
  public:
   NoTrail() : scratch_(audit::record_bytes_max) {}
-  char* reserve(size_t size_max) override { return size_max <= scratch_.size() ? scratch_.data() : nullptr; }
+  char* reserve(size_t size_max) override {
+    RINGFENCE_ASSERT(size_max <= scratch_.size());
+    return scratch_.data();
+  }
   uint64_t publish(audit::RecordKind, size_t, uint64_t) override { return ++seq_; }
 
  private:
@@ -232,7 +235,7 @@ Result<void> Appliance::start_data_shards() {
     if (trail_) {
       proxy::PgShard* owner = data.pg.get();
       ring::Shard* shard = data.shard.get();
-      trail_->journal(i).on_room([shard, owner] { shard->post([owner] { owner->trail_has_room(); }); });
+      trail_->journal(i).on_room([shard, owner] { return shard->post([owner] { owner->trail_has_room(); }); });
     }
   }
   std::vector<proxy::PgShard*> peers;

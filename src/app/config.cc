@@ -251,8 +251,8 @@ void Loader::read_audit() {
   section.choice<OnFull>("on_full", audit.on_full, {{"fail_closed", OnFull::fail_closed}, {"drop", OnFull::drop}});
   section.choice<Durability>("durability", audit.durability,
                              {{"process", Durability::process}, {"disk", Durability::disk}});
-  section.number("statement_bytes_max", audit.statement_bytes_max, 256, 512 * kib, Unit::bytes);
-  section.number("parameters_bytes_max", audit.parameters_bytes_max, 0, 256 * kib, Unit::bytes);
+  section.number("statement_bytes_max", audit.statement_bytes_max, 256, proxy::Limits::statement_bytes_most, Unit::bytes);
+  section.number("parameters_bytes_max", audit.parameters_bytes_max, 0, proxy::Limits::parameters_bytes_most, Unit::bytes);
   section.number("batch_rows", audit.batch_rows, 1, 1'000'000);
   section.number("batch_ms", audit.batch_ms, 1, 60'000, Unit::milliseconds);
   section.number("join_ms", audit.join_ms, 0, 60'000, Unit::milliseconds);

@@ -112,8 +112,15 @@ EventBuilder::EventBuilder(Category category, std::string_view action, Severity 
 EventBuilder& EventBuilder::id(const Uuid& id) { return uuid(Tag::id, id); }
 EventBuilder& EventBuilder::ts(uint64_t unix_us) { return integer(Tag::ts, static_cast<int64_t>(unix_us)); }
 
+// Only what a session sends as SQL may be long, and its recorder has cut that. What stands for structure cannot be cut: too
+// long, it is left out, and that is said.
 EventBuilder& EventBuilder::text(Tag tag, std::string_view value) {
   if (value.empty()) return *this;
+  if (tag != Tag::statement) {
+    const bool is_json = field_info(static_cast<uint16_t>(tag))->type == FieldType::json;
+    if (!is_json) value = text_prefix(value, field_bytes_max);
+    else if (value.size() > json_bytes_max) value = value.front() == '[' ? "[\"(too long)\"]" : "{\"too_long\":true}";
+  }
   std::string valid;
   if (!is_valid_text(value)) {
     valid = make_valid_text(value);

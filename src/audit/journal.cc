@@ -161,8 +161,17 @@ bool Journal::may_grow() const {
   return uint64_t{disk.f_bavail} * disk.f_frsize >= options_.segment_bytes + options_.disk_reserve_bytes;
 }
 
+// Sequentially consistent with advance_segment(): either it sees the spare, or this sees that it wants one.
+void Journal::wake_who_waits() {
+  if (!room_wanted_.exchange(false, std::memory_order_seq_cst)) return;
+  if (waker_ && !waker_()) room_wanted_.store(true, std::memory_order_seq_cst);
+}
+
 bool Journal::keep() {
-  if (spare_.load(std::memory_order_acquire) != nullptr) return false;
+  if (spare_.load(std::memory_order_acquire) != nullptr) {
+    wake_who_waits();
+    return false;
+  }
   uint64_t segment_no;
   {
     std::lock_guard guard(lock_);
@@ -197,8 +206,7 @@ bool Journal::keep() {
   }
   is_full_.store(false, std::memory_order_relaxed);
   spare_.store(raw, std::memory_order_seq_cst);
-  // Sequentially consistent with reserve(): either it sees the spare, or this sees that it wants one.
-  if (room_wanted_.exchange(false, std::memory_order_seq_cst) && waker_) waker_();
+  wake_who_waits();
   return true;
 }
 
@@ -313,6 +321,9 @@ Result<void> Journal::sync(uint64_t position) {
   std::lock_guard serial(sync_lock_);
   uint64_t from = synced_.load(std::memory_order_acquire);
   if (from >= position) return {};
+  if (is_broken_.load(std::memory_order_relaxed)) {
+    return fail(Fault::io, "journal: an earlier sync failed: what it was to write may not be on the disk");
+  }
   // What was published meanwhile comes along: one sync serves all that wait.
   uint64_t upto = committed_.load(std::memory_order_acquire);
   std::vector<std::shared_ptr<Segment>> dirty;
@@ -324,7 +335,13 @@ Result<void> Journal::sync(uint64_t position) {
     }
   }
   for (const auto& segment : dirty) {
-    if (::fdatasync(segment->fd) != 0) return fail_errno(errno, "journal: sync " + segment->path);
+    if (options_.sync_file(segment->fd) == 0) continue;
+    Error error = std::move(fail_errno(errno, "journal: sync " + segment->path).value());
+    is_broken_.store(true, std::memory_order_relaxed);
+    seal();
+    log_error("the journal cannot be relied on any more: statements are refused until the disk is seen to and the "
+              "appliance started again", {{"error", error.message}});
+    return unexpected(std::move(error));
   }
   synced_.store(upto, std::memory_order_release);
   return {};
@@ -341,6 +358,7 @@ JournalCounters Journal::counters() const {
   out.depth_records = out.records > released_records ? out.records - released_records : 0;
   out.stalls = stalls_.load(std::memory_order_relaxed);
   out.dropped = dropped_.of_this_life();
+  out.is_broken = is_broken_.load(std::memory_order_relaxed);
   out.is_full = is_sealed_.load(std::memory_order_relaxed) ||
                 (is_full_.load(std::memory_order_relaxed) && spare_.load(std::memory_order_relaxed) == nullptr);
   out.segment_bytes = options_.segment_bytes;

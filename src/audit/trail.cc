@@ -220,6 +220,9 @@ TrailStatus Trail::status() const {
   }
   for (const auto& journal : impl_->journals) {
     out.journals.push_back(journal->counters());
+    if (out.journals.back().is_broken) {
+      refuse("a journal could not be written to its disk: see to the disk, then start the appliance again");
+    }
     if (out.journals.back().is_full && impl_->options.on_full == OnFull::fail_closed) {
       refuse("the audit journal is full" + (out.writer.reason.empty() ? "" : ": " + out.writer.reason));
     }

@@ -63,8 +63,9 @@ class SocketStream::Receiver final : public ring::Operation {
     if (splice_ != nullptr) splice_->cancel();
     if (waiter_ == nullptr) return;
     is_cancelled_ = true;
-    stop();
+    // In this order: who waits for a buffer is armed first, so that there is something to cancel.
     stop_starving();
+    stop();
   }
   void shut() {
     is_shut_ = true;

@@ -49,6 +49,7 @@ void ResponseQueue::push_parse(Ref<Prepared> prepared) {
     return;
   }
   Entry& entry = push(Kind::parse);
+  if (prepared->refusal != 0) refused_to_ = pending_.end();
   entry.prepared = std::move(prepared);
   pending_.mark_naming(entry);
 }

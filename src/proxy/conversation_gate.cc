@@ -42,7 +42,9 @@ bool is_of_group(char type) {
 }  // namespace
 
 bool Conversation::must_know_names(char type) const {
-  if (is_in_group_ || (gate_generation_ == 0 && !may_hold())) return false;
+  if (is_in_group_) return false;
+  // The name of a statement that was refused stays with what had it: what runs by that name has to be recorded.
+  if (gate_generation_ == 0 && !may_hold() && !queue_.has_refusal()) return false;
   const bool begins = is_of_group(type) || type == from_client::query || type == from_client::function_call;
   return begins && queue_.names_may_change() && !queue_.is_idle();
 }
@@ -178,9 +180,11 @@ Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
 bool Conversation::has_room_for_refused(size_t text_bytes, size_t statements) {
   // What cannot be written at once is kept for later; there is no more waiting.
   if (waiting_ && waiting_->is_dropped) return true;
-  // Made valid, a byte may become three.
-  return recorder_.has_room(std::min<size_t>(text_bytes * 4, size_t{limits_.statement_bytes_max} * 4 * statements) +
-                            (recorder_.start_bytes(0, 0, 0) + Recorder::blocked_bytes_max) * (statements + 1));
+  // Made valid, a byte may become three. They are several records, and what is asked for is the room of one: those that
+  // find none behind it are kept for later.
+  const size_t texts = std::min<size_t>(text_bytes * 4, size_t{limits_.statement_bytes_max} * 4 * statements);
+  const size_t rest = (recorder_.start_bytes(0, 0, 0) + Recorder::blocked_bytes_max) * (statements + 1);
+  return recorder_.has_room(std::min(texts + rest, audit::record_bytes_max));
 }
 
 void Conversation::record_refused(ByteView statement, uint64_t full_bytes, char type, const Refusal* refusal) {
@@ -203,8 +207,14 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
     verdict = Gate::Verdict::refused;
   } else {
     const Refusal* refusal = refused_while_waiting();
+    // Nothing of what is too much is judged: it would be again after each wait.
+    sql::split_statements(text, [&](sql::Extent) { ++count; });
+    const bool is_too_much = count > statements_per_query_max;
+    if (is_too_much) {
+      gate_->refusal() = Gate::too_many(statements_per_query_max);
+      verdict = Gate::Verdict::refused;
+    }
     sql::split_statements(text, [&](sql::Extent extent) {
-      ++count;
       if (verdict != Gate::Verdict::pass || refusal != nullptr) return;
       const bool was_held = waiting_ && waiting_->timeout_ms != 0;
       verdict = judge(extent.of(text));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bounds.h"
+#include "ringfence/base/utf8.h"
 #include "ringfence/pg/sqlstate.h"
 #include "ringfence/sql/lex.h"
 
@@ -10,8 +11,14 @@ namespace ringfence::proxy {
 
 namespace {
 
+// They quote what the client wrote.
+std::string told(std::string_view text) {
+  constexpr size_t bytes_max = 1'024;
+  return std::string(text_prefix(text, bytes_max));
+}
+
 Refusal refusal_of(const policy::Decision& decision) {
-  return {std::string(pg::sqlstate::insufficient_privilege), decision.rule, decision.message, decision.hint,
+  return {std::string(pg::sqlstate::insufficient_privilege), decision.rule, told(decision.message), told(decision.hint),
           std::string_view::npos};
 }
 
@@ -32,8 +39,7 @@ Gate::Verdict Gate::check(std::string_view statement) {
   const policy::Decision* decision = nullptr;
   // What cannot be analysed, or is very long, is not remembered by the judge.
   if (rare_) {
-    const auto found = std::find_if(rare_->analysed.begin(), rare_->analysed.end(),
-                                    [&](const auto& one) { return one.first == statement; });
+    const auto found = rare_->analysed.find(statement);
     if (found != rare_->analysed.end()) decision = &judge_->judge_analysed(statement, found->second);
   }
   if (decision == nullptr) decision = judge_->judge(statement);
@@ -50,7 +56,7 @@ Gate::Verdict Gate::check(std::string_view statement) {
 }
 
 void Gate::analysed(std::string text, Result<sql::Facts> facts) {
-  rare().analysed.emplace_back(std::move(text), std::move(facts));
+  rare().analysed.emplace(std::move(text), std::move(facts));
 }
 
 std::optional<Refusal> Gate::check_call(uint32_t oid) {
@@ -65,6 +71,12 @@ Refusal Gate::too_long(size_t bytes_max) {
   return {std::string(pg::sqlstate::program_limit_exceeded), "sql_bytes_max",
           "the statement is longer than the " + std::to_string(bytes_max) + " bytes that are decided at once",
           "Send it in parts; COPY has no such bound.", std::string_view::npos};
+}
+
+Refusal Gate::too_many(size_t statements_max) {
+  return {std::string(pg::sqlstate::program_limit_exceeded), "sql_statements_max",
+          "the message has more than the " + std::to_string(statements_max) + " statements that are decided at once",
+          "Send them in several messages.", std::string_view::npos};
 }
 
 Refusal Gate::call_with_end() {

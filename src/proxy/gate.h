@@ -7,6 +7,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -59,7 +60,7 @@ class Gate {
   std::optional<Refusal> check_call(uint32_t oid);
   // For what is longer than a restricted session may send.
   static Refusal too_long(size_t bytes_max);
-
+  static Refusal too_many(size_t statements_max);
   // For what was prepared under other policies and whose text was not kept.
   static Refusal unknown_text();
   // Whether the statement that was checked last, and passed, calls what a policy admits by name.
@@ -103,7 +104,7 @@ class Gate {
     Refusal answered;
     Refusal refusal;
     // Statements of the message at hand that were analysed elsewhere, and what came of it.
-    std::vector<std::pair<std::string, Result<sql::Facts>>> analysed;
+    std::map<std::string, Result<sql::Facts>, std::less<>> analysed;
     pg::ErrorFields fields;
   };
   Rare& rare() {

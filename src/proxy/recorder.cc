@@ -1,11 +1,12 @@
 #include "recorder.h"
 
 #include "gate.h"
-#include "ringfence/proxy/authorization.h"
 #include "ringfence/audit/json.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/crypto/digest.h"
 #include "ringfence/pg/sqlstate.h"
+#include "ringfence/proxy/authorization.h"
+#include "ringfence/proxy/snapshot.h"
 #include "ringfence/sql/redact.h"
 #include "startup_filter.h"
 
@@ -16,6 +17,9 @@ using audit::FieldWriter;
 using audit::Outcome;
 using audit::Severity;
 using audit::Tag;
+
+// A statement's text may be there in two forms. The rest: who, from where, to what, and why.
+static_assert(2 * Limits::statement_bytes_most + Limits::parameters_bytes_most + (64 << 10) <= audit::record_bytes_max);
 
 void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out,
                          ByteView sha256) {

@@ -92,7 +92,11 @@ class Recorder {
     return session_.size() + text_bytes + raw_bytes + parameter_bytes + fixed_bytes_max;
   }
   static constexpr size_t outcome_bytes_max = 4'096;
-  bool has_room(size_t bytes) { return space_.reserve(bytes) != nullptr; }
+  // What was deferred comes first: as long as that waits, nothing that would add to it is begun.
+  bool has_room(size_t bytes) {
+    if (!deferred_.is_empty()) flush_deferred();
+    return deferred_.is_empty() && space_.reserve(bytes) != nullptr;
+  }
 
   // Publishes a start; has_room(start_bytes(…)) was true just before. Gives the statement's number.
   pg::StatementNumber start(const pg::StatementText& statement, ByteView parameters, bool parameters_truncated,

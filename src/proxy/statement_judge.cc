@@ -13,6 +13,19 @@ namespace {
 
 constexpr char shape_key = 'S', text_key = 'T';
 
+// Of the facts of a statement that are remembered.
+constexpr size_t facts_bytes_max = 64 << 10;
+
+// About what they take.
+size_t bytes_of(const sql::Facts& facts) {
+  size_t bytes = sizeof facts;
+  bytes += facts.effects.size() * sizeof(sql::Effect) + facts.relations.size() * sizeof(sql::RelationUse);
+  bytes += facts.columns.size() * sizeof(sql::ColumnUse) + facts.attributes.size() * sizeof(sql::Attribute);
+  bytes += (facts.functions.size() + facts.operators.size()) * sizeof(sql::Name);
+  for (const sql::Setting& setting : facts.settings) bytes += sizeof setting + setting.values.size() * sizeof(std::string);
+  return bytes;
+}
+
 }  // namespace
 
 std::string_view statement_inside(std::string_view statement, const sql::Facts& facts) {
@@ -32,18 +45,24 @@ StatementJudge::Entry* StatementJudge::find(std::string_view key, uint64_t hash)
   return nullptr;
 }
 
-StatementJudge::Entry* StatementJudge::remember(std::string_view key, uint64_t hash) {
-  while (order_.size() >= entries_max || (key_bytes_ + key.size() > key_bytes_max && !order_.empty())) {
+// For so many more; the oldest go.
+void StatementJudge::make_room(size_t entries, size_t bytes) {
+  while (!order_.empty() && (order_.size() + entries > entries_max || kept_bytes_ + bytes > kept_bytes_max)) {
     auto [at, end] = index_.equal_range(order_.back().hash);
     while (at != end && &*at->second != &order_.back()) ++at;
     index_.erase(at);
-    key_bytes_ -= order_.back().key.size();
+    kept_bytes_ -= order_.back().kept_bytes;
     order_.pop_back();
   }
+}
+
+StatementJudge::Entry* StatementJudge::remember(std::string_view key, uint64_t hash) {
+  make_room(1, key.size());
   order_.emplace_front();
   order_.front().key = key;
   order_.front().hash = hash;
-  key_bytes_ += key.size();
+  order_.front().kept_bytes = key.size();
+  kept_bytes_ += key.size();
   index_.emplace(hash, order_.begin());
   return &order_.front();
 }
@@ -95,6 +114,9 @@ const Decision& StatementJudge::judge_analysed(std::string_view statement, Resul
 const Decision& StatementJudge::decide(std::string_view statement, std::shared_ptr<const sql::Facts> facts) {
   facts_ = facts.get();
   Decision decision = policy::decide_facts(access_, *facts, session_);
+  const size_t facts_bytes = bytes_of(*facts);
+  if (facts_bytes > facts_bytes_max) return decide_once(std::move(decision), std::move(facts), statement);
+  make_room(2, facts_bytes);
   const bool is_by_shape = facts->is_shape_cacheable && sql::make_shape(statement, space_.key);
   Entry* entry = nullptr;
   if (is_by_shape) {
@@ -110,14 +132,20 @@ const Decision& StatementJudge::decide(std::string_view statement, std::shared_p
       entry = remember(space_.key, hash_of(space_.key));
     }
   }
-  if (entry == nullptr) {
-    decision_ = std::move(decision);
-    uncached_facts_ = std::move(facts);
-    return decision_.is_allowed ? with_text(decision_, nullptr, statement) : decision_;
-  }
+  if (entry == nullptr) return decide_once(std::move(decision), std::move(facts), statement);
+  entry->kept_bytes += facts_bytes;
+  kept_bytes_ += facts_bytes;
   entry->facts = std::move(facts);
   entry->decision = std::move(decision);
   return with_text(entry->decision, entry, statement);
+}
+
+// Nothing is remembered.
+const Decision& StatementJudge::decide_once(Decision decision, std::shared_ptr<const sql::Facts> facts,
+                                            std::string_view statement) {
+  decision_ = std::move(decision);
+  uncached_facts_ = std::move(facts);
+  return decision_.is_allowed ? with_text(decision_, nullptr, statement) : decision_;
 }
 
 // `entry`: where the decision by the facts is kept, if anywhere.

@@ -34,7 +34,7 @@ class StatementJudge {
  public:
   // Bounds of what is kept; the oldest goes first.
   static constexpr size_t entries_max = 2'048;
-  static constexpr size_t key_bytes_max = size_t{4} << 20;
+  static constexpr size_t kept_bytes_max = size_t{4} << 20;
   static constexpr size_t cached_text_bytes_max = 8'192;
   static constexpr size_t listed_prefix_bytes_max = 256;
 
@@ -59,11 +59,13 @@ class StatementJudge {
   uint64_t hits() const { return hits_; }
   uint64_t misses() const { return misses_; }
   size_t entries() const { return order_.size(); }
+  size_t kept_bytes() const { return kept_bytes_; }
 
  private:
   struct Entry {
     std::string key;
     uint64_t hash = 0;
+    size_t kept_bytes = 0;  // About what it takes.
     // The shape does not decide: look for the exact text.
     bool is_by_text = false;
     std::shared_ptr<const sql::Facts> facts;
@@ -77,8 +79,11 @@ class StatementJudge {
   uint64_t hash_of(std::string_view key) const { return keyed_hash(space_.hash_key, key); }
   Entry* find(std::string_view key, uint64_t hash);
   Entry* remember(std::string_view key, uint64_t hash);
+  void make_room(size_t entries, size_t bytes);
   Entry* lookup(std::string_view statement);
   const policy::Decision& decide(std::string_view statement, std::shared_ptr<const sql::Facts> facts);
+  const policy::Decision& decide_once(policy::Decision decision, std::shared_ptr<const sql::Facts> facts,
+                                      std::string_view statement);
   const policy::Decision& with_text(const policy::Decision& by_facts, Entry* entry, std::string_view statement);
 
   policy::Access access_;
@@ -86,7 +91,7 @@ class StatementJudge {
   JudgeSpace& space_;
   Order order_;  // Most recently used first.
   std::unordered_multimap<uint64_t, Order::iterator> index_;
-  size_t key_bytes_ = 0;
+  size_t kept_bytes_ = 0;
   policy::Decision decision_;  // Of the last judge(), where it is not an entry's.
   const sql::Facts* facts_ = nullptr;
   std::string_view allowed_by_;

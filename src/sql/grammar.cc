@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <string>
 
+#include "ringfence/base/utf8.h"
+
 namespace ringfence::sql {
 
 void* Arena::allocate(size_t size) {
@@ -19,6 +21,26 @@ void* Arena::allocate(size_t size) {
   return memory;
 }
 
+namespace {
+
+// The parser quotes the token that it stopped at, which may be a literal of any length, and a secret.
+std::string shown(std::string_view message) {
+  constexpr size_t token_bytes_max = 64;
+  constexpr size_t bytes_max = 256;
+  constexpr std::string_view near = " at or near \"";
+  const size_t at = message.find(near);
+  if (at == message.npos) return std::string(text_prefix(message, bytes_max));
+  std::string out(text_prefix(message.substr(0, at), bytes_max));
+  std::string_view token = message.substr(at + near.size());
+  if (token.ends_with('"')) token.remove_suffix(1);
+  if (token.find_first_of("'\"$\\") != token.npos) return out + " at or near a quoted text";
+  const std::string_view kept = text_prefix(token, token_bytes_max);
+  out.append(near).append(kept).append(kept.size() < token.size() ? "..." : "").append("\"");
+  return out;
+}
+
+}  // namespace
+
 Result<Tree> Tree::parse(std::string_view text) {
   if (text.find('\0') != text.npos) return fail(Fault::malformed, "the text holds a NUL byte");
   std::string terminated(text);
@@ -28,7 +50,7 @@ Result<Tree> Tree::parse(std::string_view text) {
     ~Free() { pg_query_free_protobuf_parse_result(result); }
   } free_parsed{parsed};
   if (parsed.error != nullptr) {
-    return fail(Fault::malformed, parsed.error->message == nullptr ? "it does not parse" : parsed.error->message);
+    return fail(Fault::malformed, parsed.error->message == nullptr ? "it does not parse" : shown(parsed.error->message));
   }
   Tree tree;
   ProtobufCAllocator allocator{

@@ -187,7 +187,7 @@ class Redactor {
   void take_calls(std::string_view content, size_t base);
   void take_plain(std::string_view content, size_t base, bool is_terminated);
   void take_uris(std::string_view content, size_t base, bool is_terminated);
-  size_t value_after_word(std::string_view content, size_t after_word, size_t base);
+  size_t value_after_word(std::string_view content, size_t after_word, size_t base, std::optional<size_t>& last_quote);
 
   std::string_view text_;
   size_t base_;
@@ -338,15 +338,18 @@ void Redactor::take_calls(std::string_view content, size_t base) {
 // Looks for name=value pairs and nested statements in a literal's content, which starts at `base` of the text.
 void Redactor::take_plain(std::string_view content, size_t base, bool is_terminated) {
   take_uris(content, base, is_terminated);
+  std::optional<size_t> last_quote;
   for (size_t i = find_passw(content, 0); i != npos; i = find_passw(content, i)) {
     i += 5;
     while (i < content.size() && is_word_char(content[i])) ++i;
-    i = value_after_word(content, i, base);
+    i = value_after_word(content, i, base, last_quote);
   }
 }
 
 // What follows a word with "passw" in a literal: replaces the value, if there is one, and returns where to go on.
-size_t Redactor::value_after_word(std::string_view content, size_t after_word, size_t base) {
+// `last_quote`: of the content, searched for once at most, for a text may have the word 100,000 times.
+size_t Redactor::value_after_word(std::string_view content, size_t after_word, size_t base,
+                                  std::optional<size_t>& last_quote) {
   // Blanks, the quote of a quoted name, and what assigns.
   const size_t value = content.find_first_not_of(" \t\n\r\f\v\"=:>", after_word);
   const std::string_view between = content.substr(after_word, value == npos ? npos : value - after_word);
@@ -368,7 +371,9 @@ size_t Redactor::value_after_word(std::string_view content, size_t after_word, s
   }
   if (!is_assigned) {
     // `PASSWORD TO 'x'`: a nested SET. Anything else is prose.
-    if (is_keyword(content.substr(value, 2), "to") && content.find_first_of("'\"$", value) != npos) {
+    const bool is_set = is_keyword(content.substr(value, 2), "to");
+    if (is_set && !last_quote) last_quote = content.find_last_of("'\"$");
+    if (is_set && *last_quote != npos && *last_quote >= value) {
       replace(base + value, base + content.size());
       return content.size();
     }

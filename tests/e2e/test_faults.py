@@ -413,7 +413,7 @@ def test_foreign_files_in_the_journal_directory_do_not_matter(faulty, app):
 # --- Poison ------------------------------------------------------------------------------------------------------
 
 def test_what_no_text_column_takes_is_kept_as_bytes(faulty, app):
-    one, _ = faulty(audit={**SMALL, 'statement_bytes_max': '400KiB', 'parameters_bytes_max': '200KiB'})
+    one, _ = faulty(audit={**SMALL, 'statement_bytes_max': '384KiB', 'parameters_bytes_max': '192KiB'})
     one.start()
     broken = b"SELECT 'k0.0.1k \xff\xfe\x80'"
     with raw.RawClient(one.pg_port) as client:

@@ -176,11 +176,16 @@ class FieldWriter {
 // An event put together outside of the hot path: grows as needed, published whole.
 class EventBuilder {
  public:
+  static constexpr size_t field_bytes_max = 4'096;
+  static constexpr size_t json_bytes_max = 32'768;
+
   EventBuilder(Category category, std::string_view action, Severity severity, Outcome outcome);
 
   EventBuilder& id(const Uuid& id);
   EventBuilder& ts(uint64_t unix_us);
-  EventBuilder& text(Tag tag, std::string_view value);  // Made valid UTF-8; skipped when empty.
+  // Made valid UTF-8; skipped when empty. Cut at field_bytes_max, but for a statement, which its recorder has cut; JSON of
+  // more than json_bytes_max is left out, and the field says so.
+  EventBuilder& text(Tag tag, std::string_view value);
   EventBuilder& integer(Tag tag, int64_t value);
   EventBuilder& boolean(Tag tag, bool value);
   EventBuilder& bytes(Tag tag, ByteView value);  // As they are; skipped when empty.

@@ -10,6 +10,8 @@
 // - a segment is reused only after release() said that everything in it is committed in the store.
 #pragma once
 
+#include <unistd.h>
+
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -75,6 +77,7 @@ struct JournalOptions {
   bool drop_when_full = false;        // audit.on_full: drop. Records without room are counted, not kept.
   uint64_t dropped_min = 0;           // Records that earlier lives dropped, as far as the store knows.
   bool sync_segments = false;         // audit.durability: disk. New segment files are synced with their folder.
+  int (*sync_file)(int) = ::fdatasync;  // Another one where a test wants it to fail.
 };
 
 struct JournalCounters {
@@ -86,6 +89,7 @@ struct JournalCounters {
   uint64_t dropped = 0;        // Records not kept (drop_when_full) since the start.
   uint64_t segments = 0;       // Live: holding unreleased records, current or spare.
   uint64_t segment_bytes = 0;
+  bool is_broken = false;      // What was published may not be on the disk: a sync failed.
   bool is_full = false;        // Sealed; or no spare, and the last try to make one failed or met the bound.
 };
 
@@ -111,8 +115,9 @@ class Journal final : public RecordSpace {
   uint64_t published_position() const { return committed_.load(std::memory_order_acquire); }
   // True when a statement could be recorded now: a cheap question before work is accepted.
   bool has_room(size_t size_max) const;
-  // Set before the producer starts. Called on the keeper's thread; must only wake the producer's loop.
-  void on_room(std::function<void()> waker) { waker_ = std::move(waker); }
+  // Set before the producer starts. Called on the keeper's thread; must only wake the producer's loop. False: it could
+  // not, and is called again.
+  void on_room(std::function<bool()> waker) { waker_ = std::move(waker); }
 
   // --- Consumer thread.
   // The next published record, in place: valid until release() passes its end. False when there is none.
@@ -131,7 +136,9 @@ class Journal final : public RecordSpace {
   bool keep();
 
   // --- Any thread but the producer.
-  // Makes all before `position` survive a power cut. Several threads may call it; one sync serves all.
+  // Makes all before `position` survive a power cut. Several threads may call it; one sync serves all. Once one has failed
+  // all do, and the journal is sealed: the kernel tells a write error once and takes the pages for clean (fsync(2)), so
+  // that the next sync would answer for bytes that the disk does not have.
   Result<void> sync(uint64_t position);
   uint64_t synced_position() const { return synced_.load(std::memory_order_acquire); }
   JournalCounters counters() const;
@@ -143,11 +150,12 @@ class Journal final : public RecordSpace {
   explicit Journal(JournalOptions options) : options_(std::move(options)) {}
   bool advance_segment();
   bool may_grow() const;
+  void wake_who_waits();
   Result<std::shared_ptr<Segment>> make_segment(uint64_t segment_no, uint64_t first_seq);
   std::shared_ptr<Segment> find_segment(uint64_t segment_no) const;
 
   const JournalOptions options_;
-  std::function<void()> waker_;
+  std::function<bool()> waker_;
 
   // Producer's own.
   Segment* current_ = nullptr;
@@ -178,6 +186,7 @@ class Journal final : public RecordSpace {
   std::atomic<uint64_t> released_records_{0};
 
   std::atomic<uint64_t> synced_{0};
+  std::atomic<bool> is_broken_{false};
   std::mutex sync_lock_;
 
   // Keeper, consumer and sync; never the producer.

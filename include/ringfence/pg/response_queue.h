@@ -139,6 +139,8 @@ class ResponseQueue {
   TransactionStatus transaction() const { return transaction_; }
   // Whether a message without an answer may make names stand for something else, if it succeeds.
   bool names_may_change() const { return pending_.has_naming() || pending_changes() != 0; }
+  // Whether a Parse is on its way that stands for a refused one.
+  bool has_refusal() const { return refused_to_ > pending_.begin(); }
   // Name changes that wait for their statements' ends.
   size_t pending_changes() const { return rare_ ? rare_->changes.size() - rare_->changes_begin : 0; }
   // What names keep; see SessionNames.
@@ -207,6 +209,7 @@ class ResponseQueue {
   uint64_t copy_bytes_ = 0;
   uint64_t last_done_ns_ = 0;
   uint64_t misfits_ = 0;
+  uint64_t refused_to_ = 0;  // 1 + place of the last Parse that stands for a refused one.
   bool skipping_ = false;  // An error was answered and the client has sent no Sync since.
   bool copy_in_ = false;   // The server reads copy data and the client has not ended it.
   bool is_lost_ = false;

@@ -98,6 +98,9 @@ struct Limits {
   uint32_t connections_max = 10'000;
   uint32_t message_bytes_max = 1u << 30;
   uint64_t prepared_bytes_max = 64u << 20;  // See pg::SessionNames::kept_bytes().
+  // Of the two that follow, the most that a record of the trail has room for.
+  static constexpr uint32_t statement_bytes_most = 384 << 10;
+  static constexpr uint32_t parameters_bytes_most = 192 << 10;
   uint32_t statement_bytes_max = 65'536;
   uint32_t parameters_bytes_max = 16'384;
   uint64_t startup_ms = 10'000;

@@ -1,52 +1,16 @@
 // Bytes of both directions, as the input says, into a Conversation whose trail now and then has no room. Input:
 // chunks, each two bytes (1 bit direction, 1 bit whether the trail is full at first, 14 bits length) and its bytes.
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
-#include <map>
 
 #include "proxy/conversation.h"
+#include "record_space.h"
 
 using namespace ringfence;
 using namespace ringfence::proxy;
-
-namespace {
-
-void must(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
-
-class Space final : public audit::RecordSpace {
- public:
-  char* reserve(size_t size_max) override {
-    if (is_full) return nullptr;
-    room_.resize(size_max);
-    return room_.data();
-  }
-  uint64_t publish(audit::RecordKind kind, size_t size, uint64_t start_seq) override {
-    must(size <= room_.size(), "more was published than reserved");
-    ++seq_;
-    if (kind == audit::RecordKind::start) open[seq_] = 0;
-    if (kind == audit::RecordKind::outcome) {
-      must(open.contains(start_seq), "an outcome names no start");
-      must(++open[start_seq] == 1, "a statement ended twice");
-    }
-    return seq_;
-  }
-  std::map<uint64_t, int> open;
-  bool is_full = false;
-
- private:
-  std::string room_;
-  uint64_t seq_ = 0;
-};
-
-}  // namespace
+using fuzz::must;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  Space space;
+  fuzz::Space space;
   IdSource ids(1);
   ShardCounters counters;
   Deferred deferred;

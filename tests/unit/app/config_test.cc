@@ -202,8 +202,8 @@ TEST_CASE("the journal's sizes must fit together") {
          "ringfence.yaml:5: audit.journal_segment_bytes: is no power of two");
   starts(only_error(minimal + "audit: {journal_segment_bytes: 16MiB, journal_max_bytes: 20MiB}\n"),
          "ringfence.yaml:5: audit.journal_max_bytes: is too small for two segments");
-  starts(only_error(minimal + "audit: {statement_bytes_max: 1MiB}\n"), "ringfence.yaml:5: audit.statement_bytes_max: ");
-  starts(only_error(minimal + "audit: {parameters_bytes_max: 262145}\n"), "ringfence.yaml:5: audit.parameters_bytes_max: ");
+  starts(only_error(minimal + "audit: {statement_bytes_max: 393217}\n"), "ringfence.yaml:5: audit.statement_bytes_max: ");
+  starts(only_error(minimal + "audit: {parameters_bytes_max: 196609}\n"), "ringfence.yaml:5: audit.parameters_bytes_max: ");
 }
 
 TEST_CASE("a key, a name or an address that stands twice is an error that names the first") {

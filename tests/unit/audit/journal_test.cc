@@ -101,7 +101,10 @@ TEST_CASE("at its bound the journal has no room, and wakes the producer when it 
   TempDir dir;
   auto journal = open_journal(options_in(dir));
   int woken = 0;
-  journal->on_room([&] { ++woken; });
+  journal->on_room([&] {
+    ++woken;
+    return true;
+  });
   std::string body(1000, 'b');
   uint64_t seq = 0;
   while (journal->has_room(body.size())) {
@@ -122,6 +125,59 @@ TEST_CASE("at its bound the journal has no room, and wakes the producer when it 
   REQUIRE(journal->next(record));
   CHECK(record.seq == seq);
   CHECK(!journal->counters().is_full);
+}
+
+TEST_CASE("a producer that could not be woken is woken at the next opportunity") {
+  TempDir dir;
+  auto journal = open_journal(options_in(dir));
+  int tried = 0;
+  bool can_wake = false;
+  journal->on_room([&] {
+    ++tried;
+    return can_wake;
+  });
+  std::string body(1000, 'b');
+  while (put(*journal, body) != 0) journal->keep();
+  JournalRecord record;
+  while (journal->next(record)) {}
+  journal->release(journal->consumed_position(), journal->next_seq());
+  CHECK(journal->keep());
+  CHECK(tried == 1);
+  CHECK(!journal->keep());  // The spare is there; the producer does not know.
+  CHECK(tried == 2);
+  can_wake = true;
+  CHECK(!journal->keep());
+  CHECK(tried == 3);
+  CHECK(!journal->keep());
+  CHECK(tried == 3);
+}
+
+TEST_CASE("once a sync has failed none succeeds any more, and nothing new is granted") {
+  TempDir dir;
+  static int error = 0;
+  JournalOptions options = options_in(dir);
+  options.sync_file = [](int fd) {
+    errno = error;
+    return error == 0 ? ::fdatasync(fd) : -1;
+  };
+  auto journal = open_journal(options);
+  CHECK(put(*journal, "on the disk") == 1);
+  const uint64_t durable = journal->published_position();
+  CHECK(journal->sync(durable).has_value());
+  CHECK(!journal->counters().is_broken);
+  CHECK(put(*journal, "perhaps not") == 2);
+  error = EIO;
+  auto failed = journal->sync(journal->published_position());
+  REQUIRE(!failed.has_value());
+  CHECK(failed.error().errno_value == EIO);
+  // As a kernel does that has told its error.
+  error = 0;
+  CHECK(!journal->sync(journal->published_position()).has_value());
+  CHECK(journal->sync(durable).has_value());
+  CHECK(journal->synced_position() == durable);
+  CHECK(journal->reserve(8) == nullptr);
+  CHECK(!journal->has_room(8));
+  CHECK(journal->counters().is_broken);
 }
 
 TEST_CASE("a sealed journal grants nothing new and keeps its word about what it granted") {

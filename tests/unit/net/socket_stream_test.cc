@@ -374,6 +374,58 @@ TEST_CASE("a stream that finds no large buffer goes on with small ones") {
   fixture.thread.run([&] { kept.clear(); });
 }
 
+TEST_CASE("a receive that waits for a buffer can be cancelled, also when there are buffers again") {
+  constexpr size_t buffers = 4;
+  ShardThread thread(buffers);
+  struct End {
+    std::unique_ptr<Far> far;
+    std::unique_ptr<SocketStream> stream;
+  };
+  End ends[3];
+  for (End& end : ends) {
+    int pair[2];
+    make_pair_of(Kind::tcp, pair);
+    end.far = std::make_unique<Far>(pair[1]);
+    thread.run([&] { end.stream = std::make_unique<SocketStream>(thread.shard, pair[0]); });
+  }
+  std::vector<ring::Chunk> kept;
+  auto keep = [](Stream* stream, std::vector<ring::Chunk>* into) -> ring::Task<void> {
+    Receive receive(*stream);
+    Result<Chunk> chunk = co_await receive;
+    if (chunk) into->push_back(std::move(*chunk));
+  };
+  for (size_t i = 1; i <= buffers; ++i) {
+    thread.run([&] { ring::spawn(keep(ends[0].stream.get(), &kept)); });
+    REQUIRE(ends[0].far->send("x"));
+    REQUIRE(thread.wait_until([&] { return kept.size() == i; }));
+  }
+  ring::Ring& ring = thread.shard.ring();
+  REQUIRE(ring.buffers_are_out(ring::BufferSize::small));
+  Outcome first, second;
+  const uint64_t exhausted = ring.counters().buffers_exhausted;
+  thread.run([&] { ring::spawn(receive_once(ends[1].stream.get(), &first)); });
+  thread.run([&] { ring::spawn(receive_once(ends[2].stream.get(), &second)); });
+  REQUIRE(thread.wait_until([&] { return ring.counters().buffers_exhausted == exhausted + 2; }));
+  // One that comes back is offered to the first of those who wait; nothing has come for him.
+  thread.run([&] { kept.pop_back(); });
+  CHECK_FALSE(first.is_over);
+  CHECK_FALSE(second.is_over);
+  thread.run([&] { ends[2].stream->cancel_receive(); });
+  CHECK(thread.wait_until([&] { return second.is_over; }));
+  CHECK(second.error == ECANCELED);
+  thread.run([&] { ends[1].stream->cancel_receive(); });
+  CHECK(thread.wait_until([&] { return first.is_over; }));
+  CHECK(first.error == ECANCELED);
+  thread.run([&] {
+    kept.clear();
+    for (End& end : ends) end.stream.reset();
+  });
+  for (int i = 0; i < 20; ++i) {
+    thread.run([] {});
+    ::usleep(500);
+  }
+}
+
 TEST_CASE("a stream may go while its receive is armed: the peer reads the end, and the ring goes on") {
   for (Kind kind : kinds) {
     Fixture fixture(kind);

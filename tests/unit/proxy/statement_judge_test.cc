@@ -141,3 +141,20 @@ TEST_CASE("a user without restrictions is asked nothing") {
   CHECK(world.allows("not even SQL"));
   CHECK(world.judge.misses() == 0);
 }
+
+TEST_CASE("what is remembered is bounded by what it takes, not by the texts alone") {
+  World world{Policy{}};
+  for (int table = 0; table < 200; ++table) {
+    std::string text = "select 1";
+    for (int column = 0; column < 250; ++column) text += ",c" + std::to_string(column);
+    CHECK(world.allows(text + " from t" + std::to_string(table)));
+    CHECK(world.judge.kept_bytes() <= StatementJudge::kept_bytes_max);
+  }
+  CHECK(world.judge.entries() > 50);
+  CHECK(world.judge.entries() < 200);
+  const size_t kept = world.judge.kept_bytes();
+  std::string text = "select 1";
+  for (int column = 0; column < 5'000; ++column) text += ",c";
+  CHECK(world.judge.judge_analysed(text, sql::analyze(text)).is_allowed);
+  CHECK(world.judge.kept_bytes() == kept);
+}

@@ -28,7 +28,8 @@ class VectorSpace final : public audit::RecordSpace {
   };
 
   char* reserve(size_t size_max) override {
-    if (is_full) return nullptr;
+    RINGFENCE_ASSERT(size_max <= audit::record_bytes_max);
+    if (is_full || size_max > granted_max) return nullptr;
     // Room that was given and not used is there a moment later.
     bool has_room = granted_ >= size_max;
     if (!has_room && refuse_one_in > 0 && random() % refuse_one_in == 0) return nullptr;
@@ -62,6 +63,7 @@ class VectorSpace final : public audit::RecordSpace {
   std::mt19937_64 random{1};
   unsigned refuse_one_in = 0;
   bool is_full = false;
+  size_t granted_max = audit::record_bytes_max;  // What is longer finds no room.
 
  private:
   std::string room_;

@@ -6,6 +6,7 @@ namespace ringfence::app {
 
 namespace {
 
+constexpr size_t message_bytes_max = 1'000;
 constexpr size_t policies_max = 10'000;
 constexpr size_t items_max = 10'000;
 constexpr size_t rules_max = 1'000;
@@ -48,6 +49,9 @@ class Reader {
     rule.functions = texts(section, "functions");
     section.boolean("missing_where", rule.missing_where);
     section.text("message", rule.message);
+    if (rule.message.size() > message_bytes_max) {
+      section.error("message", "is longer than the " + std::to_string(message_bytes_max) + " bytes that are shown");
+    }
     section.finish();
     return rule;
   }

@@ -116,7 +116,7 @@ const Decision& StatementJudge::decide(std::string_view statement, std::shared_p
   Decision decision = policy::decide_facts(access_, *facts, session_);
   const size_t facts_bytes = bytes_of(*facts);
   if (facts_bytes > facts_bytes_max) return decide_once(std::move(decision), std::move(facts), statement);
-  make_room(2, facts_bytes);
+  make_room(0, facts_bytes);
   const bool is_by_shape = facts->is_shape_cacheable && sql::make_shape(statement, space_.key);
   Entry* entry = nullptr;
   if (is_by_shape) {

@@ -107,12 +107,12 @@ class Session {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const std::shared_ptr<const policy::PolicySet> policies = readers();
-  JudgeSpace judge_space(17);
+  JudgeSpace judge_space(HashKey{1, 7});
   fuzz::Space space;
   IdSource ids(1);
   ShardCounters counters;
   Deferred deferred;
-  pg::ObjectPools pools;
+  pg::ObjectPools pools{HashKey{1, 2}};
   Limits limits;
   limits.message_bytes_max = 1 << 20;
   limits.statement_bytes_max = 8192;

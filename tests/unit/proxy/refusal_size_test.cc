@@ -9,12 +9,6 @@ using namespace ringfence::proxy;
 
 namespace {
 
-std::string query(ByteView text) {
-  std::string out;
-  pg::append_query(out, text);
-  return out;
-}
-
 std::function<void(Snapshot&)> reading(uint32_t statement_bytes_max) {
   return [=](Snapshot& snapshot) {
     snapshot.policies = policies_for("*", policy::Level::read);
@@ -47,7 +41,7 @@ TEST_CASE("a refused Query of long statements takes no more than a record's room
   for (uint32_t bytes_max : {65'536u, most}) {
     Holding world(reading(bytes_max));
     std::string text;
-    for (int i = 0; i < 4; ++i) text += (i == 1 ? "drop table x /* " : "select 1 /* ") + std::string(300'000, 'c') + " */;";
+    for (int i = 0; i < 4; ++i) text += (i == 1 ? "drop table x /* " : "select 1 /* ") + std::string(250'000, 'c') + " */;";
     world.say(query(text));
     CHECK(world.errors().size() == 1);
     // One whose bytes are no text is kept in two forms.
@@ -87,10 +81,11 @@ TEST_CASE("a message of more statements than are decided at once is refused with
   for (uint32_t i = 0; i < statements_per_query_max; ++i) text += "select 1;";
   world.say(query(text));
   CHECK(world.errors().empty());
+  const size_t before = not_run(world.space);
   world.say(query(text + "select 1"));
   REQUIRE(world.errors().size() == 1);
   CHECK(world.errors()[0].starts_with("54000 "));
-  CHECK(not_run(world.space) == 1);
+  CHECK(not_run(world.space) == before + 1);
 }
 
 TEST_CASE("what runs by a name whose new statement was refused is recorded") {

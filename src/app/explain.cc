@@ -205,7 +205,7 @@ std::string describe(const sql::Facts& facts) {
   for (const sql::Setting& setting : facts.settings) {
     out += "    setting: " + (setting.name.empty() ? std::string("(not a constant)") : setting.name) + "\n";
   }
-  if (facts.misses_where) out += "    an UPDATE or DELETE without a WHERE that depends on the row\n";
+  if (facts.misses_where) out += "    an UPDATE, DELETE or MERGE without a condition that depends on the row\n";
   if (facts.is_opaque) out += "    what it does cannot be seen\n";
   return out;
 }

@@ -60,6 +60,7 @@ class Walk {
   void on_update(const Work&);
   void on_delete(const Work&);
   void on_merge(const Work&);
+  bool add_merge_action(const Work& work, const PgQuery__MergeWhenClause& when);
   void on_merge_when(const Work&);
   void on_conflict(const Work&);
   void on_copy(const Work&);

@@ -38,7 +38,8 @@ void Walk::on_update(const Work& work) {
   const auto& update = *reinterpret_cast<const PgQuery__UpdateStmt*>(work.message);
   add_relation(work, update.relation, true);
   add_targets(update.target_list, update.n_target_list);
-  if (is_vacuous(unwrap(update.where_clause))) facts_.misses_where = true;
+  const Changed changed = changed_by(update.relation, update.from_clause, update.n_from_clause);
+  if (is_vacuous(unwrap(update.where_clause), changed)) facts_.misses_where = true;
   Work inner = work;
   inner.is_written = false;
   inner.scope = push_with(inner, update.with_clause);
@@ -51,7 +52,8 @@ void Walk::on_update(const Work& work) {
 void Walk::on_delete(const Work& work) {
   const auto& erase = *reinterpret_cast<const PgQuery__DeleteStmt*>(work.message);
   add_relation(work, erase.relation, true);
-  if (is_vacuous(unwrap(erase.where_clause))) facts_.misses_where = true;
+  const Changed changed = changed_by(erase.relation, erase.using_clause, erase.n_using_clause);
+  if (is_vacuous(unwrap(erase.where_clause), changed)) facts_.misses_where = true;
   Work inner = work;
   inner.is_written = false;
   inner.scope = push_with(inner, erase.with_clause);
@@ -63,12 +65,30 @@ void Walk::on_delete(const Work& work) {
 void Walk::on_merge(const Work& work) {
   const auto& merge = *reinterpret_cast<const PgQuery__MergeStmt*>(work.message);
   add_relation(work, merge.relation, true);
+  const Changed changed = changed_by(merge.relation, &merge.source_relation, 1);
+  const bool joins_every_row = is_vacuous(unwrap(merge.join_condition), changed);
+  for (size_t i = 0; i < merge.n_merge_when_clauses; ++i) {
+    const auto* when =
+        as<PgQuery__MergeWhenClause>(unwrap(merge.merge_when_clauses[i]), pg_query__merge_when_clause__descriptor);
+    if (when == nullptr || !add_merge_action(work, *when)) continue;
+    if (joins_every_row && is_vacuous(unwrap(when->condition), changed)) facts_.misses_where = true;
+  }
   Work inner = work;
   inner.is_written = false;
   inner.scope = push_with(inner, merge.with_clause);
   push(inner, unwrap(merge.source_relation));
   push(inner, unwrap(merge.join_condition));
   push_all(inner, merge.merge_when_clauses, merge.n_merge_when_clauses);
+}
+
+// Besides being a MERGE it is what its clauses do. True: it changes rows that are there.
+bool Walk::add_merge_action(const Work& work, const PgQuery__MergeWhenClause& when) {
+  switch (when.command_type) {
+    case PG_QUERY__CMD_TYPE__CMD_NOTHING: return false;
+    case PG_QUERY__CMD_TYPE__CMD_INSERT: add_effect(work, Level::write, "insert", "MERGE … INSERT"); return false;
+    case PG_QUERY__CMD_TYPE__CMD_UPDATE: add_effect(work, Level::write, "update", "MERGE … UPDATE"); return true;
+    default: add_effect(work, Level::write, "delete", "MERGE … DELETE"); return true;
+  }
 }
 
 void Walk::on_merge_when(const Work& work) {
@@ -82,6 +102,11 @@ void Walk::on_merge_when(const Work& work) {
 
 void Walk::on_conflict(const Work& work) {
   const auto& conflict = *reinterpret_cast<const PgQuery__OnConflictClause*>(work.message);
+  // Of what is there it changes the row in conflict and no other, so that it needs no WHERE.
+  if (conflict.action == PG_QUERY__ON_CONFLICT_ACTION__ONCONFLICT_UPDATE) {
+    add_effect(work, Level::write, "update", "INSERT … ON CONFLICT DO UPDATE");
+  }
+  tables_.insert("excluded");
   add_targets(conflict.target_list, conflict.n_target_list);
   push_children(work);
 }
@@ -89,6 +114,7 @@ void Walk::on_conflict(const Work& work) {
 void Walk::on_copy(const Work& work) {
   const auto& copy = *reinterpret_cast<const PgQuery__CopyStmt*>(work.message);
   add_relation(work, copy.relation, copy.is_from);
+  if (copy.is_from) add_effect(work, Level::write, "insert", "COPY … FROM");
   for (size_t i = 0; i < copy.n_attlist; ++i) {
     facts_.columns.push_back({"", std::string(text_of(unwrap(copy.attlist[i]))), nowhere});
   }

@@ -19,7 +19,8 @@ inline constexpr Place nowhere = UINT32_MAX;
 enum class Level : uint8_t { read, write, ddl, admin };
 const char* level_name(Level level);
 
-// One reason why a statement needs more than `read`.
+// One reason why a statement needs more than `read`. A MERGE has one for each of its actions besides its own, an INSERT … ON
+// CONFLICT DO UPDATE is an update too, and COPY … FROM an insert.
 struct Effect {
   Level level = Level::write;
   std::string kind;  // As rules name it: "delete"; "select_for_update" for row locks.
@@ -87,7 +88,8 @@ struct Facts {
   // `*`, a whole row, NATURAL or USING, an INSERT or COPY without a column list, columns renamed by an alias: stands for
   // every column that a rule is about.
   bool names_every_column = false;
-  // An UPDATE or DELETE, here or in a WITH clause, whose WHERE is missing or does not depend on the row.
+  // An UPDATE or DELETE, here or in a WITH clause, whose WHERE is missing or does not depend on the row; a MERGE that changes
+  // rows which neither its join nor the clause's own condition picks.
   bool misses_where = false;
   // DO, CALL: what it does cannot be seen.
   bool is_opaque = false;

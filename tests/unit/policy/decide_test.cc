@@ -250,6 +250,66 @@ TEST_CASE("a missing WHERE is denied on its own") {
   CHECK(world.decide("delete from t").message == "give a WHERE");
 }
 
+TEST_CASE("a rule by kind sees what MERGE, ON CONFLICT and COPY do") {
+  const std::string_view erasing = "merge into ledger using (select 1) s on true when matched then delete";
+  const std::string_view changing = "insert into t (id) values (1) on conflict (id) do update set a = 1";
+  World world = at(Level::write);
+  Rule rule;
+  rule.kinds = {{"delete"}};
+  rule.relations = {{"ledger"}};
+  world.policy.deny = {rule};
+  CHECK_FALSE(world.allows(erasing));
+  CHECK_FALSE(world.allows("explain analyze " + std::string(erasing)));
+  CHECK_FALSE(world.allows("prepare p as " + std::string(erasing)));
+  CHECK(world.allows("merge into ledger using s on ledger.i = s.i when matched then update set a = 1"));
+  CHECK(world.allows("merge into other using s on other.i = s.i when matched then delete"));
+  rule = {};
+  rule.missing_where = true;
+  world.policy.deny = {rule};
+  CHECK_FALSE(world.allows(erasing));
+  CHECK(world.allows("merge into ledger using s on ledger.i = s.i when matched then delete"));
+  CHECK(world.allows(changing));
+  rule = {};
+  rule.kinds = {{"update"}};
+  world.policy.deny = {rule};
+  CHECK_FALSE(world.allows(changing));
+  CHECK_FALSE(world.allows("with x as (" + std::string(changing) + " returning id) select * from x"));
+  CHECK(world.allows("insert into t (id) values (1) on conflict do nothing"));
+  rule.kinds = {{"insert"}};
+  world.policy.deny = {rule};
+  CHECK_FALSE(world.allows("copy t from stdin"));
+  CHECK_FALSE(world.allows("merge into t using s on t.i = s.i when not matched then insert values (1)"));
+  CHECK(world.allows("copy t to stdout"));
+
+  world.policy.deny.clear();
+  HoldRule hold;
+  hold.kinds = {{"delete"}};
+  hold.timeout_ms = 1000;
+  world.policy.hold = {hold};
+  CHECK(world.decide(erasing).hold_ms == 1000);
+  CHECK(world.decide(changing).hold_ms == 0);
+
+  world.policy.hold.clear();
+  Rule allow;
+  allow.kinds = {{"insert"}};
+  world.policy.allow = {allow};
+  CHECK(world.allows("insert into t (id) values (1)"));
+  CHECK_FALSE(world.allows(changing));
+  CHECK_FALSE(world.allows("copy t from stdin"));
+  world.policy.allow[0].kinds = {{"merge"}};
+  CHECK_FALSE(world.allows(erasing));
+  CHECK(world.allows("merge into t using s on t.i = s.i when matched then do nothing"));
+  world.policy.allow[0].kinds = {Text{"merge", ""}, Text{"delete", ""}, Text{"copy_from", ""}, Text{"insert", ""}};
+  CHECK(world.allows(erasing));
+  CHECK(world.allows("copy t from stdin"));
+
+  World reader = at(Level::read);
+  reader.policy.kinds = {Text{"insert", ""}, Text{"merge", ""}};
+  CHECK(reader.allows("insert into t (id) values (1)"));
+  CHECK_FALSE(reader.allows(changing));
+  CHECK_FALSE(reader.allows(erasing));
+}
+
 TEST_CASE("a column rule counts every way in which a column can be meant") {
   World world = at(Level::write);
   Rule rule;

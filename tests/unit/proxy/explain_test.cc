@@ -77,7 +77,10 @@ std::vector<std::string> corpus() {
       "selec 1", "select 'open", "select /* open", "select \"\xff\"", "select '\xc3\xa9' from hr.people", "select (t).secret from t t",
       "select 1; select a from t", "select a from t; delete from t where a = 1", "begin; update t set a = 1 where a = 2; commit",
       "select a from t;;; -- x\n; selec", "create rule r as on insert to t do (select 1; select 2)", "select a from t where b @@@ 1",
-      "lock table t", "select a from t for update", "listen a", "reset all", "show all", "values (1)", "table t", "merge into t using s on true when matched then delete"};
+      "lock table t", "select a from t for update", "listen a", "reset all", "show all", "values (1)", "table t", "merge into t using s on true when matched then delete",
+      "merge into t using s on t.a = s.a when not matched then insert (a) values (1)",
+      "insert into t (a) values (1) on conflict (a) do update set b = 2", "set statement_timeout = '0.4'", "set lock_timeout = '5s'",
+      "select t.to_jsonb from t", "select t.a from t"};
   std::string large = "select a from t where a = 1";
   for (int i = 0; i < 2'000; ++i) large += " + 1";
   out.push_back(large);

@@ -52,6 +52,13 @@ std::string columns(std::string_view text) {
   return joined(names) + (facts.names_every_column ? " *" : "");
 }
 
+// The kinds of its effects.
+std::string kinds(std::string_view text) {
+  std::set<std::string> names;
+  for (const auto& effect : facts_of(text).effects) names.insert(effect.kind);
+  return joined(names);
+}
+
 Level level(std::string_view text) { return facts_of(text).level(); }
 
 std::string settings(std::string_view text) {
@@ -134,6 +141,28 @@ TEST_CASE("a statement writes when any part of it does") {
     CAPTURE(text);
     if (text != "set role x") CHECK(level(text) == Level::admin);
   }
+}
+
+TEST_CASE("a statement is of every kind of which it changes rows") {
+  CHECK(kinds("merge into t using s on t.i = s.i when matched then delete") == "delete merge");
+  CHECK(kinds("merge into t using s on t.i = s.i when matched then update set a = 1") == "merge update");
+  CHECK(kinds("merge into t using s on t.i = s.i when not matched then insert values (1)") == "insert merge");
+  CHECK(kinds("merge into t using s on t.i = s.i when not matched then insert default values") == "insert merge");
+  CHECK(kinds("merge into t using s on t.i = s.i when matched and s.d then delete when matched then update set a = s.a "
+              "when not matched then insert (a) values (s.a)") == "delete insert merge update");
+  CHECK(kinds("merge into t using s on t.i = s.i when matched then do nothing when not matched then do nothing") == "merge");
+  CHECK(kinds("insert into t values (1)") == "insert");
+  CHECK(kinds("insert into t values (1) on conflict do nothing") == "insert");
+  CHECK(kinds("insert into t values (1) on conflict (a) do update set a = 2") == "insert update");
+  CHECK(kinds("insert into t values (1) on conflict on constraint c do update set a = 2 where t.a > 1") == "insert update");
+  CHECK(kinds("with x as (insert into t values (1) on conflict (a) do update set a = 2 returning a) delete from u using x") ==
+        "delete insert update");
+  CHECK(kinds("copy t from stdin") == "copy_from insert");
+  CHECK(kinds("copy (insert into t values (1) on conflict (a) do update set a = 2 returning a) to stdout") == "insert update");
+  CHECK(kinds("prepare p as merge into t using s on t.i = s.i when matched then delete") == "delete merge");
+  CHECK(kinds("explain analyze merge into t using s on t.i = s.i when matched then delete") == "delete merge");
+  CHECK(kinds("explain merge into t using s on t.i = s.i when matched then delete") == "");
+  CHECK(kinds("explain insert into t values (1) on conflict (a) do update set a = 2") == "");
 }
 
 TEST_CASE("what only reads needs no more than read") {
@@ -258,6 +287,12 @@ TEST_CASE("columns are told, and when every column is meant") {
   CHECK(columns("insert into t (a, b) values (1, 2)") == "a b");
   CHECK(columns("insert into t values (1, 2)") == " *");
   CHECK(columns("insert into t (a) values (1) on conflict (b) do update set c = 1 returning d") == "a b c d");
+  CHECK(columns("insert into t (a) values (1) on conflict (b) do update set (c, d) = (select e, f from u), g = excluded.h where t.i = 1") ==
+        "a b c d e excluded.h f g t.i");
+  CHECK(columns("insert into t (a) values (1) on conflict (b) do update set c = row_to_json(excluded)") == "a b c excluded *");
+  CHECK(columns("merge into t using s on t.a = s.b when matched and t.c = 1 then update set d = s.e when not matched then "
+                "insert (f) values (s.g)") == "d f s.b s.e s.g t.a t.c");
+  CHECK(columns("merge into t using s on t.a = s.b when not matched then insert values (1)") == "s.b t.a *");
   CHECK(columns("update t set a = b where c = 1 returning *") == "a b c *");
   CHECK(columns("copy t (a) to stdout") == "a");
   CHECK(columns("copy t to stdout") == " *");
@@ -271,14 +306,29 @@ TEST_CASE("an UPDATE or DELETE whose WHERE decides nothing counts as one without
         "delete from t where 'a' = 'a'", "delete from t where a = a", "delete from t where id = 1 or true",
         "delete from t where (id = 1 or (1 = 1))", "delete from t where not false", "delete from t where now() is not null",
         "delete from t where true and 1 < 2", "with d as (delete from t returning a) select * from d",
-        "explain analyze update t set a = 1", "update t set a = 1 from u"}) {
+        "explain analyze update t set a = 1", "update t set a = 1 from u", "delete from t using s where s.x = 1",
+        "delete from t where exists (select 1 from u where u.a = 1)", "update t set a = 1 from u where u.a = u.b",
+        "delete from t as x using t where t.a = 1", "delete from t x using t y where x.i = y.i", "delete from t where t.a = a",
+        "delete from t using u join t y on true where t.i = y.i", "merge into t using (select 1) s on true when matched then delete",
+        "merge into t using (select 1 as x) s on s.x = 1 when matched then delete",
+        "merge into t using s on 1 = 1 when matched and true then update set a = 1",
+        "merge into t using s on true when matched and s.x = 1 then delete", "merge into t using t s on t.i = s.i when matched then delete",
+        "merge into t as x using s on t.i = s.i when matched then delete",
+        "merge into t using s on true when matched and t.a = 1 then update set a = 2 when matched then delete",
+        "with x as (select 1) merge into t using x on true when not matched then do nothing when matched then update set a = 1"}) {
     CAPTURE(text);
     CHECK(facts_of(text).misses_where);
   }
   for (std::string_view text :
        {"delete from t where id = 1", "delete from t where true and id = 1", "update t set a = 1 where id = $1",
         "delete from t where exists (select 1 from u where u.id = t.id)", "delete from t where current of c",
-        "select 1", "insert into t values (1)"}) {
+        "select 1", "insert into t values (1)", "update t set a = 1 from u where t.i = u.i", "delete from s.t using u where s.t.i = u.i",
+        "delete from t as x using t where x.a = 1", "delete from t where (t).a = 1", "delete from t where t is not null",
+        "merge into t using s on t.i = s.i when matched then delete", "merge into a.t as x using s on x.i = s.i when matched then delete",
+        "merge into t using s on true when matched and t.a = 1 then delete", "merge into t using s on true when matched then do nothing",
+        "merge into t using s on true when not matched then insert values (1)",
+        "merge into t using (select i from t where d) s on t.i = s.i when matched then delete",
+        "insert into t values (1) on conflict (a) do update set a = 2"}) {
     CAPTURE(text);
     CHECK_FALSE(facts_of(text).misses_where);
   }

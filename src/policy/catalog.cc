@@ -36,6 +36,21 @@ constexpr std::string_view write_functions[] = {
 
 static_assert(std::is_sorted(std::begin(write_functions), std::end(write_functions)));
 
+// Of all whose first argument may be a row (record, "any", anyelement, anynonarray, anycompatible) and that need no other, those
+// that tell what is in it: count, num_nulls and pg_typeof do not, window functions and ordered-set aggregates are no such calls.
+// Besides the catalog's those of hstore and PostGIS.
+struct RowFunction {
+  std::string_view name;
+  int since = 0;  // Major version of the server.
+};
+constexpr RowFunction row_functions[] = {
+    {"any_value"},         {"array_agg"},       {"concat"},           {"hash_record"},      {"hstore"},
+    {"json_agg"},          {"json_agg_strict"}, {"json_build_array"}, {"json_build_object"}, {"jsonb_agg"},
+    {"jsonb_agg_strict"},  {"jsonb_build_array"}, {"jsonb_build_object"}, {"max", 18},       {"min", 18},
+    {"pg_column_size"},    {"quote_literal"},   {"quote_nullable"},   {"record_out"},       {"record_send"},
+    {"row_to_json"},       {"st_asflatgeobuf"}, {"st_asgeobuf"},      {"st_asgeojson"},     {"st_asmvt"},
+    {"to_json"},           {"to_jsonb"}};
+
 uint8_t bit_of(int server_version) {
   size_t index = 0;
   for (size_t i = 0; i < std::size(catalog_versions); ++i) {
@@ -63,6 +78,12 @@ bool is_information_function(std::string_view name, int server_version) {
 
 bool is_read_operator(std::string_view name, int server_version) {
   return contains(catalog_operators, name, [](const CatalogName& row) { return row.name; }, server_version);
+}
+
+bool is_row_function(std::string_view name, int server_version) {
+  return std::any_of(std::begin(row_functions), std::end(row_functions), [&](const RowFunction& function) {
+    return function.name == name && function.since <= server_version;
+  });
 }
 
 bool is_catalog_function(std::string_view name) {

@@ -12,6 +12,8 @@ bool is_read_function(std::string_view name, int server_version);
 // Of the schema information_schema.
 bool is_information_function(std::string_view name, int server_version);
 bool is_read_operator(std::string_view name, int server_version);
+// Takes a whole row as its only argument and tells of its columns: what `table.name` may be a call of.
+bool is_row_function(std::string_view name, int server_version);
 // Any function of the catalog, whatever it does, in any version.
 bool is_catalog_function(std::string_view name);
 // A column of what functions of the catalog return, and no function's name.

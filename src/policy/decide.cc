@@ -191,6 +191,27 @@ class Judge {
     }
   }
 
+  // `table.to_jsonb`: where there is no such column it is a call with the whole row, of PostgreSQL's function or of one that a
+  // policy names.
+  bool may_take_a_row(const sql::Attribute& attribute) const {
+    if (is_row_function(attribute.name, session_.server_version)) return true;
+    return std::any_of(access_.policies.begin(), access_.policies.end(), [&](const Policy* policy) {
+      return std::any_of(policy->functions.begin(), policy->functions.end(), [&](const Text& named) {
+        const std::string_view text = named.text;
+        return text.substr(text.rfind('.') + 1) == attribute.name;
+      });
+    });
+  }
+  bool names_every_column(sql::Place& at) const {
+    if (facts_.relations.empty()) return false;
+    if (facts_.names_every_column) return true;
+    const auto found = std::find_if(facts_.attributes.begin(), facts_.attributes.end(),
+                                    [&](const sql::Attribute& attribute) { return may_take_a_row(attribute); });
+    if (found == facts_.attributes.end()) return false;
+    at = found->at;
+    return true;
+  }
+
   // Deny: something of the statement meets each of the rule's conditions.
   bool meets_column(const Text& pattern, sql::Place& at) const {
     const ColumnPattern wanted = split_column(pattern.text);
@@ -206,7 +227,7 @@ class Judge {
         return true;
       }
     }
-    return facts_.names_every_column && !facts_.relations.empty();
+    return names_every_column(at);
   }
 
   bool meets_denied(const Rule& rule, sql::Place& at) const {
@@ -277,7 +298,7 @@ class Judge {
     };
     if (!all_named(facts_.relations, rule.relations) || !all_named(facts_.functions, rule.functions)) return false;
     if (rule.columns.empty()) return true;
-    if (facts_.names_every_column && !facts_.relations.empty()) return false;
+    if (sql::Place at = sql::nowhere; names_every_column(at)) return false;
     return std::all_of(facts_.columns.begin(), facts_.columns.end(), [&](const sql::ColumnUse& column) {
       return std::any_of(rule.columns.begin(), rule.columns.end(), [&](const Text& pattern) {
         const ColumnPattern wanted = split_column(pattern.text);

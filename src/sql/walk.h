@@ -42,6 +42,7 @@ class Walk {
   void push_children_but(const Work& work, const Message* skipped);
   void push(const Work& parent, const Message* child);
   void push_all(const Work& parent, PgQuery__Node* const* nodes, size_t count);
+  void push_returning(const Work& work, PgQuery__Node* const* returning, size_t count);
   // Pushes the clause's own queries; gives the scope in which the statement stands.
   const Scope* push_with(const Work& work, const PgQuery__WithClause* with);
   bool is_cte(const Scope* scope, std::string_view name) const;

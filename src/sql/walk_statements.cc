@@ -20,6 +20,12 @@ void Walk::on_select(const Work& work) {
   });
 }
 
+// Since PostgreSQL 18 `old` and `new` are there the row before and after.
+void Walk::push_returning(const Work& work, PgQuery__Node* const* returning, size_t count) {
+  if (count > 0) tables_.insert({"old", "new"});
+  push_all(work, returning, count);
+}
+
 void Walk::on_insert(const Work& work) {
   const auto& insert = *reinterpret_cast<const PgQuery__InsertStmt*>(work.message);
   add_relation(work, insert.relation, true);
@@ -31,7 +37,7 @@ void Walk::on_insert(const Work& work) {
   push_all(inner, insert.cols, insert.n_cols);
   push(inner, unwrap(insert.select_stmt));
   push(inner, up(insert.on_conflict_clause));
-  push_all(inner, insert.returning_list, insert.n_returning_list);
+  push_returning(inner, insert.returning_list, insert.n_returning_list);
 }
 
 void Walk::on_update(const Work& work) {
@@ -46,7 +52,7 @@ void Walk::on_update(const Work& work) {
   push_all(inner, update.target_list, update.n_target_list);
   push_all(inner, update.from_clause, update.n_from_clause);
   push(inner, unwrap(update.where_clause));
-  push_all(inner, update.returning_list, update.n_returning_list);
+  push_returning(inner, update.returning_list, update.n_returning_list);
 }
 
 void Walk::on_delete(const Work& work) {
@@ -59,7 +65,7 @@ void Walk::on_delete(const Work& work) {
   inner.scope = push_with(inner, erase.with_clause);
   push_all(inner, erase.using_clause, erase.n_using_clause);
   push(inner, unwrap(erase.where_clause));
-  push_all(inner, erase.returning_list, erase.n_returning_list);
+  push_returning(inner, erase.returning_list, erase.n_returning_list);
 }
 
 void Walk::on_merge(const Work& work) {

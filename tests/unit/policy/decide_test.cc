@@ -329,6 +329,64 @@ TEST_CASE("a column rule counts every way in which a column can be meant") {
   CHECK(world.allows("select * from other"));
 }
 
+TEST_CASE("a column rule counts a call with the whole row that is written as a column") {
+  World world = at(Level::write);
+  Rule rule;
+  rule.columns = {{"users.password"}};
+  world.policy.deny = {rule};
+  const auto check_refused = [&] {
+    for (std::string_view text :
+         {"select u.row_to_json from users u", "select u.to_jsonb from users u", "select users.to_json from users",
+          "select u.json_agg from users u", "select u.jsonb_agg from users u", "select u.array_agg from users u",
+          "select u.concat from users u", "select u.json_build_array from users u", "select u.jsonb_build_array from users u",
+          "select u.quote_literal from users u", "select u.quote_nullable from users u", "select u.record_out from users u",
+          "select u.record_send from users u", "select u.hash_record from users u", "select u.hstore from users u",
+          "select public.users.to_jsonb from public.users", "select db.public.users.to_jsonb from public.users",
+          "select u.\"row_to_json\" from users u", "select U.ROW_TO_JSON from users u", "select 1 from users u where u.to_jsonb ? 'x'",
+          "select id from users u order by u.to_jsonb", "select count(*) from users u group by u.to_jsonb",
+          "select id from users u join t on u.to_jsonb = t.a", "select (u.to_jsonb) -> 'password' from users u",
+          "select lower(u.concat) from users u", "delete from users where id = 1 returning users.to_jsonb",
+          "update users u set name = u.concat where id = 1", "update t set a = u.to_jsonb from users u where u.id = t.id",
+          "insert into t (a) select u.to_jsonb from users u",
+          "insert into t (a) values (1) on conflict (a) do update set b = (select u.to_jsonb from users u)",
+          "merge into t using users u on u.id = t.id when matched then update set a = u.to_jsonb",
+          "copy (select u.row_to_json from users u) to stdout", "select s.row_to_json from (select * from users) s",
+          "select s.row_to_json from (select u.id, u.name from users u) s", "with s as (select id from users) select s.to_jsonb from s",
+          "select j.row_to_json from users join t using (id) as j", "select j.to_jsonb from (users join t on true) as j",
+          "select f.row_to_json from users u, f(u) f", "select f.row_to_json from users u, lateral lower(u.name) f",
+          "select (c.addr).to_json, u.to_json from users u, c", "prepare p as select u.to_jsonb from users u",
+          "declare c cursor for select u.to_jsonb from users u", "select x.to_jsonb from t, lateral (select u.to_jsonb from users u) x",
+          "select u.report from users u", "select u.other from users u", "delete from users where id = 1 returning old",
+          "insert into users (id) values (1) returning new"}) {
+      CAPTURE(text);
+      CHECK_FALSE(world.allows(text));
+    }
+  };
+  world.policy.functions = {Text{"report", ""}, Text{"app.other", ""}, Text{"f", ""}};
+  check_refused();
+  world.policy.level = Level::admin;
+  check_refused();
+  world.policy.level = Level::write;
+  CHECK(world.decide("select u.id, u.row_to_json from users u").at == 5);
+  for (std::string_view text :
+       {"select u.id, u.name, users.count, public.users.rank, u.format, u.mode, u.first_value from users u, users, public.users",
+        "select u.lag, u.text, u.version, u.date_part, u.length, u.max, u.min from users u", "select u.row_to_json from other u",
+        "select u.num_nulls, u.pg_typeof from users u", "update users u set name = u.id where u.id = 1 returning u.id",
+        "select to_jsonb(u.id) from users u"}) {
+    CAPTURE(text);
+    CHECK(world.allows(text));
+  }
+  CHECK_FALSE(decide_facts(world.access(), *sql::analyze("select u.max from users u"), {18}).is_allowed);
+
+  world.policy.deny.clear();
+  rule.columns = {Text{"users.id", ""}, Text{"users.*_json*", ""}};
+  world.policy.allow = {rule};
+  CHECK(world.allows("select u.id from users u"));
+  CHECK(world.allows("select u.some_json from users u"));
+  CHECK_FALSE(world.allows("select u.row_to_json from users u"));
+  CHECK_FALSE(world.allows("select u.id from users u where u.row_to_json is null"));
+}
+
 TEST_CASE("allow rules admit only what is wholly within one of them") {
   World world = at(Level::write);
   Rule reports;

@@ -294,6 +294,8 @@ TEST_CASE("columns are told, and when every column is meant") {
                 "insert (f) values (s.g)") == "d f s.b s.e s.g t.a t.c");
   CHECK(columns("merge into t using s on t.a = s.b when not matched then insert values (1)") == "s.b t.a *");
   CHECK(columns("update t set a = b where c = 1 returning *") == "a b c *");
+  CHECK(columns("delete from t where a = 1 returning old") == "a old *");
+  CHECK(columns("select old from t") == "old");
   CHECK(columns("copy t (a) to stdout") == "a");
   CHECK(columns("copy t to stdout") == " *");
   CHECK(columns("select (x).secret from t x") == "x *");

@@ -288,7 +288,9 @@ class Judge {
     if (!rule.kinds.empty()) {
       if (!kind_matches(rule.kinds, facts_.kind)) return false;
       for (const sql::Effect& effect : facts_.effects) {
-        if (effect.kind != facts_.kind && !kind_matches(rule.kinds, effect.kind)) return false;
+        // What PREPARE, DECLARE, COPY and EXPLAIN read is within their own kinds.
+        if (effect.level == Level::read || effect.kind == facts_.kind) continue;
+        if (!kind_matches(rule.kinds, effect.kind)) return false;
       }
     }
     const auto all_named = [](const auto& uses, const std::vector<Text>& patterns) {

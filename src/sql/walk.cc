@@ -144,6 +144,14 @@ void Walk::add_effect(const Work& work, Level level, std::string kind, std::stri
   if (!work.is_explained) facts_.effects.push_back({level, std::move(kind), std::move(what), work.at});
 }
 
+void Walk::add_kind_inside(const Work& work, const PgQuery__Node* statement) {
+  const Message* inside = unwrap(statement);
+  if (inside == nullptr || !is_statement(inside->descriptor)) return;
+  Kind kind = kind_of(*inside);
+  // The others have their effect by themselves.
+  if (kind.level == Level::read) add_effect(work, Level::read, std::move(kind.name), std::move(kind.what));
+}
+
 void Walk::add_relation(const Work& work, const PgQuery__RangeVar* relation, bool is_written) {
   if (relation == nullptr) return;
   RelationUse use;

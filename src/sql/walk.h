@@ -48,6 +48,8 @@ class Walk {
   bool is_cte(const Scope* scope, std::string_view name) const;
 
   void add_effect(const Work& work, Level level, std::string kind, std::string what);
+  // PREPARE, DECLARE, COPY (…), EXPLAIN ANALYZE: also of the kind of what they run.
+  void add_kind_inside(const Work& work, const PgQuery__Node* statement);
   void add_relation(const Work& work, const PgQuery__RangeVar* relation, bool is_written);
   void add_operator(const Work& work, PgQuery__Node* const* parts, size_t count, int32_t location);
   void add_attribute(std::string_view name, Place at, bool is_of_expression);

@@ -127,6 +127,7 @@ void Walk::on_copy(const Work& work) {
   if (copy.relation != nullptr && copy.n_attlist == 0) facts_.names_every_column = true;
   Work inner = work;
   inner.is_written = false;
+  add_kind_inside(work, copy.query);
   push(inner, unwrap(copy.query));
   push(inner, unwrap(copy.where_clause));
   push_all(inner, copy.options, copy.n_options);
@@ -145,11 +146,14 @@ void Walk::on_explain(const Work& work) {
   if (work.message == top_ && analyzes) facts_.kind = "explain_analyze";
   Work inner = work;
   inner.is_explained = work.is_explained || !analyzes;
+  add_kind_inside(inner, explain.query);
   push(inner, unwrap(explain.query));
 }
 
 void Walk::on_prepare(const Work& work) {
-  facts_.defines = reinterpret_cast<const PgQuery__PrepareStmt*>(work.message)->name;
+  const auto& prepare = *reinterpret_cast<const PgQuery__PrepareStmt*>(work.message);
+  facts_.defines = prepare.name;
+  add_kind_inside(work, prepare.query);
   push_children(work);
 }
 
@@ -164,8 +168,10 @@ void Walk::on_deallocate(const Work& work) {
 }
 
 void Walk::on_declare(const Work& work) {
-  facts_.defines = reinterpret_cast<const PgQuery__DeclareCursorStmt*>(work.message)->portalname;
+  const auto& declare = *reinterpret_cast<const PgQuery__DeclareCursorStmt*>(work.message);
+  facts_.defines = declare.portalname;
   facts_.is_portal = true;
+  add_kind_inside(work, declare.query);
   push_children(work);
 }
 

@@ -19,7 +19,8 @@ inline constexpr Place nowhere = UINT32_MAX;
 enum class Level : uint8_t { read, write, ddl, admin };
 const char* level_name(Level level);
 
-// One reason why a statement needs more than `read`. A MERGE has one for each of its actions besides its own, an INSERT … ON
+// One kind of which a statement is besides its own, mostly why it needs more than `read`; a SELECT within PREPARE, DECLARE, COPY
+// or EXPLAIN ANALYZE is one of level `read`. A MERGE has one for each of its actions besides its own, an INSERT … ON
 // CONFLICT DO UPDATE is an update too, and COPY … FROM an insert.
 struct Effect {
   Level level = Level::write;

@@ -281,6 +281,17 @@ TEST_CASE("a rule by kind sees what MERGE, ON CONFLICT and COPY do") {
   CHECK_FALSE(world.allows("merge into t using s on t.i = s.i when not matched then insert values (1)"));
   CHECK(world.allows("copy t to stdout"));
 
+  rule.kinds = {{"select"}};
+  rule.relations = {{"hr.*"}};
+  world.policy.deny = {rule};
+  for (std::string_view text : {"select a from hr.pay", "prepare p as select a from hr.pay", "declare c cursor for select a from hr.pay",
+                                "copy (select a from hr.pay) to stdout", "explain analyze select a from hr.pay"}) {
+    CAPTURE(text);
+    CHECK_FALSE(world.allows(text));
+  }
+  CHECK(world.allows("explain select a from hr.pay"));
+  CHECK(world.allows("prepare p as insert into hr.pay (a) values (1)"));
+
   world.policy.deny.clear();
   HoldRule hold;
   hold.kinds = {{"delete"}};
@@ -296,6 +307,10 @@ TEST_CASE("a rule by kind sees what MERGE, ON CONFLICT and COPY do") {
   CHECK(world.allows("insert into t (id) values (1)"));
   CHECK_FALSE(world.allows(changing));
   CHECK_FALSE(world.allows("copy t from stdin"));
+  world.policy.allow[0].kinds = {Text{"prepare", ""}, Text{"copy_to", ""}};
+  CHECK(world.allows("prepare p as select 1"));
+  CHECK(world.allows("copy (select 1) to stdout"));
+  CHECK_FALSE(world.allows("prepare p as insert into t (id) values (1)"));
   world.policy.allow[0].kinds = {{"merge"}};
   CHECK_FALSE(world.allows(erasing));
   CHECK(world.allows("merge into t using s on t.i = s.i when matched then do nothing"));

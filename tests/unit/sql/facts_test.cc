@@ -161,6 +161,14 @@ TEST_CASE("a statement is of every kind of which it changes rows") {
   CHECK(kinds("copy (insert into t values (1) on conflict (a) do update set a = 2 returning a) to stdout") == "insert update");
   CHECK(kinds("prepare p as merge into t using s on t.i = s.i when matched then delete") == "delete merge");
   CHECK(kinds("explain analyze merge into t using s on t.i = s.i when matched then delete") == "delete merge");
+  CHECK(kinds("prepare p as select 1") == "select");
+  CHECK(kinds("prepare p as values (1)") == "values");
+  CHECK(kinds("declare c cursor for select 1") == "select");
+  CHECK(kinds("copy (select 1) to stdout") == "select");
+  CHECK(kinds("explain analyze select 1") == "select");
+  CHECK(kinds("explain analyze declare c cursor for select 1") == "declare select");
+  CHECK(kinds("explain select 1") == "");
+  CHECK(kinds("copy t to stdout") == "");
   CHECK(kinds("explain merge into t using s on t.i = s.i when matched then delete") == "");
   CHECK(kinds("explain insert into t values (1) on conflict (a) do update set a = 2") == "");
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <future>
 
@@ -28,6 +29,10 @@ namespace {
 
 constexpr unsigned worker_threads = 2;
 constexpr size_t worker_backlog_max = 4096;  // Logins that wait for a key or a name look-up.
+constexpr unsigned analysis_threads = 2;
+// Each is of another user or shard; of more the last would be too late for its session, which waits 30 s.
+constexpr size_t analysis_backlog_max = 256;
+constexpr unsigned sync_threads_max = 4;  // More would wait for the same disk.
 constexpr size_t explain_backlog_max = 16;   // Questions to the policies that wait for the one before.
 // Records go nowhere: audit.enabled is false.
 class NoTrail final : public audit::RecordSpace {
@@ -208,6 +213,10 @@ Result<void> Appliance::start_trail() {
 Result<void> Appliance::start_data_shards() {
   snapshot_ = make_snapshot(config_);
   explained_ = snapshot_;
+  analysts_ = std::make_unique<ring::Workers>(analysis_threads, analysis_backlog_max);
+  const auto shards = static_cast<unsigned>(data_shards_.size());
+  const bool has_syncs = trail_ && config_.audit.durability == Durability::disk;
+  syncers_ = std::make_unique<ring::Workers>(has_syncs ? std::min(shards, sync_threads_max) : 0, shards);
   // With cores to spare each shard keeps one; on a small machine the scheduler knows better.
   if (config_.spin && usable_cores() > 1) spare_cores_ = std::make_unique<ring::SpareCores>();
   bool pin = data_shards_.size() == usable_cores() && data_shards_.size() > 2;
@@ -227,11 +236,12 @@ Result<void> Appliance::start_data_shards() {
     pg.node = config_.node;
     std::memcpy(&pg.id_seed, seed->data(), sizeof pg.id_seed);
     std::memcpy(&pg.hash_key, seed->data() + sizeof pg.id_seed, sizeof pg.hash_key);
-    if (trail_ && config_.audit.durability == Durability::disk) {
+    if (has_syncs) {
       audit::Journal* journal = &trail_->journal(i);
       pg.sync = [journal] { return journal->sync(journal->published_position()); };
     }
-    data.pg = std::make_unique<proxy::PgShard>(pg, *data.shard, space, *workers_, snapshot_);
+    const proxy::ShardWorkers workers(*workers_, *analysts_, *syncers_);
+    data.pg = std::make_unique<proxy::PgShard>(pg, *data.shard, space, workers, snapshot_);
     if (trail_) {
       proxy::PgShard* owner = data.pg.get();
       ring::Shard* shard = data.shard.get();

@@ -104,7 +104,9 @@ class Appliance final : public admin::SessionDirectory {
   KernelTlsChoice kernel_tls_;
   std::unique_ptr<store::EmbeddedStore> embedded_;
   std::unique_ptr<audit::Trail> trail_;
-  std::unique_ptr<ring::Workers> workers_;
+  std::unique_ptr<ring::Workers> workers_;   // For logins.
+  std::unique_ptr<ring::Workers> analysts_;  // For statements that are too much for a shard.
+  std::unique_ptr<ring::Workers> syncers_;   // For audit.durability: disk.
   std::unique_ptr<ring::Workers> explainer_;  // A thread of its own: no login waits for somebody's question.
   std::unique_ptr<ring::SpareCores> spare_cores_;  // Null: nobody looks.
   std::vector<DataShard> data_shards_;

@@ -105,8 +105,10 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
   for (DataShard& data : data_shards_) {
     if (data.shard) data.shard->join();
   }
-  // What its jobs would report to is gone.
+  // What their jobs would report to is gone.
   workers_.reset();
+  analysts_.reset();
+  syncers_.reset();
   if (trail_ && !trail_->stop(trail_stop_ms)) {
     log_warning("the store did not take the whole trail in time; the rest is in the state directory and is written at "
                 "the next start");

@@ -1,7 +1,11 @@
 // The parked sessions of one shard, by number: where a word that comes by the mailbox finds its session, or that it is
-// gone. Only its shard's thread touches it; other threads keep it alive, no more.
+// gone. Of the statements that wait to be analysed it gives one of each user at a time to the threads that do that, so that
+// nobody's many stand in front of another's. Only its shard's thread touches it; other threads keep it alive, no more.
 #pragma once
 
+#include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,6 +48,7 @@ class Hold {
   HeldStatement statement;
 
  private:
+  friend class HoldTable;
   HoldTable& table_;
   uint64_t number_;
   uint64_t due_ns_;
@@ -51,6 +56,9 @@ class Hold {
   ring::CallbackTimer deadline_;
   std::optional<HoldEnd> end_;
   std::string reason_;
+  // While it waits for its turn: whose it is, and what begins then.
+  std::string turn_of_;
+  std::function<bool()> begin_;
 };
 
 class HoldTable {
@@ -62,8 +70,15 @@ class HoldTable {
   }
   const std::unordered_map<uint64_t, Hold*>& all() const { return holds_; }
 
+  // Calls `begin` when it is this hold's turn among the user's, perhaps at once; not when it is over before. True from
+  // `begin`: end_turn() will follow. False: it could not begin, and the next one has his turn.
+  void take_turn(Hold& hold, std::string_view user, std::function<bool()> begin);
+  void end_turn(const std::string& user);
+
  private:
   friend class Hold;
+  // By user, while one of his has its turn: those that wait for theirs, a hold each.
+  std::map<std::string, std::deque<uint64_t>, std::less<>> turns_;
   std::unordered_map<uint64_t, Hold*> holds_;
   uint64_t last_ = 0;
 };

@@ -134,7 +134,7 @@ void PgSession::describe_hold(Hold& hold, HeldStatement statement) {
 }
 
 // A statement that is too much for the shard goes to a thread with a stack for it. What comes back finds the session by its
-// hold's number, if that still waits. False: the answer is there already.
+// hold's number, if that still waits. Of each user one at a time is there. False: the answer is there already.
 bool PgSession::start_analysis(const Hold& hold) {
   shard_.counters.statements_analysed_aside.add();
   const auto tell = [](HoldTable& holds, uint64_t number, Result<sql::Facts> facts) {
@@ -143,17 +143,25 @@ bool PgSession::start_analysis(const Hold& hold) {
     waiting->facts = std::move(facts);
     waiting->end(HoldEnd::released);
   };
-  const bool is_posted = shard_.workers.post([holds = shard_.holds, number = hold.number(), &shard = shard_.shard, tell,
-                                              text = conversation_->text_to_analyse()] {
-    auto facts = std::make_shared<Result<sql::Facts>>(fail(Fault::unavailable, "there is no thread to analyse it on; try again"));
-    ring::run_on_large_stack(sql::large_stack_bytes, [&] { *facts = sql::analyze(text); });
-    // The mailbox is bounded; a result is worth waiting for.
-    while (!shard.post([holds, number, tell, facts] { tell(*holds, number, std::move(*facts)); })) std::this_thread::yield();
-  });
-  if (!is_posted) {
-    tell(*shard_.holds, hold.number(), fail(Fault::unavailable, "too many statements wait to be analysed; try again"));
-  }
-  return is_posted;
+  const auto begin = [this, tell, number = hold.number()] {
+    auto holds = shard_.holds;
+    const bool is_posted = shard_.workers.analyses.post([holds, number, &shard = shard_.shard, tell, user = std::string(user_),
+                                                         text = conversation_->text_to_analyse()] {
+      auto facts =
+          std::make_shared<Result<sql::Facts>>(fail(Fault::unavailable, "there is no thread to analyse it on; try again"));
+      ring::run_on_large_stack(sql::large_stack_bytes, [&] { *facts = sql::analyze(text); });
+      const auto come_back = [holds, number, tell, user, facts] {
+        tell(*holds, number, std::move(*facts));
+        holds->end_turn(user);
+      };
+      // The mailbox is bounded; a result is worth waiting for.
+      while (!shard.post(come_back)) std::this_thread::yield();
+    });
+    if (!is_posted) tell(*holds, number, fail(Fault::unavailable, "too many statements wait to be analysed; try again"));
+    return is_posted;
+  };
+  shard_.holds->take_turn(*shard_.holds->find(hold.number()), user_, begin);
+  return !hold.ended_by();
 }
 
 // Tells the conversation how its message goes on.

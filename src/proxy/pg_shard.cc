@@ -46,7 +46,7 @@ void PgShardState::wait_for_sync(DurableWait& waiter) {
 
 void PgShardState::start_sync() {
   sync_served = std::exchange(sync_waiters, {});
-  bool is_posted = workers.post([this] {
+  bool is_posted = workers.syncs.post([this] {
     bool is_durable = options.sync().has_value();
     while (!shard.post([this, is_durable] { finish_sync(is_durable); })) std::this_thread::yield();
   });
@@ -73,7 +73,7 @@ void PgShardState::flush_deferred() {
   recorder.flush_deferred();
 }
 
-PgShardState::PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpace& journal, ring::Workers& w,
+PgShardState::PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpace& journal, ShardWorkers w,
                            SnapshotPtr initial, std::atomic<uint32_t>& l)
     : options(std::move(o)),
       shard(s),
@@ -95,8 +95,7 @@ void PgShardState::remove(PgSession& session) {
 
 // ---------------------------------------------------------------- the shard
 
-PgShard::PgShard(Options options, ring::Shard& shard, audit::RecordSpace& space, ring::Workers& workers,
-                 SnapshotPtr snapshot)
+PgShard::PgShard(Options options, ring::Shard& shard, audit::RecordSpace& space, ShardWorkers workers, SnapshotPtr snapshot)
     : state_(std::make_unique<PgShardState>(std::move(options), shard, space, workers, std::move(snapshot), load_)) {
   set_peers({this});
 }

@@ -54,13 +54,13 @@ class DurableWait {
 
 struct PgShardState {
   ~PgShardState();
-  PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpace& journal, ring::Workers& w,
+  PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpace& journal, ShardWorkers w,
                SnapshotPtr initial, std::atomic<uint32_t>& l);
 
   PgShard::Options options;
   ring::Shard& shard;
   audit::RecordSpace& space;
-  ring::Workers& workers;
+  ShardWorkers workers;
   SnapshotPtr snapshot;
   std::atomic<uint32_t>& load;
   IdSource ids;

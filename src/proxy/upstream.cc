@@ -48,7 +48,7 @@ Task<Result<Dialled>> dial_target(PgShardState& shard, const Target& target, uin
     } else {
       std::string name = host;
       uint16_t port = target.port;
-      ring::OnWorker<Result<std::vector<net::Address>>> look_up(shard.workers, shard.shard,
+      ring::OnWorker<Result<std::vector<net::Address>>> look_up(shard.workers.logins, shard.shard,
                                                                  [name, port] { return net::resolve(name, port); });
       auto found = co_await look_up;
       if (!found) last = Error{Fault::unavailable, "too many name look-ups wait", 0};
@@ -89,7 +89,7 @@ Task<Result<pg::ScramKeys>> keys_for(PgShardState& shard, const Target& target, 
   std::string password = credential.password;
   std::string salt = challenge.salt;
   uint32_t iterations = challenge.iterations;
-  ring::OnWorker<pg::ScramKeys> derive(shard.workers, shard.shard, [password, salt, iterations] {
+  ring::OnWorker<pg::ScramKeys> derive(shard.workers.logins, shard.shard, [password, salt, iterations] {
     return pg::derive_scram_keys(password, salt, iterations);
   });
   std::optional<pg::ScramKeys> keys = co_await derive;

@@ -58,6 +58,19 @@ struct SessionInfo {
   bool tls = false;               // On the client's leg.
 };
 
+// The threads that do what would hold a shard up, a pool with a queue of its own for each kind: neither a statement's sync
+// nor a login waits for somebody's large statements.
+struct ShardWorkers {
+  ShardWorkers(ring::Workers& for_logins, ring::Workers& for_analyses, ring::Workers& for_syncs)
+      : logins(for_logins), analyses(for_analyses), syncs(for_syncs) {}
+  // One for all.
+  ShardWorkers(ring::Workers& all) : ShardWorkers(all, all, all) {}
+
+  ring::Workers& logins;    // Name look-ups and key derivation.
+  ring::Workers& analyses;  // Statements that are too much for a shard.
+  ring::Workers& syncs;     // Options::sync: one at a time for a shard.
+};
+
 class PgShard {
  public:
   struct Options {
@@ -71,8 +84,7 @@ class PgShard {
     // Told of each statement that is held, and how that ended; may be null. Outlives the shard.
     HoldWatcher* hold_watcher = nullptr;
   };
-  PgShard(Options options, ring::Shard& shard, audit::RecordSpace& space, ring::Workers& workers,
-          SnapshotPtr snapshot);
+  PgShard(Options options, ring::Shard& shard, audit::RecordSpace& space, ShardWorkers workers, SnapshotPtr snapshot);
   ~PgShard();
 
   // Before the threads start: all shards, this one included, for cancel requests and bounds over all of them.

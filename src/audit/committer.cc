@@ -157,6 +157,7 @@ bool Committer::begin() {
       if (!take_checkpoints(*prepared)) return false;
       // What a life that was killed left unsigned, before anything comes behind it.
       anchor(mono_ns(), true);
+      anchor_ns_ = 0;  // And its own first rows at once: what stands there may be signed by a former state directory.
       return true;
     }
     close();

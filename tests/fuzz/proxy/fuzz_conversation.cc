@@ -10,24 +10,15 @@ using namespace ringfence::proxy;
 using fuzz::must;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  fuzz::Space space;
-  IdSource ids(1);
-  ShardCounters counters;
-  Deferred deferred;
-  pg::ObjectPools pools{HashKey{1, 2}};
-  Limits limits;
-  limits.message_bytes_max = 1 << 20;
-  limits.statement_bytes_max = 256;
-  limits.parameters_bytes_max = 128;
-  Recorder recorder(space, ids, counters, deferred);
-  Conversation conversation(recorder, pools, counters, limits);
+  fuzz::Ground ground(256);
+  Conversation conversation(ground.recorder, ground.pools, ground.counters, ground.limits);
   Reader in(ByteView(reinterpret_cast<const char*>(data), size));
   Now now{1000, 1};
   bool is_broken[2] = {false, false};
   while (in.remaining() >= 2) {
     uint16_t head = in.u16();
     bool from_client = (head & 1) != 0;
-    space.is_full = (head & 2) != 0;
+    ground.space.is_full = (head & 2) != 0;
     // A copy of exactly this size, so that the address sanitizer sees a read past its end.
     ByteView view = in.bytes(std::min<size_t>(in.remaining(), head >> 2));
     std::vector<char> chunk(view.begin(), view.end());
@@ -40,9 +31,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       must(at <= chunk.size(), "read past the chunk");
       if (advance == Advance::all) break;
       if (advance == Advance::wait_trail) {
-        must(space.is_full, "waits though there is room");
-        space.is_full = false;
-        recorder.flush_deferred();
+        must(ground.space.is_full, "waits though there is room");
+        ground.make_room();
         continue;
       }
       // Broken, or a full queue: the session would end here, or answers come first.
@@ -51,9 +41,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
   }
   conversation.abandon(now);
-  space.is_full = false;
-  recorder.flush_deferred();
-  for (const auto& [number, ended] : space.open) must(ended == 1, "a statement has no outcome");
+  ground.make_room();
+  ground.must_be_whole();
   must(conversation.queue().is_empty(), "abandon left something open");
   return 0;
 }

@@ -30,10 +30,9 @@ std::shared_ptr<const policy::PolicySet> readers() {
 // Both directions of one session.
 class Session {
  public:
-  explicit Session(Recorder& recorder, fuzz::Space& space, pg::ObjectPools& pools, ShardCounters& counters, const Limits& limits,
-                   std::shared_ptr<StatementJudge> judge)
-      : recorder_(recorder), space_(space),
-        conversation_(recorder, pools, counters, limits, std::make_unique<Gate>(std::move(judge), "nonce")) {}
+  Session(fuzz::Ground& ground, std::shared_ptr<StatementJudge> judge)
+      : ground_(ground), conversation_(ground.recorder, ground.pools, ground.counters, ground.limits,
+                                       std::make_unique<Gate>(std::move(judge), "nonce")) {}
 
   void client(ByteView bytes) {
     if (is_over_ || waiting_) return;  // Whoever waits is not read from.
@@ -48,7 +47,7 @@ class Session {
     const ByteView view(chunk.data(), chunk.size());
     size_t at = 0;
     Advance advance;
-    while ((advance = conversation_.server_bytes(view, at, now())) == Advance::wait_trail) make_room();
+    while ((advance = conversation_.server_bytes(view, at, now())) == Advance::wait_trail) ground_.make_room();
     must(at <= view.size(), "read past the server's chunk");
     if (advance != Advance::all) is_over_ = true;
     else conversation_.to_client(view);
@@ -56,7 +55,7 @@ class Session {
   }
   void end() {
     conversation_.abandon(now());
-    make_room();
+    ground_.make_room();
     must(conversation_.queue().is_empty(), "abandon left something open");
   }
 
@@ -64,10 +63,6 @@ class Session {
   Now now() {
     now_ = {now_.ns + 1000, now_.us + 1};
     return now_;
-  }
-  void make_room() {
-    space_.is_full = false;
-    recorder_.flush_deferred();
   }
   void go_on() {
     while (!is_over_) {
@@ -80,8 +75,8 @@ class Session {
           waiting_.reset();
           return;
         case Advance::wait_trail:
-          must(space_.is_full, "waits though there is room");
-          make_room();
+          must(ground_.space.is_full, "waits though there is room");
+          ground_.make_room();
           break;
         case Advance::wait_analysis: conversation_.analysed(sql::analyze(conversation_.text_to_analyse())); break;
         case Advance::wait_answer:
@@ -94,8 +89,7 @@ class Session {
     }
   }
 
-  Recorder& recorder_;
-  fuzz::Space& space_;
+  fuzz::Ground& ground_;
   Conversation conversation_;
   std::optional<std::vector<char>> waiting_;
   size_t at_ = 0;
@@ -108,29 +102,19 @@ class Session {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const std::shared_ptr<const policy::PolicySet> policies = readers();
   JudgeSpace judge_space(HashKey{1, 7});
-  fuzz::Space space;
-  IdSource ids(1);
-  ShardCounters counters;
-  Deferred deferred;
-  pg::ObjectPools pools{HashKey{1, 2}};
-  Limits limits;
-  limits.message_bytes_max = 1 << 20;
-  limits.statement_bytes_max = 8192;
-  limits.parameters_bytes_max = 128;
-  Recorder recorder(space, ids, counters, deferred);
+  fuzz::Ground ground(8192);
   {
-    Session session(recorder, space, pools, counters, limits,
-                    std::make_shared<StatementJudge>(policies->access({}, {}), policy::SessionFacts{}, judge_space));
+    Session session(ground, std::make_shared<StatementJudge>(policies->access({}, {}), policy::SessionFacts{}, judge_space));
     Reader in(ByteView(reinterpret_cast<const char*>(data), size));
     while (in.remaining() >= 2) {
       uint16_t head = in.u16();
-      space.is_full = (head & 2) != 0;
+      ground.space.is_full = (head & 2) != 0;
       ByteView view = in.bytes(std::min<size_t>(in.remaining(), head >> 2));
       if ((head & 1) != 0) session.client(view);
       else session.server(view);
     }
     session.end();
   }
-  for (const auto& [number, ended] : space.open) must(ended == 1, "a statement has no outcome");
+  ground.must_be_whole();
   return 0;
 }

@@ -1,4 +1,4 @@
-// The trail as the fuzz targets of sessions have it: it counts what is open, and stops at what no trail may be given.
+// What a session stands on in the fuzz targets, with a trail that counts what is open and stops at what none may be given.
 #pragma once
 
 #include <cstdio>
@@ -6,7 +6,9 @@
 #include <map>
 #include <string>
 
+#include "proxy/recorder.h"
 #include "ringfence/audit/event.h"
+#include "ringfence/proxy/snapshot.h"
 
 namespace ringfence::fuzz {
 
@@ -40,6 +42,30 @@ class Space final : public audit::RecordSpace {
  private:
   std::string room_;
   uint64_t seq_ = 0;
+};
+
+struct Ground {
+  explicit Ground(uint32_t statement_bytes_max) {
+    limits.message_bytes_max = 1 << 20;
+    limits.statement_bytes_max = statement_bytes_max;
+    limits.parameters_bytes_max = 128;
+  }
+  void make_room() {
+    space.is_full = false;
+    recorder.flush_deferred();
+  }
+  // When the session is over.
+  void must_be_whole() const {
+    for (const auto& [number, ended] : space.open) must(ended == 1, "a statement has no outcome");
+  }
+
+  Space space;
+  proxy::IdSource ids{1};
+  proxy::ShardCounters counters;
+  proxy::Deferred deferred;
+  pg::ObjectPools pools{HashKey{1, 2}};
+  proxy::Limits limits;
+  proxy::Recorder recorder{space, ids, counters, deferred};
 };
 
 }  // namespace ringfence::fuzz

@@ -110,6 +110,7 @@ TEST_CASE("a killed process loses no published record and none is written twice"
         if (i % 20 == 0) ::usleep(200);
       }
     }
+    for (int waited = 0; waited < 60'000 && published->load() <= expected; ++waited) ::usleep(1'000);
     ::usleep(700'000 + 170'000 * static_cast<unsigned>(round));
     ::kill(child, SIGKILL);
     int status = 0;

@@ -37,10 +37,18 @@ def eventually(condition, timeout=15.0, every=0.05, what='it to happen'):
         time.sleep(every)
 
 
+ports_given = set()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
+    """One that nobody listens on, and that was not given before: whoever got it may not listen there yet."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(('127.0.0.1', 0))
+            port = probe.getsockname()[1]
+        if port not in ports_given:
+            ports_given.add(port)
+            return port
 
 
 def pg_account():

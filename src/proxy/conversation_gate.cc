@@ -207,14 +207,17 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
     verdict = Gate::Verdict::refused;
   } else {
     const Refusal* refusal = refused_while_waiting();
-    // Nothing of what is too much is judged: it would be again after each wait.
-    sql::split_statements(text, [&](sql::Extent) { ++count; });
-    const bool is_too_much = count > statements_per_query_max;
-    if (is_too_much) {
-      gate_->refusal() = Gate::too_many(statements_per_query_max);
-      verdict = Gate::Verdict::refused;
+    // Nothing of what is too much is judged: it would be again after each wait. So many take two bytes each at least.
+    if (text.size() > 2 * statements_per_query_max) {
+      size_t all = 0;
+      sql::split_statements(text, [&](sql::Extent) { ++all; });
+      if (all > statements_per_query_max) {
+        gate_->refusal() = Gate::too_many(statements_per_query_max);
+        verdict = Gate::Verdict::refused;
+      }
     }
     sql::split_statements(text, [&](sql::Extent extent) {
+      ++count;
       if (verdict != Gate::Verdict::pass || refusal != nullptr) return;
       const bool was_held = waiting_ && waiting_->timeout_ms != 0;
       verdict = judge(extent.of(text));

@@ -86,6 +86,12 @@ TEST_CASE("a message of more statements than are decided at once is refused with
   REQUIRE(world.errors().size() == 1);
   CHECK(world.errors()[0].starts_with("54000 "));
   CHECK(not_run(world.space) == before + 1);
+  // No shorter text holds so many.
+  std::string least;
+  for (uint32_t i = 0; i < statements_per_query_max; ++i) least += "x;";
+  world.say(query(least + "x"));
+  REQUIRE(world.errors().size() == 2);
+  CHECK(world.errors()[1].starts_with("54000 "));
 }
 
 TEST_CASE("what runs by a name whose new statement was refused is recorded") {

@@ -1,7 +1,8 @@
 """What the sessions of the model test are made of: names that collide, and texts that carry a number of their own.
 
-A number from 7000000 on is a value: where the text runs, the client gets it (in a row, in a notice, in COPY data). A
-number from 6000000 on is a mark in a comment. A number from 8000000 on is a parameter, which the statement returns."""
+A number from 7000000 on is a value: where the text runs, the client gets it (in a row, in a notice, in COPY data), and
+one that stands in the table `told`, beside the server's process, took effect. A number from 6000000 on is a mark in a
+comment. A number from 8000000 on is a parameter, which the statement returns."""
 import re
 
 VALUE = re.compile(rb'7\d{6}')
@@ -20,7 +21,8 @@ NAMES = {
 }
 
 SETUP = r"""
-CREATE TABLE told (n int);
+CREATE TABLE told (n int, pid int DEFAULT pg_backend_pid());
+CREATE TABLE copied (n int);
 CREATE TABLE renamed (name text, n int);
 CREATE TABLE switched (value text);
 CREATE VIEW strings_off AS SELECT set_config('standard_conforming_strings', 'off', false) AS now;
@@ -176,11 +178,13 @@ class Alphabet:
         ]) + self.mark()
 
     def ambiguous_text(self):
-        """Reads differently where backslashes escape; the first three run as many statements in both readings."""
+        """Reads differently where backslashes escape; the first two run as many statements in both readings."""
         n = [self.value() for _ in range(5)]
         return self.random.choice([
             b"SELECT 'a\\'; SELECT %s; SELECT %s; /*'; SELECT %s; SELECT %s; SELECT '*/ SELECT %s -- '" % tuple(n),
             b"SELECT 'a\\'; SELECT %s; /*'; SELECT %s; SELECT '*/ SELECT %s -- '" % tuple(n[:3]),
+            b"SELECT 'a\\'; INSERT INTO told VALUES (%s); /*'; INSERT INTO told VALUES (%s); SELECT '*/ INSERT INTO told "
+            b"VALUES (%s) -- '" % tuple(n[:3]),
             b"SELECT '\\' || /*', %s -- */ 'x', %s\n" % tuple(n[:2]),
             b"SELECT '\\', %s -- ', %s" % tuple(n[:2]) + b'\n',
             b"SELECT 'it\\'; SELECT %s --'" % n[0],

@@ -47,8 +47,8 @@ def numbers(row):
 class Comparison:
     """finding: the first contradiction, or None. counts: how much the record said that it does not know."""
 
-    def __init__(self, session, answers, rows, logged):
-        self.session, self.answers, self.logged = session, answers, logged
+    def __init__(self, session, answers, rows, logged, effects):
+        self.session, self.answers, self.logged, self.effects = session, answers, logged, effects
         self.rows = [row for row in rows if row['action'] == 'postgres_query' and row['outcome'] != 'not_executed']
         self.refused = [row for row in rows if row['action'] == 'postgres_query_blocked']
         self.errors = [row for row in rows if row['action'] == 'postgres_error']
@@ -61,6 +61,7 @@ class Comparison:
             self.at, self.logged_at, self.counts = 0, 0, collections.Counter()
             self.walk(0)
             self.check_errors()
+            self.check_effects()
             if self.mismatches:
                 raise Contradiction('mismatch', '%s', self.mismatches[0])
         except Contradiction as found:
@@ -132,7 +133,7 @@ class Comparison:
             raise Contradiction('shared', '%s has the one record %s', answers, row)
         self.counts['shared'] += 1
         for seen in answers:
-            self.check_text(seen, row, None)
+            self.check_text(seen, row, None, is_alone=False)
         self.check_outcome(answers[-1], row)
 
     def line_of(self, seen):
@@ -157,7 +158,8 @@ class Comparison:
             raise Contradiction('doubt', 'no reason to doubt: %s recorded as %s', seen, row)
         return True
 
-    def check_text(self, seen, row, line):
+    def check_text(self, seen, row, line, is_alone=True):
+        """`is_alone`: the row is of this answer's statement and no other."""
         if '***' in row['statement']:
             # A text that could not be read, or a secret in it.
             self.counts['hidden'] += 1
@@ -168,7 +170,7 @@ class Comparison:
         text = row['statement'].encode()
         if seen.values and not BY_NAME.match(text) and not seen.values <= said:
             raise Contradiction('text', '%s gave %s, recorded is %s', seen.kind, seen, row)
-        if seen.data_rows > 0 and said and not seen.values:
+        if is_alone and seen.data_rows > 0 and said and not seen.values:
             raise Contradiction('text', 'gave none of its values: %s, recorded as %s', seen, row)
         if line is not None and ascii_of(row['statement']) not in ascii_of(line):
             raise Contradiction('text', 'the server logged %r, recorded is %s', line, row)
@@ -215,3 +217,17 @@ class Comparison:
             raise Contradiction('errors', 'seen %s, recorded %s', dict(seen - told), dict(told - seen))
         if len(self.refused) < len(errors) - sum(seen.values()):
             raise Contradiction('refusals', '%d recorded of %d', len(self.refused), len(errors) - sum(seen.values()))
+
+    def check_effects(self):
+        """What took effect is in a text that ran, whatever the client saw of it."""
+        if self.counts['unknown'] or self.counts['presumed'] or self.counts['hidden']:
+            return
+        recorded = set().union(*map(numbers, self.rows), set())
+        if any(row['statement'].startswith(('***', '-- text not known')) for row in self.rows):
+            return
+        # An EXECUTE in SQL runs what a Parse has made, which has no row of its own.
+        if any(BY_NAME.match(row['statement'].encode()) for row in self.rows):
+            for op in self.session.ops:
+                recorded |= set().union(*(alphabet.VALUE.findall(body) for kind, body in op.messages if kind == b'P'), set())
+        if not self.effects <= recorded:
+            raise Contradiction('effect', 'in no recorded text: %s', sorted(self.effects - recorded))

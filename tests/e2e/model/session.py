@@ -63,10 +63,56 @@ class Maker:
         self.ops = []
 
     def session(self, seed):
-        for _ in range(self.random.randint(4, 26)):
-            self.random.choice([self.query, self.query, self.parse, self.run, self.run, self.run, self.whole, self.close,
-                                self.describe, self.copy])()
+        steps = [self.query, self.query, self.parse, self.run, self.run, self.run, self.whole, self.close, self.describe,
+                 self.copy]
+        topics = self.alphabet.topics
+        steps += [self.switch] * 3 * ('strings' in topics and 'ambiguous' in topics)
+        steps += [self.collide] * 3 * ('prepared' in topics)
+        for _ in range(self.random.randint(4, 20)):
+            self.random.choice(steps)()
         return Session(seed, self.user, self.ops, self.random.choice([0, 0, 0, 1, 7, 100]))
+
+    # ---- several messages that chance alone would seldom bring together
+
+    def statement(self, text, tags=()):
+        """By a Query, or extended; it may be the whole of a flight or not even a sync group."""
+        if self.random.random() < 0.6:
+            self.add(raw.message(b'Q', text + b'\0'), answers=True, tags=tags)
+            return
+        self.add(raw.message(b'P', b'\0' + text + b'\0\0\0'), self.bind_message(b'', b'', 0), raw.message(b'E', bytes(5)),
+                 tags=tags)
+        self.perhaps_sync()
+
+    def switch(self):
+        """A setting changes how the next text reads, perhaps only until it is taken back."""
+        if self.random.random() < 0.3:
+            self.statement(self.random.choice([b'BEGIN', b'SAVEPOINT s']) + self.alphabet.mark())
+        text = self.alphabet.strings_text()
+        self.statement(text, self.alphabet.tags)
+        if self.random.random() < 0.3:
+            self.statement(self.random.choice([b'ROLLBACK', b'COMMIT', b'ROLLBACK TO s']) + self.alphabet.mark())
+        text = self.alphabet.ambiguous_text()
+        self.statement(text, self.alphabet.tags | {'strings'})
+
+    def collide(self):
+        """A name is made, perhaps made anew or dropped under another spelling or out of sight, and used."""
+        first, second = self.alphabet.name(), self.alphabet.name()
+        self.add(raw.message(b'P', first + b'\0SELECT ' + self.alphabet.value() + b'\0\0\0'))
+        self.wants[first] = 0
+        self.perhaps_sync()
+        if 'hidden' in self.alphabet.topics and self.random.random() < 0.5:
+            text = self.alphabet.hidden_text()
+            self.statement(text, self.alphabet.tags)
+        elif self.random.random() < 0.5:
+            self.add(raw.message(b'C', b'S' + second + b'\0'))
+        else:
+            self.statement(b'DEALLOCATE %s' % self.alphabet.identifier() + self.alphabet.mark())
+        third = self.alphabet.name()
+        self.add(raw.message(b'P', third + b'\0SELECT ' + self.alphabet.value() + b'\0\0\0'))
+        self.wants[third] = 0
+        self.perhaps_sync()
+        self.add(self.bind_message(b'', self.random.choice([first, second, third])), self.execute_message(b''))
+        self.perhaps_sync()
 
     def add(self, *messages, answers=False, tags=()):
         """`answers`: the server says what it has, so that one may wait for it."""
@@ -102,8 +148,8 @@ class Maker:
             self.wants[name] = 1
         return raw.message(b'P', name + b'\0' + text + b'\0\0\0'), tags
 
-    def bind_message(self, portal, name):
-        values = [self.alphabet.parameter() for _ in range(self.wants.get(name, 0))]
+    def bind_message(self, portal, name, wants=None):
+        values = [self.alphabet.parameter() for _ in range(self.wants.get(name, 0) if wants is None else wants)]
         body = portal + b'\0' + name + b'\0\0\0' + len(values).to_bytes(2, 'big')
         for value in values:
             body += len(value).to_bytes(4, 'big') + value
@@ -150,7 +196,7 @@ class Maker:
     def copy(self):
         data = [raw.message(b'd', self.alphabet.value() + b'\n') for _ in range(self.random.randint(0, 2))]
         end = self.random.choice([raw.message(b'c'), raw.message(b'c'), raw.message(b'f', b'enough\0')])
-        table = self.random.choice([b'told', b'told', b'told', b'nowhere'])
+        table = self.random.choice([b'copied', b'copied', b'copied', b'nowhere'])
         text = b'COPY %s FROM STDIN' % table + self.alphabet.mark()
         if self.random.random() < 0.5:
             self.add(raw.SYNC, raw.message(b'Q', text + b'\0'), *data, end, answers=True)

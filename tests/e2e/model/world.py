@@ -1,4 +1,5 @@
 """The appliance and the server under the model test, batches of sessions through them, and shrinking."""
+import collections
 import concurrent.futures
 import itertools
 import os
@@ -78,12 +79,16 @@ class World:
             played = list(threads.map(self.play, sessions, names))
         rows = self.rows_since(since_row, names)
         logged = server_log.executed(self.target.logged(since_byte))
+        effects = collections.defaultdict(set)
+        for n, pid in self.target.sql('SELECT n, pid FROM told', database=DATABASE):
+            effects[pid].add(b'%d' % n)
+        self.target.sql('TRUNCATE told', database=DATABASE)
         compared = []
         for session, name, (pid, seen, failed) in zip(sessions, names, played):
             # The first row is the question for the process.
             own = rows.get(name, [])
             first = next((i for i, row in enumerate(own) if 'pg_backend_pid' in (row['statement'] or '')), -1)
-            one = record.Comparison(session, seen, own[first + 1:], logged.get(pid, []))
+            one = record.Comparison(session, seen, own[first + 1:], logged.get(pid, []), effects[pid])
             one.finding = failed or one.finding
             compared.append(one)
         return compared

@@ -56,6 +56,7 @@ class Walk {
   void add_targets(PgQuery__Node* const* targets, size_t count);
   void add_setting_modes(PgQuery__Node* const* options, size_t count, bool is_local);
   void add_values(Setting& setting, PgQuery__Node* const* args, size_t count);
+  void add_settings_update(const Work& work, const PgQuery__UpdateStmt& update);
   void add_named_objects(const Work& work, PgQuery__Node* const* objects, size_t count, bool has_column);
 
   void on_select(const Work&);

@@ -43,6 +43,7 @@ void Walk::on_insert(const Work& work) {
 void Walk::on_update(const Work& work) {
   const auto& update = *reinterpret_cast<const PgQuery__UpdateStmt*>(work.message);
   add_relation(work, update.relation, true);
+  add_settings_update(work, update);
   add_targets(update.target_list, update.n_target_list);
   const Changed changed = changed_by(update.relation, update.from_clause, update.n_from_clause);
   if (is_vacuous(unwrap(update.where_clause), changed)) facts_.misses_where = true;

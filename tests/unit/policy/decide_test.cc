@@ -136,6 +136,22 @@ TEST_CASE("a reader's time limits may be changed, but not to what PostgreSQL tak
   }
 }
 
+TEST_CASE("a writer sets by UPDATE pg_settings what he may set, and nothing without a constant name") {
+  const World writer = at(Level::write);
+  CHECK(writer.allows("update pg_settings set setting = '64MB' where name = 'work_mem'"));
+  for (std::string_view text :
+       {"update pg_catalog.pg_settings set setting = 'off' where name = 'standard_conforming_strings'",
+        "update pg_settings set setting = 'SJIS' where name = 'client_encoding'",
+        "update pg_settings set setting = 'x'", "update pg_settings set setting = 'x' where name = 'role'",
+        "update pg_settings set setting = 'off' where name ~ 'conform'",
+        "with a as (update pg_settings set setting = 'off' where name = $1 returning 1) select 1"}) {
+    INFO(text);
+    CHECK(!writer.allows(text));
+    CHECK(at(Level::admin).allows(text));
+  }
+  CHECK(!at(Level::read).allows("update pg_settings set setting = '64MB' where name = 'work_mem'"));
+}
+
 TEST_CASE("what set_config sets is known only where no cast changes it") {
   for (std::string_view text :
        {"select set_config('statement_timeout', 2::bit(1)::text, false)", "select set_config('lock_timeout', '10'::bpchar(1), false)",

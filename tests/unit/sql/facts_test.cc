@@ -366,6 +366,34 @@ TEST_CASE("settings are told by name, with their values where these are constant
   CHECK(settings("with a as (select set_config('role', 'postgres', false)) select 1") == "role=postgres");
 }
 
+TEST_CASE(
+    "an UPDATE of pg_settings is a SET of what its WHERE names, and of everything where that is no "
+    "constant") {
+  CHECK(settings("update pg_settings set setting = 'off' where name = 'standard_conforming_strings'") ==
+        "standard_conforming_strings=off");
+  CHECK(settings("update pg_catalog.pg_settings s set setting = 'x' where 'Work_Mem' = s.name") ==
+        "work_mem=x");
+  CHECK(
+      settings("with a as (update pg_settings set setting = 'x' where name = 'role' returning 1) select 1") ==
+      "role=x");
+  CHECK(settings("with pg_settings as (select 1) update pg_settings set setting = 'x' where name = 'role'") ==
+        "role=x");
+  for (std::string_view text :
+       {"update pg_settings set setting = 'off'",
+        "update pg_settings set setting = 'off' where name = 'a' or name = 'role'",
+        "update pg_settings set setting = 'off' where name like 'standard_conforming_strings'",
+        "update pg_settings set setting = 'off' where name = 'a' || 'b'",
+        "update pg_settings set setting = 'off' where name <> 'a'",
+        "update pg_settings set setting = 'off' from (values ('jit')) o (name) where o.name = 'jit'",
+        "update pg_settings set setting = 'off' where name = 2::bit(1)::text"}) {
+    INFO(text);
+    CHECK(settings(text).starts_with("?"));
+    CHECK(!facts_of(text).is_shape_cacheable);
+  }
+  CHECK(settings("update pg_settings set setting = $1 where name = 'jit'") == "jit=?");
+  CHECK(settings("update own.pg_settings set setting = 'off'").empty());
+}
+
 TEST_CASE("prepared statements and cursors are told with the statement inside") {
   std::string_view text = "prepare p (int) as delete from t where a = $1";
   CHECK(facts_of(text).defines == "p");

@@ -332,6 +332,7 @@ void Loader::read_target(Section& section) {
   target.tags = read_tags(section);
   section.number("connections_max", target.connections_max, 0, 1'000'000);
   section.boolean("allow_superuser_read", target.allow_superuser_read);
+  section.boolean("legacy_strings", target.legacy_strings);
   read_pool(section, target);
   section.finish();
   config_.targets.push_back(std::move(target));

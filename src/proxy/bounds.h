@@ -26,6 +26,12 @@ inline constexpr size_t held_bytes_max = 64 * 1024;
 inline constexpr uint64_t held_in_transaction_ms_max = 300'000;
 // How long a session waits for a thread to analyse its statement, which takes about a second at most.
 inline constexpr uint64_t analysis_ms_max = 30'000;
+// Logins of which a shard remembers the server's default encoding: one for each target and credential. 100
+// bytes each.
+inline constexpr size_t default_encodings_max = 4'096;
+// What a statement of the appliance's own may answer: a few short values.
+inline constexpr size_t probe_rows_max = 8;
+inline constexpr size_t probe_bytes_max = 16 * 1024;
 // Statements of a refused Query that get records of their own; of more, one record has it all.
 inline constexpr size_t statements_per_refusal_max = 256;
 // Names that SQL statements in flight will make or drop.

@@ -94,9 +94,15 @@ class PgSession {
   void resume(Hold& hold);
   net::Chunk take_read_ahead(Side from);
 
+  // What the server reads texts by (pg_session_pin.cc).
+  bool has_legacy_strings() const;
+  ring::Task<void> leave_server(Upstream upstream);
+  ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_pinned(
+      const Credential& credential, std::vector<pg::StartupParameter> parameters);
+
   // The target's pool (pg_session_pool.cc).
-  ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_pooled(const Credential& credential,
-                                                                  std::vector<pg::StartupParameter> parameters);
+  ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_pooled(
+      const Credential& credential, std::vector<pg::StartupParameter> parameters, bool is_to_learn);
   bool can_give_back() const;
   bool keeps_back(ByteView bytes);
   ring::Task<void> reset_server();

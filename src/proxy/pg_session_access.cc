@@ -1,5 +1,6 @@
 // What a session's user may do on its target: found at login, looked up again when the policies change.
 #include "pg_session.h"
+#include "pinned_settings.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/crypto/secret.h"
 #include "ringfence/pg/sqlstate.h"
@@ -99,6 +100,10 @@ void PgSession::record_permission(bool is_granted, std::string_view permission, 
 // The keys of the startup packet under the user's access: every one that changes what the session may do is refused.
 Result<void> PgSession::restrict_parameters(std::vector<pg::StartupParameter>& parameters) {
   server_facts_.is_server_read_only = access_->level == policy::Level::read;
+  if (!has_legacy_strings()) {
+    auto pinned = pin_strings(parameters);
+    if (!pinned) return pinned;
+  }
   if (access_->is_unrestricted()) return {};
   for (const pg::StartupParameter& parameter : parameters) {
     const std::string reason = policy::refuse_startup_setting(*access_, parameter.name, parameter.value);

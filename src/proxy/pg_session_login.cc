@@ -281,8 +281,7 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
     const bool is_sent = co_await sending;
     if (!is_sent) co_return false;
   }
-  auto opening = target_->pool.is_on() ? open_pooled(credential, std::move(parameters))
-                                       : open_upstream(shard_, *target_, credential, limits_, std::move(parameters));
+  auto opening = open_pinned(credential, std::move(parameters));
   auto upstream = co_await opening;
   if (!upstream && client_is_gone_) co_return false;
   if (!upstream) {

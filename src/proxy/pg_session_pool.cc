@@ -22,8 +22,9 @@ std::string take_application_name(std::vector<pg::StartupParameter>& parameters)
 
 }  // namespace
 
-Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(const Credential& credential,
-                                                                     std::vector<pg::StartupParameter> parameters) {
+// `is_to_learn`: it may be left again for another one (pg_session_pin.cc).
+Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(
+    const Credential& credential, std::vector<pg::StartupParameter> parameters, bool is_to_learn) {
   WarmPool& pool = *shard_.warm;
   const std::string application_name = take_application_name(parameters);
   std::string kind = kind_of(*target_, credential, parameters);
@@ -41,7 +42,7 @@ Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(const Crede
     shard_.counters.pool_in_use.add();
     co_return std::move(*warm);
   }
-  shard_.counters.pool_misses.add();
+  if (!is_to_learn) shard_.counters.pool_misses.add();
   auto making_room = pool.make_room(*target_);
   const bool has_room = co_await making_room;
   if (!has_room) co_return tl::unexpected<UpstreamRefusal>(connections_max_reached());

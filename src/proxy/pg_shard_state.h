@@ -10,6 +10,7 @@
 
 #include "bounds.h"
 #include "hold_table.h"
+#include "pinned_settings.h"
 #include "recorder.h"
 #include "ringfence/net/address.h"
 #include "ringfence/net/splice.h"
@@ -97,6 +98,8 @@ struct PgShardState {
   // Keys derived from backend passwords: 1.6 ms of work that is done once for each salt.
   std::map<std::string, pg::ScramKeys> derived_keys;
   std::map<std::string, std::vector<ring::Event*>> derivations;  // That run, and who waits for them.
+
+  DefaultEncodings default_encodings;
 
   // Server connections that wait for their next session.
   std::unique_ptr<WarmPool> warm;

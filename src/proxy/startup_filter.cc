@@ -7,8 +7,9 @@ namespace ringfence::proxy {
 
 namespace {
 
-// Settings of a session that neither change who it is nor what it may do. PostgreSQL compares names without case.
-constexpr std::array<std::string_view, 25> allowed = {
+// Settings of a session that neither change who it is nor what it may do. PostgreSQL compares names without
+// case.
+constexpr std::array<std::string_view, 26> allowed = {
     "bytea_output",
     "client_encoding",
     "client_min_messages",
@@ -28,6 +29,7 @@ constexpr std::array<std::string_view, 25> allowed = {
     "lock_timeout",
     "plan_cache_mode",
     "search_path",
+    "standard_conforming_strings",
     "statement_timeout",
     "synchronous_commit",
     "timezone",

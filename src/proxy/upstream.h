@@ -34,6 +34,13 @@ struct ServerGreeting {
   std::string_view auth_method;  // trust, cleartext, md5, scram-sha-256, scram-sha-256-plus
   std::string tls_version;       // Empty: no TLS.
   std::string name_due;          // What the session is to name the connection; empty: it has its name.
+  // The client_encoding among the settings; empty: it was not reported.
+  std::string_view encoding() const {
+    for (const auto& [name, value] : settings) {
+      if (name == "client_encoding") return value;
+    }
+    return {};
+  }
 };
 
 // As long as its session, so it holds no more than that needs.

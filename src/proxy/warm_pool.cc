@@ -524,7 +524,8 @@ Task<void> WarmPool::fill(std::string name) {
   alive_.fetch_add(1, std::memory_order_relaxed);
   const Target* first = shard_.snapshot->find_target(name);
   bool goes_on = true;
-  for (uint32_t left = first == nullptr ? 0 : share_of(first->pool.min); goes_on && left > 0; --left) {
+  // One more than there are to be: the first may be there to learn only.
+  for (uint32_t left = first == nullptr ? 0 : share_of(first->pool.min) + 1; goes_on && left > 0; --left) {
     auto making = make_one(name);
     goes_on = co_await making;
   }
@@ -533,6 +534,22 @@ Task<void> WarmPool::fill(std::string name) {
   filling.is_running = false;
   filling.next_ns = std::max(filling.next_ns, shard_.shard.now_ns() + pool_fill_pause_ms * 1'000'000);
   wake_at(filling.next_ns);
+}
+
+// What is made ahead before any session came has the server's own encoding pinned too (pinned_settings.h):
+// the first connection tells which one that is.
+bool WarmPool::has_learned_encoding(const Target& target, const Credential& credential,
+                                    const std::vector<pg::StartupParameter>& parameters,
+                                    const Upstream& upstream) {
+  const std::string_view encoding = upstream.greeting->encoding();
+  if (target.legacy_strings || encoding.empty() || names_encoding(parameters)) return false;
+  Filling& filling = fillings_[target.name];
+  if (filling.parameters != parameters) return true;  // Others are wanted by now.
+  shard_.default_encodings.note(DefaultEncodings::login(target.name, target.database, credential.user),
+                                shard_.snapshot->generation, encoding);
+  filling.parameters.push_back({"client_encoding", std::string(encoding)});
+  filling.kind.clear();
+  return true;
 }
 
 // False: no more are wanted, or it failed.
@@ -556,9 +573,15 @@ Task<bool> WarmPool::make_one(std::string name) {
                                                       {"next_try_ms", std::to_string(filling.retry_ms)}});
     co_return false;
   }
-  const bool has_said_more = !upstream->greeting->leftover.empty() || upstream->greeting->transaction_status != 'I';
-  upstream->ticket = make_ticket(*target, level, parameters, kind_of(*target, credential, parameters), *upstream->greeting,
-                                 shard_.shard.now_ns());
+  const bool has_said_more =
+      !upstream->greeting->leftover.empty() || upstream->greeting->transaction_status != 'I';
+  upstream->ticket = make_ticket(*target, level, parameters, kind_of(*target, credential, parameters),
+                                 *upstream->greeting, shard_.shard.now_ns());
+  if (has_learned_encoding(*target, credential, parameters, *upstream)) {
+    close(std::move(*upstream));
+    target->warm->fetch_sub(1);
+    co_return true;
+  }
   upstream->greeting.reset();
   if (has_said_more) {
     close(std::move(*upstream));

@@ -100,7 +100,8 @@ class WarmPool {
   struct Filling {
     // What they are to be like. Without a level the target's own user logs in, as before any session came.
     std::optional<policy::Level> level;
-    std::vector<pg::StartupParameter> parameters = {{"application_name", std::string(warm_application_name)}};
+    std::vector<pg::StartupParameter> parameters = {{"application_name", std::string(warm_application_name)},
+                                                    {"standard_conforming_strings", "on"}};
     std::string kind;  // Of that, as the snapshot in force has it; empty: not known yet.
     uint64_t next_ns = 0;
     uint64_t retry_ms = 0;  // 0: the last one did not fail.
@@ -136,6 +137,8 @@ class WarmPool {
   bool is_short(const Target& target);
   uint64_t fill_all();
   ring::Task<void> fill(std::string name);
+  bool has_learned_encoding(const Target& target, const Credential& credential,
+                            const std::vector<pg::StartupParameter>& parameters, const Upstream& upstream);
   ring::Task<bool> make_one(std::string name);
   void note_failure(Filling& filling);
 

@@ -131,6 +131,7 @@ struct TargetConfig {
   std::vector<std::string> tags;
   uint32_t connections_max = 0;  // 0: no limit.
   bool allow_superuser_read = false;
+  bool legacy_strings = false;
   proxy::PoolRule pool;
 };
 

@@ -85,6 +85,9 @@ struct Target {
     return found == credentials.end() ? Credential{user, password} : found->second;
   }
   bool allow_superuser_read = false;  // Sessions of level read although the server's user is a superuser.
+  // Unrestricted sessions keep standard_conforming_strings and the encoding as the server's configuration has
+  // them.
+  bool legacy_strings = false;
   PoolRule pool;
   // Connections that wait in the pools of all shards, or are being made to wait there, and those of them that are being
   // closed and may still be at the server; carried over as `sessions` is.

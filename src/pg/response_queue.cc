@@ -379,6 +379,11 @@ uint64_t ResponseQueue::answers_refusal() {
   return is_stand_in ? entry->first & ~unrecorded_statement : 0;
 }
 
+bool ResponseQueue::answers_own() {
+  const Entry* entry = answered();
+  return entry != nullptr && entry->kind == Kind::own;
+}
+
 bool ResponseQueue::is_idle_before(uint64_t end) const {
   for (uint64_t place = pending_.begin(); place != pending_.end() && place < end; ++place) {
     const Entry& entry = pending_.at(place);

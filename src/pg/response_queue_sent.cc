@@ -123,6 +123,10 @@ void ResponseQueue::push_sync() {
   push(Kind::sync).is_doubtful = is_doubtful;
 }
 
+void ResponseQueue::push_own() {
+  if (!is_skipped(Kind::own)) push(Kind::own);
+}
+
 void ResponseQueue::push_copy_end() {
   if (std::exchange(copy_in_, false)) {
     // Tells what was sent inside the COPY from what was sent behind it.

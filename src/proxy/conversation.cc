@@ -101,11 +101,17 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
       rare().client_held = segment;
       return Advance::wait_queue;
     }
+    if (!settle_reading(segment, body)) {
+      rare().client_held = segment;
+      return Advance::wait_answer;
+    }
+    if (error_) return Advance::broken;
     if (!client_message(segment.type, body, segment.body_length)) {
       rare().client_held = segment;
       return waiting_reason();
     }
     if (error_) return Advance::broken;
+    reading_ = Reading::open;
     note_group(segment.type);
     if (gate_) {
       gate_->forget_analysed();
@@ -209,9 +215,6 @@ bool Conversation::has_room_for_name(char type, ByteView body) {
   return false;
 }
 
-// Of a text whose tokens we cannot tell, nothing is shown that may be a secret.
-constexpr std::string_view unreadable_secret = "***";
-
 bool Conversation::start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number,
                                    bool& is_redacted, ByteView sha256, std::string_view rule) {
   bool is_plain = text.size() == full_bytes && text.size() <= limits_.statement_bytes_max &&
@@ -221,13 +224,7 @@ bool Conversation::start_statement(ByteView text, uint64_t full_bytes, pg::State
     number = recorder_.start(text, full_bytes, from_client::query, now_.us, decided_by(rule));
   } else {
     pg::StatementText taken;
-    if (!can_cut() && sql::needs_redaction(text)) {
-      taken.text = unreadable_secret;
-      taken.full_bytes = full_bytes;
-      taken.is_redacted = true;
-    } else {
-      take_statement_text(text, full_bytes, limits_.statement_bytes_max, taken, sha256);
-    }
+    take_statement_text(text, full_bytes, limits_.statement_bytes_max, taken, sha256);
     is_redacted = is_redacted || taken.is_redacted;
     if (!recorder_.has_room(recorder_.start_bytes(taken.text.size(), taken.raw.size(), 0))) return false;
     number = recorder_.start(taken, {}, false, from_client::query, now_.us, decided_by(rule));
@@ -256,13 +253,13 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     auto following = extent ? splitter.next() : std::nullopt;
     size_t begin = query_at_ + (extent ? extent->begin : 0);
     size_t end = extent ? query_at_ + extent->end : text.size();
-    // A text of one statement, or of none, is recorded as it is; the last record that a Query may have takes the
-    // rest of its text.
-    bool is_last = !following || query_started_ + 1 == statements_per_query_max || !can_cut();
-    is_uncut = is_last && (following.has_value() || !can_cut() || full_bytes > text.size());
+    // A text of one statement, or of none, is recorded as it is; the last record that a Query may have takes
+    // the rest of its text.
+    bool is_last = !following || query_started_ + 1 == statements_per_query_max || is_text_doubtful_;
+    is_uncut = is_last && (following.has_value() || is_text_doubtful_ || full_bytes > text.size());
     // A comment longer than what is recorded must not hide the statement behind it.
     bool fits = full_bytes <= limits_.statement_bytes_max;
-    if (query_started_ == 0 && is_last && (fits || !can_cut())) begin = 0;
+    if (query_started_ == 0 && is_last && (fits || is_text_doubtful_)) begin = 0;
     if (is_last && (query_started_ == 0 || following)) end = text.size();
     // Of a text whose beginning we hold, the last statement is longer than what we see.
     uint64_t length = end - begin;
@@ -314,14 +311,9 @@ void Conversation::on_parse(ByteView body, uint32_t body_length) {
     uint64_t full_bytes = text_length(rest, static_cast<uint32_t>(body_length - name_end - 1));
     // Behind the text stand the types, which the length of the message includes.
     if (!seen().client_sha256.empty()) full_bytes = seen().client_text_bytes;
-    size_t bytes_max = queue_.kept_bytes() < kept_text_bytes_max ? limits_.statement_bytes_max : short_text_bytes;
-    if (!can_cut() && sql::needs_redaction(text_of(rest))) {
-      prepared->statement.text = unreadable_secret;
-      prepared->statement.full_bytes = full_bytes;
-      prepared->statement.is_redacted = true;
-    } else {
-      take_statement_text(text_of(rest), full_bytes, bytes_max, prepared->statement, seen().client_sha256);
-    }
+    size_t bytes_max =
+        queue_.kept_bytes() < kept_text_bytes_max ? limits_.statement_bytes_max : short_text_bytes;
+    take_statement_text(text_of(rest), full_bytes, bytes_max, prepared->statement, seen().client_sha256);
     prepared->change = recognise_name_change(text_of(rest), pools_, limits_.statement_bytes_max);
     auto parsed = pg::parse_parse(body);
     for (uint16_t i = 0; parsed && i < parsed->type_count; ++i) prepared->types.push_back(parsed->type(i));
@@ -447,7 +439,8 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
       FrameCursor::Step step = server_.next(chunk, at, segment);
       if (step == FrameCursor::Step::need_more) {
         // It may begin the answer to a refusal.
-        if (gate_ && gate_->is_waiting() && !server_.held_header().empty()) gate_->from_server().hold_tail();
+        if (gate_ && (gate_->is_waiting() || seen().probe) && !server_.held_header().empty())
+          gate_->from_server().hold_tail();
         return Advance::all;
       }
       if (step == FrameCursor::Step::broken) {
@@ -456,6 +449,10 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
       }
     }
     if (gate_) gate_->from_server().note_end(segment.end);
+    if (is_own_answer(segment.type)) {
+      if (!swallow(segment)) return Advance::broken;
+      continue;
+    }
     if (segment.type == from_server::data_row || segment.type == from_server::copy_data) {
       // What comes by the thousand is only counted.
       if (segment.is_first) count_row(segment.type, 1, pg::frame_header_size + segment.body_length);
@@ -512,6 +509,30 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
       return Advance::broken;
     }
   }
+}
+
+// An answer to what the appliance asks. False: it is none.
+bool Conversation::swallow(const FrameSegment& segment) {
+  Rewriter& out = gate_->from_server();
+  ByteView body = segment.piece;
+  if (!segment.is_first || !segment.is_last) {
+    std::string& kept = rare().server_capture;
+    if (segment.is_first) kept.clear();
+    if (segment.body_length > probe_bytes_max) {
+      break_off(Fault::malformed, "the answer to a statement of the appliance's own is too long");
+      return false;
+    }
+    kept.append(body);
+    if (!segment.is_last) {
+      out.hold(segment.begin, segment.end);
+      return true;
+    }
+    body = kept;
+  }
+  out.replace(segment.begin, segment.end, {});
+  if (take_own_answer(segment.type, body)) return true;
+  break_off(Fault::malformed, "its answers do not fit a statement of the appliance's own");
+  return false;
 }
 
 void Conversation::count_row(char type, uint32_t rows, uint64_t bytes) {

@@ -14,6 +14,7 @@
 #include "call_guard.h"
 #include "gate.h"
 #include "own_answer.h"
+#include "probe.h"
 #include "recorder.h"
 #include "ringfence/pg/frame.h"
 #include "ringfence/pg/response_queue.h"
@@ -62,7 +63,10 @@ class Conversation final : private pg::StatementObserver {
   // would wait for ever behind messages that do not go out.
   ByteView to_server_so_far(ByteView chunk);
   // Whether a client's message can be taken now.
-  bool is_clear() const { return has_room_in_queue() && (!waits_for_answer_ || queue_.is_idle()); }
+  bool is_clear() const {
+    return has_room_in_queue() && (!waits_for_answer_ || queue_.is_idle()) &&
+           (reading_ != Reading::awaited || is_reading_known());
+  }
   const std::string& text_to_analyse() const { return seen().text_to_analyse; }
   void analysed(Result<sql::Facts> facts) { gate_->analysed(std::exchange(rare().text_to_analyse, {}), std::move(facts)); }
   // While a message waits (wait_hold, wait_analysis). What stands before it, or before its sync group, is to go out first.
@@ -125,6 +129,14 @@ class Conversation final : private pg::StatementObserver {
   bool client_message(char type, ByteView body, uint32_t body_length);
   bool wants_a_name(char type, ByteView body) const;
   bool has_room_for_name(char type, ByteView body);
+  // How the server reads the text of the message at hand (conversation_reading.cc).
+  bool reads_text(char type) const;
+  bool settle_reading(const pg::FrameSegment& segment, ByteView body);
+  bool is_reading_known() const;
+  ByteView with_probe(ByteView before);
+  bool take_own_answer(char type, ByteView body);
+  bool swallow(const pg::FrameSegment& segment);
+  bool is_own_answer(char type);
   static bool is_gated(char type);
   // Whether it is decided before it may go on; asked when its header is there.
   bool is_to_be_decided(const pg::FrameSegment& segment);
@@ -217,6 +229,7 @@ class Conversation final : private pg::StatementObserver {
     std::optional<pg::FrameSegment> server_held;
     std::string replacement;  // Of a message that was refused, or of the server's answer to that.
     std::string text_to_analyse;
+    std::unique_ptr<Probe> probe;  // What the server is asked before the message that waits.
   };
   std::unique_ptr<Rare> rare_;
   // A Query of many statements of which some have started: how far in its text, and the numbers given.
@@ -234,6 +247,12 @@ class Conversation final : private pg::StatementObserver {
   bool changes_names_ = false;       // A statement of the Query at hand makes or drops a name.
   size_t client_sent_ = 0;           // Without a gate: how much of the chunk has gone out.
   bool waits_for_answer_ = false;    // The one that is held is a message of which nothing was taken.
+  // How the server reads the text of the client's message at hand: not looked at yet, told when answers have
+  // come, told.
+  enum class Reading : uint8_t { open, awaited, settled };
+  Reading reading_ = Reading::open;
+  bool is_text_doubtful_ = false;  // It cannot be cut into statements.
+  bool is_probe_due_ = false;      // The question has not gone out.
   // Of a message that waits, and what was said of it.
   struct Waiting {
     uint64_t timeout_ms = 0;  // 0: nobody has to be asked.

@@ -34,13 +34,13 @@ ByteView Conversation::to_server_so_far(ByteView chunk) {
     return chunk.substr(from, begin - from);
   }
   Rewriter& out = gate_->from_client();
-  if (!out.is_marked()) return out.take(begin);
-  if (!out.keeps_before(begin)) return out.take_before_mark();
+  if (!out.is_marked()) return with_probe(out.take(begin));
+  if (!out.keeps_before(begin)) return with_probe(out.take_before_mark());
   // A sync group that fills the pipeline by itself.
   out.unmark();
   group_is_partly_out_ = true;
   unsent_from_ = ~uint64_t{0};
-  return out.take(begin);
+  return with_probe(out.take(begin));
 }
 
 // Where the statements of the session may be held, nothing of a sync group goes out before it is whole.

@@ -91,7 +91,18 @@ Refusal Gate::unknown_text() {
           "Prepare it again.", std::string_view::npos};
 }
 
-std::string Gate::marker(uint64_t number) const { return std::string("rf_") + nonce_ + "_" + std::to_string(number); }
+Refusal Gate::unreadable_text() {
+  return {std::string(pg::sqlstate::insufficient_privilege), "analysis",
+          "the statement has other bytes than ASCII, or backslashes in strings, and the settings by which "
+          "the server reads them "
+          "cannot be asked for here",
+          "End the transaction or the COPY, send Sync, and send the statement again.",
+          std::string_view::npos};
+}
+
+std::string Gate::marker(uint64_t number) const {
+  return std::string("rf_") + nonce_ + "_" + std::to_string(number);
+}
 
 std::string Gate::replace(Instead instead, const Refusal& refusal, uint32_t position) {
   const uint64_t number = ++refusals_;

@@ -63,6 +63,10 @@ class Gate {
   static Refusal too_many(size_t statements_max);
   // For what was prepared under other policies and whose text was not kept.
   static Refusal unknown_text();
+  // For a text that means one thing or another, by settings that cannot be asked for in a failed transaction.
+  static Refusal unreadable_text();
+  // Of a statement and a portal of the appliance's own, at the server.
+  std::string own_name() const { return std::string("rf_") + nonce_ + "_own"; }
   // Whether the statement that was checked last, and passed, calls what a policy admits by name.
   bool calls_named() const { return calls_named_; }
   // A call together with the end of a transaction, in a session that is to stay read-only.

@@ -77,6 +77,11 @@ class Rewriter {
     is_changed_ = true;
     return own_->taken;
   }
+  // Behind what take() or take_before_mark() has just given; the whole of it.
+  ByteView append_taken(ByteView bytes) {
+    own_->taken.append(bytes);
+    return own_->taken;
+  }
   // The chunk's first bytes have gone out already. After begin().
   void skip(size_t bytes) {
     done_ = bytes;

@@ -97,7 +97,8 @@ size_t Lexer::continuation(size_t after_quote) const {
 
 // A literal in single quotes whose opening quote stands at `open`.
 Token Lexer::quoted(TokenKind kind, size_t open) {
-  const bool has_escapes = kind == TokenKind::escape_string;
+  const bool has_escapes =
+      kind == TokenKind::escape_string || (kind == TokenKind::string && strings_ == Strings::escaping);
   // Doubled quotes are an escape except in bit and hex strings, where the second quote opens another literal.
   const bool has_doubling = kind != TokenKind::bit_string && kind != TokenKind::hex_string;
   size_t i = open + 1;

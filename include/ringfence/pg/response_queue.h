@@ -84,6 +84,10 @@ class ResponseQueue {
   void push_execute(StatementNumber number, Ref<Portal> portal, uint64_t message_bytes, uint64_t now_ns);
   void push_function_call(StatementNumber number, uint64_t message_bytes, uint64_t now_ns);
   void push_sync();
+  // Messages of the appliance's own in the middle of a sync group. While they are what is answered next, the
+  // server's messages are not for this model but for who sent them; own_is_answered() ends that. An error
+  // ends it as any message.
+  void push_own();
   void push_copy_end();  // CopyDone or CopyFail.
   // Terminate: what comes behind it is not executed. The server reads it wherever it stands, also while it skips to
   // the next Sync; inside a COPY it is FATAL.
@@ -155,6 +159,11 @@ class ResponseQueue {
   std::optional<Running> running() const;
   // The number of the refusal whose stand-in the next answer is to; 0: it is to something else.
   uint64_t answers_refusal();
+  // Whether the next answer is to the appliance's own messages, and whether they wait for one at all.
+  bool answers_own();
+  void own_is_answered() { pending_.pop(); }
+  // The server reads copy data: what is no part of a COPY it refuses.
+  bool is_in_copy() const { return copy_in_; }
   // Every answer so far has come: nothing runs and nothing is awaited.
   bool is_idle() const { return is_idle_before(~uint64_t{0}); }
   // The same of what was pushed before this place.

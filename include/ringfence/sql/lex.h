@@ -1,5 +1,5 @@
 // Cuts SQL text into tokens exactly where PostgreSQL 15's scanner does (its scan.l), with
-// standard_conforming_strings on.
+// standard_conforming_strings on unless told otherwise.
 //
 // What always holds: no allocation, no recursion, time linear in the text, and every byte belongs to one token or
 // to the blanks and comments between them. Where PostgreSQL 15 reports an error (junk after a number, an
@@ -41,10 +41,14 @@ struct Token {
   bool is_string() const { return kind >= TokenKind::string && kind <= TokenKind::hex_string; }
 };
 
+// What a backslash is in a string without a prefix: itself, or (standard_conforming_strings off) as in E''.
+enum class Strings : uint8_t { standard, escaping };
+
 class Lexer {
  public:
   // `text` holds no NUL, which would end it for PostgreSQL, and outlives the lexer.
-  explicit Lexer(std::string_view text) : text_(text) {}
+  explicit Lexer(std::string_view text, Strings strings = Strings::standard)
+      : text_(text), strings_(strings) {}
 
   // The next token; after the last one TokenKind::end again and again.
   Token next();
@@ -65,6 +69,7 @@ class Lexer {
   size_t continuation(size_t after_quote) const;
 
   std::string_view text_;
+  Strings strings_;
   size_t at_ = 0;
   // The run of operator characters last looked at, so that cutting it into many tokens stays linear.
   size_t run_limit_ = 0;         // Its end, or where a comment begins in it.

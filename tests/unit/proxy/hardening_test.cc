@@ -106,12 +106,16 @@ TEST_CASE("with standard_conforming_strings off a Query is one record, with what
 TEST_CASE("an encoding whose characters may hold a backslash is not cut either") {
   Talk talk;
   talk.conversation.note_parameter("client_encoding", "SJIS");
-  CHECK(talk.client(query("select 1; select 2")) == Advance::all);
+  CHECK(talk.client(query("select '\x81\x5c'; select 2")) == Advance::all);
   CHECK(talk.statements().size() == 1);
-  talk.conversation.note_parameter("client_encoding", "UTF8");
   CHECK(talk.server(complete("SELECT 1") + complete("SELECT 1") + ready()) == Advance::all);
+  // ASCII alone is the same in all of them.
   CHECK(talk.client(query("select 1; select 2")) == Advance::all);
   CHECK(talk.statements().size() == 3);
+  CHECK(talk.server(complete("SELECT 1") + complete("SELECT 1") + ready()) == Advance::all);
+  talk.conversation.note_parameter("client_encoding", "UTF8");
+  CHECK(talk.client(query("select '\xc3\xa9'; select 2")) == Advance::all);
+  CHECK(talk.statements().size() == 5);
 }
 
 TEST_CASE("a server's message that may quote a password is not shown") {

@@ -100,7 +100,7 @@ def test_statements_carry_what_let_them_pass_and_allowed(guarded, whole_trail, a
     rows = events(whole_trail, listed, 'postgres_query')
     assert [(row['statement'], row['decision'], row['rule']) for row in rows] == [('SELECT 7', 'allow', rule), ('SELECT 9', 'refuse', None)]
     views = whole_trail.rows('SELECT statement, allowed FROM ringfence.audit_query WHERE application_name = %s ORDER BY chain_no', listed)
-    assert [(row['statement'], row['allowed']) for row in views] == [('SELECT 7', True), ('SELECT 9', False)]
+    assert [(row['statement'], row['allowed']) for row in views] == [('SELECT 7', True), ('SELECT 8 + 1', False), ('SELECT 9', False)]
     free = app + '-u'
     with connect(guarded, 'boss', application_name=free) as connection:
         connection.execute('SELECT 1')
@@ -108,6 +108,49 @@ def test_statements_carry_what_let_them_pass_and_allowed(guarded, whole_trail, a
     row, = events(whole_trail, free, 'postgres_query')
     assert row['decision'] is None and row['rule'] is None
     assert whole_trail.rows('SELECT allowed FROM ringfence.audit_query WHERE application_name = %s', free)[0]['allowed'] is True
+
+
+def test_the_view_has_a_row_for_each_statement_refused_or_not(guarded, whole_trail, app):
+    with connect(guarded, 'reader', application_name=app) as connection:
+        connection.execute('SELECT 1')
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute('DELETE FROM products')
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute('UPDATE products SET id = %s', [1])
+        connection.execute('SELECT pg_sleep(1.5)')  # Two rows in audit_event.
+    whole_trail.settled(app)
+    rows = whole_trail.rows('SELECT statement, allowed, outcome, sqlstate FROM ringfence.audit_query WHERE application_name = %s '
+                            'ORDER BY chain_no', app)
+    assert [tuple(row.values()) for row in rows] == [
+        ('SELECT 1', True, 'success', None), ('DELETE FROM products', False, 'denied', '42501'),
+        ('UPDATE products SET id = $1', False, 'denied', '42501'), ('SELECT pg_sleep(1.5)', True, 'success', None)]
+
+
+def test_the_view_shows_no_row_that_stands_beside_the_chain(guarded, whole_trail, app):
+    """The writer's role may insert rows: what has no link is no part of the trail."""
+    with connect(guarded, 'reader', application_name=app) as connection:
+        connection.execute('SELECT 1')
+    [real] = whole_trail.settled(app)
+    writer = guarded.store_conninfo().replace('ringfence_reader', 'ringfence_writer')
+    owner = guarded.store_conninfo().replace('ringfence_reader', 'ringfence')
+    chains = [('', 1), ('ghost', 1), (real['node'], 0), (real['node'], -2 ** 63), (real['node'], real['chain_no']),
+              (real['node'], real['chain_no'] + 1_000_000), (real['node'], 2 ** 63 - 1)]
+    with psycopg.connect(writer, autocommit=True) as store:
+        for node, number in chains:
+            store.execute(
+                "INSERT INTO ringfence.audit_event (node, shard, seq, ts, category, action, outcome, application_name, statement, chain_no, "
+                "recorded_at, hash_version, leaf, hash, retention_class) VALUES (%s, 0, 1, now(), 'audit', 'postgres_query', 'success', %s, "
+                "'SELECT made_up', %s, now(), 1, decode(repeat('11', 32), 'hex'), decode(repeat('22', 32), 'hex'), 1)", [node, app, number])
+        for node, number in (('', 1), ('ghost', 1)):
+            store.execute('INSERT INTO ringfence.audit_link_run VALUES (%s, %s, %s)', [node, number, b'x' * 64])
+    try:
+        assert len(whole_trail.rows("SELECT 1 FROM ringfence.audit_event WHERE statement = 'SELECT made_up'")) == len(chains)
+        assert [row['statement'] for row in whole_trail.queries(app)] == ['SELECT 1']
+        assert not whole_trail.rows("SELECT 1 FROM ringfence.audit_link WHERE node IN ('', 'ghost')")
+    finally:
+        with psycopg.connect(owner, autocommit=True) as store:
+            store.execute("DELETE FROM ringfence.audit_event WHERE statement = 'SELECT made_up'")
+            store.execute("DELETE FROM ringfence.audit_link_run WHERE node IN ('', 'ghost')")
 
 
 def test_a_refused_statement_tells_rule_reason_place_policies_and_level(guarded, whole_trail, app):

@@ -1,5 +1,8 @@
 #include "ringfence/audit/event.h"
 
+#include <array>
+#include <charconv>
+
 #include "ringfence/base/utf8.h"
 
 namespace ringfence::audit {
@@ -102,6 +105,69 @@ const FieldInfo* field_info(uint16_t tag) {
   return tag == 0 || tag >= tag_end ? nullptr : &fields[tag];
 }
 
+namespace {
+
+// A field that is longer than it may be: what stays of it, and what is put behind.
+struct Cut {
+  ByteView kept;
+  std::array<char, 32> mark;
+  size_t mark_bytes = 0;
+  size_t size() const { return kept.size() + mark_bytes; }
+};
+
+// `shown` is the text of `bytes` bytes, or a prefix of it, with at least field_bytes_max.
+Cut cut_field(Tag tag, ByteView shown, size_t bytes) {
+  Cut out;
+  const size_t max = field_bytes_max(tag);
+  switch (field_info(static_cast<uint16_t>(tag))->type) {
+    case FieldType::json: out.kept = shown.front() == '[' ? "[\"(too long)\"]" : "{\"too_long\":true}"; break;
+    case FieldType::text: {
+      char* end = out.mark.data();
+      for (char c : std::string_view("\u2026[")) *end++ = c;
+      end = std::to_chars(end, out.mark.data() + out.mark.size(), bytes).ptr;
+      for (char c : std::string_view(" bytes]")) *end++ = c;
+      out.mark_bytes = static_cast<size_t>(end - out.mark.data());
+      // Of a field that has no room for the mark the front says enough.
+      if (out.mark_bytes > max) out.mark_bytes = 0;
+      out.kept = text_prefix(shown, max - out.mark_bytes);
+      break;
+    }
+    default: out.kept = shown.substr(0, max); break;
+  }
+  return out;
+}
+
+}  // namespace
+
+// Of what is too long no more is looked at than may stay.
+void append_field(std::string& out, Tag tag, ByteView value) {
+  if (value.empty()) return;
+  const size_t max = field_bytes_max(tag);
+  const bool is_bytes = field_info(static_cast<uint16_t>(tag))->type == FieldType::bytes;
+  ByteView shown = is_bytes ? value.substr(0, max) : text_prefix(value, max);
+  std::string valid;
+  if (!is_bytes && !is_valid_text(shown)) {
+    valid = make_valid_text(shown);
+    shown = valid;
+  }
+  Cut cut;
+  cut.kept = shown;
+  if (value.size() > max || shown.size() > max) cut = cut_field(tag, shown, value.size());
+  ringfence::Writer(out)
+      .u16(static_cast<uint16_t>(tag))
+      .u32(static_cast<uint32_t>(cut.size()))
+      .bytes(cut.kept)
+      .bytes(ByteView(cut.mark.data(), cut.mark_bytes));
+}
+
+void FieldWriter::cut(Tag tag, ByteView value) {
+  const Cut cut = cut_field(tag, value, value.size());
+  header(tag, static_cast<uint32_t>(cut.size()));
+  std::memcpy(at_, cut.kept.data(), cut.kept.size());
+  std::memcpy(at_ + cut.kept.size(), cut.mark.data(), cut.mark_bytes);
+  at_ += cut.size();
+}
+
 EventBuilder::EventBuilder(Category category, std::string_view action, Severity severity, Outcome outcome) {
   text(Tag::category, name(category));
   text(Tag::action, action);
@@ -112,34 +178,20 @@ EventBuilder::EventBuilder(Category category, std::string_view action, Severity 
 EventBuilder& EventBuilder::id(const Uuid& id) { return uuid(Tag::id, id); }
 EventBuilder& EventBuilder::ts(uint64_t unix_us) { return integer(Tag::ts, static_cast<int64_t>(unix_us)); }
 
-// Only what a session sends as SQL may be long, and its recorder has cut that. What stands for structure cannot be cut: too
-// long, it is left out, and that is said.
-EventBuilder& EventBuilder::text(Tag tag, std::string_view value) {
-  if (value.empty()) return *this;
-  if (tag != Tag::statement) {
-    const bool is_json = field_info(static_cast<uint16_t>(tag))->type == FieldType::json;
-    if (!is_json) value = text_prefix(value, field_bytes_max);
-    else if (value.size() > json_bytes_max) value = value.front() == '[' ? "[\"(too long)\"]" : "{\"too_long\":true}";
-  }
-  std::string valid;
-  if (!is_valid_text(value)) {
-    valid = make_valid_text(value);
-    value = valid;
-  }
-  Writer(fields_).u16(static_cast<uint16_t>(tag)).u32(static_cast<uint32_t>(value.size())).bytes(value);
-  return *this;
-}
+EventBuilder& EventBuilder::text(Tag tag, std::string_view value) { return bytes(tag, value); }
 
 EventBuilder& EventBuilder::integer(Tag tag, int64_t value) {
   Writer(fields_).u16(static_cast<uint16_t>(tag)).u32(8).u64(static_cast<uint64_t>(value));
   return *this;
 }
 
-EventBuilder& EventBuilder::boolean(Tag tag, bool value) { return bytes(tag, value ? ByteView("\1", 1) : ByteView("\0", 1)); }
+EventBuilder& EventBuilder::boolean(Tag tag, bool value) {
+  Writer(fields_).u16(static_cast<uint16_t>(tag)).u32(1).u8(value ? 1 : 0);
+  return *this;
+}
 
 EventBuilder& EventBuilder::bytes(Tag tag, ByteView value) {
-  if (value.empty()) return *this;
-  Writer(fields_).u16(static_cast<uint16_t>(tag)).u32(static_cast<uint32_t>(value.size())).bytes(value);
+  append_field(fields_, tag, value);
   return *this;
 }
 

@@ -19,6 +19,8 @@ using audit::Severity;
 using audit::Tag;
 
 // A statement's text may be there in two forms. The rest: who, from where, to what, and why.
+static_assert(Limits::statement_bytes_most <= audit::field_bytes_max(Tag::statement) &&
+              Limits::parameters_bytes_most <= audit::field_bytes_max(Tag::parameters));
 static_assert(2 * Limits::statement_bytes_most + Limits::parameters_bytes_most + (64 << 10) <= audit::record_bytes_max);
 
 void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out,
@@ -72,16 +74,11 @@ std::string shown_message(std::string_view message, bool is_about_secret) {
 
 void Recorder::identify(const SessionFacts& facts) {
   session_.clear();
-  Writer out(session_);
-  auto text = [&](Tag tag, std::string_view value) {
-    if (value.empty()) return;
-    std::string valid = make_valid_text(value);
-    out.u16(static_cast<uint16_t>(tag)).u32(static_cast<uint32_t>(valid.size())).bytes(valid);
-  };
+  auto text = [&](Tag tag, std::string_view value) { audit::append_field(session_, tag, value); };
   auto uuid = [&](Tag tag, const Uuid& value) {
     if (value.is_nil()) return;
-    out.u16(static_cast<uint16_t>(tag)).u32(16);
-    out.bytes(ByteView(reinterpret_cast<const char*>(value.bytes.data()), 16));
+    ByteView bytes(reinterpret_cast<const char*>(value.bytes.data()), value.bytes.size());
+    Writer(session_).u16(static_cast<uint16_t>(tag)).u32(static_cast<uint32_t>(bytes.size())).bytes(bytes);
   };
   text(Tag::user_name, facts.user);
   text(Tag::auth_method, facts.auth_method);
@@ -121,14 +118,11 @@ std::string_view Recorder::session_text(Tag tag) const {
 }
 
 void Recorder::rename_application(std::string_view name) {
-  // The server cuts it at 63 bytes; another server's word is bounded all the same.
-  std::string valid = make_valid_text(text_prefix(client_application_name(session_text(Tag::user_name), name), 256));
-  if (valid == application_name()) return;
-  Extent extent = find(Tag::application_name);
   std::string field;
-  if (!valid.empty()) {
-    Writer(field).u16(static_cast<uint16_t>(Tag::application_name)).u32(static_cast<uint32_t>(valid.size())).bytes(valid);
-  }
+  audit::append_field(field, Tag::application_name,
+                      client_application_name(session_text(Tag::user_name), name));
+  Extent extent = find(Tag::application_name);
+  if (std::string_view(session_).substr(extent.begin, extent.end - extent.begin) == field) return;
   session_.replace(extent.begin, extent.end - extent.begin, field);
 }
 

@@ -81,6 +81,76 @@ enum class Tag : uint16_t {
 };
 inline constexpr uint16_t tag_end = 52;  // One past the last tag; tags of events stay below 1000 (see chain.h).
 
+// How long a field may be, in bytes, whoever chose it: what is longer is cut where the field is made (see
+// append_field). Without a default, so that no tag can be without a bound; all of them together fit in one
+// record.
+constexpr size_t field_bytes_max(Tag tag) {
+  switch (tag) {
+    // Of the field's type.
+    case Tag::id:
+    case Tag::session_id:
+    case Tag::connection_id:
+    case Tag::replayed_from:
+    case Tag::parent_id: return 16;
+    case Tag::shard:
+    case Tag::seq:
+    case Tag::outcome_seq:
+    case Tag::ts:
+    case Tag::statement_bytes:
+    case Tag::duration_us:
+    case Tag::rows:
+    case Tag::bytes_to_client:
+    case Tag::bytes_to_server: return 8;
+    case Tag::statement_truncated:
+    case Tag::parameters_truncated: return 1;
+    case Tag::statement_sha256: return 32;
+    // Words of ours. `action` and `outcome` stand in trees of the store, whose entries end at 2,704 bytes.
+    case Tag::category:
+    case Tag::action:
+    case Tag::severity:
+    case Tag::outcome:
+    case Tag::auth_method:
+    case Tag::transport:
+    case Tag::decision:
+    case Tag::message_type:
+    case Tag::entity_type: return 64;
+    // A server's words; one tag of PostgreSQL has at most 64 bytes, each of which may have become three.
+    case Tag::sqlstate: return 16;
+    case Tag::command_tag: return 192;
+    // Names: PostgreSQL's have 63 bytes, which are 189 where none of them was valid.
+    case Tag::node:
+    case Tag::user_name:
+    case Tag::api_key:
+    case Tag::application_name:
+    case Tag::target:
+    case Tag::database:
+    case Tag::server_user:
+    case Tag::fingerprint:
+    case Tag::project_id: return 256;
+    // A host's name has 253, a socket's path 108, and a port stands behind.
+    case Tag::client_addr:
+    case Tag::server_addr: return 320;
+    // A path or a name, in a tree of the store together with entity_type.
+    case Tag::entity_id: return 512;
+    // Names of all policies that bind.
+    case Tag::rule: return 1'024;
+    // Prose that may quote what somebody sent.
+    case Tag::error_message:
+    case Tag::reason: return 2'048;
+    // Structure: it cannot be cut, so that more is left out.
+    case Tag::metadata: return 16'384;
+    case Tag::tags:
+    case Tag::facts:
+    case Tag::changes:
+    case Tag::redacted: return 8'192;
+    // As much as may be configured.
+    case Tag::statement:
+    case Tag::statement_raw: return 384 << 10;
+    case Tag::parameters: return 192 << 10;
+  }
+  return 0;
+}
+
 struct FieldInfo {
   Tag tag;
   std::string_view column;  // The tag's name, and the column of ringfence.audit_event.
@@ -130,6 +200,11 @@ class RecordSpace {
 // The most that one record body may hold: text and parameters are bounded below this by configuration.
 inline constexpr size_t record_bytes_max = 1 << 20;
 
+// Adds a field of text or bytes. Text is made valid UTF-8; what is empty is skipped. What is longer than
+// field_bytes_max is cut: text at a character's edge, with a mark at its end, "…[8192 bytes]", that says how
+// long it was; bytes without one; of structure there stays {"too_long":true}.
+void append_field(std::string& out, Tag tag, ByteView value);
+
 // Writes fields into reserved room. The caller has reserved enough: field_bytes(n) for each field.
 class FieldWriter {
  public:
@@ -138,7 +213,12 @@ class FieldWriter {
 
   explicit FieldWriter(char* at) : start_(at), at_(at) {}
 
-  void text(Tag tag, ByteView value) { put(tag, value); }
+  // Valid text. Cut as append_field does.
+  void text(Tag tag, ByteView value) {
+    if (value.size() > field_bytes_max(tag)) [[unlikely]]
+      cut(tag, value);
+    else put(tag, value);
+  }
   void integer(Tag tag, int64_t value) {
     header(tag, 8);
     detail::store_be(at_, static_cast<uint64_t>(value));
@@ -169,6 +249,7 @@ class FieldWriter {
     if (!value.empty()) std::memcpy(at_, value.data(), value.size());
     at_ += value.size();
   }
+  void cut(Tag tag, ByteView value);
   char* start_;
   char* at_;
 };
@@ -176,21 +257,17 @@ class FieldWriter {
 // An event put together outside of the hot path: grows as needed, published whole.
 class EventBuilder {
  public:
-  static constexpr size_t field_bytes_max = 4'096;
-  static constexpr size_t json_bytes_max = 32'768;
-
   EventBuilder(Category category, std::string_view action, Severity severity, Outcome outcome);
 
   EventBuilder& id(const Uuid& id);
   EventBuilder& ts(uint64_t unix_us);
-  // Made valid UTF-8; skipped when empty. Cut at field_bytes_max, but for a statement, which its recorder has cut; JSON of
-  // more than json_bytes_max is left out, and the field says so.
+  // As append_field.
   EventBuilder& text(Tag tag, std::string_view value);
   EventBuilder& integer(Tag tag, int64_t value);
   EventBuilder& boolean(Tag tag, bool value);
-  EventBuilder& bytes(Tag tag, ByteView value);  // As they are; skipped when empty.
+  EventBuilder& bytes(Tag tag, ByteView value);
   EventBuilder& uuid(Tag tag, const Uuid& value);
-  EventBuilder& encoded(ByteView fields);
+  EventBuilder& encoded(ByteView fields);  // Made by append_field before.
 
   ByteView bytes() const { return fields_; }
   // False when the trail is at its bound.

@@ -118,15 +118,3 @@ TEST_CASE("bytes that are no fields are refused at every truncation") {
   CHECK(!parse_fields(ByteView("\x00\x22\x00\x00\x00\x01x", 7), fields));  // An integer of one byte.
   CHECK(!parse_fields(ByteView("\x00\x34\x00\x00\x00\x00", 6), fields));   // Tag 51.
 }
-
-TEST_CASE("a field of an event is cut where it is longer than any should be, and structure is left out whole") {
-  EventBuilder event(Category::audit, "x", Severity::info, Outcome::success);
-  event.text(Tag::reason, std::string(1'000'000, 'r'));
-  event.text(Tag::metadata, "{\"a\":\"" + std::string(100'000, 'm') + "\"}");
-  event.text(Tag::statement, std::string(50'000, 's'));
-  FieldSet fields;
-  REQUIRE(parse_fields(event.bytes(), fields));
-  CHECK(fields.at[static_cast<size_t>(Tag::reason)].size() == EventBuilder::field_bytes_max);
-  CHECK(fields.at[static_cast<size_t>(Tag::metadata)] == "{\"too_long\":true}");
-  CHECK(fields.at[static_cast<size_t>(Tag::statement)].size() == 50'000);
-}

@@ -313,6 +313,7 @@ void Appliance::write_metrics(admin::MetricsWriter& out) const {
   out.counter("ringfence_writer_failures_total", "Batches that did not commit at the first try", writer.failures);
   out.counter("ringfence_writer_poisoned_total", "Rows stored as bytes because the store refused their content",
               writer.poisoned);
+  out.counter("ringfence_writer_isolation_tries_total", "COPYs that it took to find such rows", writer.isolation_tries);
   out.counter("ringfence_writer_orphans_total", "Outcomes without a start", writer.orphans);
   out.counter("ringfence_trail_gaps_total", "Gaps that were recorded as events", writer.gaps);
   out.gauge("ringfence_writer_open_statements", "Statements whose outcome is awaited",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audit/isolation.h"
 #include "audit/partitions.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
@@ -15,6 +16,9 @@ constexpr uint64_t maintenance_ns = 3'600'000 * ms_ns;
 // Between two turns of a retention that has much to do.
 constexpr uint64_t maintenance_turn_ns = 1'000 * ms_ns;
 constexpr int partition_days = 7;
+// Of one batch: the row that the store names, all others, and once more for what was refused for company's
+// sake. Then the store is asked again later.
+constexpr int isolations_max = 3;
 
 }  // namespace
 
@@ -268,37 +272,32 @@ bool Committer::reconnect(const BatchWrite* write, bool& is_committed) {
   return false;
 }
 
-int Committer::try_range(size_t begin, size_t end) {
-  StoreWait waiting(control_);
-  encoder_.begin(head_, wall_us(), false);
-  return session_->try_rows(batch_.rows(), begin, end, encoder_);
-}
-
-// Finds one row that the store refuses and marks it to go in as bytes. False when none could be found.
-bool Committer::handle_data_fault(const BatchResult& result) {
-  auto& rows = batch_.rows();
-  size_t low = 0;
-  size_t high = rows.size();
-  auto hint = static_cast<size_t>(result.row_hint);
-  if (result.row_hint >= 0 && hint < rows.size() && try_range(hint, hint + 1) == 1) {
-    low = hint;
-    high = hint + 1;
-  } else if (try_range(low, high) != 1) {
-    return false;
-  }
-  while (high - low > 1) {
-    size_t middle = low + (high - low) / 2;
-    int verdict = try_range(low, middle);
-    if (verdict < 0) return false;
-    if (verdict == 1) high = middle;
-    else low = middle;
-  }
-  if (rows[low].is_poisoned) return false;
-  rows[low].is_poisoned = true;
-  log_warning("a record is stored as bytes", {{"shard", std::to_string(rows[low].shard)},
-                                              {"seq", std::to_string(rows[low].seq)},
-                                              {"sqlstate", session_->connection().sqlstate()}});
-  control_.update([](WriterStatus& status) { ++status.poisoned; });
+// Gives the rows that the store refuses another form. False when none could be found, or none that helps.
+bool Committer::isolate(const BatchResult& result, bool is_first) {
+  std::string sqlstate;
+  Isolation isolation(batch_.rows(), [&](size_t begin, size_t end) {
+    StoreWait waiting(control_);
+    encoder_.begin(head_, wall_us(), false);
+    const int verdict = session_->try_rows(batch_.rows(), begin, end, encoder_);
+    if (verdict == 1 && sqlstate.empty()) sqlstate = session_->refused_state();
+    return verdict < 0    ? Isolation::Verdict::unknown
+           : verdict == 1 ? Isolation::Verdict::refused
+                          : Isolation::Verdict::taken;
+  });
+  // Where the row that the store names was not the only one, more than one more is expected.
+  std::optional<size_t> hint;
+  if (is_first && result.row_hint >= 0) hint = static_cast<size_t>(result.row_hint);
+  const bool is_found = isolation.run(hint);
+  control_.update([&](WriterStatus& status) {
+    status.isolation_tries += isolation.tries() + 1;  // The whole batch was one.
+    if (is_found) status.poisoned += isolation.poisoned();
+  });
+  if (!is_found) return false;
+  const PendingRow& row = batch_.rows()[isolation.first()];
+  log_warning("records are stored as bytes", {{"count", std::to_string(isolation.poisoned())},
+                                              {"shard", std::to_string(row.shard)},
+                                              {"seq", std::to_string(row.seq)},
+                                              {"sqlstate", sqlstate}});
   return true;
 }
 
@@ -334,6 +333,7 @@ bool Committer::commit() {
   if (batch_.empty() && write.moves.empty()) return true;
   uint64_t began = mono_ns();
   bool was_sent = false;
+  int isolations = 0;
   for (bool is_first = true;; is_first = false) {
     if (control_.is_ended()) return false;
     if (!session_) {
@@ -357,8 +357,12 @@ bool Committer::commit() {
       conflict(result.reason);
       return false;
     }
-    if (result.fault == BatchFault::data && handle_data_fault(result)) continue;
+    if (result.fault == BatchFault::data && isolations < isolations_max) {
+      const bool is_isolated = isolate(result, isolations++ == 0);
+      if (is_isolated) continue;
+    }
     if (result.fault == BatchFault::partition && make_days()) continue;
+    isolations = 0;
     control_.set_state(WriterState::retrying, result.reason);
     close();
     if (backoff_ms_ == 0) backoff_ms_ = 50;

@@ -52,8 +52,7 @@ class Committer {
   bool take_checkpoints(const StoreSession::State& state);
   void build(BatchWrite& write);
   BatchResult attempt(BatchWrite& write);
-  bool handle_data_fault(const BatchResult& result);
-  int try_range(size_t begin, size_t end);
+  bool isolate(const BatchResult& result, bool is_first);
   void finish(const BatchWrite& write, const BatchResult& result, uint64_t began);
   Result<void> connect();
   enum class InFlight : uint8_t { committed, absent, conflict };

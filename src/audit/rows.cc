@@ -119,7 +119,8 @@ void RowEncoder::compose_late(const PendingRow& row, FieldSet& fields) {
 
 // What the store (or our own reading of it) refused: every value that cannot be wrong by itself stays in its
 // column, the record's bytes go whole into statement_raw.
-void RowEncoder::compose_poisoned(FieldSet& fields, ByteView first, ByteView second, std::string_view why) {
+void RowEncoder::compose_poisoned(FieldSet& fields, RowForm form, ByteView first, ByteView second,
+                                  std::string_view why) {
   FieldSet out;
   for (uint64_t rest = fields.present; rest != 0; rest &= rest - 1) {
     auto tag = static_cast<Tag>(std::countr_zero(rest));
@@ -130,7 +131,10 @@ void RowEncoder::compose_poisoned(FieldSet& fields, ByteView first, ByteView sec
       case FieldType::timestamp:
       case FieldType::boolean: out.set(tag, value); break;
       case FieldType::text:
-        if (tag != Tag::statement && value.size() <= poisoned_text_max && is_valid_text(value)) out.set(tag, value);
+        if (form != RowForm::bare && tag != Tag::statement && value.size() <= poisoned_text_max &&
+            is_valid_text(value)) {
+          out.set(tag, value);
+        }
         break;
       default: break;
     }
@@ -180,8 +184,11 @@ void RowEncoder::compose(const PendingRow& row, FieldSet& fields) {
     if (!row.second.empty()) is_whole = parse_fields(row.second, fields) && is_whole;
   }
   fix_values(fields);
-  if (!is_whole) compose_poisoned(fields, row.first, row.second, "the record's fields cannot be read");
-  else if (row.is_poisoned) compose_poisoned(fields, row.first, row.second, "the store refused the content");
+  if (!is_whole) {
+    compose_poisoned(fields, row.form, row.first, row.second, "the record's fields cannot be read");
+  } else if (row.form != RowForm::whole) {
+    compose_poisoned(fields, row.form, row.first, row.second, "the store refused the content");
+  }
   if (row.shape == RowShape::running) {
     fields.set(Tag::outcome, "running");
   } else if (row.shape == RowShape::died || row.shape == RowShape::died_late) {

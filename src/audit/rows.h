@@ -23,6 +23,14 @@ enum class RowShape : uint8_t {
   died_late,     // The end of start `first`, whose row is written: outcome unknown.
 };
 
+// How much of a row goes into its columns. What is refused in one form is tried in the next.
+enum class RowForm : uint8_t {
+  whole,
+  as_bytes,  // The record goes whole into statement_raw; what cannot be wrong by itself stays, and short
+             // texts.
+  bare,      // The same without any text of the record's: it was one of those.
+};
+
 struct PendingRow {
   ByteView first;
   ByteView second;
@@ -31,7 +39,7 @@ struct PendingRow {
   uint64_t start_seq = 0;
   uint32_t shard = 0;
   RowShape shape = RowShape::event;
-  bool is_poisoned = false;  // The store refused its content: goes in as bytes.
+  RowForm form = RowForm::whole;
 };
 
 // The fields of a start that its late outcome repeats, and those needed to end it (id, ts).
@@ -76,7 +84,8 @@ class RowEncoder {
  private:
   void compose(const PendingRow& row, FieldSet& fields);
   void compose_late(const PendingRow& row, FieldSet& fields);
-  void compose_poisoned(FieldSet& fields, ByteView first, ByteView second, std::string_view why);
+  void compose_poisoned(FieldSet& fields, RowForm form, ByteView first, ByteView second,
+                        std::string_view why);
   void fix_values(FieldSet& fields);
   ByteView keep(std::string bytes);
   ByteView keep_integer(uint64_t value);

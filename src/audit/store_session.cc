@@ -24,6 +24,12 @@ std::string bytea_literal(ByteView bytes) {
   return out + "'::bytea";
 }
 
+// A value or its size, a constraint, or what a trigger of the store's owner says.
+bool is_about_content(std::string_view sqlstate) {
+  const std::string_view about = sqlstate.substr(0, 2);
+  return about == "22" || about == "23" || about == "44" || about == "54" || about == "P0";
+}
+
 std::string time_literal(uint64_t unix_us) { return "'" + rfc3339(unix_us) + "'::timestamptz"; }
 
 }  // namespace
@@ -178,13 +184,15 @@ BatchResult StoreSession::failed(const Error& error, bool in_link) {
       out.fault = BatchFault::conflict;
     } else if (!in_link && state == "23514" && error.message.find("partition") != std::string::npos) {
       out.fault = BatchFault::partition;
-    } else if (!in_link && (state.starts_with("22") || state.starts_with("23") || state.starts_with("54"))) {
+    } else if (!in_link && is_about_content(state)) {
       out.fault = BatchFault::data;
       const std::string& context = connection_->error_context();
-      size_t line = context.find("line ");
+      // A trigger's own lines may stand in front.
+      constexpr std::string_view where = "COPY audit_event, line ";
+      size_t line = context.find(where);
       if (line != std::string::npos) {
         int64_t row = 0;
-        std::from_chars(context.data() + line + 5, context.data() + context.size(), row);
+        std::from_chars(context.data() + line + where.size(), context.data() + context.size(), row);
         out.row_hint = row - 1 + static_cast<int64_t>(copy_first_row_);
       }
     }
@@ -275,7 +283,10 @@ int StoreSession::try_rows(const std::vector<PendingRow>& rows, size_t begin, si
   if (!begun) return -1;
   auto done = copy_rows(rows, begin, end, encoder);
   int verdict = 0;
-  if (!done) verdict = connection_->is_open() && !connection_->sqlstate().empty() ? 1 : -1;
+  if (!done) {
+    refused_state_ = connection_->sqlstate();
+    verdict = connection_->is_open() && is_about_content(refused_state_) ? 1 : -1;
+  }
   if (verdict >= 0 && !connection_->exec("ROLLBACK")) return -1;
   return verdict;
 }

@@ -78,6 +78,8 @@ class StoreSession {
   // Only tries rows [begin, end) and takes them back: 0 when the store takes them, 1 when it refuses them, -1 when
   // it cannot be told.
   int try_rows(const std::vector<PendingRow>& rows, size_t begin, size_t end, RowEncoder& encoder);
+  // Why the last try_rows() gave 1.
+  const std::string& refused_state() const { return refused_state_; }
   Result<void> write_anchor(const crypto::Ed25519KeyPair& key, const RowEncoder::Head& head, uint64_t now_us);
 
  private:
@@ -94,6 +96,7 @@ class StoreSession {
   std::string node_;
   size_t copy_first_row_ = 0;  // Of the rows being copied, where the COPY under way began.
   uint64_t sent_ = 0;
+  std::string refused_state_;
 };
 
 }  // namespace ringfence::audit

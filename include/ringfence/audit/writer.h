@@ -82,6 +82,7 @@ struct WriterStatus {
   uint64_t lag_ms = 0;          // How long the oldest unwritten record has been known to the writer.
   uint64_t failures = 0;        // Batches that did not commit at the first try.
   uint64_t poisoned = 0;        // Rows stored as bytes because the store refused their content.
+  uint64_t isolation_tries = 0;  // COPYs that it took to find them, of whole batches and of parts.
   uint64_t orphans = 0;         // Outcomes without a start.
   uint64_t gaps = 0;            // Gap events written.
   uint64_t open_starts = 0;

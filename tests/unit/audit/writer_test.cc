@@ -259,6 +259,94 @@ TEST_CASE("content that the store refuses goes in as bytes, and blocks nothing")
   CHECK(rows_of("poison", "encode(statement_raw, 'escape')", "action = 'record'") == "no fields at all");
 }
 
+namespace {
+
+// Something of the store's owner's that refuses rows, for as long as it lives.
+struct Refusal {
+  std::string undo;
+  Refusal(const std::string& make, std::string undo_it) : undo(std::move(undo_it)) { query(make); }
+  ~Refusal() { query(undo); }
+};
+
+}  // namespace
+
+TEST_CASE("many rows that the store refuses are found in few tries, and each other row keeps its columns") {
+  Refusal taste(
+      "ALTER TABLE ringfence.audit_event ADD CONSTRAINT taste CHECK (statement NOT LIKE '%disliked%')",
+      "ALTER TABLE ringfence.audit_event DROP CONSTRAINT taste");
+  TempDir dir;
+  TrailOptions options = trail_options(dir, "disliked");
+  options.batch_ms = 1'000;
+  auto trail = open_trail(options);
+  const int disliked = 12;
+  for (int i = 0; i < 2'000; ++i) {
+    const bool is_disliked = i % 170 == 5;
+    put_outcome(trail->journal(i % 2), put_start(trail->journal(i % 2), is_disliked ? "disliked" : "fine"));
+  }
+  trail->start();
+  REQUIRE(trail->stop(60'000));
+  CHECK(count_of("disliked") == "2000");
+  CHECK(query("SELECT count(*) FROM ringfence.audit_event WHERE node = 'disliked' AND statement = 'fine'") ==
+        std::to_string(2'000 - disliked));
+  const WriterStatus status = trail->status().writer;
+  CHECK(status.poisoned == disliked);
+  CHECK(status.batches <= 3);
+  // Each COPY of rows that did not stay, once more for each level of halving.
+  CHECK(status.isolation_tries <= disliked * (2 * 11 + 2) + 6);
+}
+
+TEST_CASE("hundreds of rows that a trigger refuses cost a bounded number of tries and keep nobody waiting") {
+  Refusal taste(
+      "CREATE FUNCTION ringfence.taste() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+      "IF NEW.entity_id LIKE 'poison%' THEN RAISE EXCEPTION 'not this one'; END IF; RETURN NEW; END $$; "
+      "CREATE TRIGGER taste BEFORE INSERT ON ringfence.audit_event FOR EACH ROW EXECUTE FUNCTION "
+      "ringfence.taste()",
+      "DROP TRIGGER taste ON ringfence.audit_event; DROP FUNCTION ringfence.taste()");
+  TempDir dir;
+  TrailOptions options = trail_options(dir, "flood");
+  options.batch_ms = 1'000;
+  auto trail = open_trail(options);
+  const int rows = 1'000;
+  for (int i = 0; i < rows; ++i) {
+    EventBuilder event(Category::system, "admin_auth_failed", Severity::warning, Outcome::denied);
+    event.text(Tag::entity_id, "poison " + std::to_string(i));
+    REQUIRE(event.publish(trail->journal(1)));
+    put_outcome(trail->journal(0), put_start(trail->journal(0), "fine"));
+  }
+  trail->start();
+  REQUIRE(trail->stop(60'000));
+  CHECK(query("SELECT count(*) FROM ringfence.audit_event WHERE node = 'flood' AND statement = 'fine' AND "
+              "user_name = 'alice'") == std::to_string(rows));
+  // Their entity_id is short, so that it stays in its column when the record goes in as bytes: refused again.
+  CHECK(query("SELECT count(*) FROM ringfence.audit_event WHERE node = 'flood' AND entity_id IS NULL AND "
+              "position('poison '::bytea IN statement_raw) > 0") == std::to_string(rows));
+  const WriterStatus status = trail->status().writer;
+  CHECK(status.poisoned == rows);
+  CHECK(status.isolation_tries <= 64 * 11 + 3 * 12 + 16);
+  CHECK(status.batches <= 3);
+}
+
+TEST_CASE("what a store refuses for no row's sake waits, and no row loses its columns") {
+  TempDir dir;
+  auto trail = open_trail(trail_options(dir, "closed"));
+  {
+    Refusal closed(
+        "CREATE FUNCTION ringfence.closed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION "
+        "'closed today'; END $$; "
+        "CREATE TRIGGER closed BEFORE INSERT ON ringfence.audit_event FOR EACH ROW EXECUTE FUNCTION "
+        "ringfence.closed()",
+        "DROP TRIGGER closed ON ringfence.audit_event; DROP FUNCTION ringfence.closed()");
+    for (int i = 0; i < 50; ++i) put_outcome(trail->journal(0), put_start(trail->journal(0), "fine"));
+    trail->start();
+    CHECK(eventually([&] { return trail->status().writer.state == WriterState::retrying; }));
+    CHECK(trail->status().writer.poisoned == 0);
+  }
+  REQUIRE(trail->stop(30'000));
+  CHECK(query("SELECT count(*) FROM ringfence.audit_event WHERE node = 'closed' AND statement = 'fine'") ==
+        "50");
+  CHECK(trail->status().writer.poisoned == 0);
+}
+
 TEST_CASE("dropped records are counted in a gap event") {
   TempDir dir;
   TrailOptions options = trail_options(dir, "drops");

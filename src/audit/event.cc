@@ -100,6 +100,8 @@ const FieldInfo* field_info(uint16_t tag) {
       RINGFENCE_FIELD(redacted, json),
       RINGFENCE_FIELD(reason, text),
       RINGFENCE_FIELD(statement_sha256, bytes),
+      RINGFENCE_FIELD(message_id, uuid),
+      RINGFENCE_FIELD(statement_begin, integer),
   };
 #undef RINGFENCE_FIELD
   return tag == 0 || tag >= tag_end ? nullptr : &fields[tag];

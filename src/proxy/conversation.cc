@@ -38,8 +38,9 @@ const Conversation::Rare& Conversation::seen() const {
 size_t Conversation::client_capture_max(char type) const {
   if (is_message_gated_) return gated_bytes_max;
   switch (type) {
-    case from_client::query: return std::max<size_t>(limits_.statement_bytes_max + names_bytes_max, query_bytes_max);
-    case from_client::parse: return limits_.statement_bytes_max + names_bytes_max;
+    // Of a long text more is kept than is recorded: a comment may stand in front of the statement.
+    case from_client::query:
+    case from_client::parse: return std::max<size_t>(limits_.statement_bytes_max + names_bytes_max, query_bytes_max);
     case from_client::bind:
     case from_client::function_call: return limits_.parameters_bytes_max + names_bytes_max;
     case from_client::execute:
@@ -216,20 +217,30 @@ bool Conversation::has_room_for_name(char type, ByteView body) {
 }
 
 bool Conversation::start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number,
-                                   bool& is_redacted, ByteView sha256, std::string_view rule) {
+                                   bool& is_redacted, ByteView sha256, std::string_view rule, const MessagePart& place) {
   bool is_plain = text.size() == full_bytes && text.size() <= limits_.statement_bytes_max &&
                   !sql::needs_redaction(text) && is_valid_text(text);
   if (is_plain) {
     if (!recorder_.has_room(recorder_.start_bytes(text.size(), 0, 0))) return false;
-    number = recorder_.start(text, full_bytes, from_client::query, now_.us, decided_by(rule));
+    number = recorder_.start(text, full_bytes, from_client::query, now_.us, decided_by(rule), place);
   } else {
     pg::StatementText taken;
     take_statement_text(text, full_bytes, limits_.statement_bytes_max, taken, sha256);
     is_redacted = is_redacted || taken.is_redacted;
     if (!recorder_.has_room(recorder_.start_bytes(taken.text.size(), taken.raw.size(), 0))) return false;
-    number = recorder_.start(taken, {}, false, from_client::query, now_.us, decided_by(rule));
+    number = recorder_.start(taken, {}, false, from_client::query, now_.us, decided_by(rule), place);
   }
   ++statements_;
+  return true;
+}
+
+// The whole text of a Query of which its statements' records have parts. False: no room in the trail.
+bool Conversation::record_message(ByteView text, uint64_t full_bytes) {
+  if (!rare().message.is_nil()) return true;
+  pg::StatementText taken;
+  take_statement_text(text, full_bytes, limits_.statement_bytes_max, taken, rare_->client_sha256);
+  if (!recorder_.has_room(recorder_.start_bytes(taken.text.size(), taken.raw.size(), 0))) return false;
+  rare_->message = recorder_.message(taken, from_client::query, now_.us);
   return true;
 }
 
@@ -264,12 +275,19 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     // Of a text whose beginning we hold, the last statement is longer than what we see.
     uint64_t length = end - begin;
     if (is_last && full_bytes > text.size()) length = full_bytes - begin;
+    const bool is_part = query_started_ > 0 || following.has_value() || begin > 0;
+    if (is_part && !record_message(text, full_bytes)) {
+      if (count > 0) push(true);
+      query_at_ = begin;
+      return false;
+    }
+    const MessagePart place{is_part ? rare_->message : Uuid{}, begin};
     pg::StatementNumber number = 0;
     ByteView statement = text.substr(begin, end - begin);
     // The digest is that of the message's text: it says nothing of one statement among others.
     ByteView sha256 = is_last && query_started_ == 0 ? ByteView(seen().client_sha256) : ByteView();
     const std::string_view rule = rule_of(query_started_);
-    if (!start_statement(statement, length, number, is_redacted, sha256, rule)) {
+    if (!start_statement(statement, length, number, is_redacted, sha256, rule, place)) {
       if (count > 0) push(true);
       query_at_ = begin;
       return false;
@@ -299,6 +317,7 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
   guard_.close();
   query_at_ = 0;
   query_started_ = 0;
+  if (rare_) rare_->message = {};
   return true;
 }
 
@@ -313,7 +332,7 @@ void Conversation::on_parse(ByteView body, uint32_t body_length) {
     if (!seen().client_sha256.empty()) full_bytes = seen().client_text_bytes;
     size_t bytes_max =
         queue_.kept_bytes() < kept_text_bytes_max ? limits_.statement_bytes_max : short_text_bytes;
-    take_statement_text(text_of(rest), full_bytes, bytes_max, prepared->statement, seen().client_sha256);
+    take_parsed_text(text_of(rest), full_bytes, bytes_max, prepared->statement, seen().client_sha256);
     prepared->change = recognise_name_change(text_of(rest), pools_, limits_.statement_bytes_max);
     auto parsed = pg::parse_parse(body);
     for (uint16_t i = 0; parsed && i < parsed->type_count; ++i) prepared->types.push_back(parsed->type(i));

@@ -184,14 +184,15 @@ class Conversation final : private pg::StatementObserver {
     return is_message_gated_ && statement < gate_->rules().size() ? gate_->rules()[statement] : std::string_view();
   }
   Decided decided_by(std::string_view rule) const { return {gate_ != nullptr, rule}; }
-  void record_refused(ByteView statement, uint64_t full_bytes, char type, const Refusal* refusal);
+  void record_refused(ByteView statement, uint64_t full_bytes, char type, const Refusal* refusal, const MessagePart& place = {});
   bool on_query(ByteView body, uint32_t body_length);
   void on_parse(ByteView body, uint32_t body_length);
   void on_bind(ByteView body, uint32_t body_length);
   bool on_execute(ByteView body, uint32_t body_length);
   bool on_function_call(ByteView body, uint32_t body_length);
   bool start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number, bool& is_redacted,
-                       ByteView sha256, std::string_view rule);
+                       ByteView sha256, std::string_view rule, const MessagePart& place);
+  bool record_message(ByteView text, uint64_t full_bytes);
   Rare& rare() {
     if (!rare_) rare_ = std::make_unique<Rare>();
     return *rare_;
@@ -229,6 +230,7 @@ class Conversation final : private pg::StatementObserver {
     std::optional<pg::FrameSegment> server_held;
     std::string replacement;  // Of a message that was refused, or of the server's answer to that.
     std::string text_to_analyse;
+    Uuid message;  // Of the Query at hand, once the whole of its text is recorded.
     std::unique_ptr<Probe> probe;  // What the server is asked before the message that waits.
   };
   std::unique_ptr<Rare> rare_;

@@ -187,10 +187,11 @@ bool Conversation::has_room_for_refused(size_t text_bytes, size_t statements) {
   return recorder_.has_room(std::min(texts + rest, audit::record_bytes_max));
 }
 
-void Conversation::record_refused(ByteView statement, uint64_t full_bytes, char type, const Refusal* refusal) {
+void Conversation::record_refused(ByteView statement, uint64_t full_bytes, char type, const Refusal* refusal,
+                                  const MessagePart& place) {
   pg::StatementText text;
   take_statement_text(statement, full_bytes, limits_.statement_bytes_max, text);
-  recorder_.blocked(text, type, refusal, gate_->access(), now_.us);
+  recorder_.blocked(text, type, refusal, gate_->access(), now_.us, place);
   ++statements_;
 }
 
@@ -242,11 +243,18 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
   if (verdict != Gate::Verdict::refused) return verdict == Gate::Verdict::pass;
   const Refusal refusal = gate_->refusal();
   const bool is_listed = count > 0 && count <= statements_per_refusal_max;
-  if (!has_room_for_refused(text.size(), is_listed ? count : 1)) return false;
+  if (!has_room_for_refused(text.size(), is_listed ? count + 1 : 1)) return false;
   if (is_listed) {
+    pg::StatementText whole;
+    MessagePart place;
+    if (count > 1) {
+      take_statement_text(text, text_length(body, body_length), limits_.statement_bytes_max, whole);
+      place.message = recorder_.message(whole, from_client::query, now_.us);
+    }
     sql::split_statements(text, [&](sql::Extent extent) {
       const bool is_the_one = extent.begin == refused_begin;
-      record_refused(extent.of(text), extent.end - extent.begin, from_client::query, is_the_one ? &refusal : nullptr);
+      place.begin = extent.begin;
+      record_refused(extent.of(text), extent.end - extent.begin, from_client::query, is_the_one ? &refusal : nullptr, place);
     });
   } else {
     record_refused(text.substr(refused_begin), text_length(body, body_length) - refused_begin, from_client::query,

@@ -8,6 +8,7 @@
 #include "ringfence/proxy/authorization.h"
 #include "ringfence/proxy/snapshot.h"
 #include "ringfence/sql/redact.h"
+#include "ringfence/sql/split.h"
 #include "startup_filter.h"
 
 namespace ringfence::proxy {
@@ -48,6 +49,21 @@ void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, p
   out.raw.assign(text.substr(0, bytes_max));
   out.text = make_valid_text(kept);
   if (out.text.size() > bytes_max) out.text.resize(text_prefix(out.text, bytes_max).size());
+}
+
+void take_parsed_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out, ByteView sha256) {
+  size_t begin = 0;
+  if (full_bytes > bytes_max) {
+    if (auto first = sql::StatementSplitter(text).next()) begin = first->begin;
+  }
+  take_statement_text(text.substr(begin), full_bytes - begin, bytes_max, out, sha256);
+  if (begin == 0) return;
+  out.begin = begin;
+  out.full_bytes = full_bytes;
+  out.is_truncated = true;
+  if (out.is_redacted) return;
+  if (text.size() == full_bytes) out.sha256.assign(crypto::view_of(crypto::sha256(text)));
+  else out.sha256.assign(sha256);
 }
 
 pg::StatementText unknown_text(const pg::Portal& portal) {
@@ -143,10 +159,15 @@ void put(FieldWriter& out, const Decided& decided) {
   out.text(Tag::decision, "allow");
   if (!decided.rule.empty()) out.text(Tag::rule, decided.rule);
 }
+void put(FieldWriter& out, const MessagePart& place) {
+  if (place.message.is_nil()) return;
+  out.uuid(Tag::message_id, place.message);
+  out.integer(Tag::statement_begin, static_cast<int64_t>(place.begin));
+}
 }  // namespace
 
 pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView parameters, bool parameters_truncated,
-                                    char message_type, uint64_t now_us, Decided decided) {
+                                    char message_type, uint64_t now_us, Decided decided, const MessagePart& place) {
   size_t bound = start_bytes(statement.text.size(), statement.raw.size(), parameters.size());
   char* room = space_.reserve(bound);
   RINGFENCE_ASSERT(room != nullptr);
@@ -159,6 +180,8 @@ pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView
   if (!parameters.empty()) out.text(Tag::parameters, parameters);
   if (parameters_truncated) out.boolean(Tag::parameters_truncated, true);
   put(out, decided);
+  put(out, place);
+  if (statement.begin > 0) out.integer(Tag::statement_begin, static_cast<int64_t>(statement.begin));
   out.text(Tag::message_type, ByteView(&message_type, 1));
   if (statement.is_redacted) out.text(Tag::redacted, "[\"statement\"]");
   if (statement.is_unknown) out.text(Tag::metadata, "{\"statement_unknown\":true}");
@@ -168,16 +191,32 @@ pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView
 }
 
 pg::StatementNumber Recorder::start(ByteView text, uint64_t full_bytes, char message_type, uint64_t now_us,
-                                    Decided decided) {
+                                    Decided decided, const MessagePart& place) {
   char* room = space_.reserve(start_bytes(text.size(), 0, 0));
   RINGFENCE_ASSERT(room != nullptr);
   FieldWriter out = begin_start(room, now_us);
   out.text(Tag::statement, text);
   out.integer(Tag::statement_bytes, static_cast<int64_t>(full_bytes));
   put(out, decided);
+  put(out, place);
   out.text(Tag::message_type, ByteView(&message_type, 1));
   counters_.statements_started.add();
   return space_.publish(audit::RecordKind::start, out.size(), 0);
+}
+
+Uuid Recorder::message(const pg::StatementText& text, char message_type, uint64_t now_us) {
+  const Uuid id = ids_.uuid(now_us);
+  audit::EventBuilder out(Category::audit, "postgres_message", Severity::info, Outcome::success);
+  out.id(id).ts(now_us).encoded(session_);
+  out.text(Tag::statement, text.text);
+  out.integer(Tag::statement_bytes, static_cast<int64_t>(text.full_bytes));
+  if (text.is_truncated) out.boolean(Tag::statement_truncated, true);
+  out.bytes(Tag::statement_raw, text.raw);
+  out.bytes(Tag::statement_sha256, text.sha256);
+  out.text(Tag::message_type, ByteView(&message_type, 1));
+  if (text.is_redacted) out.text(Tag::redacted, "[\"statement\"]");
+  publish(std::move(out));
+  return id;
 }
 
 void Recorder::publish(audit::EventBuilder event) {
@@ -286,7 +325,7 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns) {
 }
 
 void Recorder::blocked(const pg::StatementText& statement, char message_type, const Refusal* refusal,
-                       const policy::Access& access, uint64_t now_us) {
+                       const policy::Access& access, uint64_t now_us, const MessagePart& place) {
   const bool is_refused = refusal != nullptr && refusal->is_denied;
   const Uuid id = ids_.uuid(now_us);
   audit::EventBuilder out(is_refused ? Category::authorization : Category::audit,
@@ -299,6 +338,10 @@ void Recorder::blocked(const pg::StatementText& statement, char message_type, co
   if (statement.is_truncated) out.boolean(Tag::statement_truncated, true);
   out.bytes(Tag::statement_raw, statement.raw);
   out.text(Tag::message_type, ByteView(&message_type, 1));
+  if (!place.message.is_nil()) {
+    out.uuid(Tag::message_id, place.message);
+    out.integer(Tag::statement_begin, static_cast<int64_t>(place.begin));
+  }
   if (statement.is_redacted) out.text(Tag::redacted, "[\"statement\"]");
   out.text(Tag::decision, refusal != nullptr && !is_refused ? "hold" : "refuse");
   if (!is_refused) {

@@ -34,6 +34,9 @@ class IdSource {
 void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out,
                          ByteView sha256 = {});
 
+// The same of a Parse's text, which is one statement: where all of it has no room, from the statement's first token on.
+void take_parsed_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out, ByteView sha256);
+
 // In place of a text that was not seen: which names the server was told to run.
 pg::StatementText unknown_text(const pg::Portal& portal);
 
@@ -75,6 +78,13 @@ struct Decided {
   std::string_view rule;    // What let it pass, where that is known; at most policy::label_bytes_max.
 };
 
+// Where a statement stands whose message has more text than its own: the message's record, and the place in bytes of the text
+// as sent.
+struct MessagePart {
+  Uuid message;  // Nil: the statement's record has all of the text.
+  uint64_t begin = 0;
+};
+
 class Recorder {
  public:
   Recorder(audit::RecordSpace& space, IdSource& ids, ShardCounters& counters, Deferred& deferred)
@@ -100,9 +110,12 @@ class Recorder {
 
   // Publishes a start; has_room(start_bytes(…)) was true just before. Gives the statement's number.
   pg::StatementNumber start(const pg::StatementText& statement, ByteView parameters, bool parameters_truncated,
-                            char message_type, uint64_t now_us, Decided decided = {});
+                            char message_type, uint64_t now_us, Decided decided = {}, const MessagePart& place = {});
   // The same from views, for a text that needs no treatment.
-  pg::StatementNumber start(ByteView text, uint64_t full_bytes, char message_type, uint64_t now_us, Decided decided = {});
+  pg::StatementNumber start(ByteView text, uint64_t full_bytes, char message_type, uint64_t now_us, Decided decided = {},
+                            const MessagePart& place = {});
+  // The text of a whole message, what stands between its statements too: before their starts, and with room for it. Gives its id.
+  Uuid message(const pg::StatementText& text, char message_type, uint64_t now_us);
   // Publishes an outcome, or defers it when the trail is at its bound.
   void outcome(const pg::Completion& completion, uint64_t now_ns);
   // Writes what was deferred, as far as there is room.
@@ -110,7 +123,7 @@ class Recorder {
   // A statement that never goes to the server, whole: refused, or (`refusal` is null) part of a message in which another
   // one was. has_room(blocked_bytes(…)) was true just before. `access` is that of the session.
   void blocked(const pg::StatementText& statement, char message_type, const Refusal* refusal, const policy::Access& access,
-               uint64_t now_us);
+               uint64_t now_us, const MessagePart& place = {});
   static constexpr size_t blocked_bytes_max = 4'096;
   // A session event, to which the caller adds fields, and its publication (deferred when there is no room).
   audit::EventBuilder event(audit::Category category, std::string_view action, audit::Severity severity,

@@ -78,8 +78,10 @@ enum class Tag : uint16_t {
   redacted = 49,  // Array of the names of the fields in which something was redacted.
   reason = 50,
   statement_sha256 = 51,  // Of the whole text as sent, where `statement` does not have all of it.
+  message_id = 52,       // The postgres_message that has the whole text, of which `statement` is a part.
+  statement_begin = 53,  // Where it begins there, in bytes of the text as sent.
 };
-inline constexpr uint16_t tag_end = 52;  // One past the last tag; tags of events stay below 1000 (see chain.h).
+inline constexpr uint16_t tag_end = 54;  // One past the last tag; tags of events stay below 1000 (see chain.h).
 
 // How long a field may be, in bytes, whoever chose it: what is longer is cut where the field is made (see
 // append_field). Without a default, so that no tag can be without a bound; all of them together fit in one
@@ -91,12 +93,14 @@ constexpr size_t field_bytes_max(Tag tag) {
     case Tag::session_id:
     case Tag::connection_id:
     case Tag::replayed_from:
+    case Tag::message_id:
     case Tag::parent_id: return 16;
     case Tag::shard:
     case Tag::seq:
     case Tag::outcome_seq:
     case Tag::ts:
     case Tag::statement_bytes:
+    case Tag::statement_begin:
     case Tag::duration_us:
     case Tag::rows:
     case Tag::bytes_to_client:

@@ -89,6 +89,7 @@ struct StatementText {
   std::string raw;          // The bytes as sent (redacted), where they were not valid text; else empty.
   std::string sha256;       // Of the text as sent, 32 bytes, where `text` does not have all of it; else empty.
   uint64_t full_bytes = 0;  // Of the text as sent.
+  uint64_t begin = 0;       // Where `text` begins in it.
   bool is_truncated = false;
   bool is_redacted = false;
   bool is_unknown = false;  // Not what was sent: it says which names the server ran.
@@ -97,7 +98,7 @@ struct StatementText {
     clear_buffer(text);
     clear_buffer(raw);
     clear_buffer(sha256);
-    full_bytes = 0;
+    full_bytes = begin = 0;
     is_truncated = is_redacted = is_unknown = false;
   }
 };

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 namespace ringfence::sql {
 namespace {
@@ -138,17 +139,56 @@ const std::unordered_map<MessageType, Row>& rows() {
 }
 #undef ROW
 
+// Objects that the grammar calls otherwise than people do, and what it calls one where statements of their
+// own call it another.
+constexpr std::pair<PgQuery__ObjectType, const char*> object_names[] = {
+    {PG_QUERY__OBJECT_TYPE__OBJECT_ATTRIBUTE, "type"},
+    {PG_QUERY__OBJECT_TYPE__OBJECT_DOMCONSTRAINT, "domain"},
+    {PG_QUERY__OBJECT_TYPE__OBJECT_FDW, "foreign_data_wrapper"},
+    {PG_QUERY__OBJECT_TYPE__OBJECT_FOREIGN_SERVER, "server"},
+    {PG_QUERY__OBJECT_TYPE__OBJECT_LARGEOBJECT, "large_object"},
+    {PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW, "materialized_view"},
+    {PG_QUERY__OBJECT_TYPE__OBJECT_OPCLASS, "operator_class"},
+    {PG_QUERY__OBJECT_TYPE__OBJECT_OPFAMILY, "operator_family"},
+    {PG_QUERY__OBJECT_TYPE__OBJECT_STATISTIC_EXT, "statistics"},
+    {PG_QUERY__OBJECT_TYPE__OBJECT_TABCONSTRAINT, "table"},
+    {PG_QUERY__OBJECT_TYPE__OBJECT_TSCONFIGURATION, "text_search_configuration"},
+    {PG_QUERY__OBJECT_TYPE__OBJECT_TSDICTIONARY, "text_search_dictionary"},
+    {PG_QUERY__OBJECT_TYPE__OBJECT_TSPARSER, "text_search_parser"},
+    {PG_QUERY__OBJECT_TYPE__OBJECT_TSTEMPLATE, "text_search_template"},
+};
+
 // "OBJECT_FOREIGN_TABLE" -> "foreign_table", by the grammar's own names.
 std::string object_name(PgQuery__ObjectType type) {
-  if (type == PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW) return "materialized_view";
-  if (type == PG_QUERY__OBJECT_TYPE__OBJECT_FDW) return "foreign_data_wrapper";
-  if (type == PG_QUERY__OBJECT_TYPE__OBJECT_FOREIGN_SERVER) return "server";
+  for (const auto& [known, name] : object_names) {
+    if (known == type) return name;
+  }
   const auto* value =
       protobuf_c_enum_descriptor_get_value(&pg_query__object_type__descriptor, static_cast<int>(type));
   std::string name = value == nullptr ? "OBJECT_OBJECT" : value->name;
   name.erase(0, name.rfind("OBJECT_", 0) == 0 ? 7 : 0);
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
   return name;
+}
+
+// What only level admin makes, it alone drops and renames.
+bool is_for_administrators(PgQuery__ObjectType type) {
+  switch (type) {
+    case PG_QUERY__OBJECT_TYPE__OBJECT_ACCESS_METHOD:
+    case PG_QUERY__OBJECT_TYPE__OBJECT_DATABASE:
+    case PG_QUERY__OBJECT_TYPE__OBJECT_EVENT_TRIGGER:
+    case PG_QUERY__OBJECT_TYPE__OBJECT_EXTENSION:
+    case PG_QUERY__OBJECT_TYPE__OBJECT_FDW:
+    case PG_QUERY__OBJECT_TYPE__OBJECT_FOREIGN_SERVER:
+    case PG_QUERY__OBJECT_TYPE__OBJECT_LANGUAGE:
+    case PG_QUERY__OBJECT_TYPE__OBJECT_POLICY:
+    case PG_QUERY__OBJECT_TYPE__OBJECT_PUBLICATION:
+    case PG_QUERY__OBJECT_TYPE__OBJECT_ROLE:
+    case PG_QUERY__OBJECT_TYPE__OBJECT_SUBSCRIPTION:
+    case PG_QUERY__OBJECT_TYPE__OBJECT_TABLESPACE:
+    case PG_QUERY__OBJECT_TYPE__OBJECT_TRANSFORM: return true;
+    default: return false;
+  }
 }
 
 // "drop_foreign_table" -> "DROP FOREIGN TABLE"
@@ -236,7 +276,8 @@ Kind kind_of(const Message& statement) {
     return named(s->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW ? "create_materialized_view" : name, level);
   }
   const auto by_object = [&](PgQuery__ObjectType type) {
-    return named(std::string(name) + "_" + object_name(type), level);
+    return named(std::string(name) + "_" + object_name(type),
+                 is_for_administrators(type) ? Level::admin : level);
   };
   if (const auto* s = as<PgQuery__DropStmt>(&statement, pg_query__drop_stmt__descriptor)) {
     return by_object(s->remove_type);
@@ -249,7 +290,8 @@ Kind kind_of(const Message& statement) {
   }
   if (const auto* s = as<PgQuery__RenameStmt>(&statement, pg_query__rename_stmt__descriptor)) {
     // The relation's type is set only where a part of it is renamed.
-    return by_object(s->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN ? s->relation_type : s->rename_type);
+    const bool is_column = s->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN;
+    return by_object(is_column ? s->relation_type : s->rename_type);
   }
   if (const auto* s = as<PgQuery__AlterObjectSchemaStmt>(&statement, pg_query__alter_object_schema_stmt__descriptor)) {
     return by_object(s->object_type);
@@ -259,6 +301,40 @@ Kind kind_of(const Message& statement) {
     return by_object(s->object_type);
   }
   return named(name, level);
+}
+
+std::vector<Kind> further_kinds_of(const Message& statement) {
+  std::vector<Kind> kinds;
+  const auto of_object = [&](const char* verb, PgQuery__ObjectType type, Level level) {
+    if (type == PG_QUERY__OBJECT_TYPE__OBJECT_ROUTINE) {
+      for (const char* object : {"function", "procedure"})
+        kinds.push_back(named(std::string(verb) + "_" + object, level));
+    } else {
+      kinds.push_back(named(std::string(verb) + "_" + object_name(type), level));
+    }
+  };
+  const auto is_routine = [](PgQuery__ObjectType type) {
+    return type == PG_QUERY__OBJECT_TYPE__OBJECT_ROUTINE;
+  };
+  if (const auto* s = as<PgQuery__AlterOwnerStmt>(&statement, pg_query__alter_owner_stmt__descriptor)) {
+    of_object("alter", s->object_type, Level::admin);
+  } else if (const auto* drop = as<PgQuery__DropStmt>(&statement, pg_query__drop_stmt__descriptor)) {
+    if (is_routine(drop->remove_type)) of_object("drop", drop->remove_type, Level::ddl);
+  } else if (const auto* rename = as<PgQuery__RenameStmt>(&statement, pg_query__rename_stmt__descriptor)) {
+    if (is_routine(rename->rename_type)) of_object("alter", rename->rename_type, Level::ddl);
+  } else if (const auto* move = as<PgQuery__AlterObjectSchemaStmt>(
+                 &statement, pg_query__alter_object_schema_stmt__descriptor)) {
+    if (is_routine(move->object_type)) of_object("alter", move->object_type, Level::ddl);
+  } else if (const auto* depends = as<PgQuery__AlterObjectDependsStmt>(
+                 &statement, pg_query__alter_object_depends_stmt__descriptor)) {
+    if (is_routine(depends->object_type)) of_object("alter", depends->object_type, Level::ddl);
+  } else if (const auto* alter =
+                 as<PgQuery__AlterFunctionStmt>(&statement, pg_query__alter_function_stmt__descriptor)) {
+    if (alter->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_PROCEDURE)
+      kinds.push_back(named("alter_procedure", Level::ddl));
+    if (is_routine(alter->objtype)) of_object("alter", alter->objtype, Level::ddl);
+  }
+  return kinds;
 }
 
 }  // namespace ringfence::sql

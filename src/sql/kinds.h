@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "grammar.h"
 #include "ringfence/sql/facts.h"
@@ -20,6 +21,8 @@ struct Kind {
 bool is_statement(MessageType type);
 // Of a statement node.
 Kind kind_of(const Message& statement);
+// Of what else it is: ALTER … OWNER TO alters its object, DROP ROUTINE drops a function or a procedure.
+std::vector<Kind> further_kinds_of(const Message& statement);
 // The kind's name by its parts alone, nothing for nodes without a row. For the test that walks the grammar.
 bool has_kind(MessageType type);
 

@@ -79,6 +79,10 @@ void Walk::visit(const Work& work) {
     if (kind.level != Level::read) {
       here.is_written = true;
       add_effect(work, kind.level, kind.name, kind.what);
+      for (Kind& further : further_kinds_of(*work.message)) {
+        if (further.name != kind.name)
+          add_effect(work, further.level, std::move(further.name), std::move(further.what));
+      }
     }
   }
   if (Handler handler = handler_of(work.message->descriptor)) {

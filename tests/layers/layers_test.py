@@ -23,7 +23,7 @@ SIDEWAYS = {
     'pg': ['ringfence/crypto/'],
     'http': ['ringfence/crypto/'],
     'sql': ['ringfence/crypto/'],
-    'policy': ['ringfence/crypto/', 'ringfence/sql/facts.h'],
+    'policy': ['ringfence/crypto/', 'ringfence/sql/facts.h', 'ringfence/sql/known_kinds.h'],
 }
 # Libraries with one home each.
 HOMES = [

@@ -237,6 +237,7 @@ void describe_policies(Lines& out, const policy::PolicySet& set) {
     out.text("    ", "level", sql::level_name(policy.level));
     describe_texts(out, "    ", "kinds", policy.kinds);
     describe_texts(out, "    ", "functions", policy.functions);
+    out.text("    ", "catalog", policy.opens_catalog ? "open" : "closed");
     if (policy.whitelist && policy.whitelist->empty()) out.text("    ", "whitelist", "[]");
     if (policy.whitelist) describe_texts(out, "    ", "whitelist", *policy.whitelist);
     describe_rules(out, "allow", policy.allow);

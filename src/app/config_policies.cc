@@ -70,6 +70,7 @@ class Reader {
                                    {"admin", policy::Level::admin}});
     policy.kinds = texts(section, "kinds");
     policy.functions = texts(section, "functions");
+    section.choice<bool>("catalog", policy.opens_catalog, {{"closed", false}, {"open", true}});
     if (section.has("whitelist")) policy.whitelist = texts(section, "whitelist");
     for (auto& rule : section.list("allow", rules_max)) policy.allow.push_back(read_rule(rule));
     for (auto& rule : section.list("deny", rules_max)) policy.deny.push_back(read_rule(rule));

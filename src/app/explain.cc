@@ -41,6 +41,7 @@ Json json_of(const policy::Policy& policy) {
            {"tag_match", policy.matches_any_tag ? "any" : "all"},
            {"kinds", json_of(policy.kinds)},
            {"functions", json_of(policy.functions)},
+           {"catalog", policy.opens_catalog ? "open" : "closed"},
            {"whitelist", nullptr},
            {"allow_rules", policy.allow.size()},
            {"deny_rules", policy.deny.size()},

@@ -62,12 +62,61 @@ void lint_people_and_targets(const Config& config, const std::string& file, std:
   }
 }
 
+// Names that nothing in the configuration bears, so that nobody is meant.
+void lint_reach(const Config& config, const std::string& file, std::vector<ConfigError>& out) {
+  const auto warn = [&](const std::string& where, const std::string& what) {
+    out.push_back({file, 0, "policies", where + ": " + what});
+  };
+  for (const policy::Policy& policy : config.policies->policies()) {
+    for (const policy::Text& role : policy.roles) {
+      const bool is_had =
+          role.text == "*" ||
+          std::any_of(config.users.begin(), config.users.end(), [&](const UserConfig& user) {
+            return std::find(user.roles.begin(), user.roles.end(), role.text) != user.roles.end();
+          });
+      if (!is_had && !config.users.empty())
+        warn(role.where, "no user has the role " + role.text + " of policy " + policy.name);
+    }
+    for (const policy::Text& tag : policy.tags) {
+      const bool is_had =
+          tag.text == "*" ||
+          std::any_of(config.targets.begin(), config.targets.end(), [&](const TargetConfig& one) {
+            return std::find(one.tags.begin(), one.tags.end(), tag.text) != one.tags.end();
+          });
+      if (!is_had && !config.targets.empty())
+        warn(tag.where, "no target has the tag " + tag.text + " of policy " + policy.name);
+    }
+    const auto is_matched = [&](const TargetConfig& target) {
+      if (policy.roles.empty()) return true;
+      const auto access = config.policies->access({policy.roles[0].text}, target.tags);
+      return std::find(access.policies.begin(), access.policies.end(), &policy) != access.policies.end();
+    };
+    if (!config.targets.empty() && std::none_of(config.targets.begin(), config.targets.end(), is_matched)) {
+      warn(policy.where, "policy " + policy.name + " matches no target" +
+                             (policy.tags.empty() ? ": without tags it matches targets without tags alone"
+                                                  : " by its tags"));
+    }
+  }
+  for (const UserConfig& user : config.users) {
+    for (const std::string& role : user.roles) {
+      const auto& all = config.policies->policies();
+      const bool is_named = std::any_of(all.begin(), all.end(), [&](const policy::Policy& policy) {
+        return std::any_of(policy.roles.begin(), policy.roles.end(),
+                           [&](const auto& one) { return one.text == role; });
+      });
+      if (!is_named)
+        out.push_back({file, 0, "users", user.name + " has the role " + role + ", which no policy names"});
+    }
+  }
+}
+
 void lint_policies(const Config& config, const std::string& file, std::vector<ConfigError>& out) {
   if (!config.policies || config.policies->policies().empty()) {
     out.push_back({file, 0, "policies", "is empty, so nobody has access to any target; add a policy"});
     return;
   }
-  for (auto& problem : config.policies->lint()) out.push_back({file, 0, "policies", problem.where + ": " + problem.message});
+  for (auto& problem : config.policies->lint())
+    out.push_back({file, 0, "policies", problem.where + ": " + problem.message});
   for (const auto& user : config.users) {
     bool has_access = false;
     for (const auto& target : config.targets) {
@@ -77,6 +126,7 @@ void lint_policies(const Config& config, const std::string& file, std::vector<Co
       out.push_back({file, 0, "users", user.name + " has no access to any target: no policy matches a role of theirs"});
     }
   }
+  lint_reach(config, file, out);
 }
 
 // What the configuration alone tells of credentials; `ringfence check --connect` asks the servers.

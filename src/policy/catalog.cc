@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace ringfence::policy {
 namespace {
@@ -51,6 +52,15 @@ constexpr RowFunction row_functions[] = {
     {"row_to_json"},       {"st_asflatgeobuf"}, {"st_asgeobuf"},      {"st_asgeojson"},     {"st_asmvt"},
     {"to_json"},           {"to_jsonb"}};
 
+// As pg_proc has had them since PostgreSQL 9.3; those of 64 bits and lo_truncate are what libpq's and
+// pgjdbc's clients use.
+constexpr std::pair<uint32_t, std::string_view> large_object_functions[] = {
+    {715, "lo_create"},      {764, "lo_import"},   {765, "lo_export"},  {767, "lo_import"},
+    {952, "lo_open"},        {953, "lo_close"},    {954, "loread"},     {955, "lowrite"},
+    {956, "lo_lseek"},       {957, "lo_creat"},    {958, "lo_tell"},    {964, "lo_unlink"},
+    {1004, "lo_truncate"},   {3170, "lo_lseek64"}, {3171, "lo_tell64"}, {3172, "lo_truncate64"},
+    {3457, "lo_from_bytea"}, {3458, "lo_get"},     {3459, "lo_get"},    {3460, "lo_put"}};
+
 uint8_t bit_of(int server_version) {
   size_t index = 0;
   for (size_t i = 0; i < std::size(catalog_versions); ++i) {
@@ -74,6 +84,11 @@ bool is_read_function(std::string_view name, int server_version) {
 
 bool is_information_function(std::string_view name, int server_version) {
   return contains(catalog_information_functions, name, [](const CatalogName& row) { return row.name; }, server_version);
+}
+
+bool is_refused_relation(std::string_view name, int server_version) {
+  return contains(
+      catalog_refused_relations, name, [](const CatalogName& row) { return row.name; }, server_version);
 }
 
 bool is_read_operator(std::string_view name, int server_version) {
@@ -100,6 +115,12 @@ bool is_catalog_output(std::string_view name) {
 
 bool is_read_function_oid(uint32_t oid, int server_version) {
   return contains(catalog_function_oids, oid, [](const CatalogOid& row) { return row.oid; }, server_version);
+}
+
+std::string_view large_object_function(uint32_t oid) {
+  const auto found = std::find_if(std::begin(large_object_functions), std::end(large_object_functions),
+                                  [&](const auto& one) { return one.first == oid; });
+  return found == std::end(large_object_functions) ? std::string_view() : found->second;
 }
 
 bool is_write_function(std::string_view name) {

@@ -4,6 +4,8 @@
 #include <tuple>
 
 #include "catalog.h"
+#include "closed.h"
+#include "fold.h"
 #include "names.h"
 #include "settings.h"
 
@@ -14,11 +16,19 @@ using sql::Facts;
 
 bool any_matches(const std::vector<Text>& patterns, std::string_view schema, std::string_view name, Doubt doubt) {
   return std::any_of(patterns.begin(), patterns.end(),
-                     [&](const Text& pattern) { return matches_name(pattern.text, schema, name, doubt); });
+                     [&](const Text& pattern) { return matches_name(pattern.parts, schema, name, doubt); });
 }
 
 bool kind_matches(const std::vector<Text>& patterns, std::string_view kind) {
-  return any_matches(patterns, "", kind, Doubt::no);
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const Text& pattern) { return matches_wildcard(pattern.text, kind); });
+}
+
+// What admits a name has to admit what the server may make of it, too.
+template <typename Matches>
+bool admits_name(const sql::Name& name, const SessionFacts& session, Matches&& matches) {
+  if (!matches(name.schema, name.name)) return false;
+  return !session.folds_beyond_ascii || matches(fold_beyond_ascii(name.schema), fold_beyond_ascii(name.name));
 }
 
 std::string_view level_label(Level level) {
@@ -42,7 +52,9 @@ class Judge {
     judge_functions();
     judge_attributes();
     judge_operators();
+    judge_relations();
     judge_settings();
+    judge_closed();
     judge_deny();
     judge_allow();
     if (decision_.is_allowed && decision_.allowed_by.empty()) decision_.allowed_by = level_label(access_.level);
@@ -66,7 +78,10 @@ class Judge {
   const Policy* admits_function(const sql::Name& function) const {
     if (!is_lifting_told()) return nullptr;
     for (const Policy* policy : access_.policies) {
-      if (any_matches(policy->functions, function.schema, function.name, Doubt::no)) return policy;
+      const auto is_named = [&](std::string_view schema, std::string_view name) {
+        return any_matches(policy->functions, schema, name, Doubt::no);
+      };
+      if (admits_name(function, session_, is_named)) return policy;
     }
     return nullptr;
   }
@@ -174,6 +189,23 @@ class Judge {
     }
   }
 
+  // Views over functions that a reader may not call.
+  void judge_relations() {
+    if (access_.level != Level::read) return;
+    for (const sql::RelationUse& relation : facts_.relations) {
+      if (!relation.schema.empty() && relation.schema != "pg_catalog") continue;
+      if (!is_refused_relation(relation.name, session_.server_version)) continue;
+      if (const Policy* policy = admits_function(relation)) {
+        decision_.calls_named_functions = true;
+        admit_beyond(*policy, "the relation " + relation.name + " is admitted by name", relation.at);
+        continue;
+      }
+      refuse("functions",
+             "the relation " + relation.name + " tells what no function may tell at access level read",
+             hint_to_name(), relation.at);
+    }
+  }
+
   void judge_settings() {
     for (const sql::Setting& setting : facts_.settings) {
       const std::string reason = refuse_setting(setting, access_.level);
@@ -191,14 +223,44 @@ class Judge {
     }
   }
 
-  // `table.to_jsonb`: where there is no such column it is a call with the whole row, of PostgreSQL's function or of one that a
-  // policy names.
+  // What would show what the rules about relations and columns keep back.
+  void judge_closed() {
+    if (!access_.closes_catalog) return;
+    for (const sql::RelationUse& relation : facts_.relations) {
+      const ClosedRelation* closed = closed_relation(relation.schema, relation.name);
+      if (closed == nullptr) continue;
+      sql::Place at = relation.at;
+      if (!closed->column.empty() && !names_column(closed->column) && !names_every_column(at)) continue;
+      refuse_closed(relation.name + (closed->column.empty() ? "" : "." + std::string(closed->column)),
+                    relation.at);
+    }
+    const auto look_at = [&](const sql::Name& function) {
+      if (!is_closed_function(function.name) || admits_function(function) != nullptr) return;
+      refuse_closed("the function " + function.name, function.at);
+    };
+    std::for_each(facts_.functions.begin(), facts_.functions.end(), look_at);
+    std::for_each(facts_.attributes.begin(), facts_.attributes.end(), look_at);
+  }
+  bool names_column(std::string_view name) const {
+    return std::any_of(facts_.columns.begin(), facts_.columns.end(),
+                       [&](const auto& column) { return column.name == name; }) ||
+           std::any_of(facts_.attributes.begin(), facts_.attributes.end(),
+                       [&](const auto& one) { return one.name == name; });
+  }
+  void refuse_closed(const std::string& what, sql::Place at) {
+    refuse("catalog",
+           what + " would show what the rules of your policies about relations and columns keep back",
+           "A policy can open it with the key catalog: open.", at);
+  }
+
+  // `table.to_jsonb`: where there is no such column it is a call with the whole row, of PostgreSQL's function
+  // or of one that a policy names.
   bool may_take_a_row(const sql::Attribute& attribute) const {
     if (is_row_function(attribute.name, session_.server_version)) return true;
     return std::any_of(access_.policies.begin(), access_.policies.end(), [&](const Policy* policy) {
       return std::any_of(policy->functions.begin(), policy->functions.end(), [&](const Text& named) {
-        const std::string_view text = named.text;
-        return text.substr(text.rfind('.') + 1) == attribute.name;
+        const NamePart& name = named.parts.back();
+        return name.text.find('*') == name.text.npos && matches_part(name, attribute.name, Doubt::yes);
       });
     });
   }
@@ -214,15 +276,16 @@ class Judge {
 
   // Deny: something of the statement meets each of the rule's conditions.
   bool meets_column(const Text& pattern, sql::Place& at) const {
-    const ColumnPattern wanted = split_column(pattern.text);
-    if (!wanted.relation.empty() &&
+    const std::span<const NamePart> relation_wanted =
+        std::span(pattern.parts).first(pattern.parts.size() - 1);
+    if (!relation_wanted.empty() &&
         std::none_of(facts_.relations.begin(), facts_.relations.end(), [&](const sql::RelationUse& relation) {
-          return matches_name(wanted.relation, relation.schema, relation.name, Doubt::yes);
+          return matches_name(relation_wanted, relation.schema, relation.name, Doubt::yes);
         })) {
       return false;
     }
     for (const sql::ColumnUse& column : facts_.columns) {
-      if (matches_wildcard(wanted.column, column.name)) {
+      if (matches_part(pattern.parts.back(), column.name, Doubt::yes)) {
         at = column.at;
         return true;
       }
@@ -293,23 +356,31 @@ class Judge {
         if (!kind_matches(rule.kinds, effect.kind)) return false;
       }
     }
-    const auto all_named = [](const auto& uses, const std::vector<Text>& patterns) {
+    const auto all_named = [&](const auto& uses, const std::vector<Text>& patterns) {
       return patterns.empty() || std::all_of(uses.begin(), uses.end(), [&](const auto& use) {
-               return any_matches(patterns, use.schema, use.name, Doubt::no);
+               return admits_name(use, session_, [&](std::string_view schema, std::string_view name) {
+                 return any_matches(patterns, schema, name, Doubt::no);
+               });
              });
     };
     if (!all_named(facts_.relations, rule.relations) || !all_named(facts_.functions, rule.functions)) return false;
     if (rule.columns.empty()) return true;
     if (sql::Place at = sql::nowhere; names_every_column(at)) return false;
     return std::all_of(facts_.columns.begin(), facts_.columns.end(), [&](const sql::ColumnUse& column) {
-      return std::any_of(rule.columns.begin(), rule.columns.end(), [&](const Text& pattern) {
-        const ColumnPattern wanted = split_column(pattern.text);
-        if (!matches_wildcard(wanted.column, column.name)) return false;
-        return wanted.relation.empty() ||
-               std::all_of(facts_.relations.begin(), facts_.relations.end(), [&](const sql::RelationUse& relation) {
-                 return matches_name(wanted.relation, relation.schema, relation.name, Doubt::no);
+      return is_column_within(rule, column.name) &&
+             (!session_.folds_beyond_ascii || is_column_within(rule, fold_beyond_ascii(column.name)));
+    });
+  }
+  bool is_column_within(const Rule& rule, std::string_view column) const {
+    return std::any_of(rule.columns.begin(), rule.columns.end(), [&](const Text& pattern) {
+      if (!matches_part(pattern.parts.back(), column, Doubt::no)) return false;
+      const std::span<const NamePart> wanted = std::span(pattern.parts).first(pattern.parts.size() - 1);
+      return wanted.empty() ||
+             std::all_of(facts_.relations.begin(), facts_.relations.end(), [&](const auto& relation) {
+               return admits_name(relation, session_, [&](std::string_view schema, std::string_view name) {
+                 return matches_name(wanted, schema, name, Doubt::no);
                });
-      });
+             });
     });
   }
 
@@ -395,6 +466,22 @@ Decision decide_unknown(const Access& access, std::string_view reason) {
                  "Only a user whose access is unrestricted may run what cannot be analysed.");
 }
 
+Decision decide_unparsed(const Access& access, std::string_view reason, const SessionFacts& session) {
+  const std::string grammar = "PostgreSQL " + std::to_string(sql::grammar_version);
+  Decision decision = decide_unknown(
+      access, std::string(reason) + " (Ringfence reads statements by the grammar of " + grammar +
+                  "; the server is version " + std::to_string(session.server_version) + ")");
+  if (decision.is_allowed || session.server_version <= sql::grammar_version || !access.is_granted())
+    return decision;
+  decision.hint = "What came after " + grammar +
+                  " is not known here: subqueries in FROM without an alias, 1_000 and 0xFF, IS JSON, "
+                  "JSON_TABLE and other SQL/JSON "
+                  "functions, AT LOCAL, MERGE ... RETURNING. Write it in the older form; only a user whose "
+                  "access is unrestricted "
+                  "(level admin without whitelist, allow and deny) may run what cannot be analysed.";
+  return decision;
+}
+
 std::string refuse_startup_setting(const Access& access, std::string_view name, std::string_view value) {
   sql::Setting setting;
   setting.name = name;
@@ -407,6 +494,16 @@ std::string refuse_startup_setting(const Access& access, std::string_view name, 
 Decision decide_function_call(const Access& access, uint32_t oid, const SessionFacts& session) {
   if (!access.is_granted()) return no_access();
   if (access.is_unrestricted()) return {};
+  // A function of large objects is all that a rule about functions or kinds could look at; the others look at
+  // more than a number.
+  const std::string_view large_object = large_object_function(oid);
+  if (!large_object.empty() && is_write_function(large_object) && access.level >= Level::write &&
+      !access.has_whitelist && !access.has_allow && !access.has_hold) {
+    sql::Facts facts;
+    facts.kind = "select";
+    facts.functions.push_back({"pg_catalog", std::string(large_object), sql::nowhere});
+    return decide_facts(access, facts, session);
+  }
   // The call names no schema, relation or text that a rule could look at.
   if (!access.has_whitelist && !access.has_allow && !access.has_deny && !access.has_hold &&
       (access.level == Level::admin || is_read_function_oid(oid, session.server_version))) {

@@ -15,14 +15,17 @@ import psycopg
 # Reviewed: they are volatile because what they tell changes, not because they change anything. pg_advisory_unlock_all, by which
 # asyncpg and Npgsql clean a connection up, gives back what a reader cannot have taken, as DISCARD ALL does.
 VOLATILE_BUT_HARMLESS = '''
-clock_timestamp current_query currval gen_random_uuid lastval random random_normal timeofday uuidv4 uuidv7
+array_sample array_shuffle clock_timestamp current_query currval gen_random_uuid lastval random random_normal timeofday uuidv4 uuidv7
 pg_advisory_unlock_all pg_blocking_pids pg_safe_snapshot_blocking_pids pg_lock_status pg_prepared_xact
 pg_collation_actual_version pg_database_collation_actual_version
 pg_current_wal_flush_lsn pg_current_wal_insert_lsn pg_current_wal_lsn
 pg_database_size pg_indexes_size pg_relation_size pg_table_size pg_tablespace_size pg_total_relation_size
 pg_get_wal_replay_pause_state pg_is_in_recovery pg_is_wal_replay_paused pg_last_committed_xact
 pg_last_wal_receive_lsn pg_last_wal_replay_lsn pg_last_xact_replay_timestamp pg_xact_commit_timestamp pg_xact_status
-pg_jit_available pg_notification_queue_usage pg_partition_ancestors pg_partition_tree pg_sequence_last_value
+pg_control_checkpoint pg_control_init pg_control_recovery pg_control_system
+pg_get_aios pg_get_backend_memory_contexts pg_get_loaded_modules pg_get_shmem_allocations pg_get_shmem_allocations_numa
+pg_get_wait_events pg_get_wal_summarizer_state pg_show_replication_origin_status pg_stat_get_backend_io pg_stat_get_backend_wal pg_stat_get_io
+pg_stat_get_recovery_prefetch pg_jit_available pg_notification_queue_usage pg_partition_ancestors pg_partition_tree pg_sequence_last_value
 pg_stat_get_xact_blocks_fetched pg_stat_get_xact_blocks_hit pg_stat_get_xact_function_calls
 pg_stat_get_xact_function_self_time pg_stat_get_xact_function_total_time pg_stat_get_xact_numscans
 pg_stat_get_xact_tuples_deleted pg_stat_get_xact_tuples_fetched pg_stat_get_xact_tuples_hot_updated
@@ -36,7 +39,7 @@ REFUSED = '''
 cursor_to_xml cursor_to_xmlschema database_to_xml database_to_xml_and_xmlschema database_to_xmlschema query_to_xml
 query_to_xml_and_xmlschema query_to_xmlschema schema_to_xml schema_to_xml_and_xmlschema schema_to_xmlschema table_to_xml
 table_to_xml_and_xmlschema table_to_xmlschema ts_rewrite ts_stat
-pg_current_xact_id txid_current
+pg_current_xact_id
 pg_config pg_relation_filepath
 pg_event_trigger_ddl_commands pg_event_trigger_dropped_objects pg_event_trigger_table_rewrite_oid
 pg_event_trigger_table_rewrite_reason
@@ -62,6 +65,14 @@ where pronamespace in ('pg_catalog'::regnamespace, 'information_schema'::regname
 # the database may change them.
 INFORMATION = """
 select proname from pg_proc where pronamespace = 'information_schema'::regnamespace and prokind = 'f' and provolatile in ('i', 's')"""
+# Views over functions that are not in the list; PostgreSQL keeps no dependencies of its own objects, so their rules are read.
+VIEWS = r"""
+select c.relname from pg_class c join pg_rewrite r on r.ev_class = c.oid
+where c.relkind = 'v' and r.ev_type = '1' and c.relnamespace in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+  and exists (select from regexp_matches(r.ev_action::text, ':funcid (\d+)', 'g') m join pg_proc p on p.oid = m[1]::oid
+              where p.oid <> all (%s) and p.pronamespace = 'pg_catalog'::regnamespace)"""
+# Tables, and a view, that hold passwords: only a superuser reads them, and level read may stand before one.
+SECRET_RELATIONS = 'pg_authid pg_shadow pg_user_mapping'.split()
 # What TABLESAMPLE names.
 METHODS = "select proname, array[]::int[] from pg_proc where prorettype = 'tsm_handler'::regtype"
 OPERATORS = "select distinct oprname from pg_operator where oprnamespace = 'pg_catalog'::regnamespace"
@@ -72,9 +83,10 @@ def main():
     if not servers or not all(version.isdigit() for version in servers):
         raise SystemExit(__doc__)
     versions = sorted(int(version) for version in servers)
-    functions, oids, operators, everything, outputs, information = {}, {}, {}, {}, {}, {}
+    functions, oids, operators, everything, outputs, information, views = {}, {}, {}, {}, {}, {}, {}
     for bit, version in enumerate(versions):
         with psycopg.connect(servers[str(version)]) as connection:
+            connection.autocommit = True
             found = connection.info.server_version // 10000
             if found != version:
                 raise SystemExit('the server for %d is version %d' % (version, found))
@@ -83,6 +95,9 @@ def main():
                 functions[name] = functions.get(name, 0) | 1 << bit
                 for number in numbers:
                     oids[number] = oids.get(number, 0) | 1 << bit
+            listed = [number for _, numbers in rows for number in numbers]
+            for name in [row[0] for row in connection.execute(VIEWS, (listed,))] + SECRET_RELATIONS:
+                views[name] = views.get(name, 0) | 1 << bit
             for query, table in ((OPERATORS, operators), (ALL_FUNCTIONS, everything), (OUTPUTS, outputs),
                                  (INFORMATION, information)):
                 for (name,) in connection.execute(query):
@@ -91,7 +106,7 @@ def main():
     print('constexpr int catalog_versions[] = {%s};' % ', '.join(map(str, versions)))
     for what, table in (('catalog_functions', functions), ('catalog_operators', operators),
                         ('catalog_all_functions', everything), ('catalog_outputs', outputs),
-                        ('catalog_information_functions', information)):
+                        ('catalog_information_functions', information), ('catalog_refused_relations', views)):
         print('constexpr CatalogName %s[] = {' % what)
         for name in sorted(table, key=str.encode):
             print('    {"%s", %d},' % (name.replace('?', '\\?'), table[name]))

@@ -3,29 +3,68 @@
 #include <algorithm>
 #include <set>
 
+#include "names.h"
 #include "ringfence/base/utf8.h"
+#include "ringfence/sql/known_kinds.h"
 
 namespace ringfence::policy {
 namespace {
 
-bool is_name_pattern(std::string_view text, size_t dots_max) {
-  if (text.empty() || text.front() == '.' || text.back() == '.') return false;
-  return static_cast<size_t>(std::count(text.begin(), text.end(), '.')) <= dots_max && text.find("..") == text.npos;
+std::string all_kinds() {
+  std::string out;
+  for (const sql::KnownKind& kind : sql::known_kinds())
+    out += (out.empty() ? "" : ", ") + std::string(kind.name);
+  return out;
 }
 
-void check_names(const std::vector<Text>& names, size_t dots_max, const char* form, std::vector<Problem>& problems) {
-  for (const Text& name : names) {
-    if (!is_name_pattern(name.text, dots_max)) {
-      problems.push_back({name.where, "\"" + name.text + "\" is not a name: write " + form});
-    }
+bool is_kind_of_any(std::string_view pattern) {
+  const auto kinds = sql::known_kinds();
+  return std::any_of(kinds.begin(), kinds.end(),
+                     [&](const auto& kind) { return matches_wildcard(pattern, kind.name); });
+}
+
+// Kinds count in any case; what is none is told with the likest one.
+void check_kinds(std::vector<Text>& kinds, std::vector<Problem>& problems) {
+  for (Text& kind : kinds) {
+    const std::string written = kind.text;
+    std::transform(kind.text.begin(), kind.text.end(), kind.text.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    if (is_kind_of_any(kind.text)) continue;
+    const auto nearest = sql::nearest_kind(kind.text);
+    problems.push_back({kind.where, "\"" + make_valid_text(written) + "\" is no kind of statement" +
+                                        (nearest ? "; did you mean " + std::string(*nearest) + "?" : "") +
+                                        " The kinds are " + all_kinds()});
   }
 }
 
-void check_rule(const Rule& rule, bool is_allow, std::vector<Problem>& problems) {
-  check_names(rule.kinds, 0, "a kind of statement such as select or drop_*", problems);
-  check_names(rule.relations, 1, "table or schema.table", problems);
-  check_names(rule.functions, 1, "function or schema.function", problems);
-  check_names(rule.columns, 2, "column, table.column or schema.table.column", problems);
+void check_names(std::vector<Text>& names, size_t parts_max, NameOf what, const char* form,
+                 std::vector<Problem>& problems) {
+  for (Text& name : names) {
+    const std::string why = parse_name(name.text, parts_max, what, name.parts);
+    if (why.empty()) continue;
+    problems.push_back({name.where, "\"" + make_valid_text(name.text) + "\" is not a name (" + why +
+                                        "): write " + form +
+                                        ", other characters and capital letters in double quotes as in SQL"});
+  }
+}
+
+// Roles and tags are compared whole.
+void check_whole(const std::vector<Text>& words, const char* what, std::vector<Problem>& problems) {
+  for (const Text& word : words) {
+    if (word.text != "*" && word.text.find('*') != word.text.npos) {
+      problems.push_back(
+          {word.where, "\"" + make_valid_text(word.text) + "\" is no " + what +
+                           ": it is compared as it stands; write whole ones, or * alone for any"});
+    }
+    if (word.text.empty()) problems.push_back({word.where, std::string("an empty text is no ") + what});
+  }
+}
+
+void check_rule(Rule& rule, bool is_allow, std::vector<Problem>& problems) {
+  check_kinds(rule.kinds, problems);
+  check_names(rule.relations, 2, NameOf::relation, "table or schema.table", problems);
+  check_names(rule.functions, 2, NameOf::function, "function or schema.function", problems);
+  check_names(rule.columns, 3, NameOf::relation, "column, table.column or schema.table.column", problems);
   if (rule.kinds.empty() && rule.relations.empty() && rule.columns.empty() && rule.functions.empty() &&
       !rule.missing_where) {
     problems.push_back({rule.where, "the rule has no condition: give kinds, relations, columns, functions or missing_where"});
@@ -42,6 +81,13 @@ bool has(const std::vector<std::string>& all, std::string_view one) {
   return std::find(all.begin(), all.end(), one) != all.end();
 }
 
+bool has_name_rules(const Policy& policy) {
+  const auto is_one = [](const Rule& rule) { return !rule.relations.empty() || !rule.columns.empty(); };
+  return std::any_of(policy.allow.begin(), policy.allow.end(), is_one) ||
+         std::any_of(policy.deny.begin(), policy.deny.end(), is_one) ||
+         std::any_of(policy.hold.begin(), policy.hold.end(), is_one);
+}
+
 bool tags_match(const Policy& policy, const std::vector<std::string>& tags) {
   if (policy.tags.empty()) return tags.empty();
   const auto is_on_target = [&](const Text& tag) { return tag.text == "*" || has(tags, tag.text); };
@@ -56,15 +102,19 @@ std::shared_ptr<const PolicySet> PolicySet::compile(std::vector<Policy> policies
   std::shared_ptr<PolicySet> set(new PolicySet());
   std::set<std::string> names;
   std::vector<std::string> texts;
-  for (const Policy& policy : policies) {
+  for (Policy& policy : policies) {
     if (policy.name.empty()) problems.push_back({policy.where, "the policy has no name"});
-    if (!names.insert(policy.name).second) problems.push_back({policy.where, "there is another policy " + policy.name});
-    if (policy.roles.empty()) problems.push_back({policy.where, "the policy has no roles, so it would match nobody"});
-    check_names(policy.kinds, 0, "a kind of statement such as notify or drop_*", problems);
-    check_names(policy.functions, 1, "function or schema.function", problems);
-    for (const Rule& rule : policy.allow) check_rule(rule, true, problems);
-    for (const Rule& rule : policy.deny) check_rule(rule, false, problems);
-    for (const HoldRule& rule : policy.hold) {
+    if (!names.insert(policy.name).second)
+      problems.push_back({policy.where, "there is another policy " + policy.name});
+    if (policy.roles.empty())
+      problems.push_back({policy.where, "the policy has no roles, so it would match nobody"});
+    check_whole(policy.roles, "role", problems);
+    check_whole(policy.tags, "tag", problems);
+    check_kinds(policy.kinds, problems);
+    check_names(policy.functions, 2, NameOf::function, "function or schema.function", problems);
+    for (Rule& rule : policy.allow) check_rule(rule, true, problems);
+    for (Rule& rule : policy.deny) check_rule(rule, false, problems);
+    for (HoldRule& rule : policy.hold) {
       check_rule(rule, false, problems);
       if (rule.timeout_ms == 0) problems.push_back({rule.where, "a statement cannot be held for ever: give a timeout"});
     }
@@ -94,6 +144,7 @@ std::shared_ptr<const PolicySet> PolicySet::compile(std::vector<Policy> policies
 Access PolicySet::access(const std::vector<std::string>& roles, const std::vector<std::string>& tags) const {
   Access access;
   access.set = shared_from_this();
+  bool opens_catalog = false;
   for (size_t i = 0; i < policies_.size(); ++i) {
     const Policy& policy = policies_[i];
     const auto role = std::find_if(policy.roles.begin(), policy.roles.end(),
@@ -107,49 +158,12 @@ Access PolicySet::access(const std::vector<std::string>& roles, const std::vecto
     access.has_deny = access.has_deny || !policy.deny.empty();
     access.admits_by_name = access.admits_by_name || !policy.functions.empty() || !policy.kinds.empty();
     access.has_hold = access.has_hold || !policy.hold.empty();
+    access.closes_catalog = access.closes_catalog || has_name_rules(policy);
+    opens_catalog = opens_catalog || policy.opens_catalog;
     access.whitelist.insert(access.whitelist.end(), whitelists_[i].begin(), whitelists_[i].end());
   }
+  access.closes_catalog = access.closes_catalog && !opens_catalog;
   return access;
-}
-
-std::vector<Problem> PolicySet::lint() const {
-  std::vector<Problem> advice;
-  Scratch scratch;
-  std::vector<size_t> times(texts_.size());
-  std::vector<Match> matches;
-  // Texts that have nothing in common.
-  constexpr std::string_view unlike[] = {"", "0", "drop table q", "\xc3\xa9\n~", "select 1"};
-  for (std::string_view text : unlike) {
-    if (!patterns_->scan(text, scratch, matches)) return advice;
-    for (const Match& match : matches) ++times[match.id];
-  }
-  for (size_t i = 0; i < times.size(); ++i) {
-    if (times[i] == std::size(unlike)) {
-      advice.push_back({texts_[i].where, "the pattern " + texts_[i].text + " matches every statement; leave the key "
-                                         "`whitelist` out if that is meant"});
-    }
-    const std::string& text = texts_[i].text;
-    if (text.starts_with("^ ") || text.starts_with("^;") || text.ends_with(";$") || text.ends_with(" $")) {
-      advice.push_back({texts_[i].where, "the pattern " + text + " can never match: a statement is looked at without the "
-                                         "blanks, comments and semicolons around it"});
-    }
-  }
-  for (const Policy& policy : policies_) {
-    if (policy.whitelist && policy.whitelist->empty()) {
-      advice.push_back({policy.where, "the whitelist of policy " + policy.name + " is empty, so it admits no statement"});
-    }
-    for (size_t i = 0; i < policies_.size() && &policies_[i] != &policy; ++i) {
-      for (const Rule& rule : policy.allow) {
-        for (const Rule& deny : policies_[i].deny) {
-          if (deny.kinds.size() == 1 && deny.kinds[0].text == "*" && deny.relations.empty() && deny.columns.empty() &&
-              deny.functions.empty() && !deny.missing_where) {
-            advice.push_back({rule.where, "the rule is never reached where policy " + policies_[i].name + " denies all kinds"});
-          }
-        }
-      }
-    }
-  }
-  return advice;
 }
 
 }  // namespace ringfence::policy

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cstdint>
 #include <iterator>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -66,20 +67,124 @@ bool is_positive_time(std::string_view value) {
          });
 }
 
+// A size of at most so many kB, which is what it counts in without a unit.
+bool is_memory_within(std::string_view value, uint64_t most_kb) {
+  uint64_t number = 0;
+  size_t digits = 0;
+  for (; digits < value.size() && value[digits] >= '0' && value[digits] <= '9'; ++digits) {
+    number = number * 10 + static_cast<uint64_t>(value[digits] - '0');
+    if (number > most_kb) return false;
+  }
+  std::string_view unit = value.substr(digits);
+  while (unit.starts_with(' ')) unit.remove_prefix(1);
+  if (digits == 0 || value[0] == '0') return false;
+  static constexpr std::pair<std::string_view, uint64_t> units[] = {
+      {"", 1}, {"kB", 1}, {"MB", 1'024}, {"GB", 1'048'576}};
+  return std::any_of(std::begin(units), std::end(units), [&](const auto& known) {
+    return known.first == unit && number * known.second <= most_kb;
+  });
+}
+
+bool is_number_within(std::string_view value, uint64_t most) {
+  if (value.empty() || value.size() > 9 || value.find_first_not_of("0123456789") != value.npos) return false;
+  uint64_t number = 0;
+  for (char c : value) number = number * 10 + static_cast<uint64_t>(c - '0');
+  return number <= most;
+}
+
+// Settings that extensions have under a name of their own, where they mean something to the server: they run
+// functions, or say what is logged and where to connect. Every other name with a dot is an application's, for
+// its row security or its log.
+bool is_of_application(std::string_view name) {
+  static constexpr std::string_view extensions[] = {"anon",
+                                                    "auth_delay",
+                                                    "auto_explain",
+                                                    "basic_archive",
+                                                    "citus",
+                                                    "cron",
+                                                    "dblink",
+                                                    "file_fdw",
+                                                    "google_columnar_engine",
+                                                    "passwordcheck",
+                                                    "pg_cron",
+                                                    "pg_hint_plan",
+                                                    "pg_qualstats",
+                                                    "pg_stat_monitor",
+                                                    "pg_stat_statements",
+                                                    "pg_tle",
+                                                    "pgaudit",
+                                                    "pgcrypto",
+                                                    "pglogical",
+                                                    "pgtle",
+                                                    "plcoffee",
+                                                    "plls",
+                                                    "plperl",
+                                                    "plperlu",
+                                                    "plpgsql",
+                                                    "plprofiler",
+                                                    "plpython",
+                                                    "plpython3u",
+                                                    "plr",
+                                                    "pltcl",
+                                                    "pltclu",
+                                                    "plv8",
+                                                    "postgres_fdw",
+                                                    "rds",
+                                                    "sepgsql",
+                                                    "session_variable",
+                                                    "set_user",
+                                                    "supautils",
+                                                    "timescaledb",
+                                                    "worker_spi"};
+  const size_t dot = name.find('.');
+  if (dot == name.npos || dot == 0 || dot + 1 == name.size()) return false;
+  return std::find(std::begin(extensions), std::end(extensions), name.substr(0, dot)) == std::end(extensions);
+}
+
+// Whatever their value is, it harms nothing but what the session shows to itself.
+bool is_harmless_for_readers(std::string_view name) {
+  return is_any_of(name, {"application_name",
+                          "datestyle",
+                          "intervalstyle",
+                          "timezone",
+                          "extra_float_digits",
+                          "bytea_output",
+                          "client_min_messages",
+                          "transaction_isolation",
+                          "default_transaction_isolation",
+                          "transaction_deferrable",
+                          "default_transaction_deferrable",
+                          "xmloption",
+                          "xmlbinary",
+                          "jit",
+                          "plan_cache_mode",
+                          "force_parallel_mode",
+                          "debug_parallel_query",
+                          "quote_all_identifiers",
+                          "synchronize_seqscans",
+                          "row_security",
+                          "effective_cache_size",
+                          "default_statistics_target"}) ||
+         name.starts_with("enable_") || is_of_application(name);
+}
+
+constexpr uint64_t reader_memory_kb_max = 256 * 1'024;
+constexpr uint64_t reader_workers_max = 8;
+
 std::string refuse_reader(const Setting& setting) {
   const std::string& name = setting.name;
-  if (is_any_of(name, {"application_name", "datestyle", "intervalstyle", "timezone", "extra_float_digits", "bytea_output",
-                       "client_min_messages", "transaction_isolation", "default_transaction_isolation",
-                       "transaction_deferrable", "default_transaction_deferrable", "xmloption", "xmlbinary", "jit",
-                       "plan_cache_mode", "force_parallel_mode", "quote_all_identifiers", "synchronize_seqscans"}) ||
-      name.starts_with("enable_")) {
-    return "";
-  }
+  if (is_harmless_for_readers(name)) return "";
   const std::string value = setting.values.size() == 1 ? setting.values[0] : "";
   if (is_any_of(name, {"transaction_read_only", "default_transaction_read_only"})) {
     return is_true(value) ? "" : "it would let the session write";
   }
-  if (name == "row_security") return "";
+  if (name == "work_mem")
+    return is_memory_within(value, reader_memory_kb_max) ? "" : "it is not from 1kB to 256MB";
+  if (name == "max_parallel_workers_per_gather") {
+    return is_number_within(value, reader_workers_max)
+               ? ""
+               : "it is not a number from 0 to " + std::to_string(reader_workers_max);
+  }
   if (name == "search_path") {
     for (size_t i = 0; i < setting.values.size(); ++i) {
       // In one quoted string there may be several names.
@@ -97,6 +202,14 @@ std::string refuse_reader(const Setting& setting) {
   return "it is not one of the settings that this level may change";
 }
 
+// set_config() with a value that nobody can see: only where any value is as good.
+std::string refuse_computed(std::string_view name, Level level) {
+  if (is_any_of(name, {"client_encoding", "standard_conforming_strings"}))
+    return "its value is not a constant";
+  if (level != Level::read || is_harmless_for_readers(name)) return "";
+  return "its value is not a constant";
+}
+
 }  // namespace
 
 std::string refuse_setting(const Setting& setting, Level level) {
@@ -109,7 +222,8 @@ std::string refuse_setting(const Setting& setting, Level level) {
   if (is_any_of(setting.name, {"role", "session_authorization", "session_replication_role"})) {
     return "it changes who the session is";
   }
-  if (!setting.is_constant || setting.name.empty()) return "its name or value is not a constant";
+  if (setting.name.empty()) return "its name is not a constant";
+  if (!setting.is_constant) return refuse_computed(setting.name, level);
   if (setting.verb == Setting::Verb::from_current) return "its value is not a constant";
   if (setting.name == "client_encoding" &&
       !std::all_of(setting.values.begin(), setting.values.end(), is_safe_encoding)) {

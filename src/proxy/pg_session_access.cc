@@ -35,14 +35,20 @@ std::string names_of(const policy::Access& access) {
   return names;
 }
 
+// Of the encodings that a database may have. Unknown ones count as such.
+bool has_one_byte_characters(std::string_view encoding) {
+  return encoding != "UTF8" && encoding != "MULE_INTERNAL" && !encoding.starts_with("EUC_");
+}
+
 }  // namespace
 
 std::shared_ptr<StatementJudge> PgShardState::judge_of(std::string_view user, std::string_view target,
                                                        const policy::Access& access, policy::SessionFacts session,
                                                        uint64_t generation) {
   std::erase_if(judges, [](const auto& entry) { return entry.second.expired(); });
-  std::string key = std::string(user) + '\0' + std::string(target) + '\0' + std::to_string(session.server_version) +
-                    (session.is_server_read_only ? 'r' : 'w') + std::to_string(generation);
+  std::string key = std::string(user) + '\0' + std::string(target) + '\0' +
+                    std::to_string(session.server_version) + (session.is_server_read_only ? 'r' : 'w') +
+                    (session.folds_beyond_ascii ? 'f' : 'k') + std::to_string(generation);
   std::weak_ptr<StatementJudge>& known = judges[key];
   std::shared_ptr<StatementJudge> judge = known.lock();
   if (!judge) {
@@ -123,11 +129,13 @@ Result<void> PgSession::restrict_parameters(std::vector<pg::StartupParameter>& p
 
 // Once the server has said what it is: the gate, or why there can be no session.
 Result<std::unique_ptr<Gate>> PgSession::make_gate() {
-  std::string_view version = "15", is_superuser;
+  std::string_view version = "15", is_superuser, encoding;
   for (const auto& [name, value] : server_->greeting->settings) {
     if (name == "server_version") version = value;
     if (name == "is_superuser") is_superuser = value;
+    if (name == "server_encoding") encoding = value;
   }
+  server_facts_.folds_beyond_ascii = has_one_byte_characters(encoding);
   server_facts_.server_version = major_version(version);
   is_superuser_ = is_superuser == "on";
   if (access_->is_unrestricted()) return nullptr;

@@ -105,7 +105,9 @@ const Decision* StatementJudge::judge(std::string_view statement) {
 const Decision& StatementJudge::judge_analysed(std::string_view statement, Result<sql::Facts> facts) {
   facts_ = nullptr;
   if (!facts) {
-    decision_ = policy::decide_unknown(access_, facts.error().message);
+    decision_ = facts.error().fault == Fault::malformed
+                    ? policy::decide_unparsed(access_, facts.error().message, session_)
+                    : policy::decide_unknown(access_, facts.error().message);
     return decision_;
   }
   return decide(statement, std::make_shared<const sql::Facts>(std::move(*facts)));

@@ -23,17 +23,39 @@ void* Arena::allocate(size_t size) {
 
 namespace {
 
+bool is_of_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' ||
+         (c & 0x80) != 0;
+}
+
+// PostgreSQL 15's scanner stops behind the first byte that does not fit, which may be the first of a
+// character: `1\xef`. As newer ones do, all of the word is told. `place`: of the token, in characters from 1.
+std::string_view whole_token(std::string_view text, std::string_view token, int place) {
+  if (is_valid_text(token)) return token;
+  size_t begin = 0;
+  for (int at = 1; begin < text.size(); ++begin) {
+    if ((static_cast<unsigned char>(text[begin]) & 0xc0) != 0x80 && at++ == place) break;
+  }
+  if (!text.substr(std::min(begin, text.size())).starts_with(token)) begin = text.find(token);
+  if (begin == text.npos) return {};
+  size_t end = begin + token.size();
+  while (end < text.size() && is_of_word(text[end])) ++end;
+  return text.substr(begin, end - begin);
+}
+
 // The parser quotes the token that it stopped at, which may be a literal of any length, and a secret.
-std::string shown(std::string_view message) {
+std::string shown(std::string_view message, std::string_view text, int place) {
   constexpr size_t token_bytes_max = 64;
   constexpr size_t bytes_max = 256;
   constexpr std::string_view near = " at or near \"";
   const size_t at = message.find(near);
-  if (at == message.npos) return std::string(text_prefix(message, bytes_max));
+  if (at == message.npos) return make_valid_text(text_prefix(message, bytes_max));
   std::string out(text_prefix(message.substr(0, at), bytes_max));
   std::string_view token = message.substr(at + near.size());
   if (token.ends_with('"')) token.remove_suffix(1);
   if (token.find_first_of("'\"$\\") != token.npos) return out + " at or near a quoted text";
+  token = whole_token(text, token, place);
+  if (!is_valid_text(token)) return out;
   const std::string_view kept = text_prefix(token, token_bytes_max);
   out.append(near).append(kept).append(kept.size() < token.size() ? "..." : "").append("\"");
   return out;
@@ -50,7 +72,9 @@ Result<Tree> Tree::parse(std::string_view text) {
     ~Free() { pg_query_free_protobuf_parse_result(result); }
   } free_parsed{parsed};
   if (parsed.error != nullptr) {
-    return fail(Fault::malformed, parsed.error->message == nullptr ? "it does not parse" : shown(parsed.error->message));
+    return fail(Fault::malformed, parsed.error->message == nullptr
+                                      ? "it does not parse"
+                                      : shown(parsed.error->message, text, parsed.error->cursorpos));
   }
   Tree tree;
   ProtobufCAllocator allocator{

@@ -98,7 +98,7 @@ void Walk::on_function(const Work& work) {
     const auto setting_name = call.n_args > 0 ? constant_argument(unwrap(call.args[0])) : std::nullopt;
     auto value = call.n_args > 1 ? constant_argument(unwrap(call.args[1])) : std::nullopt;
     setting.is_constant = setting_name.has_value() && value.has_value() && call.n_args == 3;
-    if (setting_name) setting.name = lower(*setting_name);
+    if (setting_name && call.n_args == 3) setting.name = lower(*setting_name);
     if (value) setting.values.push_back(std::move(*value));
     facts_.settings.push_back(std::move(setting));
   }

@@ -17,6 +17,9 @@ struct SessionFacts {
   // The server's session began with default_transaction_read_only=on, as every session of level read does; one that was lowered
   // to that level by a reload did not.
   bool is_server_read_only = true;
+  // The server's encoding has one byte for each character: there it folds names beyond ASCII, too, as its
+  // locale says.
+  bool folds_beyond_ascii = false;
 };
 
 // One thing that was looked at, for explaining.
@@ -57,6 +60,8 @@ Decision decide_text(const Access& access, std::string_view text, Scratch& scrat
 
 // For a text without facts; `reason` says why there are none.
 Decision decide_unknown(const Access& access, std::string_view reason);
+// The same where the grammar does not take the text: tells of its version, and the server's.
+Decision decide_unparsed(const Access& access, std::string_view reason, const SessionFacts& session);
 
 // Why a key of the startup packet is not allowed; "" when it is.
 std::string refuse_startup_setting(const Access& access, std::string_view name, std::string_view value);

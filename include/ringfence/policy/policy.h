@@ -14,10 +14,20 @@ namespace ringfence::policy {
 
 using sql::Level;
 
+// One part of a name in a rule: of `hr.Orders` there are two. Written as in SQL: without quotes PostgreSQL
+// folds it.
+struct NamePart {
+  std::string text;    // As it means; of what was not quoted in small letters (ASCII).
+  std::string folded;  // What stands for it where letters' case does not count.
+  bool is_quoted = false;
+  bool was_folded = false;  // It was written with capital letters that PostgreSQL folds.
+};
+
 // A text of the configuration with the place where it stands, "ringfence.yaml:12".
 struct Text {
   std::string text;
   std::string where;
+  std::vector<NamePart> parts = {};  // Of the name of a relation, column or function; made by PolicySet.
 };
 
 // Conditions that must all hold. Names are "name" or "schema.name" (columns: "column", "table.column",
@@ -52,6 +62,7 @@ struct Policy {
   std::vector<Rule> allow;
   std::vector<Rule> deny;
   std::vector<HoldRule> hold;
+  bool opens_catalog = false;  // catalog: open. Statistics and activity are shown in spite of rules.
   std::map<std::string, std::string> metadata;
   std::string label;  // "policy analysts"; given by PolicySet.
 };

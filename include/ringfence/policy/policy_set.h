@@ -26,6 +26,7 @@ struct Access {
   bool has_deny = false;
   bool admits_by_name = false;  // Functions or kinds beyond the level.
   bool has_hold = false;
+  bool closes_catalog = false;       // Rules about relations or columns, and no policy with catalog: open.
   std::vector<PatternId> whitelist;  // Of all of them, ascending.
 
   bool is_granted() const { return !policies.empty(); }
@@ -62,6 +63,8 @@ class PolicySet : public std::enable_shared_from_this<PolicySet> {
 
  private:
   PolicySet() = default;
+  void lint_patterns(std::vector<Problem>& advice) const;
+  void lint_reach(std::vector<Problem>& advice) const;
   std::vector<Policy> policies_;
   std::vector<Text> texts_;
   std::vector<std::string> pattern_labels_;

@@ -15,6 +15,9 @@ namespace ringfence::sql {
 using Place = uint32_t;
 inline constexpr Place nowhere = UINT32_MAX;
 
+// The major version of PostgreSQL whose grammar reads statements.
+inline constexpr int grammar_version = 15;
+
 // What a statement's kind needs at least. Each level includes the ones before it.
 enum class Level : uint8_t { read, write, ddl, admin };
 const char* level_name(Level level);

@@ -125,7 +125,7 @@ MODES = [
     Mechanism('another role', ['SET ROLE postgres', 'SET LOCAL ROLE postgres', "SET role TO 'postgres'", 'SET SESSION ROLE wall_owner', "SELECT set_config('role', 'postgres', false)", 'SET SESSION AUTHORIZATION postgres',
                                'SET SESSION SESSION AUTHORIZATION postgres', "SELECT set_config('session_authorization', 'postgres', false)", 'SET session_replication_role = replica']),
     Mechanism('other settings', ["SET work_mem = '1GB'", "SET log_statement = 'none'", 'SET zero_damaged_pages = on', "SET temp_tablespaces = 'x'", "SET dynamic_library_path = '/tmp'", 'SET allow_system_table_mods = on', "SET local_preload_libraries = 'x'",
-                                 "SET session_preload_libraries = 'x'", 'SET statement_timeout = 0', 'SET wall.own = 1', 'SET lo_compat_privileges = on', 'SET check_function_bodies = off']),
+                                 "SET session_preload_libraries = 'x'", 'SET statement_timeout = 0', "SET plv8.start_proc = 'erase_one'", 'SET lo_compat_privileges = on', 'SET check_function_bodies = off']),
     Mechanism("other objects before PostgreSQL's own", ['SET search_path = evil, pg_catalog', 'SET search_path TO public, pg_catalog', "SET SCHEMA 'pg_temp'", "SELECT set_config('search_path', 'evil, pg_catalog', false)", 'SET search_path = pg_temp, pg_catalog',
                                                         "SET search_path = 'evil,pg_catalog'"]),
 ]

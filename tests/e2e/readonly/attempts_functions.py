@@ -9,7 +9,7 @@ FUNCTIONS = [
     Mechanism('large objects into files', ["SELECT lo_export(4710, '{outside}/exported')", "SELECT lo_export(loid, '{outside}/exported') FROM pg_largeobject"]),
     Mechanism('notifications', ["SELECT pg_notify('wall', 'x')", "SELECT count(pg_notify('wall', a::text)) FROM victim"]),
     Mechanism('messages in the WAL', ["SELECT pg_logical_emit_message(true, 'a', 'b')", "SELECT pg_logical_emit_message(false, 'a', 'b'::bytea)"]),
-    Mechanism('transaction numbers', ['SELECT pg_current_xact_id()', 'SELECT txid_current()']),
+    Mechanism('transaction numbers', ['SELECT pg_current_xact_id()']),
     Mechanism('advisory locks', ['SELECT pg_advisory_lock(1)', 'SELECT pg_advisory_lock_shared(1, 2)', 'SELECT pg_try_advisory_lock(1)', 'SELECT pg_try_advisory_xact_lock(1)', 'SELECT pg_advisory_xact_lock_shared(1)', 'SELECT pg_try_advisory_lock_shared(3)',
                                  'SELECT pg_advisory_unlock(1)']),
     Mechanism('other sessions', ["SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'bystander'", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bystander'",

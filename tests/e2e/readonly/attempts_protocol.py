@@ -32,7 +32,7 @@ def query_of(data):
 CALLS = {'lo_creat': call(957, b'-1'), 'lo_create': call(715, b'0'), 'lo_open': call(952, b'4710', b'131072'), 'lowrite': call(955, b'0', b'x'), 'lo_unlink': call(964, b'4710'), 'lo_import': call(764, b'/etc/hostname'),
          'lo_export': call(765, b'4710', b'/tmp/wall-exported'), 'nextval': call(1574, b'orders_id_seq'), 'setval': call(1576, b'orders_id_seq', b'1'), 'pg_reload_conf': call(2621), 'set_config': call(2078, b'transaction_read_only', b'off', b'f'),
          'pg_terminate_backend': call(2096, b'1', b'0'), 'pg_cancel_backend': call(2171, b'1'), 'pg_notify': call(3036, b'wall', b'x'), 'pg_advisory_lock': call(2880, b'1'), 'pg_switch_wal': call(2848), 'pg_stat_reset': call(2274),
-         'txid_current': call(2943), 'pg_create_restore_point': call(3098, b'x'), 'query_to_xml': call(2925, b'delete from victim', b't', b't', b''), 'lo_put': call(3460, b'4710', b'0', b'x'), 'pg_read_file': call(2624, b'PG_VERSION', b'0', b'1'),
+         'pg_current_xact_id': call(5059), 'pg_create_restore_point': call(3098, b'x'), 'query_to_xml': call(2925, b'delete from victim', b't', b't', b''), 'lo_put': call(3460, b'4710', b'0', b'x'), 'pg_read_file': call(2624, b'PG_VERSION', b'0', b'1'),
          'no such function': call(4_000_000_000), 'with the stand-in\'s number': call(0)}
 
 PROTOCOL = [

@@ -35,7 +35,7 @@ const std::set<std::string, std::less<>> writing_functions = {
     "pg_stat_reset", "pg_stat_reset_shared", "pg_stat_reset_slru", "pg_import_system_collations", "pg_export_snapshot",
     "query_to_xml", "query_to_xmlschema", "query_to_xml_and_xmlschema", "cursor_to_xml", "ts_stat", "ts_rewrite",
     "dblink", "dblink_exec", "dblink_connect", "pg_read_file", "pg_read_binary_file", "pg_ls_dir", "pg_file_write",
-    "brin_summarize_new_values", "gin_clean_pending_list", "pg_wal_replay_pause", "txid_current", "pg_current_xact_id",
+    "brin_summarize_new_values", "gin_clean_pending_list", "pg_wal_replay_pause", "pg_current_xact_id",
     "pg_logical_slot_get_changes", "database_to_xml", "schema_to_xml", "table_to_xml"};
 // Settings with which a session becomes somebody else.
 const std::set<std::string, std::less<>> forbidden_settings = {"role", "session_authorization", "session_replication_role"};

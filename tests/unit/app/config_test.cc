@@ -451,8 +451,9 @@ TEST_CASE("advice is given for what is valid but probably not meant") {
   CHECK(lint(*far.config, "x")[0].message.find("not checked") != std::string::npos);
   auto nobody = parse(minimal + "users: [{name: a, password: b}]\ntargets: [{name: t, host: 127.0.0.1, user: u}]\n" +
                       std::string(everything));
-  REQUIRE(lint(*nobody.config, "x").size() == 1);
+  REQUIRE(lint(*nobody.config, "x").size() == 2);
   CHECK(lint(*nobody.config, "x")[0].message.find("no access to any target") != std::string::npos);
+  CHECK(lint(*nobody.config, "x")[1].message.find("no user has the role r of policy p") != std::string::npos);
 }
 
 TEST_CASE("TLS: listeners prefer it, Unix sockets have none, the admin API needs it beyond the loopback") {

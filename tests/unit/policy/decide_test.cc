@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "ringfence/base/utf8.h"
 #include "ringfence/sql/analyze.h"
 
 using namespace ringfence;
@@ -156,8 +157,8 @@ TEST_CASE("what set_config sets is known only where no cast changes it") {
   for (std::string_view text :
        {"select set_config('statement_timeout', 2::bit(1)::text, false)", "select set_config('lock_timeout', '10'::bpchar(1), false)",
         "select set_config('client_encoding', 'SJISx'::char(4), false)", "select set_config('search_path', '11'::regnamespace::text, false)",
-        "select set_config('application_name', 'x'::own.text, false)", "select set_config('jit'::varchar(2), 'x', false)",
-        "select set_config('application_name', array['x']::text[], false)", "select set_config('statement_timeout', null, false)",
+        "select set_config('statement_timeout', '5'::own.text, false)", "select set_config('jit'::varchar(2), 'x', false)",
+        "select set_config('statement_timeout', array['5']::text[], false)", "select set_config('statement_timeout', null, false)",
         "select set_config('jit', 'on')"}) {
     CAPTURE(text);
     CHECK_FALSE(at(Level::read).allows(text));
@@ -471,4 +472,254 @@ TEST_CASE("the same inputs give the same decision, and no access decides everyth
   CHECK_FALSE(decide_facts(nobody, *sql::analyze("select 1"), {}).is_allowed);
   CHECK_FALSE(decide_unknown(nobody, "x").is_allowed);
   CHECK_FALSE(decide_function_call(nobody, 1397, {}).is_allowed);
+}
+
+TEST_CASE("a rule's name is what PostgreSQL makes of it") {
+  World world = at(Level::write);
+  world.policy.deny.push_back({});
+  world.policy.deny[0].kinds = {{"DELETE"}};
+  CHECK_FALSE(world.allows("delete from t"));
+  CHECK(world.allows("update t set a = 1"));
+  world.policy.deny[0].kinds.clear();
+  world.policy.deny[0].relations = {{"HR.Orders"}};
+  CHECK_FALSE(world.allows("select 1 from orders"));
+  CHECK_FALSE(world.allows("select 1 from ORDERS"));
+  CHECK_FALSE(world.allows("select 1 from \"Orders\""));
+  CHECK_FALSE(world.allows("select 1 from hr.\"ORDERS\""));
+  CHECK(world.allows("select 1 from public.orders"));
+  world.policy.deny[0].relations.clear();
+  world.policy.deny[0].columns = {{"Secret"}};
+  CHECK_FALSE(world.allows("select secret from t"));
+  world.policy.deny[0].columns = {{"geh\xc3\xa4lter"}};
+  CHECK_FALSE(world.allows("select geh\xc3\x84lter from t"));
+  world = at(Level::read);
+  world.policy.functions = {{"Reports.Monthly"}};
+  CHECK(world.allows("select reports.monthly()"));
+  CHECK_FALSE(world.allows("select reports.\"Monthly\"()"));
+}
+
+TEST_CASE("what the server may fold beyond ASCII has to be allowed folded, too") {
+  World world = at(Level::read);
+  world.policy.allow.push_back({});
+  world.policy.allow[0].relations = {{"\xc3\x84"}};
+  const Access access = world.access();
+  const auto facts = sql::analyze("select 1 from \xc3\x84");
+  REQUIRE(facts);
+  SessionFacts session;
+  CHECK(decide_facts(access, *facts, session).is_allowed);
+  session.folds_beyond_ascii = true;
+  CHECK_FALSE(decide_facts(access, *facts, session).is_allowed);
+  world.policy.allow[0].relations.push_back({"\xc3\xa4"});
+  CHECK(decide_facts(world.access(), *facts, session).is_allowed);
+}
+
+TEST_CASE("rules about relations and columns close what shows their data elsewhere, at every level") {
+  World world = at(Level::read);
+  world.policy.deny.push_back({});
+  world.policy.deny[0].columns = {{"customers.card_number"}};
+  for (std::string_view text : {"select * from pg_stats",
+                                "select most_common_vals from pg_catalog.pg_stats",
+                                "table pg_statistic",
+                                "select 1 from pg_stats_ext",
+                                "select a from (select exprs::text a from pg_stats_ext_exprs) x",
+                                "copy pg_stats to stdout",
+                                "select stxdmcv from pg_statistic_ext_data",
+                                "select query from pg_stat_activity",
+                                "select * from pg_stat_activity",
+                                "select a from pg_stat_activity a",
+                                "select a.query from pg_catalog.pg_stat_activity a",
+                                "table pg_stat_activity",
+                                "select to_jsonb(a) from pg_stat_activity a",
+                                "select pg_stat_get_backend_activity(1)",
+                                "select * from pg_stat_get_activity(null)",
+                                "select query from x.pg_stat_statements",
+                                "select (pg_stat_get_activity(1)).query",
+                                "select (1).pg_stat_get_backend_activity",
+                                "select chunk_data from pg_toast.pg_toast_16384",
+                                "select data from pg_largeobject",
+                                "explain select * from pg_stats",
+                                "prepare p as select * from pg_stats"}) {
+    CAPTURE(text);
+    for (Level level : {Level::read, Level::admin}) {
+      world.policy.level = level;
+      world.policy.opens_catalog = false;
+      CHECK_FALSE(world.allows(text));
+      world.policy.opens_catalog = true;
+      if (level == Level::admin) CHECK(world.allows(text));
+    }
+  }
+  world.policy.level = Level::admin;
+  world.policy.opens_catalog = false;
+  for (std::string_view text :
+       {"select table_to_xml('hr.pay', true, true, '')",
+        "select query_to_xml('table hr.pay', true, true, '')", "select * from dblink('x', 'y') as t(a int)",
+        "select pg_read_file('x')", "select get_raw_page('t', 0)", "select * from heap_page_items(null)",
+        "select ts_stat('x')", "select pg_get_wal_records_info('0/1', '0/2')"}) {
+    CAPTURE(text);
+    CHECK_FALSE(world.allows(text));
+  }
+  for (std::string_view text :
+       {"select pid, state, wait_event from pg_stat_activity", "select calls from pg_stat_statements",
+        "select stxname from pg_statistic_ext",
+        "select pg_get_viewdef(1), pg_get_functiondef(2), pg_get_statisticsobjdef(3)",
+        "select * from pg_class", "select * from pg_prepared_statements", "select 1 from public.pg_stats",
+        "select reltuples from pg_class", "select * from pg_locks", "select name from customers"}) {
+    CAPTURE(text);
+    CHECK(world.allows(text));
+  }
+  // Without such rules nothing is closed; named in functions, a function is open.
+  world.policy.functions = {{"dblink"}};
+  CHECK(world.allows("select a from dblink('x', 'y') as t(a int)"));
+  world.policy.deny[0].columns.clear();
+  world.policy.deny[0].kinds = {{"truncate"}};
+  CHECK(world.allows("select * from pg_stats"));
+}
+
+TEST_CASE("set_config may have a computed value where any is harmless") {
+  for (std::string_view text :
+       {"select set_config('TimeZone', $1, false)", "select set_config('app.user_id', $1, true)",
+        "select set_config('request.jwt.claims', $1::text, $2)",
+        "select pg_catalog.set_config('DateStyle', lower('ISO'), $1)",
+        "select set_config('application_name', a, false) from t"}) {
+    CAPTURE(text);
+    CHECK(at(Level::read).allows(text));
+    CHECK(at(Level::write).allows(text));
+  }
+  for (std::string_view text :
+       {"select set_config('statement_timeout', $1, false)", "select set_config('search_path', $1, false)",
+        "select set_config('work_mem', $1, false)",
+        "select set_config('default_transaction_read_only', $1, false)",
+        "select set_config('plv8.start_proc', $1, false)", "select set_config('.x', $1, false)"}) {
+    CAPTURE(text);
+    CHECK_FALSE(at(Level::read).allows(text));
+    CHECK(at(Level::write).allows(text));
+  }
+  for (std::string_view text :
+       {"select set_config('role', $1, false)", "select set_config($1, $2, false)",
+        "select set_config('TimeZone', $1)", "select set_config('client_encoding', $1, false)",
+        "select set_config('standard_conforming_strings', $1, false)",
+        "select set_config('session_authorization', $1, false)",
+        "select set_config(setting_name => 'TimeZone', new_value => $1, is_local => false)",
+        "select set_config('Time' || 'Zone', $1, false)"}) {
+    CAPTURE(text);
+    CHECK_FALSE(at(Level::read).allows(text));
+    CHECK_FALSE(at(Level::write).allows(text));
+  }
+}
+
+TEST_CASE("a reader may set what costs a bounded amount") {
+  for (std::string_view text :
+       {"set work_mem = '64MB'", "set work_mem = '256MB'", "set work_mem to 65536", "set work_mem = '1024kB'",
+        "set effective_cache_size = '64GB'", "set max_parallel_workers_per_gather = 4",
+        "set default_statistics_target = 500", "set app.tenant = '7'", "set xmlbinary = hex"}) {
+    CAPTURE(text);
+    CHECK(at(Level::read).allows(text));
+  }
+  for (std::string_view text :
+       {"set work_mem = '257MB'", "set work_mem = '1GB'", "set work_mem = -1", "set work_mem = '0'",
+        "set work_mem = '1e9'", "set work_mem = '99999999999999999999'", "set work_mem = '1TB'",
+        "set max_parallel_workers_per_gather = 9", "set max_parallel_workers_per_gather = '1e3'",
+        "set plv8.start_proc = 'f'"}) {
+    CAPTURE(text);
+    CHECK_FALSE(at(Level::read).allows(text));
+  }
+}
+
+TEST_CASE("a view over functions that a reader may not call is refused as they are") {
+  for (std::string_view text :
+       {"select * from pg_hba_file_rules", "table pg_catalog.pg_file_settings",
+        "select rolpassword from pg_authid", "select passwd from pg_shadow", "select setting from pg_config",
+        "select 1 from pg_ident_file_mappings", "select umoptions from pg_user_mapping"}) {
+    CAPTURE(text);
+    CHECK_FALSE(at(Level::read).allows(text));
+    CHECK(at(Level::write).allows(text));
+  }
+  for (std::string_view text :
+       {"select * from pg_settings", "select * from pg_roles", "select * from pg_locks",
+        "select * from pg_stat_activity", "select * from public.pg_config",
+        "select * from pg_control_system()", "select * from pg_tables", "select * from pg_stat_user_tables",
+        "select * from information_schema.columns",
+        "select (pg_catalog.txid_current() % 4294967296)::varchar::bigint"}) {
+    CAPTURE(text);
+    CHECK(at(Level::read).allows(text));
+  }
+  World world = at(Level::read);
+  world.policy.functions = {{"pg_catalog.pg_config"}};
+  CHECK_FALSE(world.allows("select * from pg_config"));
+  CHECK(world.allows("select * from pg_catalog.pg_config"));
+}
+
+TEST_CASE("what PostgreSQL 16 to 18 added is in the list") {
+  const auto allows = [](std::string_view text, int version) {
+    SessionFacts session;
+    session.server_version = version;
+    const auto facts = sql::analyze(text);
+    REQUIRE(facts);
+    return decide_facts(at(Level::read).access(), *facts, session).is_allowed;
+  };
+  for (const auto& [text, since] : {std::pair{"select array_shuffle(a), array_sample(a, 2) from t", 16},
+                                    {"select random_normal()", 16},
+                                    {"select any_value(a) from t", 16},
+                                    {"select to_bin(1)", 17},
+                                    {"select uuidv7()", 18},
+                                    {"select array_sort(a) from t", 18},
+                                    {"select casefold('x')", 18}}) {
+    CAPTURE(text);
+    CHECK(allows(text, since));
+    CHECK_FALSE(allows(text, since - 1));
+  }
+}
+
+TEST_CASE("FunctionCall of large objects passes at level write") {
+  World world = at(Level::write);
+  for (uint32_t oid : {952u, 953u, 954u, 955u, 956u, 957u, 715u, 964u, 3170u, 3171u, 3172u, 1004u}) {
+    CHECK(decide_function_call(world.access(), oid, {}).is_allowed);
+    CHECK_FALSE(decide_function_call(at(Level::read).access(), oid, {}).is_allowed);
+  }
+  CHECK_FALSE(
+      decide_function_call(world.access(), 764, {}).is_allowed);  // lo_import reads a file of the server.
+  CHECK_FALSE(decide_function_call(world.access(), 765, {}).is_allowed);
+  world.policy.deny.push_back({});
+  world.policy.deny[0].relations = {{"hr.*"}};
+  CHECK(decide_function_call(world.access(), 952, {}).is_allowed);
+  world.policy.deny[0].relations.clear();
+  world.policy.deny[0].functions = {{"lo_open"}};
+  CHECK_FALSE(decide_function_call(world.access(), 952, {}).is_allowed);
+  CHECK(decide_function_call(world.access(), 953, {}).is_allowed);
+  world.policy.deny.clear();
+  world.policy.whitelist = std::vector<Text>{{"^select"}};
+  CHECK_FALSE(decide_function_call(world.access(), 952, {}).is_allowed);
+}
+
+TEST_CASE("what the grammar does not take is told with its version, the server's, and the way out") {
+  SessionFacts session;
+  session.server_version = 17;
+  const Access access = at(Level::read).access();
+  const auto facts = sql::analyze("select * from (select 1)");
+  REQUIRE_FALSE(facts);
+  const Decision decision = decide_unparsed(access, facts.error().message, session);
+  CHECK_FALSE(decision.is_allowed);
+  CHECK(decision.message.find("the grammar of PostgreSQL 15; the server is version 17") != std::string::npos);
+  CHECK(decision.hint.find("without an alias") != std::string::npos);
+  CHECK(decision.hint.find("level admin") != std::string::npos);
+  session.server_version = 15;
+  CHECK(decide_unparsed(access, facts.error().message, session).hint.find("alias") == std::string::npos);
+}
+
+TEST_CASE("a message quotes whole characters") {
+  for (std::string_view text : {"SELECT 1\xef\xbc\x9b"
+                                "DELETE",
+                                "select '\xc3\xa4', 12\xc3\xa9t\xc3\xa9", "select 0x\xe6\x97\xa5",
+                                "select 1 \xef\xbc\x9b select 2", "select $1\xc3\xa4"}) {
+    CAPTURE(text);
+    const auto facts = sql::analyze(text);
+    if (facts) continue;
+    CHECK(is_valid_text(facts.error().message));
+  }
+  const auto facts = sql::analyze(
+      "SELECT 1\xef\xbc\x9b"
+      "DELETE FROM t");
+  REQUIRE_FALSE(facts);
+  CHECK(facts.error().message.find("\"1\xef\xbc\x9b"
+                                   "DELETE\"") != std::string::npos);
 }

@@ -22,6 +22,14 @@ bool matches(const std::string& pattern, std::string_view text) {
 
 }  // namespace
 
+namespace {
+bool matches(std::string_view pattern, std::string_view schema, std::string_view name, Doubt doubt) {
+  std::vector<NamePart> parts;
+  CHECK(parse_name(pattern, 3, NameOf::relation, parts) == "");
+  return matches_name(parts, schema, name, doubt);
+}
+}  // namespace
+
 TEST_CASE("a pattern is searched for anywhere, without regard to case") {
   CHECK(matches("^select ", "SELECT 1"));
   CHECK(matches("users", "select * from Users"));
@@ -129,10 +137,47 @@ TEST_CASE("wildcards match whole names") {
 }
 
 TEST_CASE("a name without a schema counts as of any under a deny rule and of none under an allow rule") {
-  CHECK(matches_name("hr.pay", "hr", "pay", Doubt::no));
-  CHECK(matches_name("hr.pay", "", "pay", Doubt::yes));
-  CHECK_FALSE(matches_name("hr.pay", "", "pay", Doubt::no));
-  CHECK_FALSE(matches_name("hr.pay", "public", "pay", Doubt::yes));
-  CHECK(matches_name("pay", "hr", "pay", Doubt::no));
-  CHECK(matches_name("*.pay", "", "pay", Doubt::no));
+  CHECK(matches("hr.pay", "hr", "pay", Doubt::no));
+  CHECK(matches("hr.pay", "", "pay", Doubt::yes));
+  CHECK_FALSE(matches("hr.pay", "", "pay", Doubt::no));
+  CHECK_FALSE(matches("hr.pay", "public", "pay", Doubt::yes));
+  CHECK(matches("pay", "hr", "pay", Doubt::no));
+  CHECK(matches("*.pay", "", "pay", Doubt::no));
+}
+
+TEST_CASE("a name is folded as PostgreSQL folds it, and under a deny rule letters' case does not count") {
+  CHECK(matches("Orders", "", "orders", Doubt::no));
+  CHECK_FALSE(matches("Orders", "", "Orders", Doubt::no));
+  CHECK(matches("\"Orders\"", "", "Orders", Doubt::no));
+  CHECK_FALSE(matches("\"Orders\"", "", "orders", Doubt::no));
+  CHECK(matches("Orders", "", "orders", Doubt::yes));
+  CHECK(matches("Orders", "", "Orders", Doubt::yes));
+  CHECK(matches("orders", "", "ORDERS", Doubt::yes));
+  CHECK_FALSE(matches("\"Orders\"", "", "orders", Doubt::yes));
+  CHECK(matches("HR.\"a.b\"", "hr", "a.b", Doubt::no));
+  CHECK(matches("\"a\"\"b\"", "", "a\"b", Doubt::no));
+  for (const auto& [capital, small] :
+       {std::pair{"Ä", "ä"}, {"Ж", "ж"}, {"Ё", "ё"}, {"Ω", "ω"}, {"Ž", "ž"}, {"Ÿ", "ÿ"}, {"Ș", "ș"}}) {
+    CAPTURE(capital);
+    CHECK(matches(capital, "", small, Doubt::yes));
+    CHECK(matches(small, "", capital, Doubt::yes));
+    CHECK_FALSE(matches(small, "", capital, Doubt::no));
+  }
+}
+
+TEST_CASE("what can be no name is told why") {
+  const auto why = [](std::string_view text) {
+    std::vector<NamePart> parts;
+    return parse_name(text, 2, NameOf::relation, parts);
+  };
+  CHECK(why("hr.*").empty());
+  CHECK(why("my-table").empty());
+  CHECK(why("\"a b\".c").empty());
+  for (const char* text :
+       {"", ".", "a.", ".a", "a..b", "a.b.c", "f()", " a", "a b", "a;b", "\"a", "\"a\"b", "a\"b\"", "\"\""}) {
+    CAPTURE(text);
+    CHECK_FALSE(why(text).empty());
+  }
+  CHECK(why(std::string(63, 'x')).empty());
+  CHECK_FALSE(why(std::string(64, 'x')).empty());
 }

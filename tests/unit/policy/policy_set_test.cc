@@ -91,3 +91,78 @@ TEST_CASE("lint warns of patterns that match everything and of those that never 
   CHECK(advice[1].where == "file:4");
   CHECK(advice[2].where == "file:5");
 }
+
+TEST_CASE("a kind counts in any case, and one that no statement is of is an error with the likest one") {
+  Policy p = policy("p", {{"a"}});
+  p.deny.push_back({});
+  p.deny[0].kinds = {Text{"DELETE", "file:2"}, Text{"Drop_*", "file:3"}};
+  CHECK(compiled({p})->policies()[0].deny[0].kinds[0].text == "delete");
+  for (const char* wrong : {"updat", "dropped_*", "drop table", "DELTE", "", "select,update"}) {
+    CAPTURE(wrong);
+    p.deny[0].kinds = {Text{wrong, "file:9"}};
+    const std::string problem = first_problem({p});
+    CHECK(problem.rfind("file:9: ", 0) == 0);
+    CHECK(problem.find("select_into, set") != std::string::npos);
+    CHECK((*wrong == 'u') == (problem.find("did you mean update?") != std::string::npos));
+  }
+  p.deny.clear();
+  p.kinds = {Text{"notfy", "file:4"}};
+  CHECK(first_problem({p}).find("did you mean notify?") != std::string::npos);
+  p.kinds.clear();
+  p.allow.push_back({});
+  p.allow[0].kinds = {Text{"slect", "file:5"}};
+  CHECK(first_problem({p}).find("did you mean select?") != std::string::npos);
+}
+
+TEST_CASE("a role or a tag is compared whole") {
+  CHECK(first_problem({policy("p", {Text{"dev*", "file:2"}})}).rfind("file:2: ", 0) == 0);
+  CHECK(first_problem({policy("p", {{"dev"}}, {Text{"prod-*", "file:3"}})}).rfind("file:3: ", 0) == 0);
+  CHECK(first_problem({policy("p", {{""}})}).find("empty") != std::string::npos);
+}
+
+TEST_CASE("lint warns of names and rules that mean nothing") {
+  const auto advice_of = [](const Policy& p) {
+    std::string all;
+    for (const Problem& problem : compiled({p})->lint()) all += problem.where + ": " + problem.message + "\n";
+    return all;
+  };
+  const auto denying = [](auto&& change) {
+    Policy p = policy("p", {{"a"}});
+    p.deny.push_back({});
+    change(p.deny[0]);
+    return p;
+  };
+  CHECK(advice_of(denying([](Rule& rule) {
+          rule.relations = {Text{"hr.Orders", "file:2"}};
+        })).find("file:2: PostgreSQL folds") == 0);
+  CHECK(advice_of(denying([](Rule& rule) { rule.relations = {Text{"hr.orders", "file:2"}}; })).empty());
+  CHECK(advice_of(denying([](Rule& rule) { rule.relations = {Text{"hr.\"Orders\"", "file:2"}}; })).empty());
+  CHECK(advice_of(denying([](Rule& rule) {
+          rule.functions = {Text{"pg_catalog.pg_slep", "file:3"}};
+        })).find("file:3: ") == 0);
+  CHECK(advice_of(denying([](Rule& rule) {
+          rule.functions = {Text{"pg_catalog.pg_sleep", "file:3"}};
+        })).empty());
+  CHECK(advice_of(denying([](Rule& rule) {
+          rule.kinds = {{"truncate"}};
+          rule.missing_where = true;
+        })).find("never met") != std::string::npos);
+  CHECK(advice_of(denying([](Rule& rule) {
+          rule.kinds = {{"begin"}, {"set"}};
+          rule.relations = {{"t"}};
+        })).find("never met") != std::string::npos);
+  CHECK(advice_of(denying([](Rule& rule) {
+          rule.kinds = {{"select"}, {"set"}};
+          rule.relations = {{"t"}};
+        })).empty());
+  Policy adding = policy("p", {{"a"}}, {}, Level::write);
+  adding.kinds = {Text{"delete", "file:4"}, Text{"notify", "file:5"}, Text{"call", "file:6"}};
+  const std::string added = advice_of(adding);
+  CHECK(added.find("file:4: ") == 0);
+  CHECK(added.find("file:5: ") != std::string::npos);
+  CHECK(added.find("file:6: ") == std::string::npos);
+  Policy allowing = policy("p", {{"a"}});
+  allowing.allow.push_back({});
+  allowing.allow[0].kinds = {Text{"select", "file:7"}, Text{"delete", "file:8"}};
+  CHECK(advice_of(allowing).find("file:8: no policy has a level") == 0);
+}

@@ -34,6 +34,14 @@ constexpr unsigned analysis_threads = 2;
 constexpr size_t analysis_backlog_max = 256;
 constexpr unsigned sync_threads_max = 4;  // More would wait for the same disk.
 constexpr size_t explain_backlog_max = 16;   // Questions to the policies that wait for the one before.
+
+Uuid new_id(uint64_t now_us) {
+  auto random = crypto::random_array<8>();
+  uint64_t bits = 0;
+  if (random) std::memcpy(&bits, random->data(), sizeof bits);
+  return uuid_v7(now_us, bits);
+}
+
 // Records go nowhere: audit.enabled is false.
 class NoTrail final : public audit::RecordSpace {
  public:
@@ -234,6 +242,8 @@ Result<void> Appliance::start_data_shards() {
     if (!seed) return unexpected(std::move(seed).error());
     pg.index = i;
     pg.node = config_.node;
+    pg.volume = &volume_;
+    pg.failures_window_ms = config_.audit.failures_window_ms;
     std::memcpy(&pg.id_seed, seed->data(), sizeof pg.id_seed);
     std::memcpy(&pg.hash_key, seed->data() + sizeof pg.id_seed, sizeof pg.hash_key);
     if (has_syncs) {
@@ -301,6 +311,12 @@ Result<void> Appliance::start_admin() {
   };
   sources.authentication_failed = [this](const admin::AuthenticationFailure& f) { authentication_failed(f); };
   std::promise<void> up;
+  admin_failures_ = std::make_unique<proxy::FailureReports>(
+      *admin_shard_, config_.audit.failures_window_ms, [this](EventBuilder told) {
+        const uint64_t now = wall_us();
+        told.id(new_id(now)).ts(now);
+        return !trail_ || told.publish(trail_->journal(admin_producer()));
+      });
   admin_shard_->post([&] {
     admin_ = std::make_unique<admin::AdminServer>(*admin_shard_, options, sources);
     if (config_.admin.tls) admin_->use_tls(tls_.admin());
@@ -316,19 +332,22 @@ void Appliance::publish(uint32_t producer, const EventBuilder& event) {
   if (!event.publish(trail_->journal(producer))) log_error("an event of the appliance found no room in the trail");
 }
 
-EventBuilder Appliance::event(std::string_view action, Severity severity, Outcome outcome, Category category) const {
-  auto random = crypto::random_array<8>();
-  uint64_t bits = 0;
-  if (random) std::memcpy(&bits, random->data(), sizeof bits);
+EventBuilder Appliance::event(std::string_view action, Severity severity, Outcome outcome,
+                              Category category) const {
   uint64_t now = wall_us();
   EventBuilder out(category, action, severity, outcome);
-  out.id(uuid_v7(now, bits)).ts(now);
+  out.id(new_id(now)).ts(now);
   return out;
 }
 
+// The first one is an event at once, those like it are counted.
 void Appliance::authentication_failed(const admin::AuthenticationFailure& failure) {
+  const std::string reason = failure.reason + " token";
+  const bool is_first = admin_failures_->is_first(
+      {audit::Category::system, "admin_auth_failed", failure.client_addr, {}, reason, {}});
+  if (!is_first) return;
   EventBuilder out = event("admin_auth_failed", Severity::warning, Outcome::denied);
-  out.text(Tag::client_addr, failure.client_addr).text(Tag::reason, failure.reason + " token");
+  out.text(Tag::client_addr, failure.client_addr).text(Tag::reason, reason);
   out.text(Tag::entity_type, "admin_route").text(Tag::entity_id, failure.method + " " + failure.path);
   publish(admin_producer(), out);
 }

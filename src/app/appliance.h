@@ -10,15 +10,16 @@
 #include <string>
 #include <vector>
 
+#include "kernel_tls_choice.h"
 #include "ringfence/admin/server.h"
 #include "ringfence/admin/sources.h"
 #include "ringfence/app/config.h"
 #include "ringfence/audit/trail.h"
+#include "ringfence/proxy/failure_reports.h"
 #include "ringfence/proxy/pg_shard.h"
 #include "ringfence/ring/shard.h"
 #include "ringfence/ring/workers.h"
 #include "ringfence/store/embedded.h"
-#include "kernel_tls_choice.h"
 #include "service_manager.h"
 #include "tls_keeper.h"
 #include "watchdog.h"
@@ -60,6 +61,7 @@ class Appliance final : public admin::SessionDirectory {
   Result<int> listen_for(const ListenerConfig& listener, const std::string& setting);
   void stop_listening();
   void stop_admin();
+  void tell_admin_failures();
   Result<void> start_admin();
   void accept_connections();
   proxy::SnapshotPtr make_snapshot(const Config& config);
@@ -109,11 +111,13 @@ class Appliance final : public admin::SessionDirectory {
   std::unique_ptr<ring::Workers> syncers_;   // For audit.durability: disk.
   std::unique_ptr<ring::Workers> explainer_;  // A thread of its own: no login waits for somebody's question.
   std::unique_ptr<ring::SpareCores> spare_cores_;  // Null: nobody looks.
+  proxy::TrailVolume volume_;
   std::vector<DataShard> data_shards_;
   std::vector<Listening> listening_;
   std::vector<InheritedSocket> inherited_;
   int admin_fd_ = -1;
   std::unique_ptr<ring::Shard> admin_shard_;
+  std::unique_ptr<proxy::FailureReports> admin_failures_;  // Used on the admin shard's thread.
   std::unique_ptr<admin::AdminServer> admin_;
 };
 

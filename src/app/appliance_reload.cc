@@ -16,6 +16,10 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
   out->limits.message_bytes_max = static_cast<uint32_t>(std::min<uint64_t>(config.limits.message_bytes_max, 1u << 30));
   out->limits.prepared_bytes_max = config.limits.prepared_bytes_max;
   out->limits.statement_bytes_max = config.audit.statement_bytes_max;
+  if (config.audit.enabled) {
+    out->limits.volume_per_user = config.audit.volume_per_user;
+    out->limits.volume_per_address = config.audit.volume_per_address;
+  }
   out->limits.parameters_bytes_max = config.audit.parameters_bytes_max;
   out->limits.startup_ms = config.limits.startup_ms;
   out->limits.authentication_ms = config.limits.authentication_ms;
@@ -115,9 +119,10 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
   const AuditConfig& a = config.audit;
   const AuditConfig& b = config_.audit;
   check(a.enabled != b.enabled || a.journal_segment_bytes != b.journal_segment_bytes ||
-            a.journal_max_bytes != b.journal_max_bytes || a.on_full != b.on_full || a.durability != b.durability ||
-            a.batch_rows != b.batch_rows || a.batch_ms != b.batch_ms || a.join_ms != b.join_ms ||
-            a.anchor_ms != b.anchor_ms || a.retention_days != b.retention_days,
+            a.journal_max_bytes != b.journal_max_bytes || a.on_full != b.on_full ||
+            a.durability != b.durability || a.batch_rows != b.batch_rows || a.batch_ms != b.batch_ms ||
+            a.join_ms != b.join_ms || a.anchor_ms != b.anchor_ms || a.retention_days != b.retention_days ||
+            a.failures_window_ms != b.failures_window_ms,
         "audit");
   log_configure(config.log.level, config.log.format);
   snapshot_ = make_snapshot(config);

@@ -56,6 +56,7 @@ void Appliance::stop_admin() {
       // Not inside the server's own call.
       admin_shard_->post([this, gone] {
         admin_.reset();
+        admin_failures_->tell_all();
         gone->set_value();
       });
     });
@@ -67,6 +68,17 @@ void Appliance::stop_admin() {
   // The process ends anyway, and what its thread has left is not worth more than the rest of this end.
   log_error("the admin API did not stop in time");
   static_cast<void>(admin_.release());
+}
+
+// Before the writer ends; what comes after that stays in the journal until the next start.
+void Appliance::tell_admin_failures() {
+  auto told = std::make_shared<std::promise<void>>();
+  auto is_told = told->get_future();
+  const bool is_posted = admin_shard_->post([this, told] {
+    admin_failures_->tell_all();
+    told->set_value();
+  });
+  if (is_posted) is_told.wait_for(std::chrono::milliseconds(admin_stop_ms));
 }
 
 void Appliance::stop(const std::atomic<bool>& hurry) {
@@ -105,6 +117,10 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
   for (DataShard& data : data_shards_) {
     if (data.shard) data.shard->join();
   }
+  for (DataShard& data : data_shards_) {
+    if (data.pg) data.pg->tell_failures();
+  }
+  if (admin_) tell_admin_failures();
   // What their jobs would report to is gone.
   workers_.reset();
   analysts_.reset();

@@ -48,6 +48,7 @@ class Loader {
   void read_listener(Section& section);
   void read_admin();
   void read_store();
+  void read_volume(Section& audit, std::string_view key, proxy::VolumeRule& rule);
   void read_audit();
   void read_limits();
   void read_users();
@@ -234,6 +235,18 @@ void Loader::read_store() {
   section.finish();
 }
 
+// Less than one record of the largest kind a second would hold every session up.
+void Loader::read_volume(Section& audit, std::string_view key, proxy::VolumeRule& rule) {
+  Section section = audit.section(key);
+  section.number("bytes_per_s", rule.bytes_per_s, 0, gib, Unit::bytes);
+  if (rule.bytes_per_s != 0 && rule.bytes_per_s < mib) {
+    section.error("bytes_per_s",
+                  "is less than 1 MiB, the largest record; use 1MiB or more, or 0 for no bound");
+  }
+  section.number("burst_bytes", rule.burst_bytes, mib, 16 * gib, Unit::bytes);
+  section.finish();
+}
+
 void Loader::read_audit() {
   Section section = root_.section("audit");
   AuditConfig& audit = config_.audit;
@@ -258,6 +271,9 @@ void Loader::read_audit() {
   section.number("join_ms", audit.join_ms, 0, 60'000, Unit::milliseconds);
   section.number("anchor_ms", audit.anchor_ms, 100, 3'600'000, Unit::milliseconds);
   section.number("retention_days", audit.retention_days, 1, 36'500);
+  section.number("failures_window_ms", audit.failures_window_ms, 100, 3'600'000, Unit::milliseconds);
+  read_volume(section, "volume_per_user", audit.volume_per_user);
+  read_volume(section, "volume_per_address", audit.volume_per_address);
   section.finish();
 }
 

@@ -155,6 +155,14 @@ void describe_audit(Lines& out, const AuditConfig& audit) {
   out.number("  ", "join_ms", audit.join_ms);
   out.number("  ", "anchor_ms", audit.anchor_ms);
   out.number("  ", "retention_days", audit.retention_days);
+  out.number("  ", "failures_window_ms", audit.failures_window_ms);
+  const std::pair<const char*, const proxy::VolumeRule*> volumes[] = {
+      {"  volume_per_user", &audit.volume_per_user}, {"  volume_per_address", &audit.volume_per_address}};
+  for (const auto& [key, rule] : volumes) {
+    out.group(key);
+    out.number("    ", "bytes_per_s", rule->bytes_per_s);
+    out.number("    ", "burst_bytes", rule->burst_bytes);
+  }
 }
 
 void describe_limits(Lines& out, const LimitsConfig& limits) {

@@ -66,6 +66,7 @@ class PgSession {
   ring::Task<bool> greet();
   ring::Task<bool> refuse(std::string_view sqlstate, std::string message, std::string hint = {});
   ring::Task<bool> refuse_authentication(std::string reason, bool by_certificate = false);
+  void record_failed_login(std::string_view sqlstate, std::string_view reason);
   ring::Task<bool> admit(std::string message);
   ring::Task<Result<void>> send(std::string bytes);
   ring::Task<bool> send_unsent();
@@ -175,6 +176,15 @@ class PgSession {
   // Nothing more is read of this side.
   bool is_over(Side from) const { return from == Side::client && (server_pump_is_over_ || end_reason_ != nullptr); }
 
+  // What it adds to the trail (pg_session_volume.cc).
+  void meter_volume(std::string_view peer);
+  bool has_spent_volume() const {
+    return (user_volume_ && user_volume_->is_spent()) || (address_volume_ && address_volume_->is_spent());
+  }
+  uint64_t settle_volume();
+  EndReason volume_exceeded() const;
+  ring::Task<bool> wait_for_volume(net::Receive& receive, net::Chunk chunk);
+
   // Long bodies (pg_session_splice.cc).
   bool body_follows(Side from, const net::Receive& receive);
   uint32_t body_to_splice(Side from, uint32_t bytes_min);
@@ -190,6 +200,9 @@ class PgSession {
   SnapshotPtr snapshot_;
   const Listener* policy_ = nullptr;  // Null: TLS is off.
   const Limits& limits_;
+  std::shared_ptr<VolumeMeter> user_volume_;  // Null: no bound.
+  std::shared_ptr<VolumeMeter> address_volume_;
+  bool volume_is_users_ = true;  // Which of them has to be waited for.
   Recorder recorder_;
   Uuid id_;
 

@@ -237,6 +237,7 @@ Task<bool> PgSession::authenticate(net::Gather& in) {
 // Records the login. AuthenticationOk, behind `message`, goes with what comes next, the greeting or a refusal, or before
 // the first wait. A refusal must not show whether there is such a target, not even by how many pieces it comes in.
 Task<bool> PgSession::admit(std::string message) {
+  meter_volume(login_->client_addr);
   auto done = event(Category::authentication, "postgres_client_auth", Severity::info, Outcome::success);
   if (tls_ != nullptr) describe_tls(done);
   recorder_.publish(std::move(done));
@@ -373,14 +374,26 @@ Task<bool> PgSession::refuse(std::string_view sqlstate, std::string message, std
   co_return false;
 }
 
-Task<bool> PgSession::refuse_authentication(std::string reason, bool by_certificate) {
-  shard_.counters.logins_failed.add();
-  std::string_view sqlstate = by_certificate ? pg::sqlstate::invalid_authorization : pg::sqlstate::invalid_password;
+// The first one is an event at once, those like it are counted.
+void PgSession::record_failed_login(std::string_view sqlstate, std::string_view reason) {
+  const bool is_first = shard_.failures.is_first(
+      {Category::authentication, "postgres_auth_failed", login_->client_addr, user_, reason, sqlstate});
+  if (!is_first) {
+    shard_.counters.failures_counted.add();
+    return;
+  }
   auto failed = event(Category::authentication, "postgres_auth_failed", Severity::warning, Outcome::denied);
   failed.text(Tag::sqlstate, sqlstate);
   failed.text(Tag::reason, reason);
   if (tls_ != nullptr) describe_tls(failed);
   recorder_.publish(std::move(failed));
+}
+
+Task<bool> PgSession::refuse_authentication(std::string reason, bool by_certificate) {
+  shard_.counters.logins_failed.add();
+  std::string_view sqlstate =
+      by_certificate ? pg::sqlstate::invalid_authorization : pg::sqlstate::invalid_password;
+  record_failed_login(sqlstate, reason);
   auto refusing = refuse(sqlstate, std::string(by_certificate ? "certificate" : "password") +
                                        " authentication failed for user \"" + std::string(user_) + "\"");
   co_return co_await refusing;

@@ -70,6 +70,13 @@ PgSession::Way PgSession::take_turn(Side from, net::Receive& receive, Aside& asi
     aside.emplace(wait_for_server(Until::it_ends));
     return Way::aside;
   }
+  if (from == Side::client && has_spent_volume()) {
+    // Nearly always only its shard's lease.
+    if (settle_volume() > 0) {
+      aside.emplace(wait_for_volume(receive, std::move(chunk)));
+      return Way::aside;
+    }
+  }
   size_t at = 0;
   Advance advance = inspect(from, chunk.bytes(), at);
   if (advance != Advance::all) {

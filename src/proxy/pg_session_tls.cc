@@ -89,10 +89,7 @@ void PgSession::note_failed_tls(TlsFailure failure, const Error& error) {
   shard_.counters.logins_failed.add();
   login_->auth_method = "certificate";
   identify();
-  auto failed = event(Category::authentication, "postgres_auth_failed", Severity::warning, Outcome::denied);
-  failed.text(Tag::sqlstate, pg::sqlstate::invalid_authorization);
-  failed.text(Tag::reason, error.message);
-  recorder_.publish(std::move(failed));
+  record_failed_login(pg::sqlstate::invalid_authorization, error.message);
 }
 
 bool PgSession::has_enough_tls() const {

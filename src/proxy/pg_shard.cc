@@ -83,6 +83,14 @@ PgShardState::PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpac
       load(l),
       ids(options.id_seed),
       pools(options.hash_key),
+      failures(s, options.failures_window_ms,
+               [this](audit::EventBuilder event) {
+                 event.id(ids.uuid(shard.now_us())).ts(shard.now_us());
+                 return event.publish(space);
+               }),
+      own_volume(options.volume == nullptr ? std::make_unique<TrailVolume>() : nullptr),
+      user_meters((own_volume ? *own_volume : *options.volume).users),
+      address_meters((own_volume ? *own_volume : *options.volume).addresses),
       judge_space(options.hash_key),
       warm(std::make_unique<WarmPool>(*this)) {}
 
@@ -203,6 +211,8 @@ void PgShard::drain() {
     if (state_->sessions.contains(session)) session->drain();
   }
 }
+
+void PgShard::tell_failures() { state_->failures.tell_all(); }
 
 uint32_t PgShard::pooled() const { return state_->warm->alive(); }
 

@@ -17,7 +17,9 @@
 #include "ringfence/net/tls_stream.h"
 #include "ringfence/pg/scram.h"
 #include "ringfence/pg/session_objects.h"
+#include "ringfence/proxy/failure_reports.h"
 #include "ringfence/proxy/pg_shard.h"
+#include "ringfence/proxy/volume.h"
 #include "statement_judge.h"
 
 namespace ringfence::proxy {
@@ -70,6 +72,10 @@ struct PgShardState {
   net::TlsBuffers tls_buffers;  // Outlives the sessions.
   net::SplicePipes splice_pipes;
   Deferred deferred;
+  FailureReports failures;
+  std::unique_ptr<TrailVolume> own_volume;  // Where the options name none.
+  VolumeMeters user_meters;
+  VolumeMeters address_meters;
   std::vector<PgShard*> peers;
   std::vector<PgShardState*> peer_states;
   bool is_draining = false;

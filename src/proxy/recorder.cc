@@ -187,6 +187,7 @@ pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView
   if (statement.is_unknown) out.text(Tag::metadata, "{\"statement_unknown\":true}");
   RINGFENCE_ASSERT(out.size() <= bound);
   counters_.statements_started.add();
+  charge(out.size());
   return space_.publish(audit::RecordKind::start, out.size(), 0);
 }
 
@@ -201,6 +202,7 @@ pg::StatementNumber Recorder::start(ByteView text, uint64_t full_bytes, char mes
   put(out, place);
   out.text(Tag::message_type, ByteView(&message_type, 1));
   counters_.statements_started.add();
+  charge(out.size());
   return space_.publish(audit::RecordKind::start, out.size(), 0);
 }
 
@@ -220,6 +222,7 @@ Uuid Recorder::message(const pg::StatementText& text, char message_type, uint64_
 }
 
 void Recorder::publish(audit::EventBuilder event) {
+  charge(event.bytes().size());
   if (!event.publish(space_)) deferred_.events.push_back(std::move(event));
 }
 
@@ -315,6 +318,7 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns) {
   if (completion.ending == pg::Ending::suspended) out.text(Tag::metadata, "{\"portal_suspended\":true}");
   else if (is_unknown) out.text(Tag::metadata, "{\"statement_unknown\":true}");
   RINGFENCE_ASSERT(out.size() <= bound);
+  charge(out.size());
   if (late.empty()) {
     space_.publish(audit::RecordKind::outcome, out.size(), completion.number);
     return;

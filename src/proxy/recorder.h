@@ -9,6 +9,7 @@
 #include "ringfence/pg/response_queue.h"
 #include "ringfence/policy/policy_set.h"
 #include "ringfence/proxy/counters.h"
+#include "ringfence/proxy/volume.h"
 
 namespace ringfence::proxy {
 
@@ -91,6 +92,11 @@ class Recorder {
       : space_(space), ids_(ids), counters_(counters), deferred_(deferred) {}
 
   void identify(const SessionFacts& facts);
+  // From here on each record is charged to these; null: to nobody. Both outlive the recorder.
+  void charge_to(VolumeMeter* user, VolumeMeter* address) {
+    user_volume_ = user;
+    address_volume_ = address;
+  }
   // The session has changed its name (SET application_name).
   void rename_application(std::string_view name);
   // As the trail has it; valid until the next identify or rename.
@@ -144,7 +150,14 @@ class Recorder {
   std::string_view session_text(audit::Tag tag) const;
   audit::FieldWriter begin_start(char* room, uint64_t now_us);
 
+  void charge(size_t bytes) {
+    if (user_volume_ != nullptr) user_volume_->charge(bytes);
+    if (address_volume_ != nullptr) address_volume_->charge(bytes);
+  }
+
   audit::RecordSpace& space_;
+  VolumeMeter* user_volume_ = nullptr;
+  VolumeMeter* address_volume_ = nullptr;
   IdSource& ids_;
   ShardCounters& counters_;
   Deferred& deferred_;

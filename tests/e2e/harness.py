@@ -185,7 +185,7 @@ def configuration(state, target, pg_port, admin_port, **changes):
                        'tls': 'off'}],
         'admin': {'address': '127.0.0.1', 'port': admin_port, 'token': TOKEN},
         'store': 'embedded',
-        'audit': {'batch_ms': 50},
+        'audit': {'batch_ms': 50, 'failures_window_ms': 200},
         'users': [{'name': name, 'password': password, 'roles': ['operator']} for name, password in USERS.items()],
         'policies': [{'name': 'operators', 'roles': ['operator'], 'tags': ['*'], 'level': 'admin'}],
         'targets': [

@@ -92,6 +92,9 @@ struct AuditConfig {
   uint64_t join_ms = 1'000;
   uint64_t anchor_ms = 5'000;
   uint32_t retention_days = 90;
+  uint64_t failures_window_ms = 10'000;
+  proxy::VolumeRule volume_per_user{32 << 20, 128 << 20};
+  proxy::VolumeRule volume_per_address{64 << 20, 256 << 20};
 };
 
 struct LimitsConfig {

@@ -46,6 +46,7 @@ struct ShardCounters {
   Counter sessions_open;        // Logged in on both legs.
   Counter sessions_total;
   Counter logins_failed;
+  Counter failures_counted;   // Of those, told together with others like them.
   Counter upstream_failures;  // Dialling or logging in to the server failed.
   Counter key_derivations;    // From targets' passwords, for salts that were not known yet.
   Counter pool_idle;      // Connections that wait for a session, of targets with a pool.
@@ -79,6 +80,8 @@ struct ShardCounters {
   Counter trail_waits;          // A session waited for room in the trail.
   Counter trail_refusals;       // A session was ended because no room came.
   Counter trail_syncs;          // Group commits of start records (audit.durability: disk).
+  Counter volume_waits;     // A session waited for its user's or its address's bound on the trail's bytes,
+  Counter volume_refusals;  // or was ended, for it would have waited too long.
   Counter answers_unmatched;    // Server answers that fitted no statement.
   // TLS handshakes with clients, and with targets' servers.
   struct Handshakes {

@@ -16,6 +16,7 @@
 #include "ringfence/proxy/counters.h"
 #include "ringfence/proxy/hold.h"
 #include "ringfence/proxy/snapshot.h"
+#include "ringfence/proxy/volume.h"
 #include "ringfence/ring/shard.h"
 #include "ringfence/ring/task.h"
 #include "ringfence/ring/workers.h"
@@ -81,6 +82,11 @@ class PgShard {
     // audit.durability: disk. Makes everything that this shard has published survive a power cut; called on a
     // worker. Empty: a record counts as soon as it is published.
     std::function<Result<void>()> sync;
+    // audit.failures_window_ms: see audit::FailureTally.
+    uint64_t failures_window_ms = 10'000;
+    // What users and addresses may add to the trail on all shards; null: this one counts alone. Outlives the
+    // shard.
+    TrailVolume* volume = nullptr;
     // Told of each statement that is held, and how that ended; may be null. Outlives the shard.
     HoldWatcher* hold_watcher = nullptr;
   };
@@ -116,6 +122,8 @@ class PgShard {
   // No session starts from here on; those that are there end when they have nothing to finish.
   void drain();
   bool is_drained() const;
+  // Failed logins that were counted and not told yet; also by whoever has joined the shard's thread.
+  void tell_failures();
   // The journal has room again.
   void trail_has_room();
 

@@ -15,6 +15,7 @@
 #include "ringfence/net/tls.h"
 #include "ringfence/pg/scram.h"
 #include "ringfence/policy/policy_set.h"
+#include "ringfence/proxy/volume.h"
 
 namespace ringfence::proxy {
 
@@ -111,6 +112,8 @@ struct Limits {
   uint64_t connect_ms = 10'000;
   uint64_t idle_ms = 0;
   uint64_t idle_in_transaction_ms = 0;
+  VolumeRule volume_per_user;
+  VolumeRule volume_per_address;
 };
 
 struct Snapshot {

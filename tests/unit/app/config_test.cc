@@ -108,7 +108,8 @@ store: {url: "postgres://rf:secret@db/audit", writer_url: "postgresql://w@db/aud
 audit:
   {enabled: false, journal_segment_bytes: 4MiB, journal_max_bytes: 1 GiB, on_full: drop, durability: disk,
    statement_bytes_max: 1KiB, parameters_bytes_max: 0, batch_rows: 5, batch_ms: 50, join_ms: 2s, anchor_ms: 1m,
-   retention_days: 7}
+   retention_days: 7, failures_window_ms: 5s,
+   volume_per_user: {bytes_per_s: 2MiB, burst_bytes: 3MiB}, volume_per_address: {bytes_per_s: 0}}
 limits:
   {connections_max: 9, message_bytes_max: 1MiB, prepared_bytes_max: 2MiB, startup_ms: 1s, authentication_ms: 2s,
    connect_ms: 3s, idle_ms: 5m, idle_in_transaction_ms: 1m, drain_ms: 0}
@@ -123,6 +124,9 @@ targets:
   REQUIRE(result.config);
   const Config& config = *result.config;
   CHECK(config.node == "gate-1");
+  CHECK(config.audit.failures_window_ms == 5'000);
+  CHECK(config.audit.volume_per_user == proxy::VolumeRule{2 << 20, 3 << 20});
+  CHECK(config.audit.volume_per_address == proxy::VolumeRule{0, 256 << 20});
   CHECK(config.shards == 4);
   CHECK(config.log.level == LogLevel::debug);
   CHECK(config.log.format == LogFormat::json);

@@ -1,0 +1,98 @@
+// How much one user, and one address, may add to the trail: so many bytes a second, and a burst of so many.
+//
+// A budget is shared by all shards; a shard takes a lease of it for its sessions, so that a record costs them
+// a subtraction of their own thread's. Records are charged when they are written: a session that has spent
+// more than there was waits before its next bytes are looked at, and what it had begun is recorded whole.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace ringfence::proxy {
+
+struct VolumeRule {
+  uint64_t bytes_per_s = 0;  // 0: no bound.
+  uint64_t burst_bytes = 0;
+  bool operator==(const VolumeRule&) const = default;
+};
+
+// Used by all shards at once. It stores when all that was spent would be earned again at the rule's rate.
+class VolumeBudget {
+ public:
+  void spend(uint64_t bytes, const VolumeRule& rule, uint64_t now_ns);
+  void give_back(uint64_t bytes, const VolumeRule& rule);
+  // How long until there is something to spend; 0: there is.
+  uint64_t wait_ns(const VolumeRule& rule, uint64_t now_ns) const;
+  bool is_whole(uint64_t now_ns) const { return earned_ns_.load(std::memory_order_relaxed) <= now_ns; }
+
+ private:
+  std::atomic<uint64_t> earned_ns_{0};
+};
+
+// The budgets of all users, or of all addresses. One lives on when its sessions have ended, until it is whole
+// again: connecting anew does not fill it.
+class VolumeBudgets {
+ public:
+  // More share one budget until others are whole again: some 10 MB.
+  static constexpr size_t budgets_max = 65'536;
+  // At login.
+  std::shared_ptr<VolumeBudget> find(std::string_view name, uint64_t now_ns);
+  size_t size() const;
+
+ private:
+  mutable std::mutex lock_;
+  std::unordered_map<std::string, std::shared_ptr<VolumeBudget>> budgets_;
+  size_t sweep_at_ = 64;
+  std::shared_ptr<VolumeBudget> common_ = std::make_shared<VolumeBudget>();
+};
+
+// What the sessions of one user, or one address, on one shard share. On the shard's thread.
+class VolumeMeter {
+ public:
+  // Some hundred statements'.
+  static constexpr uint64_t lease_bytes = 64 << 10;
+
+  VolumeMeter(std::shared_ptr<VolumeBudget> budget, const VolumeRule& rule)
+      : budget_(std::move(budget)), rule_(rule) {}
+  ~VolumeMeter();
+  VolumeMeter(const VolumeMeter&) = delete;
+  VolumeMeter& operator=(const VolumeMeter&) = delete;
+
+  const VolumeRule& rule() const { return rule_; }
+  void charge(size_t bytes) { left_ -= static_cast<int64_t>(bytes); }
+  bool is_spent() const { return left_ <= 0; }
+  // Pays what was charged beyond the lease, and takes another one where there is something left. Gives how
+  // long until then; 0: go on.
+  uint64_t settle(uint64_t now_ns);
+
+ private:
+  std::shared_ptr<VolumeBudget> budget_;
+  VolumeRule rule_;
+  int64_t left_ = 0;
+};
+
+// One shard's meters of users, or of addresses; they are gone with their last session.
+class VolumeMeters {
+ public:
+  explicit VolumeMeters(VolumeBudgets& budgets) : budgets_(budgets) {}
+  // nullptr: there is no bound.
+  std::shared_ptr<VolumeMeter> find(std::string_view name, const VolumeRule& rule, uint64_t now_ns);
+
+ private:
+  VolumeBudgets& budgets_;
+  std::unordered_map<std::string, std::weak_ptr<VolumeMeter>> meters_;
+  size_t sweep_at_ = 64;
+};
+
+// Of all shards.
+struct TrailVolume {
+  VolumeBudgets users;
+  VolumeBudgets addresses;
+};
+
+}  // namespace ringfence::proxy

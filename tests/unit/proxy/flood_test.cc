@@ -1,0 +1,178 @@
+// What strangers and users may add to the trail, against whole sessions. The clock is the test's.
+#include "session_fixture.h"
+
+using namespace ringfence;
+using namespace ringfence::proxy;
+using audit::Tag;
+
+namespace {
+
+constexpr uint64_t mib = 1 << 20;
+
+void by_user(Snapshot& snapshot) { snapshot.limits.volume_per_user = {mib, mib}; }
+void by_address(Snapshot& snapshot) { snapshot.limits.volume_per_address = {mib, mib}; }
+
+size_t queries_at_server(const World& world) {
+  const std::string types = World::types(world.server.got);
+  return static_cast<size_t>(std::count(types.begin(), types.end(), 'Q'));
+}
+
+void fail_login(World& world, std::vector<pg::StartupParameter> parameters) {
+  world.client.got.clear();
+  world.client.has_ended = false;
+  world.connect();
+  world.authenticate("wrong", std::move(parameters));
+  REQUIRE(World::types(world.client.got).ends_with("E"));
+  world.client.stream->shutdown();
+  world.settle();
+}
+
+}  // namespace
+
+TEST_CASE("who fills the trail faster than it may be filled is slowed, and nothing is lost") {
+  for (auto rule : {by_user, by_address}) {
+    World world(1, 0, rule);
+    world.connect();
+    world.log_in();
+    const std::string text = "select '" + std::string(60'000, 'x') + "'";
+    const size_t all = 60;
+    size_t sent = 0;
+    // The burst at once.
+    while (sent < all) {
+      world.send(world.client, query(text));
+      ++sent;
+      if (queries_at_server(world) < sent) break;
+      world.send(world.server, answer());
+    }
+    CHECK(sent > 15);
+    CHECK(sent < 20);
+    CHECK(world.pg_shard->counters().volume_waits.get() == 1);
+    CHECK_FALSE(world.client.has_ended);
+    // The rest at the rate: some 17 a second.
+    uint64_t ms = 0;
+    for (; sent < all && ms < 60'000; ms += 10) {
+      world.advance_to(ms);
+      if (queries_at_server(world) < sent) continue;
+      world.send(world.server, answer());
+      world.send(world.client, query(text));
+      ++sent;
+    }
+    CHECK(sent == all);
+    CHECK(ms > 2'000);
+    CHECK(ms < 4'000);
+    world.advance_to(60'000);
+    CHECK(queries_at_server(world) == all);
+    CHECK(statements_of(world.space).size() == all);
+  }
+}
+
+TEST_CASE("who would wait for longer than is worth it is told which bound it is") {
+  for (bool is_users : {true, false}) {
+    World world(1, 0, [is_users](Snapshot& snapshot) {
+      (is_users ? snapshot.limits.volume_per_user : snapshot.limits.volume_per_address) = {mib, mib};
+      snapshot.limits.statement_bytes_max = Limits::statement_bytes_most;
+    });
+    world.connect();
+    world.log_in();
+    // In one flight: each is recorded before the next one's turn to wait comes.
+    std::string flight;
+    for (int i = 0; i < 50; ++i) flight += query("select '" + std::string(380'000, 'x') + "'");
+    world.send(world.client, flight);
+    world.send(world.client, query("select 1"));
+    for (uint64_t ms = 0; ms < 12'000 && world.client.got.empty(); ms += 100) world.advance_to(ms);
+    CHECK(world.error().starts_with("53400 terminating connection: the statements of " +
+                                    std::string(is_users ? "user \"ada\"" : "address memory")));
+    auto fields = pg::parse_error_fields(World::last_body(world.client.got));
+    REQUIRE(fields);
+    CHECK(std::string(fields->hint).find(is_users ? "audit.volume_per_user" : "audit.volume_per_address") !=
+          std::string::npos);
+    CHECK(world.pg_shard->counters().volume_refusals.get() == 1);
+    CHECK((*world.space.events("postgres_disconnect")[0])[Tag::sqlstate] == "53400");
+  }
+}
+
+TEST_CASE("ordinary work meets no bound") {
+  World world(1, 0, [](Snapshot& snapshot) {
+    by_user(snapshot);
+    by_address(snapshot);
+  });
+  world.connect();
+  world.log_in();
+  for (int i = 0; i < 500; ++i) {
+    world.send(world.client, query("select 1"));
+    world.send(world.server, answer());
+  }
+  CHECK(queries_at_server(world) == 500);
+  CHECK(world.pg_shard->counters().volume_waits.get() == 0);
+}
+
+TEST_CASE("a session that ends while it waits is let go") {
+  World world(1, 0, by_user);
+  world.connect();
+  world.log_in();
+  const std::string text = "select '" + std::string(60'000, 'x') + "'";
+  while (world.pg_shard->counters().volume_waits.get() == 0) {
+    world.send(world.client, query(text));
+    world.send(world.server, answer());
+  }
+  world.pg_shard->end_all({"57P01", "ended by somebody", ""});
+  world.settle();
+  world.advance_to(300);
+  CHECK(world.error() == "57P01 ended by somebody");
+}
+
+TEST_CASE("failed logins are told once, and then by their number") {
+  World world;
+  world.shard.turn_at(1);
+  for (int i = 0; i < 50; ++i) fail_login(world, {{"user", "ada"}, {"database", "shop"}});
+  REQUIRE(world.space.events("postgres_auth_failed").size() == 1);
+  CHECK((*world.space.events("postgres_auth_failed")[0])[Tag::reason] == "wrong password");
+  CHECK(world.pg_shard->counters().logins_failed.get() == 50);
+  CHECK(world.pg_shard->counters().failures_counted.get() == 49);
+  world.pg_shard->tell_failures();
+  REQUIRE(world.space.events("postgres_auth_failed").size() == 2);
+  auto& told = *world.space.events("postgres_auth_failed")[1];
+  CHECK(told[Tag::user_name] == "ada");
+  CHECK(told[Tag::reason] == "wrong password");
+  CHECK(told[Tag::metadata].starts_with("{\"count\":49,"));
+  // Once.
+  world.pg_shard->tell_failures();
+  CHECK(world.space.events("postgres_auth_failed").size() == 2);
+}
+
+TEST_CASE("counted failures are told when their window has ended, and then nothing is waited for any more") {
+  World world;
+  world.advance_to(1'000);
+  for (int i = 0; i < 3; ++i) fail_login(world, {{"user", "ada"}, {"database", "shop"}});
+  CHECK(world.space.events("postgres_auth_failed").size() == 1);
+  world.advance_to(60'000);
+  world.advance_to(120'000);
+  CHECK(world.space.events("postgres_auth_failed").size() <= 2);
+}
+
+TEST_CASE("a failed login adds little to the trail, whatever it claims to be") {
+  World world;
+  fail_login(world, {{"user", std::string(3'000, 'u')},
+                     {"database", std::string(3'000, 'd')},
+                     {"application_name", std::string(3'000, 'a')}});
+  REQUIRE(world.space.events("postgres_auth_failed").size() == 1);
+  auto& told = *world.space.events("postgres_auth_failed")[0];
+  CHECK(told[Tag::database].ends_with("…[3000 bytes]"));
+  size_t bytes = 0;
+  for (Tag tag : {Tag::user_name, Tag::database, Tag::application_name, Tag::reason, Tag::client_addr})
+    bytes += told[tag].size();
+  CHECK(bytes < 900);
+}
+
+TEST_CASE("logins that succeed and what users do then are never counted together") {
+  World world;
+  for (int i = 0; i < 5; ++i) {
+    world.client.got.clear();
+    world.connect();
+    world.authenticate("secret", {{"user", "ada"}, {"database", "nowhere"}});
+    world.client.stream->shutdown();
+    world.settle();
+  }
+  CHECK(world.space.events("postgres_client_auth").size() == 5);
+  CHECK(world.space.events("access_denied").size() == 5);
+}

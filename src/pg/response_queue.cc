@@ -17,31 +17,26 @@ ResponseQueue::Entry* ResponseQueue::answered() {
 }
 
 void ResponseQueue::finish(Entry& entry, StatementNumber number, Ending ending, std::string_view tag, uint64_t rows,
-                           const ErrorFields* error, uint64_t now_ns, bool was_reached) {
-  Completion completion;
-  completion.number = number;
-  completion.ending = ending;
-  completion.tag = tag;
-  completion.rows = rows;
+                           const ErrorFields* error, uint64_t now_ns, const Portal* ran) {
+  finish(entry, {.number = number, .ending = ending, .tag = tag, .rows = rows, .error = error}, now_ns, ran);
+}
+
+void ResponseQueue::finish(Entry& entry, Completion completion, uint64_t now_ns, const Portal* ran) {
   completion.bytes_to_client = std::exchange(bytes_, 0);
-  completion.bytes_to_server = entry.message_bytes + std::exchange(copy_bytes_, 0);
+  completion.bytes_to_server = entry.message_bytes;
+  if (std::exchange(copies_, false)) completion.bytes_to_server += copy_.take(pending_.begin());
   completion.since_ns = std::max(entry.since_ns, last_done_ns_);
-  completion.error = error;
-  completion.is_redacted = entry.is_redacted || (entry.prepared && entry.prepared->statement.is_redacted);
   entry.message_bytes = 0;
   rows_ = 0;
   last_done_ns_ = now_ns;
-  if (entry.kind == Kind::execute && entry.portal && was_reached) {
-    // The portal as the server has it now: its statement was set at BindComplete from the confirmed names.
-    const Portal* actual = actual_portal(entry);
-    if (actual != entry.portal.get() || actual->statement != entry.prepared) completion.ran_instead = actual;
-  }
+  if (ran != nullptr && (ran != entry.portal.get() || ran->statement != entry.prepared)) completion.ran_instead = ran;
+  completion.prepared = completion.ran_instead != nullptr ? ran->statement.get() : entry.prepared.get();
+  completion.is_redacted = entry.is_redacted || (entry.prepared && entry.prepared->statement.is_redacted) ||
+                           (completion.prepared != nullptr && completion.prepared->statement.is_redacted);
+  if (entry.kind == Kind::query) completion.expected = expected_of(entry);
+  else if (completion.prepared != nullptr) completion.expected = completion.prepared->expected;
   observer_.done(completion);
-}
-
-const Portal* ResponseQueue::actual_portal(const Entry& entry) const {
-  const Portal* actual = names_.find_portal(entry.portal->name);
-  return actual != nullptr ? actual : entry.portal.get();
+  if (entry.kind == Kind::query && entry.count > 1) expected_.drop_before(entry.expected_at + entry.completed);
 }
 
 void ResponseQueue::parse_complete(uint64_t bytes) {
@@ -90,6 +85,7 @@ void ResponseQueue::copy_in_response(uint64_t bytes) {
   bytes_ += bytes;
   Entry* entry = answered();
   if (entry == nullptr || (entry->kind != Kind::query && entry->kind != Kind::execute)) return misfit();
+  copies_ = true;
   // What was sent ahead: the server, reading copy data, swallows Sync and Flush and stops at the end of the copy.
   for (uint64_t place = pending_.begin() + 1; place != pending_.end(); ++place) {
     Entry& ahead = pending_.at(place);
@@ -129,8 +125,8 @@ void ResponseQueue::command_complete(std::string_view tag, uint64_t bytes, uint6
   bytes_ += bytes;
   Entry* entry = answered();
   // Behind its last word a server completes nothing; if it does, records say what is not so.
-  if (entry == nullptr) return has_ended_ ? misfit_that_shifts() : misfit();
-  if (entry->kind != Kind::query && entry->kind != Kind::execute) return misfit();
+  if (entry == nullptr) return has_ended_ ? misfit_that_shifts() : stray_end();
+  if (entry->kind != Kind::query && entry->kind != Kind::execute) return stray_end();
   // More answers than statements: something ran that has no record.
   if (entry->kind == Kind::query && (entry->is_over || entry->completed == entry->count)) return misfit_that_shifts();
   copy_in_ = false;
@@ -144,9 +140,15 @@ void ResponseQueue::command_complete(std::string_view tag, uint64_t bytes, uint6
     return;
   }
   NameChange change;
-  if (entry->kind == Kind::query) change = take_change(number).value_or(NameChange{});
-  else if (Ref<Prepared> ran = entry->portal ? actual_portal(*entry)->statement : Ref<Prepared>()) change = ran->change;
-  finish(*entry, number, Ending::success, tag, parsed.rows.value_or(rows_), nullptr, now_ns);
+  Ref<Portal> ran;
+  if (entry->kind == Kind::query) {
+    change = take_change(number).value_or(NameChange{});
+    names_.forget_portal({});
+  } else if (entry->portal) {
+    ran = actual_portal(*entry);
+    if (ran->statement) change = ran->statement->change;
+  }
+  finish(*entry, number, Ending::success, tag, parsed.rows.value_or(rows_), nullptr, now_ns, ran.get());
   names_.apply(change);
   if (entry->kind == Kind::execute || (++entry->completed == entry->count && entry->continues)) pending_.pop();
 }
@@ -164,30 +166,33 @@ void ResponseQueue::forget_swallowed_syncs() {
 void ResponseQueue::empty_query(uint64_t bytes, uint64_t now_ns) {
   bytes_ += bytes;
   Entry* entry = answered();
-  if (entry == nullptr) return misfit();
+  if (entry == nullptr) return stray_end();
   if (entry->kind == Kind::query && entry->completed < entry->count && !entry->is_over) {
-    finish(*entry, entry->first + entry->completed, Ending::success, {}, 0, nullptr, now_ns);
+    finish(*entry,
+           {.number = entry->first + entry->completed, .ending = Ending::success, .is_empty_answer = true}, now_ns);
     ++entry->completed;
   } else if (entry->kind == Kind::execute) {
-    finish(*entry, entry->first, Ending::success, {}, 0, nullptr, now_ns);
+    const Ref<Portal> ran = entry->portal ? actual_portal(*entry) : Ref<Portal>();
+    finish(*entry, {.number = entry->first, .ending = Ending::success, .is_empty_answer = true}, now_ns, ran.get());
     pending_.pop();
   } else {
-    misfit();
+    stray_end();
   }
 }
 
 void ResponseQueue::portal_suspended(uint64_t bytes, uint64_t now_ns) {
   bytes_ += bytes;
   Entry* entry = answered();
-  if (entry == nullptr || entry->kind != Kind::execute) return misfit();
-  finish(*entry, entry->first, Ending::suspended, {}, rows_, nullptr, now_ns);
+  if (entry == nullptr || entry->kind != Kind::execute) return stray_end();
+  const Ref<Portal> ran = entry->portal ? actual_portal(*entry) : Ref<Portal>();
+  finish(*entry, entry->first, Ending::suspended, {}, rows_, nullptr, now_ns, ran.get());
   pending_.pop();
 }
 
 void ResponseQueue::function_call_response(uint64_t bytes, uint64_t now_ns) {
   bytes_ += bytes;
   Entry* entry = answered();
-  if (entry == nullptr || entry->kind != Kind::function_call || entry->is_over) return misfit();
+  if (entry == nullptr || entry->kind != Kind::function_call || entry->is_over) return stray_end();
   finish(*entry, entry->first, Ending::success, {}, 0, nullptr, now_ns);
   entry->is_over = true;
 }
@@ -214,18 +219,6 @@ void ResponseQueue::error(const ErrorFields& fields, uint64_t bytes, uint64_t no
   if (is_fatal) end_by_fatal(now_ns);
 }
 
-// The server's last word: what it had not begun it never will.
-void ResponseQueue::end_by_fatal(uint64_t now_ns) {
-  has_ended_ = true;
-  while (Entry* entry = pending_.front()) {
-    for (; entry->has_open_statement(); ++entry->completed) {
-      finish(*entry, entry->first + entry->completed, Ending::not_executed, {}, 0, nullptr, now_ns, false);
-    }
-    pending_.pop();
-  }
-  rare_.reset();
-}
-
 void ResponseQueue::fail(const ErrorFields& fields, uint64_t now_ns) {
   Entry* entry = answered();
   if (entry == nullptr || entry->kind == Kind::sync || entry->is_over) {
@@ -238,22 +231,25 @@ void ResponseQueue::fail(const ErrorFields& fields, uint64_t now_ns) {
       finish(*entry, entry->first, ending_of(fields), {}, 0, &fields, now_ns);
       entry->is_over = true;
       return;
-    case Kind::execute:
-      finish(*entry, entry->first, ending_of(fields), {}, rows_, &fields, now_ns);
+    case Kind::execute: {
+      const Ref<Portal> ran = entry->portal ? actual_portal(*entry) : Ref<Portal>();
+      finish(*entry, entry->first, ending_of(fields), {}, rows_, &fields, now_ns, ran.get());
       pending_.pop();
-      skip_to_sync(nullptr, nullptr, true, fields, now_ns);
-      return;
-    default: {
-      // Parse, Bind, Describe or Close failed. What executes it later in this group has failed with it.
-      Ref<Prepared> prepared = entry->kind == Kind::parse ? entry->prepared : Ref<Prepared>();
-      Ref<Portal> portal = entry->kind == Kind::bind ? entry->portal : Ref<Portal>();
-      if (portal) prepared = portal->statement;
-      bool is_bind = entry->kind == Kind::bind;
-      pending_.pop();
-      skip_to_sync(is_bind ? nullptr : prepared.get(), portal.get(), false, fields, now_ns);
+      skip_to_sync(nullptr, now_ns);
       return;
     }
+    case Kind::parse:
+      skipped().fail(entry->prepared, {});
+      // The server has dropped the unnamed one before it looks at the new text.
+      if (entry->prepared->name.empty()) names_.forget_statement({});
+      break;
+    case Kind::bind: skipped().fail({}, entry->portal); break;
+    default: break;
   }
+  // Parse, Bind, Describe or Close failed. What executes it later in this group has failed with it.
+  if (entry->kind != Kind::close) skip(*entry, now_ns);
+  pending_.pop();
+  skip_to_sync(&fields, now_ns);
 }
 
 // The statement that was running has failed; those behind it in the same message, which may be cut into several
@@ -275,31 +271,6 @@ void ResponseQueue::error_in_query(Entry* entry, const ErrorFields& fields, uint
   if (!is_told) observer_.error_outside(fields, nullptr);
 }
 
-void ResponseQueue::skip_to_sync(const Prepared* failed_statement, const Portal* failed_portal,
-                                 bool is_told, const ErrorFields& fields, uint64_t now_ns) {
-  while (Entry* entry = pending_.front()) {
-    if (entry->kind == Kind::sync) break;
-    if (entry->runs()) {
-      bool is_culprit = entry->kind == Kind::execute && !is_told && entry->portal &&
-                        (entry->portal.get() == failed_portal ||
-                         (failed_statement != nullptr && entry->portal->statement.get() == failed_statement));
-      for (; entry->completed < entry->count; ++entry->completed) {
-        finish(*entry, entry->first + entry->completed, is_culprit ? Ending::failure : Ending::not_executed, {}, 0,
-               is_culprit ? &fields : nullptr, now_ns, false);
-      }
-      is_told = is_told || is_culprit;
-    }
-    pending_.pop();
-  }
-  if (!pending_.is_empty() && pending_.at(pending_.begin()).is_doubtful) pending_.at(pending_.begin()).ends_skip = true;
-  if (pending_.is_empty()) skipping_ = true;
-  if (is_told) return;
-  const StatementText* text = nullptr;
-  if (failed_portal != nullptr && failed_portal->statement) text = &failed_portal->statement->statement;
-  if (failed_statement != nullptr) text = &failed_statement->statement;
-  observer_.error_outside(fields, text);
-}
-
 // Recursion: one step for each part of a Query with very many statements.
 void ResponseQueue::ready(TransactionStatus status) {
   transaction_ = status;
@@ -319,9 +290,11 @@ void ResponseQueue::ready(TransactionStatus status) {
       }
       for (; !entry->is_over && entry->completed < entry->count; ++entry->completed) {
         misfit();
-        finish(*entry, entry->first + entry->completed, Ending::unknown, {}, 0, nullptr, last_done_ns_);
+        finish(*entry, {.number = entry->first + entry->completed, .ending = Ending::unknown, .is_missing = true},
+               last_done_ns_);
       }
-      copy_in_ = false;
+      copy_in_ = copies_ = false;
+      if (entry->kind == Kind::query) names_.forget_statement({});
       if (entry->continues) {
         pending_.pop();
         ready(status);
@@ -393,12 +366,15 @@ bool ResponseQueue::is_idle_before(uint64_t end) const {
 }
 
 void ResponseQueue::abandon(uint64_t unsent_from) {
+  tell_skipped();
   bool was_reached = true;  // Only what the server was answering last.
   while (Entry* entry = pending_.front()) {
     const bool is_unsent = pending_.begin() >= unsent_from;
+    Ref<Portal> ran;
+    if (was_reached && !is_unsent && entry->kind == Kind::execute && entry->portal) ran = actual_portal(*entry);
     for (; entry->has_open_statement(); ++entry->completed) {
       finish(*entry, entry->first + entry->completed, is_unsent ? Ending::not_executed : Ending::unknown, {},
-             is_unsent ? 0 : rows_, nullptr, last_done_ns_, was_reached && !is_unsent);
+             is_unsent ? 0 : rows_, nullptr, last_done_ns_, ran.get());
     }
     was_reached = false;
     pending_.pop();

@@ -3,30 +3,67 @@
 
 namespace ringfence::pg {
 
+// The server reads no further, or nothing up to the next Sync.
 bool ResponseQueue::is_skipped(Kind kind) {
   if (has_ended_) return true;
   if (!skipping_) return false;
   if (kind != Kind::sync) return true;
   skipping_ = false;
-  skipped_statement_ = {};
-  skipped_portal_ = {};
+  end_skip();
   return false;
+}
+
+// A message that makes or drops a name, and one that makes statements run: what is skipped is taken by the same path as
+// what waited when the error came.
+template <typename Fill>
+void ResponseQueue::push_naming(Kind kind, Fill&& fill) {
+  if (!is_skipped(kind)) {
+    Entry& entry = push(kind);
+    fill(entry);
+    pending_.mark_naming(entry);
+    return;
+  }
+  Entry entry;
+  entry.kind = kind;
+  fill(entry);
+  if (has_ended_) behind_end().note(entry);
+  else skip(entry, 0);
+}
+
+template <typename Fill>
+void ResponseQueue::push_running(Kind kind, uint64_t now_ns, Fill&& fill) {
+  if (!is_skipped(kind)) {
+    fill(push(kind));
+    copy_place_ = pending_.end() - 1;
+    return;
+  }
+  Entry entry;
+  entry.kind = kind;
+  entry.since_ns = now_ns;
+  fill(entry);
+  if (!has_ended_) return skip(entry, now_ns);
+  // What waits before it may still be answered, and keeps its own counts.
+  for (; entry.completed < entry.count; ++entry.completed) {
+    observer_.done({.number = entry.first + entry.completed,
+                    .ending = Ending::not_executed,
+                    .bytes_to_server = std::exchange(entry.message_bytes, 0),
+                    .since_ns = now_ns});
+  }
+  if (entry.kind == Kind::query) expected_.take_back(entry.expected_at);
 }
 
 void ResponseQueue::push_query(StatementNumber first, uint32_t count, uint64_t message_bytes, uint64_t now_ns,
                                bool continues) {
-  if (is_skipped(Kind::query)) {
-    for (uint32_t i = 0; i < count; ++i) {
-      observer_.done({.number = first + i, .ending = Ending::not_executed, .since_ns = now_ns});
-    }
-    return;
-  }
-  Entry& entry = push(Kind::query);
-  entry.first = first;
-  entry.count = count;
-  entry.continues = continues;
-  entry.message_bytes = message_bytes;
-  entry.since_ns = now_ns;
+  push_running(Kind::query, now_ns, [&](Entry& entry) {
+    const ExpectedAnswers::Staged staged = expected_.take();
+    entry.first = first;
+    entry.count = count;
+    entry.expected = staged.first;
+    entry.expected_at = staged.others_at;
+    entry.continues = continues;
+    entry.message_bytes = message_bytes;
+    entry.since_ns = now_ns;
+  });
 }
 
 void ResponseQueue::change_names(uint32_t index, NameChange change) {
@@ -44,24 +81,13 @@ void ResponseQueue::mark_uncut() {
 }
 
 void ResponseQueue::push_parse(Ref<Prepared> prepared) {
-  if (is_skipped(Kind::parse)) {
-    skipped_statement_ = std::move(prepared);
-    return;
-  }
-  Entry& entry = push(Kind::parse);
-  if (prepared->refusal != 0) refused_to_ = pending_.end();
-  entry.prepared = std::move(prepared);
-  pending_.mark_naming(entry);
+  const bool is_refused = prepared->refusal != 0;
+  push_naming(Kind::parse, [&](Entry& entry) { entry.prepared = std::move(prepared); });
+  if (is_refused && !pending_.is_empty()) refused_to_ = pending_.end();
 }
 
 void ResponseQueue::push_bind(Ref<Portal> portal) {
-  if (is_skipped(Kind::bind)) {
-    skipped_portal_ = std::move(portal);
-    return;
-  }
-  Entry& entry = push(Kind::bind);
-  entry.portal = std::move(portal);
-  pending_.mark_naming(entry);
+  push_naming(Kind::bind, [&](Entry& entry) { entry.portal = std::move(portal); });
 }
 
 void ResponseQueue::push_describe(bool is_portal, std::string_view name) {
@@ -73,47 +99,40 @@ void ResponseQueue::push_describe(bool is_portal, std::string_view name) {
 }
 
 void ResponseQueue::push_close(bool is_portal, std::string_view name) {
-  if (is_skipped(Kind::close)) return;
-  Entry& entry = push(Kind::close);
-  entry.is_portal = is_portal;
-  if (is_portal) {
-    entry.portal = pools_.portals.make();
-    entry.portal->name = name;
-  } else {
-    entry.prepared = pools_.prepared.make();
-    entry.prepared->name = name;
-  }
-  pending_.mark_naming(entry);
+  push_naming(Kind::close, [&](Entry& entry) {
+    entry.is_portal = is_portal;
+    if (is_portal) {
+      entry.portal = pools_.portals.make();
+      entry.portal->name = name;
+    } else {
+      entry.prepared = pools_.prepared.make();
+      entry.prepared->name = name;
+    }
+  });
 }
 
 void ResponseQueue::push_execute(StatementNumber number, Ref<Portal> portal, uint64_t message_bytes,
                                  uint64_t now_ns) {
-  if (is_skipped(Kind::execute)) {
-    observer_.done({.number = number, .ending = Ending::not_executed, .since_ns = now_ns});
-    return;
-  }
-  Entry& entry = push(Kind::execute);
-  entry.first = number;
-  entry.count = 1;
-  entry.since_ns = now_ns;
-  entry.message_bytes = message_bytes;
-  if (portal) {
-    entry.message_bytes += std::exchange(portal->bind_bytes, 0);
-    entry.prepared = portal->statement;
-  }
-  entry.portal = std::move(portal);
+  push_running(Kind::execute, now_ns, [&](Entry& entry) {
+    entry.first = number;
+    entry.count = 1;
+    entry.since_ns = now_ns;
+    entry.message_bytes = message_bytes;
+    if (portal) {
+      entry.message_bytes += std::exchange(portal->bind_bytes, 0);
+      entry.prepared = portal->statement;
+    }
+    entry.portal = std::move(portal);
+  });
 }
 
 void ResponseQueue::push_function_call(StatementNumber number, uint64_t message_bytes, uint64_t now_ns) {
-  if (is_skipped(Kind::function_call)) {
-    observer_.done({.number = number, .ending = Ending::not_executed, .since_ns = now_ns});
-    return;
-  }
-  Entry& entry = push(Kind::function_call);
-  entry.first = number;
-  entry.count = 1;
-  entry.since_ns = now_ns;
-  entry.message_bytes = message_bytes;
+  push_running(Kind::function_call, now_ns, [&](Entry& entry) {
+    entry.first = number;
+    entry.count = 1;
+    entry.since_ns = now_ns;
+    entry.message_bytes = message_bytes;
+  });
 }
 
 void ResponseQueue::push_sync() {
@@ -127,7 +146,16 @@ void ResponseQueue::push_own() {
   if (!is_skipped(Kind::own)) push(Kind::own);
 }
 
+// What copy data is sent for: the COPY that reads it, or else the last message that makes statements run, which may be one.
+PendingMessage* ResponseQueue::copied_into() {
+  const uint64_t place = copied_place();
+  if (skipping_ || has_ended_ || place < pending_.begin() || place >= pending_.end()) return nullptr;
+  Entry& entry = pending_.at(place);
+  return entry.has_open_statement() ? &entry : nullptr;
+}
+
 void ResponseQueue::push_copy_end() {
+  if (Entry* entry = copied_into()) copy_.end(copied_place(), entry->count);
   if (std::exchange(copy_in_, false)) {
     // Tells what was sent inside the COPY from what was sent behind it.
     if (!pending_.is_empty() && pending_.back().is_doubtful) push(Kind::copy_end);
@@ -139,14 +167,18 @@ void ResponseQueue::push_copy_end() {
 }
 
 Ref<Prepared> ResponseQueue::foreseen_statement(std::string_view name) const {
-  if (skipped_statement_ && skipped_statement_->name == name) return skipped_statement_;
+  for (const SkippedGroup* group : {behind_end_.get(), skipped_.get()}) {
+    if (auto named = group != nullptr ? group->statement(name) : std::nullopt) return *named;
+  }
   const Entry* entry = pending_.last_naming(false, name);
   if (entry == nullptr) return names_.statement(name);
   return entry->kind == Kind::parse ? entry->prepared : Ref<Prepared>();
 }
 
 Ref<Portal> ResponseQueue::foreseen_portal(std::string_view name) const {
-  if (skipped_portal_ && skipped_portal_->name == name) return skipped_portal_;
+  for (const SkippedGroup* group : {behind_end_.get(), skipped_.get()}) {
+    if (auto named = group != nullptr ? group->portal(name) : std::nullopt) return *named;
+  }
   const Entry* entry = pending_.last_naming(true, name);
   if (entry == nullptr) return names_.portal(name);
   return entry->kind == Kind::bind ? entry->portal : Ref<Portal>();

@@ -18,9 +18,12 @@
 #include <vector>
 
 #include "ringfence/base/bytes.h"
+#include "ringfence/pg/copy_input.h"
+#include "ringfence/pg/expected_answers.h"
 #include "ringfence/pg/parse.h"
 #include "ringfence/pg/pending_messages.h"
 #include "ringfence/pg/session_names.h"
+#include "ringfence/pg/skipped_group.h"
 
 namespace ringfence::pg {
 
@@ -41,10 +44,15 @@ struct Completion {
   uint64_t bytes_to_server = 0;    // Of the client's.
   uint64_t since_ns = 0;           // When it was sent, or when the one before it was done.
   const ErrorFields* error = nullptr;
+  // What was said of it when it was sent: see expect() and Prepared::expected. 0: nothing.
+  uint16_t expected = 0;
+  bool is_empty_answer = false;  // EmptyQueryResponse.
+  bool is_missing = false;       // Its message is over, and it was not answered.
+  const Prepared* prepared = nullptr;  // Of an Execute: what ran, as far as it is known.
   // A secret was taken out of the statement's text; the server's message about it may quote what was taken.
   bool is_redacted = false;
-  // Where the server ran another statement than was foreseen when this one was sent (a Parse that was to replace
-  // its name failed): what it ran. Null otherwise.
+  // Where the server came to another statement than was foreseen when this one was sent (a Parse that was to replace
+  // its name failed): what it came to. Null otherwise.
   const Portal* ran_instead = nullptr;
 };
 
@@ -67,6 +75,8 @@ class ResponseQueue {
 
   // ---- What the client sends. `now_ns` is when. done() is called for `unrecorded_statement` too.
 
+  // With what the next statement of the Query that is pushed next may be answered.
+  void expect(uint16_t expected) { expected_.stage(expected); }
   // A Query message of `count` statements whose numbers begin at `first`. `continues`: the next push_query holds more
   // statements of the same message.
   void push_query(StatementNumber first, uint32_t count, uint64_t message_bytes, uint64_t now_ns,
@@ -92,7 +102,9 @@ class ResponseQueue {
   // Terminate: what comes behind it is not executed. The server reads it wherever it stands, also while it skips to
   // the next Sync; inside a COPY it is FATAL.
   void push_terminate() { has_ended_ = true; }
-  void copy_data(uint64_t message_bytes) { copy_bytes_ += message_bytes; }
+  void copy_data(uint64_t message_bytes) {
+    if (Entry* entry = copied_into()) copy_.data(copied_place(), entry->count, message_bytes);
+  }
 
   // What a name will stand for if all that was sent before succeeds. Empty: not known.
   Ref<Prepared> foreseen_statement(std::string_view name) const;
@@ -151,6 +163,8 @@ class ResponseQueue {
   uint64_t kept_bytes() const { return names_.kept_bytes(); }
   // Answers that fitted nothing so far.
   uint64_t misfits() const { return misfits_; }
+  // Of those, ends of statements: something ran that has no record, or has ended before.
+  uint64_t stray_ends() const { return stray_ends_; }
   // When the oldest statement that is not done began, and its number; nothing if none is open.
   struct Running {
     StatementNumber number;
@@ -173,16 +187,46 @@ class ResponseQueue {
   using Entry = PendingMessage;
   using Kind = PendingMessage::Kind;
 
-  Entry& push(Kind kind) { return pending_.push(kind); }
+  Entry& push(Kind kind) {
+    if (pending_.is_empty()) copy_.clear();
+    return pending_.push(kind);
+  }
+  template <typename Fill>
+  void push_naming(Kind kind, Fill&& fill);
+  template <typename Fill>
+  void push_running(Kind kind, uint64_t now_ns, Fill&& fill);
   bool is_skipped(Kind kind);
-  // `was_reached`: the server came to execute it, so that its portal is the confirmed one.
+  // `ran`: of an Execute, the portal that the server came to; null: it is not known to have come to another.
   void finish(Entry& entry, StatementNumber number, Ending ending, std::string_view tag, uint64_t rows,
-              const ErrorFields* error, uint64_t now_ns, bool was_reached = true);
+              const ErrorFields* error, uint64_t now_ns, const Portal* ran = nullptr);
+  void finish(Entry& entry, Completion completion, uint64_t now_ns, const Portal* ran = nullptr);
+  uint64_t copied_place() const { return copy_in_ ? pending_.begin() : copy_place_; }
+  Entry* copied_into();
   Entry* answered();
   void doubtful_sync_answered(bool ends_skip);
-  void skip_to_sync(const Prepared* failed_statement, const Portal* failed_portal, bool is_told,
-                    const ErrorFields& fields, uint64_t now_ns);
-  const Portal* actual_portal(const Entry& entry) const;
+  void skip_to_sync(const ErrorFields* fields, uint64_t now_ns);
+  void skip(Entry& entry, uint64_t now_ns);
+  void skip_statements(Entry& entry, uint64_t now_ns);
+  Ref<Prepared> skipped_statement(std::string_view name) const {
+    const auto named = skipped_->statement(name);
+    return named ? *named : names_.statement(name);
+  }
+  Ref<Portal> skipped_portal(std::string_view name) const {
+    const auto named = skipped_->portal(name);
+    return named ? *named : names_.portal(name);
+  }
+  void tell_skipped();
+  SkippedGroup& skipped() {
+    if (!skipped_) skipped_ = std::make_unique<SkippedGroup>();
+    return *skipped_;
+  }
+  SkippedGroup& behind_end() {
+    if (!behind_end_) behind_end_ = std::make_unique<SkippedGroup>();
+    return *behind_end_;
+  }
+  void end_skip();
+  Ref<Portal> actual_portal(const Entry& entry);
+  Ref<Portal> unknown_portal(const Entry& entry);
   void fail(const ErrorFields& fields, uint64_t now_ns);
   void end_by_fatal(uint64_t now_ns);
   void forget_swallowed_syncs();
@@ -194,7 +238,14 @@ class ResponseQueue {
     rare_->uncut_rows = 0;
   }
   std::optional<NameChange> take_change(StatementNumber number);
+  uint16_t expected_of(const Entry& query) const {
+    return query.completed == 0 ? query.expected : expected_.other(query.expected_at + query.completed - 1);
+  }
   void misfit() { ++misfits_; }
+  void stray_end() {
+    ++stray_ends_;
+    misfit();
+  }
   void misfit_that_shifts() {
     ++misfits_;
     is_lost_ = true;
@@ -209,18 +260,21 @@ class ResponseQueue {
   StatementObserver& observer_;
   PendingMessages pending_;
   SessionNames names_;
-  // The last ones that are not executed, for the text of an Execute that is not either.
-  Ref<Prepared> skipped_statement_;
-  Ref<Portal> skipped_portal_;
+  std::unique_ptr<SkippedGroup> skipped_;     // Null: no group is being skipped.
+  std::unique_ptr<SkippedGroup> behind_end_;  // What was sent behind the end of the connection; null: nothing was.
   // Of the statement that the server is answering.
   uint64_t rows_ = 0;
   uint64_t bytes_ = 0;
-  uint64_t copy_bytes_ = 0;
+  ExpectedAnswers expected_;
+  CopyInput copy_;
+  uint64_t copy_place_ = 0;  // Of the last message that makes statements run.
   uint64_t last_done_ns_ = 0;
   uint64_t misfits_ = 0;
+  uint64_t stray_ends_ = 0;
   uint64_t refused_to_ = 0;  // 1 + place of the last Parse that stands for a refused one.
   bool skipping_ = false;  // An error was answered and the client has sent no Sync since.
   bool copy_in_ = false;   // The server reads copy data and the client has not ended it.
+  bool copies_ = false;    // The statement that the server is answering is a COPY that reads.
   bool is_lost_ = false;
   bool has_ended_ = false;  // The client has terminated, or the server has said FATAL: nothing more is executed.
   TransactionStatus transaction_ = TransactionStatus::idle;

@@ -127,6 +127,7 @@ struct Prepared {
   StatementText statement;
   std::vector<uint32_t> types;  // OIDs of its parameters as far as known; 0 where not.
   NameChange change;            // What running it does to the names.
+  uint16_t expected = 0;        // With what it may be answered, as its recorder reads it (see Completion).
   uint32_t gate_generation = 0;  // Of the policies by which it was let through.
   CallTraits traits;
   bool executes_by_name = false;  // EXECUTE: what it runs is looked up each time.
@@ -151,6 +152,7 @@ struct Prepared {
     executes_by_name = false;
     types.clear();
     change = {};
+    expected = 0;
   }
 };
 

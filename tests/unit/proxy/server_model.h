@@ -115,7 +115,10 @@ class ServerModel {
     }
     if (statement.starts_with("copyin")) return Run::copies;
     int64_t rows = 0;
-    std::string tag = "SET";
+    std::string tag;
+    for (char c : statement.substr(0, statement.find(' '))) tag += static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+    if (statement == "commit" && failed_) tag = "ROLLBACK";
+    if (statement == "deallocate all") tag = "DEALLOCATE ALL";
     if (statement.starts_with("rows") || statement.starts_with("copyout")) {
       int64_t left = number(statement) - (portal != nullptr ? portal->given : 0);
       bool is_copy = statement.starts_with("copyout");

@@ -62,6 +62,7 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
     made.connections_max = target.connections_max;
     made.allow_superuser_read = target.allow_superuser_read;
     made.legacy_strings = target.legacy_strings;
+    made.attribution_witness = target.attribution_witness;
     made.pool = target.pool;
     if (snapshot_) {
       if (const proxy::Target* before = snapshot_->find_target(target.name)) {

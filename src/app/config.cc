@@ -349,6 +349,9 @@ void Loader::read_target(Section& section) {
   section.number("connections_max", target.connections_max, 0, 1'000'000);
   section.boolean("allow_superuser_read", target.allow_superuser_read);
   section.boolean("legacy_strings", target.legacy_strings);
+  section.choice<proxy::AttributionWitness>("attribution_witness", target.attribution_witness,
+                                            {{"end", proxy::AttributionWitness::end},
+                                             {"report", proxy::AttributionWitness::report}});
   read_pool(section, target);
   section.finish();
   config_.targets.push_back(std::move(target));

@@ -206,6 +206,8 @@ void describe_people_and_targets(Lines& out, const Config& config) {
     out.number("    ", "connections_max", target.connections_max);
     out.text("    ", "allow_superuser_read", yes_no(target.allow_superuser_read));
     out.text("    ", "legacy_strings", yes_no(target.legacy_strings));
+    const bool ends = target.attribution_witness == proxy::AttributionWitness::end;
+    out.text("    ", "attribution_witness", ends ? "end" : "report");
     if (!target.pool.is_on()) continue;
     out.text("    ", "pool", "");
     out.number("      ", "min", target.pool.min);

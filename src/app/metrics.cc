@@ -82,6 +82,8 @@ constexpr NamedCounter shard_counters[] = {
      &ShardCounters::volume_refusals},
     {"ringfence_answers_unmatched_total", "Server answers that fitted no statement",
      &ShardCounters::answers_unmatched},
+    {"ringfence_attribution_mismatches_total", "Server answers that contradict what was recorded",
+     &ShardCounters::attribution_mismatches},
 };
 
 }  // namespace

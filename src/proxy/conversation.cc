@@ -5,9 +5,11 @@
 #include "ringfence/base/thread_counts.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/pg/parse.h"
+#include "ringfence/sql/command_tag.h"
 #include "ringfence/sql/redact.h"
 #include "ringfence/sql/split.h"
 #include "sql_names.h"
+#include "witness.h"
 
 namespace ringfence::proxy {
 
@@ -292,6 +294,7 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
       query_at_ = begin;
       return false;
     }
+    const bool is_whole = length == statement.size();
     // Numbers are not consecutive where the trail drops records for lack of room.
     if (count > 0 && number != first + count) {
       push(true);
@@ -299,6 +302,7 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
       count = 0;
     }
     if (count == 0) first = number;
+    queue_.expect(is_uncut ? sql::any_tag : sql::expected_tag(statement, is_whole));
     pg::NameChange change = recognise_name_change(statement, pools_, limits_.statement_bytes_max);
     if (change.prepared) {
       change.prepared->gate_generation = gate_generation_;
@@ -334,6 +338,7 @@ void Conversation::on_parse(ByteView body, uint32_t body_length) {
         queue_.kept_bytes() < kept_text_bytes_max ? limits_.statement_bytes_max : short_text_bytes;
     take_parsed_text(text_of(rest), full_bytes, bytes_max, prepared->statement, seen().client_sha256);
     prepared->change = recognise_name_change(text_of(rest), pools_, limits_.statement_bytes_max);
+    prepared->expected = sql::expected_tag(text_of(rest), text_of(rest).size() >= full_bytes);
     auto parsed = pg::parse_parse(body);
     for (uint16_t i = 0; parsed && i < parsed->type_count; ++i) prepared->types.push_back(parsed->type(i));
   }
@@ -517,16 +522,9 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
     if (gate_) {
       if (!has_replacement()) gate_->from_server().pass(segment.end);
       else gate_->from_server().replace(segment.begin, segment.end, std::exchange(rare_->replacement, {}));
-      if (error_) return Advance::broken;
     }
-    if (queue_.is_lost()) {
-      break_off(Fault::malformed, "its answers fit no statement that was sent");
-      auto event = recorder_.event(audit::Category::audit, "postgres_error", audit::Severity::critical,
-                                   audit::Outcome::unknown, now_.us);
-      event.text(audit::Tag::reason, "answers of the server fit no recorded statement; the session was ended");
-      recorder_.publish(std::move(event));
-      return Advance::broken;
-    }
+    if (queue_.stray_ends() != 0 || queue_.is_lost()) note_strays();
+    if (error_) return Advance::broken;
   }
 }
 
@@ -653,7 +651,36 @@ uint32_t Conversation::server_body_to_pass() const {
 
 void Conversation::done(const pg::Completion& completion) {
   // What was refused has its whole record already.
-  if ((completion.number & pg::unrecorded_statement) == 0) recorder_.outcome(completion, now_.ns);
+  if ((completion.number & pg::unrecorded_statement) != 0) return;
+  if (fits(completion)) recorder_.outcome(completion, now_.ns);
+  else contradicted(completion);
+}
+
+// The trail does not go on saying that this text ran.
+void Conversation::contradicted(const pg::Completion& completion) {
+  const Contradiction what = contradiction(completion);
+  const pg::StatementText instead = contradicted_text(what);
+  const Uuid id = recorder_.new_id(now_.us);
+  recorder_.outcome(completion, now_.ns, &instead, &id);
+  counters_.attribution_mismatches.add();
+  recorder_.publish(attribution_mismatch(recorder_, what, &id, completion.rows, now_.us));
+  if (witness_ == AttributionWitness::end && !error_) {
+    is_contradicted_ = true;
+    break_off(Fault::malformed, "answered " + what.answered + " to a statement that is to be answered with " + what.expected);
+  }
+}
+
+// Something ran that has no record. A server that goes on so is told of once.
+void Conversation::note_strays() {
+  if (error_) return;
+  const bool ends = queue_.is_lost() || witness_ == AttributionWitness::end;
+  if (!std::exchange(has_told_strays_, true)) {
+    counters_.attribution_mismatches.add();
+    recorder_.publish(attribution_mismatch(
+        recorder_, std::string("answers of the server fit no recorded statement") + (ends ? "; the session was ended" : ""),
+        now_.us));
+  }
+  if (ends) break_off(Fault::malformed, "its answers fit no statement that was sent");
 }
 
 void Conversation::error_outside(const pg::ErrorFields& error, const pg::StatementText* text) {

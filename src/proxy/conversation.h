@@ -96,6 +96,8 @@ class Conversation final : private pg::StatementObserver {
   bool is_broken() const { return error_ != nullptr; }
   // It is broken because its prepared statements and portals keep as much as they may.
   bool has_too_many_names() const { return has_too_many_names_; }
+  // It is broken because the server's answers contradict what was recorded.
+  bool is_contradicted() const { return is_contradicted_; }
   // The connection has ended: open statements become unknown, or not executed where they did not go out.
   void abandon(Now now);
 
@@ -107,6 +109,8 @@ class Conversation final : private pg::StatementObserver {
   }
   // A setting that the server reported, at its login or later (ParameterStatus).
   void note_parameter(std::string_view name, std::string_view value);
+  // What follows from an answer that contradicts the trail.
+  void use_witness(AttributionWitness witness) { witness_ = witness; }
   // Settings that the server reports are noted there too, for as long as this lives.
   void report_to(ReportedSettings& settings) { settings_ = &settings; }
   // Nothing is under way in either direction, no transaction is open, not even one that only a Sync would end, and nothing
@@ -124,6 +128,8 @@ class Conversation final : private pg::StatementObserver {
  private:
   struct Rare;
   void done(const pg::Completion& completion) override;
+  void contradicted(const pg::Completion& completion);
+  void note_strays();
   void error_outside(const pg::ErrorFields& error, const pg::StatementText* text) override;
 
   bool client_message(char type, ByteView body, uint32_t body_length);
@@ -275,6 +281,9 @@ class Conversation final : private pg::StatementObserver {
   bool client_said_goodbye_ = false;
   bool server_said_fatal_ = false;
   bool has_too_many_names_ = false;
+  AttributionWitness witness_ = AttributionWitness::report;
+  bool has_told_strays_ = false;
+  bool is_contradicted_ = false;
 };
 
 }  // namespace ringfence::proxy

@@ -119,6 +119,11 @@ Task<void> PgSession::wind_up() {
 
 EndReason PgSession::broken_by(Side from) const {
   Error error = conversation_->error();
+  if (conversation_->is_contradicted()) {
+    return {std::string(pg::sqlstate::protocol_violation), "terminating connection: the server " + error.message,
+            "What it ran is not known. The trail's event attribution_mismatch has both sides; attribution_witness of the "
+            "target's configuration says what follows from it."};
+  }
   if (from == Side::server && error.fault != Fault::denied) {
     return {std::string(pg::sqlstate::protocol_violation), "the server broke the protocol: " + error.message, ""};
   }

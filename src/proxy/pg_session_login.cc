@@ -354,6 +354,7 @@ Task<bool> PgSession::greet() {
     co_return false;
   }
   conversation_.emplace(recorder_, shard_.pools, shard_.counters, limits_, std::move(gate_));
+  conversation_->use_witness(target_->attribution_witness);
   for (const auto& [name, value] : greeting->settings) {
     // The name that we gave the connection; the client's own is recorded.
     if (name != "application_name") conversation_->note_parameter(name, value);

@@ -242,12 +242,13 @@ void Recorder::flush_deferred() {
   events.erase(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(written));
 }
 
-void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns) {
-  const pg::StatementText* text = nullptr;
+void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const pg::StatementText* instead,
+                       const Uuid* id) {
+  const pg::StatementText* text = instead;
   ByteView parameters;
-  bool is_corrected = completion.ran_instead != nullptr;
+  const bool is_corrected = instead != nullptr || completion.ran_instead != nullptr;
   pg::StatementText unknown;
-  if (is_corrected) {
+  if (instead == nullptr && is_corrected) {
     if (!completion.ran_instead->statement) unknown = unknown_text(*completion.ran_instead);
     text = completion.ran_instead->statement ? &completion.ran_instead->statement->statement : &unknown;
     parameters = completion.ran_instead->parameters;
@@ -284,7 +285,8 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns) {
       counters_.statements_unknown.add();
       break;
   }
-  // Neither id nor time: joined with its start, the row keeps the start's.
+  // No time, and an id only where an event tells of it: joined with its start, the row keeps the start's.
+  if (id != nullptr) out.uuid(Tag::id, *id);
   out.text(Tag::severity, audit::name(severity));
   out.text(Tag::outcome, audit::name(outcome));
   if (is_corrected) {

@@ -123,7 +123,10 @@ class Recorder {
   // The text of a whole message, what stands between its statements too: before their starts, and with room for it. Gives its id.
   Uuid message(const pg::StatementText& text, char message_type, uint64_t now_us);
   // Publishes an outcome, or defers it when the trail is at its bound.
-  void outcome(const pg::Completion& completion, uint64_t now_ns);
+  // `instead`: what the row says in place of the statement's text; `id`: the row's, in place of the start's.
+  void outcome(const pg::Completion& completion, uint64_t now_ns, const pg::StatementText* instead = nullptr,
+               const Uuid* id = nullptr);
+  Uuid new_id(uint64_t now_us) { return ids_.uuid(now_us); }
   // Writes what was deferred, as far as there is room.
   void flush_deferred();
   // A statement that never goes to the server, whole: refused, or (`refusal` is null) part of a message in which another

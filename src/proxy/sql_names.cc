@@ -4,6 +4,7 @@
 
 #include "recorder.h"
 #include "ringfence/base/utf8.h"
+#include "ringfence/sql/command_tag.h"
 #include "ringfence/sql/lex.h"
 #include "ringfence/sql/split.h"
 
@@ -122,6 +123,7 @@ void take_body(sql::Lexer& lexer, ByteView statement, std::string_view keyword, 
     size_t begin = first.kind == TokenKind::end ? statement.size() : first.begin;
     ByteView body = statement.substr(begin);
     take_statement_text(body, body.size(), bytes_max, prepared.statement);
+    prepared.expected = sql::expected_tag(body);
     return;
   }
 }

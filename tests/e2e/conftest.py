@@ -29,9 +29,12 @@ def appliance(target):
     directory = harness.work_directory('e2e')
     one = harness.Appliance(directory, target).start()
     yield one
+    # Whatever the tests did: no answer contradicted its record.
+    mismatches = one.metrics()['ringfence_attribution_mismatches_total'] if one.process.poll() is None else 0
     code = one.stop()
     harness.remove(directory)
     assert code == 0, one.log_tail()
+    assert mismatches == 0
 
 
 @pytest.fixture(scope='session')

@@ -1,9 +1,10 @@
 """A PostgreSQL server that holds thousands of connections in little memory: any user is let in, any query gets one row, any
-statement is prepared.
+statement is prepared. A query that says so is answered with other command tags: `SELECT 1 /* answer: DELETE 5, SET */`.
 
 Run as a program; prints its port. Ends when its standard input does.
 """
 import os
+import re
 import resource
 import select
 import socket
@@ -33,6 +34,14 @@ READERS_GREETING = greeting(default_transaction_read_only='on')
 READY = message(b'Z', b'I')
 ANSWER = (message(b'T', struct.pack('!H', 1) + b'?column?\0' + struct.pack('!IhIhih', 0, 0, 23, 4, -1, 0))
           + message(b'D', struct.pack('!Hi', 1, 1) + b'1') + message(b'C', b'SELECT 1\0') + READY)
+LIE = re.compile(rb'/\* answer: ([^*]*) \*/')
+
+
+def answer(text):
+    lie = LIE.search(text)
+    if not lie:
+        return ANSWER
+    return b''.join(message(b'C', tag + b'\0') for tag in lie[1].split(b', ')) + READY
 
 
 class Connection:
@@ -61,7 +70,7 @@ class Connection:
                 is_reader = b'\0default_transaction_read_only\0on\0' in whole
                 out += (READERS_GREETING if is_reader else GREETING) + message(b'K', struct.pack('!II', self.number, 1)) + READY
             elif whole[:1] == b'Q':
-                out += ANSWER
+                out += answer(whole)
             elif whole[:1] == b'P':
                 out += message(b'1')
             elif whole[:1] == b'S':

@@ -135,6 +135,7 @@ struct TargetConfig {
   uint32_t connections_max = 0;  // 0: no limit.
   bool allow_superuser_read = false;
   bool legacy_strings = false;
+  proxy::AttributionWitness attribution_witness = proxy::AttributionWitness::end;
   proxy::PoolRule pool;
 };
 

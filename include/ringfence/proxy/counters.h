@@ -83,6 +83,7 @@ struct ShardCounters {
   Counter volume_waits;     // A session waited for its user's or its address's bound on the trail's bytes,
   Counter volume_refusals;  // or was ended, for it would have waited too long.
   Counter answers_unmatched;    // Server answers that fitted no statement.
+  Counter attribution_mismatches;  // Answers that contradict what was recorded.
   // TLS handshakes with clients, and with targets' servers.
   struct Handshakes {
     Counter done;

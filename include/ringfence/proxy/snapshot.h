@@ -54,6 +54,9 @@ struct Credential {
   std::string password;  // Empty: trust.
 };
 
+// What becomes of a session whose server answers what cannot be the answer to what was recorded.
+enum class AttributionWitness : uint8_t { end, report };
+
 // Server connections that are kept for the next session when theirs has ended.
 struct PoolRule {
   uint32_t min = 0;  // Made ahead, on all shards together.
@@ -89,6 +92,7 @@ struct Target {
   // Unrestricted sessions keep standard_conforming_strings and the encoding as the server's configuration has
   // them.
   bool legacy_strings = false;
+  AttributionWitness attribution_witness = AttributionWitness::report;
   PoolRule pool;
   // Connections that wait in the pools of all shards, or are being made to wait there, and those of them that are being
   // closed and may still be at the server; carried over as `sessions` is.

@@ -178,7 +178,10 @@ class Client {
 };
 
 struct Trial {
-  explicit Trial(uint64_t seed) : random(seed ^ 0x5eed) { space.random.seed(seed); }
+  explicit Trial(uint64_t seed) : random(seed ^ 0x5eed) {
+    space.random.seed(seed);
+    conversation.use_witness(AttributionWitness::end);
+  }
 
   VectorSpace space;
   IdSource ids{1};

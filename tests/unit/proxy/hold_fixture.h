@@ -104,7 +104,9 @@ struct Holding : HasWatcher, World {
       ran.push_back(text);
       if (text == "begin") in_transaction = true;
       if (text == "commit" || text == "rollback") in_transaction = false;
-      pg::append_command_complete(out, "SELECT 1");
+      std::string tag = text.substr(0, text.find(' '));
+      for (char& c : tag) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+      pg::append_command_complete(out, tag == "SELECT" ? "SELECT 1" : tag);
     }
     if (is_query) pg::append_ready_for_query(out, in_transaction ? 'T' : 'I');
   }

@@ -68,6 +68,7 @@ std::string copy_done() {
 using Messages = std::vector<std::string>;
 
 struct Run {
+  Run() { conversation.use_witness(AttributionWitness::end); }
   VectorSpace space;
   IdSource ids{1};
   ShardCounters counters;

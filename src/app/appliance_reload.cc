@@ -30,7 +30,9 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
   for (const UserConfig& user : config.users) {
     // Checked when the configuration was loaded.
     auto verifier = pg::parse_scram_verifier(user.verifier.reveal());
-    if (verifier) out->users.emplace(user.name, proxy::User{user.name, std::move(*verifier), user.roles});
+    if (!verifier) continue;
+    out->scram_shapes.add(*verifier);
+    out->users.emplace(user.name, proxy::User{user.name, std::move(*verifier), user.roles});
   }
   out->ticket_keys = tls_.ticket_keys();
   for (const ListenerConfig& listener : config.listeners) {

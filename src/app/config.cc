@@ -9,7 +9,9 @@
 #include "config_reader.h"
 #include "config_rules.h"
 #include "config_tls.h"
+#include "state_directory.h"
 #include "ringfence/base/utf8.h"
+#include "ringfence/crypto/secret.h"
 #include "ringfence/net/address.h"
 #include "ringfence/pg/scram.h"
 
@@ -432,14 +434,18 @@ std::vector<std::string> Loader::read_tags(Section& section) {
   return tags;
 }
 
+// Their salts are those that the node has for users who do not exist: the same at every load, so that nobody sees by them
+// who is in the configuration, or when that changed.
 void Loader::derive_verifiers() {
+  if (passwords_.empty()) return;
+  auto secret = foreseen_node_secret(config_.state_dir + "/scram.secret");
+  if (!secret) {
+    context_.error(passwords_.front().where, "cannot become a verifier: " + secret.error().message);
+    return;
+  }
   for (auto& password : passwords_) {
-    auto salt = crypto::random_bytes(pg::scram_salt_size);
-    if (!salt) {
-      context_.error(password.where, "cannot become a verifier: " + salt.error().message);
-      return;
-    }
-    pg::ScramVerifier verifier = pg::make_scram_verifier(password.text.reveal(), *salt);
+    const std::string salt = pg::scram_salt_of(*secret, config_.users[password.user].name);
+    pg::ScramVerifier verifier = pg::make_scram_verifier(password.text.reveal(), salt);
     config_.users[password.user].verifier = Secret(pg::format_scram_verifier(verifier));
   }
   passwords_.clear();

@@ -20,24 +20,45 @@ Result<void> make_state_directory(const std::string& path) {
   return {};
 }
 
-Result<std::string> node_secret(const std::string& path) {
-  constexpr size_t size = 32;
+namespace {
+
+constexpr size_t secret_bytes = 32;
+
+// What the process puts where there is no secret yet.
+Result<std::string> fresh_secret() {
+  static const Result<std::string> secret = crypto::random_bytes(secret_bytes);
+  return secret;
+}
+
+// Fault::not_found: there is no such file, or it is not for this user.
+Result<std::string> read_secret(const std::string& path) {
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd >= 0) {
-    std::string secret(size, '\0');
-    ssize_t got = ::read(fd, secret.data(), size);
-    ::close(fd);
-    if (got == static_cast<ssize_t>(size)) return secret;
-    return fail(Fault::malformed, path + " is damaged; remove it to have a new one made");
-  }
-  auto secret = crypto::random_bytes(size);
+  if (fd < 0) return fail(Fault::not_found, path + " cannot be opened");
+  std::string secret(secret_bytes, '\0');
+  ssize_t got = ::read(fd, secret.data(), secret.size());
+  ::close(fd);
+  if (got == static_cast<ssize_t>(secret.size())) return secret;
+  return fail(Fault::malformed, path + " is damaged; remove it to have a new one made");
+}
+
+}  // namespace
+
+Result<std::string> foreseen_node_secret(const std::string& path) {
+  auto secret = read_secret(path);
+  return secret ? secret : fresh_secret();
+}
+
+Result<std::string> node_secret(const std::string& path) {
+  auto known = read_secret(path);
+  if (known || known.error().fault != Fault::not_found) return known;
+  auto secret = fresh_secret();
   if (!secret) return secret;
-  fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return fail_errno(errno, "create " + path);
-  ssize_t written = ::write(fd, secret->data(), size);
+  ssize_t written = ::write(fd, secret->data(), secret->size());
   int synced = ::fsync(fd);
   ::close(fd);
-  if (written != static_cast<ssize_t>(size) || synced != 0) return fail_errno(errno, "write " + path);
+  if (written != static_cast<ssize_t>(secret->size()) || synced != 0) return fail_errno(errno, "write " + path);
   return secret;
 }
 

@@ -70,20 +70,32 @@ ScramVerifier make_scram_verifier(ByteView password, ByteView salt, uint32_t ite
   return out;
 }
 
-ScramVerifier mock_scram_verifier(ByteView server_secret, std::string_view user, uint32_t iterations) {
-  auto derive = [&](std::string_view purpose) {
-    crypto::HmacSha256 hmac(server_secret);
-    hmac.update("ringfence mock verifier ");
-    hmac.update(purpose);
-    hmac.update(user);
-    return hmac.finish();
-  };
+namespace {
+crypto::Digest derive_mock(ByteView server_secret, std::string_view purpose, std::string_view user) {
+  crypto::HmacSha256 hmac(server_secret);
+  hmac.update("ringfence mock verifier ");
+  hmac.update(purpose);
+  hmac.update(user);
+  return hmac.finish();
+}
+}  // namespace
+
+std::string scram_salt_of(ByteView server_secret, std::string_view user, size_t size) {
+  std::string salt;
+  for (uint32_t part = 0; salt.size() < size; ++part) {
+    const std::string purpose = part == 0 ? "salt " : "salt " + std::to_string(part) + " ";
+    salt.append(crypto::view_of(derive_mock(server_secret, purpose, user)));
+  }
+  salt.resize(size);
+  return salt;
+}
+
+ScramVerifier mock_scram_verifier(ByteView server_secret, std::string_view user, ScramShape shape) {
   ScramVerifier out;
-  out.iterations = iterations;
-  const crypto::Digest salt = derive("salt ");
-  out.salt = crypto::view_of(salt).substr(0, scram_salt_size);
-  out.stored_key = derive("stored key ");
-  out.server_key = derive("server key ");
+  out.iterations = shape.iterations;
+  out.salt = scram_salt_of(server_secret, user, shape.salt_size);
+  out.stored_key = derive_mock(server_secret, "stored key ", user);
+  out.server_key = derive_mock(server_secret, "server key ", user);
   out.is_mock = true;
   return out;
 }

@@ -212,8 +212,11 @@ Task<bool> PgSession::authenticate(net::Gather& in) {
           login_->auth_method = login_->auth_method == "scram-sha-256" ? "scram-sha-256-plus" : "certificate+scram-sha-256-plus";
         }
         identify();
-        scram.emplace(user != nullptr ? user->verifier : pg::mock_scram_verifier(snapshot_->mock_secret, user_),
-                      base64_encode(*nonce), std::move(binding));
+        // Made for everybody, so that the time is the same.
+        pg::ScramVerifier verifier = pg::mock_scram_verifier(
+            snapshot_->mock_secret, user_, snapshot_->scram_shapes.shape_of(snapshot_->mock_secret, user_));
+        if (user != nullptr) verifier = user->verifier;
+        scram.emplace(std::move(verifier), base64_encode(*nonce), std::move(binding));
         reply = scram->challenge(*initial->data);
       }
       if (reply) pg::append_authentication_sasl_continue(message, *reply);

@@ -47,11 +47,18 @@ std::string format_scram_verifier(const ScramVerifier& verifier);
 // Slow. `iterations` is within 1..scram_iterations_max and `salt` is not empty.
 ScramVerifier make_scram_verifier(ByteView password, ByteView salt,
                                   uint32_t iterations = scram_iterations_default);
-// The verifier for a user who does not exist or has no password: always the same for one name, so that neither
-// the salt nor the time tells whether the user exists. `server_secret` is random and the node's own; it is the
-// same on all nodes where clients may compare them.
-ScramVerifier mock_scram_verifier(ByteView server_secret, std::string_view user,
-                                  uint32_t iterations = scram_iterations_default);
+// What a challenge shows of a verifier.
+struct ScramShape {
+  uint32_t iterations = scram_iterations_default;
+  uint32_t salt_size = scram_salt_size;
+  auto operator<=>(const ScramShape&) const = default;
+};
+// The salt of a user who does not exist, and of one whose verifier we make ourselves: always the same for one name, also
+// when the user comes or goes. `server_secret` is random and the node's own; it is the same on all nodes where clients may
+// compare them.
+std::string scram_salt_of(ByteView server_secret, std::string_view user, size_t size = scram_salt_size);
+// The verifier for a user who does not exist: neither the salt nor the time tells that. Its shape: scram_shapes.h.
+ScramVerifier mock_scram_verifier(ByteView server_secret, std::string_view user, ScramShape shape = {});
 
 // SASLprep (RFC 4013) with PostgreSQL's leniency: pure ASCII is taken as it is, and so are bytes that are not
 // valid UTF-8, that hold prohibited or unassigned characters, or of which nothing would remain.

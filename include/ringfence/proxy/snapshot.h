@@ -14,6 +14,7 @@
 
 #include "ringfence/net/tls.h"
 #include "ringfence/pg/scram.h"
+#include "ringfence/pg/scram_shapes.h"
 #include "ringfence/policy/policy_set.h"
 #include "ringfence/proxy/volume.h"
 
@@ -124,6 +125,7 @@ struct Snapshot {
   uint64_t generation = 0;  // Grows with each reload.
   Limits limits;
   std::string mock_secret;  // Makes the verifiers of users who do not exist; the node's own.
+  pg::ScramShapes scram_shapes;  // Of the users' verifiers.
 
   struct NameHash {
     using is_transparent = void;

@@ -159,6 +159,10 @@ TEST_CASE("a user's password becomes a verifier that the password satisfies, wit
   REQUIRE(verifier);
   auto again = pg::make_scram_verifier("wonderland", verifier->salt, verifier->iterations);
   CHECK(again.stored_key == verifier->stored_key);
+  // Who asks twice does not see by the salt that the configuration was loaded between.
+  auto reloaded = parse(minimal + "users: [{name: c, password: x}, {name: a, password: wonderland}]\n");
+  REQUIRE(reloaded.config);
+  CHECK(reloaded.config->users[1].verifier.reveal() == result.config->users[0].verifier.reveal());
 }
 
 TEST_CASE("an unknown key is an error with its line and the nearest known key") {

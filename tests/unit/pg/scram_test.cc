@@ -1,9 +1,12 @@
 #include <doctest/doctest.h>
 
+#include <map>
+#include <set>
 #include <string>
 
 #include "ringfence/base/base64.h"
 #include "ringfence/pg/scram.h"
+#include "ringfence/pg/scram_shapes.h"
 
 using namespace ringfence;
 using namespace ringfence::pg;
@@ -181,6 +184,56 @@ TEST_CASE("verifiers round-trip in PostgreSQL's text form and anything else is r
   CHECK_FALSE(parse_scram_verifier("md53175bce1d3201d16594cebf9d7eb3f9d"));
   std::string zero = text;
   CHECK_FALSE(parse_scram_verifier(zero.replace(14, 4, "0")));
+}
+
+TEST_CASE("users who do not exist look like those who do, in the same proportion, and go on doing so when others come") {
+  const auto verifier = [](uint32_t iterations, size_t salt_size) {
+    ScramVerifier out;
+    out.iterations = iterations;
+    out.salt = std::string(salt_size, 's');
+    return out;
+  };
+  const auto name = [](int i) { return "user" + std::to_string(i); };
+  CHECK(ScramShapes().shape_of("secret", "nobody") == ScramShape{});
+  ScramShapes shapes;
+  for (int i = 0; i < 30; ++i) shapes.add(verifier(4096, 16));
+  for (int i = 0; i < 60; ++i) shapes.add(verifier(10'000, 16));
+  for (int i = 0; i < 10; ++i) shapes.add(verifier(10'000, 40));
+  std::map<ScramShape, int> seen;
+  for (int i = 0; i < 2'000; ++i) ++seen[shapes.shape_of("secret", name(i))];
+  CHECK(seen.size() == 3);
+  CHECK(seen[{4096, 16}] > 500);
+  CHECK(seen[{4096, 16}] < 700);
+  CHECK(seen[{10'000, 16}] > 1'100);
+  CHECK(seen[{10'000, 40}] > 120);
+  CHECK(shapes.shape_of("secret", name(1)) == shapes.shape_of("secret", name(1)));
+  int differing = 0, moved = 0;
+  ScramShapes more = shapes;
+  more.add(verifier(4096, 16));
+  for (int i = 0; i < 2'000; ++i) {
+    differing += shapes.shape_of("secret", name(i)) != shapes.shape_of("other", name(i));
+    moved += shapes.shape_of("secret", name(i)) != more.shape_of("secret", name(i));
+  }
+  CHECK(differing > 500);
+  CHECK(moved < 60);
+  const ScramVerifier mock = mock_scram_verifier("secret", "nobody", {10'000, 40});
+  CHECK(mock.iterations == 10'000);
+  CHECK(mock.salt.size() == 40);
+  CHECK(mock.salt.substr(0, 8) != mock.salt.substr(32));
+  // A user of ours whose verifier we make has the salt that its name had before.
+  CHECK(scram_salt_of("secret", "nobody") == mock_scram_verifier("secret", "nobody").salt);
+}
+
+TEST_CASE("each shape that is kept costs time, so there is a bound on them") {
+  ScramShapes shapes;
+  ScramVerifier verifier;
+  for (uint32_t i = 1; i <= 10'000; ++i) {
+    verifier.iterations = i;
+    shapes.add(verifier);
+  }
+  std::set<uint32_t> seen;
+  for (int i = 0; i < 1'000; ++i) seen.insert(shapes.shape_of("secret", std::to_string(i)).iterations);
+  CHECK(seen.size() <= ScramShapes::shapes_max);
 }
 
 TEST_CASE("unknown users get the same challenge each time and no password fits") {

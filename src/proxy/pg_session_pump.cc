@@ -64,8 +64,11 @@ PgSession::Way PgSession::take_turn(Side from, net::Receive& receive, Aside& asi
   }
   // The next receive is armed while this chunk is sent: one more chunk at most is held.
   if (!long_bodies_[static_cast<size_t>(from)].are_expected) receive.start();
-  active_ns_ = shard_.shard.now_ns();
-  active_us_ = shard_.shard.now_us();
+  // What the server says by itself (NOTIFY, a setting that was reloaded) makes no session an active one.
+  if (from == Side::client || !conversation_->queue().is_idle()) {
+    active_ns_ = shard_.shard.now_ns();
+    active_us_ = shard_.shard.now_us();
+  }
   if (from == Side::client && shard_.snapshot != snapshot_seen_ && !renew_access()) {
     aside.emplace(wait_for_server(Until::it_ends));
     return Way::aside;

@@ -344,25 +344,31 @@ struct ConnectOperation final : ring::Operation {
 
 }  // namespace
 
-ring::Task<Result<std::unique_ptr<Stream>>> connect(ring::Shard& shard, Address address, uint64_t timeout_ms) {
-  int fd = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+ring::Task<Result<std::unique_ptr<Stream>>> Connecting::run() {
+  int fd = ::socket(address_.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) co_return fail_errno(errno, "socket");
   ConnectOperation operation;
   bool timed_out = false;
-  ring::CallbackTimer timer(shard.timers(), [&] {
+  ring::CallbackTimer timer(shard_.timers(), [&] {
     timed_out = true;
-    shard.ring().cancel(operation);
+    shard_.ring().cancel(operation);
   });
-  if (timeout_ms > 0) timer.arm(shard.now_ns() + timeout_ms * 1'000'000);
-  shard.ring().connect(fd, address.get(), address.size, operation);
+  if (timeout_ms_ > 0) timer.arm(shard_.now_ns() + timeout_ms_ * 1'000'000);
+  running_ = &operation;
+  shard_.ring().connect(fd, address_.get(), address_.size, operation);
   co_await operation.done;
+  running_ = nullptr;
   if (operation.result < 0) {
     ::close(fd);
-    std::string where = to_string(address);
+    std::string where = to_string(address_);
     if (timed_out) co_return fail(Fault::timeout, "no connection to " + where + " within the time allowed");
     co_return fail_errno(-operation.result, "connect to " + where);
   }
-  co_return std::unique_ptr<Stream>(std::make_unique<SocketStream>(shard, fd));
+  co_return std::unique_ptr<Stream>(std::make_unique<SocketStream>(shard_, fd));
+}
+
+void Connecting::cancel() {
+  if (running_ != nullptr) shard_.ring().cancel(*running_);
 }
 
 }  // namespace ringfence::net

@@ -53,6 +53,8 @@ inline constexpr size_t names_bytes_max = 1'024;
 // After a final message we read on, so that closing does not destroy it on its way.
 inline constexpr uint64_t linger_ms = 2'000;
 inline constexpr size_t linger_bytes_max = 1 << 20;
+// How long reaching the server may take before its client is watched meanwhile, which costs a receive.
+inline constexpr uint64_t login_watch_after_ms = 20;
 // A client that has gone: how long the server may take to finish what it was sent.
 inline constexpr uint64_t client_gone_ms = 10'000;
 // How long a session waits for room in the trail before it is refused, and how often it looks.
@@ -72,6 +74,9 @@ inline constexpr size_t derived_keys_max = 256;
 
 // A pooled connection: how long the server may take to discard a session's state, and to answer when the next session
 // gets it. One that does not answer at once is no better than a new one.
+// Between two lines of the log about events that may come by the thousand: sessions whose connection could not be reset,
+// cancel requests with wrong keys.
+inline constexpr uint64_t log_pause_ms = 60'000;
 inline constexpr uint64_t pool_reset_ms = 10'000;
 inline constexpr uint64_t pool_wake_ms = 2'000;
 // Of one that has answered within this time a session does not wait for another answer: what cuts off connections
@@ -103,7 +108,5 @@ inline constexpr uint64_t pool_retry_ms_min = 1'000;
 inline constexpr uint64_t pool_retry_ms_max = 60'000;
 // A connection made ahead that the server ends sooner than this counts as one that could not be made.
 inline constexpr uint64_t pool_short_life_ms = 5'000;
-// Between two lines of the log about connections of one target that could not be reset: each session's end may be one.
-inline constexpr uint64_t pool_log_pause_ms = 60'000;
 
 }  // namespace ringfence::proxy

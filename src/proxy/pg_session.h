@@ -59,8 +59,6 @@ class PgSession {
   std::string check_certificate() const;
   void describe_tls(audit::EventBuilder& event) const;
   ring::Task<bool> authenticate(net::Gather& in);
-  ring::Task<bool> open_server(std::vector<pg::StartupParameter> parameters);
-  UpstreamRefusal connections_max_reached() const;
   ring::Task<void> forward_cancel(pg::CancelRequest request);
   static ring::Task<void> cancel_on(PgShardState* peer, pg::CancelRequest request, std::function<void(bool)> report);
   ring::Task<bool> greet();
@@ -73,6 +71,12 @@ class PgSession {
   audit::EventBuilder event(audit::Category category, std::string_view action, audit::Severity severity,
                             audit::Outcome outcome);
   void identify();
+  // The server (pg_session_server.cc). False: as for the login.
+  class LoginWatch;
+  ring::Task<bool> open_server(std::vector<pg::StartupParameter> parameters);
+  ring::Task<tl::expected<Upstream, UpstreamRefusal>> reach_server(std::vector<pg::StartupParameter> parameters);
+  UpstreamRefusal connections_max_reached() const;
+
 
   // Access (pg_session_access.cc).
   bool needs_other_login(const policy::Access& renewed) const;
@@ -97,13 +101,13 @@ class PgSession {
 
   // What the server reads texts by (pg_session_pin.cc).
   bool has_legacy_strings() const;
-  ring::Task<void> leave_server(Upstream upstream);
+  ring::Task<void> leave_server(Upstream upstream, Opening& opening);
   ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_pinned(
-      const Credential& credential, std::vector<pg::StartupParameter> parameters);
+      const Credential& credential, Opening& opening, std::vector<pg::StartupParameter> parameters);
 
   // The target's pool (pg_session_pool.cc).
   ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_pooled(
-      const Credential& credential, std::vector<pg::StartupParameter> parameters, bool is_to_learn);
+      const Credential& credential, Opening& opening, std::vector<pg::StartupParameter> parameters, bool is_to_learn);
   bool can_give_back() const;
   bool keeps_back(ByteView bytes);
   ring::Task<void> reset_server();

@@ -1,7 +1,7 @@
 // Opens the server's connection with the settings pinned by which it reads texts (pinned_settings.h).
+#include "opening.h"
 #include "pg_session.h"
 #include "pinned_settings.h"
-#include "ringfence/net/deadline.h"
 
 namespace ringfence::proxy {
 
@@ -11,9 +11,9 @@ using ring::Task;
 bool PgSession::has_legacy_strings() const { return target_->legacy_strings && access_->is_unrestricted(); }
 
 // It counts at the server until it has closed.
-Task<void> PgSession::leave_server(Upstream upstream) {
+Task<void> PgSession::leave_server(Upstream upstream, Opening& opening) {
   if (upstream.ticket) shard_.counters.pool_in_use.subtract();
-  net::Deadline deadline(shard_.shard, *upstream.stream, limits_.authentication_ms);
+  Opening::Break breaking(opening, *upstream.stream);
   net::Send sending(*upstream.stream, goodbye);
   Result<void> sent = co_await sending;
   if (!upstream.receive) upstream.receive = std::make_unique<net::Receive>(*upstream.stream);
@@ -25,7 +25,7 @@ Task<void> PgSession::leave_server(Upstream upstream) {
 // The first login that names no encoding learns which one the server gives; its connection is left again for
 // one that has it pinned.
 Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pinned(
-    const Credential& credential, std::vector<pg::StartupParameter> parameters) {
+    const Credential& credential, Opening& opening, std::vector<pg::StartupParameter> parameters) {
   const std::string login = DefaultEncodings::login(target_->name, target_->database, credential.user);
   for (;;) {
     const bool is_open = !has_legacy_strings() && !names_encoding(parameters);
@@ -33,10 +33,10 @@ Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pinned(
                                     : std::string_view());
     if (!known.empty()) parameters.push_back({"client_encoding", known});
     std::vector<pg::StartupParameter> sent = parameters;
-    auto opening = target_->pool.is_on()
-                       ? open_pooled(credential, std::move(sent), is_open && known.empty())
-                       : open_upstream(shard_, *target_, credential, limits_, std::move(sent));
-    auto upstream = co_await opening;
+    auto reaching = target_->pool.is_on()
+                        ? open_pooled(credential, opening, std::move(sent), is_open && known.empty())
+                        : open_upstream(shard_, *target_, credential, opening, std::move(sent));
+    auto upstream = co_await reaching;
     if (!upstream || !is_open || !known.empty()) co_return std::move(upstream);
     const std::string reported(upstream->greeting->encoding());
     if (reported.empty()) {
@@ -45,7 +45,7 @@ Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pinned(
       co_return std::move(upstream);
     }
     shard_.default_encodings.note(login, snapshot_->generation, reported);
-    auto leaving = leave_server(std::move(*upstream));
+    auto leaving = leave_server(std::move(*upstream), opening);
     co_await leaving;
   }
 }

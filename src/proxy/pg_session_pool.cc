@@ -24,7 +24,7 @@ std::string take_application_name(std::vector<pg::StartupParameter>& parameters)
 
 // `is_to_learn`: it may be left again for another one (pg_session_pin.cc).
 Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(
-    const Credential& credential, std::vector<pg::StartupParameter> parameters, bool is_to_learn) {
+    const Credential& credential, Opening& opening, std::vector<pg::StartupParameter> parameters, bool is_to_learn) {
   WarmPool& pool = *shard_.warm;
   const std::string application_name = take_application_name(parameters);
   std::string kind = kind_of(*target_, credential, parameters);
@@ -33,7 +33,7 @@ Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(
     auto sending = send_unsent();
     const bool is_sent = co_await sending;
     if (!is_sent) co_return tl::unexpected<UpstreamRefusal>(UpstreamRefusal());
-    auto taking = pool.take(*target_, kind, application_name);
+    auto taking = pool.take(*target_, kind, application_name, opening);
     warm = co_await taking;
   }
   if (warm) {
@@ -43,17 +43,17 @@ Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(
     co_return std::move(*warm);
   }
   if (!is_to_learn) shard_.counters.pool_misses.add();
-  auto making_room = pool.make_room(*target_);
+  auto making_room = pool.make_room(*target_, opening);
   const bool has_room = co_await making_room;
-  if (!has_room) co_return tl::unexpected<UpstreamRefusal>(connections_max_reached());
+  if (!has_room && !opening.is_over()) co_return tl::unexpected<UpstreamRefusal>(connections_max_reached());
   tl::expected<Upstream, UpstreamRefusal> upstream = tl::unexpected<UpstreamRefusal>(UpstreamRefusal());
   for (int i = 0; i < pool_tries_max; ++i) {
     std::vector<pg::StartupParameter> sent = parameters;
-    auto opening = open_upstream(shard_, *target_, credential, limits_, std::move(sent));
-    upstream = co_await opening;
+    auto making = open_upstream(shard_, *target_, credential, opening, std::move(sent));
+    upstream = co_await making;
     // The server has no room: one that waits there makes some.
     if (upstream || upstream.error().sqlstate != pg::sqlstate::too_many_connections) break;
-    auto freeing = pool.free_one(*target_);
+    auto freeing = pool.free_one(*target_, opening);
     const bool is_free = co_await freeing;
     if (!is_free) break;
   }

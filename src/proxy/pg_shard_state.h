@@ -87,6 +87,7 @@ struct PgShardState {
   std::function<ring::Task<Result<Dialled>>(const Target&)> dial;
 
   // One judge for all sessions of a user on a target; it goes with the last of them.
+  std::function<ring::Task<Result<Dialled>>(const ServerPlace&)> dial_place;  // For cancel requests.
   JudgeSpace judge_space;
   std::unordered_map<std::string, std::weak_ptr<StatementJudge>> judges;
   std::shared_ptr<StatementJudge> judge_of(std::string_view user, std::string_view target, const policy::Access& access,
@@ -103,7 +104,7 @@ struct PgShardState {
 
   // Keys derived from backend passwords: 1.6 ms of work that is done once for each salt.
   std::map<std::string, pg::ScramKeys> derived_keys;
-  std::map<std::string, std::vector<ring::Event*>> derivations;  // That run, and who waits for them.
+  std::map<std::string, std::vector<std::shared_ptr<ring::Event>>> derivations;  // That run, and who waits for them.
 
   DefaultEncodings default_encodings;
 

@@ -1,9 +1,10 @@
 #include "upstream.h"
 
+#include <thread>
+
 #include "message_reader.h"
 #include "ringfence/base/base64.h"
 #include "ringfence/crypto/secret.h"
-#include "ringfence/net/deadline.h"
 #include "ringfence/net/socket_stream.h"
 #include "ringfence/pg/frame.h"
 #include "ringfence/pg/messages.h"
@@ -25,17 +26,46 @@ tl::unexpected<UpstreamRefusal> refuse(std::string_view sqlstate, const Target& 
                                           std::string(unreachable_hint), std::move(reason), false});
 }
 
-Task<Result<Dialled>> dial_address(PgShardState& shard, net::Address address, std::string host, uint64_t timeout_ms) {
-  auto connecting = net::connect(shard.shard, address, timeout_ms);
-  auto stream = co_await connecting;
+constexpr std::string_view too_late = "the time to connect and log in is over";
+
+Task<Result<Dialled>> dial_address(PgShardState& shard, net::Address address, std::string host, Opening& opening) {
+  net::Connecting connecting(shard.shard, address, 0);
+  Opening::Break breaking(opening, [&connecting] { connecting.cancel(); });
+  if (opening.is_over()) co_return fail(Fault::timeout, std::string(too_late));
+  auto running = connecting.run();
+  auto stream = co_await running;
+  if (!stream && opening.has_passed()) co_return fail(Fault::timeout, "no connection to " + net::to_string(address) + " in time");
   if (!stream) co_return unexpected(std::move(stream).error());
   Dialled dialled{std::move(*stream), address, std::move(host)};
   co_return std::move(dialled);
 }
 
-// Each host in order, each of its addresses in order, all within one time.
-Task<Result<Dialled>> dial_target(PgShardState& shard, const Target& target, uint64_t timeout_ms) {
-  uint64_t deadline_ns = shard.shard.now_ns() + timeout_ms * 1'000'000;
+// On a worker. The resolver cannot be stopped: when the opening ends before it does, its answer is nobody's.
+Task<Result<std::vector<net::Address>>> look_up(PgShardState& shard, std::string name, uint16_t port, Opening& opening) {
+  struct Answer {
+    ring::Event done;
+    std::optional<Result<std::vector<net::Address>>> found;
+  };
+  auto answer = std::make_shared<Answer>();
+  const bool is_posted = shard.workers.logins.post([answer, name, port, &home = shard.shard] {
+    auto found = std::make_shared<Result<std::vector<net::Address>>>(net::resolve(name, port));
+    const auto tell = [answer, found] {
+      answer->found = std::move(*found);
+      answer->done.set();
+    };
+    // The mailbox is bounded; a result is worth waiting for.
+    while (!home.post(tell)) std::this_thread::yield();
+  });
+  if (!is_posted) co_return fail(Fault::unavailable, "too many name look-ups wait");
+  Opening::Break breaking(opening, [answer] { answer->done.set(); });
+  ring::Event& done = answer->done;
+  co_await done;
+  if (!answer->found) co_return fail(Fault::timeout, "the name \"" + name + "\" was not resolved in time");
+  co_return std::move(*answer->found);
+}
+
+// Each host in order, each of its addresses in order.
+Task<Result<Dialled>> dial_target(PgShardState& shard, const Target& target, Opening& opening) {
   Error last{Fault::unavailable, "no host is configured", 0};
   for (const std::string& host : target.hosts) {
     std::vector<net::Address> addresses;
@@ -46,51 +76,29 @@ Task<Result<Dialled>> dial_target(PgShardState& shard, const Target& target, uin
     } else if (auto numeric = net::numeric_address(host, target.port)) {
       addresses.push_back(*numeric);
     } else {
-      std::string name = host;
-      uint16_t port = target.port;
-      ring::OnWorker<Result<std::vector<net::Address>>> look_up(shard.workers.logins, shard.shard,
-                                                                 [name, port] { return net::resolve(name, port); });
-      auto found = co_await look_up;
-      if (!found) last = Error{Fault::unavailable, "too many name look-ups wait", 0};
-      else if (!*found) last = found->error();
-      else addresses = std::move(**found);
+      auto looking_up = look_up(shard, host, target.port, opening);
+      auto found = co_await looking_up;
+      if (!found) last = found.error();
+      else addresses = std::move(*found);
     }
     for (const net::Address& address : addresses) {
-      uint64_t now = shard.shard.now_ns();
-      if (now >= deadline_ns) co_return fail(Fault::timeout, "no host answered in time; last: " + last.message);
-      auto dialling = dial_address(shard, address, host, (deadline_ns - now) / 1'000'000 + 1);
+      if (opening.is_over()) break;
+      auto dialling = dial_address(shard, address, host, opening);
       auto dialled = co_await dialling;
       if (dialled) co_return std::move(dialled);
       last = dialled.error();
     }
+    if (opening.is_over()) co_return fail(Fault::timeout, "no host answered in time; last: " + last.message);
   }
   co_return unexpected(std::move(last));
 }
 
 // PBKDF2 on a worker, its result remembered by the shard. The key of the memory is a digest, not the password. Logins
 // that want the same keys at the same time wait for one derivation.
-Task<Result<pg::ScramKeys>> keys_for(PgShardState& shard, const Target& target, const Credential& credential,
-                                     const pg::ScramClient::Challenge& challenge) {
-  std::string material = target.name + '\0' + credential.password + '\0' + challenge.salt + '\0' +
-                         std::to_string(challenge.iterations);
-  crypto::Digest digest = crypto::sha256(material);
-  crypto::secure_zero(material);
-  std::string key(crypto::view_of(digest));
-  if (auto found = shard.derived_keys.find(key); found != shard.derived_keys.end()) co_return found->second;
-  if (auto running = shard.derivations.find(key); running != shard.derivations.end()) {
-    ring::Event done;
-    running->second.push_back(&done);
-    co_await done;
-    auto found = shard.derived_keys.find(key);
-    if (found == shard.derived_keys.end()) co_return fail(Fault::limit, "too many key derivations wait");
-    co_return found->second;
-  }
-  shard.derivations.emplace(key, std::vector<ring::Event*>());
-  std::string password = credential.password;
-  std::string salt = challenge.salt;
-  uint32_t iterations = challenge.iterations;
-  ring::OnWorker<pg::ScramKeys> derive(shard.workers.logins, shard.shard, [password, salt, iterations] {
-    return pg::derive_scram_keys(password, salt, iterations);
+// Whoever waits may have gone when it comes.
+Task<void> derive_keys(PgShardState& shard, std::string key, std::string password, pg::ScramClient::Challenge challenge) {
+  ring::OnWorker<pg::ScramKeys> derive(shard.workers.logins, shard.shard, [password, challenge] {
+    return pg::derive_scram_keys(password, challenge.salt, challenge.iterations);
   });
   std::optional<pg::ScramKeys> keys = co_await derive;
   crypto::secure_zero(password);
@@ -100,17 +108,37 @@ Task<Result<pg::ScramKeys>> keys_for(PgShardState& shard, const Target& target, 
     shard.derived_keys.emplace(key, *keys);
   }
   auto waiting = shard.derivations.extract(key);
-  for (ring::Event* waiter : waiting.mapped()) waiter->set();
-  if (!keys) co_return fail(Fault::limit, "too many key derivations wait");
-  co_return *keys;
+  for (const auto& waiter : waiting.mapped()) waiter->set();
+}
+
+Task<Result<pg::ScramKeys>> keys_for(PgShardState& shard, const Target& target, const Credential& credential,
+                                     const pg::ScramClient::Challenge& challenge, Opening& opening) {
+  std::string material = target.name + '\0' + credential.password + '\0' + challenge.salt + '\0' +
+                         std::to_string(challenge.iterations);
+  crypto::Digest digest = crypto::sha256(material);
+  crypto::secure_zero(material);
+  std::string key(crypto::view_of(digest));
+  if (auto found = shard.derived_keys.find(key); found != shard.derived_keys.end()) co_return found->second;
+  auto done = std::make_shared<ring::Event>();
+  auto [running, is_first] = shard.derivations.try_emplace(key);
+  running->second.push_back(done);
+  if (is_first) ring::spawn(derive_keys(shard, key, credential.password, challenge));
+  {
+    Opening::Break breaking(opening, [done] { done->set(); });
+    ring::Event& event = *done;
+    co_await event;
+  }
+  auto found = shard.derived_keys.find(key);
+  if (found != shard.derived_keys.end()) co_return found->second;
+  co_return fail(Fault::limit, opening.is_over() ? std::string(too_late) : "too many key derivations wait");
 }
 
 // One login: holds what its steps share.
 class ServerLogin {
  public:
-  ServerLogin(PgShardState& shard, const Target& target, const Credential& credential, Upstream& upstream,
+  ServerLogin(PgShardState& shard, const Target& target, const Credential& credential, Opening& opening, Upstream& upstream,
               std::string endpoint_hash)
-      : shard_(shard), target_(target), credential_(credential), upstream_(upstream), endpoint_hash_(std::move(endpoint_hash)), in_(*upstream.stream) {}
+      : shard_(shard), target_(target), credential_(credential), opening_(opening), upstream_(upstream), endpoint_hash_(std::move(endpoint_hash)), in_(*upstream.stream) {}
 
   Task<Attempt<void>> run(std::string startup) {
     auto sending = send(std::move(startup));
@@ -216,7 +244,7 @@ class ServerLogin {
         if (!scram_) co_return fail(Fault::malformed, "SASLContinue without SASL");
         auto challenge = scram_->take_challenge(request->data);
         if (!challenge) co_return unexpected(std::move(challenge).error());
-        auto deriving = keys_for(shard_, target_, credential_, *challenge);
+        auto deriving = keys_for(shard_, target_, credential_, *challenge, opening_);
         auto keys = co_await deriving;
         if (!keys) co_return unexpected(std::move(keys).error());
         pg::append_sasl_response(answer, scram_->final(*keys));
@@ -293,6 +321,7 @@ class ServerLogin {
   PgShardState& shard_;
   const Target& target_;
   const Credential& credential_;
+  Opening& opening_;
   Upstream& upstream_;
   std::string endpoint_hash_;
   net::Gather in_;
@@ -307,9 +336,9 @@ class ServerLogin {
 namespace {
 
 // One connection, with TLS or without.
-Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const Credential& credential, const Limits& limits, Dialled dialled,
+Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const Credential& credential, Opening& opening, Dialled dialled,
                                 const std::string& startup, bool with_tls) {
-  net::Deadline deadline(shard.shard, *dialled.stream, limits.authentication_ms);
+  Opening::Break breaking(opening, *dialled.stream);
   Upstream upstream;
   ServerPlace place{.address = dialled.address, .host = dialled.host, .tls = nullptr};
   std::string endpoint_hash;
@@ -319,7 +348,7 @@ Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const
     std::string wrong = !started ? started.error().message : "";
     if (started && !started->is_on && target.sslmode > SslMode::prefer) wrong = "the server has no TLS, and sslmode requires it";
     if (!wrong.empty()) {
-      if (deadline.has_passed()) wrong = "the TLS handshake took too long";
+      if (opening.has_passed()) wrong = "the TLS handshake took too long";
       auto refusal = refuse(pg::sqlstate::connection_failure, target, std::move(wrong));
       refusal.value().may_try_otherwise = !started.has_value();
       co_return std::move(refusal);
@@ -332,12 +361,12 @@ Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const
   }
   upstream.stream = std::move(dialled.stream);
   upstream.place = shard.shared(std::move(place));
-  ServerLogin login(shard, target, credential, upstream, std::move(endpoint_hash));
+  ServerLogin login(shard, target, credential, opening, upstream, std::move(endpoint_hash));
   auto running = login.run(startup);
   auto done = co_await running;
   if (!done) {
     UpstreamRefusal refusal = std::move(done).error();
-    if (deadline.has_passed()) refusal.reason = "the server's login took too long";
+    if (opening.has_passed()) refusal.reason = "the server's login took too long";
     // A refusal on a plain connection is no reason for another plain one.
     if (with_tls && upstream.greeting->tls_version.empty()) refusal.may_try_otherwise = false;
     co_return tl::unexpected<UpstreamRefusal>(std::move(refusal));
@@ -347,7 +376,7 @@ Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const
 
 }  // namespace
 
-Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target, const Credential& credential, const Limits& limits,
+Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target, const Credential& credential, Opening& opening,
                                       std::vector<pg::StartupParameter> parameters) {
   pg::StartupMessage startup;
   startup.parameters.push_back({"user", credential.user});
@@ -359,16 +388,16 @@ Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target,
   std::optional<Dialled> place;  // Where the first attempt went; the second goes there too.
   for (size_t i = 0;; ++i) {
     auto dialling = shard.dial ? shard.dial(target)
-                    : place    ? dial_address(shard, place->address, place->host, limits.connect_ms)
-                               : dial_target(shard, target, limits.connect_ms);
+                    : place    ? dial_address(shard, place->address, place->host, opening)
+                               : dial_target(shard, target, opening);
     auto dialled = co_await dialling;
     if (!dialled) co_return refuse(pg::sqlstate::cannot_connect_to_server, target, dialled.error().message);
     place.emplace(Dialled{nullptr, dialled->address, dialled->host});
     bool is_local = dialled->address.is_unix();
-    auto trying = attempt(shard, target, credential, limits, std::move(*dialled), packet, plan[i] && !is_local);
+    auto trying = attempt(shard, target, credential, opening, std::move(*dialled), packet, plan[i] && !is_local);
     auto upstream = co_await trying;
     bool is_last = is_local || i + 1 == plan.size();
-    if (upstream || is_last || !upstream.error().may_try_otherwise) co_return std::move(upstream);
+    if (upstream || is_last || opening.is_over() || !upstream.error().may_try_otherwise) co_return std::move(upstream);
   }
 }
 
@@ -384,10 +413,11 @@ std::shared_ptr<const ServerPlace> PgShardState::shared(ServerPlace place) {
 
 Task<void> cancel_upstream(PgShardState& shard, std::shared_ptr<const ServerPlace> place, uint32_t process_id,
                            std::string key) {
-  auto dialling = dial_address(shard, place->address, place->host, cancel_connect_ms);
+  Opening opening(shard.shard, cancel_connect_ms);
+  auto dialling = shard.dial_place ? shard.dial_place(*place) : dial_address(shard, place->address, place->host, opening);
   auto dialled = co_await dialling;
   if (!dialled) co_return;
-  net::Deadline deadline(shard.shard, *dialled->stream, cancel_connect_ms);
+  Opening::Break breaking(opening, *dialled->stream);
   if (place->tls) {
     // The key is as good as the connection that it came by; it is not sent in the clear where that one was not.
     auto starting = start_server_tls(shard, place->tls, *dialled);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "opening.h"
 #include "pg_shard_state.h"
 #include "ringfence/net/stream.h"
 #include "ringfence/pg/startup.h"
@@ -64,9 +65,9 @@ struct UpstreamRefusal {
   bool may_try_otherwise = false;
 };
 
-// As `credential`, which is one of the target's. What is referred to outlives the task.
+// As `credential`, which is one of the target's, within the time of `opening`. What is referred to outlives the task.
 ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_upstream(PgShardState& shard, const Target& target,
-                                                                  const Credential& credential, const Limits& limits,
+                                                                  const Credential& credential, Opening& opening,
                                                                   std::vector<pg::StartupParameter> parameters);
 
 // Sends a CancelRequest to the server and waits until it has closed the connection, which is when it has acted.

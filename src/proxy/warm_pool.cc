@@ -75,15 +75,6 @@ Credential credential_of(const Target& target, std::optional<policy::Level> leve
 }
 }  // namespace
 
-std::optional<uint64_t> LogPause::admit(uint64_t now_ns) {
-  if (now_ns < next_ns_) {
-    ++kept_back_;
-    return std::nullopt;
-  }
-  next_ns_ = now_ns + pool_log_pause_ms * 1'000'000;
-  return std::exchange(kept_back_, 0);
-}
-
 // ---------------------------------------------------------------- one that waits
 
 WarmPool::Entry::Entry(WarmPool& owner, Upstream connection, const Target& target, uint64_t now_ns)
@@ -230,16 +221,17 @@ std::optional<Upstream> WarmPool::take_fresh(const Target& target, const std::st
   return upstream;
 }
 
-Task<std::optional<Upstream>> WarmPool::take(const Target& target, std::string kind, std::string application_name) {
+Task<std::optional<Upstream>> WarmPool::take(const Target& target, std::string kind, std::string application_name,
+                                             Opening& opening) {
   const std::string target_name = target.name;
-  for (int i = 0; i < pool_tries_max; ++i) {
+  for (int i = 0; i < pool_tries_max && !opening.is_over(); ++i) {
     std::optional<Upstream> fresh = take_fresh(target, kind, application_name);
     if (fresh) co_return std::move(fresh);
     std::unique_ptr<Entry> entry = newest(target_name, kind, false);
     if (!entry) break;
     const uint64_t begin_ns = shard_.shard.now_ns();
     alive_.fetch_add(1, std::memory_order_relaxed);
-    auto naming = name(*entry, application_name);
+    auto naming = name(*entry, application_name, opening);
     const std::string wrong = co_await naming;
     alive_.fetch_sub(1, std::memory_order_relaxed);
     if (wrong.empty()) co_return hand_out(*entry, target, application_name);
@@ -256,11 +248,12 @@ Task<std::optional<Upstream>> WarmPool::take(const Target& target, std::string k
   co_return std::nullopt;
 }
 
-Task<std::string> WarmPool::name(Entry& entry, std::string application_name) {
+Task<std::string> WarmPool::name(Entry& entry, std::string application_name, Opening& opening) {
   Upstream& upstream = entry.upstream;
   net::Receive& receive = *entry.receive;
   OwnAnswer answer(OwnAnswer::Kind::to_naming, upstream.ticket->settings);
   net::Deadline deadline(shard_.shard, *upstream.stream, pool_wake_ms);
+  Opening::Break breaking(opening, *upstream.stream);
   std::string message = naming_message(application_name);
   net::Send sending(*upstream.stream, message);
   Result<void> sent = co_await sending;
@@ -342,11 +335,11 @@ Task<void> WarmPool::pause() {
   co_await over;
 }
 
-Task<bool> WarmPool::make_room(const Target& target) {
+Task<bool> WarmPool::make_room(const Target& target, const Opening& opening) {
   if (target.connections_max == 0) co_return true;
   const uint64_t end_ns = shard_.shard.now_ns() + pool_room_ms * 1'000'000;
   while (connections(target) > target.connections_max) {
-    if (shard_.shard.now_ns() >= end_ns) co_return false;
+    if (shard_.shard.now_ns() >= end_ns || opening.is_over()) co_return false;
     // What is leaving already is waited for first.
     if (*target.leaving == 0 && !evict(target.name)) ask_next(target.name, shard_.peer_states.size() - 1, false);
     auto pausing = pause();
@@ -355,13 +348,13 @@ Task<bool> WarmPool::make_room(const Target& target) {
   co_return true;
 }
 
-Task<bool> WarmPool::free_one(const Target& target) {
+Task<bool> WarmPool::free_one(const Target& target, const Opening& opening) {
   const uint64_t end_ns = shard_.shard.now_ns() + pool_room_ms * 1'000'000;
   const uint32_t before = *target.warm;
   if (before == 0 && *target.leaving == 0) co_return false;
   if (before > 0 && !evict(target.name)) ask_next(target.name, shard_.peer_states.size() - 1, false);
   while (*target.leaving > 0 || (before > 0 && *target.warm >= before)) {
-    if (shard_.shard.now_ns() >= end_ns) co_return false;
+    if (shard_.shard.now_ns() >= end_ns || opening.is_over()) co_return false;
     auto pausing = pause();
     co_await pausing;
   }
@@ -563,8 +556,9 @@ Task<bool> WarmPool::make_one(std::string name) {
   const std::vector<pg::StartupParameter> parameters = wish.parameters;
   const Credential credential = credential_of(*target, level);
   std::vector<pg::StartupParameter> sent = parameters;
-  auto opening = open_upstream(shard_, *target, credential, snapshot->limits, std::move(sent));
-  auto upstream = co_await opening;
+  Opening opening(shard_.shard, snapshot->limits.connect_ms);
+  auto opening_it = open_upstream(shard_, *target, credential, opening, std::move(sent));
+  auto upstream = co_await opening_it;
   if (!upstream) {
     target->warm->fetch_sub(1);
     Filling& filling = fillings_[name];

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "log_pause.h"
 #include "ringfence/ring/timers.h"
 #include "upstream.h"
 
@@ -34,17 +35,6 @@ std::unique_ptr<WarmTicket> make_ticket(const Target& target, std::optional<poli
 // What the client of a new session is told of a connection that was logged in earlier.
 std::unique_ptr<ServerGreeting> greeting_of(const WarmTicket& ticket, std::string_view application_name);
 
-// Lets one of many equal events through to the log now and then.
-class LogPause {
- public:
-  // How many were kept back since the last that went through; nothing: this one is kept back.
-  std::optional<uint64_t> admit(uint64_t now_ns);
-
- private:
-  uint64_t next_ns_ = 0;
-  uint64_t kept_back_ = 0;
-};
-
 class WarmPool {
  public:
   explicit WarmPool(PgShardState& shard);
@@ -55,7 +45,8 @@ class WarmPool {
   // One of this kind that answered just now, to be named by its session. Nothing: ask take(), which may have to wait.
   std::optional<Upstream> take_fresh(const Target& target, const std::string& kind, std::string_view application_name);
   // One of this kind, named for its session or to be named by it; nothing when there is none that answers.
-  ring::Task<std::optional<Upstream>> take(const Target& target, std::string kind, std::string application_name);
+  ring::Task<std::optional<Upstream>> take(const Target& target, std::string kind, std::string application_name,
+                                               Opening& opening);
   // A connection whose session's state is discarded; that session still counts among the target's. False: it cannot be kept,
   // and is closed.
   bool put(Upstream upstream);
@@ -67,9 +58,9 @@ class WarmPool {
   void note_failed_reset(const std::string& target, std::string_view reason);
   // Where a new session would go beyond the target's connections_max, one that waits is closed, on whatever shard; done
   // when the server has let go of it. False: there is no room.
-  ring::Task<bool> make_room(const Target& target);
+  ring::Task<bool> make_room(const Target& target, const Opening& opening);
   // The same where it is the server that has no room. False: none waited, or it did not go in time.
-  ring::Task<bool> free_one(const Target& target);
+  ring::Task<bool> free_one(const Target& target, const Opening& opening);
   // One of the target that waits here, if there is any: the oldest that is not like those to be made ahead, or the oldest.
   bool evict(const std::string& target);
   // Another snapshot is in force, or the shard begins: closes what does not fit it, makes what is to be there.
@@ -121,7 +112,7 @@ class WarmPool {
   void asked(const std::string& target, size_t left, bool surplus);
   ring::Task<void> pause();
   // Names one for its session. Empty, or why that failed.
-  ring::Task<std::string> name(Entry& entry, std::string application_name);
+  ring::Task<std::string> name(Entry& entry, std::string application_name, Opening& opening);
   std::unique_ptr<Entry> remove(Entries& entries, size_t at);
   std::unique_ptr<Entry> newest(const std::string& target, const std::string& kind, bool has_to_be_fresh);
   bool is_fresh(const Entry& entry) const;

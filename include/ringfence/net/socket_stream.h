@@ -58,7 +58,21 @@ class SocketStream final : public Stream {
   SendOperation send_{*this};
 };
 
-// Connects; the deadline is the caller's. Closes the socket on failure.
-ring::Task<Result<std::unique_ptr<Stream>>> connect(ring::Shard& shard, Address address, uint64_t timeout_ms);
+// One attempt to connect; the deadline is the caller's. Closes the socket on failure.
+class Connecting {
+ public:
+  Connecting(ring::Shard& shard, Address address, uint64_t timeout_ms)
+      : shard_(shard), address_(address), timeout_ms_(timeout_ms) {}
+  // Once. The object outlives it.
+  ring::Task<Result<std::unique_ptr<Stream>>> run();
+  // run() ends soon, as failed unless it has connected already.
+  void cancel();
+
+ private:
+  ring::Shard& shard_;
+  Address address_;
+  uint64_t timeout_ms_;
+  ring::Operation* running_ = nullptr;
+};
 
 }  // namespace ringfence::net

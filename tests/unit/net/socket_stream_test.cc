@@ -446,8 +446,9 @@ TEST_CASE("nobody listens: connecting says where to, and in which time") {
   ::close(fd);
   struct Dial {
     static ring::Task<void> dial(ring::Shard* shard, Address to, std::string* message, bool* is_over) {
-      auto connecting = connect(*shard, to, 10'000);
-      auto stream = co_await connecting;
+      Connecting connecting(*shard, to, 10'000);
+      auto running = connecting.run();
+      auto stream = co_await running;
       *message = stream ? "connected" : stream.error().message;
       *is_over = true;
     }
@@ -458,4 +459,34 @@ TEST_CASE("nobody listens: connecting says where to, and in which time") {
   CHECK(thread.wait_until([&] { return is_over; }));
   CHECK_MESSAGE(message.find("connect to " + to_string(address)) != std::string::npos, message);
   CHECK_MESSAGE(message.find("refused") != std::string::npos, message);
+}
+
+TEST_CASE("an attempt to connect that nothing answers is broken off when it is cancelled") {
+  ShardThread thread;
+  int fd = listen(numeric_address("127.0.0.1", 0).value(), "x").value();
+  Address address = local_address(fd);
+  // The backlog is full.
+  REQUIRE(::listen(fd, 0) == 0);
+  std::vector<int> fillers;
+  for (int i = 0; i < 4; ++i) {
+    fillers.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    ::connect(fillers.back(), address.get(), address.size);
+  }
+  struct Dial {
+    static ring::Task<void> dial(Connecting* connecting, bool* is_over, bool* has_failed) {
+      auto running = connecting->run();
+      auto stream = co_await running;
+      *has_failed = !stream;
+      *is_over = true;
+    }
+  };
+  bool is_over = false, has_failed = false;
+  Connecting connecting(thread.shard, address, 0);
+  thread.run([&] { ring::spawn(Dial::dial(&connecting, &is_over, &has_failed)); });
+  CHECK_FALSE(is_over);
+  thread.run([&] { connecting.cancel(); });
+  CHECK(thread.wait_until([&] { return is_over; }));
+  CHECK(has_failed);
+  for (int filler : fillers) ::close(filler);
+  ::close(fd);
 }

@@ -1,4 +1,5 @@
 // Every wait of a session ends: by the clock, which these tests set.
+#include "ringfence/pg/frame.h"
 #include "session_fixture.h"
 
 using namespace ringfence;
@@ -9,9 +10,25 @@ namespace {
 
 constexpr uint64_t startup_ms = 1'000;
 constexpr uint64_t authentication_ms = 2'000;
+constexpr uint64_t connect_ms = 1'500;
 void with_deadlines(Snapshot& snapshot) {
   snapshot.limits.startup_ms = startup_ms;
   snapshot.limits.authentication_ms = authentication_ms;
+  snapshot.limits.connect_ms = connect_ms;
+}
+std::string parameter(std::string_view name, std::string_view value) {
+  std::string out;
+  pg::append_parameter_status(out, name, value);
+  return out;
+}
+std::string notice() {
+  std::string out;
+  pg::append_notice_response(out, {.severity = "NOTICE", .sqlstate = "00000", .message = "soon"});
+  return out;
+}
+std::string notification() {
+  const auto header = pg::frame_header('A', 8);
+  return std::string(header.data(), header.size()) + std::string("\0\0\0\7c\0p\0", 8);
 }
 std::string ready(char status) {
   std::string out;
@@ -92,22 +109,63 @@ TEST_CASE("a server that does not let us in in time is given up, and the client 
     world.reach_server();
     if (begins) {
       // Notices do not prolong it.
-      std::string out;
-      pg::append_notice_response(out, {.severity = "NOTICE", .sqlstate = "00000", .message = "soon"});
-      for (uint64_t ms = 100; ms < authentication_ms; ms += 100) {
+      for (uint64_t ms = 100; ms < connect_ms; ms += 100) {
         world.advance_to(ms);
-        world.send(world.server, out);
+        world.send(world.server, notice());
       }
     }
-    world.advance_to(authentication_ms - 1);
+    world.advance_to(connect_ms - 1);
     CHECK(World::types(world.client.got) == "RRRR");
-    world.advance_to(authentication_ms);
+    world.advance_to(connect_ms);
     CHECK(World::types(world.client.got) == "RRRRE");
     CHECK(world.error().starts_with("08006"));
     CHECK(world.server.has_ended);
     auto failed = world.space.events("postgres_auth_failed");
     REQUIRE(failed.size() == 1);
     CHECK((*failed[0])[Tag::reason] == "server: the server's login took too long");
+  }
+}
+
+TEST_CASE("a client that leaves while its server is reached ends that at once, and is told of in the trail") {
+  for (bool sends_before : {false, true}) {
+    World world(1, 0, with_deadlines);
+    world.reach_server();
+    std::string terminate;
+    pg::append_terminate(terminate);
+    if (sends_before) world.send(world.client, terminate);
+    world.advance_to(500);
+    CHECK_FALSE(world.server.has_ended);
+    world.client.stream->shutdown();
+    world.settle();
+    CHECK(world.server.has_ended);
+    CHECK(world.pg_shard->is_drained());
+    CHECK(*world.pg_shard->snapshot()->find_target("shop")->sessions == 0);
+    CHECK(world.space.events("postgres_auth_failed").empty());
+    auto gone = world.space.events("postgres_disconnect");
+    REQUIRE(gone.size() == 1);
+    CHECK((*gone[0])[Tag::reason] == "client closed the connection before the server had let it in");
+  }
+}
+
+TEST_CASE("what a client sends while its server is reached is not lost, also when it ends its own direction") {
+  for (bool ends : {false, true}) {
+    for (size_t piece_max : {0, 1}) {
+      World world(1, piece_max, with_deadlines);
+      world.reach_server();
+      world.advance_to(100);
+      world.send(world.client, query("select 1"));
+      world.send(world.client, query("select 2"));
+      if (ends) world.client.stream->shutdown_write();
+      world.settle();
+      world.advance_to(200);
+      world.server.got.clear();
+      world.send(world.server, World::welcome());
+      CHECK(World::types(world.client.got) == "RRRRSKZ");
+      CHECK(world.server.got == query("select 1") + query("select 2"));
+      world.client.got.clear();
+      world.send(world.server, answer() + answer());
+      CHECK(World::types(world.client.got) == "CZCZ");
+    }
   }
 }
 
@@ -127,6 +185,28 @@ TEST_CASE("an idle session is ended when its time is over, and each statement be
   CHECK(limits_reached(world) == 1);
   REQUIRE(world.space.events("postgres_disconnect").size() == 1);
   CHECK((*world.space.events("postgres_disconnect")[0])[Tag::sqlstate] == "57P05");
+}
+
+TEST_CASE("what the server says by itself makes no session an active one, in a transaction or outside") {
+  for (const std::string& said : {notification(), notice(), parameter("TimeZone", "UTC")}) {
+    for (bool in_transaction : {false, true}) {
+      World world(1, 0, [&](Snapshot& snapshot) {
+        (in_transaction ? snapshot.limits.idle_in_transaction_ms : snapshot.limits.idle_ms) = 1'000;
+      });
+      world.connect();
+      world.log_in();
+      if (in_transaction) {
+        world.send(world.client, query("begin"));
+        world.send(world.server, ready('T'));
+      }
+      for (uint64_t ms = 100; ms <= 1'300; ms += 100) {
+        world.advance_to(ms);
+        if (!world.server.has_ended) world.send(world.server, said);
+      }
+      CHECK(world.server.has_ended);
+      CHECK(world.error().starts_with(in_transaction ? "25P03" : "57P05"));
+    }
+  }
 }
 
 TEST_CASE("a session whose statement runs is not idle, however long that takes") {

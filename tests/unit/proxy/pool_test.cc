@@ -376,7 +376,7 @@ TEST_CASE("connections of another kind than the last session's do not stand in t
 
 TEST_CASE("the log hears of one failed reset a minute, and how many it was not told of") {
   LogPause log_pause;
-  constexpr uint64_t pause_ns = pool_log_pause_ms * 1'000'000;
+  constexpr uint64_t pause_ns = log_pause_ms * 1'000'000;
   CHECK(log_pause.admit(5) == 0u);
   CHECK_FALSE(log_pause.admit(6).has_value());
   CHECK_FALSE(log_pause.admit(4 + pause_ns).has_value());

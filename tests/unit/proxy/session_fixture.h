@@ -38,6 +38,14 @@ inline ring::Task<void> listen_to(Peer* peer) {
   peer->has_ended = true;
 }
 
+// What a server does with a cancel request: reads it and closes.
+inline ring::Task<void> take_cancel(std::unique_ptr<net::Stream> stream, std::string* cancels) {
+  net::Receive receive(*stream);
+  Result<net::Chunk> chunk = co_await receive;
+  if (chunk) cancels->append(chunk->bytes());
+  stream->shutdown();
+}
+
 constexpr std::string_view backend_password = "Backend-Secret";
 
 struct World {
@@ -62,6 +70,7 @@ struct World {
     options.sync = std::move(sync);
     pg_shard.emplace(options, shard, space, workers, made);
     pg_shard->state().dial = [this](const Target&) { return dial(); };
+    pg_shard->state().dial_place = [this](const ServerPlace&) { return dial_for_cancel(); };
   }
   ~World() {
     if (client.stream) client.stream->shutdown();
@@ -73,6 +82,12 @@ struct World {
     auto pair = network.make_pair(pieces);
     server.stream = std::move(pair.right);
     ring::spawn(listen_to(&server));
+    Dialled dialled{std::move(pair.left), {}};
+    co_return std::move(dialled);
+  }
+  ring::Task<Result<Dialled>> dial_for_cancel() {
+    auto pair = network.make_pair(0);
+    ring::spawn(take_cancel(std::move(pair.right), &cancels));
     Dialled dialled{std::move(pair.left), {}};
     co_return std::move(dialled);
   }
@@ -178,6 +193,7 @@ struct World {
   std::shared_ptr<ListenerFacts> listener = std::make_shared<ListenerFacts>();
   Peer client;
   Peer server;
+  std::string cancels;  // Requests that went to the server.
   std::optional<PgShard> pg_shard;
 };
 

@@ -57,7 +57,7 @@ constexpr NamedCounter shard_counters[] = {
     {"ringfence_cancels_unknown_total", "Cancel requests with a key of no session", &ShardCounters::cancels_unknown},
     {"ringfence_statements_analysed_aside_total", "Statements analysed on a thread of their own",
      &ShardCounters::statements_analysed_aside},
-    {"ringfence_cancels_limited_total", "Cancel requests not looked up: too many wrong ones",
+    {"ringfence_cancels_limited_total", "Cancel requests looked up a moment later: too many wrong ones of their address",
      &ShardCounters::cancels_limited},
     {"ringfence_statements_started_total", "Statements recorded and forwarded", &ShardCounters::statements_started},
     {"ringfence_client_bytes_sent_total", "Bytes passed to clients", &ShardCounters::bytes_to_client},

@@ -61,9 +61,22 @@ inline constexpr uint64_t client_gone_ms = 10'000;
 inline constexpr uint64_t trail_wait_ms = 10'000;
 // A session that was told to end and does not.
 inline constexpr uint64_t end_ms = 5'000;
-// Cancel requests with unknown keys that a shard looks up in a second.
-inline constexpr uint32_t unknown_cancels_per_second = 100;
+// Cancel requests with wrong keys of one address in a second. Further ones of it are looked up at the other shards together,
+// so often: none is dropped, and a flood costs the others twenty messages a second.
+inline constexpr uint32_t wrong_cancels_per_second = 100;
+inline constexpr uint64_t cancel_pause_ms = 50;
+// So many of them may wait for that; with more they are looked up at once. Each has a connection that is open meanwhile.
+inline constexpr size_t paced_cancels_max = 1'024;
+// Places in which a shard counts wrong ones by address, 8 bytes each. Two addresses that share one have its count together,
+// which costs the quieter of them a pause.
+inline constexpr size_t cancel_places = 1'024;
+// How long another shard's mailbox may be full until it counts as one that has no session to cancel.
+inline constexpr uint64_t cancel_delivery_ms = 5'000;
+inline constexpr uint64_t cancel_delivery_pause_ms = 1;
 inline constexpr uint64_t cancel_connect_ms = 5'000;
+// Between two lines of the log about events that may come by the thousand: sessions whose connection could not be reset,
+// cancel requests with wrong keys.
+inline constexpr uint64_t log_pause_ms = 60'000;
 // What of a message's body is worth a pipe: less than this is received and sent in about the same time. Measured; see
 // bench/README.md.
 inline constexpr uint32_t splice_bytes_min = 32 * 1024;
@@ -74,9 +87,6 @@ inline constexpr size_t derived_keys_max = 256;
 
 // A pooled connection: how long the server may take to discard a session's state, and to answer when the next session
 // gets it. One that does not answer at once is no better than a new one.
-// Between two lines of the log about events that may come by the thousand: sessions whose connection could not be reset,
-// cancel requests with wrong keys.
-inline constexpr uint64_t log_pause_ms = 60'000;
 inline constexpr uint64_t pool_reset_ms = 10'000;
 inline constexpr uint64_t pool_wake_ms = 2'000;
 // Of one that has answered within this time a session does not wait for another answer: what cuts off connections

@@ -1,7 +1,6 @@
 #include "pg_session.h"
 
 #include "ringfence/base/log.h"
-#include "ringfence/crypto/secret.h"
 #include "ringfence/net/deadline.h"
 #include "ringfence/pg/messages.h"
 
@@ -30,10 +29,9 @@ PgSession::PgSession(PgShardState& shard, std::unique_ptr<net::Stream> client,
 }
 
 PgSession::~PgSession() {
-  if (cancel_id_ != 0) shard_.cancel_keys.erase(cancel_id_);
+  forget_cancel_key();
   if (target_sessions_) target_sessions_->fetch_sub(1, std::memory_order_relaxed);
   if (server_ && server_->ticket) shard_.counters.pool_in_use.subtract();
-  crypto::secure_zero(cancel_key_);
   listener_->connections.fetch_sub(1, std::memory_order_relaxed);
   shard_.counters.connections_open.subtract();
 }
@@ -187,6 +185,11 @@ void PgSession::drain() {
        "Connect again in a moment."});
 }
 
+void PgSession::forget_cancel_key() {
+  if (cancel_process_id_) shard_.cancel_keys.remove(*cancel_process_id_, *this);
+  cancel_process_id_.reset();
+}
+
 Task<void> PgSession::cancel() {
   was_cancelled_ = true;
   if (!server_ || server_->cancel_key.empty()) co_return;
@@ -278,6 +281,11 @@ Task<void> PgSession::part() {
 // would be lost on its way.
 Task<void> PgSession::linger() {
   if (end_timer_) end_timer_->cancel();
+  // No word that could be lost was said. TLS has one of its own.
+  if (has_no_answer_ && tls_ == nullptr) {
+    client_->shutdown();
+    co_return;
+  }
   if (!client_is_gone_) client_->shutdown_write();
   net::Deadline deadline(shard_.shard, *client_, linger_ms);
   size_t drained = 0;

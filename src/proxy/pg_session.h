@@ -43,7 +43,6 @@ class PgSession {
 
   bool is_logged_in() const { return conversation_.has_value(); }
   const Uuid& id() const { return id_; }
-  bool has_cancel_key(ByteView key) const;
   SessionInfo info() const;
 
  private:
@@ -59,8 +58,6 @@ class PgSession {
   std::string check_certificate() const;
   void describe_tls(audit::EventBuilder& event) const;
   ring::Task<bool> authenticate(net::Gather& in);
-  ring::Task<void> forward_cancel(pg::CancelRequest request);
-  static ring::Task<void> cancel_on(PgShardState* peer, pg::CancelRequest request, std::function<void(bool)> report);
   ring::Task<bool> greet();
   ring::Task<bool> refuse(std::string_view sqlstate, std::string message, std::string hint = {});
   ring::Task<bool> refuse_authentication(std::string reason, bool by_certificate = false);
@@ -71,12 +68,12 @@ class PgSession {
   audit::EventBuilder event(audit::Category category, std::string_view action, audit::Severity severity,
                             audit::Outcome outcome);
   void identify();
+
   // The server (pg_session_server.cc). False: as for the login.
   class LoginWatch;
   ring::Task<bool> open_server(std::vector<pg::StartupParameter> parameters);
   ring::Task<tl::expected<Upstream, UpstreamRefusal>> reach_server(std::vector<pg::StartupParameter> parameters);
   UpstreamRefusal connections_max_reached() const;
-
 
   // Access (pg_session_access.cc).
   bool needs_other_login(const policy::Access& renewed) const;
@@ -147,6 +144,7 @@ class PgSession {
   void end_within(uint64_t ms);
   ring::Task<void> part();
   ring::Task<void> linger();
+  void forget_cancel_key();
   ring::Task<void> let_go_of_server();
 
   // Pumps (pg_session_pump.cc).
@@ -233,8 +231,7 @@ class PgSession {
     std::string unsent;  // To the client: goes with what is sent next, before any wait for others.
   };
   std::unique_ptr<Login> login_ = std::make_unique<Login>();
-  uint32_t cancel_id_ = 0;
-  std::string cancel_key_;
+  std::optional<uint32_t> cancel_process_id_;  // What it is found by in the shard's cancel keys, once it is.
 
   // The conversation.
   std::optional<Conversation> conversation_;
@@ -252,6 +249,7 @@ class PgSession {
   bool client_has_ended_ = false;  // It sent its end; it may still read.
   bool client_is_gone_ = false;    // Nothing reaches it any more.
   bool client_is_mute_ = false;    // Its TLS has failed: nothing more is said to it.
+  bool has_no_answer_ = false;     // What it sent first gets none.
   bool is_draining_ = false;
   bool was_cancelled_ = false;  // A cancel request went, or may yet go, to the server.
   bool goodbye_went_out_ = false;  // The client's Terminate, to the server.

@@ -3,8 +3,8 @@
 #include "pg_session.h"
 
 #include <span>
-#include <thread>
 
+#include "cancel_desk.h"
 #include "ringfence/base/base64.h"
 #include "ringfence/base/log.h"
 #include "ringfence/crypto/secret.h"
@@ -35,8 +35,9 @@ Task<bool> PgSession::log_in() {
       co_return co_await refusing;
     }
     if (first->kind == pg::FirstPacket::Kind::cancel_request) {
-      auto forwarding = forward_cancel(std::move(first->cancel));
-      co_await forwarding;
+      has_no_answer_ = true;
+      auto serving = shard_.cancel_desk->serve(std::move(first->cancel), login_->client_addr);
+      co_await serving;
       co_return false;
     }
     if (first->kind == pg::FirstPacket::Kind::unsupported_version) {
@@ -125,6 +126,9 @@ Task<Result<pg::FirstPacket>> PgSession::read_first_packet(net::Gather& in) {
     Result<void> has_length = co_await length;
     if (!has_length) co_return unexpected(std::move(has_length).error());
     auto size = pg::first_packet_size(in.bytes());
+    // What cannot be a startup packet gets no answer, as from PostgreSQL: a Terminate, say, of a client that has changed its
+    // mind.
+    has_no_answer_ = !size.has_value();
     if (!size) co_return unexpected(std::move(size).error());
     auto rest = in.at_least(*size);
     Result<void> has_rest = co_await rest;
@@ -249,25 +253,25 @@ Task<bool> PgSession::admit(std::string message) {
   co_return true;
 }
 
-// What the server said at its login goes on to the client, its cancel key replaced by one of ours.
+// What the server said at its login goes on to the client, the secret of its cancel key replaced by one of ours. The process
+// id is the server's: clients know their notifications, pg_stat_activity's rows and what they may terminate by it.
 Task<bool> PgSession::greet() {
-  bool has_long_keys = login_->startup.version >= pg::ProtocolVersion{3, 2};
-  auto key = crypto::random_bytes(has_long_keys ? 32 : 4);
-  auto id = crypto::random_array<4>();
-  if (!key || !id) {
-    auto refusing = refuse(pg::sqlstate::internal_error, "the machine has no randomness to give");
-    co_return co_await refusing;
+  std::string message = std::move(server_->greeting->parameter_statuses);
+  // A server that gives no key, which PostgreSQL does not do, has nothing to cancel by.
+  if (!server_->cancel_key.empty()) {
+    bool has_long_keys = login_->startup.version >= pg::ProtocolVersion{3, 2};
+    auto key = crypto::random_bytes(has_long_keys ? 32 : 4);
+    if (!key) {
+      auto refusing = refuse(pg::sqlstate::internal_error, "the machine has no randomness to give");
+      co_return co_await refusing;
+    }
+    pg::append_backend_key_data(message, server_->process_id, *key);
+    cancel_process_id_ = server_->process_id;
+    shard_.cancel_keys.add(server_->process_id, std::move(*key), *this);
   }
-  std::memcpy(&cancel_id_, id->data(), sizeof cancel_id_);
-  cancel_id_ &= 0x7fffffff;  // Clients print it as a signed number.
-  while (cancel_id_ == 0 || shard_.cancel_keys.contains(cancel_id_)) cancel_id_ = (cancel_id_ + 1) & 0x7fffffff;
-  cancel_key_ = std::move(*key);
-  shard_.cancel_keys.emplace(cancel_id_, this);
   recorder_.publish(event(Category::authentication, "postgres_connect", Severity::info, Outcome::success));
   std::unique_ptr<ServerGreeting> greeting = std::move(server_->greeting);
   login_->server_leftover = std::move(greeting->leftover);
-  std::string message = std::move(greeting->parameter_statuses);
-  pg::append_backend_key_data(message, cancel_id_, cancel_key_);
   pg::append_ready_for_query(message, greeting->transaction_status);
   auto sending = send(std::move(message));
   Result<void> sent = co_await sending;
@@ -287,8 +291,6 @@ Task<bool> PgSession::greet() {
   if (!greeting->name_due.empty()) naming_ = std::make_unique<Naming>(*this, std::move(greeting->name_due));
   co_return true;
 }
-
-bool PgSession::has_cancel_key(ByteView key) const { return crypto::constant_time_equal(key, cancel_key_); }
 
 Task<bool> PgSession::refuse(std::string_view sqlstate, std::string message, std::string hint) {
   std::string bytes;
@@ -358,62 +360,6 @@ void PgSession::identify() {
                       .database = target_ != nullptr ? std::string_view(target_->database) : std::string_view(database_),
                       .server_addr = server_addr,
                       .server_user = target_ != nullptr ? std::string_view(target_->user_for(login_level_)) : std::string_view()});
-}
-
-// The key is looked up on every shard; whoever asks learns nothing of the outcome, as with PostgreSQL. The
-// connection stays open until the server has acted, which libpq waits for.
-Task<void> PgSession::forward_cancel(pg::CancelRequest request) {
-  uint64_t second = shard_.shard.now_ns() / 1'000'000'000;
-  if (shard_.cancel_second != second) {
-    shard_.cancel_second = second;
-    shard_.cancel_failures = 0;
-  }
-  if (shard_.cancel_failures >= unknown_cancels_per_second) {
-    shard_.counters.cancels_limited.add();
-    co_return;
-  }
-  // Counted before it is known, so that many at once meet the bound too.
-  ++shard_.cancel_failures;
-  ring::Shard& here = shard_.shard;
-  for (PgShardState* peer : shard_.peer_states) {
-    // Runs on the peer's thread; `found` and the wake-up come back to this one.
-    struct Search {
-      ring::Event done;
-      bool found = false;
-    };
-    auto search = std::make_shared<Search>();
-    auto report = [search, &here](bool found) {
-      auto tell = [search, found] {
-        search->found = found;
-        search->done.set();
-      };
-      while (!here.post(tell)) std::this_thread::yield();
-    };
-    if (peer == &shard_) {
-      ring::spawn(cancel_on(peer, request, [search](bool found) {
-        search->found = found;
-        search->done.set();
-      }));
-    } else if (!peer->shard.post([peer, request, report] { ring::spawn(cancel_on(peer, request, report)); })) {
-      continue;
-    }
-    co_await search->done;
-    if (search->found) {
-      if (shard_.cancel_failures > 0) --shard_.cancel_failures;
-      co_return;
-    }
-  }
-  shard_.counters.cancels_unknown.add();
-}
-
-Task<void> PgSession::cancel_on(PgShardState* peer, pg::CancelRequest request, std::function<void(bool)> report) {
-  auto entry = peer->cancel_keys.find(request.process_id);
-  bool found = entry != peer->cancel_keys.end() && entry->second->has_cancel_key(request.key);
-  if (found) {
-    auto cancelling = entry->second->cancel_by_client();
-    co_await cancelling;
-  }
-  report(found);
 }
 
 }  // namespace ringfence::proxy

@@ -90,8 +90,7 @@ bool PgSession::keeps_back(ByteView bytes) {
 // Asks the server to discard the session's state; its answer comes by the other pump. From here on no cancel request
 // finds the connection.
 Task<void> PgSession::reset_server() {
-  shard_.cancel_keys.erase(cancel_id_);
-  cancel_id_ = 0;
+  forget_cancel_key();
   if (idle_timer_) idle_timer_->cancel();
   // The answer to a name that is asked for behind this would be the next session's.
   end_naming();

@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "cancel_desk.h"
 #include "pg_session.h"
 #include "pg_shard_state.h"
 #include "ringfence/net/socket_stream.h"
@@ -91,6 +92,7 @@ PgShardState::PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpac
       own_volume(options.volume == nullptr ? std::make_unique<TrailVolume>() : nullptr),
       user_meters((own_volume ? *own_volume : *options.volume).users),
       address_meters((own_volume ? *own_volume : *options.volume).addresses),
+      cancel_desk(std::make_unique<CancelDesk>(*this)),
       judge_space(options.hash_key),
       warm(std::make_unique<WarmPool>(*this)) {}
 

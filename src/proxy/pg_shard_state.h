@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bounds.h"
+#include "cancel_keys.h"
 #include "hold_table.h"
 #include "pinned_settings.h"
 #include "recorder.h"
@@ -33,6 +34,7 @@ struct Dialled {
 
 struct PgShardState;
 struct ServerPlace;
+class CancelDesk;
 class WarmPool;
 
 // `co_await` until all that the shard has published is on the disk; false when the disk refuses. Only where
@@ -81,13 +83,13 @@ struct PgShardState {
   bool is_draining = false;
   // Every connection, in whatever phase.
   std::unordered_map<PgSession*, std::unique_ptr<PgSession>> sessions;
-  // By the process id that the client was given.
-  std::unordered_map<uint32_t, PgSession*> cancel_keys;
+  CancelKeys cancel_keys;
+  std::unique_ptr<CancelDesk> cancel_desk;
   // Where tests put connections that are not sockets.
   std::function<ring::Task<Result<Dialled>>(const Target&)> dial;
+  std::function<ring::Task<Result<Dialled>>(const ServerPlace&)> dial_place;  // For cancel requests.
 
   // One judge for all sessions of a user on a target; it goes with the last of them.
-  std::function<ring::Task<Result<Dialled>>(const ServerPlace&)> dial_place;  // For cancel requests.
   JudgeSpace judge_space;
   std::unordered_map<std::string, std::weak_ptr<StatementJudge>> judges;
   std::shared_ptr<StatementJudge> judge_of(std::string_view user, std::string_view target, const policy::Access& access,
@@ -136,10 +138,6 @@ struct PgShardState {
   void wait_for_sync(DurableWait& waiter);
   void start_sync();
   void finish_sync(bool is_durable);
-
-  // Failed cancel requests in the current second.
-  uint64_t cancel_second = 0;
-  uint32_t cancel_failures = 0;
 
   void remove(PgSession& session);
   void flush_deferred();

@@ -24,7 +24,7 @@ def classes():
     return place
 
 
-QUICK = ['statement', 'prepared_5', 'batch', 'batch_that_fails', 'fetch_size']
+QUICK = ['statement', 'prepared_5', 'batch', 'batch_that_fails', 'fetch_size', 'process_id']
 LONG = ['prepared_0', 'prepared_1', 'types', 'batch_threshold_1', 'batch_unnamed', 'batch_of_statements',
         'rewritten_batch', 'copy', 'cancel', 'transaction', 'max_rows', 'batch_that_fails_in_a_transaction',
         'forgotten_statements', 'stale_plan']

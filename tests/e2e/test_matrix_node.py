@@ -43,7 +43,7 @@ def run_case(appliance, target, trail, modules, library, case, **more):
     matrix.check(trail, witness, said)
 
 
-PG_QUICK = ['simple', 'parameters', 'prepared', 'transaction', 'cursor']
+PG_QUICK = ['simple', 'parameters', 'prepared', 'transaction', 'cursor', 'process_id']
 PG_LONG = ['failing_parse', 'limited_executes', 'large_result', 'queued', 'parallel', 'pool', 'notifications',
            'cancel']
 POSTGRES_QUICK = ['parameters', 'pipelined', 'pipelined_errors', 'cursor', 'transactions']

@@ -411,13 +411,6 @@ def test_cancel_with_a_wrong_key_does_nothing(appliance):
         assert b'E' not in raw.kinds(client.receive_until(b'Z'))
 
 
-def test_the_cancel_key_is_our_own(appliance):
-    """The backend's process id and key stay inside."""
-    with session(appliance) as client:
-        [[pid]] = raw.rows(client.run('SELECT pg_backend_pid()'))
-        assert struct.unpack('!I', client.key[:4])[0] != int(pid)
-
-
 def test_cancel_reaches_the_statement_from_any_connection(appliance, trail, app):
     for _ in range(4):  # Connections land on different shards.
         with session(appliance, app) as client:

@@ -59,7 +59,7 @@ struct ShardCounters {
   Counter pool_failures;  // That waited and were not usable any more, or could not be made ahead.
   Counter cancels_forwarded;
   Counter cancels_unknown;  // With a key that belongs to no session.
-  Counter cancels_limited;
+  Counter cancels_limited;  // Looked up a moment later, for their address had sent too many wrong ones.
   Counter statements_started;
   Counter statements_succeeded;
   Counter statements_failed;

@@ -342,6 +342,15 @@ public final class Matrix {
       m.close();
     });
 
+    CASES.put("process_id", m -> {
+      m.open();
+      m.rows("SELECT pg_backend_pid()", 1);
+      try (Statement statement = m.connection.createStatement(); ResultSet row = statement.executeQuery("SELECT pg_backend_pid()")) {
+        check(row.next() && row.getInt(1) == ((PGConnection) m.connection).getBackendPID() && !row.next(), "process id");
+      }
+      m.close();
+    });
+
     CASES.put("cancel", m -> {
       m.open();
       try (Statement statement = m.connection.createStatement()) {

@@ -163,6 +163,15 @@ const cases = {
     await client.query(log.add('SELECT 1', { rows: 1 }));
   }),
 
+  process_id: () => using(async (client, log) => {
+    const got = await client.query(log.add('SELECT pg_backend_pid() AS pid', { rows: 1 }));
+    equal(got.rows[0].pid, client.processID);
+    const heard = new Promise((resolve) => client.on('notification', resolve));
+    await client.query(log.add('LISTEN matrix_pid', { tag: 'LISTEN' }));
+    await client.query(log.add('NOTIFY matrix_pid', { tag: 'NOTIFY' }));
+    equal((await heard).processId, client.processID);
+  }),
+
   server_version: () => using(async (client, log) => {
     const got = await client.query(log.add('SHOW server_version', { rows: 1, tag: 'SHOW' }));
     if (!got.rows[0].server_version.startsWith(process.env.WANTED_VERSION)) throw new Error('another server answered');

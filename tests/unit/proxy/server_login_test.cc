@@ -39,6 +39,13 @@ std::string error(std::string_view sqlstate, std::string_view text) {
   return out;
 }
 
+pg::BackendKeyData key_of(std::string_view bytes) {
+  for (size_t at = 0; at + 5 <= bytes.size(); at += 1 + detail::load_be<uint32_t>(bytes.data() + at + 1)) {
+    if (bytes[at] == 'K') return *pg::parse_backend_key_data(bytes.substr(at + 5, detail::load_be<uint32_t>(bytes.data() + at + 1) - 4));
+  }
+  return {};
+}
+
 void check_is_in(World& world, std::string_view auth_method) {
   REQUIRE(World::types(world.client.got) == "RRRRSKZ");
   auto events = world.space.events("postgres_auth");
@@ -280,15 +287,27 @@ TEST_CASE("bytes behind the server's ReadyForQuery reach the client behind the g
   CHECK(World::types(world.client.got) == "RRRRSKZN");
 }
 
-TEST_CASE("the server's cancel key stays inside, and what it says of itself goes on") {
+TEST_CASE("the server's cancel key stays inside, and what it says of itself goes on, its process id too") {
   World world;
   world.reach_server();
   world.send(world.server, World::welcome());
   REQUIRE(World::types(world.client.got) == "RRRRSKZ");
   CHECK(world.client.got.find("key!") == std::string::npos);
+  CHECK(key_of(world.client.got).process_id == 77);
+  CHECK(key_of(world.client.got).key.size() == 4);
   std::string status;
   pg::append_parameter_status(status, "server_version", "15.1");
   CHECK(world.client.got.find(status) != std::string::npos);
+}
+
+TEST_CASE("a server that gives no cancel key leaves its client without one") {
+  World world;
+  world.reach_server();
+  std::string out;
+  pg::append_authentication_ok(out);
+  pg::append_ready_for_query(out, 'I');
+  world.send(world.server, out);
+  CHECK(World::types(world.client.got) == "RRRRZ");
 }
 
 TEST_CASE("a client that closes after any byte of its login leaves nothing open behind it") {

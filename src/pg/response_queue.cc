@@ -90,6 +90,8 @@ void ResponseQueue::copy_in_response(uint64_t bytes) {
   for (uint64_t place = pending_.begin() + 1; place != pending_.end(); ++place) {
     Entry& ahead = pending_.at(place);
     if (ahead.kind == Kind::gone) continue;
+    // Swallowed, or refused when the COPY has failed before: no client means either, and we do not guess.
+    if (ahead.kind == Kind::bad_flush) is_lost_ = true;
     if (ahead.kind != Kind::sync) return;  // The COPY's end, or what breaks the protocol inside of it.
     ahead.is_doubtful = true;
   }
@@ -246,7 +248,7 @@ void ResponseQueue::fail(const ErrorFields& fields, uint64_t now_ns) {
     case Kind::bind: skipped().fail({}, entry->portal); break;
     default: break;
   }
-  // Parse, Bind, Describe or Close failed. What executes it later in this group has failed with it.
+  // Parse, Bind, Describe, Close or a Flush with a body failed. What executes it later in this group has failed with it.
   if (entry->kind != Kind::close) skip(*entry, now_ns);
   pending_.pop();
   skip_to_sync(&fields, now_ns);

@@ -166,6 +166,10 @@ void ResponseQueue::push_copy_end() {
   push(Kind::copy_end);
 }
 
+void ResponseQueue::push_bad_flush() {
+  if (!is_skipped(Kind::bad_flush) && !copy_in_) push(Kind::bad_flush);
+}
+
 Ref<Prepared> ResponseQueue::foreseen_statement(std::string_view name) const {
   for (const SkippedGroup* group : {behind_end_.get(), skipped_.get()}) {
     if (auto named = group != nullptr ? group->statement(name) : std::nullopt) return *named;

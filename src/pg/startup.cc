@@ -67,6 +67,10 @@ Result<size_t> first_packet_size(ByteView so_far) {
   return length;
 }
 
+bool is_cancel_request(ByteView packet) {
+  return packet.size() >= 8 && detail::load_be<uint32_t>(packet.data() + 4) == cancel_request_code;
+}
+
 Result<FirstPacket> parse_first_packet(ByteView packet) {
   auto size = first_packet_size(packet);
   if (!size) return unexpected(size.error());

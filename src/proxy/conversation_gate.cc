@@ -393,6 +393,8 @@ bool Conversation::admit_function_call(ByteView body, uint32_t body_length) {
   const uint32_t oid = in.u32();
   auto refusal = gate_->check_call(oid);
   if (!refusal) return true;
+  // What is no FunctionCall is told so first, as the server does.
+  if (!pg::parse_function_call(body)) refusal = Gate::malformed_call();
   const std::string text = "FunctionCall " + std::to_string(oid);
   if (!has_room_for_refused(text.size(), 1)) return false;
   record_refused(text, text.size(), from_client::function_call, &*refusal);

@@ -85,6 +85,14 @@ Refusal Gate::call_with_end() {
           "Send the call by itself: only its answer tells whether the session is still read-only.", 0};
 }
 
+Refusal Gate::malformed_call() {
+  Refusal refusal{std::string(pg::sqlstate::protocol_violation), "protocol", "invalid message format",
+                  "The FunctionCall message is cut or too long.", std::string_view::npos};
+  refusal.permission = "function_call";
+  refusal.is_denied = false;
+  return refusal;
+}
+
 Refusal Gate::unknown_text() {
   return {std::string(pg::sqlstate::insufficient_privilege), "analysis",
           "the policies have changed since this statement was prepared, and its text is not known any more",

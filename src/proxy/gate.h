@@ -67,6 +67,8 @@ class Gate {
   static Refusal unreadable_text();
   // Of a statement and a portal of the appliance's own, at the server.
   std::string own_name() const { return std::string("rf_") + nonce_ + "_own"; }
+  // A FunctionCall that is none: in the server's words.
+  static Refusal malformed_call();
   // Whether the statement that was checked last, and passed, calls what a policy admits by name.
   bool calls_named() const { return calls_named_; }
   // A call together with the end of a transaction, in a session that is to stay read-only.

@@ -30,7 +30,7 @@ Task<bool> PgSession::log_in() {
     Result<pg::FirstPacket> first = co_await reading;
     if (!first) {
       if (deadline.has_passed()) shard_.counters.limits_reached.add();
-      if (deadline.has_passed() || first.error().fault == Fault::closed || client_is_mute_) co_return false;
+      if (deadline.has_passed() || first.error().fault == Fault::closed || client_is_mute_ || has_no_answer_) co_return false;
       auto refusing = refuse(pg::sqlstate::protocol_violation, first.error().message);
       co_return co_await refusing;
     }
@@ -134,6 +134,7 @@ Task<Result<pg::FirstPacket>> PgSession::read_first_packet(net::Gather& in) {
     Result<void> has_rest = co_await rest;
     if (!has_rest) co_return unexpected(std::move(has_rest).error());
     auto packet = pg::parse_first_packet(in.bytes().substr(0, *size));
+    has_no_answer_ = !packet && pg::is_cancel_request(in.bytes());
     in.consume(*size);
     if (!packet) co_return unexpected(std::move(packet).error());
     bool asks_for_tls = packet->kind == pg::FirstPacket::Kind::ssl_request;

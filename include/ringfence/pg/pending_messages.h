@@ -18,7 +18,10 @@ using StatementNumber = uint64_t;
 inline constexpr StatementNumber unrecorded_statement = StatementNumber{1} << 63;
 
 struct PendingMessage {
-  enum class Kind : uint8_t { gone, query, parse, bind, describe, close, execute, function_call, sync, copy_end, own };
+  // bad_flush: a Flush with a body, which the server refuses; others it answers with nothing.
+  enum class Kind : uint8_t {
+    gone, query, parse, bind, describe, close, execute, function_call, sync, copy_end, own, bad_flush
+  };
 
   Kind kind = Kind::gone;
   bool is_portal = false;     // describe, close

@@ -99,6 +99,7 @@ class ResponseQueue {
   // ends it as any message.
   void push_own();
   void push_copy_end();  // CopyDone or CopyFail.
+  void push_bad_flush();  // One with a body: an error, as of any message of its sync group. Inside a COPY nobody looks at it.
   // Terminate: what comes behind it is not executed. The server reads it wherever it stands, also while it skips to
   // the next Sync; inside a COPY it is FATAL.
   void push_terminate() { has_ended_ = true; }

@@ -79,6 +79,8 @@ constexpr char tls_handshake_byte = 0x16;
 // How many bytes the packet has in all, its length word included, given what has come so far. 4 while the
 // length word itself is not complete. An error if the length is outside 8..4+startup_length_max.
 Result<size_t> first_packet_size(ByteView so_far);
+// Whether a packet, of which the first eight bytes are there, asks to cancel, well or badly made.
+bool is_cancel_request(ByteView packet);
 // Parses one whole packet, its length word included.
 Result<FirstPacket> parse_first_packet(ByteView packet);
 

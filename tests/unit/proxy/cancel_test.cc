@@ -175,3 +175,26 @@ TEST_CASE("a shard whose mailbox is full for a moment is asked when it has room"
   CHECK(b.cancelled() == 0);
   CHECK(unknown(b) == 1);
 }
+
+TEST_CASE("a request to cancel that is made badly, and what is no startup packet, get no byte") {
+  const auto first = [](std::string bytes) {
+    World world;
+    world.connect();
+    world.send(world.client, std::move(bytes));
+    CHECK(world.client.has_ended);
+    CHECK(world.client.got.empty());
+    CHECK(world.pg_shard->is_drained());
+    CHECK(world.space.records.empty());
+  };
+  for (size_t size : {0, 1, 3, 257}) {
+    std::string packet;
+    pg::append_cancel_request(packet, 77, std::string(size, 'k'));
+    first(packet);
+  }
+  std::string terminate;
+  pg::append_terminate(terminate);
+  first(terminate);
+  first("GET / HTTP/1.1\r\n\r\n");
+  first(std::string("\0\0\0\7abc", 7));
+  first(std::string("\xff\xff\xff\xff", 4));
+}

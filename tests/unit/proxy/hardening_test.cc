@@ -62,11 +62,54 @@ std::string error(std::string_view text) {
 
 }  // namespace
 
-TEST_CASE("a Flush with a body, which makes the server skip to the next Sync, is not let through") {
+TEST_CASE("a Flush with a body fails as any message of its group does, and what stands behind it is not executed") {
+  for (bool is_within_group : {false, true}) {
+    Talk talk;
+    CHECK(talk.client(message('H', "")) == Advance::all);
+    std::string group;
+    if (is_within_group) pg::append_parse(group, "", "select 1");
+    group += message('H', "x");
+    pg::append_parse(group, "", "select 2");
+    pg::append_bind(group, "", "", {});
+    pg::append_execute(group, "", 0);
+    pg::append_sync(group);
+    CHECK(talk.client(group + query("select 3")) == Advance::all);
+    std::string answers = (is_within_group ? message('1', "") : "") + error("invalid message format") + ready();
+    CHECK(talk.server(answers + complete("SELECT 1") + ready()) == Advance::all);
+    REQUIRE(talk.statements().size() == 2);
+    CHECK(talk.statements()[0].statement == "select 2");
+    CHECK(talk.statements()[0].outcome == "not_executed");
+    CHECK(talk.statements()[1].statement == "select 3");
+    CHECK(talk.statements()[1].outcome == "success");
+    CHECK(talk.space.events("postgres_error").size() == 1);
+    CHECK(talk.conversation.is_at_rest());
+  }
+}
+
+TEST_CASE("behind a Flush with a body the server reads nothing until the Sync, also when that comes later") {
   Talk talk;
-  CHECK(talk.client(message('H', "")) == Advance::all);
-  CHECK(talk.client(message('H', "x")) == Advance::broken);
-  CHECK(talk.conversation.error().fault == Fault::malformed);
+  CHECK(talk.client(message('H', "x")) == Advance::all);
+  CHECK(talk.server(error("invalid message format")) == Advance::all);
+  CHECK_FALSE(talk.conversation.is_at_rest());
+  std::string sync;
+  pg::append_sync(sync);
+  CHECK(talk.client(query("select 1") + sync) == Advance::all);
+  CHECK(talk.server(ready()) == Advance::all);
+  REQUIRE(talk.statements().size() == 1);
+  CHECK(talk.statements()[0].outcome == "not_executed");
+  CHECK(talk.conversation.is_at_rest());
+}
+
+TEST_CASE("inside a COPY a Flush with a body is as good as none, and before one it ends the session") {
+  Talk talk;
+  const std::string copy_in = message('G', ByteView("\0\0\0", 3));
+  CHECK(talk.client(query("copy t from stdin")) == Advance::all);
+  CHECK(talk.server(copy_in) == Advance::all);
+  CHECK(talk.client(message('H', "x") + message('c', "")) == Advance::all);
+  CHECK(talk.server(complete("COPY 0") + ready()) == Advance::all);
+  CHECK(talk.conversation.is_at_rest());
+  CHECK(talk.client(query("copy t from stdin") + message('H', "x")) == Advance::all);
+  CHECK(talk.server(copy_in) == Advance::broken);
 }
 
 TEST_CASE("an answer for a statement that has no record ends the session and is an event") {

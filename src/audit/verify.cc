@@ -11,22 +11,23 @@ namespace {
 
 std::string number(uint64_t value) { return std::to_string(value); }
 
-// Every node that has rows, whether the store's own lists name it or not; one index probe each.
+// Every node that has rows, whether the store's own lists name it or not, also the one of the empty name; one index
+// probe each.
 Result<std::vector<std::string>> nodes_in(store::Connection& store) {
   std::set<std::string> found;
   auto named = store.exec("SELECT node FROM ringfence.audit_checkpoint UNION SELECT node FROM ringfence.audit_anchor "
-                          "UNION SELECT node FROM ringfence.audit_node");
+                          "UNION SELECT node FROM ringfence.audit_node UNION SELECT node FROM ringfence.audit_retention");
   if (!named) return unexpected(std::move(named.error()));
   for (int i = 0; i < named->size(); ++i) found.insert(named->text(i, 0));
   for (const char* table : {"audit_event", "audit_link_run"}) {
-    std::string last;
+    const std::string select = std::string("SELECT node FROM ringfence.") + table;
+    auto next = store.exec(select + " ORDER BY node LIMIT 1");
     for (;;) {
-      auto next = store.exec_params(std::string("SELECT node FROM ringfence.") + table +
-                                        " WHERE node > $1 ORDER BY node LIMIT 1", {last});
       if (!next) return unexpected(std::move(next.error()));
       if (next->size() == 0) break;
-      last = next->text(0, 0);
-      found.insert(last);
+      std::string last = next->text(0, 0);
+      next = store.exec_params(select + " WHERE node > $1 ORDER BY node LIMIT 1", {last});
+      found.insert(std::move(last));
     }
   }
   return std::vector<std::string>(found.begin(), found.end());

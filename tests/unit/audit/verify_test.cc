@@ -147,6 +147,24 @@ TEST_CASE("rows deleted, cut, doubled, inserted, swapped or moved to another nod
   CHECK_MESSAGE(verify("rows").is_good(), verify("rows").text());
 }
 
+TEST_CASE("rows and records of nodes that no list names are found, also those of the empty name") {
+  write_rows("named", 3);
+  CHECK_MESSAGE(verify("").is_good(), verify("").text());
+  query("CREATE TABLE keep_one AS SELECT * FROM ringfence.audit_event WHERE node = 'named' AND chain_no = 2; "
+        "UPDATE keep_one SET node = ''; INSERT INTO ringfence.audit_event SELECT * FROM keep_one");
+  VerifyReport rows = verify("");
+  CHECK(!rows.is_good());
+  CHECK_MESSAGE(rows.nodes.front().node.empty(), rows.text());
+  query("DELETE FROM ringfence.audit_event WHERE node = ''; DROP TABLE keep_one");
+  query("INSERT INTO ringfence.audit_link_run VALUES ('', 1, decode(repeat('33', 64), 'hex'))");
+  CHECK(!verify("").is_good());
+  query("DELETE FROM ringfence.audit_link_run WHERE node = ''");
+  query("INSERT INTO ringfence.audit_retention VALUES ('ghost', 1, 3, 3, 'p', now(), 'ghost', 'ffff', '\\x00')");
+  CHECK(!verify("").is_good());
+  query("DELETE FROM ringfence.audit_retention WHERE node = 'ghost'");
+  CHECK_MESSAGE(verify("").is_good(), verify("").text());
+}
+
 TEST_CASE("rows that expired are covered by a signed record, and by nothing else") {
   write_rows("expired", 5);
   // As if the partition were old: its rows move to one that ends long ago.

@@ -51,14 +51,22 @@ TEST_CASE("other major versions of the protocol are refused by their number") {
   check_first_packet(packet(0, std::string("user\0ada\0\0", 10)), "0A000", "unsupported frontend protocol 0.0");
 }
 
-TEST_CASE("a startup packet that is too long or too short is refused by its length alone") {
+TEST_CASE("a first packet whose length cannot be one is answered by closing, without a byte") {
   std::string length;
   Writer(length).u32(4 + pg::startup_length_max + 1);
-  check_first_packet(length, "08P01", "");
-  check_first_packet("\xff\xff\xff\xff", "08P01", "");
-  check_first_packet(std::string("\0\0\0\7", 4), "08P01", "");
-  check_first_packet(std::string("\0\0\0\0", 4), "08P01", "");
-  check_first_packet("GET / HTTP/1.1\r\n\r\n", "08P01", "");
+  for (const std::string& bytes : {length, std::string("\xff\xff\xff\xff"), std::string("\0\0\0\7", 4), std::string(4, '\0'),
+                                   std::string("GET / HTTP/1.1\r\n\r\n")}) {
+    for (size_t piece : {0, 1, 7}) {
+      CAPTURE(bytes);
+      World world(1, piece);
+      world.connect();
+      world.send(world.client, bytes);
+      CHECK(world.client.got.empty());
+      CHECK(world.client.has_ended);
+      CHECK_FALSE(world.server.stream);
+      CHECK(world.space.events("postgres_connect").empty());
+    }
+  }
 }
 
 TEST_CASE("the longest startup packet is read, and one that is malformed inside is refused") {

@@ -1,7 +1,18 @@
 // The half of the model that takes what the client sends.
 #include "ringfence/pg/response_queue.h"
 
+#include "ringfence/pg/server_name.h"
+
 namespace ringfence::pg {
+
+namespace {
+// A name of the protocol's as the server keeps it, which cuts it at byte 63, inside of a character if need be (its tables of
+// names have keys of NAMEDATALEN).
+std::string_view as_kept(std::string_view name) { return name.substr(0, name_bytes_max); }
+void keep_as_server_does(std::string& name) {
+  if (name.size() > name_bytes_max) name.resize(name_bytes_max);
+}
+}  // namespace
 
 // The server reads no further, or nothing up to the next Sync.
 bool ResponseQueue::is_skipped(Kind kind) {
@@ -82,11 +93,14 @@ void ResponseQueue::mark_uncut() {
 
 void ResponseQueue::push_parse(Ref<Prepared> prepared) {
   const bool is_refused = prepared->refusal != 0;
+  keep_as_server_does(prepared->name);
   push_naming(Kind::parse, [&](Entry& entry) { entry.prepared = std::move(prepared); });
   if (is_refused && !pending_.is_empty()) refused_to_ = pending_.end();
 }
 
 void ResponseQueue::push_bind(Ref<Portal> portal) {
+  keep_as_server_does(portal->name);
+  keep_as_server_does(portal->statement_name);
   push_naming(Kind::bind, [&](Entry& entry) { entry.portal = std::move(portal); });
 }
 
@@ -103,10 +117,10 @@ void ResponseQueue::push_close(bool is_portal, std::string_view name) {
     entry.is_portal = is_portal;
     if (is_portal) {
       entry.portal = pools_.portals.make();
-      entry.portal->name = name;
+      entry.portal->name = as_kept(name);
     } else {
       entry.prepared = pools_.prepared.make();
-      entry.prepared->name = name;
+      entry.prepared->name = as_kept(name);
     }
   });
 }
@@ -119,6 +133,7 @@ void ResponseQueue::push_execute(StatementNumber number, Ref<Portal> portal, uin
     entry.since_ns = now_ns;
     entry.message_bytes = message_bytes;
     if (portal) {
+      keep_as_server_does(portal->name);
       entry.message_bytes += std::exchange(portal->bind_bytes, 0);
       entry.prepared = portal->statement;
     }
@@ -171,6 +186,7 @@ void ResponseQueue::push_bad_flush() {
 }
 
 Ref<Prepared> ResponseQueue::foreseen_statement(std::string_view name) const {
+  name = as_kept(name);
   for (const SkippedGroup* group : {behind_end_.get(), skipped_.get()}) {
     if (auto named = group != nullptr ? group->statement(name) : std::nullopt) return *named;
   }
@@ -180,6 +196,7 @@ Ref<Prepared> ResponseQueue::foreseen_statement(std::string_view name) const {
 }
 
 Ref<Portal> ResponseQueue::foreseen_portal(std::string_view name) const {
+  name = as_kept(name);
   for (const SkippedGroup* group : {behind_end_.get(), skipped_.get()}) {
     if (auto named = group != nullptr ? group->portal(name) : std::nullopt) return *named;
   }

@@ -53,17 +53,23 @@ class Witness final : public audit::RecordSpace {
   }
   uint64_t publish(audit::RecordKind, size_t size, uint64_t) override {
     Reader in(ByteView(room_).substr(0, size));
+    bool is_statement = true;
     while (in.remaining() > 0) {
       const auto tag = static_cast<audit::Tag>(in.u16());
-      if (in.bytes(in.u32()) == "postgres_query_blocked" && tag == audit::Tag::action) refused = records_;
+      const ByteView value = in.bytes(in.u32());
+      if (tag != audit::Tag::action) continue;
+      if (value == "postgres_query_blocked") refused = statements_;
+      is_statement = value != "postgres_message";  // The whole text stands before its statements.
     }
+    statements_ += is_statement ? 1 : 0;
     return ++records_;
   }
   std::optional<size_t> refused;  // Its number in the message.
 
  private:
   std::string room_;
-  size_t records_ = 0;
+  size_t statements_ = 0;
+  uint64_t records_ = 0;
 };
 
 struct MessageRefusal {

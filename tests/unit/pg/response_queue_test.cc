@@ -161,6 +161,30 @@ TEST_CASE("N Executes before one Sync end one by one, and after an error the res
   CHECK(m.queue.misfits() == 0);
 }
 
+TEST_CASE("names of the protocol that differ behind their 63rd byte are one name, as they are to the server") {
+  const std::string common(63, 'n');
+  Model model;
+  model.parse(common + "1", "select 'harmless'");
+  model.queue.push_close(false, common + "2");
+  model.parse(common + "3", "select secret");
+  CHECK(model.queue.foreseen_statement(common + "1")->statement.text == "select secret");
+  model.sync();
+  model.queue.parse_complete(5);
+  model.queue.close_complete(5);
+  model.queue.parse_complete(5);
+  model.queue.ready(TransactionStatus::idle);
+  CHECK(model.queue.foreseen_statement(common)->statement.text == "select secret");
+  // Also inside of a character: é and ê begin with the same byte, another one does not.
+  const std::string cut(62, 'n');
+  model.parse(cut + "\xc3\xa9", "one");
+  CHECK(model.queue.foreseen_statement(cut + "\xc3\xaa")->statement.text == "one");
+  CHECK(!model.queue.foreseen_statement(cut + "\xe6\x97\xa5"));
+  // Portals too.
+  auto portal = model.bind(common + "p", common + "x");
+  CHECK(portal->statement->statement.text == "select secret");
+  CHECK(model.queue.foreseen_portal(common + "q") == portal);
+}
+
 TEST_CASE("a failing Parse or Bind gives its own Execute the failure, with its own text") {
   for (bool in_bind : {false, true}) {
     Model m;

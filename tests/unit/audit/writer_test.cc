@@ -265,7 +265,13 @@ namespace {
 struct Refusal {
   std::string undo;
   Refusal(const std::string& make, std::string undo_it) : undo(std::move(undo_it)) { query(make); }
-  ~Refusal() { query(undo); }
+  // The writer tries its rows meanwhile: PostgreSQL may end one of the two by a deadlock.
+  ~Refusal() {
+    CHECK(eventually([this] {
+      auto connection = store::Connection::open(cluster().store.owner_dsn(), "test");
+      return connection && (*connection)->exec(undo);
+    }));
+  }
 };
 
 }  // namespace

@@ -185,11 +185,11 @@ def test_more_answers_than_statements_end_the_session_in_any_case(own, fake_serv
 
 
 def test_a_name_that_a_block_gave_to_another_statement(own, app):
-    one = own().start()
+    one = own()
     for target in one.config['targets']:
         target['attribution_witness'] = 'report'
     one.write_config()
-    one.reload()
+    one.start()
     with session(one, app) as client:
         client.run('CREATE TEMP TABLE swapped (a int)')
         client.send(raw.parse('swap', 'SELECT 1') + raw.SYNC)

@@ -50,14 +50,14 @@ void describe(const Answer& answer, size_t statement_bytes_max, const std::strin
       reason += ": " + one.message;
     }
   }
-  std::optional<std::string> redacted = sql::redact(question.statement);
-  const std::string text = make_valid_text(redacted ? *redacted : question.statement);
+  const std::optional<sql::Redacted> redacted = sql::redact(question.statement);
+  const std::string text = make_valid_text(redacted ? redacted->text : question.statement);
   out.text(Tag::user_name, question.user).text(Tag::target, question.target);
   out.text(Tag::entity_type, "target").text(Tag::entity_id, question.target);
   out.text(Tag::statement, text_prefix(text, statement_bytes_max));
   out.integer(Tag::statement_bytes, static_cast<int64_t>(question.statement.size()));
   if (text.size() > statement_bytes_max) out.boolean(Tag::statement_truncated, true);
-  if (redacted) out.text(Tag::redacted, "[\"statement\"]");
+  if (redacted && !redacted->secrets.empty()) out.text(Tag::redacted, "[\"statement\"]");
   out.text(Tag::decision, explanation.is_allowed ? "allow" : "refuse").text(Tag::reason, reason);
   out.text(Tag::metadata, proxy::describe(answer.access, {explanation.is_allowed, permission, {}}));
 }

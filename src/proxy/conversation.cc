@@ -220,7 +220,7 @@ bool Conversation::has_room_for_name(char type, ByteView body) {
 bool Conversation::start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number,
                                    bool& is_redacted, ByteView sha256, std::string_view rule, const MessagePart& place) {
   bool is_plain = text.size() == full_bytes && text.size() <= limits_.statement_bytes_max &&
-                  !sql::needs_redaction(text) && is_valid_text(text);
+                  !sql::SecretNames::built_in().may_hold_secret(text) && is_valid_text(text);
   if (is_plain) {
     if (!recorder_.has_room(recorder_.start_bytes(text.size(), 0, 0))) return false;
     number = recorder_.start(text, full_bytes, from_client::query, now_.us, decided_by(rule), place);

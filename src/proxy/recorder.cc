@@ -28,12 +28,11 @@ void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, p
                          ByteView sha256) {
   out.clear();
   out.full_bytes = full_bytes;
-  std::optional<std::string> redacted;
   // Before it is cut: a secret that the cut would hide from the redactor is behind the cut then.
-  if (sql::needs_redaction(text)) redacted = sql::redact(text);
-  if (redacted) {
+  const std::optional<sql::Redacted> redacted = sql::redact(text);
+  if (redacted && !redacted->secrets.empty()) {
     out.is_redacted = true;
-    text = *redacted;
+    text = redacted->text;
   }
   bool is_cut = text.size() > bytes_max;
   out.is_truncated = is_cut || (!out.is_redacted && text.size() < full_bytes);
@@ -80,10 +79,7 @@ pg::StatementText unknown_text(const pg::Portal& portal) {
 std::string shown_message(std::string_view message, bool is_about_secret) {
   if (is_about_secret) return "(not shown: the statement holds a secret)";
   std::string text(message.substr(0, 1024));
-  // Also outside of a literal: the message is prose.
-  if (sql::needs_redaction(text)) {
-    if (auto redacted = sql::redact("'" + text)) text = redacted->substr(1);
-  }
+  if (auto redacted = sql::redact_message(text)) text = std::move(redacted->text);
   text = make_valid_text(text);
   return std::string(text_prefix(text, 2048));
 }

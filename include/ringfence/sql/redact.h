@@ -1,34 +1,46 @@
-// Takes passwords and connection secrets out of statement text before it goes to the trail.
+// Takes secrets out of statement text before it goes to the trail.
 //
-// What is replaced by `***`:
-// - a string literal or quoted identifier after a word that contains "passw" (PASSWORD 'x', password = 'x',
-//   OPTIONS (password 'x')), comments between them or not;
-// - inside any literal: the value of password=…, sslpassword=…, "password": …, and everything after
-//   a nested PASSWORD '…';
-// - inside any literal: the password of scheme://user:password@host;
-// - behind an operator, IN or LIKE after such a word, and what is put together with that by ||;
-// - every literal among the arguments of a function whose name contains "passw", "crypt" or "hmac" (pgcrypto's), and behind such a
-//   call inside a literal;
-// - every literal of an INSERT in which such a word stands before it, and of an UPDATE that sets a list with it;
-// - in a body between dollar quotes, the same again; in a comment, name=value pairs and URLs;
-// - after a literal that ends in, or formats, a password (format('… PASSWORD %L', 'x'), '… PASSWORD ' || 'x'): the
-//   literals that follow in the statement;
-// - whole literals whose escapes or continuation lines hide such a word, and U&'' literals always.
+// What is replaced by `***` is the content of literals, or a part of it, and nothing else: never a keyword, a
+// name, an operator or a comment, whatever stands before it. Literals are cut as PostgreSQL cuts them with
+// standard_conforming_strings on. The names and words that betray a secret are one table (secret_names.h).
+// Replaced are
+// - a literal after a secret's name: PASSWORD 'x', password = 'x', SET app.jwt_secret TO 'x',
+//   secret_key := 'x', OPTIONS (token 'x'); in IN lists and calls behind it, and what || adds to it;
+// - an INSERT's values at the places of such columns, an UPDATE's of a list;
+// - the literals among the arguments of pgcrypto's functions that take keys;
+// - what follows a literal that ends in such a name, or formats it: '… PASSWORD ' || 'x',
+//   format('… PASSWORD %L', 'x');
+// - inside any other literal: values of such names (password=…, "token": "…"), passwords of URIs,
+//   Authorization headers, the passwords of command lines (curl -u, mysql -p), PEM keys
+//   (secret_shapes.h); and, since it may hold statements, whatever the rules above find in it, at any
+//   depth up to 32. Escapes, U& literals and strings of several lines are read for that.
 //
-// Over-redaction is accepted, under-redaction is a bug. The text may be cut off anywhere: an unterminated literal is
-// redacted to the end of the text. Parameters of Bind are not text and not covered.
+// The text may be cut off anywhere: what is left of a secret is replaced. A secret that is no literal (a
+// comment, a name, a bare word) stays.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "ringfence/sql/secret_names.h"
 
 namespace ringfence::sql {
 
-// Whether the text holds anything that redact() would look at. One pass, no allocation; most texts have nothing.
-bool needs_redaction(std::string_view text);
+struct Redacted {
+  std::string text;
+  // What was taken out, as it stood in the text; in the text's order. The views are into the text given.
+  std::vector<std::string_view> secrets;
+  // Bit n: the parameter $n+1 stands where a literal would have been replaced; up to $64.
+  uint64_t parameters = 0;
+};
 
-// The text with its secrets replaced, or nothing if none was found. Linear time.
-std::optional<std::string> redact(std::string_view text);
+// The text with its secrets replaced, or nothing if it has none and takes none as a parameter. Linear time.
+std::optional<Redacted> redact(std::string_view text, const SecretNames& names = SecretNames::built_in());
+// The same of a text in words that may quote a statement, or its pieces: a server's message.
+std::optional<Redacted> redact_message(std::string_view message,
+                                       const SecretNames& names = SecretNames::built_in());
 
 }  // namespace ringfence::sql

@@ -235,7 +235,7 @@ void Redactor::take_literal(const Token& token) {
 
 // Secrets within a literal: of a known shape, or in statements that stand there. Sets what it announces.
 void Redactor::take_content(std::string_view content, bool is_whole, std::vector<Range>& found) {
-  SecretShapes shapes(content, names_, is_whole);
+  SecretShapes shapes(content, names_, is_whole, is_raise_);
   shapes.find(found);
   announced_ = shapes.announcement();
   if (nesting_ == nesting_max || content.find_first_of("'$") == npos) return;

@@ -123,7 +123,12 @@ size_t SecretShapes::take_pair(const Key& key) {
     add(key.end + 1, end);
     return end;
   }
-  if (!is_assigned && !(is_option && is_strong && value == next && next > at)) return key.end;
+  if (!is_assigned && !(is_option && is_strong && value == next && next > at)) {
+    // What RAISE says of a password: it cannot be told which word is the secret.
+    const bool tells = is_said_ && is_strong && next > at && text_[next] != '%';
+    if (tells) add(next, text_.size());
+    return tells ? text_.size() : key.end;
+  }
   value = std::min(text_.find_first_not_of(blanks, value), text_.size());
   if (value == text_.size()) {
     if (is_strong || is_equal) announcement_ = Announcement::tail;

@@ -21,8 +21,9 @@ enum class Announcement : uint8_t {
 class SecretShapes {
  public:
   // `is_whole`: the text was not cut off.
-  SecretShapes(std::string_view text, const SecretNames& names, bool is_whole)
-      : text_(text), names_(names), is_whole_(is_whole) {}
+  // `is_said`: the text is a message, whose words may tell a secret: 'the password is x'.
+  SecretShapes(std::string_view text, const SecretNames& names, bool is_whole, bool is_said)
+      : text_(text), names_(names), is_whole_(is_whole), is_said_(is_said) {}
 
   // Appends where secrets stand, in any order. Linear time.
   void find(std::vector<Range>& secrets);
@@ -55,6 +56,7 @@ class SecretShapes {
   std::string_view text_;
   const SecretNames& names_;
   bool is_whole_;
+  bool is_said_;
   std::vector<Range>* secrets_ = nullptr;
   Announcement announcement_ = Announcement::none;
   size_t done_ = 0;       // Pairs before it are taken.

@@ -72,6 +72,7 @@ const std::vector<std::string> statements = {
     "SELECT pgp_sym_encrypt('@', '@'), digest('x', 'sha256') FROM t WHERE k = 'v'",
     "SELECT hmac(d, '@', '@') FROM t WHERE k = 'v'",
     "DO $$ BEGIN RAISE NOTICE 'password=@ for %', 'bob'; RAISE EXCEPTION 'no %', 'x'; END $$",
+    "DO $$BEGIN RAISE EXCEPTION 'the password @'; END$$",
     "DO $$ DECLARE v_password text := '@'; n text := 'x'; BEGIN END $$",
     "SELECT json_build_object('password', '@', 'name', 'ana')",
     "SELECT d ->> 'password' = '@' FROM t WHERE n = 'x'",

@@ -40,7 +40,8 @@ PROTOCOL = [
     Mechanism('FunctionCall of nothing', [(CALLS['no such function'], 1)]),
     Mechanism('FunctionCall in a pipeline', [(parse('', 'SELECT 1') + CALLS['nextval'] + SYNC, 2), (query('SELECT 1') + CALLS['lo_creat'] + query('SELECT 2'), 3)]),
     Mechanism('FunctionCall in a transaction that has failed', [(query('BEGIN') + query('SELECT 1/0') + CALLS['lo_creat'], 3)], expect='25P02'),
-    Mechanism('FunctionCall cut short', [(message(b'F', struct.pack('!I', 957)), 1)]),
+    Mechanism('FunctionCall cut short', [(message(b'F', struct.pack('!I', 957)), 1)], expect='08P01'),
+    Mechanism('a Flush with a body', [(message(b'H', b'x') + query(DELETE) + SYNC, 1)], expect='08P01'),
     Mechanism('many messages at once', [
         (query('SELECT 1') + query(DELETE) + query('SELECT 2'), 3), (query('SELECT 1') * 50 + query(DELETE), 51), (extended('SELECT 1') + extended(DELETE) + extended('SELECT 2') + SYNC, 1),
         (extended('SELECT 1') + SYNC + extended(DELETE) + SYNC + extended(NEXT) + SYNC + query(DELETE), 4)]),
@@ -73,7 +74,6 @@ PROTOCOL = [
 ]
 # After these the session is over.
 ENDING = [
-    Mechanism('a Flush with a body', [(message(b'H', b'x') + query(DELETE), 1)], expect='ended'),
     Mechanism('a message of an unknown type', [(message(b'?', b'DELETE FROM victim\0') + query(DELETE), 1), (message(b'z') + query(DELETE), 1)], expect='ended'),
     Mechanism('a password that nobody asked for', [(message(b'p', b'secret\0') + query(DELETE), 1)], expect='ended'),
     Mechanism('a startup packet in the session', [(raw.startup({'user': 'postgres', 'database': 'shop', 'replication': 'database'}) + query(DELETE), 1), (raw.SSL_REQUEST + query(DELETE), 1)], expect='ended'),

@@ -8,10 +8,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <future>
 
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
+#include "ringfence/base/run_as.h"
 #include "ringfence/crypto/digest.h"
 #include "ringfence/crypto/secret.h"
 #include "ringfence/net/listener.h"
@@ -129,6 +131,10 @@ Result<int> Appliance::listen_for(const ListenerConfig& listener, const std::str
   auto inherited = take_inherited(inherited_, listener.name, *address);
   if (!inherited) return unexpected(std::move(inherited).error().in(setting + (listener.path.empty() ? "port" : "path")));
   bool is_inherited = inherited->has_value();
+  if (!listener.path.empty() && !is_inherited) {
+    auto safe = check_folder(std::filesystem::path(listener.path).parent_path(), Sticky::allowed);
+    if (!safe) return unexpected(std::move(safe).error().in(setting + "path"));
+  }
   auto fd = is_inherited ? Result<int>(**inherited)
                          : net::listen(*address, setting + (listener.path.empty() ? "port" : "path"));
   if (!fd) return fd;

@@ -5,17 +5,39 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 
+#include "ringfence/base/run_as.h"
 #include "ringfence/crypto/secret.h"
 
 namespace ringfence::app {
 
+namespace {
+
+// For root: a life as another user, or its owner before root, may have left files and links of its own.
+Result<void> check_entries(const std::string& folder) {
+  if (::geteuid() != 0) return {};
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    // The embedded store's folder is its user's; see store/user_folder.h.
+    if (entry.path().filename() == "store") continue;
+    if (auto safe = check_folder(entry.path(), Sticky::allowed); !safe) return safe;
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<void> make_state_directory(const std::string& path) {
+  if (auto safe = check_folder(path); !safe) return unexpected(std::move(safe.error()).in("state_dir"));
   if (::mkdir(path.c_str(), 0711) != 0 && errno != EEXIST) {
     return fail_errno(errno, "state_dir " + path + " cannot be made (make its parent, or change state_dir)");
   }
   if (::access(path.c_str(), R_OK | W_OK | X_OK) != 0) {
     return fail_errno(errno, "state_dir " + path + " is not writable for this user (change its owner, or state_dir)");
+  }
+  for (const std::string& folder : {path, path + "/journal"}) {
+    if (auto safe = check_entries(folder); !safe) return unexpected(std::move(safe.error()).in("state_dir"));
   }
   return {};
 }
@@ -32,11 +54,11 @@ Result<std::string> fresh_secret() {
 
 // Fault::not_found: there is no such file, or it is not for this user.
 Result<std::string> read_secret(const std::string& path) {
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return fail(Fault::not_found, path + " cannot be opened");
+  auto fd = open_to_read(path);
+  if (!fd) return fail(Fault::not_found, path + " cannot be opened");
   std::string secret(secret_bytes, '\0');
-  ssize_t got = ::read(fd, secret.data(), secret.size());
-  ::close(fd);
+  ssize_t got = ::read(*fd, secret.data(), secret.size());
+  ::close(*fd);
   if (got == static_cast<ssize_t>(secret.size())) return secret;
   return fail(Fault::malformed, path + " is damaged; remove it to have a new one made");
 }

@@ -8,6 +8,7 @@
 
 #include "ringfence/audit/trail.h"
 #include "ringfence/base/clock.h"
+#include "ringfence/base/run_as.h"
 #include "ringfence/crypto/digest.h"
 #include "ringfence/crypto/secret.h"
 
@@ -29,12 +30,12 @@ Result<void> keep_file(const std::string& path, ByteView bytes) {
 
 Result<crypto::Ed25519KeyPair> read_node_key(const std::string& path) {
   crypto::Ed25519KeyPair pair{};
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd >= 0) {
-    ssize_t n = ::read(fd, pair.private_key.data(), pair.private_key.size());
+  auto fd = open_to_read(path);
+  if (fd) {
+    ssize_t n = ::read(*fd, pair.private_key.data(), pair.private_key.size());
     struct stat info {};
-    ::fstat(fd, &info);
-    ::close(fd);
+    ::fstat(*fd, &info);
+    ::close(*fd);
     if (n != static_cast<ssize_t>(pair.private_key.size()) || info.st_size != n) {
       return fail(Fault::malformed, "node key: " + path + " does not hold 32 bytes");
     }
@@ -46,8 +47,10 @@ Result<crypto::Ed25519KeyPair> read_node_key(const std::string& path) {
     pair.public_key = *public_key;
     return pair;
   }
-  if (errno == ENOENT) return fail(Fault::not_found, "node key: " + path + " does not exist yet");
-  return fail_errno(errno, "node key: " + path);
+  if (fd.error().fault == Fault::not_found) {
+    return fail(Fault::not_found, "node key: " + path + " does not exist yet");
+  }
+  return unexpected(std::move(fd.error()).in("node key"));
 }
 
 // The node's signing key: made at the first start, readable by us alone.
@@ -65,14 +68,14 @@ Result<crypto::Ed25519KeyPair> node_key(const std::string& path) {
 
 Result<Uuid> read_state_id(const std::string& directory) {
   std::string path = directory + "/state.id";
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    if (errno == ENOENT) return fail(Fault::not_found, path + " does not exist yet");
-    return fail_errno(errno, "state directory: " + path);
+  auto fd = open_to_read(path);
+  if (!fd) {
+    if (fd.error().fault == Fault::not_found) return fail(Fault::not_found, path + " does not exist yet");
+    return unexpected(std::move(fd.error()).in("state directory"));
   }
   char text[36];
-  ssize_t n = ::read(fd, text, sizeof text);
-  ::close(fd);
+  ssize_t n = ::read(*fd, text, sizeof text);
+  ::close(*fd);
   auto id = parse_uuid(std::string_view(text, n > 0 ? static_cast<size_t>(n) : 0));
   if (!id) return fail(Fault::malformed, "state directory: " + path + " does not hold an id");
   return id;

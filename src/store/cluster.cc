@@ -13,9 +13,9 @@
 #include <cerrno>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
 
 #include "ringfence/base/clock.h"
+#include "store/user_folder.h"
 
 namespace ringfence::store {
 namespace {
@@ -25,7 +25,7 @@ bool has_server(const std::string& directory) {
          ::access((directory + "/initdb").c_str(), X_OK) == 0;
 }
 
-// The groups of the user, found before the fork: the child of a threaded process may not look them up.
+// Found before any fork: the child of a threaded process may not look them up.
 std::vector<gid_t> groups_of(const RunAs& user) {
   int count = 64;
   std::vector<gid_t> groups(static_cast<size_t>(count));
@@ -34,6 +34,18 @@ std::vector<gid_t> groups_of(const RunAs& user) {
   if (groups.empty()) groups.push_back(user.gid);
   return groups;
 }
+
+// Between fork and exec: system calls only.
+bool become(const RunAs& user) {
+  return !user.is_switched || (::setgroups(user.groups.size(), user.groups.data()) == 0 && ::setgid(user.gid) == 0 &&
+                               ::setuid(user.uid) == 0);
+}
+
+Result<UserFolder> folder_of(const std::string& path, const RunAs& user) {
+  return UserFolder::open(std::filesystem::path(path).parent_path().string(), user);
+}
+
+std::string name_in(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
 }  // namespace
 
@@ -82,6 +94,7 @@ Result<RunAs> find_run_as(const std::string& configured) {
     out.uid = found->pw_uid;
     out.gid = found->pw_gid;
     out.name = name;
+    out.groups = groups_of(out);
     return out;
   }
   return fail(Fault::not_found, configured.empty()
@@ -91,14 +104,13 @@ Result<RunAs> find_run_as(const std::string& configured) {
 
 Result<void> check_traversable(const std::string& path, const RunAs& user) {
   if (!user.is_switched) return {};
-  auto groups = groups_of(user);
   std::filesystem::path at = "/";
   std::filesystem::path absolute = std::filesystem::absolute(path).lexically_normal();
   for (const auto& part : absolute.parent_path().relative_path()) {
     at /= part;
     struct stat info {};
     if (::stat(at.c_str(), &info) != 0) return fail_errno(errno, "store: " + at.string());
-    bool in_group = std::find(groups.begin(), groups.end(), info.st_gid) != groups.end();
+    bool in_group = std::find(user.groups.begin(), user.groups.end(), info.st_gid) != user.groups.end();
     mode_t bit = info.st_uid == user.uid ? S_IXUSR : in_group ? S_IXGRP : S_IXOTH;
     if ((info.st_mode & bit) == 0) {
       return fail(Fault::denied, "the embedded store runs as user " + user.name + ", who may not enter " +
@@ -109,13 +121,14 @@ Result<void> check_traversable(const std::string& path, const RunAs& user) {
   return {};
 }
 
-Result<int> server_major(const std::string& bin_dir) {
+Result<int> server_major(const std::string& bin_dir, const RunAs& user) {
   std::string command = bin_dir + "/postgres";
   int pipe_fds[2];
   if (::pipe2(pipe_fds, O_CLOEXEC) != 0) return fail_errno(errno, "store: pipe");
   pid_t pid = ::fork();
   if (pid == 0) {
     ::dup2(pipe_fds[1], 1);
+    if (!become(user)) ::_exit(126);
     ::execl(command.c_str(), command.c_str(), "--version", static_cast<char*>(nullptr));
     ::_exit(127);
   }
@@ -139,9 +152,11 @@ Result<pid_t> spawn(const ChildOptions& options) {
   char lang[] = "LC_ALL=C";
   char path[] = "PATH=/usr/local/bin:/usr/bin:/bin";
   char* environment[] = {lang, path, nullptr};
-  auto groups = options.user.is_switched ? groups_of(options.user) : std::vector<gid_t>();
-  int output = ::open(options.output_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (output < 0) return fail_errno(errno, "store: open " + options.output_file);
+  auto folder = folder_of(options.output_file, options.user);
+  if (!folder) return unexpected(std::move(folder.error()));
+  auto log = folder->open_log(name_in(options.output_file));
+  if (!log) return unexpected(std::move(log.error()));
+  const int output = *log;
   pid_t parent = ::getpid();
   pid_t pid = ::fork();
   if (pid < 0) {
@@ -150,7 +165,6 @@ Result<pid_t> spawn(const ChildOptions& options) {
     return fail_errno(error, "store: fork");
   }
   if (pid == 0) {
-    // Between fork and exec: system calls only.
     ::setpgid(0, 0);
     sigset_t none;
     ::sigemptyset(&none);
@@ -160,10 +174,7 @@ Result<pid_t> spawn(const ChildOptions& options) {
     ::dup2(null_fd, 0);
     ::dup2(output, 1);
     ::dup2(output, 2);
-    if (options.user.is_switched && (::setgroups(groups.size(), groups.data()) != 0 ||
-                                     ::setgid(options.user.gid) != 0 || ::setuid(options.user.uid) != 0)) {
-      ::_exit(126);
-    }
+    if (!become(options.user)) ::_exit(126);
     // After the change of user, which clears it.
     if (options.death_signal != 0) {
       ::prctl(PR_SET_PDEATHSIG, options.death_signal);
@@ -177,14 +188,10 @@ Result<pid_t> spawn(const ChildOptions& options) {
   return pid;
 }
 
-std::string tail_of(const std::string& path, size_t bytes_max) {
-  std::ifstream in(path, std::ios::binary | std::ios::ate);
-  if (!in) return "";
-  auto size = static_cast<size_t>(in.tellg());
-  size_t want = std::min(size, bytes_max);
-  in.seekg(static_cast<std::streamoff>(size - want));
-  std::string out(want, '\0');
-  in.read(out.data(), static_cast<std::streamsize>(want));
+std::string tail_of(const std::string& path, const RunAs& user, size_t bytes_max) {
+  auto folder = folder_of(path, user);
+  if (!folder) return "";
+  std::string out = folder->tail(name_in(path), bytes_max);
   for (char& c : out) {
     if (c == '\n') c = ' ';
   }
@@ -208,7 +215,7 @@ Result<void> run(const ChildOptions& options, int timeout_ms) {
     ::usleep(5000);
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  return fail(Fault::unavailable, options.arguments[0] + " failed: " + tail_of(options.output_file));
+  return fail(Fault::unavailable, options.arguments[0] + " failed: " + tail_of(options.output_file, options.user));
 }
 
 }  // namespace ringfence::store

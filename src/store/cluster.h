@@ -7,26 +7,21 @@
 #include <vector>
 
 #include "ringfence/base/result.h"
+#include "ringfence/base/run_as.h"
 
 namespace ringfence::store {
-
-struct RunAs {
-  bool is_switched = false;  // False: we are not root and stay who we are.
-  uid_t uid = 0;
-  gid_t gid = 0;
-  std::string name;
-};
 
 Result<std::string> find_bin_dir(const std::string& configured);
 Result<RunAs> find_run_as(const std::string& configured);
 // Every folder above `path` must be searchable for the user; the error names the first that is not.
 Result<void> check_traversable(const std::string& path, const RunAs& user);
-Result<int> server_major(const std::string& bin_dir);
+// Of the programs in `bin_dir`, which are run as that user.
+Result<int> server_major(const std::string& bin_dir, const RunAs& user);
 
 struct ChildOptions {
   std::vector<std::string> arguments;  // The first one is the program's path.
   RunAs user;
-  std::string output_file;  // Standard output and error are appended to it.
+  std::string output_file;  // Standard output and error are appended to it; see open_log().
   std::string directory = "/";
   int death_signal = 0;     // Sent to the child when the thread that started it ends.
 };
@@ -34,7 +29,7 @@ struct ChildOptions {
 Result<pid_t> spawn(const ChildOptions& options);
 // Runs to the end; an error holds the last lines of the output.
 Result<void> run(const ChildOptions& options, int timeout_ms);
-// The last lines of a file, for error messages.
-std::string tail_of(const std::string& path, size_t bytes_max = 600);
+// The last lines of a file of that user, for error messages.
+std::string tail_of(const std::string& path, const RunAs& user, size_t bytes_max = 600);
 
 }  // namespace ringfence::store

@@ -1,6 +1,5 @@
 #include "ringfence/store/embedded.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -11,15 +10,16 @@
 #include <cerrno>
 #include <condition_variable>
 #include <filesystem>
-#include <fstream>
 #include <mutex>
 #include <thread>
 
 #include "ringfence/base/clock.h"
-#include "ringfence/base/crc32c.h"
 #include "ringfence/base/log.h"
 #include "ringfence/store/connection.h"
 #include "store/cluster.h"
+#include "store/leftover.h"
+#include "store/socket_folder.h"
+#include "store/user_folder.h"
 
 namespace ringfence::store {
 namespace {
@@ -28,8 +28,6 @@ constexpr const char* owner_role = "ringfence";
 constexpr const char* writer_role = "ringfence_writer";
 constexpr const char* reader_role = "ringfence_reader";
 constexpr const char* database = "ringfence";
-// sun_path holds 108 bytes with its NUL; the server appends "/.s.PGSQL.5432".
-constexpr size_t socket_directory_bytes_max = 107 - 14;
 constexpr int restart_ms_min = 200;
 constexpr int restart_ms_max = 5'000;
 
@@ -63,47 +61,13 @@ lc_messages = 'C'
 dynamic_shared_memory_type = posix
 )";
 
-Result<void> make_directory(const std::string& path, const RunAs& user, mode_t mode) {
-  std::error_code error;
-  std::filesystem::create_directories(path, error);
-  if (error) return fail(Fault::io, "store: create " + path + ": " + error.message());
-  if (::chmod(path.c_str(), mode) != 0) return fail_errno(errno, "store: chmod " + path);
-  if (user.is_switched && ::chown(path.c_str(), user.uid, user.gid) != 0) {
-    return fail_errno(errno, "store: chown " + path);
-  }
-  return {};
-}
-
-std::string read_line(const std::string& path) {
-  std::ifstream in(path);
-  std::string line;
-  std::getline(in, line);
-  return line;
-}
-
-// True when the process is a server whose folder is `data`: its working directory is the data directory.
-bool serves(pid_t pid, const std::string& data) {
-  std::error_code error;
-  auto cwd = std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/cwd", error);
-  if (error) return false;
-  return std::filesystem::equivalent(cwd, data, error) && !error;
-}
-
-bool wait_gone(pid_t pid, int timeout_ms) {
-  for (int waited = 0; waited < timeout_ms; waited += 20) {
-    if (::kill(pid, 0) != 0 && errno == ESRCH) return true;
-    ::usleep(20'000);
-  }
-  return ::kill(pid, 0) != 0 && errno == ESRCH;
-}
-
 }  // namespace
 
 struct EmbeddedStore::Impl {
   EmbeddedOptions options;
   std::string root;     // <state>/store
   std::string data;     // root/data
-  std::string sockets;  // root/socket, or a short one elsewhere
+  SocketFolder sockets;
   std::string log;
   std::string bin_dir;
   RunAs user;
@@ -116,16 +80,17 @@ struct EmbeddedStore::Impl {
   std::atomic<unsigned> restarts{0};
   std::string failure;  // Why the supervisor could not start the server.
 
-  Result<void> prepare_directories();
-  Result<void> create_cluster();
+  Result<UserFolder> prepare_directories();
+  Result<void> create_cluster(const UserFolder& folder);
   Result<void> write_settings();
-  Result<void> stop_leftover();
   Result<void> wait_ready();
   Result<void> make_database();
   Result<pid_t> launch();
   void supervise();
   std::string dsn(const char* role, const char* name) const {
-    return std::string("host=") + quote_value(sockets) + " port=5432 user=" + role + " dbname=" + name;
+    // Root talks to nobody else's server, whatever stands in the socket's place.
+    std::string peer = user.is_switched ? " requirepeer=" + quote_value(user.name) : "";
+    return "host=" + quote_value(sockets.path()) + " port=5432 user=" + role + " dbname=" + name + peer;
   }
   static std::string quote_value(const std::string& value) {
     std::string out = "'";
@@ -143,40 +108,44 @@ EmbeddedStore::EmbeddedStore(EmbeddedOptions options) : impl_(std::make_unique<I
   s.options = std::move(options);
   s.root = std::filesystem::absolute(s.options.state_directory, error).lexically_normal().string() + "/store";
   s.data = s.root + "/data";
-  s.sockets = s.root + "/socket";
   s.log = s.root + "/postgres.log";
-  if (s.sockets.size() > socket_directory_bytes_max) {
-    char name[32];
-    std::snprintf(name, sizeof name, "ringfence-%08x", crc32c(s.root));
-    s.sockets = std::string("/tmp/") + name;
-    log_info("embedded store: the state directory's path is too long for a Unix socket",
-             {{"socket_directory", s.sockets}});
-  }
+  s.sockets = SocketFolder(s.root);
 }
 
 EmbeddedStore::~EmbeddedStore() { stop(); }
 
-Result<void> EmbeddedStore::Impl::prepare_directories() {
+// The way to the store's folder is nobody else's; what is in the folder is its user's.
+Result<UserFolder> EmbeddedStore::Impl::prepare_directories() {
   std::error_code error;
+  if (auto safe = check_folder(options.state_directory); !safe) return unexpected(std::move(safe.error()).in("store"));
   std::filesystem::create_directories(options.state_directory, error);
   if (error) return fail(Fault::io, "store: create " + options.state_directory + ": " + error.message());
-  if (auto traversable = check_traversable(root, user); !traversable) return traversable;
-  if (auto made = make_directory(root, user, 0700); !made) return made;
-  // A folder under /tmp that somebody else made first is not ours to use.
-  struct stat info {};
-  uid_t owner = user.is_switched ? user.uid : ::geteuid();
-  if (::lstat(sockets.c_str(), &info) == 0 &&
-      (!S_ISDIR(info.st_mode) || (info.st_uid != owner && info.st_uid != ::geteuid()))) {
-    return fail(Fault::denied, "store: " + sockets + " exists and belongs to somebody else: remove it");
-  }
-  return make_directory(sockets, user, 0700);
+  if (auto traversable = check_traversable(root, user); !traversable) return unexpected(std::move(traversable.error()));
+  // Through root's own link, say to another disk.
+  std::string place = std::filesystem::weakly_canonical(root, error).string();
+  if (error) return fail(Fault::io, "store: " + root + ": " + error.message());
+  auto safe = check_folder(std::filesystem::path(place).parent_path().string());
+  if (!safe) return unexpected(std::move(safe.error()).in("store"));
+  if (::mkdir(place.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, "store: create " + place);
+  if (auto given = give_folder(place, user); !given) return unexpected(std::move(given.error()));
+  auto folder = UserFolder::open(place, user);
+  if (!folder) return folder;
+  root = place;
+  data = root + "/data";
+  log = root + "/postgres.log";
+  auto opened = folder->open_log("postgres.log");
+  if (!opened) return unexpected(std::move(opened.error()));
+  ::close(*opened);
+  if (auto made = sockets.make(*folder, user); !made) return unexpected(std::move(made.error()));
+  return folder;
 }
 
-Result<void> EmbeddedStore::Impl::create_cluster() {
-  std::string version_file = data + "/PG_VERSION";
-  if (::access(version_file.c_str(), F_OK) == 0) {
-    std::string found = read_line(version_file);
-    auto major = server_major(bin_dir);
+Result<void> EmbeddedStore::Impl::create_cluster(const UserFolder& folder) {
+  auto known = UserFolder::open(data, user);
+  if (!known && known.error().fault != Fault::not_found) return unexpected(std::move(known.error()));
+  std::string found = known ? known->first_line("PG_VERSION") : "";
+  if (!found.empty()) {
+    auto major = server_major(bin_dir, user);
     if (!major) return unexpected(std::move(major.error()));
     if (found != std::to_string(*major)) {
       return fail(Fault::conflict, "the embedded store in " + data + " was made by PostgreSQL " + found + ", " +
@@ -187,55 +156,28 @@ Result<void> EmbeddedStore::Impl::create_cluster() {
     return {};
   }
   // Made under another name and renamed when complete: an interrupted initdb leaves nothing to trip over.
-  std::string fresh = data + ".new";
-  std::error_code error;
-  std::filesystem::remove_all(fresh, error);
+  if (auto removed = folder.remove_all("data.new"); !removed) return removed;
   ChildOptions child;
-  child.arguments = {bin_dir + "/initdb", "--pgdata=" + fresh, std::string("--username=") + owner_role,
+  child.arguments = {bin_dir + "/initdb", "--pgdata=" + data + ".new", std::string("--username=") + owner_role,
                      "--encoding=UTF8", "--locale=C", "--auth=trust", "--no-instructions", "--data-checksums"};
   child.user = user;
   child.output_file = root + "/initdb.log";
   child.death_signal = SIGKILL;
   if (auto done = run(child, options.start_timeout_ms * 2); !done) return done;
-  if (::rename(fresh.c_str(), data.c_str()) != 0) return fail_errno(errno, "store: rename " + fresh);
+  if (auto renamed = folder.rename("data.new", "data"); !renamed) return renamed;
   log_info("embedded store created", {{"directory", data}, {"bin_dir", bin_dir}});
   return {};
 }
 
 Result<void> EmbeddedStore::Impl::write_settings() {
-  std::string path = data + "/ringfence.conf";
-  {
-    std::ofstream out(path, std::ios::trunc);
-    out << settings << "unix_socket_directories = " << quote_value(sockets) << "\n";
-    if (!out) return fail(Fault::io, "store: cannot write " + path);
-  }
+  auto folder = UserFolder::open(data, user);
+  if (!folder) return unexpected(std::move(folder.error()));
+  auto written = folder->replace("ringfence.conf", std::string(settings) + "unix_socket_directories = " +
+                                                       quote_value(sockets.path()) + "\n");
+  if (!written) return written;
   // Who may connect is whoever may enter the socket's folder.
-  std::string hba = data + "/pg_hba.conf";
-  {
-    std::ofstream out(hba, std::ios::trunc);
-    out << "# Written by ringfence at each start. The socket's folder is 0700.\nlocal all all trust\n";
-    if (!out) return fail(Fault::io, "store: cannot write " + hba);
-  }
-  if (user.is_switched && (::chown(path.c_str(), user.uid, user.gid) != 0 ||
-                           ::chown(hba.c_str(), user.uid, user.gid) != 0)) {
-    return fail_errno(errno, "store: chown " + path);
-  }
-  return {};
-}
-
-Result<void> EmbeddedStore::Impl::stop_leftover() {
-  std::string path = data + "/postmaster.pid";
-  std::string line = read_line(path);
-  pid_t pid = static_cast<pid_t>(std::strtol(line.c_str(), nullptr, 10));
-  if (pid <= 1 || ::kill(pid, 0) != 0) return {};
-  if (!serves(pid, data)) return {};  // The number belongs to another process by now.
-  log_warning("embedded store: stopping a server left over", {{"pid", std::to_string(pid)}});
-  ::kill(pid, SIGINT);
-  if (wait_gone(pid, options.stop_timeout_ms)) return {};
-  ::kill(pid, SIGQUIT);
-  if (wait_gone(pid, 5'000)) return {};
-  return fail(Fault::conflict, "embedded store: a server left over (pid " + std::to_string(pid) +
-                                   ") does not end: end it by hand");
+  return folder->replace("pg_hba.conf",
+                         "# Written by ringfence at each start. The socket's folder is 0700.\nlocal all all trust\n");
 }
 
 Result<pid_t> EmbeddedStore::Impl::launch() {
@@ -258,7 +200,7 @@ void EmbeddedStore::Impl::supervise() {
     guard.unlock();
     if (!is_first) {
       // After a kill of the postmaster alone its children hold the shared memory for a moment.
-      if (auto clear = stop_leftover(); !clear) log_error("embedded store", {{"error", clear.error().message}});
+      if (auto clear = stop_leftover(data, user, options.stop_timeout_ms); !clear) log_error("embedded store", {{"error", clear.error().message}});
     }
     auto pid = launch();
     uint64_t launched = mono_ns();
@@ -277,7 +219,7 @@ void EmbeddedStore::Impl::supervise() {
       }
       guard.lock();
       postmaster = 0;
-      failure = "the server ended with status " + std::to_string(status) + ": " + tail_of(log);
+      failure = "the server ended with status " + std::to_string(status) + ": " + tail_of(log, user);
       if (!is_stopping) log_error("embedded store ended by itself", {{"status", std::to_string(status)}});
     }
     changed.notify_all();
@@ -331,9 +273,10 @@ Result<void> EmbeddedStore::start() {
   auto user = find_run_as(s.options.run_as);
   if (!user) return unexpected(std::move(user.error()));
   s.user = *user;
-  if (auto done = s.prepare_directories(); !done) return done;
-  if (auto done = s.create_cluster(); !done) return done;
-  if (auto done = s.stop_leftover(); !done) return done;
+  auto folder = s.prepare_directories();
+  if (!folder) return unexpected(std::move(folder.error()));
+  if (auto done = s.create_cluster(*folder); !done) return done;
+  if (auto done = stop_leftover(s.data, s.user, s.options.stop_timeout_ms); !done) return done;
   if (auto done = s.write_settings(); !done) return done;
   s.is_stopping = false;
   s.supervisor = std::thread([&s] { s.supervise(); });
@@ -373,7 +316,7 @@ unsigned EmbeddedStore::restarts() const { return impl_->restarts; }
 std::string EmbeddedStore::owner_dsn() const { return impl_->dsn(owner_role, database); }
 std::string EmbeddedStore::writer_dsn() const { return impl_->dsn(writer_role, database); }
 std::string EmbeddedStore::reader_dsn() const { return impl_->dsn(reader_role, database); }
-std::string EmbeddedStore::socket_directory() const { return impl_->sockets; }
+std::string EmbeddedStore::socket_directory() const { return impl_->sockets.path(); }
 std::string EmbeddedStore::log_file() const { return impl_->log; }
 
 }  // namespace ringfence::store

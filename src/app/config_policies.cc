@@ -30,7 +30,11 @@ class Reader {
  private:
   std::string remember(const Origin& origin) {
     std::string where = origin.line > 0 ? origin.file + ":" + std::to_string(origin.line) : origin.key;
-    origins_[where] = origin;
+    // A line may hold several things: each has a name of its own.
+    auto [at, is_new] = origins_.emplace(where, origin);
+    if (is_new || at->second.key == origin.key) return where;
+    where += " " + origin.key;
+    origins_.emplace(where, origin);
     return where;
   }
 

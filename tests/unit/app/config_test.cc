@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <set>
 
 #include "config_reader.h"
 #include "config_rules.h"
@@ -443,6 +444,22 @@ TEST_CASE("policies are read with their places, and every mistake is told") {
                    "  - {name: p, roles: [r], deny: [{}]}\n");
   CHECK_FALSE(bad.config);
   CHECK(bad.errors.size() >= 5);
+}
+
+TEST_CASE("what stands on one line is told apart") {
+  auto bad = parse(minimal + "policies:\n  - {name: p, roles: [r], whitelist: ['(', ok, '[z-a]'], kinds: [SELEKT, UPDATE, DELET]}\n");
+  REQUIRE(bad.errors.size() == 4);
+  std::set<std::string> keys;
+  for (const ConfigError& error : bad.errors) keys.insert(error.key);
+  CHECK(keys == std::set<std::string>{"policies[0].kinds[0]", "policies[0].kinds[2]", "policies[0].whitelist[0]",
+                                      "policies[0].whitelist[2]"});
+  for (const ConfigError& error : bad.errors) {
+    CHECK(error.line == bad.errors[0].line);
+    const bool is_first = error.message.find("pattern (") != std::string::npos;
+    const bool is_last = error.message.find("pattern [z-a]") != std::string::npos;
+    CHECK(is_first == (error.key == "policies[0].whitelist[0]"));
+    CHECK(is_last == (error.key == "policies[0].whitelist[2]"));
+  }
 }
 
 TEST_CASE("advice is given for what is valid but probably not meant") {

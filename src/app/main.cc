@@ -4,6 +4,7 @@
 #include <string>
 
 #include "commands.h"
+#include "unknown_word.h"
 
 int main(int argc, char** argv) {
   CLI::App app("Ringfence: people and programs connect through it to PostgreSQL; it knows who they are, records every "
@@ -55,7 +56,14 @@ int main(int argc, char** argv) {
                                                    "directory is gone for good.");
   add_config(adopt);
 
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const std::string unknown = error.get_exit_code() == 0 ? "" : ringfence::app::unknown_word(app, argc, argv);
+    if (unknown.empty()) return app.exit(error);
+    std::fprintf(stderr, "error: %s\nRun with --help for more information.\n", unknown.c_str());
+    return error.get_exit_code();
+  }
   if (serve->parsed()) return ringfence::app::serve(config);
   if (check->parsed()) return ringfence::app::check(config, connects);
   if (explain->parsed()) return ringfence::app::explain(config, question);

@@ -23,6 +23,29 @@ def test_version_and_help():
     assert run('no-such-command').returncode != 0
 
 
+@pytest.mark.parametrize('words, said', [
+    (['chek'], "unknown command 'chek'; did you mean 'check'?"),
+    (['audit', 'verfy', '--json'], "unknown command 'verfy'; did you mean 'verify'?"),
+    (['check', '--conect'], "unknown option '--conect'; did you mean '--connect'?"),
+    (['check', '--confg=/x.yaml'], "unknown option '--confg'; did you mean '--config'?"),
+    (['explain', '-t', 'shop', '--rle', 'x', 'SELECT 1'], "unknown option '--rle'; did you mean '--role'?"),
+    (['check', '-z'], "unknown option '-z'; known here: --help, --config, --connect"),
+    # A word behind an option that takes one is its value; what is missing is told as before.
+    (['check', '--config', 'chek', '--conect'], "unknown option '--conect'"),
+    (['nothing-like-it-at-all'], 'known here: serve, check, explain'),
+])
+def test_a_mistyped_word_gets_the_nearest_one(words, said):
+    done = run(*words)
+    assert done.returncode not in (0, -6, -11)
+    assert done.stderr.startswith('error: unknown ') and said in done.stderr, done.stderr
+    assert '--help' in done.stderr
+
+
+def test_what_is_missing_is_told_as_what_is_missing():
+    assert 'subcommand' in run().stderr
+    assert '--target' in run('explain', 'SELECT 1').stderr
+
+
 def test_check_accepts_the_configuration_that_we_serve_with(appliance):
     done = run('check', '--config', appliance.config_file)
     assert done.returncode == 0, done.stdout + done.stderr

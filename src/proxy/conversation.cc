@@ -164,10 +164,16 @@ bool Conversation::client_message(char type, ByteView body, uint32_t body_length
     if (has_replacement() || error_) return true;
   }
   switch (type) {
-    case from_client::query: return on_query(body, body_length);
+    case from_client::query:
+      if (!on_query(body, body_length)) return false;
+      if (has_changes()) change_message(type, body);
+      return true;
     case from_client::execute: return on_execute(body, body_length);
     case from_client::function_call: return on_function_call(body, body_length);
-    case from_client::parse: on_parse(body, body_length); return true;
+    case from_client::parse:
+      on_parse(body, body_length);
+      if (has_changes()) change_message(type, body);
+      return true;
     case from_client::bind: on_bind(body, body_length); return true;
     case from_client::describe:
     case from_client::close: {
@@ -218,18 +224,20 @@ bool Conversation::has_room_for_name(char type, ByteView body) {
 }
 
 bool Conversation::start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number,
-                                   bool& is_redacted, ByteView sha256, std::string_view rule, const MessagePart& place) {
+                                   bool& is_redacted, ByteView sha256, const Decided& decided,
+                                   const MessagePart& place) {
   bool is_plain = text.size() == full_bytes && text.size() <= limits_.statement_bytes_max &&
                   !sql::SecretNames::built_in().may_hold_secret(text) && is_valid_text(text);
   if (is_plain) {
-    if (!recorder_.has_room(recorder_.start_bytes(text.size(), 0, 0))) return false;
-    number = recorder_.start(text, full_bytes, from_client::query, now_.us, decided_by(rule), place);
+    if (!recorder_.has_room(recorder_.start_bytes(text.size(), 0, decided.instead_bytes()))) return false;
+    number = recorder_.start(text, full_bytes, from_client::query, now_.us, decided, place);
   } else {
     pg::StatementText taken;
     take_statement_text(text, full_bytes, limits_.statement_bytes_max, taken, sha256);
     is_redacted = is_redacted || taken.is_redacted;
-    if (!recorder_.has_room(recorder_.start_bytes(taken.text.size(), taken.raw.size(), 0))) return false;
-    number = recorder_.start(taken, {}, false, from_client::query, now_.us, decided_by(rule), place);
+    const size_t bytes = recorder_.start_bytes(taken.text.size(), taken.raw.size(), decided.instead_bytes());
+    if (!recorder_.has_room(bytes)) return false;
+    number = recorder_.start(taken, {}, false, from_client::query, now_.us, decided, place);
   }
   ++statements_;
   return true;
@@ -288,7 +296,8 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     // The digest is that of the message's text: it says nothing of one statement among others.
     ByteView sha256 = is_last && query_started_ == 0 ? ByteView(seen().client_sha256) : ByteView();
     const std::string_view rule = rule_of(query_started_);
-    if (!start_statement(statement, length, number, is_redacted, sha256, rule, place)) {
+    const Decided decided = decided_by(rule, instead_of(query_started_));
+    if (!start_statement(statement, length, number, is_redacted, sha256, decided, place)) {
       if (count > 0) push(true);
       query_at_ = begin;
       return false;
@@ -301,6 +310,7 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
       count = 0;
     }
     if (count == 0) first = number;
+    if (!decided.instead.empty()) note_changed(number);
     queue_.expect(is_uncut ? sql::any_tag : sql::expected_tag(statement, is_whole));
     pg::NameChange change = recognise_name_change(statement, pools_, limits_.statement_bytes_max);
     if (change.prepared) {
@@ -344,6 +354,7 @@ void Conversation::on_parse(ByteView body, uint32_t body_length) {
   prepared->gate_generation = gate_generation_;
   prepared->traits = traits_;
   prepared->rule = rule_of(0);
+  prepared->instead = instead_of(0);
   if (prepared->change.prepared) {
     prepared->change.prepared->gate_generation = gate_generation_;
     prepared->change.prepared->traits = traits_;
@@ -390,12 +401,13 @@ bool Conversation::on_execute(ByteView body, uint32_t body_length) {
   pg::StatementText unknown;
   if (!portal->statement) unknown = unknown_text(*portal);
   const pg::StatementText& text = portal->statement ? portal->statement->statement : unknown;
-  if (!recorder_.has_room(recorder_.start_bytes(text.text.size(), text.raw.size(), portal->parameters.size()))) {
+  const Decided decided = portal->statement ? decided_by(portal->statement->rule, portal->statement->instead) : decided_by("");
+  if (!recorder_.has_room(recorder_.start_bytes(text.text.size(), text.raw.size(),
+                                                portal->parameters.size() + decided.instead_bytes()))) {
     return false;
   }
-  const std::string_view rule = portal->statement ? std::string_view(portal->statement->rule) : std::string_view();
   pg::StatementNumber number = recorder_.start(text, portal->parameters, portal->parameters_truncated,
-                                               from_client::execute, now_.us, decided_by(rule));
+                                               from_client::execute, now_.us, decided);
   ++statements_;
   guard_.note(portal->statement ? portal->statement->traits : pg::CallTraits{.calls_named = true});
   queue_.push_execute(number, std::move(portal), pg::frame_header_size + body_length, now_.ns);
@@ -519,7 +531,8 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
     server_message(segment.type, body, segment.body_length);
     if (!segment.is_first && rare_) pg::clear_buffer(rare_->server_capture);
     if (gate_) {
-      if (!has_replacement()) gate_->from_server().pass(segment.end);
+      if (rare_ && !rare_->notices.empty()) gate_->from_server().pass_with(segment.end, std::exchange(rare_->notices, {}));
+      else if (!has_replacement()) gate_->from_server().pass(segment.end);
       else gate_->from_server().replace(segment.begin, segment.end, std::exchange(rare_->replacement, {}));
     }
     if (queue_.stray_ends() != 0 || queue_.is_lost()) note_strays();
@@ -651,6 +664,7 @@ uint32_t Conversation::server_body_to_pass() const {
 void Conversation::done(const pg::Completion& completion) {
   // What was refused has its whole record already.
   if ((completion.number & pg::unrecorded_statement) != 0) return;
+  warn_of_change(completion);
   if (fits(completion)) recorder_.outcome(completion, now_.ns);
   else contradicted(completion);
 }

@@ -181,7 +181,7 @@ class Conversation final : private pg::StatementObserver {
   bool admit_function_call(ByteView body, uint32_t body_length);
   Gate::Verdict judge(ByteView statement, bool is_kept = false);
   Gate::Verdict judge_again(pg::Prepared& prepared);
-  Gate::Verdict judge_text(ByteView statement);
+  Gate::Verdict judge_text(ByteView statement, bool may_change = false);
   Gate::Verdict refuse_unknown();
   Gate::Verdict refuse_call_with_end();
   bool has_room_for_refused(size_t text_bytes, size_t statements);
@@ -189,7 +189,14 @@ class Conversation final : private pg::StatementObserver {
   std::string_view rule_of(size_t statement) const {
     return is_message_gated_ && statement < gate_->rules().size() ? gate_->rules()[statement] : std::string_view();
   }
-  Decided decided_by(std::string_view rule) const { return {gate_ != nullptr, rule}; }
+  Decided decided_by(std::string_view rule, std::string_view instead = {}) const { return {gate_ != nullptr, rule, instead}; }
+  // What goes on in place of a statement of the message at hand; empty: its text (conversation_change.cc).
+  std::string_view instead_of(size_t statement) const;
+  void note_change(ByteView statement);
+  void change_message(char type, ByteView body);
+  bool has_changes() const { return rare_ && !rare_->changes.empty(); }
+  void note_changed(pg::StatementNumber number) { rare().changed.push_back(number); }
+  void warn_of_change(const pg::Completion& completion);
   void record_refused(ByteView statement, uint64_t full_bytes, char type, const Refusal* refusal, const MessagePart& place = {});
   bool on_query(ByteView body, uint32_t body_length);
   void on_parse(ByteView body, uint32_t body_length);
@@ -197,7 +204,7 @@ class Conversation final : private pg::StatementObserver {
   bool on_execute(ByteView body, uint32_t body_length);
   bool on_function_call(ByteView body, uint32_t body_length);
   bool start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number, bool& is_redacted,
-                       ByteView sha256, std::string_view rule, const MessagePart& place);
+                       ByteView sha256, const Decided& decided, const MessagePart& place);
   bool record_message(ByteView text, uint64_t full_bytes);
   Rare& rare() {
     if (!rare_) rare_ = std::make_unique<Rare>();
@@ -238,6 +245,15 @@ class Conversation final : private pg::StatementObserver {
     std::string text_to_analyse;
     Uuid message;  // Of the Query at hand, once the whole of its text is recorded.
     std::unique_ptr<Probe> probe;  // What the server is asked before the message that waits.
+    // Statements of the message at hand that go on with another text of the same length.
+    struct Change {
+      size_t statement;  // Its number in the message.
+      ByteView sent;
+      std::string instead;
+    };
+    std::vector<Change> changes;
+    std::vector<pg::StatementNumber> changed;  // Of Queries, in flight.
+    std::string notices;  // For the client, behind the server's message at hand.
   };
   std::unique_ptr<Rare> rare_;
   // A Query of many statements of which some have started: how far in its text, and the numbers given.

@@ -70,6 +70,7 @@ void Conversation::hold_cut_header() {
 }
 
 bool Conversation::admit(char type, ByteView body, uint32_t body_length) {
+  if (rare_) rare_->changes.clear();
   if (body_length > gated_bytes_max && (type == from_client::execute || type == from_client::function_call)) {
     // None of it went on, and it stands for nothing that could be refused by itself.
     break_off(Fault::limit, "an Execute or FunctionCall message is longer than a restricted session may send");
@@ -84,8 +85,8 @@ bool Conversation::admit(char type, ByteView body, uint32_t body_length) {
   }
 }
 
-Gate::Verdict Conversation::judge_text(ByteView statement) {
-  const Gate::Verdict verdict = gate_->check(statement);
+Gate::Verdict Conversation::judge_text(ByteView statement, bool may_change) {
+  const Gate::Verdict verdict = may_change ? gate_->check_sent(statement) : gate_->check(statement);
   if (verdict == Gate::Verdict::unknown) rare().text_to_analyse = statement;
   return verdict;
 }
@@ -103,8 +104,9 @@ bool ends_transaction(sql::Control control) {
 
 // One statement by its own text, and what it executes by name. `is_kept`: it will be executed later.
 Gate::Verdict Conversation::judge(ByteView statement, bool is_kept) {
-  const Gate::Verdict verdict = judge_text(statement);
+  const Gate::Verdict verdict = judge_text(statement, !is_text_doubtful_);
   if (verdict != Gate::Verdict::pass) return verdict;
+  note_change(statement);
   gate_->rules().push_back(gate_->allowed_by());
   const sql::Facts* facts = gate_->facts();
   if (may_hold() && !is_prepare(facts)) wish_hold(gate_->decision().hold_ms, gate_->decision().hold_rule);
@@ -154,9 +156,11 @@ Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
   }
   pg::CallTraits traits;
   prepared.hold.reset();
-  sql::split_statements(text.text, [&](sql::Extent extent) {
+  // What the server has.
+  const ByteView statement = prepared.instead.empty() ? ByteView(text.text) : ByteView(prepared.instead);
+  sql::split_statements(statement, [&](sql::Extent extent) {
     if (verdict != Gate::Verdict::pass) return;
-    verdict = judge_text(extent.of(text.text));
+    verdict = judge_text(extent.of(statement));
     if (verdict != Gate::Verdict::pass) return;
     const sql::Facts* facts = gate_->facts();
     if (facts == nullptr) return;  // Unrestricted.

@@ -143,15 +143,19 @@ Result<Explanation> explain(const policy::Access& access, policy::SessionFacts s
     one.extent = extent;
     Result<sql::Facts> facts = fail(Fault::malformed, "it is not valid UTF-8");
     if (is_valid_text(statement)) facts = sql::analyze(statement);
-    Gate::Verdict verdict = gate.check(statement);
+    Gate::Verdict verdict = gate.check_sent(statement);
     if (verdict == Gate::Verdict::unknown) {
       gate.analysed(std::string(statement), facts);
-      verdict = gate.check(statement);
+      verdict = gate.check_sent(statement);
     }
+    const std::string instead(gate.instead());
+    if (!instead.empty()) facts = sql::analyze(instead);
     if (facts) one.facts = std::move(*facts);
     else one.no_facts_because = facts.error().message;
     if (verdict != Gate::Verdict::pass) refuse(one, gate.refusal(), text);
-    gather(access, session, statement, space.scratch, one);
+    gather(access, session, instead.empty() ? statement : std::string_view(instead), space.scratch, one);
+    if (!instead.empty())
+      one.findings.push_back({"level read", "READ WRITE is replaced by READ ONLY, with a warning", false, sql::nowhere});
     out.statements.push_back(std::move(one));
   }
   if (access.is_unrestricted()) return out;

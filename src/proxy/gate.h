@@ -46,7 +46,11 @@ class Gate {
     refused,  // See refusal().
     unknown,  // A thread made for it has to analyse the text; the answer comes by analysed().
   };
-  Verdict check(std::string_view statement);
+  Verdict check(std::string_view statement) { return check(statement, false); }
+  // The same of a statement whose text can still be changed: READ WRITE at level `read` passes as READ ONLY.
+  Verdict check_sent(std::string_view statement) { return check(statement, true); }
+  // Of the last check that passed: what is to go on in place of the text, as many bytes; empty: the text.
+  std::string_view instead() const { return rare_ ? std::string_view(rare_->instead) : std::string_view(); }
   // Of the last check that refused.
   Refusal& refusal() { return rare().refusal; }
   // What analyze() said of a text for which check() did not know; the next check of it does.
@@ -111,6 +115,7 @@ class Gate {
     Refusal refusal;
     // Statements of the message at hand that were analysed elsewhere, and what came of it.
     std::map<std::string, Result<sql::Facts>, std::less<>> analysed;
+    std::string instead;
     pg::ErrorFields fields;
   };
   Rare& rare() {
@@ -118,6 +123,8 @@ class Gate {
     return *rare_;
   }
   std::string marker(uint64_t number) const;
+  Verdict check(std::string_view statement, bool may_change);
+  const policy::Decision* judge_read_only(std::string_view statement);
 
   std::shared_ptr<StatementJudge> judge_;
   std::unique_ptr<Rare> rare_;

@@ -150,10 +150,21 @@ FieldWriter Recorder::begin_start(char* room, uint64_t now_us) {
 }
 
 namespace {
+std::string sent_on(std::string_view instead) {
+  std::string json = "{\"sent_on\":";
+  audit::append_json_string(json, instead);
+  return json + "}";
+}
 void put(FieldWriter& out, const Decided& decided) {
   if (!decided.is_decided) return;
   out.text(Tag::decision, "allow");
   if (!decided.rule.empty()) out.text(Tag::rule, decided.rule);
+  if (!decided.instead.empty()) out.text(Tag::metadata, sent_on(decided.instead));
+}
+// Of a statement that ran in place of another, whose start may have said it of that one.
+void put_sent_on(FieldWriter& out, const pg::Portal& ran) {
+  const bool is_changed = ran.statement && !ran.statement->instead.empty();
+  out.text(Tag::metadata, is_changed ? sent_on(ran.statement->instead) : "{}");
 }
 void put(FieldWriter& out, const MessagePart& place) {
   if (place.message.is_nil()) return;
@@ -164,7 +175,7 @@ void put(FieldWriter& out, const MessagePart& place) {
 
 pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView parameters, bool parameters_truncated,
                                     char message_type, uint64_t now_us, Decided decided, const MessagePart& place) {
-  size_t bound = start_bytes(statement.text.size(), statement.raw.size(), parameters.size());
+  size_t bound = start_bytes(statement.text.size(), statement.raw.size(), parameters.size()) + decided.instead_bytes();
   char* room = space_.reserve(bound);
   RINGFENCE_ASSERT(room != nullptr);
   FieldWriter out = begin_start(room, now_us);
@@ -189,7 +200,7 @@ pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView
 
 pg::StatementNumber Recorder::start(ByteView text, uint64_t full_bytes, char message_type, uint64_t now_us,
                                     Decided decided, const MessagePart& place) {
-  char* room = space_.reserve(start_bytes(text.size(), 0, 0));
+  char* room = space_.reserve(start_bytes(text.size(), 0, 0) + decided.instead_bytes());
   RINGFENCE_ASSERT(room != nullptr);
   FieldWriter out = begin_start(room, now_us);
   out.text(Tag::statement, text);
@@ -250,6 +261,8 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
     parameters = completion.ran_instead->parameters;
   }
   size_t bound = outcome_bytes_max + (text != nullptr ? text->text.size() + text->raw.size() : 0) + parameters.size();
+  if (completion.ran_instead != nullptr && completion.ran_instead->statement)
+    bound += Decided{.instead = completion.ran_instead->statement->instead}.instead_bytes();
   // Without room it is put together all the same, and kept.
   std::string late;
   char* room = deferred_.is_empty() ? space_.reserve(bound) : nullptr;
@@ -315,6 +328,7 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
   bool is_unknown = text != nullptr && text->is_unknown;
   if (completion.ending == pg::Ending::suspended) out.text(Tag::metadata, "{\"portal_suspended\":true}");
   else if (is_unknown) out.text(Tag::metadata, "{\"statement_unknown\":true}");
+  else if (instead == nullptr && is_corrected) put_sent_on(out, *completion.ran_instead);
   RINGFENCE_ASSERT(out.size() <= bound);
   charge(out.size());
   if (late.empty()) {

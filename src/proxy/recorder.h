@@ -77,6 +77,9 @@ struct Deferred {
 struct Decided {
   bool is_decided = false;  // False: by nobody, the session's access being unrestricted.
   std::string_view rule;    // What let it pass, where that is known; at most policy::label_bytes_max.
+  std::string_view instead = {};  // What goes to the server in place of the text; empty: the text.
+  // What it adds to a start record, at most: each byte may be six in JSON.
+  size_t instead_bytes() const { return instead.empty() ? 0 : instead.size() * 6 + 64; }
 };
 
 // Where a statement stands whose message has more text than its own: the message's record, and the place in bytes of the text

@@ -57,6 +57,14 @@ class Rewriter {
     done_ = end;
     is_changed_ = true;
   }
+  // The message that ends at `end` goes on as it is, and these bytes behind it.
+  void pass_with(size_t end, ByteView behind) {
+    pass(end);
+    copy(own().out, done_, end);
+    own_->out.append(behind);
+    done_ = end;
+    is_changed_ = true;
+  }
   // The message from `begin` (of what of it stands in this chunk) to `end`, and all that is held of it, is replaced.
   void replace(size_t begin, size_t end, ByteView replacement) {
     copy(own().out, done_, begin);

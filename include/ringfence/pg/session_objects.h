@@ -132,6 +132,7 @@ struct Prepared {
   CallTraits traits;
   bool executes_by_name = false;  // EXECUTE: what it runs is looked up each time.
   std::string rule;  // What let it pass.
+  std::string instead;   // What went to the server in place of the text; empty: the text.
   uint64_t refusal = 0;  // Not 0: its number. The server never gets it; what executes it has no record.
   // Each run of it waits so long for a word, and by which rule.
   struct Hold {
@@ -149,6 +150,7 @@ struct Prepared {
     gate_generation = 0;
     traits = {};
     clear_buffer(rule);
+    clear_buffer(instead);
     executes_by_name = false;
     types.clear();
     change = {};

@@ -106,16 +106,22 @@ KINDS = [
 # What makes a transaction or the session writable, or somebody else.
 MODES = [
     Mechanism('a transaction that begins writable', [
-        'BEGIN READ WRITE', 'BEGIN READ WRITE; DELETE FROM victim; COMMIT', 'START TRANSACTION READ WRITE', 'BEGIN ISOLATION LEVEL SERIALIZABLE, READ WRITE', 'BEGIN WORK READ ONLY READ WRITE',
-        'START TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE', 'BEGIN TRANSACTION/**/READ/**/WRITE'], SIMPLE),
+        ('BEGIN READ WRITE', 'DELETE FROM victim'), 'BEGIN READ WRITE; DELETE FROM victim; COMMIT', ('START TRANSACTION READ WRITE', 'DELETE FROM victim'),
+        ('BEGIN ISOLATION LEVEL SERIALIZABLE, READ WRITE', 'DELETE FROM victim'), ('BEGIN WORK READ ONLY READ WRITE', 'DELETE FROM victim'),
+        ('START TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE', 'DELETE FROM victim'), ('BEGIN TRANSACTION/**/READ/**/WRITE', 'DELETE FROM victim')], SIMPLE),
+    # What passes as READ ONLY, beside what the server refuses in a read-only transaction whatever the level.
+    Mechanism('a transaction that begins writable, at the server', [
+        ('BEGIN READ WRITE', 'SET TRANSACTION READ ONLY', 'SET transaction_read_only = off'), ('BEGIN', 'SET TRANSACTION READ WRITE', 'DELETE FROM victim'),
+        ('COMMIT AND CHAIN', 'SET TRANSACTION READ WRITE', 'DELETE FROM victim'), ('BEGIN', 'SAVEPOINT a', 'SET TRANSACTION READ WRITE', 'DELETE FROM victim'),
+        ('SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE', 'DELETE FROM victim'),
+        ('SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE', 'DELETE FROM victim')], SIMPLE),
     Mechanism('a transaction that becomes writable', [
-        ('BEGIN', 'SET TRANSACTION READ WRITE'), ('BEGIN', 'SET LOCAL transaction_read_only TO 0'), ('BEGIN', 'SET transaction_read_only = off'), ('BEGIN', 'SET transaction_read_only TO DEFAULT'),
-        ('BEGIN', 'RESET transaction_read_only'), ('BEGIN', 'SET LOCAL transaction_read_only TO DEFAULT'), ('COMMIT AND CHAIN', 'SET TRANSACTION READ WRITE'), ('BEGIN', 'SAVEPOINT a', 'SET TRANSACTION READ WRITE'),
+        ('BEGIN', 'SET LOCAL transaction_read_only TO 0'), ('BEGIN', 'SET transaction_read_only = off'), ('BEGIN', 'SET transaction_read_only TO DEFAULT'),
+        ('BEGIN', 'RESET transaction_read_only'), ('BEGIN', 'SET LOCAL transaction_read_only TO DEFAULT'),
         "SET transaction_read_only TO 'off'; DELETE FROM victim"], SIMPLE),
     Mechanism('a session that becomes writable', [
         'SET default_transaction_read_only = off', "SET default_transaction_read_only TO 'off'", 'SET SESSION default_transaction_read_only = no', 'SET default_transaction_read_only = f', 'SET default_transaction_read_only = 0',
-        "SET default_transaction_read_only = 'of'", 'SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE', 'SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE',
-        'SET "default_transaction_read_only" = off', 'SET DEFAULT_TRANSACTION_READ_ONLY = OFF', 'SET U&"default_transaction_read\\005Fonly" = off']),
+        "SET default_transaction_read_only = 'of'", 'SET "default_transaction_read_only" = off', 'SET DEFAULT_TRANSACTION_READ_ONLY = OFF', 'SET U&"default_transaction_read\\005Fonly" = off']),
     Mechanism('set_config()', [
         "SELECT set_config('transaction_read_only', 'off', false)", "SELECT set_config('default_' || 'transaction_read_only', 'off', false)", "SELECT set_config(name, 'off', false) FROM pg_settings WHERE name LIKE '%read_only'",
         "SELECT pg_catalog.set_config('default_transaction_read_only', 'off', false)", "SELECT (SELECT set_config('default_transaction_read_only', lower('OFF'), false))", "SELECT set_config('DEFAULT_TRANSACTION_READ_ONLY', 'off', true)",

@@ -61,7 +61,7 @@ PROTOCOL = [
         (parse('', 'SELECT nextval($1)', [2205]) + bind('', '', [b'orders_id_seq']) + execute() + SYNC, 1), (parse('', 'SELECT query_to_xml($1, true, true, $2)') + bind('', '', [b'delete from victim', b'']) + execute() + SYNC, 1)]),
     Mechanism('two statements in one Parse', [(extended('SELECT 1; ' + DELETE) + SYNC, 1), (extended(';' + DELETE) + SYNC, 1)]),
     Mechanism('transactions by the extended protocol', [(extended('BEGIN READ WRITE') + extended(DELETE) + extended('COMMIT') + SYNC, 1), (extended('BEGIN') + extended('SET TRANSACTION READ WRITE') + extended(DELETE) + SYNC, 1),
-                                                       (extended('COMMIT') + extended('START TRANSACTION READ WRITE') + SYNC, 1), (query('BEGIN') + extended('SET LOCAL transaction_read_only = off') + SYNC, 2)]),
+                                                       (extended('COMMIT') + extended('START TRANSACTION READ WRITE') + extended(DELETE) + SYNC, 1), (query('BEGIN') + extended('SET LOCAL transaction_read_only = off') + SYNC, 2)]),
     Mechanism('COPY data for a COPY that was refused', [(query('COPY victim FROM STDIN') + message(b'd', b'1\tx\n') + message(b'c') + query('SELECT 1'), 2), (extended('COPY victim FROM STDIN') + SYNC + message(b'd', b'1\tx\n') + message(b'c') + SYNC, 2)]),
     Mechanism('COPY data around a Query', [(message(b'd', b'1\tx\n') + message(b'c') + query(DELETE) + message(b'f', b'x\0'), 1)]),
     Mechanism('bytes that are no text', [

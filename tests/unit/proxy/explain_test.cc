@@ -125,8 +125,10 @@ Enforced enforce(const policy::Access& access, JudgeSpace& judge_space, const st
   }
   REQUIRE(advance == Advance::all);
   Enforced out;
-  out.is_forwarded = conversation.to_server(bytes) == bytes;
-  for (const auto* event : space.events("postgres_query_blocked")) out.rule = (*event)[audit::Tag::rule];
+  const std::string sent_on(conversation.to_server(bytes));
+  const auto refused = space.events("postgres_query_blocked");
+  for (const auto* event : refused) out.rule = (*event)[audit::Tag::rule];
+  out.is_forwarded = refused.empty() && sent_on.size() == bytes.size();
   return out;
 }
 

@@ -7,15 +7,18 @@
 namespace ringfence::audit {
 namespace {
 
+using Kind = Isolation::Kind;
+
 constexpr size_t tries_per_level = 64;
 
-// What rows have in common that are likely to be refused for the same reason: who made them, what about, and,
-// of statements, in which session.
-std::string kind_of(const PendingRow& row) {
+// What rows have in common that are likely to be refused for the same reason: who made them, what about, and in
+// which session. Failed attempts to get in have a session each, so there what they are about has to suffice.
+Kind kind_of(const PendingRow& row) {
   FieldSet fields;
   (void)parse_fields(row.first.empty() ? row.second : row.first, fields);
-  std::string out = std::to_string(row.shard) + " " + std::string(fields.get(Tag::action));
-  if (row.shape != RowShape::event) out += " " + std::string(fields.get(Tag::session_id));
+  Kind out{std::to_string(row.shard) + " ", std::string(fields.get(Tag::action))};
+  const bool is_in_a_session = row.shape != RowShape::event || fields.get(Tag::outcome) != "failure";
+  out.maker += is_in_a_session && fields.has(Tag::session_id) ? fields.get(Tag::session_id) : fields.get(Tag::action);
   return out;
 }
 
@@ -53,7 +56,6 @@ void Isolation::undo() {
 // One row: left as it is where the store takes it. False: the store refuses it in every form, or cannot be
 // asked.
 bool Isolation::settle(size_t row) {
-  const std::string kind = kind_of(rows_[row]);
   for (;;) {
     Verdict verdict = attempt(row, row + 1);
     if (verdict == Verdict::unknown) return false;
@@ -61,7 +63,10 @@ bool Isolation::settle(size_t row) {
     if (rows_[row].form == RowForm::bare) return false;
     change(row, next(rows_[row].form));
   }
-  if (rows_[row].form != RowForm::whole) kinds_.insert({kind, rows_[row].form});
+  if (rows_[row].form == RowForm::whole) return true;
+  Kind kind = kind_of(rows_[row]);
+  makers_.insert(kind.maker);
+  kinds_.insert({std::move(kind), rows_[row].form});
   return true;
 }
 
@@ -97,16 +102,27 @@ bool Isolation::settle_whole(const Range& range, RowForm form) {
   return attempt(range.begin, range.end) == Verdict::taken;
 }
 
-// Three tries at most.
-bool Isolation::settle_by_likeness(const Range& range) {
+bool Isolation::settle_the_same_kind(const Range& range) {
   for (size_t row = range.begin; row < range.end; ++row) {
-    const std::string kind = kind_of(rows_[row]);
+    const Kind kind = kind_of(rows_[row]);
     for (RowForm form : {RowForm::as_bytes, RowForm::bare}) {
       if (rows_[row].form < form && kinds_.contains({kind, form})) change(row, form);
     }
   }
-  if (attempt(range.begin, range.end) == Verdict::taken) return true;
-  return settle_whole(range, RowForm::as_bytes) || settle_whole(range, RowForm::bare);
+  return attempt(range.begin, range.end) == Verdict::taken;
+}
+
+bool Isolation::settle_the_same_makers(const Range& range) {
+  for (size_t row = range.begin; row < range.end; ++row) {
+    if (rows_[row].form < RowForm::bare && makers_.contains(kind_of(rows_[row]).maker)) change(row, RowForm::bare);
+  }
+  return attempt(range.begin, range.end) == Verdict::taken;
+}
+
+// Four tries at most. Those in whose sessions nothing was refused keep their columns as long as that helps.
+bool Isolation::settle_by_likeness(const Range& range) {
+  return settle_the_same_kind(range) || settle_the_same_makers(range) || settle_whole(range, RowForm::as_bytes) ||
+         settle_whole(range, RowForm::bare);
 }
 
 bool Isolation::run(std::optional<size_t> hint) {

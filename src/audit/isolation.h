@@ -2,6 +2,7 @@
 // it does not matter to others how many such rows somebody brings in.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -24,6 +25,13 @@ class Isolation {
   // How many tries n rows may take: enough for some forty refused rows that lie far apart among 10,000.
   static size_t tries_max(size_t row_count);
 
+  // Rows of one kind are likely to be refused together, then those of one maker.
+  struct Kind {
+    std::string maker;
+    std::string action;
+    auto operator<=>(const Kind&) const = default;
+  };
+
   // Gives each refused row the first other form that the store takes; where tries_max does not suffice to
   // tell them all apart, rows like those that were refused get it too. `hint`: the row that the store named;
   // only that one is looked at when it is refused. False: nothing was found, and all rows have the forms that
@@ -45,6 +53,8 @@ class Isolation {
   bool search(std::vector<Range>& ranges);
   bool settle(size_t row);
   bool settle_by_likeness(const Range& range);
+  bool settle_the_same_kind(const Range& range);
+  bool settle_the_same_makers(const Range& range);
   bool settle_whole(const Range& range, RowForm form);
   void change(size_t row, RowForm form);
   void undo();
@@ -53,9 +63,10 @@ class Isolation {
   Try attempt_;
   size_t tries_ = 0;
   size_t poisoned_ = 0;
-  std::vector<size_t> found_;                        // What was changed; a row may be named twice.
-  std::vector<RowForm> former_;                      // Of the rows in found_.
-  std::set<std::pair<std::string, RowForm>> kinds_;  // What was found.
+  std::vector<size_t> found_;                 // What was changed; a row may be named twice.
+  std::vector<RowForm> former_;               // Of the rows in found_.
+  std::set<std::pair<Kind, RowForm>> kinds_;  // What was found, and whose it was.
+  std::set<std::string> makers_;
 };
 
 }  // namespace ringfence::audit

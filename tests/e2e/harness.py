@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -37,18 +38,31 @@ def eventually(condition, timeout=15.0, every=0.05, what='it to happen'):
         time.sleep(every)
 
 
-ports_given = set()
+def port_candidates():
+    """What free_port() tries: ports that no connection gets by itself; test processes beside each other share none."""
+    begin, end = (int(word) for word in pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range').read_text().split())
+    worker = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])
+    workers = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
+    # Below what the kernel gives to clients; where that leaves too few, among those.
+    first, last = (10_000, begin) if begin >= 12_000 else (begin, end)
+    ports = list(range(first + worker, last, workers))
+    random.shuffle(ports)
+    return ports
+
+
+ports_left = port_candidates()
 
 
 def free_port():
     """One that nobody listens on, and that was not given before: whoever got it may not listen there yet."""
     while True:
+        port = ports_left.pop()
         with socket.socket() as probe:
-            probe.bind(('127.0.0.1', 0))
-            port = probe.getsockname()[1]
-        if port not in ports_given:
-            ports_given.add(port)
-            return port
+            try:
+                probe.bind(('127.0.0.1', port))
+            except OSError:
+                continue
+        return port
 
 
 def pg_account():

@@ -59,6 +59,11 @@ std::string_view StartupMessage::database() const {
   return database.empty() ? user() : database;
 }
 
+void StartupMessage::name_application(const std::vector<StartupParameter>& settings) {
+  for (const auto& setting : settings)
+    if (setting.name == "application_name") set_parameter(parameters, setting.name, setting.value);
+}
+
 Result<size_t> first_packet_size(ByteView so_far) {
   if (so_far.size() < 4) return 4;
   const uint32_t length = detail::load_be<uint32_t>(so_far.data());

@@ -488,6 +488,7 @@ std::string refuse_startup_setting(const Access& access, std::string_view name, 
   setting.values.emplace_back(value);
   // What the session has anyway at this level; the value does not matter.
   if (name == "default_transaction_read_only") return "";
+  if (access.level != Level::admin && is_set_by_login_alone(name)) return "only a login sets it, which SET may not";
   return refuse_setting(setting, access.level);
 }
 

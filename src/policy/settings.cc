@@ -212,6 +212,11 @@ std::string refuse_computed(std::string_view name, Level level) {
 
 }  // namespace
 
+bool is_set_by_login_alone(std::string_view name) {
+  return is_any_of(name, {"ignore_system_indexes", "jit_debugging_support", "jit_profiling_support", "local_preload_libraries",
+                          "log_connections", "log_disconnections", "post_auth_delay", "session_preload_libraries"});
+}
+
 std::string refuse_setting(const Setting& setting, Level level) {
   if (level == Level::admin) return "";
   if (setting.verb == Setting::Verb::reset) {

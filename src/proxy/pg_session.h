@@ -74,12 +74,14 @@ class PgSession {
   ring::Task<bool> open_server(std::vector<pg::StartupParameter> parameters);
   ring::Task<tl::expected<Upstream, UpstreamRefusal>> reach_server(std::vector<pg::StartupParameter> parameters);
   UpstreamRefusal connections_max_reached() const;
+  void name_for_server(std::vector<pg::StartupParameter>& parameters) const;
 
   // Access (pg_session_access.cc).
   bool needs_other_login(const policy::Access& renewed) const;
   void record_access(const policy::Access& access);
   void record_permission(bool is_granted, std::string_view permission, std::string_view reason);
   Result<void> restrict_parameters(std::vector<pg::StartupParameter>& parameters);
+  void warn_of_read_only();
   Result<std::unique_ptr<Gate>> make_gate();
   static std::string nonce_text(ByteView bytes);
   bool renew_access();
@@ -228,6 +230,7 @@ class PgSession {
     pg::StartupMessage startup;
     std::string client_leftover;
     std::string server_leftover;
+    std::string notices;  // For the client, behind its login.
     std::string unsent;  // To the client: goes with what is sent next, before any wait for others.
   };
   std::unique_ptr<Login> login_ = std::make_unique<Login>();

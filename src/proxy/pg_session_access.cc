@@ -3,8 +3,10 @@
 #include "pinned_settings.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/crypto/secret.h"
+#include "ringfence/pg/build.h"
 #include "ringfence/pg/sqlstate.h"
 #include "ringfence/policy/decide.h"
+#include "startup_filter.h"
 
 namespace ringfence::proxy {
 
@@ -120,11 +122,23 @@ Result<void> PgSession::restrict_parameters(std::vector<pg::StartupParameter>& p
     }
   }
   if (access_->level == policy::Level::read) {
+    for (const pg::StartupParameter& parameter : parameters)
+      if (parameter.name == "default_transaction_read_only" && boolean_of(parameter.value) != true) warn_of_read_only();
     std::erase_if(parameters, [](const auto& parameter) { return parameter.name == "default_transaction_read_only"; });
     // As a key of the startup packet it is what RESET ALL and DISCARD ALL return to.
     parameters.push_back({"default_transaction_read_only", "on"});
   }
   return {};
+}
+
+// Behind the login, where the client hears it.
+void PgSession::warn_of_read_only() {
+  pg::append_notice_response(login_->notices,
+                             {.severity = "WARNING",
+                              .sqlstate = "01000",
+                              .message = "default_transaction_read_only stays on",
+                              .detail = "The startup packet asks for off, and your access level here is read.",
+                              .hint = "Ask for a policy of level write on this target."});
 }
 
 // Once the server has said what it is: the gate, or why there can be no session.

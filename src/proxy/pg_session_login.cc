@@ -95,12 +95,12 @@ Task<bool> PgSession::log_in() {
     if (!is_authentic) co_return false;
   }
   login_->client_leftover = in.bytes();
-  auto parameters = upstream_parameters(login_->startup, user_);
+  auto parameters = requested_settings(login_->startup);
   if (!parameters) {
-    auto refusing = refuse(pg::sqlstate::insufficient_privilege, parameters.error().message,
-                           "Set it in the session if you may, or ask the appliance's operator.");
+    auto refusing = refuse(parameters.error().sqlstate, parameters.error().message, parameters.error().hint);
     co_return co_await refusing;
   }
+  login_->startup.name_application(*parameters);
   auto opening = open_server(std::move(*parameters));
   bool is_open = co_await opening;
   if (!is_open) co_return false;
@@ -272,6 +272,7 @@ Task<bool> PgSession::greet() {
   }
   recorder_.publish(event(Category::authentication, "postgres_connect", Severity::info, Outcome::success));
   std::unique_ptr<ServerGreeting> greeting = std::move(server_->greeting);
+  message.append(login_->notices);
   login_->server_leftover = std::move(greeting->leftover);
   pg::append_ready_for_query(message, greeting->transaction_status);
   auto sending = send(std::move(message));

@@ -6,6 +6,7 @@
 #include "opening.h"
 #include "ringfence/base/log.h"
 #include "ringfence/pg/sqlstate.h"
+#include "startup_filter.h"
 
 namespace ringfence::proxy {
 
@@ -88,6 +89,7 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
   }
   user_ = snapshot_->find_user(user_)->name;
   database_ = target_->name;
+  name_for_server(parameters);
   target_sessions_ = target_->sessions;
   uint32_t others = target_sessions_->fetch_add(1);
   if (target_->connections_max > 0 && others >= target_->connections_max) {
@@ -147,6 +149,13 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
                                                            : ",\"server_connection\":\"new\"}"));
   recorder_.publish(std::move(done));
   co_return true;
+}
+
+// The human behind the session, first of all.
+void PgSession::name_for_server(std::vector<pg::StartupParameter>& parameters) const {
+  std::erase_if(parameters, [](const auto& each) { return each.name == "application_name"; });
+  parameters.insert(parameters.begin(),
+                    {"application_name", upstream_application_name(user_, login_->startup.application_name())});
 }
 
 // Of the target. Sessions count there, and in a pool its other connections too.

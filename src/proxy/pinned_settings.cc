@@ -3,29 +3,16 @@
 #include <algorithm>
 
 #include "bounds.h"
+#include "startup_filter.h"
 
 namespace ringfence::proxy {
-
-namespace {
-
-// As PostgreSQL reads a boolean (bool.c): 1, and any prefix of on, true and yes that is no prefix of its
-// opposite.
-bool is_on(std::string_view value) {
-  std::string folded(value);
-  for (char& c : folded) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  if (folded == "1" || folded == "on") return true;
-  return !folded.empty() &&
-         (std::string_view("true").starts_with(folded) || std::string_view("yes").starts_with(folded));
-}
-
-}  // namespace
 
 Result<void> pin_strings(std::vector<pg::StartupParameter>& parameters) {
   const auto is_strings = [](const pg::StartupParameter& each) {
     return each.name == "standard_conforming_strings";
   };
   for (const pg::StartupParameter& parameter : parameters) {
-    if (is_strings(parameter) && !is_on(parameter.value)) {
+    if (is_strings(parameter) && boolean_of(parameter.value) != true) {
       return fail(Fault::denied,
                   "startup parameter \"standard_conforming_strings\" can only be on; legacy_strings of the "
                   "target lifts that for users without restrictions");

@@ -1,42 +1,16 @@
 #include "startup_filter.h"
 
 #include <algorithm>
-#include <array>
+#include <optional>
+
+#include "ringfence/pg/sqlstate.h"
 
 namespace ringfence::proxy {
 
 namespace {
 
-// Settings of a session that neither change who it is nor what it may do. PostgreSQL compares names without
-// case.
-constexpr std::array<std::string_view, 26> allowed = {
-    "bytea_output",
-    "client_encoding",
-    "client_min_messages",
-    "compute_query_id",
-    "constraint_exclusion",
-    "datestyle",
-    "default_transaction_deferrable",
-    "default_transaction_isolation",
-    "default_transaction_read_only",
-    "extra_float_digits",
-    "geqo",
-    "idle_in_transaction_session_timeout",
-    "idle_session_timeout",
-    "intervalstyle",
-    "jit",
-    "lc_messages",
-    "lock_timeout",
-    "plan_cache_mode",
-    "search_path",
-    "standard_conforming_strings",
-    "statement_timeout",
-    "synchronous_commit",
-    "timezone",
-    "work_mem",
-    "xmlbinary",
-    "xmloption",
-};
+using Settings = std::vector<pg::StartupParameter>;
+using Refused = tl::unexpected<StartupRefusal>;
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -44,14 +18,24 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-tl::unexpected<Error> refused(std::string_view name) {
-  return fail(Fault::denied, "startup parameter \"" + std::string(name) + "\" is not allowed");
+Refused not_allowed(std::string_view name) {
+  return Refused({pg::sqlstate::insufficient_privilege, "startup parameter \"" + std::string(name) + "\" is not allowed",
+                  "Set it in the session if you may, or ask the appliance's operator."});
 }
 
-Result<void> add(std::vector<pg::StartupParameter>& out, std::string_view name, std::string_view value) {
+// No setting has another name; an application's own, with a dot, may have any.
+bool may_be_setting(std::string_view name) {
+  if (name.find('.') != name.npos) return !name.starts_with("_pq_.");
+  // Of the packet they mean something else, and there only in small letters.
+  if (name.empty() || name == "user" || name == "database" || name == "options" || name == "replication") return false;
+  return std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
+}
+
+tl::expected<void, StartupRefusal> add(Settings& out, std::string_view name, std::string_view value) {
   std::string key = lower(name);
-  std::replace(key.begin(), key.end(), '-', '_');
-  if (std::find(allowed.begin(), allowed.end(), key) == allowed.end()) return refused(name);
+  if (!may_be_setting(key))
+    return Refused({pg::sqlstate::undefined_object, "unrecognized configuration parameter \"" + std::string(name) + "\"", ""});
+  std::erase_if(out, [&](const pg::StartupParameter& each) { return each.name == key; });
   out.push_back({std::move(key), std::string(value)});
   return {};
 }
@@ -78,8 +62,9 @@ std::vector<std::string> words_of(std::string_view options) {
   return out;
 }
 
-// `-c name=value`, `-cname=value` and `--name=value`; every other switch is refused.
-Result<void> add_options(std::vector<pg::StartupParameter>& out, std::string_view options) {
+// `-c name=value`, `-cname=value` and `--name=value`; every other switch is refused. A dash in a name stands for `_`
+// (guc.c: ParseLongOption).
+tl::expected<void, StartupRefusal> add_options(Settings& out, std::string_view options) {
   std::vector<std::string> words = words_of(options);
   for (size_t i = 0; i < words.size(); ++i) {
     std::string_view word = words[i];
@@ -87,16 +72,28 @@ Result<void> add_options(std::vector<pg::StartupParameter>& out, std::string_vie
     if (word == "-c" && i + 1 < words.size()) setting = words[++i];
     else if (word.starts_with("-c") && word.size() > 2) setting = word.substr(2);
     else if (word.starts_with("--")) setting = word.substr(2);
-    else return refused("options: " + std::string(word));
+    else return not_allowed("options: " + std::string(word));
     size_t equals = setting.find('=');
-    if (equals == std::string_view::npos) return refused("options: " + std::string(setting));
-    auto added = add(out, setting.substr(0, equals), setting.substr(equals + 1));
+    if (equals == std::string_view::npos) return not_allowed("options: " + std::string(setting));
+    std::string name(setting.substr(0, equals));
+    std::replace(name.begin(), name.end(), '-', '_');
+    auto added = add(out, name, setting.substr(equals + 1));
     if (!added) return added;
   }
   return {};
 }
 
 }  // namespace
+
+std::optional<bool> boolean_of(std::string_view value) {
+  const std::string folded = lower(value);
+  const auto begins = [&](std::string_view word, size_t letters) {
+    return folded.size() >= letters && word.starts_with(folded);
+  };
+  if (folded == "1" || begins("true", 1) || begins("yes", 1) || begins("on", 2)) return true;
+  if (folded == "0" || begins("false", 1) || begins("no", 1) || begins("off", 2)) return false;
+  return std::nullopt;
+}
 
 std::string upstream_application_name(std::string_view user, std::string_view client_application) {
   std::string name = "ringfence/" + std::string(user);
@@ -114,20 +111,25 @@ std::string_view client_application_name(std::string_view user, std::string_view
   return upstream_application;
 }
 
-Result<std::vector<pg::StartupParameter>> upstream_parameters(const pg::StartupMessage& startup,
-                                                              std::string_view user) {
-  std::vector<pg::StartupParameter> out;
-  out.push_back({"application_name", upstream_application_name(user, startup.application_name())});
+tl::expected<std::vector<pg::StartupParameter>, StartupRefusal> requested_settings(const pg::StartupMessage& startup) {
+  Settings out;
+  if (const auto options = startup.find("options")) {
+    auto added = add_options(out, *options);
+    if (!added) return Refused(std::move(added).error());
+  }
   for (const pg::StartupParameter& parameter : startup.parameters) {
-    if (parameter.name == "user" || parameter.name == "database" || parameter.name == "application_name") continue;
+    if (parameter.name == "user" || parameter.name == "database" || parameter.name == "options") continue;
     if (parameter.name == "replication") {
-      std::string value = lower(parameter.value);
-      if (value == "false" || value == "off" || value == "no" || value == "0") continue;
-      return refused("replication");
+      if (parameter.value == "database") return not_allowed("replication");
+      const std::optional<bool> is_on = boolean_of(parameter.value);
+      if (!is_on)
+        return Refused({pg::sqlstate::invalid_parameter_value, "invalid value for parameter \"replication\": \"" + parameter.value + "\"",
+                        "Valid values are: \"false\", 0, \"true\", 1, \"database\"."});
+      if (*is_on) return not_allowed("replication");
+      continue;
     }
-    auto added = parameter.name == "options" ? add_options(out, parameter.value)
-                                             : add(out, parameter.name, parameter.value);
-    if (!added) return unexpected(std::move(added).error());
+    auto added = add(out, parameter.name, parameter.value);
+    if (!added) return Refused(std::move(added).error());
   }
   return out;
 }

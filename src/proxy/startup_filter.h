@@ -1,17 +1,29 @@
-// Which of a client's startup parameters reach the server: an allow-list. Others are refused by name.
+// What a client's startup packet asks for, and the name that its server connection gets.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ringfence/pg/startup.h"
 
 namespace ringfence::proxy {
 
-// The keys for the upstream's startup packet, without user and database; `application_name` names the human.
-// Fault::denied names the parameter that is not allowed.
-Result<std::vector<pg::StartupParameter>> upstream_parameters(const pg::StartupMessage& startup,
-                                                              std::string_view user);
+struct StartupRefusal {
+  std::string_view sqlstate;
+  std::string message;
+  std::string hint;
+};
+
+// The settings, as PostgreSQL would apply them: those of `options` first, then the packet's keys, each in its order; of one
+// that is named twice the last value counts (postinit.c: process_startup_options). Names are in small letters. User, database
+// and `replication` that is false are not among them. Refused: a name that no setting has, `replication`, and switches in
+// `options` other than -c and --name=value. Whether the user may have them is not looked at here.
+tl::expected<std::vector<pg::StartupParameter>, StartupRefusal> requested_settings(const pg::StartupMessage& startup);
+
+// As PostgreSQL reads a boolean (bool.c: parse_bool): any unique beginning of a word, without blanks. Nothing: it is none.
+std::optional<bool> boolean_of(std::string_view value);
 
 // "ringfence/alice: psql", at most 63 bytes of printable ASCII, as the server keeps it.
 std::string upstream_application_name(std::string_view user, std::string_view client_application);

@@ -9,6 +9,7 @@ import pytest
 
 import harness
 import matrix
+import raw
 from test_matrix_jdbc import JAR, JDBC
 
 asyncpg = pytest.importorskip('asyncpg')
@@ -157,6 +158,85 @@ def test_a_computed_value_of_what_matters_is_refused(leveled, app, user):
             connection.execute('SELECT set_config(%s, %s, false)', ('app.user_id', '42'))
 
 
+# ---------------------------------------------------------------- what the startup packet asks for
+
+def startup(leveled, user, **more):
+    """The session, what it was told of its settings, and its warnings."""
+    client = raw.RawClient(leveled.pg_port)
+    client.log_in(user, PASSWORD, 'shop', **more)
+    return client
+
+
+def shown(client, name):
+    [row] = [body for kind, body in client.run('SHOW "%s"' % name) if kind == b'D']
+    return row[6:].decode()
+
+
+@pytest.mark.parametrize('user', list(LEVELS))
+def test_startup_keys_follow_the_rules_of_set(leveled, app, user):
+    wanted = {'row_security': 'off', 'enable_seqscan': 'off', 'app.tenant': '7', 'standard_conforming_strings': 'on', 'jit': 'off'}
+    with startup(leveled, user, application_name=app, **wanted) as client:
+        for name, value in wanted.items():
+            assert shown(client, name) == value
+    options = ' '.join('-c %s=%s' % one for one in wanted.items())
+    with startup(leveled, user, options=options + ' --application-name=' + app) as client:
+        for name, value in wanted.items():
+            assert shown(client, name) == value
+        assert app in shown(client, 'application_name')
+
+
+def test_a_name_inside_options_is_in_the_trail(leveled, leveled_trail, app):
+    with startup(leveled, 'boss', options='-c application_name=' + app) as client:
+        client.run('SELECT 1')
+    [row] = leveled_trail.settled(app)
+    assert row['application_name'] == app
+
+
+def test_a_key_of_the_packet_wins_over_options(leveled):
+    for user in LEVELS:
+        with startup(leveled, user, search_path='public', options='-c search_path=pg_catalog') as client:
+            assert shown(client, 'search_path') == 'public'
+        with startup(leveled, user, options='-c search_path=a -c search-path=public') as client:
+            assert shown(client, 'search_path') == 'public'
+
+
+@pytest.mark.parametrize('value', ['n', 'f', 'no', 'FALSE', '0', 'of', 'Off'])
+def test_replication_that_is_false_is_none(leveled, value):
+    with startup(leveled, 'reader', replication=value) as client:
+        assert shown(client, 'transaction_read_only') == 'on'
+
+
+@pytest.mark.parametrize('key, value', [('Search-Path', 'public'), ('replication', 'o'), ('replication', 'maybe'), ('no_such_setting', '1'),
+                                        ('USER', 'postgres')])
+def test_what_postgresql_refuses_is_refused_with_its_code(leveled, target, key, value):
+    with raw.RawClient(target.port) as direct, pytest.raises(raw.ServerError) as by_server:
+        direct.log_in('app_trust', '', 'shop', **{key: value})
+    with pytest.raises(raw.ServerError) as by_us:
+        startup(leveled, 'boss', **{key: value})
+    assert by_us.value.fields['C'] == by_server.value.fields['C']
+    assert by_us.value.fields['M'].endswith(by_server.value.fields['M'])
+
+
+@pytest.mark.parametrize('more', [{'default_transaction_read_only': 'off'}, {'options': '-c default_transaction_read_only=0'}])
+def test_a_readers_wish_to_write_is_answered_with_a_warning(leveled, more):
+    with startup(leveled, 'reader', **more) as client:
+        assert [(n['S'], n['C'], n['M']) for n in client.notices] == [('WARNING', '01000', 'default_transaction_read_only stays on')]
+        assert shown(client, 'default_transaction_read_only') == 'on'
+    with startup(leveled, 'reader', default_transaction_read_only='yes') as client:
+        assert client.notices == []
+    with startup(leveled, 'writer', **more) as client:
+        assert client.notices == []
+        assert shown(client, 'default_transaction_read_only') == 'off'
+
+
+@pytest.mark.parametrize('key', ['local_preload_libraries', 'session_preload_libraries', 'ignore_system_indexes', 'role'])
+def test_what_no_set_may_do_no_key_may(leveled, key):
+    for user in ('reader', 'writer'):
+        with pytest.raises(raw.ServerError) as refused:
+            startup(leveled, user, **{key: 'on'})
+        assert refused.value.fields['C'] == '42501'
+
+
 # ---------------------------------------------------------------- DataGrip
 
 # What its introspection asks first, and its pg_catalog queries, as it writes them.
@@ -262,3 +342,8 @@ def test_jdbcs_large_objects_at_level_write(leveled, clients_class):
 
 def test_jdbc_after_a_read_only_use(leveled, clients_class):
     assert by_jdbc(leveled, clients_class, 'reader', 'read_only') == ['on', 'on', 'on']
+
+
+def test_jdbcs_current_schema_wins_over_options(leveled, clients_class):
+    """currentSchema is a key of the packet, options are options, in this order."""
+    assert by_jdbc(leveled, clients_class, 'reader', 'schema') == ['public']

@@ -52,6 +52,8 @@ struct StartupMessage {
   std::string_view user() const { return find("user").value_or(std::string_view()); }
   // The user's name if none was sent, or an empty one.
   std::string_view database() const;
+  // Takes the application_name of these settings, if there is one, in place of its own.
+  void name_application(const std::vector<StartupParameter>& settings);
   std::string_view application_name() const { return find("application_name").value_or(std::string_view()); }
 };
 

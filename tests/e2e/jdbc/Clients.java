@@ -50,9 +50,12 @@ public class Clients {
     properties.setProperty("user", arguments[2]);
     properties.setProperty("password", arguments[3]);
     properties.setProperty("readOnlyMode", "always");
+    properties.setProperty("currentSchema", "public");
+    properties.setProperty("options", "-c search_path=pg_catalog -c statement_timeout=60000");
     try (Connection connection = DriverManager.getConnection(arguments[1], properties)) {
       switch (arguments[0]) {
         case "large_object": largeObject(connection); break;
+        case "schema": System.out.println(ask(connection, "SHOW search_path")); break;
         case "read_only": readOnly(connection); break;
         default: throw new IllegalArgumentException(arguments[0]);
       }

@@ -103,6 +103,29 @@ TEST_CASE("whatever writes, or cannot be seen into, is refused to a reader") {
   }
 }
 
+TEST_CASE("a key of the startup packet may be what SET may be, and none that only a login sets") {
+  const auto allowed = [](Level level, std::string_view name, std::string_view value) {
+    return refuse_startup_setting(at(level).access(), name, value).empty();
+  };
+  const std::pair<const char*, const char*> everybodys[] = {
+      {"row_security", "off"}, {"enable_seqscan", "off"}, {"app.tenant", "7"}, {"standard_conforming_strings", "on"},
+      {"application_name", "x"}, {"transaction_timeout", "5s"}, {"default_transaction_read_only", "off"}, {"search_path", "a"}};
+  for (const auto& [name, value] : everybodys) {
+    CAPTURE(name);
+    for (Level level : {Level::read, Level::write, Level::ddl, Level::admin}) CHECK(allowed(level, name, value));
+  }
+  const std::pair<const char*, const char*> who[] = {{"role", "postgres"}, {"session_authorization", "postgres"}, {"session_replication_role", "replica"},
+                                                     {"local_preload_libraries", "x"}, {"session_preload_libraries", "x"}, {"ignore_system_indexes", "on"}};
+  for (const auto& [name, value] : who) {
+    CAPTURE(name);
+    for (Level level : {Level::read, Level::write, Level::ddl}) CHECK_FALSE(allowed(level, name, value));
+  }
+  CHECK(allowed(Level::write, "work_mem", "1GB"));
+  CHECK_FALSE(allowed(Level::read, "work_mem", "1GB"));
+  CHECK_FALSE(allowed(Level::read, "lc_messages", "C"));
+  CHECK_FALSE(allowed(Level::read, "plv8.start_proc", "x"));
+}
+
 TEST_CASE("a reader's time limits may be changed, but not to what PostgreSQL takes for none") {
   const Access reader = at(Level::read).access();
   const char* const settings[] = {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout",

@@ -34,7 +34,8 @@ struct VerifyOptions {
   uint64_t to = 0;
 };
 int verify(const std::string& config_path, const VerifyOptions& options);
-// From now on the configuration's state directory writes as its node.
-int adopt(const std::string& config_path);
+// From now on the configuration's state directory writes as its node. With a code: the next start takes the store that it
+// refused with it.
+int adopt(const std::string& config_path, const std::string& accepted_code);
 
 }  // namespace ringfence::app

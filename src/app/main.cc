@@ -55,6 +55,9 @@ int main(int argc, char** argv) {
   CLI::App* adopt = audit->add_subcommand("adopt", "Let this state directory continue the trail of its node, whose former state "
                                                    "directory is gone for good.");
   add_config(adopt);
+  std::string accepted_code;
+  adopt->add_option("--accept-store", accepted_code, "Let the next start go on with a store that it refused, exactly as it is: the "
+                                                     "code that the refusal named. The trail says so");
 
   try {
     app.parse(argc, argv);
@@ -68,7 +71,7 @@ int main(int argc, char** argv) {
   if (check->parsed()) return ringfence::app::check(config, connects);
   if (explain->parsed()) return ringfence::app::explain(config, question);
   if (verify->parsed()) return ringfence::app::verify(config, options);
-  if (adopt->parsed()) return ringfence::app::adopt(config);
+  if (adopt->parsed()) return ringfence::app::adopt(config, accepted_code);
   if (app.got_subcommand("scram-verifier")) return ringfence::app::print_verifier();
   std::puts("ringfence " RINGFENCE_VERSION);
   return 0;

@@ -52,6 +52,7 @@ void pin_own_key(const Config& config, audit::VerifyOptions& asked) {
   }
   asked.public_keys.push_back(*key);
   asked.pinned_node = audit::node_name(config.node);
+  asked.state_directory = config.state_dir;
 }
 
 }  // namespace

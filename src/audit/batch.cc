@@ -19,7 +19,7 @@ ByteView Batch::take_fields(OpenStart& start) {
 }
 
 void Batch::close(OpenStart& start) {
-  if (start.is_stored) open_deletes_.push_back(start.key);
+  if (start.is_stored) leave_store(start);
   open_.remove(start.key);
 }
 
@@ -74,7 +74,7 @@ void Batch::expire(uint64_t now_ns, uint64_t window_ns, bool is_drained) {
       (void)parse_fields(fields, all);
       std::string kept(size_of(all, session_fields_mask()), '\0');
       write_fields(kept.data(), all, session_fields_mask());
-      if (start->is_stored) open_deletes_.push_back(key);
+      if (start->is_stored) leave_store(*start);
       start->is_stored = false;
       start->is_written = true;
       start->copy = std::move(kept);
@@ -111,7 +111,7 @@ Result<void> Batch::resolve_orphans(StoreSession& session) {
     if (fields->empty()) continue;
     row.first = own(std::move(*fields));
     row.shape = RowShape::late_outcome;
-    open_deletes_.push_back(key);
+    open_deletes_.push_back(gone(key, is_written));
     --evicted_;
     --orphans_;
   }

@@ -29,6 +29,8 @@ class Batch {
   // The start's session is dead: a row says that nobody knows how it ended.
   void end_unknown(uint64_t key, uint64_t& writer_seq);
   void add_own_event(const EventBuilder& event, uint64_t& writer_seq);
+  // A row of audit_open that the node did not seal: it goes, and is counted to nothing.
+  void drop_refused(uint32_t shard, uint64_t seq) { open_deletes_.push_back({shard, seq, false, false}); }
   // Outcomes whose start is not in memory: those that were left to the store are looked up there.
   Result<void> resolve_orphans(StoreSession& session);
 
@@ -48,13 +50,17 @@ class Batch {
   ByteView own(std::string bytes) { return owned_.emplace_back(std::move(bytes)); }
   ByteView take_fields(OpenStart& start);
   void close(OpenStart& start);
+  void leave_store(const OpenStart& start) { open_deletes_.push_back(gone(start.key, start.is_written)); }
+  static OpenDelete gone(uint64_t key, bool is_written) {
+    return {OpenStarts::shard_of(key), OpenStarts::seq_of(key), is_written, true};
+  }
 
   OpenStarts& open_;
   const uint64_t open_max_;
   std::vector<PendingRow> rows_;
   std::deque<uint64_t> by_age_;  // Keys of unwritten starts, oldest first; may name closed ones.
   std::vector<uint64_t> touched_;
-  std::vector<uint64_t> open_deletes_;
+  std::vector<OpenDelete> open_deletes_;
   std::vector<std::shared_ptr<const std::string>> pinned_;
   std::deque<std::string> owned_;
   uint64_t bytes_ = 0;

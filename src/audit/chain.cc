@@ -119,6 +119,22 @@ std::string anchor_message(std::string_view node, uint64_t chain_no, ByteView ha
   return out;
 }
 
+std::string anchor_message(std::string_view node, uint64_t chain_no, ByteView hash, uint64_t signed_at, uint64_t anchor_no,
+                           ByteView previous) {
+  std::string out;
+  ringfence::Writer(out)
+      .cstr("ringfence anchor 2")
+      .u32(static_cast<uint32_t>(node.size()))
+      .bytes(node)
+      .u64(chain_no)
+      .bytes(hash)
+      .u64(signed_at)
+      .u64(anchor_no)
+      .u32(static_cast<uint32_t>(previous.size()))
+      .bytes(previous);
+  return out;
+}
+
 std::string retention_message(std::string_view node, uint64_t first_chain_no, uint64_t last_chain_no,
                               uint64_t row_count, std::string_view partition, uint64_t dropped_at,
                               ByteView last_hash) {

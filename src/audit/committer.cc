@@ -40,7 +40,7 @@ void Committer::interrupt() {
 }
 
 Result<void> Committer::connect() {
-  auto opened = StoreSession::connect(options_.writer_dsn, options_.node);
+  auto opened = StoreSession::connect(options_.writer_dsn, options_.node, sealer_);
   if (!opened) return unexpected(std::move(opened.error()));
   std::lock_guard guard(session_lock_);
   session_ = std::move(*opened);
@@ -128,8 +128,43 @@ Result<StoreSession::State> Committer::prepare() {
   head_ = state->head;
   if (auto done = make_days(); !done) return unexpected(std::move(done.error()));
   open_ = OpenStarts();
-  if (auto done = session_->read_open(open_); !done) return unexpected(std::move(done.error()));
+  refused_starts_.clear();
+  OpenSet open;
+  if (auto done = session_->read_open(open_, open, refused_starts_); !done) return unexpected(std::move(done.error()));
+  if (auto done = take_sealed(*state, open); !done) return unexpected(std::move(done.error()));
+  if (auto done = take_anchors(); !done) return unexpected(std::move(done.error()));
   return state;
+}
+
+Result<void> Committer::take_sealed(const StoreSession::State& state, const OpenSet& open) {
+  sealed_.checkpoints = state.checkpoints;
+  sealed_.head = state.head;
+  sealed_.writer_next_seq = state.writer_next_seq;
+  sealed_.open = open;
+  seal_ = state.seal;
+  if (seal_.empty() && sealed_.is_initial()) return {};
+  if (seal_ == crypto::view_of(sealer_.state(sealed_))) return {};
+  return fail(Fault::denied, "the checkpoint of node " + options_.node + " was changed while the appliance started");
+}
+
+Result<void> Committer::take_anchors() {
+  auto head = heads_.read(sealer_);
+  if (!head) return unexpected(std::move(head.error()));
+  const SignedHead signed_head = head->value_or(SignedHead{});
+  auto last = last_anchor(session_->connection(), options_.node, signed_head, key_.public_key);
+  if (!last) return unexpected(std::move(last.error()));
+  last_anchor_ = *last;
+  accepted_to_ = signed_head.accepted_to;
+  auto acceptance = read_acceptance(options_.claim.state_directory);
+  if (!acceptance) return unexpected(std::move(acceptance.error()));
+  acceptance_.reset();
+  if (*acceptance && (*acceptance)->is_taken()) acceptance_ = std::move(*acceptance);
+  return {};
+}
+
+void Committer::told() {
+  auto ended = end_acceptance(options_.claim.state_directory);
+  if (!ended) log_warning("the acceptance of the store is told again at the next start", {{"error", ended.error().message}});
 }
 
 // False when the journals cannot be what these checkpoints are about.
@@ -188,14 +223,23 @@ void Committer::anchor(uint64_t now, bool now_please) {
   if (!now_please && anchor_ns_ != 0 && now - anchor_ns_ < options_.anchor_ms * ms_ns) return;
   anchor_ns_ = now;
   StoreWait waiting(control_);
-  auto done = session_->write_anchor(key_, head_, wall_us());
+  auto done = session_->write_anchor(key_, head_, wall_us(), last_anchor_);
   if (!done) {
     log_warning("anchor not written", {{"error", done.error().message}});
     if (!session_->connection().is_open()) close();
     return;
   }
   anchored_ = head_.chain_no;
-  control_.update([](WriterStatus& status) { ++status.anchors; });
+  // What stands there may be an earlier life's, which was killed before it could keep it.
+  if (!*done && last_anchor_.chain_no != head_.chain_no) {
+    log_warning("an anchor that is not this appliance's stands in the place of the next one",
+                {{"chain_no", std::to_string(head_.chain_no)}});
+    return;
+  }
+  // Behind the commit: what this file has, the store has.
+  auto kept = heads_.write(sealer_, {head_.chain_no, head_.hash, last_anchor_.anchor_no, last_anchor_.digest, accepted_to_});
+  if (!kept) log_warning("the signed head is not kept in the state directory", {{"error", kept.error().message}});
+  if (*done) control_.update([](WriterStatus& status) { ++status.anchors; });
 }
 
 void Committer::build(BatchWrite& write) {
@@ -210,6 +254,26 @@ void Committer::build(BatchWrite& write) {
   batch_.fill_open(write);
 }
 
+// What the batch's seal is about, but for the head.
+void Committer::seal(BatchWrite& write) {
+  write.sealed = sealed_;
+  write.sealed.writer_next_seq = write.writer_next_seq;
+  for (const CheckpointMove& move : write.moves) {
+    auto same = [&](const Checkpoint& checkpoint) { return checkpoint.shard == move.shard; };
+    auto at = std::find_if(write.sealed.checkpoints.begin(), write.sealed.checkpoints.end(), same);
+    Checkpoint moved{move.shard, move.new_position, move.next_seq, move.told};
+    if (at != write.sealed.checkpoints.end()) *at = moved;
+    else write.sealed.checkpoints.push_back(moved);
+  }
+  for (const OpenDelete& gone : write.open_deletes) {
+    if (!gone.is_sealed) continue;
+    write.sealed.open.remove(sealer_.mark(gone.shard, gone.seq, gone.is_written));
+  }
+  for (const OpenInsert& opened : write.open_inserts) {
+    write.sealed.open.add(sealer_.mark(OpenStarts::shard_of(opened.key), OpenStarts::seq_of(opened.key), opened.is_written));
+  }
+}
+
 BatchResult Committer::attempt(BatchWrite& write) {
   StoreWait waiting(control_);
   uint64_t now = wall_us();
@@ -220,6 +284,7 @@ BatchResult Committer::attempt(BatchWrite& write) {
   if (auto done = batch_.resolve_orphans(*session_); !done) return {BatchFault::other, done.error().message, -1, 0};
   build(write);
   encoder_.begin(head_, now, options_.on_committed != nullptr);
+  seal(write);
   BatchResult result = session_->write(write, encoder_);
   write.new_head = encoder_.head();
   return result;
@@ -232,8 +297,8 @@ Committer::InFlight Committer::look_up(const BatchWrite& write, const StoreSessi
     }
     return UINT64_MAX;
   };
-  bool at_old = state.head.chain_no == head_.chain_no;
-  bool at_new = state.head.chain_no == write.new_head.chain_no && state.head.hash == write.new_head.hash;
+  bool at_old = state.head.chain_no == head_.chain_no && state.seal == seal_;
+  bool at_new = state.head.chain_no == write.new_head.chain_no && state.head.hash == write.new_head.hash && state.seal == write.seal;
   for (const CheckpointMove& move : write.moves) {
     at_old = at_old && stored(move.shard) == move.old_position;
     at_new = at_new && stored(move.shard) == move.new_position;
@@ -304,6 +369,8 @@ bool Committer::isolate(const BatchResult& result, bool is_first) {
 void Committer::finish(const BatchWrite& write, const BatchResult& result, uint64_t began) {
   uint64_t row_count = write.new_head.chain_no - head_.chain_no;
   head_ = write.new_head;
+  sealed_ = write.sealed;
+  seal_ = write.seal;
   if (options_.on_committed && row_count > 0) {
     options_.on_committed({options_.node, head_.recorded_at, encoder_.canonical_rows()});
   }

@@ -4,12 +4,15 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "audit/acceptance.h"
 #include "audit/batch.h"
+#include "audit/head_file.h"
 #include "audit/retention.h"
 #include "audit/source.h"
 #include "audit/store_session.h"
@@ -28,6 +31,8 @@ class Committer {
         sources_(sources),
         open_(open),
         batch_(batch),
+        sealer_(options.claim.node, options.claim.seal_key, options.claim.state_id),
+        heads_(options.claim.state_directory, options.claim.node),
         encoder_(options.node) {}
 
   // The first connection: schema, claim of the node's name, checkpoints, open starts. False: ended or conflict.
@@ -40,6 +45,11 @@ class Committer {
   void maintain_when_due();
   // Partitions that retention keeps because they are not as they were written; each once.
   std::vector<RetentionOutcome::Kept> take_refused() { return std::exchange(refused_, {}); }
+  // What the first connection found that the trail has to tell: a store that was accepted by hand, and rows in the place of
+  // open starts that the node did not seal; each once. When it is in the store, told() forgets it for good.
+  std::optional<Acceptance> take_acceptance() { return std::exchange(acceptance_, std::nullopt); }
+  std::vector<StoreSession::RefusedStart> take_refused_starts() { return std::exchange(refused_starts_, {}); }
+  void told();
   // Final: what would be published now would never be in the store.
   void conflict(const std::string& reason);
   void close();
@@ -50,8 +60,13 @@ class Committer {
  private:
   Result<StoreSession::State> prepare();
   bool take_checkpoints(const StoreSession::State& state);
+  // The store's own word on who wrote its checkpoint; fails when that was somebody else.
+  Result<void> take_sealed(const StoreSession::State& state, const OpenSet& open);
+  // Where the chain of anchors goes on.
+  Result<void> take_anchors();
   void build(BatchWrite& write);
   BatchResult attempt(BatchWrite& write);
+  void seal(BatchWrite& write);
   bool isolate(const BatchResult& result, bool is_first);
   void finish(const BatchWrite& write, const BatchResult& result, uint64_t began);
   Result<void> connect();
@@ -69,8 +84,14 @@ class Committer {
   std::vector<Source>& sources_;
   OpenStarts& open_;
   Batch& batch_;
+  Sealer sealer_;
+  HeadFile heads_;
   RowEncoder encoder_;
   RowEncoder::Head head_;
+  SealedState sealed_;  // As the store has it; its head is head_.
+  std::string seal_;
+  std::optional<Acceptance> acceptance_;
+  std::vector<StoreSession::RefusedStart> refused_starts_;
   uint64_t writer_seq_ = 1;
 
   std::unique_ptr<StoreSession> session_;
@@ -83,6 +104,8 @@ class Committer {
   std::vector<RetentionOutcome::Kept> refused_;
   uint64_t anchored_ = 0;
   uint64_t anchor_ns_ = 0;
+  AnchorPlace last_anchor_;
+  uint64_t accepted_to_ = 0;
 };
 
 }  // namespace ringfence::audit

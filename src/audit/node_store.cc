@@ -1,5 +1,8 @@
 #include "audit/node_store.h"
 
+#include "audit/acceptance.h"
+#include "audit/start_check.h"
+#include "ringfence/audit/trail.h"
 #include "ringfence/store/connection.h"
 #include "ringfence/store/migrate.h"
 
@@ -34,6 +37,7 @@ Result<std::vector<Checkpoint>> prepare_store(const std::string& owner_dsn, cons
     out.push_back({static_cast<uint32_t>(rows->integer(i, 0)), static_cast<uint64_t>(rows->integer(i, 1)),
                    static_cast<uint64_t>(rows->integer(i, 2)), static_cast<uint64_t>(rows->integer(i, 3))});
   }
+  if (auto done = check_store(**owner, claim); !done) return unexpected(std::move(done.error()));
   auto known = (*owner)->exec_params(
       "INSERT INTO ringfence.audit_node (node, key_id, public_key) VALUES ($1, $2, $3::bytea) ON CONFLICT DO NOTHING",
       {claim.node, key_id_of(claim.public_key), store::Param::bytes(claim.public_key)});
@@ -41,7 +45,9 @@ Result<std::vector<Checkpoint>> prepare_store(const std::string& owner_dsn, cons
   return out;
 }
 
-Result<void> adopt_node(const std::string& owner_dsn, const std::string& node, const Uuid& state_id) {
+Result<void> adopt_node(const std::string& owner_dsn, const std::string& node, const std::string& state_directory) {
+  auto state_id = read_state_id(state_directory);
+  if (!state_id) return unexpected(std::move(state_id.error()));
   auto owner = store::Connection::open(owner_dsn, "ringfence audit adopt");
   if (!owner) return unexpected(std::move(owner.error()));
   // Held until this connection ends.
@@ -50,12 +56,24 @@ Result<void> adopt_node(const std::string& owner_dsn, const std::string& node, c
   if (free->get(0, 0) != "t") {
     return fail(Fault::conflict, "an appliance is writing as node '" + node + "' right now: stop it first");
   }
+  if (auto migrated = store::migrate(**owner); !migrated) return unexpected(std::move(migrated.error()));
   auto rows = (*owner)->exec_params(
       "UPDATE ringfence.audit_checkpoint SET state_id = $2::uuid WHERE node = $1 AND shard = $3::int",
-      {node, to_string(state_id), std::to_string(writer_shard)});
+      {node, to_string(*state_id), std::to_string(writer_shard)});
   if (!rows) return unexpected(std::move(rows.error()));
   if (rows->affected() != 1) return fail(Fault::not_found, "the store knows no node '" + node + "'");
-  return {};
+  auto code = store_code(**owner, node);
+  if (!code) return unexpected(std::move(code.error()));
+  return accept_store(state_directory, *code);
+}
+
+Result<void> accept_store(const std::string& state_directory, const std::string& code) {
+  if (code.size() != 12 || code.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    return fail(Fault::malformed, "the code is the 12 hexadecimal digits that the refused start named");
+  }
+  Acceptance acceptance;
+  acceptance.code = code;
+  return keep_acceptance(state_directory, acceptance);
 }
 
 }  // namespace ringfence::audit

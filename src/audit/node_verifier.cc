@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include "audit/node_state.h"
 #include "audit/partitions.h"
+#include "audit/seal.h"
+#include "ringfence/audit/trail.h"
 #include "ringfence/crypto/ed25519.h"
 
 namespace ringfence::audit {
@@ -22,17 +25,40 @@ constexpr uint64_t clock_tolerance_us = day_us;
 
 }  // namespace
 
+Result<OwnState> read_own_state(const std::string& state_directory, const std::string& node) {
+  OwnState out;
+  auto key = read_seal_key(state_directory);
+  if (!key) return unexpected(std::move(key.error()));
+  out.seal_key = std::move(*key);
+  auto id = read_state_id(state_directory);
+  if (!id) return unexpected(std::move(id.error()));
+  out.state_id = *id;
+  Sealer sealer(node, out.seal_key, out.state_id);
+  auto head = HeadFile(state_directory, node).read(sealer);
+  if (!head) return unexpected(std::move(head.error()));
+  out.head = *head;
+  return out;
+}
+
 Result<NodeReport> NodeVerifier::run(const std::function<void(const std::string&, uint64_t, uint64_t)>& progress) {
   if (auto done = load_keys(); !done) return unexpected(std::move(done.error()));
   if (auto done = load_retention(); !done) return unexpected(std::move(done.error()));
   if (auto done = load_bounds(); !done) return unexpected(std::move(done.error()));
-  for (uint64_t at = report_.first; at <= report_.last && report_.last != 0; at += page_rows) {
+  for (uint64_t at = report_.first; at <= report_.last && report_.last != 0;) {
     uint64_t end = std::min(report_.last, at + page_rows - 1);
     if (auto done = page(at, end); !done) return unexpected(std::move(done.error()));
     if (progress) progress(report_.node, end, report_.last);
+    at = end + 1;
+    if (rows_on_page_ > 0 || !links_.empty() || at > report_.last) continue;
+    // A single number far away costs no walk to it.
+    auto next = next_present(at);
+    if (!next) return unexpected(std::move(next.error()));
+    if (*next > at) found(FindingKind::missing, at, "no row and no link up to " + number(*next - 1));
+    at = *next;
   }
   if (auto done = check_coverage(); !done) return unexpected(std::move(done.error()));
   if (auto done = check_numbers(); !done) return unexpected(std::move(done.error()));
+  if (auto done = check_own_state(); !done) return unexpected(std::move(done.error()));
   std::stable_sort(report_.findings.begin(), report_.findings.end(),
                    [](const Finding& a, const Finding& b) { return a.chain_no < b.chain_no; });
   return std::move(report_);
@@ -129,22 +155,25 @@ void NodeVerifier::check_age(uint64_t chain_no, uint64_t signed_at) {
 Result<void> NodeVerifier::load_bounds() {
   auto rows = store_.exec_params(
       "SELECT coalesce((SELECT max(chain_no) FROM ringfence.audit_event WHERE node = $1), 0), "
-      "coalesce((SELECT first_chain_no + length(links) / 64 - 1 FROM ringfence.audit_link_run WHERE node = $1 "
-      "ORDER BY first_chain_no DESC LIMIT 1), 0), "
-      "coalesce((SELECT max(chain_no) FROM ringfence.audit_anchor WHERE node = $1), 0), "
+      "coalesce((SELECT least(first_chain_no, 9000000000000000000) + length(links) / 64 - 1 FROM ringfence.audit_link_run "
+      "WHERE node = $1 ORDER BY first_chain_no DESC LIMIT 1), 0), "
       "coalesce((SELECT position FROM ringfence.audit_checkpoint WHERE node = $1 AND shard = 65535), 0), "
-      "(SELECT count(*) FROM ringfence.audit_event WHERE node = $1 AND chain_no < 1)",
+      "(SELECT count(*) FROM ringfence.audit_event WHERE node = $1 AND chain_no < 1), "
+      "(SELECT count(*) FROM ringfence.audit_link_run WHERE node = $1 AND first_chain_no < 1)",
       {report_.node});
   if (!rows) return unexpected(std::move(rows.error()));
-  auto events = static_cast<uint64_t>(rows->integer(0, 0));
-  auto links = static_cast<uint64_t>(rows->integer(0, 1));
-  auto anchors = static_cast<uint64_t>(rows->integer(0, 2));
-  auto head = static_cast<uint64_t>(rows->integer(0, 3));
-  if (rows->integer(0, 4) != 0) found(FindingKind::foreign, 0, "rows with a chain number below 1");
+  auto count = [&](int column) { return static_cast<uint64_t>(std::max<int64_t>(rows->integer(0, column), 0)); };
+  const uint64_t events = std::min<uint64_t>(count(0), INT64_MAX - 1);
+  const uint64_t links = count(1);
+  const uint64_t head = count(2);
+  if (rows->integer(0, 3) != 0) found(FindingKind::foreign, 0, "rows with a chain number below 1");
+  if (rows->integer(0, 4) != 0) found(FindingKind::foreign, 0, "links with a chain number below 1");
+  auto anchors = anchors_behind(links);
+  if (!anchors) return unexpected(std::move(anchors.error()));
   report_.first = std::max<uint64_t>(options_.from, 1);
   report_.last = std::min(options_.to, std::max(events, links));
   head_ = links;
-  uint64_t reach = std::max(anchors, head);
+  uint64_t reach = std::max(*anchors, head);
   if (options_.to >= reach && reach > links) {
     is_cut_ = true;
     found(FindingKind::cut, links + 1,
@@ -171,25 +200,106 @@ Result<void> NodeVerifier::load_links(uint64_t begin, uint64_t end) {
 
 Result<void> NodeVerifier::load_anchors(const std::string& from, const std::string& to) {
   auto rows = store_.exec_params(
-      "SELECT chain_no, hash, signed_at, key_id, signature FROM ringfence.audit_anchor "
-      "WHERE node = $1 AND chain_no BETWEEN $2::bigint AND $3::bigint ORDER BY chain_no",
+      std::string("SELECT ") + StoredAnchor::columns() +
+          " FROM ringfence.audit_anchor WHERE node = $1 AND chain_no BETWEEN $2::bigint AND $3::bigint ORDER BY chain_no",
       {report_.node, from, to}, true);
   if (!rows) return unexpected(std::move(rows.error()));
   anchors_.clear();
   for (int i = 0; i < rows->size(); ++i) {
-    auto chain_no = be<uint64_t>(rows->get(i, 0));
-    uint64_t signed_at = unix_us(rows->get(i, 2));
-    Trust trusted = trust(rows->text(i, 3), anchor_message(report_.node, chain_no, rows->get(i, 1), signed_at),
-                          rows->get(i, 4));
+    const StoredAnchor anchor = StoredAnchor::of(*rows, i);
+    const uint64_t chain_no = anchor.chain_no;
+    Trust trusted = trust(anchor.key_id, anchor.message(report_.node), anchor.signature);
+    if (trusted != Trust::none) check_anchor_order(anchor);
     if (trusted == Trust::believed) {
       ++report_.anchors;
-      check_age(chain_no, signed_at);
+      check_age(chain_no, anchor.signed_at);
     } else if (trusted == Trust::known) {
       strangers_.push_back(chain_no);
     } else {
       found(FindingKind::forged, chain_no, "the anchor is not signed by a known key");
     }
-    anchors_[chain_no] = {digest_of(rows->get(i, 1)), trusted == Trust::believed};
+    anchors_[chain_no] = {digest_of(anchor.hash), trusted == Trust::believed};
+  }
+  return {};
+}
+
+// Each signs the one before: none can be taken out of the middle.
+void NodeVerifier::check_anchor_order(const StoredAnchor& anchor) {
+  const bool is_first = !last_anchor_ && report_.first == 1;
+  const AnchorPlace before = last_anchor_.value_or(AnchorPlace{});
+  if (anchor.anchor_no != 0 && (last_anchor_ || is_first)) {
+    if (anchor.anchor_no > before.anchor_no + 1) {
+      found(FindingKind::missing, anchor.chain_no, "the anchors " + number(before.anchor_no + 1) + " to " +
+                                                       number(anchor.anchor_no - 1) + " before it are not there");
+    } else if (anchor.anchor_no <= before.anchor_no) {
+      found(FindingKind::forged, anchor.chain_no, "anchor " + number(anchor.anchor_no) + " stands behind anchor " +
+                                                      number(before.anchor_no));
+    } else if (anchor.previous != crypto::view_of(before.digest)) {
+      found(FindingKind::forged, anchor.chain_no, "anchor " + number(anchor.anchor_no) + " was signed behind another one than is there");
+    }
+  }
+  last_anchor_ = AnchorPlace{anchor.chain_no, anchor.anchor_no, anchor.digest(report_.node)};
+}
+
+Result<uint64_t> NodeVerifier::anchors_behind(uint64_t links) {
+  uint64_t last = 0;
+  auto streamed = store_.stream(
+      std::string("SELECT ") + StoredAnchor::columns() + " FROM ringfence.audit_anchor WHERE node = $1 AND (chain_no > "
+                                                         "$2::bigint OR chain_no < 1) ORDER BY chain_no DESC",
+      {report_.node, number(links)}, [&](store::Rows& row) {
+        StoredAnchor anchor = StoredAnchor::of(row, 0);
+        if (trust(anchor.key_id, anchor.message(report_.node), anchor.signature) == Trust::none) {
+          found(FindingKind::forged, anchor.chain_no, "an anchor of a row that is not there, not signed by a known key");
+        } else {
+          last = std::max(last, anchor.chain_no);
+        }
+        return true;
+      });
+  if (!streamed) return unexpected(std::move(streamed.error()));
+  return last;
+}
+
+Result<uint64_t> NodeVerifier::next_present(uint64_t chain_no) {
+  auto rows = store_.exec_params(
+      "SELECT coalesce(least((SELECT chain_no FROM ringfence.audit_event WHERE node = $1 AND chain_no >= $2::bigint ORDER BY "
+      "chain_no LIMIT 1), (SELECT first_chain_no FROM ringfence.audit_link_run WHERE node = $1 AND first_chain_no >= $2::bigint "
+      "ORDER BY first_chain_no LIMIT 1)), 0)",
+      {report_.node, number(chain_no)});
+  if (!rows) return unexpected(std::move(rows.error()));
+  const auto next = static_cast<uint64_t>(rows->integer(0, 0));
+  return next == 0 ? report_.last + 1 : next;
+}
+
+// The seals on what the node will read again, and its signed head: the store's owner has the key of neither.
+Result<void> NodeVerifier::check_own_state() {
+  if (own_ == nullptr) return {};
+  Sealer sealer(report_.node, own_->seal_key, own_->state_id);
+  auto state = read_node_state(store_, report_.node, sealer);
+  if (!state) return unexpected(std::move(state.error()));
+  if (state->open_refused > 0) {
+    found(FindingKind::foreign, head_, number(state->open_refused) + " open starts that the node did not seal");
+  }
+  const bool is_initial = state->seal.empty() && state->sealed.is_initial();
+  if (!is_initial && state->seal != crypto::view_of(sealer.state(state->sealed))) {
+    found(FindingKind::forged, head_, "the checkpoint, or which starts are open, is not what the node sealed");
+  }
+  if (!own_->head || own_->head->chain_no == 0 || options_.to < own_->head->chain_no) return {};
+  const SignedHead& head = *own_->head;
+  if (head.chain_no > head_) {
+    found(FindingKind::cut, head_ + 1, "the state directory signed row " + number(head.chain_no) + ", links end at " + number(head_));
+    return {};
+  }
+  if (auto done = load_links(head.chain_no, head.chain_no); !done) return done;
+  if (links_.size() != 1 || links_.front().hash != head.hash) {
+    found(FindingKind::forged, head.chain_no, "it is not the row that the state directory signed");
+  }
+  if (head.anchor_no == 0) return {};
+  auto rows = store_.exec_params(std::string("SELECT ") + StoredAnchor::columns() +
+                                     " FROM ringfence.audit_anchor WHERE node = $1 AND chain_no = $2::bigint",
+                                 {report_.node, number(head.chain_no)}, true);
+  if (!rows) return unexpected(std::move(rows.error()));
+  if (rows->size() != 1 || StoredAnchor::of(*rows, 0).digest(report_.node) != head.anchor_digest) {
+    found(FindingKind::missing, head.chain_no, "anchor " + number(head.anchor_no) + ", the last one that the state directory kept, is not there");
   }
   return {};
 }
@@ -201,6 +311,7 @@ Result<void> NodeVerifier::page(uint64_t begin, uint64_t end) {
   if (auto done = load_links(begin, end); !done) return done;
   next_link_ = 0;
   next_no_ = begin;
+  rows_on_page_ = 0;
   static const std::string sql = "SELECT " + StoredRow::columns() + " FROM ringfence.audit_event "
                                  "WHERE node = $1 AND chain_no BETWEEN $2::bigint AND $3::bigint ORDER BY chain_no";
   auto streamed = store_.stream(sql, {report_.node, from, to}, [&](store::Rows& row) {
@@ -252,6 +363,7 @@ void NodeVerifier::pass_links(uint64_t end) {
 void NodeVerifier::on_row(store::Rows& row) {
   constexpr int extra = tag_end - 1;
   auto chain_no = be<uint64_t>(row.get(0, extra));
+  ++rows_on_page_;
   if (chain_no < next_no_) {
     found(FindingKind::doubled, chain_no, "a second row with this chain number");
     return;
@@ -291,14 +403,13 @@ Result<void> NodeVerifier::find_anchor_before(uint64_t chain_no) {
   uint64_t found_at = 0;
   crypto::Digest hash{};
   auto streamed = store_.stream(
-      "SELECT chain_no, hash, signed_at, key_id, signature FROM ringfence.audit_anchor "
-      "WHERE node = $1 AND chain_no < $2::bigint ORDER BY chain_no DESC",
+      std::string("SELECT ") + StoredAnchor::columns() +
+          " FROM ringfence.audit_anchor WHERE node = $1 AND chain_no < $2::bigint ORDER BY chain_no DESC",
       {report_.node, number(chain_no)}, [&](store::Rows& row) {
-        auto at = be<uint64_t>(row.get(0, 0));
-        std::string message = anchor_message(report_.node, at, row.get(0, 1), unix_us(row.get(0, 2)));
-        if (trust(row.text(0, 3), message, row.get(0, 4)) != Trust::believed) return true;
-        found_at = at;
-        hash = digest_of(row.get(0, 1));
+        StoredAnchor anchor = StoredAnchor::of(row, 0);
+        if (trust(anchor.key_id, anchor.message(report_.node), anchor.signature) != Trust::believed) return true;
+        found_at = anchor.chain_no;
+        hash = digest_of(anchor.hash);
         return false;
       });
   if (!streamed || found_at == 0) return streamed;

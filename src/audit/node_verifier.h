@@ -3,10 +3,13 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "audit/anchor_chain.h"
+#include "audit/head_file.h"
 #include "audit/record_numbers.h"
 #include "audit/stored_chain.h"
 #include "ringfence/audit/chain.h"
@@ -15,10 +18,19 @@
 
 namespace ringfence::audit {
 
+// What the node's own state directory knows: who sealed, and how far it signed.
+struct OwnState {
+  std::string seal_key;
+  Uuid state_id;
+  std::optional<SignedHead> head;
+};
+Result<OwnState> read_own_state(const std::string& state_directory, const std::string& node);
+
 class NodeVerifier {
  public:
-  NodeVerifier(store::Connection& store, const VerifyOptions& options, std::string node)
-      : store_(store), options_(options) {
+  // `own` outlives the object; null: not known, or another node's.
+  NodeVerifier(store::Connection& store, const VerifyOptions& options, std::string node, const OwnState* own = nullptr)
+      : store_(store), options_(options), own_(own) {
     report_.node = std::move(node);
   }
   Result<NodeReport> run(const std::function<void(const std::string&, uint64_t, uint64_t)>& progress);
@@ -39,7 +51,14 @@ class NodeVerifier {
   void check_age(uint64_t chain_no, uint64_t signed_at);
   // How far the chain must reach: whatever knows the largest number.
   Result<void> load_bounds();
+  // Anchors behind the last link, and those with a number that no row has; gives the last believed one.
+  Result<uint64_t> anchors_behind(uint64_t links);
   Result<void> page(uint64_t begin, uint64_t end);
+  // The first number from `chain_no` on that a row or a run of links has.
+  Result<uint64_t> next_present(uint64_t chain_no);
+  void check_anchor_order(const StoredAnchor& anchor);
+  // The state directory's own word against the store's.
+  Result<void> check_own_state();
   Result<void> load_anchors(const std::string& from, const std::string& to);
   // How far the signatures reach, and whether they reach as far as they should.
   Result<void> check_coverage();
@@ -55,6 +74,7 @@ class NodeVerifier {
 
   store::Connection& store_;
   const VerifyOptions& options_;
+  const OwnState* own_;
   NodeReport report_;
   struct Anchor {
     crypto::Digest hash;
@@ -64,6 +84,8 @@ class NodeVerifier {
   std::set<std::string> believed_;  // Of keys_.
   std::vector<Range> expired_;
   std::map<uint64_t, Anchor> anchors_;
+  std::optional<AnchorPlace> last_anchor_;  // Whose signature is a known key's.
+  uint64_t rows_on_page_ = 0;
   std::vector<uint64_t> strangers_;  // Anchors by keys that are not believed.
   uint64_t head_ = 0;                // The last link.
   bool is_cut_ = false;

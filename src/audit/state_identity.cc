@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "audit/state_file.h"
 #include "ringfence/audit/trail.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/run_as.h"
@@ -14,19 +15,6 @@
 
 namespace ringfence::audit {
 namespace {
-
-// Whole or not at all.
-Result<void> keep_file(const std::string& path, ByteView bytes) {
-  std::string temporary = path + ".new";
-  ::unlink(temporary.c_str());
-  int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return fail_errno(errno, temporary);
-  ssize_t n = ::write(fd, bytes.data(), bytes.size());
-  bool is_kept = n == static_cast<ssize_t>(bytes.size()) && ::fsync(fd) == 0;
-  ::close(fd);
-  if (!is_kept || ::rename(temporary.c_str(), path.c_str()) != 0) return fail_errno(errno, path);
-  return {};
-}
 
 Result<crypto::Ed25519KeyPair> read_node_key(const std::string& path) {
   crypto::Ed25519KeyPair pair{};
@@ -54,12 +42,12 @@ Result<crypto::Ed25519KeyPair> read_node_key(const std::string& path) {
 }
 
 // The node's signing key: made at the first start, readable by us alone.
-Result<crypto::Ed25519KeyPair> node_key(const std::string& path) {
-  auto known = read_node_key(path);
+Result<crypto::Ed25519KeyPair> node_key(const std::string& directory) {
+  auto known = read_node_key(directory + "/node.key");
   if (known || known.error().fault != Fault::not_found) return known;
   auto made = crypto::ed25519_generate();
   if (!made) return made;
-  auto kept = keep_file(path, crypto::view_of(made->private_key));
+  auto kept = create_file(directory, "node.key", crypto::view_of(made->private_key));
   if (!kept) return unexpected(std::move(kept).error().in("node key"));
   return made;
 }
@@ -89,7 +77,7 @@ Result<std::string> read_public_key(const std::string& directory) {
 }
 
 Result<StateIdentity> state_identity(const std::string& directory) {
-  auto key = node_key(directory + "/node.key");
+  auto key = node_key(directory);
   if (!key) return unexpected(std::move(key.error()));
   StateIdentity out;
   out.key = *key;
@@ -101,7 +89,7 @@ Result<StateIdentity> state_identity(const std::string& directory) {
     uint64_t bits = 0;
     std::memcpy(&bits, random->data(), sizeof bits);
     id = uuid_v7(wall_us(), bits);
-    auto kept = keep_file(directory + "/state.id", to_string(*id) + "\n");
+    auto kept = create_file(directory, "state.id", to_string(*id) + "\n");
     if (!kept) return unexpected(std::move(kept).error().in("state directory"));
   }
   if (!id) return unexpected(std::move(id.error()));

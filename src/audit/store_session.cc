@@ -5,6 +5,7 @@
 
 #include "audit/node_store.h"
 #include "ringfence/base/clock.h"
+#include "ringfence/base/log.h"
 
 namespace ringfence::audit {
 namespace {
@@ -14,15 +15,7 @@ constexpr size_t copy_piece = 64 * 1024;
 
 std::string number(uint64_t value) { return std::to_string(value); }
 
-std::string bytea_literal(ByteView bytes) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string out = "'\\x";
-  for (char c : bytes) {
-    out.push_back(digits[static_cast<uint8_t>(c) >> 4]);
-    out.push_back(digits[static_cast<uint8_t>(c) & 15]);
-  }
-  return out + "'::bytea";
-}
+std::string bytea_literal(ByteView bytes) { return "'\\x" + hex_of(bytes) + "'::bytea"; }
 
 // A value or its size, a constraint, or what a trigger of the store's owner says.
 bool is_about_content(std::string_view sqlstate) {
@@ -34,10 +27,10 @@ std::string time_literal(uint64_t unix_us) { return "'" + rfc3339(unix_us) + "':
 
 }  // namespace
 
-Result<std::unique_ptr<StoreSession>> StoreSession::connect(const std::string& dsn, const std::string& node) {
+Result<std::unique_ptr<StoreSession>> StoreSession::connect(const std::string& dsn, const std::string& node, Sealer& sealer) {
   auto connection = store::Connection::open(dsn, "ringfence writer " + node);
   if (!connection) return unexpected(std::move(connection.error()));
-  std::unique_ptr<StoreSession> session(new StoreSession(std::move(*connection), node));
+  std::unique_ptr<StoreSession> session(new StoreSession(std::move(*connection), node, sealer));
   auto set = session->connection_->exec("SET synchronous_commit = on; SET standard_conforming_strings = on");
   if (!set) return unexpected(std::move(set.error()));
   return session;
@@ -74,7 +67,7 @@ Result<StoreSession::State> StoreSession::read_state() {
   // FOR UPDATE needs its own transaction to end; a statement outside of one is its own.
   auto rows = connection_->exec_params(
       "SELECT shard, position, next_seq, encode(hash, 'hex'), "
-      "(extract(epoch FROM recorded_at) * 1000000)::bigint, told "
+      "(extract(epoch FROM recorded_at) * 1000000)::bigint, told, encode(seal, 'hex') "
       "FROM ringfence.audit_checkpoint WHERE node = $1 ORDER BY shard FOR UPDATE",
       {node_});
   if (!rows) return unexpected(std::move(rows.error()));
@@ -88,6 +81,7 @@ Result<StoreSession::State> StoreSession::read_state() {
       continue;
     }
     state.writer_next_seq = next_seq;
+    state.seal = bytes_of_hex(rows->get(i, 6));
     state.head.chain_no = position;
     state.head.recorded_at = rows->is_null(i, 4) ? 0 : static_cast<uint64_t>(rows->integer(i, 4));
     ByteView hex = rows->is_null(i, 3) ? ByteView() : rows->get(i, 3);
@@ -98,14 +92,21 @@ Result<StoreSession::State> StoreSession::read_state() {
   return state;
 }
 
-Result<void> StoreSession::read_open(OpenStarts& open) {
-  std::string sql = "SELECT shard, seq, is_written, fields FROM ringfence.audit_open WHERE node = $1 ORDER BY shard, seq";
+Result<void> StoreSession::read_open(OpenStarts& open, OpenSet& set, std::vector<RefusedStart>& refused) {
+  std::string sql = "SELECT shard, seq, is_written, fields, seal FROM ringfence.audit_open WHERE node = $1 ORDER BY shard, seq";
   return connection_->stream(sql, {node_}, [&](store::Rows& row) {
     auto shard = detail::load_be<uint32_t>(row.get(0, 0).data());
     auto seq = detail::load_be<uint64_t>(row.get(0, 1).data());
-    OpenStart& start = open.add(OpenStarts::key_of(shard, seq));
+    bool is_written = row.get(0, 2) != ByteView("\0", 1);
+    const uint64_t key = OpenStarts::key_of(shard, seq);
+    if (!sealer_.is_start(row.get(0, 4), shard, seq, is_written, row.get(0, 3))) {
+      refused.push_back({shard, seq, is_written, row.text(0, 3)});
+      return true;
+    }
+    set.add(sealer_.mark(shard, seq, is_written));
+    OpenStart& start = open.add(key);
     start.is_stored = true;
-    start.is_written = row.get(0, 2) != ByteView("\0", 1);
+    start.is_written = is_written;
     start.copy = row.text(0, 3);
     start.fields = start.copy;
     return true;
@@ -114,11 +115,16 @@ Result<void> StoreSession::read_open(OpenStarts& open) {
 
 Result<std::string> StoreSession::find_open(uint64_t key, bool& is_written) {
   auto rows = connection_->exec_params(
-      "SELECT fields, is_written FROM ringfence.audit_open WHERE node = $1 AND shard = $2::int AND seq = $3::bigint",
+      "SELECT fields, is_written, seal FROM ringfence.audit_open WHERE node = $1 AND shard = $2::int AND seq = $3::bigint",
       {node_, number(OpenStarts::shard_of(key)), number(OpenStarts::seq_of(key))}, true);
   if (!rows) return unexpected(std::move(rows.error()));
   if (rows->size() == 0) return std::string();
   is_written = rows->get(0, 1) != ByteView("\0", 1);
+  if (!sealer_.is_start(rows->get(0, 2), OpenStarts::shard_of(key), OpenStarts::seq_of(key), is_written, rows->get(0, 0))) {
+    log_error("an open start in the store is not what this node wrote: it is not believed",
+              {{"shard", number(OpenStarts::shard_of(key))}, {"seq", number(OpenStarts::seq_of(key))}});
+    return std::string();
+  }
   return rows->text(0, 0);
 }
 
@@ -229,9 +235,9 @@ Result<void> StoreSession::write_open(const BatchWrite& batch) {
   if (!batch.open_deletes.empty()) {
     std::vector<int64_t> shards;
     std::vector<int64_t> seqs;
-    for (uint64_t key : batch.open_deletes) {
-      shards.push_back(OpenStarts::shard_of(key));
-      seqs.push_back(static_cast<int64_t>(OpenStarts::seq_of(key)));
+    for (const OpenDelete& gone : batch.open_deletes) {
+      shards.push_back(static_cast<int32_t>(gone.shard));
+      seqs.push_back(static_cast<int64_t>(gone.seq));
     }
     auto deleted = connection_->exec_params(
         "DELETE FROM ringfence.audit_open o USING unnest($2::int[], $3::bigint[]) k (shard, seq) "
@@ -243,16 +249,19 @@ Result<void> StoreSession::write_open(const BatchWrite& batch) {
   std::string rows(RowEncoder::copy_header());
   ringfence::Writer writer(rows);
   for (const OpenInsert& insert : batch.open_inserts) {
-    writer.u16(5).u32(static_cast<uint32_t>(node_.size())).bytes(node_);
+    const crypto::Digest seal = sealer_.start(OpenStarts::shard_of(insert.key), OpenStarts::seq_of(insert.key),
+                                              insert.is_written, insert.fields);
+    writer.u16(6).u32(static_cast<uint32_t>(node_.size())).bytes(node_);
     writer.u32(4).u32(OpenStarts::shard_of(insert.key)).u32(8).u64(OpenStarts::seq_of(insert.key));
     writer.u32(1).u8(insert.is_written ? 1 : 0);
     writer.u32(static_cast<uint32_t>(insert.fields.size())).bytes(insert.fields);
+    writer.u32(static_cast<uint32_t>(seal.size())).bytes(crypto::view_of(seal));
   }
-  return copy("COPY ringfence.audit_open (node, shard, seq, is_written, fields) FROM STDIN (FORMAT binary)", rows,
+  return copy("COPY ringfence.audit_open (node, shard, seq, is_written, fields, seal) FROM STDIN (FORMAT binary)", rows,
               RowEncoder::copy_trailer());
 }
 
-BatchResult StoreSession::write(const BatchWrite& batch, RowEncoder& encoder) {
+BatchResult StoreSession::write(BatchWrite& batch, RowEncoder& encoder) {
   sent_ = 0;
   bool is_moved = false;
   if (auto done = move_checkpoints(batch, encoder, is_moved); !done) return failed(done.error(), false);
@@ -265,11 +274,13 @@ BatchResult StoreSession::write(const BatchWrite& batch, RowEncoder& encoder) {
     if (auto done = copy(RowEncoder::link_copy_sql(), encoder.link_copy(), RowEncoder::copy_trailer()); !done) {
       return failed(done.error(), true);
     }
-    auto hashed = connection_->exec("UPDATE ringfence.audit_checkpoint SET hash = " +
-                                    bytea_literal(crypto::view_of(encoder.head().hash)) + " WHERE node = " +
-                                    store::quote_literal(node_) + " AND shard = " + number(writer_shard));
-    if (!hashed) return failed(hashed.error(), true);
   }
+  batch.sealed.head = encoder.head();
+  batch.seal = crypto::view_of(sealer_.state(batch.sealed));
+  auto sealed = connection_->exec("UPDATE ringfence.audit_checkpoint SET hash = " +
+                                  bytea_literal(crypto::view_of(encoder.head().hash)) + ", seal = " + bytea_literal(batch.seal) +
+                                  " WHERE node = " + store::quote_literal(node_) + " AND shard = " + number(writer_shard));
+  if (!sealed) return failed(sealed.error(), true);
   if (auto done = write_open(batch); !done) return failed(done.error(), true);
   auto committed = connection_->exec("COMMIT");
   if (!committed) return failed(committed.error(), true);
@@ -291,18 +302,22 @@ int StoreSession::try_rows(const std::vector<PendingRow>& rows, size_t begin, si
   return verdict;
 }
 
-Result<void> StoreSession::write_anchor(const crypto::Ed25519KeyPair& key, const RowEncoder::Head& head,
-                                        uint64_t now_us) {
-  auto signature = crypto::ed25519_sign(
-      key.private_key, anchor_message(node_, head.chain_no, crypto::view_of(head.hash), now_us));
+Result<bool> StoreSession::write_anchor(const crypto::Ed25519KeyPair& key, const RowEncoder::Head& head, uint64_t now_us,
+                                        AnchorPlace& last) {
+  const std::string message = anchor_message(node_, head.chain_no, crypto::view_of(head.hash), now_us, last.anchor_no + 1,
+                                             crypto::view_of(last.digest));
+  auto signature = crypto::ed25519_sign(key.private_key, message);
   if (!signature) return unexpected(std::move(signature.error()));
   auto rows = connection_->exec_params(
-      "INSERT INTO ringfence.audit_anchor (node, chain_no, hash, signed_at, key_id, signature) "
-      "VALUES ($1, $2::bigint, $3::bytea, $4::timestamptz, $5, $6::bytea) ON CONFLICT DO NOTHING",
+      "INSERT INTO ringfence.audit_anchor (node, chain_no, hash, signed_at, key_id, signature, anchor_no, "
+      "previous) VALUES ($1, $2::bigint, $3::bytea, $4::timestamptz, $5, $6::bytea, $7::bigint, $8::bytea) ON CONFLICT DO NOTHING",
       {node_, number(head.chain_no), store::Param::bytes(crypto::view_of(head.hash)), rfc3339(now_us),
-       key_id_of(crypto::view_of(key.public_key)), store::Param::bytes(crypto::view_of(*signature))});
+       key_id_of(crypto::view_of(key.public_key)), store::Param::bytes(crypto::view_of(*signature)),
+       number(last.anchor_no + 1), store::Param::bytes(crypto::view_of(last.digest))});
   if (!rows) return unexpected(std::move(rows.error()));
-  return {};
+  if (rows->affected() != 1) return false;
+  last = {head.chain_no, last.anchor_no + 1, crypto::sha256(message + std::string(crypto::view_of(*signature)))};
+  return true;
 }
 
 }  // namespace ringfence::audit

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include "audit/seal.h"
 #include "audit/state_identity.h"
 #include "ringfence/audit/recovery.h"
 #include "ringfence/base/log.h"
@@ -105,11 +106,13 @@ Result<Beginning> beginning_of(uint32_t producer, const std::vector<RecoveredJou
   return out;
 }
 
-StoreClaim claim_of(const TrailOptions& options, const StateIdentity& identity) {
+StoreClaim claim_of(const TrailOptions& options, const StateIdentity& identity, std::string seal_key) {
   StoreClaim out;
   out.node = options.node;
   out.public_key = std::string(crypto::view_of(identity.key.public_key));
   out.state_id = identity.id;
+  out.state_directory = options.state_directory;
+  out.seal_key = std::move(seal_key);
   out.takes_over = options.owns_store;
   return out;
 }
@@ -155,7 +158,9 @@ Result<std::unique_ptr<Trail>> Trail::open(TrailOptions options) {
   if (auto made = make_directory(directory, 0700); !made) return unexpected(std::move(made.error()));
   auto identity = state_identity(options.state_directory);
   if (!identity) return unexpected(std::move(identity.error()));
-  StoreClaim claim = claim_of(options, *identity);
+  auto sealing = seal_key(options.state_directory);
+  if (!sealing) return unexpected(std::move(sealing.error()));
+  StoreClaim claim = claim_of(options, *identity, std::move(*sealing));
   auto recovered = recover(directory, options.node);
   if (!recovered) return unexpected(std::move(recovered.error()));
   uint32_t epoch_seen = 0;

@@ -46,6 +46,7 @@ std::string_view name(FindingKind kind) {
     case FindingKind::forged: return "forged";
     case FindingKind::lost: return "lost";
     case FindingKind::uncovered: return "uncovered";
+    case FindingKind::stray: return "stray";
   }
   return "unknown";
 }
@@ -106,6 +107,13 @@ std::string VerifyReport::json() const {
 Result<VerifyReport> verify_chain(
     store::Connection& store, const VerifyOptions& options,
     const std::function<void(const std::string&, uint64_t, uint64_t)>& progress) {
+  // Before the snapshot: the store is never behind what the state directory kept.
+  std::optional<OwnState> own;
+  if (!options.state_directory.empty()) {
+    auto known = read_own_state(options.state_directory, options.pinned_node);
+    if (!known && known.error().fault != Fault::not_found) return unexpected(std::move(known.error()));
+    if (known) own = std::move(*known);
+  }
   auto begun = store.exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
   if (!begun) return unexpected(std::move(begun.error()));
   VerifyReport report;
@@ -117,7 +125,7 @@ Result<VerifyReport> verify_chain(
       nodes = std::move(*all);
     }
     for (const std::string& node : nodes) {
-      auto checked = NodeVerifier(store, options, node).run(progress);
+      auto checked = NodeVerifier(store, options, node, own && node == options.pinned_node ? &*own : nullptr).run(progress);
       if (!checked) return unexpected(std::move(checked.error()));
       report.nodes.push_back(std::move(*checked));
     }

@@ -59,6 +59,8 @@ struct Writer::Impl {
   void note_gap(Source& source, uint64_t count, std::string_view why);
   void note_dropped(uint64_t now, bool now_please);
   void note_refused();
+  void note_acceptance(const Acceptance& acceptance);
+  void note_refused_starts(bool is_accepted);
 };
 
 void Writer::Impl::note_gap(Source& source, uint64_t count, std::string_view why) {
@@ -93,6 +95,57 @@ void Writer::Impl::note_refused() {
     event.ts(wall_us()).text(Tag::entity_type, "partition").text(Tag::entity_id, kept.partition);
     event.text(Tag::reason, kept.why);
     batch.add_own_event(event, committer.writer_seq());
+  }
+}
+
+void Writer::Impl::note_acceptance(const Acceptance& acceptance) {
+  auto of = [](const std::string& hash, uint64_t chain_no) {
+    return "{\"chain_no\":" + std::to_string(chain_no) + ",\"hash\":\"" + hash + "\"}";
+  };
+  std::string metadata = "{\"code\":";
+  append_json_string(metadata, acceptance.code);
+  metadata += ",\"signed\":" + of(acceptance.was_hash, acceptance.was) + ",\"found\":" +
+              of(acceptance.found_hash, acceptance.found);
+  if (!acceptance.removed.empty()) metadata += ",\"removed\":" + acceptance.removed;
+  EventBuilder event(Category::audit, "trail_store_accepted", Severity::critical, Outcome::success);
+  event.ts(wall_us()).text(Tag::reason, acceptance.why).text(Tag::metadata, metadata + "}");
+  batch.add_own_event(event, committer.writer_seq());
+}
+
+// Rows in the place of open starts that the node did not seal: what they hold is told as bytes, for it happened to nobody's
+// knowledge. In a store that was accepted they may have been a former state directory's: those are missing in the trail.
+void Writer::Impl::note_refused_starts(bool is_accepted) {
+  constexpr uint64_t told_max = 100;
+  constexpr size_t bytes_max = 16 << 10;
+  uint64_t count = 0;
+  std::vector<StoreSession::RefusedStart> refused = committer.take_refused_starts();
+  for (const StoreSession::RefusedStart& start : refused) {
+    batch.drop_refused(start.shard, start.seq);
+    if (++count > told_max) continue;
+    const std::string shard = std::to_string(static_cast<int32_t>(start.shard));
+    const std::string seq = std::to_string(static_cast<int64_t>(start.seq));
+    EventBuilder event(Category::audit, "trail_start_refused", Severity::critical, Outcome::denied);
+    event.ts(wall_us()).text(Tag::entity_type, "open_start").text(Tag::entity_id, shard + "/" + seq);
+    event.text(Tag::reason, "an open start in the store that this node did not seal: not believed, and removed");
+    event.text(Tag::metadata, "{\"shard\":" + shard + ",\"seq\":" + seq + ",\"bytes\":" +
+                                  std::to_string(start.fields.size()) + "}");
+    event.bytes(Tag::statement_raw, ByteView(start.fields).substr(0, bytes_max));
+    batch.add_own_event(event, committer.writer_seq());
+    log_error("an open start in the store is not this node's: it is not believed", {{"shard", shard}, {"seq", seq}});
+  }
+  if (count > told_max) {
+    EventBuilder event(Category::audit, "trail_start_refused", Severity::critical, Outcome::denied);
+    event.ts(wall_us()).integer(Tag::rows, static_cast<int64_t>(count - told_max));
+    event.text(Tag::reason, "more open starts in the store that this node did not seal: not believed, and removed");
+    batch.add_own_event(event, committer.writer_seq());
+  }
+  if (!is_accepted) return;
+  for (Source& source : sources) {
+    uint64_t lost = 0;
+    for (const StoreSession::RefusedStart& start : refused) {
+      if (start.shard == source.shard && !start.is_written) ++lost;
+    }
+    if (lost > 0) note_gap(source, lost, "open starts in the store that was accepted are not this state directory's");
   }
 }
 
@@ -135,6 +188,11 @@ bool Writer::Impl::drain_source(Source& source) {
 // What earlier lives left in the state directory, then the statements that died with them.
 bool Writer::Impl::drain_recovered() {
   note_dropped(mono_ns(), true);
+  auto acceptance = committer.take_acceptance();
+  if (acceptance) note_acceptance(*acceptance);
+  note_refused_starts(acceptance.has_value());
+  if (!batch.empty() && !committer.commit()) return false;
+  if (acceptance) committer.told();
   for (Source& source : sources) {
     if (!drain_source(source)) return false;
   }

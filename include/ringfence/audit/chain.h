@@ -69,6 +69,9 @@ crypto::Digest chain_hash(crypto::Sha256& context, const crypto::Digest& previou
 
 // What an anchor and a retention record sign.
 std::string anchor_message(std::string_view node, uint64_t chain_no, ByteView hash, uint64_t signed_at);
+// Of a numbered anchor: it signs also the digest of the one before (SHA-256 of its message and its signature).
+std::string anchor_message(std::string_view node, uint64_t chain_no, ByteView hash, uint64_t signed_at, uint64_t anchor_no,
+                           ByteView previous);
 // With the hash of the last link the signature holds for these rows alone; records of earlier versions have none.
 std::string retention_message(std::string_view node, uint64_t first_chain_no, uint64_t last_chain_no,
                               uint64_t row_count, std::string_view partition, uint64_t dropped_at,

@@ -17,6 +17,8 @@ struct VerifyOptions {
   uint64_t to = UINT64_MAX;
   std::vector<std::string> public_keys;  // 32 bytes each, kept elsewhere; empty: the store's own copies are believed.
   std::string pinned_node;   // Whose keys these are, the store's are believed for others; empty: every node's.
+  // Of pinned_node, on the node itself: its signed head and its seals are compared, too. Empty: they are not known.
+  std::string state_directory;
   uint64_t anchor_ms = 5'000;  // How often the appliance signs its head.
   size_t findings_max = 20;  // For each node; counting goes on.
 };
@@ -27,10 +29,11 @@ enum class FindingKind : uint8_t {
   foreign,    // A row that the chain does not know.
   doubled,    // Two rows with one chain number, or one record in two rows.
   reordered,  // recorded_at goes back, or a link does not follow its predecessor.
-  cut,        // An anchor or the checkpoint knows rows behind the last one.
-  forged,     // A signature that does not verify, or an anchor with another hash.
+  cut,        // An anchor, the checkpoint or the state directory knows rows behind the last one.
+  forged,     // A signature or a seal that is not the node's, or an anchor with another hash.
   lost,       // Record numbers that no row has and no gap event accounts for.
   uncovered,  // Rows that should be signed by now, and are not.
+  stray,      // Something in the schema that readers can see and that is in no chain.
 };
 std::string_view name(FindingKind kind);
 

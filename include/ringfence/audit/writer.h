@@ -52,6 +52,8 @@ struct StoreClaim {
   std::string node;
   std::string public_key;
   Uuid state_id;            // Of the state directory whose journals the checkpoints are about.
+  std::string state_directory;
+  std::string seal_key;     // 32 bytes: rows that are read again must be sealed with it.
   bool takes_over = false;  // Also from another state directory.
 };
 
@@ -126,9 +128,12 @@ struct Checkpoint {
   uint64_t told = 0;  // Dropped records that gap events account for.
 };
 // Migrates the schema by the owner's connection and reads the node's checkpoints. Fault::denied when another state
-// directory writes as this node.
+// directory writes as this node, and when the store is not as this one left it.
 Result<std::vector<Checkpoint>> prepare_store(const std::string& owner_dsn, const StoreClaim& claim);
-// From now on `state_id` writes as the node. Fails while somebody does, and for a node that nobody knows.
-Result<void> adopt_node(const std::string& owner_dsn, const std::string& node, const Uuid& state_id);
+// From now on the state directory writes as the node, behind what the store has now. Fails while somebody does, and for
+// a node that nobody knows.
+Result<void> adopt_node(const std::string& owner_dsn, const std::string& node, const std::string& state_directory);
+// The next start takes the store as it was when it was refused with this code.
+Result<void> accept_store(const std::string& state_directory, const std::string& code);
 
 }  // namespace ringfence::audit

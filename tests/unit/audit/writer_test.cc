@@ -163,25 +163,27 @@ TEST_CASE("another state directory of the same node is refused before it takes r
   auto id = read_state_id(other.path);
   REQUIRE(id);
   // Not while the first one writes.
-  auto early = adopt_node(cluster().store.owner_dsn(), "whose", *id);
+  auto early = adopt_node(cluster().store.owner_dsn(), "whose", other.path);
   REQUIRE(!early);
   CHECK(early.error().message.find("stop it first") != std::string::npos);
   REQUIRE(first->stop(10'000));
   first.reset();
-  CHECK(!adopt_node(cluster().store.owner_dsn(), "nobody", *id));
-  REQUIRE(eventually([&] { return adopt_node(cluster().store.owner_dsn(), "whose", *id).has_value(); }));
+  CHECK(!adopt_node(cluster().store.owner_dsn(), "nobody", other.path));
+  REQUIRE(eventually([&] { return adopt_node(cluster().store.owner_dsn(), "whose", other.path).has_value(); }));
   auto third = open_trail(trail_options(other, "whose"));
   third->start();
   put_outcome(third->journal(0), put_start(third->journal(0), "x"));
   REQUIRE(third->stop(10'000));
-  CHECK(count_of("whose") == "1");
+  CHECK(rows_of("whose", "action, severity") == "trail_store_accepted|CRITICAL;postgres_query|INFO");
   auto back = Trail::open(trail_options(dir, "whose"));
   REQUIRE(!back);
   CHECK(back.error().fault == Fault::denied);
-  // A store of the state directory's own has no other one.
+  // A store of the state directory's own has no other one; but this one is not as it left it.
   TrailOptions owner = trail_options(dir, "whose");
   owner.owns_store = true;
-  CHECK(Trail::open(owner));
+  auto own = Trail::open(owner);
+  REQUIRE(!own);
+  CHECK(own.error().message.find("--accept-store") != std::string::npos);
 }
 
 TEST_CASE("the count of dropped records survives the process, and is told once") {

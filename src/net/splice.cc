@@ -6,9 +6,16 @@
 
 #include <cerrno>
 
+#include "ringfence/base/result.h"
 #include "ringfence/base/thread_counts.h"
 
 namespace ringfence::net {
+namespace {
+
+// What is put together before it goes out: the whole of an answer of medium size.
+constexpr uint32_t gathered_max = 128 * 1024;
+
+}  // namespace
 
 // ---------------------------------------------------------------- pipes
 
@@ -65,15 +72,33 @@ void SplicePipes::give_back(Pipe pipe, bool is_empty) {
 
 bool Splice::await_suspend(std::coroutine_handle<> waiter) {
   if (!pipes_.take(pipe_)) {
-    result_.end = Spliced::End::no_pipe;
+    result_.end = head_.empty() ? Spliced::End::no_pipe : Spliced::End::no_head;
     return false;
   }
+  if (!head_.empty() && !put_head()) return false;
   output_fd_ = to_.splice_into();
   input_fd_ = from_.begin_splice(*this);
   if (waits_first_) wait_for(Wait::input);
   else if (advance()) return false;
   waiter_ = waiter;
   return true;
+}
+
+// False: it is over.
+bool Splice::put_head() {
+  RINGFENCE_ASSERT(head_.size() <= head_bytes_max);
+  count_system_call();
+  const ssize_t put = ::write(pipe_.input, head_.data(), head_.size());
+  if (put == static_cast<ssize_t>(head_.size())) {
+    in_pipe_ = head_left_ = static_cast<uint32_t>(put);
+    is_gathering_ = true;
+    if (chunk_ != nullptr) chunk_->reset();
+    return true;
+  }
+  // The system has no page for it.
+  pipes_.give_back(pipe_, put <= 0);
+  result_.end = Spliced::End::no_head;
+  return false;
 }
 
 void Splice::cancel() {
@@ -90,23 +115,33 @@ void Splice::complete(int, uint32_t, bool) {
 
 bool Splice::advance() {
   for (;;) {
-    if (in_pipe_ > 0 ? give_out() : take_in()) return wait_ == Wait::none;
+    if (gathers() || in_pipe_ == 0 ? take_in() : give_out()) return wait_ == Wait::none;
   }
+}
+
+// What is there is put behind the head before that goes out.
+bool Splice::gathers() const { return is_gathering_ && left_ > 0 && in_pipe_ < gathered_max; }
+
+// False: what is in the pipe goes out next, and then the input is asked again.
+bool Splice::stop_gathering() {
+  is_gathering_ = false;
+  return false;
 }
 
 // True: it waits or is over.
 bool Splice::take_in() {
   if (left_ == 0 || result_.taken >= turn_bytes_max) return finish(Spliced::End::none);
-  if (is_cancelled_) return finish(Spliced::End::cancelled);
+  if (is_cancelled_) return is_gathering_ ? stop_gathering() : finish(Spliced::End::cancelled);
   count_system_call();
   const size_t wanted = std::min(left_, turn_bytes_max);
   ssize_t got = ::splice(input_fd_, nullptr, pipe_.input, nullptr, wanted, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
   if (got > 0) {
-    in_pipe_ = static_cast<uint32_t>(got);
-    left_ -= in_pipe_;
-    result_.taken += in_pipe_;
+    in_pipe_ += static_cast<uint32_t>(got);
+    left_ -= static_cast<uint32_t>(got);
+    result_.taken += static_cast<uint64_t>(got);
     return false;
   }
+  if (in_pipe_ > 0) return stop_gathering();
   if (got == 0) {
     // The end of the stream shows again at a receive.
     return finish(Spliced::End::input_ended);
@@ -127,8 +162,11 @@ bool Splice::give_out() {
   const unsigned more = left_ == 0 ? SPLICE_F_MORE : 0;
   ssize_t given = ::splice(pipe_.output, nullptr, output_fd_, nullptr, in_pipe_, SPLICE_F_NONBLOCK | SPLICE_F_MOVE | more);
   if (given > 0) {
+    const uint32_t of_head = std::min(head_left_, static_cast<uint32_t>(given));
+    head_left_ -= of_head;
     in_pipe_ -= static_cast<uint32_t>(given);
-    result_.given += static_cast<uint64_t>(given);
+    result_.given += static_cast<uint64_t>(given) - of_head;
+    is_gathering_ = false;
     return false;
   }
   if (given < 0 && errno == EINTR) return false;

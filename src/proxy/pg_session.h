@@ -192,7 +192,9 @@ class PgSession {
   // Long bodies (pg_session_splice.cc).
   bool body_follows(Side from, const net::Receive& receive);
   uint32_t body_to_splice(Side from, uint32_t bytes_min);
-  ring::Task<bool> splice_body(Side from);
+  // Whether more can be passed in this direction; `not_begun`: there is no pipe, and the head has not gone out.
+  enum class Passed : uint8_t { goes_on, over, not_begun };
+  ring::Task<Passed> splice_body(Side from, ByteView head, net::Chunk* chunk);
   bool note_spliced(Side from, const net::Spliced& spliced);
 
   Now now() const { return {shard_.shard.now_ns(), shard_.shard.now_us()}; }

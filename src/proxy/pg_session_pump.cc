@@ -168,6 +168,11 @@ Task<bool> PgSession::wait_until_sent(Side from, net::Chunk chunk, net::Send sen
 }
 
 Task<bool> PgSession::send_and_splice(Side from, net::Chunk chunk, ByteView bytes) {
+  if (!bytes.empty() && bytes.size() <= net::Splice::head_bytes_max) {
+    auto splicing = splice_body(from, bytes, &chunk);
+    const Passed passed = co_await splicing;
+    if (passed != Passed::not_begun) co_return passed == Passed::goes_on;
+  }
   bytes.remove_prefix(stream(other(from)).try_send(bytes, true));
   {
     net::Send sending(stream(other(from)), bytes, chunk);
@@ -175,9 +180,9 @@ Task<bool> PgSession::send_and_splice(Side from, net::Chunk chunk, ByteView byte
     if (!after_sent(from, sent.has_value())) co_return false;
   }
   chunk.reset();
-  auto splicing = splice_body(from);
-  bool goes_on = co_await splicing;
-  co_return goes_on;
+  auto splicing = splice_body(from, {}, nullptr);
+  const Passed passed = co_await splicing;
+  co_return passed == Passed::goes_on;
 }
 
 // What the server still has to say, its FATAL perhaps, is read by the other pump.

@@ -37,18 +37,24 @@ bool PgSession::body_follows(Side from, const net::Receive& receive) {
   return stream(from).has_nothing_ahead();
 }
 
-// False: nothing more can be passed in this direction, and nothing more is to be received.
-Task<bool> PgSession::splice_body(Side from) {
+// `head` goes before the body, by the same calls; `chunk`, which has it, is let go once it is in the pipe.
+Task<PgSession::Passed> PgSession::splice_body(Side from, ByteView head, net::Chunk* chunk) {
   bool waits_first = false;
   while (uint32_t bytes = body_to_splice(from, 1)) {
     if (from == Side::client ? is_over(from) : client_is_gone_) break;
-    net::Splice splice(shard_.shard.ring(), shard_.splice_pipes, stream(from), stream(other(from)), bytes, waits_first);
+    net::Splice splice(shard_.shard.ring(), shard_.splice_pipes, stream(from), stream(other(from)), bytes, waits_first,
+                       head, chunk);
     net::Spliced spliced = co_await splice;
-    if (!note_spliced(from, spliced)) co_return false;
+    if (spliced.end == net::Spliced::End::no_head) co_return Passed::not_begun;
+    if (!head.empty() && spliced.end != net::Spliced::End::output_failed) {
+      if (!after_sent(from, true)) co_return Passed::over;
+    }
+    head = {};
+    if (!note_spliced(from, spliced)) co_return Passed::over;
     if (spliced.end != net::Spliced::End::none) break;
     waits_first = true;
   }
-  co_return true;
+  co_return head.empty() ? Passed::goes_on : Passed::not_begun;
 }
 
 bool PgSession::note_spliced(Side from, const net::Spliced& spliced) {
@@ -62,6 +68,7 @@ bool PgSession::note_spliced(Side from, const net::Spliced& spliced) {
   switch (spliced.end) {
     case net::Spliced::End::none:
     case net::Spliced::End::no_pipe:
+    case net::Spliced::End::no_head:
     case net::Spliced::End::input_ended: return true;
     case net::Spliced::End::cancelled: return false;
     case net::Spliced::End::output_failed:

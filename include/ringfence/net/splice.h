@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "ringfence/base/bytes.h"
 #include "ringfence/base/result.h"
 #include "ringfence/net/stream.h"
 #include "ringfence/ring/ring.h"
@@ -60,13 +61,14 @@ class SplicePipes {
 struct Spliced {
   enum class End : uint8_t {
     none,           // As much was moved as was there, or as one turn of the loop may.
-    no_pipe,        // Nothing was moved, and cannot be this way now: bytes have to be received and sent.
+    no_pipe,        // Nothing was moved, nor can be this way now: bytes have to be received and sent.
+    no_head,        // The same, and the head has not gone out either.
     input_ended,    // The next receive says how.
     cancelled,      // By cancel_receive().
     output_failed,
   };
   uint64_t taken = 0;  // From the input.
-  uint64_t given = 0;  // To the output. Less than was taken only when that has failed.
+  uint64_t given = 0;  // To the output, without the head. Less than was taken only when that has failed.
   End end = End::none;
   int error = 0;  // Of the output.
 };
@@ -74,12 +76,26 @@ struct Spliced {
 // Moves some bytes, at most `bytes` and no more than are good for one turn, of those that `from` brings next; others
 // follow them at once, which may leave together with the last. In place of a receive of `from`, which
 // has_nothing_ahead(), and of a send of `to`. `waits_first`: another Splice has just moved what a turn may.
+//
+// `head`: bytes that go before them, at most head_bytes_max. They are written into the pipe, so that the socket gets
+// them and what can be taken at once by one call, and they leave in as few segments as the window allows. TCP that is
+// paced (bbr) arms a timer for each segment that follows another. `chunk`, which holds the head, is let go then.
 class Splice final : private ring::Operation {
  public:
   static constexpr uint32_t turn_bytes_max = 256 * 1024;
+  // An empty pipe takes as much whole, and the smallest has as much room again.
+  static constexpr uint32_t head_bytes_max = SplicePipes::pipe_bytes_min / 2;
 
-  Splice(ring::Ring& ring, SplicePipes& pipes, Stream& from, Stream& to, uint32_t bytes, bool waits_first)
-      : ring_(ring), pipes_(pipes), from_(from), to_(to), left_(bytes), waits_first_(waits_first) {}
+  Splice(ring::Ring& ring, SplicePipes& pipes, Stream& from, Stream& to, uint32_t bytes, bool waits_first,
+         ByteView head = {}, Chunk* chunk = nullptr)
+      : ring_(ring),
+        pipes_(pipes),
+        from_(from),
+        to_(to),
+        head_(head),
+        chunk_(chunk),
+        left_(bytes),
+        waits_first_(waits_first) {}
   Splice(const Splice&) = delete;
   Splice& operator=(const Splice&) = delete;
 
@@ -94,8 +110,11 @@ class Splice final : private ring::Operation {
   enum class Wait : uint8_t { none, input, output };
 
   void complete(int result, uint32_t flags, bool more) override;
+  bool put_head();
   // Until something has to be waited for, or it is over, which is what true says.
   bool advance();
+  bool gathers() const;
+  bool stop_gathering();
   bool take_in();
   bool give_out();
   void wait_for(Wait what);
@@ -110,10 +129,14 @@ class Splice final : private ring::Operation {
   Spliced result_;
   int input_fd_ = -1;
   int output_fd_ = -1;
+  ByteView head_;           // Until it is in the pipe.
+  Chunk* chunk_;
+  uint32_t head_left_ = 0;  // Of in_pipe_.
   uint32_t left_;
   uint32_t in_pipe_ = 0;
   Wait wait_ = Wait::none;
   bool waits_first_;
+  bool is_gathering_ = false;
   bool is_cancelled_ = false;
   bool is_input_said_ = false;  // The poll's last word.
 };

@@ -67,11 +67,11 @@ struct Outcome {
 };
 
 // Splices so many bytes, then receives once.
-ring::Task<void> move(Fixture* fixture, Leg* from, uint32_t bytes, Outcome* out) {
+ring::Task<void> move(Fixture* fixture, Leg* from, uint32_t bytes, Outcome* out, ByteView head = {}) {
   bool waits_first = false;
   while (out->taken < bytes) {
     Splice splice(fixture->thread.shard.ring(), fixture->pipes, *from->stream, *fixture->to.stream,
-                  bytes - static_cast<uint32_t>(out->taken), waits_first);
+                  bytes - static_cast<uint32_t>(out->taken), waits_first, std::exchange(head, {}));
     out->last = co_await splice;
     out->taken += out->last.taken;
     out->given += out->last.given;
@@ -88,8 +88,8 @@ ring::Task<void> move(Fixture* fixture, Leg* from, uint32_t bytes, Outcome* out)
   out->is_over = true;
 }
 
-void start(Fixture& fixture, uint32_t bytes, Outcome& out) {
-  fixture.thread.run([&] { ring::spawn(move(&fixture, &fixture.from, bytes, &out)); });
+void start(Fixture& fixture, uint32_t bytes, Outcome& out, ByteView head = {}) {
+  fixture.thread.run([&] { ring::spawn(move(&fixture, &fixture.from, bytes, &out, head)); });
 }
 
 bool is_over(Fixture& fixture, const Outcome& out) {
@@ -118,6 +118,55 @@ TEST_CASE("bytes go through the pipe in order, and what follows them is received
       CHECK(out.taken == bytes.size());
       CHECK(out.after == "tail");
     }
+  }
+}
+
+TEST_CASE("a head goes before the body, whenever that comes") {
+  const std::string head = noise(Splice::head_bytes_max, 11);
+  const std::string bytes = noise(1 << 20, 12);
+  for (Kind from_kind : kinds) {
+    for (Kind to_kind : kinds) {
+      for (size_t head_size : {size_t{1}, size_t{4097}, head.size()}) {
+        for (size_t body_size : {size_t{1}, size_t{40'000}, bytes.size()}) {
+          for (bool is_there : {true, false}) {
+            Fixture fixture(from_kind, to_kind);
+            const std::string wanted = head.substr(0, head_size) + bytes.substr(0, body_size);
+            Outcome out;
+            std::thread writer;
+            auto write = [&] { fixture.from.far->send(bytes.substr(0, body_size) + "tail"); };
+            if (is_there) writer = std::thread(write);
+            start(fixture, static_cast<uint32_t>(body_size), out, ByteView(head).substr(0, head_size));
+            // The head waits for no body.
+            if (!is_there) {
+              CHECK(fixture.to.far->read(head_size) == head.substr(0, head_size));
+              writer = std::thread(write);
+              CHECK(fixture.to.far->read(body_size) == bytes.substr(0, body_size));
+            } else {
+              CHECK(fixture.to.far->read(wanted.size()) == wanted);
+            }
+            writer.join();
+            REQUIRE(is_over(fixture, out));
+            CHECK(out.last.end == none);
+            CHECK(out.given == body_size);
+            CHECK(out.taken == body_size);
+            CHECK(out.after == "tail");
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("the head of a body that never comes goes out") {
+  for (Kind kind : kinds) {
+    Fixture fixture(kind);
+    Outcome out;
+    start(fixture, 1000, out, "head");
+    CHECK(fixture.to.far->read(4) == "head");
+    fixture.thread.run([&] { fixture.from.stream->cancel_receive(); });
+    REQUIRE(is_over(fixture, out));
+    CHECK(out.last.end == cancelled);
+    CHECK(out.given == 0);
   }
 }
 
@@ -363,6 +412,11 @@ TEST_CASE("nobody waits for a pipe") {
     ring::spawn(move(&fixture, &legs.back(), 10, &last));
     CHECK(last.is_over);
     CHECK(last.last.end == no_pipe);
+    // Where there is a head it has not gone out either.
+    Outcome with_head;
+    ring::spawn(move(&fixture, &legs.back(), 10, &with_head, "head"));
+    CHECK(with_head.is_over);
+    CHECK(with_head.last.end == Spliced::End::no_head);
     for (Leg& leg : legs) leg.stream->cancel_receive();
   });
   for (size_t i = 0; i < SplicePipes::all_max; ++i) REQUIRE(is_over(fixture, outs[i]));

@@ -10,8 +10,16 @@ import harness
 
 def pytest_configure(config):
     config.addinivalue_line('markers', 'long: takes long; only in ./dev test all')
+    config.addinivalue_line('markers', 'xdist_group(name): stays in one process of several')
     if not harness.BINARY.exists():
         pytest.exit('%s is missing: ./dev build' % harness.BINARY, returncode=2)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of several processes beside each other one runs the whole of a file, and of a folder that shares a wall."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group('readonly' if item.path.parent.name == 'readonly' else item.path.stem))
 
 
 @pytest.fixture(scope='session')

@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <memory>
 
 #include "commands.h"
 #include "ringfence/app/config.h"
+#include "ringfence/audit/recovery.h"
 #include "ringfence/audit/trail.h"
 #include "ringfence/store/connection.h"
 #include "ringfence/store/embedded.h"
@@ -14,13 +16,39 @@ namespace ringfence::app {
 
 namespace {
 
-// The embedded store's address follows from the state directory; it is reachable while the appliance runs.
-std::string store_of(const Config& config) {
-  if (!config.store.embedded) return std::string(config.store.url.reveal());
-  store::EmbeddedOptions options;
-  options.state_directory = config.state_dir;
-  return store::EmbeddedStore(options).reader_dsn();
-}
+// The embedded store: the appliance's while it runs, else started for as long as this object lives.
+class StoreDoor {
+ public:
+  Result<std::unique_ptr<store::Connection>> open(const Config& config) {
+    if (!config.store.embedded) return connect(std::string(config.store.url.reveal()));
+    store::EmbeddedOptions options;
+    options.state_directory = config.state_dir;
+    options.bin_dir = config.store.bin_dir;
+    options.run_as = config.store.run_as;
+    options.is_read_only = true;
+    embedded_ = std::make_unique<store::EmbeddedStore>(options);
+    if (auto running = connect(embedded_->reader_dsn())) return running;
+    if (auto there = audit::read_state_id(config.state_dir); !there) {
+      return unexpected(std::move(there).error().in("there is no trail yet, or it is not for this user to see"));
+    }
+    auto locked = audit::StateLock::take(config.state_dir);
+    if (!locked) {
+      return unexpected(std::move(locked).error().in("the embedded store does not answer, and it is not ours to start"));
+    }
+    lock_ = std::make_unique<audit::StateLock>(std::move(*locked));
+    auto started = embedded_->start();
+    if (!started) return unexpected(std::move(started).error().in("the appliance does not run, and its store cannot be started to look at"));
+    return connect(embedded_->reader_dsn());
+  }
+
+  static Result<std::unique_ptr<store::Connection>> connect(const std::string& dsn) {
+    return store::Connection::open(dsn, "ringfence audit verify");
+  }
+
+ private:
+  std::unique_ptr<audit::StateLock> lock_;  // Outlives the server.
+  std::unique_ptr<store::EmbeddedStore> embedded_;
+};
 
 int value_of(char digit) {
   if (digit >= '0' && digit <= '9') return digit - '0';
@@ -59,14 +87,17 @@ void pin_own_key(const Config& config, audit::VerifyOptions& asked) {
 
 int verify(const std::string& config_path, const VerifyOptions& options) {
   audit::VerifyOptions asked;
-  std::string dsn = options.dsn;
-  if (dsn.empty()) {
+  StoreDoor door;
+  Result<std::unique_ptr<store::Connection>> store;
+  if (options.dsn.empty()) {
     ConfigResult loaded = load_config(config_path, current_environment());
     for (const ConfigError& error : loaded.errors) std::fprintf(stderr, "error: %s\n", to_string(error).c_str());
     if (!loaded.config) return 1;
-    dsn = store_of(*loaded.config);
+    store = door.open(*loaded.config);
     asked.anchor_ms = loaded.config->audit.anchor_ms;
     if (options.public_keys.empty()) pin_own_key(*loaded.config, asked);
+  } else {
+    store = StoreDoor::connect(options.dsn);
   }
   if (options.anchor_ms > 0) asked.anchor_ms = options.anchor_ms;
   asked.node = options.node;
@@ -79,10 +110,8 @@ int verify(const std::string& config_path, const VerifyOptions& options) {
       return 1;
     }
   }
-  auto store = store::Connection::open(dsn, "ringfence audit verify");
   if (!store) {
-    std::fprintf(stderr, "error: %s\n(the embedded store answers while the appliance runs; --store names another)\n",
-                 store.error().message.c_str());
+    std::fprintf(stderr, "error: %s\n", store.error().message.c_str());
     return 1;
   }
   bool shows_progress = isatty(STDERR_FILENO);

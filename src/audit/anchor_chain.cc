@@ -50,8 +50,9 @@ Result<AnchorPlace> last_anchor(store::Connection& store, const std::string& nod
   AnchorPlace out{head.anchor_no == 0 ? 0 : head.chain_no, head.anchor_no, head.anchor_digest};
   if (head.anchor_no > 0) {
     auto done = store.stream(std::string("SELECT ") + StoredAnchor::columns() +
-                                 " FROM ringfence.audit_anchor WHERE node = $1 AND anchor_no > $2::bigint ORDER BY anchor_no",
-                             {node, std::to_string(head.anchor_no)}, [&](store::Rows& row) {
+                                 " FROM ringfence.audit_anchor WHERE node = $1 AND chain_no > $2::bigint AND anchor_no IS NOT NULL "
+                                 "ORDER BY anchor_no",
+                             {node, std::to_string(head.chain_no)}, [&](store::Rows& row) {
                                StoredAnchor anchor = StoredAnchor::of(row, 0);
                                if (anchor.anchor_no != out.anchor_no + 1) return anchor.anchor_no <= out.anchor_no;
                                if (anchor.previous == crypto::view_of(out.digest) && anchor.chain_no > out.chain_no &&

@@ -62,6 +62,7 @@ class Committer {
   bool take_checkpoints(const StoreSession::State& state);
   // The store's own word on who wrote its checkpoint; fails when that was somebody else.
   Result<void> take_sealed(const StoreSession::State& state, const OpenSet& open);
+  Result<void> anchor_head();
   // Where the chain of anchors goes on.
   Result<void> take_anchors();
   void build(BatchWrite& write);
@@ -105,6 +106,7 @@ class Committer {
   uint64_t anchored_ = 0;
   uint64_t anchor_ns_ = 0;
   AnchorPlace last_anchor_;
+  bool is_anchor_in_doubt_ = false;  // Its INSERT had no answer: it may be in.
   uint64_t accepted_to_ = 0;
 };
 

@@ -49,9 +49,9 @@ Result<NodeState> read_node_state(store::Connection& store, const std::string& n
       });
   if (!open) return unexpected(std::move(open.error()));
   auto anchors = store.exec_params(
-      "SELECT count(*) FROM ringfence.audit_anchor WHERE node = $1 AND anchor_no IS NOT NULL", {node});
+      "SELECT anchor_no IS NOT NULL FROM ringfence.audit_anchor WHERE node = $1 ORDER BY chain_no DESC LIMIT 1", {node});
   if (!anchors) return unexpected(std::move(anchors.error()));
-  out.numbered_anchors = static_cast<uint64_t>(anchors->integer(0, 0));
+  out.has_numbered_anchors = anchors->size() == 1 && anchors->get(0, 0) == "t";
   return out;
 }
 

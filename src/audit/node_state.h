@@ -14,7 +14,7 @@ struct NodeState {
   std::string seal;               // On the checkpoints; empty: none.
   uint64_t open_sealed = 0;       // Open starts that have a seal, right or not.
   uint64_t open_refused = 0;      // Those that have none, or a wrong one.
-  uint64_t numbered_anchors = 0;  // Anchors of a version that seals.
+  bool has_numbered_anchors = false;  // Of a version that seals.
 };
 Result<NodeState> read_node_state(store::Connection& store, const std::string& node, Sealer& sealer);
 // Seals those that have no seal. Once in a trail's life.

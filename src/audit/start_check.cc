@@ -135,7 +135,7 @@ Result<void> StartCheck::look() {
 
 // Of a version that did not seal: believed once, when the chain leads to anchors of the node's own key.
 Result<void> StartCheck::look_without_head() {
-  if (state_.open_sealed > 0 || state_.numbered_anchors > 0) {
+  if (state_.open_sealed > 0 || state_.has_numbered_anchors) {
     refuse("the node's checkpoint has no seal, and other rows of the node have");
     return {};
   }
@@ -166,6 +166,8 @@ Result<void> StartCheck::look_at_tail(uint64_t from, bool is_pinned) {
     refuse("row " + number(finding.chain_no) + ": " + finding.text);
     return {};
   }
+  // Whoever made it up before the node's first start has no signature of its.
+  if (is_pinned && report->anchored_to == 0) refuse("it has no seals, and no signature of the node's key");
   if (report->findings_count > report->findings.size()) refuse("verify finds more than it can name");
   return {};
 }

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "audit/node_verifier.h"
+#include "audit/schema_check.h"
 #include "ringfence/audit/json.h"
 
 namespace ringfence::audit {
@@ -16,7 +17,8 @@ std::string number(uint64_t value) { return std::to_string(value); }
 Result<std::vector<std::string>> nodes_in(store::Connection& store) {
   std::set<std::string> found;
   auto named = store.exec("SELECT node FROM ringfence.audit_checkpoint UNION SELECT node FROM ringfence.audit_anchor "
-                          "UNION SELECT node FROM ringfence.audit_node UNION SELECT node FROM ringfence.audit_retention");
+                          "UNION SELECT node FROM ringfence.audit_node UNION SELECT node FROM ringfence.audit_retention "
+                          "UNION SELECT node FROM ringfence.audit_open");
   if (!named) return unexpected(std::move(named.error()));
   for (int i = 0; i < named->size(); ++i) found.insert(named->text(i, 0));
   for (const char* table : {"audit_event", "audit_link_run"}) {
@@ -52,7 +54,8 @@ std::string_view name(FindingKind kind) {
 }
 
 bool VerifyReport::is_good() const {
-  return std::all_of(nodes.begin(), nodes.end(), [](const NodeReport& node) { return node.findings_count == 0; });
+  return schema.empty() &&
+         std::all_of(nodes.begin(), nodes.end(), [](const NodeReport& node) { return node.findings_count == 0; });
 }
 
 std::string VerifyReport::text() const {
@@ -79,6 +82,11 @@ std::string VerifyReport::text() const {
     }
   }
   if (nodes.empty()) out = "the trail is empty\n";
+  if (!schema.empty()) {
+    out += "schema: BAD, " + number(schema.size()) + " findings\n";
+    for (const Finding& finding : schema) out.append("  ").append(name(finding.kind)).append(": ").append(finding.text).append("\n");
+  }
+  if (!note.empty()) out += "note: " + note + "\n";
   return out;
 }
 
@@ -101,7 +109,16 @@ std::string VerifyReport::json() const {
     }
     out += "]}";
   }
-  return out + "]}\n";
+  out += "],\"schema\":[";
+  for (const Finding& finding : schema) {
+    if (out.back() == '}') out += ",";
+    out += "{\"kind\":\"" + std::string(name(finding.kind)) + "\",\"text\":";
+    append_json_string(out, finding.text);
+    out += "}";
+  }
+  out += "],\"note\":";
+  append_json_string(out, note);
+  return out + "}\n";
 }
 
 Result<VerifyReport> verify_chain(
@@ -114,15 +131,24 @@ Result<VerifyReport> verify_chain(
     if (!known && known.error().fault != Fault::not_found) return unexpected(std::move(known.error()));
     if (known) own = std::move(*known);
   }
+  if (auto done = check_schema_number(store); !done) return unexpected(std::move(done.error()));
+  VerifyReport report;
+  auto views = check_views(store, report.note);
+  if (!views) return unexpected(std::move(views.error()));
   auto begun = store.exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
   if (!begun) return unexpected(std::move(begun.error()));
-  VerifyReport report;
   auto run = [&]() -> Result<void> {
+    auto schema = check_schema(store);
+    if (!schema) return unexpected(std::move(schema.error()));
+    report.schema = std::move(*schema);
+    report.schema.insert(report.schema.end(), views->begin(), views->end());
     std::vector<std::string> nodes = {options.node};
     if (options.node.empty()) {
       auto all = nodes_in(store);
       if (!all) return unexpected(std::move(all.error()));
       nodes = std::move(*all);
+      // Also where the store has nothing left of it.
+      if (own && std::find(nodes.begin(), nodes.end(), options.pinned_node) == nodes.end()) nodes.push_back(options.pinned_node);
     }
     for (const std::string& node : nodes) {
       auto checked = NodeVerifier(store, options, node, own && node == options.pinned_node ? &*own : nullptr).run(progress);

@@ -143,6 +143,7 @@ Result<UserFolder> EmbeddedStore::Impl::prepare_directories() {
 Result<void> EmbeddedStore::Impl::create_cluster(const UserFolder& folder) {
   auto known = UserFolder::open(data, user);
   if (!known && known.error().fault != Fault::not_found) return unexpected(std::move(known.error()));
+  if (!known && options.is_read_only) return fail(Fault::not_found, "there is no store in " + data + " yet");
   std::string found = known ? known->first_line("PG_VERSION") : "";
   if (!found.empty()) {
     auto major = server_major(bin_dir, user);
@@ -183,6 +184,9 @@ Result<void> EmbeddedStore::Impl::write_settings() {
 Result<pid_t> EmbeddedStore::Impl::launch() {
   ChildOptions child;
   child.arguments = {bin_dir + "/postgres", "-D", data, "-c", "config_file=" + data + "/ringfence.conf"};
+  if (options.is_read_only) {
+    for (const char* setting : {"default_transaction_read_only=on", "autovacuum=off"}) child.arguments.insert(child.arguments.end(), {"-c", setting});
+  }
   child.user = user;
   child.output_file = log;
   child.directory = data;
@@ -198,7 +202,7 @@ void EmbeddedStore::Impl::supervise() {
   std::unique_lock guard(lock);
   while (!is_stopping) {
     guard.unlock();
-    if (!is_first) {
+    if (!is_first && !options.is_read_only) {
       // After a kill of the postmaster alone its children hold the shared memory for a moment.
       if (auto clear = stop_leftover(data, user, options.stop_timeout_ms); !clear) log_error("embedded store", {{"error", clear.error().message}});
     }
@@ -276,12 +280,14 @@ Result<void> EmbeddedStore::start() {
   auto folder = s.prepare_directories();
   if (!folder) return unexpected(std::move(folder.error()));
   if (auto done = s.create_cluster(*folder); !done) return done;
-  if (auto done = stop_leftover(s.data, s.user, s.options.stop_timeout_ms); !done) return done;
+  if (!s.options.is_read_only) {
+    if (auto done = stop_leftover(s.data, s.user, s.options.stop_timeout_ms); !done) return done;
+  }
   if (auto done = s.write_settings(); !done) return done;
   s.is_stopping = false;
   s.supervisor = std::thread([&s] { s.supervise(); });
   auto ready = s.wait_ready();
-  if (ready) ready = s.make_database();
+  if (ready && !s.options.is_read_only) ready = s.make_database();
   if (!ready) {
     stop();
     return ready;

@@ -59,6 +59,8 @@ struct NodeReport {
 
 struct VerifyReport {
   std::vector<NodeReport> nodes;
+  std::vector<Finding> schema;  // Of the schema, which is all nodes'.
+  std::string note;             // What could not be looked at, and why; empty: all could.
   bool is_good() const;
   std::string text() const;  // For people; the first bad row of each node comes first.
   std::string json() const;

@@ -18,6 +18,9 @@ struct EmbeddedOptions {
   std::string run_as;           // store.run_as, when root: empty: ringfence, postgres or nobody.
   int start_timeout_ms = 60'000;
   int stop_timeout_ms = 20'000;
+  // For who only looks: a cluster that is there is started so that transactions write nothing, and one that a server is
+  // running on already is left alone, which is an error.
+  bool is_read_only = false;
 };
 
 class EmbeddedStore {

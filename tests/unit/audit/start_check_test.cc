@@ -245,22 +245,21 @@ TEST_CASE("what is changed, taken away or put back while nobody writes is refuse
       "DELETE FROM ringfence.audit_event@; DELETE FROM ringfence.audit_link_run@; DELETE FROM ringfence.audit_anchor@; "
       "DELETE FROM ringfence.audit_checkpoint@; DELETE FROM ringfence.audit_open@"};
   const char* const tables[] = {"audit_open", "audit_checkpoint", "audit_event", "audit_link_run", "audit_anchor"};
+  std::string keep;
+  std::string put_back;
+  for (std::string table : tables) {
+    keep += "DROP TABLE IF EXISTS kept_" + table + "; CREATE TABLE kept_" + table + " AS SELECT * FROM ringfence." + table + of(node) + ";";
+    put_back += "DELETE FROM ringfence." + table + of(node) + "; INSERT INTO ringfence." + table + " SELECT * FROM kept_" + table + ";";
+  }
   for (std::string change : changes) {
-    for (const char* table : tables) {
-      query("DROP TABLE IF EXISTS kept_" + std::string(table) + "; CREATE TABLE kept_" + table + " AS SELECT * FROM ringfence." +
-            table + of(node));
-    }
+    query(keep);
     for (size_t at; (at = change.find("@")) != std::string::npos;) change.replace(at, 1, of(node));
     CAPTURE(change);
     query(change);
     std::string said = refusal(dir, node);
     CHECK(said.find("--accept-store") != std::string::npos);
     CHECK(code_in(said).size() == 12);
-    CHECK(refusal(dir, node) == said);  // Nothing was changed by refusing.
-    for (const char* table : tables) {
-      query("DELETE FROM ringfence." + std::string(table) + of(node) + "; INSERT INTO ringfence." + table + " SELECT * FROM kept_" +
-            table + "; DROP TABLE kept_" + table);
-    }
+    query(put_back);
   }
   CHECK(refusal(dir, node) == "");
 }
@@ -446,4 +445,24 @@ TEST_CASE("a trail of a version without seals is adopted once, when it verifies"
   CHECK_MESSAGE(verifies(node, &dir, &report), report);
   unseal();
   CHECK(refusal(dir, node).find("has no seal") != std::string::npos);
+}
+
+TEST_CASE("a trail that was made up before the node's first start is not adopted") {
+  TempDir maker;
+  const std::string node = "prepared";
+  write_life(maker, node, 5, true);
+  const std::string unseal = "UPDATE ringfence.audit_checkpoint SET seal = NULL, state_id = NULL" + of(node) +
+                             "; UPDATE ringfence.audit_open SET seal = NULL" + of(node) + "; ";
+  TempDir dir;
+  query(unseal + "UPDATE ringfence.audit_anchor SET anchor_no = NULL" + of(node));
+  CHECK(refusal(dir, node).find("row ") != std::string::npos);
+  query("DELETE FROM ringfence.audit_anchor" + of(node));
+  CHECK(refusal(dir, node).find("no signature of the node's key") != std::string::npos);
+  // Without any row there is a place for open starts all the same.
+  query("DELETE FROM ringfence.audit_event" + of(node) + "; DELETE FROM ringfence.audit_link_run" + of(node) +
+        "; UPDATE ringfence.audit_checkpoint SET position = 0, hash = NULL" + of(node) + " AND shard = 65535");
+  CHECK(refusal(dir, node).find("no signature of the node's key") != std::string::npos);
+  query("DELETE FROM ringfence.audit_checkpoint" + of(node));
+  write_life(dir, node, 1);
+  CHECK(query("SELECT action FROM ringfence.audit_event" + of(node) + " ORDER BY chain_no") == "trail_start_refused;postgres_query");
 }

@@ -12,11 +12,23 @@ import harness
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason='what root opens')
 
 
-@pytest.fixture
-def stopped(own):
-    """An appliance with an embedded store that was made, and has stopped."""
-    one = own(store='embedded').start()
+@pytest.fixture(scope='module')
+def made_once(target):
+    """The state of an appliance with an embedded store that has stopped."""
+    directory = harness.work_directory('made')
+    one = harness.Appliance(directory, target, store='embedded').start()
     assert one.stop() == 0
+    yield one.state
+    harness.remove(directory)
+
+
+@pytest.fixture
+def stopped(own, made_once):
+    """An appliance with an embedded store that was made, and has stopped."""
+    one = own(store='embedded')
+    if one.state.exists():
+        shutil.rmtree(one.state)
+    subprocess.run(['cp', '-a', made_once, one.state], check=True)
     return one
 
 

@@ -45,6 +45,12 @@ Result<void> put_file(const std::string& directory, const std::string& name, Byt
   if (::unlinkat(folder.get(), temporary.c_str(), 0) != 0 && errno != ENOENT) return fail_errno(errno, path + ".new");
   Descriptor file(::openat(folder.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (file.get() < 0) return fail_errno(errno, path + ".new");
+  // What root makes by hand is for the appliance's user, whose directory it is.
+  struct stat owner {};
+  if (::fstat(folder.get(), &owner) != 0) return fail_errno(errno, directory);
+  if (::geteuid() == 0 && owner.st_uid != 0 && ::fchown(file.get(), owner.st_uid, owner.st_gid) != 0) {
+    return fail_errno(errno, path + ".new");
+  }
   if (!write_all(file.get(), bytes) || ::fsync(file.get()) != 0) return fail_errno(errno, path + ".new");
   if (replaces) {
     if (::renameat(folder.get(), temporary.c_str(), folder.get(), name.c_str()) != 0) return fail_errno(errno, path);

@@ -1,4 +1,5 @@
-// Small files of the state directory: whole or not at all, on the disk when the call returns, and never through a link.
+// Small files of the state directory: whole or not at all, on the disk when the call returns, and never through a link. As
+// root they are given to the directory's owner.
 #pragma once
 
 #include <string>

@@ -1,6 +1,7 @@
 // What the store's owner does to a trail while its appliance is not running, and what a kill leaves.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -117,6 +118,13 @@ TEST_CASE("files of the state directory are made whole, for their owner alone, a
   std::string kept;
   std::getline(in, kept);
   CHECK(kept == "outside");
+  if (::geteuid() == 0) {
+    REQUIRE(::chown(dir.path.c_str(), 65534, 65534) == 0);
+    REQUIRE(replace_file(dir.path, "three", "given"));
+    REQUIRE(::stat((dir.path + "/three").c_str(), &info) == 0);
+    CHECK(info.st_uid == 65534);
+    CHECK((info.st_mode & 0777) == 0600);
+  }
   REQUIRE(::chmod((dir.path + "/two").c_str(), 0644) == 0);
   CHECK(read_file(dir.path, "two", 100).error().fault == Fault::denied);
 }

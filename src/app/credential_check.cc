@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "ringfence/policy/policy_set.h"
+#include "ringfence/proxy/login_trial.h"
 #include "ringfence/store/connection.h"
+#include "tls_files.h"
 
 namespace ringfence::app {
 
@@ -95,6 +97,25 @@ class Examiner {
   CredentialReport& report_;
 };
 
+// Roles that the user may become by SET ROLE, whether or not it has their rights without: they are its own in all but a
+// statement. What makes one more than a reader's is looked for in this database.
+constexpr const char* roles_that_write =
+    "SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.rolname <> current_user AND pg_catalog.pg_has_role(r.oid, 'MEMBER') AND "
+    "(r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolname IN ('pg_write_all_data', "
+    "'pg_write_server_files', 'pg_execute_server_program', 'pg_read_server_files', 'pg_signal_backend', 'pg_maintain', "
+    "'pg_create_subscription') OR pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CREATE') "
+    "OR EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname !~ '^pg_' AND pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE') "
+    "AND NOT pg_catalog.has_schema_privilege(n.oid, 'CREATE')) "
+    "OR EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN "
+    "('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND (c.relowner = r.oid OR "
+    "CASE c.relkind WHEN 'S' THEN pg_catalog.has_sequence_privilege(r.oid, c.oid, 'USAGE, UPDATE') ELSE "
+    "pg_catalog.has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') OR "
+    "pg_catalog.has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE') END))) ORDER BY 1";
+// GRANT SET, GRANT ALTER SYSTEM ON PARAMETER (PostgreSQL 15), to the user or to a role that it may become.
+constexpr const char* granted_parameters =
+    "SELECT p.parname FROM pg_catalog.pg_parameter_acl p WHERE EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE NOT r.rolsuper AND "
+    "pg_catalog.pg_has_role(r.oid, 'MEMBER') AND pg_catalog.has_parameter_privilege(r.oid, p.parname, 'SET, ALTER SYSTEM')) ORDER BY 1";
+
 // A SELECT from such a view calls them, whatever level the session has: PostgreSQL itself keeps them from tables, but before
 // version 16 not from large objects. Those of extensions are what these are for; the functions left out change nothing.
 constexpr const char* views_that_call =
@@ -108,7 +129,7 @@ constexpr const char* views_that_call =
     "currval|lastval|current_query|pg_(stat_get|is_|last_|current_wal|.*_size$|lock_status|blocking_pids|sequence_last_value))'))) "
     "ORDER BY 1";
 
-void examine_reader(Examiner& examiner) {
+void examine_reader(Examiner& examiner, bool has_parameter_grants) {
   examiner.look(views_that_call, "may read", "view that calls volatile functions, which every reader's SELECT runs",
                 "views that call volatile functions, which every reader's SELECT runs");
   examiner.look(relations_where("pg_catalog.pg_has_role(c.relowner, 'USAGE')"), "owns", "relation", "relations");
@@ -127,6 +148,10 @@ void examine_reader(Examiner& examiner) {
                 "'pg_execute_server_program', 'pg_read_server_files', 'pg_signal_backend', 'pg_checkpoint', 'pg_maintain', "
                 "'pg_create_subscription', 'pg_use_reserved_connections') AND pg_catalog.pg_has_role(oid, 'MEMBER') ORDER BY 1",
                 "is a member of", "powerful role", "powerful roles");
+  examiner.look(roles_that_write, "may become, by SET ROLE,", "role that may more than read", "roles that may more than read");
+  if (has_parameter_grants) {
+    examiner.look(granted_parameters, "may set", "setting of superusers", "settings of superusers");
+  }
   examiner.look("SELECT a.name FROM pg_catalog.pg_roles r, LATERAL (VALUES ('CREATEROLE', r.rolcreaterole), "
                 "('CREATEDB', r.rolcreatedb), ('REPLICATION', r.rolreplication)) a (name, has) "
                 "WHERE r.rolname = current_user AND a.has",
@@ -170,11 +195,38 @@ std::string level_names(const std::vector<Level>& levels) {
   return out;
 }
 
-CredentialReport test_credential(const TargetConfig& target, const CredentialUse& use) {
+namespace {
+
+// As sessions do it: libpq asks less of a server, and waits longer for it.
+Result<void> try_as_sessions(const TargetConfig& target, const CredentialUse& use, uint64_t connect_ms) {
+  proxy::Target made;
+  made.name = target.name;
+  made.hosts = target.hosts;
+  made.port = target.port;
+  made.database = target.database;
+  made.sslmode = target.sslmode;
+  made.channel_binding = target.channel_binding;
+  if (target.sslmode != proxy::SslMode::disable) {
+    auto tls = load_client_tls(target.tls_files, target.sslmode, net::KernelTlsUse{});
+    if (!tls) return unexpected(std::move(tls.error()).in("TLS"));
+    made.tls = std::move(*tls);
+  }
+  const bool is_read = !use.levels.empty() && use.levels.front() == Level::read;
+  return proxy::try_login(made, {use.user, std::string(use.password.reveal())}, is_read, connect_ms);
+}
+
+}  // namespace
+
+CredentialReport test_credential(const TargetConfig& target, const CredentialUse& use, uint64_t connect_ms) {
   CredentialReport report;
+  if (auto tried = try_as_sessions(target, use, connect_ms); !tried) {
+    report.error = tried.error().message;
+    return report;
+  }
   auto server = store::Connection::open(dsn_of(target, use), "ringfence check", connect_seconds);
   if (!server) {
-    report.error = without_prefix(server.error().message);
+    report.warnings.push_back("the server's user " + use.user + " gets in as sessions do, and could not be asked what it may: " +
+                              without_prefix(server.error().message));
     return report;
   }
   if (use.levels.empty() || use.levels.front() == Level::admin) return report;
@@ -185,7 +237,7 @@ CredentialReport test_credential(const TargetConfig& target, const CredentialUse
     const bool is_refused = use.levels.front() == Level::read && !target.allow_superuser_read;
     examiner.warn(std::string("is a superuser") + (is_refused ? "; sessions of level read are refused" : ""));
   } else if (use.levels.front() == Level::read) {
-    examine_reader(examiner);
+    examine_reader(examiner, (*server)->server_version() >= 150000);
   }
   return report;
 }

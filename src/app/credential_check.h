@@ -22,7 +22,7 @@ struct CredentialReport {
   std::string error;                  // Why the server cannot be logged in to; empty: it could.
   std::vector<std::string> warnings;  // What the user may do that the levels may not.
 };
-// Connects as libpq does, and asks the server. Blocks up to some seconds.
-CredentialReport test_credential(const TargetConfig& target, const CredentialUse& use);
+// Logs in as a session does, within `connect_ms`; then, by libpq, asks the server. Blocks.
+CredentialReport test_credential(const TargetConfig& target, const CredentialUse& use, uint64_t connect_ms);
 
 }  // namespace ringfence::app

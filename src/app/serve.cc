@@ -167,7 +167,7 @@ bool test_credentials(const Config& config) {
   bool all = true;
   for (const TargetConfig& target : config.targets) {
     for (const CredentialUse& use : credential_uses(config, target)) {
-      const CredentialReport report = test_credential(target, use);
+      const CredentialReport report = test_credential(target, use, config.limits.connect_ms);
       all = all && report.error.empty();
       if (!report.error.empty()) {
         std::fprintf(stderr, "error: target %s: as %s: %s\n", target.name.c_str(), use.user.c_str(), report.error.c_str());

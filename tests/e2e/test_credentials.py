@@ -1,4 +1,7 @@
 """A credential for each access level: who the server sees, and what `ringfence check` says of them."""
+import base64
+import hashlib
+import hmac
 import subprocess
 
 import psycopg
@@ -148,3 +151,55 @@ def test_credentials_that_are_wrong_are_told_with_their_line(own, roles, credent
     told = check(one)
     assert told.returncode == 1 and says in told.stderr, told.stderr
     assert 'ringfence.yaml:' in told.stderr
+
+
+def test_check_logs_in_as_sessions_do(own, roles, app):
+    with roles.connect('shop') as connection:
+        connection.execute("DO $$ BEGIN CREATE ROLE cred_slow LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+        # A verifier as a newer server makes it: libpq counts to 1,500,000, sessions do not.
+        connection.execute("ALTER ROLE cred_slow PASSWORD '%s'" % verifier(SERVER_PASSWORD, 1_500_000))
+    one = own(targets=[to(roles, **as_user('cred_slow'))], policies=[policy('operator', 'admin')],
+              users=[{'name': 'slow', 'password': PASSWORD, 'roles': ['operator']}])
+    told = check(one, '--connect')
+    assert told.returncode == 1, told.stderr
+    assert 'error: target shop: as cred_slow: ' in told.stderr and 'SCRAM iterations' in told.stderr
+    one.start()
+    with pytest.raises(psycopg.OperationalError):
+        connect(one, 'slow')
+    assert one.stop() == 0
+
+
+def verifier(password, iterations, salt=b'0123456789abcdef'):
+    salted = hashlib.pbkdf2_hmac('sha256', password.encode(), salt, iterations)
+    client = hmac.digest(salted, b'Client Key', 'sha256')
+    server = hmac.digest(salted, b'Server Key', 'sha256')
+    encode = lambda raw: base64.b64encode(raw).decode()
+    return 'SCRAM-SHA-256$%d:%s$%s:%s' % (iterations, encode(salt), encode(hashlib.sha256(client).digest()), encode(server))
+
+
+def test_check_sees_what_the_role_may_become(own, roles):
+    names = ('cred_become', 'cred_inherits', 'cred_between', 'cred_powers')
+    with roles.connect('shop') as connection:
+        for name, options in (('cred_become', 'LOGIN NOINHERIT'), ('cred_inherits', 'LOGIN'), ('cred_between', 'NOINHERIT'),
+                              ('cred_powers', 'CREATEROLE')):
+            connection.execute('CREATE ROLE %s %s' % (name, options))
+        for name in names[:2]:
+            connection.execute("ALTER ROLE %s PASSWORD '%s'" % (name, SERVER_PASSWORD))
+        connection.execute('GRANT cred_write TO cred_between')
+        connection.execute('GRANT cred_between TO cred_become')
+        connection.execute('GRANT cred_powers TO cred_inherits')
+        connection.execute('GRANT SET ON PARAMETER log_statement TO cred_between')
+    try:
+        one = own(targets=[to(roles, **as_user('cred_become')), to(roles, 'inherits', **as_user('cred_inherits'))],
+                  policies=[policy('reader', 'read')])
+        told = check(one, '--connect')
+        assert told.returncode == 0, told.stderr
+        assert 'cred_become, of sessions of level read, may become, by SET ROLE, 1 role that may more than read (cred_write)' in told.stderr
+        assert 'cred_become, of sessions of level read, may set 1 setting of superusers (log_statement)' in told.stderr
+        assert 'cred_inherits, of sessions of level read, may become, by SET ROLE, 1 role that may more than read (cred_powers)' in told.stderr
+        assert told.stderr.count('may set 1 setting') == 1
+    finally:
+        with roles.connect('shop') as connection:
+            connection.execute('REVOKE SET ON PARAMETER log_statement FROM cred_between')
+            for name in names:
+                connection.execute('DROP ROLE ' + name)

@@ -118,4 +118,37 @@ std::optional<ByteView> convert(ByteView text, Encoding from, Encoding to, std::
   return is_valid ? std::optional<ByteView>(room) : std::nullopt;
 }
 
+Encoding Encoding::asked(std::string_view name) {
+  std::string folded;
+  for (char c : name) {
+    if (c >= 'a' && c <= 'z') folded.push_back(static_cast<char>(c - 32));
+    else if ((c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) folded.push_back(c);
+  }
+  if (folded == "UNICODE") return Encoding(utf8);
+  if (folded == "SQLASCII") return Encoding(sql_ascii);
+  constexpr std::string_view latins[] = {"LATIN1", "LATIN2", "LATIN3", "LATIN4"};
+  for (size_t i = 0; i < std::size(latins); ++i)
+    if (folded == "ISO8859" + std::to_string(i + 1)) return named(latins[i]);
+  if (folded.starts_with("WINDOWS")) folded.erase(3, 4);
+  return named(folded);
+}
+
+std::string text_for(ByteView text, Encoding client) {
+  if (is_ascii(text) && text.find('\0') == text.npos) return std::string(text);
+  std::string valid = is_valid_text(text) ? std::string(text) : make_valid_text(text);
+  // SQL_ASCII takes bytes as they are.
+  if (client.is_utf8() || client.id_ == Encoding::sql_ascii) return valid;
+  const Encoding from = Encoding::named("UTF8");
+  std::string out, room;
+  for (size_t at = 0; at < valid.size();) {
+    const size_t bytes = from.character_bytes(static_cast<uint8_t>(valid[at]));
+    const ByteView character = ByteView(valid).substr(at, bytes);
+    const std::optional<ByteView> converted =
+        bytes == 1 ? std::optional(character) : client.is_single_byte() ? convert(character, from, client, room) : std::nullopt;
+    out.append(converted.value_or("?"));
+    at += bytes;
+  }
+  return out;
+}
+
 }  // namespace ringfence::pg

@@ -18,6 +18,8 @@ class Encoding {
   constexpr Encoding() = default;
   // As PostgreSQL reports it in client_encoding and server_encoding: "UTF8", "WIN1251".
   static Encoding named(std::string_view name);
+  // The same as a client may write it ("utf-8", "latin1", "ISO-8859-1"). What is no such name gives the unknown one.
+  static Encoding asked(std::string_view name);
 
   bool is_known() const { return id_ != unknown; }
   bool is_utf8() const { return id_ == utf8; }
@@ -28,6 +30,7 @@ class Encoding {
   bool operator==(const Encoding&) const = default;
 
  private:
+  friend std::string text_for(ByteView text, Encoding client);
   friend std::optional<ByteView> convert(ByteView text, Encoding from, Encoding to, std::string& room);
   // Of the multi-byte ones: each but UTF8 is only told from the others, and its characters' lengths are
   // known.
@@ -40,5 +43,9 @@ class Encoding {
 // or in `room`. Nothing: the conversion is not known, or the text has no meaning there, so that the server
 // refuses it.
 std::optional<ByteView> convert(ByteView text, Encoding from, Encoding to, std::string& room);
+
+// Words of ours, in UTF-8 but for what they quote, as a client of that encoding takes them: always valid there, and without a
+// NUL. What is no valid UTF-8 becomes U+FFFD; what the encoding does not have, or has and we know no table, `?`.
+std::string text_for(ByteView text, Encoding client);
 
 }  // namespace ringfence::pg

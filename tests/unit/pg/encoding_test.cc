@@ -2,6 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <random>
+
+#include "ringfence/base/utf8.h"
+#include "ringfence/pg/characters.h"
 #include "ringfence/pg/server_name.h"
 
 using namespace ringfence;
@@ -98,4 +103,37 @@ TEST_CASE("an identifier is cut at a character's edge") {
   CHECK(cut(n62 + "\xc3\xa9", "SQL_ASCII") == n62 + "\xc3");
   CHECK(cut(n62 + "\xa4\xa2", "EUC_JP") == n62);
   CHECK(cut(n62.substr(1) + "\x8f\xa4\xa2", "EUC_JP") == n62.substr(1));
+}
+
+TEST_CASE("words of ours are valid in every client encoding") {
+  std::mt19937 random(5);
+  for (const char* name : {"UTF8", "LATIN1", "WIN1252", "WIN1251", "KOI8R", "SQL_ASCII", "EUC_JP", "SJIS", "no such"}) {
+    const pg::Encoding client = pg::Encoding::named(name);
+    CAPTURE(name);
+    for (int i = 0; i < 2'000; ++i) {
+      std::string text;
+      for (size_t n = random() % 20; n > 0; --n) {
+        if (random() % 3 == 0) pg::append_utf8(text, static_cast<uint32_t>(1 + random() % 0xD000));
+        else text += static_cast<char>(random() % 256);
+      }
+      const std::string told = pg::text_for(text, client);
+      CHECK(told.find('\0') == told.npos);
+      std::string room;
+      if (client.is_utf8() || std::string(name) == "SQL_ASCII") CHECK(is_valid_text(told));
+      else if (client.is_single_byte()) CHECK(pg::convert(told, client, pg::Encoding::named("UTF8"), room).has_value());
+      else CHECK(std::all_of(told.begin(), told.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; }));
+    }
+  }
+  CHECK(pg::text_for("plain", pg::Encoding()) == "plain");
+  CHECK(pg::text_for("\xc3\xa4\xe2\x82\xac\xe6\x97\xa5", pg::Encoding::named("LATIN1")) == "\xe4??");
+  CHECK(pg::text_for("\xe2\x82\xac", pg::Encoding::named("WIN1252")) == "\x80");
+  CHECK(pg::text_for("1\xef", pg::Encoding::named("UTF8")) == "1\xef\xbf\xbd");
+}
+
+TEST_CASE("an encoding is known by the names that clients write") {
+  for (const char* name : {"UTF8", "utf-8", "Unicode", "utf_8"}) CHECK(pg::Encoding::asked(name).is_utf8());
+  for (const char* name : {"latin1", "LATIN-1", "ISO-8859-1", "iso88591"}) CHECK(pg::Encoding::asked(name) == pg::Encoding::named("LATIN1"));
+  CHECK(pg::Encoding::asked("windows-1252") == pg::Encoding::named("WIN1252"));
+  CHECK(pg::Encoding::asked("koi8-r") == pg::Encoding::named("KOI8R"));
+  CHECK_FALSE(pg::Encoding::asked("no such").is_known());
 }

@@ -56,6 +56,7 @@ class Loader {
   void read_users();
   void read_targets();
   void read_target(Section& section);
+  static void read_name_form(Section& section, std::string& form);
   Secret read_password(Section& section);
   void read_credentials(Section& section, TargetConfig& target);
   void read_pool(Section& section, TargetConfig& target);
@@ -121,6 +122,7 @@ void Loader::read() {
   check(root_.origin("node"), check_simple_name(config_.node, 64));
   root_.text("state_dir", config_.state_dir);
   check(root_.origin("state_dir"), check_absolute(config_.state_dir));
+  read_name_form(root_, config_.application_name);
   if (auto shards = root_.scalar("shards"); shards && shards->text != "auto") {
     auto number = parse_quantity(shards->text, Unit::count);
     if (number && *number >= 1 && *number <= 256) config_.shards = static_cast<unsigned>(*number);
@@ -332,6 +334,11 @@ void Loader::read_targets() {
   for (auto& section : sections) read_target(section);
 }
 
+void Loader::read_name_form(Section& section, std::string& form) {
+  section.text("application_name", form);
+  if (auto parsed = proxy::NameForm::parse(form); !parsed) section.error("application_name", parsed.error().message);
+}
+
 void Loader::read_target(Section& section) {
   TargetConfig target;
   section.text("name", target.name);
@@ -354,6 +361,8 @@ void Loader::read_target(Section& section) {
   section.choice<proxy::AttributionWitness>("attribution_witness", target.attribution_witness,
                                             {{"end", proxy::AttributionWitness::end},
                                              {"report", proxy::AttributionWitness::report}});
+  target.application_name = config_.application_name;
+  read_name_form(section, target.application_name);
   read_pool(section, target);
   section.finish();
   config_.targets.push_back(std::move(target));

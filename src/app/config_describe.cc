@@ -208,6 +208,7 @@ void describe_people_and_targets(Lines& out, const Config& config) {
     out.text("    ", "legacy_strings", yes_no(target.legacy_strings));
     const bool ends = target.attribution_witness == proxy::AttributionWitness::end;
     out.text("    ", "attribution_witness", ends ? "end" : "report");
+    out.text("    ", "application_name", quoted(target.application_name));
     if (!target.pool.is_on()) continue;
     out.text("    ", "pool", "");
     out.number("      ", "min", target.pool.min);
@@ -264,6 +265,7 @@ std::string describe_effective(const Config& config) {
   Lines out;
   out.text("", "node", quoted(config.node));
   out.text("", "state_dir", quoted(config.state_dir));
+  out.text("", "application_name", quoted(config.application_name));
   out.text("", "shards", config.shards == 0 ? "auto" : std::to_string(config.shards));
   out.text("", "spin", config.spin ? "auto" : "\"off\"");
   out.group("log");

@@ -465,7 +465,8 @@ bool may_complete(char type) {
 Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
   now_ = now;
   FrameSegment segment;
-  if (gate_ && !gate_->from_server().is_open()) gate_->from_server().begin(chunk);
+  Rewriter* const out = from_server();
+  if (out != nullptr && !out->is_open()) out->begin(chunk);
   for (;;) {
     bool is_resumed = rare_ && rare_->server_held;
     if (is_resumed) {
@@ -474,8 +475,8 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
       FrameCursor::Step step = server_.next(chunk, at, segment);
       if (step == FrameCursor::Step::need_more) {
         // It may begin the answer to a refusal.
-        if (gate_ && (gate_->is_waiting() || seen().probe) && !server_.held_header().empty())
-          gate_->from_server().hold_tail();
+        const bool may_change = named_ || (gate_ && (gate_->is_waiting() || seen().probe));
+        if (may_change && !server_.held_header().empty()) out->hold_tail();
         return Advance::all;
       }
       if (step == FrameCursor::Step::broken) {
@@ -483,7 +484,7 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
         return Advance::broken;
       }
     }
-    if (gate_) gate_->from_server().note_end(segment.end);
+    if (out != nullptr) out->note_end(segment.end);
     if (is_own_answer(segment.type)) {
       if (!swallow(segment)) return Advance::broken;
       continue;
@@ -495,20 +496,20 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
         const pg::FrameCursor::Run run = server_.next_run(chunk, at, segment.type);
         if (run.messages > 0) count_row(segment.type, run.messages, run.bytes);
       }
-      if (gate_) {
-        gate_->from_server().pass(segment.end);
-        gate_->from_server().note_end(at);
+      if (out != nullptr) {
+        out->pass(segment.end);
+        out->note_end(at);
       }
       continue;
     }
     ByteView body = segment.piece;
     if (!segment.is_first || !segment.is_last) {
-      if (gate_ && !segment.is_last) {
-        // Only an error that is short enough to be one of ours is held.
-        bool is_held = segment.type == from_server::error_response && gate_->is_waiting() &&
-                       segment.body_length <= server_capture_bytes_max;
-        if (is_held) gate_->from_server().hold(segment.begin, segment.end);
-        else gate_->from_server().pass(segment.end);
+      if (out != nullptr && !segment.is_last) {
+        // Only an error that is short enough to be one of ours is held, and what may tell of the name.
+        const bool may_change = (segment.type == from_server::error_response && gate_ && gate_->is_waiting()) ||
+                                (segment.type == from_server::parameter_status && named_);
+        if (may_change && segment.body_length <= server_capture_bytes_max) out->hold(segment.begin, segment.end);
+        else out->pass(segment.end);
       }
       if (!is_resumed) {
         if (segment.is_first && rare_) rare_->server_capture.clear();
@@ -530,10 +531,11 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
     }
     server_message(segment.type, body, segment.body_length);
     if (!segment.is_first && rare_) pg::clear_buffer(rare_->server_capture);
-    if (gate_) {
-      if (rare_ && !rare_->notices.empty()) gate_->from_server().pass_with(segment.end, std::exchange(rare_->notices, {}));
-      else if (!has_replacement()) gate_->from_server().pass(segment.end);
-      else gate_->from_server().replace(segment.begin, segment.end, std::exchange(rare_->replacement, {}));
+    if (out != nullptr) {
+      if (named_ && std::exchange(named_->is_hidden, false)) out->replace(segment.begin, segment.end, {});
+      else if (rare_ && !rare_->notices.empty()) out->pass_with(segment.end, std::exchange(rare_->notices, {}));
+      else if (!has_replacement()) out->pass(segment.end);
+      else out->replace(segment.begin, segment.end, std::exchange(rare_->replacement, {}));
     }
     if (queue_.stray_ends() != 0 || queue_.is_lost()) note_strays();
     if (error_) return Advance::broken;
@@ -542,7 +544,7 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
 
 // An answer to what the appliance asks. False: it is none.
 bool Conversation::swallow(const FrameSegment& segment) {
-  Rewriter& out = gate_->from_server();
+  Rewriter& out = *from_server();
   ByteView body = segment.piece;
   if (!segment.is_first || !segment.is_last) {
     std::string& kept = rare().server_capture;
@@ -600,7 +602,7 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
         if (const pg::ErrorFields* refusal = gate_->refusal_behind(fields, queue_.answers_refusal())) {
           fields = *refusal;
           is_refusal_ = true;
-          pg::append_error_response(rare().replacement, fields);
+          append_refusal(fields);
         }
       }
       queue_.error(fields, bytes, now_.ns);
@@ -610,7 +612,7 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
     case from_server::notice_response:
     case from_server::notification_response: break;
     case from_server::parameter_status:
-      if (auto status = pg::parse_parameter_status(body)) note_parameter(status->name, status->value);
+      if (auto status = pg::parse_parameter_status(body)) take_parameter(status->name, status->value);
       break;
     default: queue_.other(bytes); break;
   }
@@ -622,6 +624,36 @@ bool Conversation::is_at_rest() const {
          !seen().client_held && !seen().server_held && !waiting_ && query_started_ == 0 && !error_ && !server_said_fatal_;
 }
 
+void Conversation::keep_name(std::string_view reset_to, std::string_view name) {
+  if (reset_to == name) return;
+  named_ = std::make_unique<Named>();
+  named_->reset_to = reset_to;
+  named_->name = named_->told = name;
+}
+
+// As if the session's name stood where RESET returns to: then the server says nothing where nothing changes.
+void Conversation::take_parameter(std::string_view name, std::string_view value) {
+  if (!named_ || name != "application_name") return note_parameter(name, value);
+  if (settings_ != nullptr) settings_->note(name, value);
+  named_->is_lost = value == named_->reset_to;
+  const std::string_view shown = named_->is_lost ? std::string_view(named_->name) : value;
+  recorder_.rename_application(shown);
+  named_->is_hidden = shown == named_->told;
+  if (named_->is_hidden) return;
+  named_->told = shown;
+  if (named_->is_lost) pg::append_parameter_status(rare().replacement, name, shown);
+}
+
+// It quotes what the client wrote, and is ours: UTF-8.
+void Conversation::append_refusal(const pg::ErrorFields& fields) {
+  const std::string message = pg::text_for(fields.message, client_encoding_);
+  const std::string hint = pg::text_for(fields.hint, client_encoding_);
+  pg::ErrorFields shown = fields;
+  shown.message = message;
+  shown.hint = hint;
+  pg::append_error_response(rare().replacement, shown);
+}
+
 void Conversation::note_parameter(std::string_view name, std::string_view value) {
   if (settings_ != nullptr) settings_->note(name, value);
   if (gate_ && gate_->access().level == policy::Level::read && name == "default_transaction_read_only" && value == "off") {
@@ -631,6 +663,7 @@ void Conversation::note_parameter(std::string_view name, std::string_view value)
   if (name == "application_name") recorder_.rename_application(value);
   // Encodings in which an ASCII byte can be a part of another character.
   if (name == "client_encoding") {
+    client_encoding_ = pg::Encoding::named(value);
     encoding_is_safe_ = value != "SJIS" && value != "SHIFT_JIS_2004" && value != "BIG5" && value != "GBK" &&
                         value != "GB18030" && value != "UHC" && value != "JOHAB";
   }

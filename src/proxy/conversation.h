@@ -16,6 +16,7 @@
 #include "own_answer.h"
 #include "probe.h"
 #include "recorder.h"
+#include "ringfence/pg/encoding.h"
 #include "ringfence/pg/frame.h"
 #include "ringfence/pg/response_queue.h"
 #include "ringfence/proxy/hold.h"
@@ -58,7 +59,10 @@ class Conversation final : private pg::StatementObserver {
   const Refusal& last_refusal() { return gate_->refusal(); }
   // What to send in place of a chunk that was advanced to all of it. Until the next chunk of that direction.
   ByteView to_server(ByteView chunk);
-  ByteView to_client(ByteView chunk) { return gate_ ? gate_->from_server().finish() : chunk; }
+  ByteView to_client(ByteView chunk) {
+    Rewriter* out = from_server();
+    return out != nullptr ? out->finish() : chunk;
+  }
   // After wait_answer and wait_queue, once: what of the chunk, from the last such part on, may be sent now. What waits for answers
   // would wait for ever behind messages that do not go out.
   ByteView to_server_so_far(ByteView chunk);
@@ -111,6 +115,14 @@ class Conversation final : private pg::StatementObserver {
   void note_parameter(std::string_view name, std::string_view value);
   // What follows from an answer that contradicts the trail.
   void use_witness(AttributionWitness witness) { witness_ = witness; }
+  // Of a connection that has `reset_to` for its name at the login, and was called `name` for this session: where RESET brings
+  // back the former, the client is shown the latter. From the beginning.
+  void keep_name(std::string_view reset_to, std::string_view name);
+  // The server has called it `reset_to` since.
+  bool has_lost_name() const { return named_ && named_->is_lost; }
+  void note_named() { named_->is_lost = false; }
+  // The client's, as the server has told it last.
+  pg::Encoding client_encoding() const { return client_encoding_; }
   // Settings that the server reports are noted there too, for as long as this lives.
   void report_to(ReportedSettings& settings) { settings_ = &settings; }
   // Nothing is under way in either direction, no transaction is open, not even one that only a Sync would end, and nothing
@@ -211,6 +223,10 @@ class Conversation final : private pg::StatementObserver {
     return *rare_;
   }
   const Rare& seen() const;
+  // What of the server's bytes does not go on as it stands; null: all does.
+  Rewriter* from_server() { return named_ ? &named_->out : gate_ ? &gate_->from_server() : nullptr; }
+  void take_parameter(std::string_view name, std::string_view value);
+  void append_refusal(const pg::ErrorFields& fields);
   bool has_replacement() const { return rare_ && !rare_->replacement.empty(); }
   void break_off(Fault fault, std::string why) { error_ = std::make_unique<Error>(Error{fault, std::move(why), 0}); }
   void count_row(char type, uint32_t rows, uint64_t bytes);
@@ -256,6 +272,17 @@ class Conversation final : private pg::StatementObserver {
     std::string notices;  // For the client, behind the server's message at hand.
   };
   std::unique_ptr<Rare> rare_;
+  // See keep_name().
+  struct Named {
+    std::string reset_to;
+    std::string name;
+    std::string told;  // What the client takes it for.
+    bool is_lost = false;
+    bool is_hidden = false;  // The message at hand does not go on.
+    Rewriter out;
+  };
+  std::unique_ptr<Named> named_;
+  pg::Encoding client_encoding_ = pg::Encoding::named("UTF8");
   // A Query of many statements of which some have started: how far in its text, and the numbers given.
   size_t query_at_ = 0;
   uint32_t query_started_ = 0;

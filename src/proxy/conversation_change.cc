@@ -47,6 +47,7 @@ void Conversation::warn_of_change(const pg::Completion& completion) {
   if (!is_changed || completion.ending != pg::Ending::success) return;
   pg::append_notice_response(rare().notices, {.severity = "WARNING",
                                               .sqlstate = "01000",
+                                              // All ASCII, which every client encoding has.
                                               .message = "READ WRITE was replaced by READ ONLY",
                                               .detail = "Your access level here is read.",
                                               .hint = "Ask for a policy of level write on this target."});

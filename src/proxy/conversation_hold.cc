@@ -114,7 +114,7 @@ void Conversation::move_chunk(ByteView chunk) {
 }
 
 void Conversation::move_server_chunk(ByteView chunk) {
-  if (gate_) gate_->from_server().move_chunk(chunk);
+  if (Rewriter* out = from_server()) out->move_chunk(chunk);
   if (rare_) move_segment(rare_->server_held, chunk);
 }
 

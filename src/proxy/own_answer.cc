@@ -89,7 +89,8 @@ OwnAnswer::OwnAnswer(Kind kind, ReportedSettings& settings)
     : expected_(kind == Kind::to_reset ? std::span<const std::string_view>(answer_to_reset)
                                        : std::span<const std::string_view>(answer_to_naming)),
       settings_(settings),
-      cursor_(own_answer_bytes_max) {}
+      cursor_(own_answer_bytes_max),
+      passes_notices_(kind == Kind::to_naming_again) {}
 
 OwnAnswer::State OwnAnswer::take(ByteView bytes) {
   const size_t own = take_own(bytes);
@@ -125,13 +126,19 @@ void OwnAnswer::message(char type, ByteView body) {
     case from_server::parameter_status:
       if (auto status = pg::parse_parameter_status(body)) {
         settings_.note(status->name, status->value);
-        if (status->name != "application_name") pg::append_parameter_status(parameter_statuses_, status->name, status->value);
+        if (status->name != "application_name") pg::append_parameter_status(for_the_session_, status->name, status->value);
       }
-      if (parameter_statuses_.size() > own_answer_bytes_max) return fail("the server reports too many settings");
+      if (for_the_session_.size() > own_answer_bytes_max) return fail("the server reports too many settings");
       return;
-    // What was under way for the session before; nobody is to see it.
+    // At first it is what was under way for the session before; nobody is to see it.
     case from_server::notice_response:
-    case from_server::notification_response: return;
+    case from_server::notification_response: {
+      if (!passes_notices_) return;
+      const auto header = pg::frame_header(type, static_cast<uint32_t>(body.size()));
+      for_the_session_.append(header.data(), header.size()).append(body);
+      if (for_the_session_.size() > own_answer_bytes_max) fail("the server says too much");
+      return;
+    }
     case from_server::error_response: {
       auto fields = pg::parse_error_fields(body);
       // Its text may quote what the session left behind, or a setting's value: it is for the server's own log.

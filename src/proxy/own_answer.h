@@ -40,7 +40,8 @@ std::string naming_message(std::string_view application_name);
 
 class OwnAnswer {
  public:
-  enum class Kind : uint8_t { to_reset, to_naming };
+  // to_naming_again: in the middle of a session, to whom all else belongs that the server says meanwhile.
+  enum class Kind : uint8_t { to_reset, to_naming, to_naming_again };
   enum class State : uint8_t { open, done, failed };
 
   OwnAnswer(Kind kind, ReportedSettings& settings);
@@ -49,8 +50,9 @@ class OwnAnswer {
   State take(ByteView bytes);
   // The same where what follows answers somebody else: gives how many of the bytes are this answer's.
   size_t take_own(ByteView bytes);
-  // What the server said meanwhile of settings other than the name, as whole messages: for whoever has the session already.
-  const std::string& parameter_statuses() const { return parameter_statuses_; }
+  // What the server said meanwhile of settings other than the name, and to_naming_again notices and notifications, as whole
+  // messages: for whoever has the session already.
+  const std::string& for_the_session() const { return for_the_session_; }
   State state() const { return state_; }
   const std::string& reason() const { return reason_; }
 
@@ -62,7 +64,8 @@ class OwnAnswer {
   ReportedSettings& settings_;
   pg::FrameCursor cursor_;
   std::string held_;  // The beginning of a message that comes in pieces.
-  std::string parameter_statuses_;
+  std::string for_the_session_;
+  bool passes_notices_ = false;
   int messages_ = 0;
   State state_ = State::open;
   std::string reason_;

@@ -148,6 +148,7 @@ void PgSession::after_answers() {
   }
   if (is_draining_) drain();
   if (pending_end_ && conversation_->server_is_idle()) end(*pending_end_);
+  name_again();
   if (conversation_->is_clear()) wake_client_pump();
 }
 
@@ -240,11 +241,10 @@ Task<void> PgSession::part() {
       "It may have been restarted or the connection cut; statements without an answer may or may not have run."};
   bool was_ended_by_server = !end_reason_ && !is_orderly;
   if (can_speak && !conversation_->server_said_fatal()) {
+    const std::string text = pg::text_for(reason.message, conversation_->client_encoding());
+    const std::string hint = pg::text_for(reason.hint, conversation_->client_encoding());
     std::string message;
-    pg::append_error_response(message, {.severity = "FATAL",
-                                        .sqlstate = reason.sqlstate,
-                                        .message = reason.message,
-                                        .hint = reason.hint});
+    pg::append_error_response(message, {.severity = "FATAL", .sqlstate = reason.sqlstate, .message = text, .hint = hint});
     // A client that does not read is not waited for.
     end_within(end_ms);
     auto sending = send(std::move(message));

@@ -74,7 +74,7 @@ class PgSession {
   ring::Task<bool> open_server(std::vector<pg::StartupParameter> parameters);
   ring::Task<tl::expected<Upstream, UpstreamRefusal>> reach_server(std::vector<pg::StartupParameter> parameters);
   UpstreamRefusal connections_max_reached() const;
-  void name_for_server(std::vector<pg::StartupParameter>& parameters) const;
+  void name_for_server(std::vector<pg::StartupParameter>& parameters);
 
   // Access (pg_session_access.cc).
   bool needs_other_login(const policy::Access& renewed) const;
@@ -118,7 +118,7 @@ class PgSession {
   // Its name (pg_session_naming.cc).
   struct Naming {
     enum class State : uint8_t { due, sending, sent };
-    Naming(PgSession& session, std::string application_name);
+    Naming(PgSession& session, std::string application_name, OwnAnswer::Kind kind = OwnAnswer::Kind::to_naming);
     std::string message;
     OwnAnswer answer;
     State state = State::due;
@@ -127,6 +127,7 @@ class PgSession {
     std::vector<ring::Event*> waiters;  // For the answer.
     ring::CallbackTimer timer;
   };
+  void name_again();
   void name_is_late();
   ring::Task<void> name_alone();
   ring::Task<bool> send_naming(ByteView* along);

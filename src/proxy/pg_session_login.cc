@@ -13,6 +13,7 @@
 #include "ringfence/pg/messages.h"
 #include "ringfence/pg/scram.h"
 #include "startup_filter.h"
+#include "warm_pool.h"
 
 namespace ringfence::proxy {
 
@@ -289,12 +290,19 @@ Task<bool> PgSession::greet() {
     // The name that we gave the connection; the client's own is recorded.
     if (name != "application_name") conversation_->note_parameter(name, value);
   }
-  if (server_->ticket) conversation_->report_to(server_->ticket->settings);
+  if (server_->ticket) {
+    conversation_->report_to(server_->ticket->settings);
+    conversation_->keep_name(warm_application_name, recorder_.name_at_server());
+  }
   if (!greeting->name_due.empty()) naming_ = std::make_unique<Naming>(*this, std::move(greeting->name_due));
   co_return true;
 }
 
 Task<bool> PgSession::refuse(std::string_view sqlstate, std::string message, std::string hint) {
+  // The client may have said already in which encoding it reads.
+  const pg::Encoding encoding = pg::Encoding::asked(login_->startup.find("client_encoding").value_or("UTF8"));
+  message = pg::text_for(message, encoding);
+  hint = pg::text_for(hint, encoding);
   std::string bytes;
   pg::append_error_response(
       bytes, {.severity = "FATAL", .sqlstate = sqlstate, .message = message, .hint = hint});

@@ -1,7 +1,8 @@
 // The name of a pooled server connection is set in front of its session's first message, in the same piece, and nobody
 // waits for it. What the server answers to that is swallowed here before the conversation sees any of it; if it is not
 // exactly what is wanted, the session ends and the client gets none of the server's bytes. Until it is named, a connection
-// has a name that is nobody's (`ringfence`), and never that of the session before.
+// has a name that is nobody's (`ringfence`), and never that of the session before. RESET brings that one back: then it is
+// named once more (name_again), and the client is shown its own all the time.
 #include "pg_session.h"
 #include "ringfence/base/log.h"
 #include "ringfence/pg/sqlstate.h"
@@ -10,11 +11,22 @@ namespace ringfence::proxy {
 
 using ring::Task;
 
-PgSession::Naming::Naming(PgSession& session, std::string application_name)
+PgSession::Naming::Naming(PgSession& session, std::string application_name, OwnAnswer::Kind kind)
     : message(naming_message(application_name)),
-      answer(OwnAnswer::Kind::to_naming, session.server_->ticket->settings),
+      answer(kind, session.server_->ticket->settings),
       timer(session.shard_.shard.timers(), [&session] { session.name_is_late(); }) {
   timer.arm(session.shard_.shard.now_ns() + pool_naming_after_ms * 1'000'000);
+}
+
+// RESET ALL and DISCARD ALL give a pooled connection the name that is nobody's; the session gets its own back like the first
+// time. Only when nothing is under way: in a transaction that is rolled back the name would go again, and behind messages of
+// the client's it would be answered among theirs.
+void PgSession::name_again() {
+  if (!conversation_->has_lost_name() || reset_ || end_reason_ || conversation_->client_said_goodbye()) return;
+  if (naming_ && (!naming_->is_over || naming_->state == Naming::State::sending)) return;
+  if (!conversation_->is_at_rest()) return;
+  conversation_->note_named();
+  naming_ = std::make_unique<Naming>(*this, recorder_.name_at_server(), OwnAnswer::Kind::to_naming_again);
 }
 
 // The client has said nothing yet, or the server does not answer.
@@ -74,7 +86,7 @@ bool PgSession::take_naming(net::Chunk& chunk) {
     case OwnAnswer::State::done: break;
   }
   // Settings that changed at this very moment are the session's to know.
-  std::string passed = std::string(begun) + answer.parameter_statuses();
+  std::string passed = std::string(begun) + answer.for_the_session();
   const ByteView behind = chunk.bytes().substr(begun.size() + own);
   if (passed.empty()) chunk.consume(own);
   else chunk = net::Chunk::copy_of(passed.append(behind));

@@ -6,7 +6,6 @@
 #include "opening.h"
 #include "ringfence/base/log.h"
 #include "ringfence/pg/sqlstate.h"
-#include "startup_filter.h"
 
 namespace ringfence::proxy {
 
@@ -152,10 +151,14 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
 }
 
 // The human behind the session, first of all.
-void PgSession::name_for_server(std::vector<pg::StartupParameter>& parameters) const {
+void PgSession::name_for_server(std::vector<pg::StartupParameter>& parameters) {
   std::erase_if(parameters, [](const auto& each) { return each.name == "application_name"; });
-  parameters.insert(parameters.begin(),
-                    {"application_name", upstream_application_name(user_, login_->startup.application_name())});
+  const std::string_view own = login_->startup.application_name();
+  std::string name = target_->application_name.name(user_, target_->name, own);
+  // In a pool it is set by a statement, whose text has to be valid in the client's encoding.
+  if (target_->pool.is_on()) name = printable_ascii(name);
+  recorder_.call(name, own);
+  parameters.insert(parameters.begin(), {"application_name", std::move(name)});
 }
 
 // Of the target. Sessions count there, and in a pool its other connections too.

@@ -9,7 +9,6 @@
 #include "ringfence/proxy/snapshot.h"
 #include "ringfence/sql/redact.h"
 #include "ringfence/sql/split.h"
-#include "startup_filter.h"
 
 namespace ringfence::proxy {
 
@@ -131,8 +130,7 @@ std::string_view Recorder::session_text(Tag tag) const {
 
 void Recorder::rename_application(std::string_view name) {
   std::string field;
-  audit::append_field(field, Tag::application_name,
-                      client_application_name(session_text(Tag::user_name), name));
+  audit::append_field(field, Tag::application_name, name == name_at_server_ ? std::string_view(name_by_client_) : name);
   Extent extent = find(Tag::application_name);
   if (std::string_view(session_).substr(extent.begin, extent.end - extent.begin) == field) return;
   session_.replace(extent.begin, extent.end - extent.begin, field);

@@ -100,6 +100,12 @@ class Recorder {
     user_volume_ = user;
     address_volume_ = address;
   }
+  // What the server calls the session, by our doing, where the client calls itself so: it is that when the server says it.
+  void call(std::string at_server, std::string_view by_client) {
+    name_at_server_ = std::move(at_server);
+    name_by_client_ = by_client;
+  }
+  const std::string& name_at_server() const { return name_at_server_; }
   // The session has changed its name (SET application_name).
   void rename_application(std::string_view name);
   // As the trail has it; valid until the next identify or rename.
@@ -168,6 +174,8 @@ class Recorder {
   ShardCounters& counters_;
   Deferred& deferred_;
   std::string session_;  // Encoded fields.
+  std::string name_at_server_;
+  std::string name_by_client_;
 };
 
 }  // namespace ringfence::proxy

@@ -95,22 +95,6 @@ std::optional<bool> boolean_of(std::string_view value) {
   return std::nullopt;
 }
 
-std::string upstream_application_name(std::string_view user, std::string_view client_application) {
-  std::string name = "ringfence/" + std::string(user);
-  if (!client_application.empty()) name += ": " + std::string(client_application);
-  name = name.substr(0, 63);
-  for (char& c : name) c = c >= 32 && c < 127 ? c : '?';
-  return name;
-}
-
-std::string_view client_application_name(std::string_view user, std::string_view upstream_application) {
-  std::string prefix = "ringfence/" + std::string(user);
-  if (!upstream_application.starts_with(prefix)) return upstream_application;
-  upstream_application.remove_prefix(prefix.size());
-  if (upstream_application.starts_with(": ")) upstream_application.remove_prefix(2);
-  return upstream_application;
-}
-
 tl::expected<std::vector<pg::StartupParameter>, StartupRefusal> requested_settings(const pg::StartupMessage& startup) {
   Settings out;
   if (const auto options = startup.find("options")) {

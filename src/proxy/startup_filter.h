@@ -1,4 +1,4 @@
-// What a client's startup packet asks for, and the name that its server connection gets.
+// What a client's startup packet asks for.
 #pragma once
 
 #include <optional>
@@ -24,10 +24,5 @@ tl::expected<std::vector<pg::StartupParameter>, StartupRefusal> requested_settin
 
 // As PostgreSQL reads a boolean (bool.c: parse_bool): any unique beginning of a word, without blanks. Nothing: it is none.
 std::optional<bool> boolean_of(std::string_view value);
-
-// "ringfence/alice: psql", at most 63 bytes of printable ASCII, as the server keeps it.
-std::string upstream_application_name(std::string_view user, std::string_view client_application);
-// What a client that has such a name, which RESET brings back, is called in the trail.
-std::string_view client_application_name(std::string_view user, std::string_view upstream_application);
 
 }  // namespace ringfence::proxy

@@ -25,7 +25,9 @@ def leveled(target):
           'tags': ['e2e'], 'sslmode': 'disable'}
     one = harness.Appliance(
         directory, target,
-        targets=[{'name': 'shop', **to}, {'name': 'pooled', **to, 'pool': {'max': 4}}],
+        targets=[{'name': 'shop', **to}, {'name': 'pooled', **to, 'pool': {'max': 4}}, {'name': 'own', **to, 'application_name': 'client'},
+                 {'name': 'own_pooled', **to, 'application_name': 'client', 'pool': {'max': 4}},
+                 {'name': 'formed', **to, 'application_name': '{name} ({user} by {target})'}],
         users=[{'name': name, 'password': PASSWORD, 'roles': [name]} for name in LEVELS],
         policies=[{'name': name + 's', 'roles': [name], 'tags': ['e2e'], 'level': level} for name, level in LEVELS.items()]).start()
     yield one
@@ -347,3 +349,117 @@ def test_jdbc_after_a_read_only_use(leveled, clients_class):
 def test_jdbcs_current_schema_wins_over_options(leveled, clients_class):
     """currentSchema is a key of the packet, options are options, in this order."""
     assert by_jdbc(leveled, clients_class, 'reader', 'schema') == ['public']
+
+
+# ---------------------------------------------------------------- names
+
+def names_at_server(target, pid):
+    return target.sql('SELECT application_name FROM pg_stat_activity WHERE pid = %s', pid)[0][0]
+
+
+def statuses(messages):
+    return [tuple(part.decode() for part in body.split(b'\0')[:2]) for kind, body in messages if kind == b'S']
+
+
+@pytest.mark.parametrize('text', ['RESET ALL', 'DISCARD ALL', 'RESET application_name', 'SET application_name TO DEFAULT',
+                                  "SELECT 1; CLOSE ALL; UNLISTEN *; RESET ALL"])
+@pytest.mark.parametrize('user', ['reader', 'boss'])
+def test_a_pooled_session_keeps_its_name(leveled, target, app, user, text):
+    name = ('ringfence/%s: %s' % (user, app))[:63]
+    with raw.RawClient(leveled.pg_port) as client:
+        client.log_in(user, PASSWORD, 'pooled', application_name=app)
+        assert client.parameters['application_name'] == name
+        for i in range(3):
+            assert statuses(client.run(text)) == []
+            assert shown(client, 'application_name') == name
+        assert statuses(client.run("SET application_name = 'another'")) == [('application_name', 'another')]
+        assert statuses(client.run(text)) == [('application_name', name)]
+        pid = int.from_bytes(client.key[:4], 'big')
+        # Also when the client says nothing more.
+        harness.eventually(lambda: names_at_server(target, pid) == name, 5, what='the name at the server')
+        client.run('BEGIN')
+        if 'DISCARD' not in text:
+            assert statuses(client.run(text)) == []
+            client.run('ROLLBACK')
+        assert shown(client, 'application_name') == name
+
+
+def test_what_is_notified_while_a_session_is_named_again_arrives(leveled, app):
+    with raw.RawClient(leveled.pg_port) as client, connect(leveled, 'boss', application_name=app) as sender:
+        client.log_in('boss', PASSWORD, 'pooled', application_name=app)
+        client.run('LISTEN named')
+        got = []
+        for i in range(40):
+            got += client.run('RESET ALL')
+            sender.execute('SELECT pg_notify(%s, %s)', ('named', str(i)))
+            got += client.run('SELECT 1')
+        got += client.run('SELECT 2')
+    assert [body[4:].split(b'\0')[1] for kind, body in got if kind == b'A'] == [b'%d' % i for i in range(40)]
+
+
+def test_asyncpgs_pool_keeps_its_name(leveled, target, app):
+    name = ('ringfence/writer: %s' % app)[:63]
+
+    async def work():
+        pool = await asyncpg.create_pool(
+            host='127.0.0.1', port=leveled.pg_port, user='writer', password=PASSWORD, database='pooled', min_size=1, max_size=1,
+            server_settings={'application_name': app})
+        for i in range(5):
+            async with pool.acquire() as connection:
+                assert await connection.fetchval('SHOW application_name') == name
+                assert connection.get_settings().application_name == name
+                pid = connection.get_server_pid()
+        await asyncio.sleep(1.5)
+        shown_idle = names_at_server(target, pid)
+        await pool.close()
+        return shown_idle
+    assert asyncio.run(work()) == name
+
+
+@pytest.mark.parametrize('database', ['own', 'own_pooled'])
+def test_a_client_that_compares_its_name_sees_its_own(leveled, leveled_trail, app, database):
+    with connect(leveled, 'boss', database=database, application_name=app) as connection:
+        assert connection.info.parameter_status('application_name') == app
+        assert connection.execute('SHOW application_name').fetchone() == (app,)
+        connection.execute('RESET ALL')
+        assert connection.execute('SHOW application_name').fetchone() == (app,)
+    assert {row['application_name'] for row in leveled_trail.settled(app)} == {app}
+
+
+def test_a_form_of_the_targets_own(leveled, app):
+    with connect(leveled, 'reader', database='formed', application_name=app) as connection:
+        assert connection.execute('SHOW application_name').fetchone() == (('%s (reader by formed)' % app)[:63],)
+
+
+@pytest.mark.parametrize('database', ['shop', 'pooled', 'own', 'own_pooled', 'formed'])
+def test_a_long_name_is_cut_without_a_word(leveled, database):
+    with raw.RawClient(leveled.pg_port) as client:
+        client.log_in('boss', PASSWORD, database, application_name='x' * 200)
+        assert len(shown(client, 'application_name')) <= 63
+        assert client.notices == []
+        assert [kind for kind, _ in client.run('SELECT 1')].count(b'N') == 0
+
+
+# ---------------------------------------------------------------- what is told is valid text
+
+@pytest.mark.parametrize('encoding, codec', [('UTF8', 'utf-8'), ('LATIN1', 'latin-1'), ('WIN1252', 'cp1252'), ('EUC_JP', 'euc_jp')])
+def test_refusals_are_valid_text(leveled, encoding, codec):
+    with raw.RawClient(leveled.pg_port) as client:
+        client.log_in('reader', PASSWORD, 'shop', client_encoding=encoding)
+        for text in ('SELECT 1\uff1bDELETE FROM orders'.encode(), b'SELECT 1\xef', b'DELETE FROM "\xe9\xff"', b'COPY orders FROM STDIN',
+                     b'SELECT \xc3', b"SELECT 'x' \x80\x81", b'SELECT lo_create(0)'):
+            for data in (raw.message(b'Q', text + b'\0'), raw.message(b'P', b'\0' + text + b'\0\0\0') + raw.SYNC):
+                client.send(data)
+                [error] = [body for kind, body in client.receive_until(b'Z') if kind == b'E']
+                for field in error.rstrip(b'\0').split(b'\0'):
+                    field.decode(codec)
+
+
+@pytest.mark.parametrize('form', ['{usr}', '', 'ringfence {', 'x' * 64, 'für {user}'])
+def test_a_form_that_cannot_be_meant_is_an_error_with_its_line(leveled, tmp_path, form):
+    config = {**leveled.config, 'application_name': 'client', 'targets': [{**leveled.config['targets'][0], 'application_name': form}]}
+    file = tmp_path / 'ringfence.yaml'
+    file.write_text(harness.emit_yaml(config))
+    file.chmod(0o600)
+    done = subprocess.run([harness.BINARY, 'check', '--config', file], text=True, capture_output=True, timeout=60, env=harness.clean_environment())
+    assert done.returncode == 1 and 'targets[0].application_name' in done.stdout + done.stderr, done.stdout + done.stderr

@@ -188,9 +188,10 @@ def test_application_names_are_each_sessions_own(warm, target):
     with next_session(warm, before, user='bob', application_name="it's \\ second") as connection:
         assert connection.execute(asks).fetchone()[0] == "ringfence/bob: it's \\ second"
         assert connection.info.parameter_status('application_name') == "ringfence/bob: it's \\ second"
-        # What RESET brings back names nobody else.
-        connection.execute('RESET ALL')
-        assert connection.execute(asks).fetchone()[0] == 'ringfence'
+        # What RESET brings back names nobody; the session is named again before its next message.
+        cursor = connection.execute('RESET ALL; ' + asks)
+        assert cursor.nextset() and cursor.fetchone()[0] == 'ringfence'
+        assert connection.execute(asks).fetchone()[0] == "ringfence/bob: it's \\ second"
 
 
 def test_a_warm_connection_reports_the_same_settings_as_a_new_one(warm):

@@ -136,6 +136,7 @@ struct TargetConfig {
   bool allow_superuser_read = false;
   bool legacy_strings = false;
   proxy::AttributionWitness attribution_witness = proxy::AttributionWitness::end;
+  std::string application_name;  // A form that proxy::NameForm takes.
   proxy::PoolRule pool;
 };
 
@@ -144,6 +145,7 @@ struct Config {
   std::string state_dir = "/var/lib/ringfence";
   unsigned shards = 0;  // 0: one for each core.
   bool spin = true;     // Shards look for work on cores that nobody uses before they sleep.
+  std::string application_name = std::string(proxy::NameForm::usual);  // Of targets that say nothing.
   LogConfig log;
   TlsFiles tls;  // What listeners and the admin API use that name none of their own.
   KernelTlsMode tls_kernel = KernelTlsMode::streams;

@@ -16,6 +16,7 @@
 #include "ringfence/pg/scram.h"
 #include "ringfence/pg/scram_shapes.h"
 #include "ringfence/policy/policy_set.h"
+#include "ringfence/proxy/name_form.h"
 #include "ringfence/proxy/volume.h"
 
 namespace ringfence::proxy {
@@ -94,6 +95,7 @@ struct Target {
   // them.
   bool legacy_strings = false;
   AttributionWitness attribution_witness = AttributionWitness::report;
+  NameForm application_name;
   PoolRule pool;
   // Connections that wait in the pools of all shards, or are being made to wait there, and those of them that are being
   // closed and may still be at the server; carried over as `sessions` is.

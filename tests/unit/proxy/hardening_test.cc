@@ -245,6 +245,7 @@ TEST_CASE("the application's name in the trail follows the server's word, but fo
   Talk talk;
   Uuid id;
   talk.recorder.identify({.session_id = id, .connection_id = id, .user = "ada", .application_name = "first", .database = "d"});
+  talk.recorder.call("ringfence/ada: first", "first");
   auto name_of_next = [&] {
     CHECK(talk.client(query("select 1")) == Advance::all);
     CHECK(talk.space.records.back()[Tag::database] == "d");

@@ -104,7 +104,7 @@ TEST_CASE("of an answer that stands before somebody else's, no byte behind it is
     CHECK(answer.take_own(complete("SELECT 1")) == 0);
     CHECK(answer.state() == OwnAnswer::State::done);
     // The name is what was asked for; of the others the client is to hear.
-    CHECK(answer.parameter_statuses() == status("TimeZone", "PST"));
+    CHECK(answer.for_the_session() == status("TimeZone", "PST"));
     CHECK(settings.first_differing() == "TimeZone");
   }
   std::string many;

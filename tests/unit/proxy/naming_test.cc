@@ -231,7 +231,9 @@ TEST_CASE("a message that the server began before it was asked for a name is the
         PoolWorld world;
         world.begin();
         world.send(world.servers.back(), begun.substr(0, cut));
-        CHECK(world.client.got == begun.substr(0, cut));
+        // What may tell of the name is kept back until it is whole.
+        const bool is_kept = cut < pg::frame_header_size || (begun[0] == 'S' && cut < begun.size());
+        CHECK(world.client.got == (is_kept ? std::string() : begun.substr(0, cut)));
         world.send(world.client, query("select 1"));
         CHECK(world.servers.back().got == naming_message("ringfence/ada") + query("select 1"));
         // A message that begins when the server was asked is not the session's, but for settings.

@@ -102,6 +102,7 @@ const FieldInfo* field_info(uint16_t tag) {
       RINGFENCE_FIELD(statement_sha256, bytes),
       RINGFENCE_FIELD(message_id, uuid),
       RINGFENCE_FIELD(statement_begin, integer),
+      RINGFENCE_FIELD(attribution, text),
   };
 #undef RINGFENCE_FIELD
   return tag == 0 || tag >= tag_end ? nullptr : &fields[tag];

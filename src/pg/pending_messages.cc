@@ -26,7 +26,8 @@ void PendingMessages::pop() {
   message.prepared = {};
   message.portal = {};
   message.kind = Kind::gone;
-  message.is_redacted = message.is_uncut = false;
+  message.is_redacted = message.is_uncut = message.is_own = false;
+  message.unseen = Unseen::none;
   message.is_over = message.continues = message.is_doubtful = message.ends_skip = false;
   message.completed = 0;
   message.previous_naming = 0;

@@ -33,6 +33,10 @@ void ResponseQueue::finish(Entry& entry, Completion completion, uint64_t now_ns,
   completion.prepared = completion.ran_instead != nullptr ? ran->statement.get() : entry.prepared.get();
   completion.is_redacted = entry.is_redacted || (entry.prepared && entry.prepared->statement.is_redacted) ||
                            (completion.prepared != nullptr && completion.prepared->statement.is_redacted);
+  if (completion.ending != Ending::not_executed) {
+    completion.is_presumed = ran != nullptr && is_presumed(*ran);
+    has_run(entry);
+  }
   if (entry.kind == Kind::query) completion.expected = expected_of(entry);
   else if (completion.prepared != nullptr) completion.expected = completion.prepared->expected;
   observer_.done(completion);
@@ -43,6 +47,7 @@ void ResponseQueue::parse_complete(uint64_t bytes) {
   Entry* entry = answered();
   if (entry == nullptr || entry->kind != Kind::parse) return misfit();
   bytes_ += bytes;
+  has_run(*entry);
   names_.set_statement(entry->prepared);
   pending_.pop();
 }
@@ -54,6 +59,10 @@ void ResponseQueue::bind_complete(uint64_t bytes) {
   Portal& portal = *entry->portal;
   // What the name stands for now, not what was foreseen.
   portal.statement = names_.statement(portal.statement_name);
+  const Prepared* statement = portal.statement.get();
+  portal.is_presumed =
+      statement != nullptr && !statement->name.empty() && seen_.since(statement->made_at) != Unseen::none;
+  has_run(*entry);
   names_.set_portal(entry->portal);
   pending_.pop();
 }
@@ -62,6 +71,8 @@ void ResponseQueue::close_complete(uint64_t bytes) {
   Entry* entry = answered();
   if (entry == nullptr || entry->kind != Kind::close) return misfit();
   bytes_ += bytes;
+  has_run(*entry);
+  if (entry->is_own) return pending_.pop();
   if (entry->is_portal) names_.forget_portal(entry->portal->name);
   else names_.forget_statement(entry->prepared->name);
   pending_.pop();
@@ -150,8 +161,12 @@ void ResponseQueue::command_complete(std::string_view tag, uint64_t bytes, uint6
     ran = actual_portal(*entry);
     if (ran->statement) change = ran->statement->change;
   }
+  const bool is_presumed_text = ran && is_presumed(*ran);
+  // Behind it in its message there may be more.
+  const bool is_last = entry->completed + 1 >= entry->count && !entry->continues;
+  const uint64_t made_at = entry->stamp + (is_last ? 1 : 0);
   finish(*entry, number, Ending::success, tag, parsed.rows.value_or(rows_), nullptr, now_ns, ran.get());
-  names_.apply(change);
+  names_.apply(change, is_presumed_text ? 0 : made_at);
   if (entry->kind == Kind::execute || (++entry->completed == entry->count && entry->continues)) pending_.pop();
 }
 
@@ -223,7 +238,7 @@ void ResponseQueue::error(const ErrorFields& fields, uint64_t bytes, uint64_t no
 
 void ResponseQueue::fail(const ErrorFields& fields, uint64_t now_ns) {
   Entry* entry = answered();
-  if (entry == nullptr || entry->kind == Kind::sync || entry->is_over) {
+  if (entry == nullptr || entry->kind == Kind::sync || (entry->is_over && !entry->is_own)) {
     observer_.error_outside(fields, nullptr);
     return;
   }
@@ -241,11 +256,20 @@ void ResponseQueue::fail(const ErrorFields& fields, uint64_t now_ns) {
       return;
     }
     case Kind::parse:
+      if (entry->is_own && entry->is_over) {
+        // Nobody's. Its Sync is there, and nothing between.
+        entry->prepared->made_at = 0;
+        pending_.pop();
+        return;
+      }
       skipped().fail(entry->prepared, {});
       // The server has dropped the unnamed one before it looks at the new text.
       if (entry->prepared->name.empty()) names_.forget_statement({});
       break;
-    case Kind::bind: skipped().fail({}, entry->portal); break;
+    case Kind::bind:
+      has_run(*entry);
+      skipped().fail({}, entry->portal);
+      break;
     default: break;
   }
   // Parse, Bind, Describe, Close or a Flush with a body failed. What executes it later in this group has failed with it.
@@ -280,6 +304,7 @@ void ResponseQueue::ready(TransactionStatus status) {
   if (entry == nullptr) return misfit();
   bytes_ = 0;
   rows_ = 0;
+  reported_ = entry->stamp;
   switch (entry->kind) {
     case Kind::query:
     case Kind::function_call:
@@ -307,6 +332,7 @@ void ResponseQueue::ready(TransactionStatus status) {
     case Kind::sync: {
       bool is_doubtful = entry->is_doubtful;
       bool ends_skip = entry->ends_skip;
+      if (seen_.any(Unseen::trigger)) has_run(*entry);  // Otherwise nothing was deferred.
       pending_.pop();
       if (is_doubtful) doubtful_sync_answered(ends_skip);
       break;
@@ -316,7 +342,9 @@ void ResponseQueue::ready(TransactionStatus status) {
   pending_.front();
   // Portals end with their transaction; those of WITH HOLD cursors are rare, and a name that we do not know is
   // recorded as such.
-  if (status == TransactionStatus::idle) names_.forget_portals();
+  if (status != TransactionStatus::idle) return;
+  names_.forget_portals();
+  if (pending_.is_empty()) may_defer_ = false;
 }
 
 // ReadyForQuery came for a Sync that may have been swallowed: then it was the next Sync that was answered, if that
@@ -348,7 +376,7 @@ void ResponseQueue::doubtful_sync_answered(bool ends_skip) {
 uint64_t ResponseQueue::answers_refusal() {
   const Entry* entry = answered();
   if (entry == nullptr || entry->is_over) return 0;
-  if (entry->kind == Kind::parse) return entry->prepared->refusal;
+  if (entry->kind == Kind::parse) return entry->is_own ? 0 : entry->prepared->refusal;
   bool is_stand_in = (entry->kind == Kind::query || entry->kind == Kind::function_call) &&
                      (entry->first & unrecorded_statement) != 0;
   return is_stand_in ? entry->first & ~unrecorded_statement : 0;
@@ -357,6 +385,16 @@ uint64_t ResponseQueue::answers_refusal() {
 bool ResponseQueue::answers_own() {
   const Entry* entry = answered();
   return entry != nullptr && entry->kind == Kind::own;
+}
+
+bool ResponseQueue::answers_renewal(bool is_ready) {
+  const Entry* entry = is_ready ? pending_.front() : answered();
+  return entry != nullptr && entry->is_own;
+}
+
+bool ResponseQueue::hides_error() {
+  const Entry* entry = answered();
+  return entry != nullptr && entry->is_own && entry->is_over;
 }
 
 bool ResponseQueue::is_idle_before(uint64_t end) const {

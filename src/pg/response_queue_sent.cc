@@ -1,18 +1,32 @@
 // The half of the model that takes what the client sends.
-#include "ringfence/pg/response_queue.h"
+#include <algorithm>
+#include <utility>
 
+#include "ringfence/pg/response_queue.h"
 #include "ringfence/pg/server_name.h"
 
 namespace ringfence::pg {
 
-namespace {
-// A name of the protocol's as the server keeps it, which cuts it at byte 63, inside of a character if need be (its tables of
-// names have keys of NAMEDATALEN).
-std::string_view as_kept(std::string_view name) { return name.substr(0, name_bytes_max); }
-void keep_as_server_does(std::string& name) {
-  if (name.size() > name_bytes_max) name.resize(name_bytes_max);
+void ResponseQueue::keep_as_server_does(std::string& name) {
+  has_wide_names_ = has_wide_names_ || std::any_of(name.begin(), name.end(), [](char c) { return (c & 0x80) != 0; });
+  std::string room;
+  const ByteView kept = message_name(name, encodings(), room);
+  if (kept.data() == name.data()) name.resize(kept.size());
+  else name.assign(kept);
 }
-}  // namespace
+
+std::string ResponseQueue::kept_name(std::string_view sent) {
+  std::string name(sent);
+  keep_as_server_does(name);
+  return name;
+}
+
+void ResponseQueue::foresee(Entry& entry, Unseen unseen) {
+  if (entry.stamp == 0) return;  // Skipped: it runs nothing.
+  entry.unseen = resolved(unseen);
+  foreseen_.note(entry.unseen, entry.stamp);
+  if (entry.unseen >= Unseen::trigger) may_defer_ = true;
+}
 
 // The server reads no further, or nothing up to the next Sync.
 bool ResponseQueue::is_skipped(Kind kind) {
@@ -32,6 +46,7 @@ void ResponseQueue::push_naming(Kind kind, Fill&& fill) {
     Entry& entry = push(kind);
     fill(entry);
     pending_.mark_naming(entry);
+    if (!(entry.portal ? entry.portal->name : entry.prepared->name).empty()) last_named_ = entry.stamp;
     return;
   }
   Entry entry;
@@ -46,6 +61,7 @@ void ResponseQueue::push_running(Kind kind, uint64_t now_ns, Fill&& fill) {
   if (!is_skipped(kind)) {
     fill(push(kind));
     copy_place_ = pending_.end() - 1;
+    run_before_ = std::exchange(last_run_, stamp_);
     return;
   }
   Entry entry;
@@ -77,9 +93,14 @@ void ResponseQueue::push_query(StatementNumber first, uint32_t count, uint64_t m
   });
 }
 
+void ResponseQueue::mark_unseen(Unseen unseen) {
+  if (!pending_.is_empty() && pending_.back().kind == Kind::query) foresee(pending_.back(), unseen);
+}
+
 void ResponseQueue::change_names(uint32_t index, NameChange change) {
   if (pending_.is_empty()) return;
-  const Entry& entry = pending_.back();
+  Entry& entry = pending_.back();
+  if (change.prepared && is_unknown_name(change.prepared->name)) foresee(entry, Unseen::code);
   if (entry.kind == Kind::query) rare().changes.push_back({entry.first + index, std::move(change)});
 }
 
@@ -94,14 +115,24 @@ void ResponseQueue::mark_uncut() {
 void ResponseQueue::push_parse(Ref<Prepared> prepared) {
   const bool is_refused = prepared->refusal != 0;
   keep_as_server_does(prepared->name);
-  push_naming(Kind::parse, [&](Entry& entry) { entry.prepared = std::move(prepared); });
+  prepared->is_parsed = !is_refused;
+  prepared->sent_in = encodings().is_sure ? encodings_.client : Encoding();
+  push_naming(Kind::parse, [&](Entry& entry) {
+    prepared->made_at = entry.stamp;
+    if (is_unknown_name(prepared->name)) foresee(entry, Unseen::code);
+    entry.prepared = std::move(prepared);
+  });
   if (is_refused && !pending_.is_empty()) refused_to_ = pending_.end();
 }
 
-void ResponseQueue::push_bind(Ref<Portal> portal) {
+void ResponseQueue::push_bind(Ref<Portal> portal, Unseen unseen) {
   keep_as_server_does(portal->name);
   keep_as_server_does(portal->statement_name);
-  push_naming(Kind::bind, [&](Entry& entry) { entry.portal = std::move(portal); });
+  push_naming(Kind::bind, [&](Entry& entry) {
+    portal->made_at = entry.stamp + 1;  // Behind its planning.
+    foresee(entry, is_unknown_name(portal->name) ? Unseen::code : unseen);
+    entry.portal = std::move(portal);
+  });
 }
 
 void ResponseQueue::push_describe(bool is_portal, std::string_view name) {
@@ -117,23 +148,32 @@ void ResponseQueue::push_close(bool is_portal, std::string_view name) {
     entry.is_portal = is_portal;
     if (is_portal) {
       entry.portal = pools_.portals.make();
-      entry.portal->name = as_kept(name);
+      entry.portal->name = name;
+      keep_as_server_does(entry.portal->name);
     } else {
       entry.prepared = pools_.prepared.make();
-      entry.prepared->name = as_kept(name);
+      entry.prepared->name = name;
+      keep_as_server_does(entry.prepared->name);
     }
+    if (is_unknown_name(is_portal ? entry.portal->name : entry.prepared->name)) foresee(entry, Unseen::code);
   });
 }
 
 void ResponseQueue::push_execute(StatementNumber number, Ref<Portal> portal, uint64_t message_bytes,
-                                 uint64_t now_ns) {
+                                 uint64_t now_ns, Unseen unseen) {
   push_running(Kind::execute, now_ns, [&](Entry& entry) {
     entry.first = number;
     entry.count = 1;
     entry.since_ns = now_ns;
     entry.message_bytes = message_bytes;
     if (portal) {
-      keep_as_server_does(portal->name);
+      const NameChange* change = portal->statement ? &portal->statement->change : nullptr;
+      if (change != nullptr && change->kind != NameChange::Kind::none) last_named_ = entry.stamp;
+      const bool is_unknown = change != nullptr && change->prepared && is_unknown_name(change->prepared->name);
+      // No portal goes while it runs (portalmem.c: "cannot drop active portal").
+      const bool is_certain = !portal->name.empty() && doubt_of(*portal) == Unseen::none;
+      foresee(entry, is_unknown ? Unseen::code : unseen);
+      if (is_certain && entry.stamp != 0) portal->made_at = entry.stamp + 1;
       entry.message_bytes += std::exchange(portal->bind_bytes, 0);
       entry.prepared = portal->statement;
     }
@@ -141,12 +181,13 @@ void ResponseQueue::push_execute(StatementNumber number, Ref<Portal> portal, uin
   });
 }
 
-void ResponseQueue::push_function_call(StatementNumber number, uint64_t message_bytes, uint64_t now_ns) {
+void ResponseQueue::push_function_call(StatementNumber number, uint64_t message_bytes, uint64_t now_ns, Unseen unseen) {
   push_running(Kind::function_call, now_ns, [&](Entry& entry) {
     entry.first = number;
     entry.count = 1;
     entry.since_ns = now_ns;
     entry.message_bytes = message_bytes;
+    foresee(entry, unseen);
   });
 }
 
@@ -154,7 +195,21 @@ void ResponseQueue::push_sync() {
   // Swallowed, unless the COPY has failed before the server reads this.
   bool is_doubtful = copy_in_;
   if (is_skipped(Kind::sync)) return;
-  push(Kind::sync).is_doubtful = is_doubtful;
+  Entry& entry = push(Kind::sync);
+  entry.is_doubtful = is_doubtful;
+  foresee(entry, Unseen::ends);
+}
+
+void ResponseQueue::push_renewal(const Ref<Prepared>& prepared, bool is_alone) {
+  Entry& close = push(Kind::close);
+  close.is_own = true;
+  close.prepared = prepared;
+  Entry& parse = push(Kind::parse);
+  parse.is_own = true;
+  parse.is_over = is_alone;
+  parse.prepared = prepared;
+  prepared->made_at = parse.stamp;
+  if (is_alone) push(Kind::sync).is_own = true;
 }
 
 void ResponseQueue::push_own() {
@@ -186,7 +241,9 @@ void ResponseQueue::push_bad_flush() {
 }
 
 Ref<Prepared> ResponseQueue::foreseen_statement(std::string_view name) const {
-  name = as_kept(name);
+  std::string room;
+  name = message_name(name, encodings(), room);
+  if (is_unknown_name(name)) return {};
   for (const SkippedGroup* group : {behind_end_.get(), skipped_.get()}) {
     if (auto named = group != nullptr ? group->statement(name) : std::nullopt) return *named;
   }
@@ -196,7 +253,9 @@ Ref<Prepared> ResponseQueue::foreseen_statement(std::string_view name) const {
 }
 
 Ref<Portal> ResponseQueue::foreseen_portal(std::string_view name) const {
-  name = as_kept(name);
+  std::string room;
+  name = message_name(name, encodings(), room);
+  if (is_unknown_name(name)) return {};
   for (const SkippedGroup* group : {behind_end_.get(), skipped_.get()}) {
     if (auto named = group != nullptr ? group->portal(name) : std::nullopt) return *named;
   }

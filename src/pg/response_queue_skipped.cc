@@ -35,6 +35,11 @@ void ResponseQueue::end_skip() {
 
 // A message that the server skips: one that waited, or one that was sent behind the error.
 void ResponseQueue::skip(Entry& entry, uint64_t now_ns) {
+  if (entry.is_own) {
+    // Perhaps its Close came through: the server may have nothing by that name.
+    if (entry.prepared) entry.prepared->made_at = 0;
+    return;
+  }
   SkippedGroup& group = skipped();
   if (entry.kind == Kind::bind) {
     Portal& portal = *entry.portal;

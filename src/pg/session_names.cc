@@ -1,5 +1,7 @@
 #include "ringfence/pg/session_names.h"
 
+#include "ringfence/pg/server_name.h"
+
 namespace ringfence::pg {
 
 namespace {
@@ -45,6 +47,7 @@ void SessionNames::set_statement(const Ref<Prepared>& prepared) {
     unnamed_statement_ = prepared;
     return;
   }
+  if (is_unknown_name(prepared->name)) return;
   forget_statement(prepared->name);
   statements_.add(pools_.name_key, prepared);
   keep(*prepared);
@@ -55,6 +58,7 @@ void SessionNames::set_portal(const Ref<Portal>& portal) {
     unnamed_portal_ = portal;
     return;
   }
+  if (is_unknown_name(portal->name)) return;
   forget_portal(portal->name);
   portals_.add(pools_.name_key, portal);
   kept_bytes_ += kept_by(*portal);
@@ -110,16 +114,20 @@ void SessionNames::set_types(Prepared& prepared, ByteView oids) {
   if (prepared.keepers > 0) kept_bytes_ += kept_by(prepared);
 }
 
-void SessionNames::apply(const NameChange& change) {
+void SessionNames::apply(const NameChange& change, uint64_t made_at) {
   switch (change.kind) {
     case NameChange::Kind::none: return;
-    case NameChange::Kind::prepare: set_statement(change.prepared); return;
+    case NameChange::Kind::prepare:
+      change.prepared->made_at = made_at;
+      set_statement(change.prepared);
+      return;
     case NameChange::Kind::deallocate: forget_statement(change.prepared->name); return;
     case NameChange::Kind::deallocate_all: forget_named_statements(); return;
     case NameChange::Kind::declare: {
       Ref<Portal> portal = pools_.portals.make();
       portal->name = change.prepared->name;
       portal->statement = change.prepared;
+      portal->made_at = made_at;
       set_portal(portal);
       return;
     }

@@ -5,10 +5,12 @@
 #include "ringfence/base/thread_counts.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/pg/parse.h"
+#include "ringfence/policy/harmless.h"
 #include "ringfence/sql/command_tag.h"
 #include "ringfence/sql/redact.h"
 #include "ringfence/sql/split.h"
 #include "sql_names.h"
+#include "unseen.h"
 #include "witness.h"
 
 namespace ringfence::proxy {
@@ -80,6 +82,7 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
     }
     // Decided anew where the policies have changed while it waited for room.
     const bool is_new = !is_resumed || (segment.is_last && message_generation_ != gate_generation_ && !waiting_ && query_started_ == 0);
+    message_begin_ = segment.begin;
     if (gate_ && segment.is_first && is_new) {
       const bool must_wait = is_watched() && guard_.must_wait(segment.type, queue_.is_idle());
       if (must_wait || must_know_names(segment.type)) {
@@ -87,9 +90,9 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
         waits_for_answer_ = true;
         return Advance::wait_answer;
       }
+      if (may_hold()) mark_group(segment);
       is_message_gated_ = is_to_be_decided(segment);
       message_generation_ = gate_generation_;
-      if (may_hold()) mark_group(segment);
     }
     ByteView body = segment.piece;
     if (!segment.is_first || !segment.is_last) {
@@ -261,8 +264,11 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
   bool is_redacted = false;
   bool is_uncut = false;
   std::vector<std::pair<uint32_t, pg::NameChange>> changes;
+  const pg::Unseen unseen =
+      is_message_gated_ ? traits_.unseen : unseen_of_query(text, full_bytes == text.size() && !is_text_doubtful_);
   auto push = [&](bool continues) {
     queue_.push_query(first, count, pg::frame_header_size + body_length, now_.ns, continues);
+    queue_.mark_unseen(unseen);
     if (is_redacted) queue_.mark_redacted();
     if (is_uncut) queue_.mark_uncut();
     for (auto& [index, change] : changes) queue_.change_names(index, std::move(change));
@@ -312,10 +318,13 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     if (count == 0) first = number;
     if (!decided.instead.empty()) note_changed(number);
     queue_.expect(is_uncut ? sql::any_tag : sql::expected_tag(statement, is_whole));
-    pg::NameChange change = recognise_name_change(statement, pools_, limits_.statement_bytes_max);
+    pg::NameChange change =
+        recognise_name_change(statement, pools_, limits_.statement_bytes_max, queue_.encodings());
     if (change.prepared) {
       change.prepared->gate_generation = gate_generation_;
       change.prepared->traits = traits_;
+      change.prepared->traits.unseen = inner_unseen_;
+      change.prepared->traits.is_unseen_known = is_message_gated_;
       change.prepared->rule = rule;
       if (may_hold()) note_holds(*change.prepared, statement, true);
     }
@@ -326,6 +335,9 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     extent = following;
   }
   push(false);
+  if (queue_.has_wide_names() && full_bytes == text.size() && keeps_settings(text)) queue_.keeps_settings();
+  // A portal does not go while it runs.
+  if (fetched_) std::exchange(fetched_, {})->made_at = queue_.stamp() + 1;
   guard_.note(traits_);
   guard_.close();
   query_at_ = 0;
@@ -346,18 +358,22 @@ void Conversation::on_parse(ByteView body, uint32_t body_length) {
     size_t bytes_max =
         queue_.kept_bytes() < kept_text_bytes_max ? limits_.statement_bytes_max : short_text_bytes;
     take_parsed_text(text_of(rest), full_bytes, bytes_max, prepared->statement, seen().client_sha256);
-    prepared->change = recognise_name_change(text_of(rest), pools_, limits_.statement_bytes_max);
+    prepared->change =
+        recognise_name_change(text_of(rest), pools_, limits_.statement_bytes_max, queue_.encodings());
     prepared->expected = sql::expected_tag(text_of(rest), text_of(rest).size() >= full_bytes);
     auto parsed = pg::parse_parse(body);
     for (uint16_t i = 0; parsed && i < parsed->type_count; ++i) prepared->types.push_back(parsed->type(i));
   }
   prepared->gate_generation = gate_generation_;
   prepared->traits = traits_;
+  prepared->traits.is_unseen_known = is_message_gated_;
   prepared->rule = rule_of(0);
   prepared->instead = instead_of(0);
   if (prepared->change.prepared) {
     prepared->change.prepared->gate_generation = gate_generation_;
     prepared->change.prepared->traits = traits_;
+    prepared->change.prepared->traits.unseen = inner_unseen_;
+    prepared->change.prepared->traits.is_unseen_known = is_message_gated_;
     prepared->change.prepared->rule = prepared->rule;
   }
   if (may_hold() && name_end != ByteView::npos) {
@@ -384,7 +400,8 @@ void Conversation::on_bind(ByteView body, uint32_t body_length) {
   }
   // Planning may call functions already; what ends the transaction does not do it yet.
   guard_.note({.calls_named = !portal->statement || portal->statement->traits.calls_named});
-  queue_.push_bind(std::move(portal));
+  const pg::Unseen unseen = unseen_now(portal->statement.get());
+  queue_.push_bind(std::move(portal), unseen == pg::Unseen::code ? unseen : pg::Unseen::none);
 }
 
 bool Conversation::on_execute(ByteView body, uint32_t body_length) {
@@ -392,7 +409,7 @@ bool Conversation::on_execute(ByteView body, uint32_t body_length) {
   pg::Ref<pg::Portal> portal = queue_.foreseen_portal(name);
   if (!portal) {
     portal = pools_.portals.make();
-    portal->name = name;
+    portal->name = queue_.kept_name(name);
   }
   if (portal->statement && portal->statement->refusal != 0) {
     queue_.push_execute(pg::unrecorded_statement, std::move(portal), pg::frame_header_size + body_length, now_.ns);
@@ -410,14 +427,19 @@ bool Conversation::on_execute(ByteView body, uint32_t body_length) {
                                                from_client::execute, now_.us, decided);
   ++statements_;
   guard_.note(portal->statement ? portal->statement->traits : pg::CallTraits{.calls_named = true});
-  queue_.push_execute(number, std::move(portal), pg::frame_header_size + body_length, now_.ns);
+  const pg::Unseen unseen = unseen_now(portal->statement.get());
+  const bool keeps = queue_.has_wide_names() && portal->statement && !portal->statement->statement.is_truncated &&
+                     keeps_settings(portal->statement->statement.text);
+  queue_.push_execute(number, std::move(portal), pg::frame_header_size + body_length, now_.ns, unseen);
+  if (keeps) queue_.keeps_settings();
   return true;
 }
 
 bool Conversation::on_function_call(ByteView body, uint32_t body_length) {
   pg::StatementText text;
   Reader in(body);
-  text.text = "FunctionCall " + std::to_string(in.u32());
+  const uint32_t oid = in.u32();
+  text.text = "FunctionCall " + std::to_string(oid);
   text.full_bytes = text.text.size();
   std::string parameters;
   bool is_truncated = false;
@@ -427,7 +449,9 @@ bool Conversation::on_function_call(ByteView body, uint32_t body_length) {
       recorder_.start(text, parameters, is_truncated, from_client::function_call, now_.us, decided_by(""));
   ++statements_;
   guard_.close();
-  queue_.push_function_call(number, pg::frame_header_size + body_length, now_.ns);
+  // Functions of large objects and the like, or anything.
+  const pg::Unseen unseen = policy::is_harmless_call(oid, newest_server_version) ? pg::Unseen::none : pg::Unseen::code;
+  queue_.push_function_call(number, pg::frame_header_size + body_length, now_.ns, unseen);
   return true;
 }
 
@@ -475,7 +499,7 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
       FrameCursor::Step step = server_.next(chunk, at, segment);
       if (step == FrameCursor::Step::need_more) {
         // It may begin the answer to a refusal.
-        const bool may_change = named_ || (gate_ && (gate_->is_waiting() || seen().probe));
+        const bool may_change = named_ || (gate_ && (gate_->is_waiting() || seen().probe || has_renewed_));
         if (may_change && !server_.held_header().empty()) out->hold_tail();
         return Advance::all;
       }
@@ -486,6 +510,10 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
     }
     if (out != nullptr) out->note_end(segment.end);
     if (is_own_answer(segment.type)) {
+      if (!swallow(segment)) return Advance::broken;
+      continue;
+    }
+    if (has_renewed_ && hides(segment.type)) {
       if (!swallow(segment)) return Advance::broken;
       continue;
     }
@@ -561,7 +589,11 @@ bool Conversation::swallow(const FrameSegment& segment) {
     body = kept;
   }
   out.replace(segment.begin, segment.end, {});
-  if (take_own_answer(segment.type, body)) return true;
+  if (has_renewed_ && queue_.answers_renewal(segment.type == from_server::ready_for_query)
+          ? take_renewal_answer(segment.type, body)
+                                               : take_own_answer(segment.type, body)) {
+    return true;
+  }
   break_off(Fault::malformed, "its answers do not fit a statement of the appliance's own");
   return false;
 }
@@ -662,8 +694,10 @@ void Conversation::note_parameter(std::string_view name, std::string_view value)
   if (name == "standard_conforming_strings") strings_are_standard_ = value == "on";
   if (name == "application_name") recorder_.rename_application(value);
   // Encodings in which an ASCII byte can be a part of another character.
+  if (name == "server_encoding") queue_.use_server_encoding(pg::Encoding::named(value));
   if (name == "client_encoding") {
     client_encoding_ = pg::Encoding::named(value);
+    queue_.use_client_encoding(pg::Encoding::named(value));
     encoding_is_safe_ = value != "SJIS" && value != "SHIFT_JIS_2004" && value != "BIG5" && value != "GBK" &&
                         value != "GB18030" && value != "UHC" && value != "JOHAB";
   }

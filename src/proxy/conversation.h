@@ -147,6 +147,21 @@ class Conversation final : private pg::StatementObserver {
   bool client_message(char type, ByteView body, uint32_t body_length);
   bool wants_a_name(char type, ByteView body) const;
   bool has_room_for_name(char type, ByteView body);
+  // Names that what runs out of sight may have changed (conversation_names.cc).
+  pg::Unseen unseen_of(pg::Prepared& prepared) const;
+  pg::Unseen unseen_of_query(ByteView text, bool is_whole) const;
+  pg::Unseen unseen_now(pg::Prepared* prepared) const;
+  void note_unseen(ByteView statement, const sql::Facts* facts);
+  Gate::Verdict settle_used_name(const sql::Facts& facts, bool is_kept, bool is_behind_change,
+                                 pg::Unseen unseen_before);
+  bool can_renew(const pg::Prepared& prepared) const;
+  void renew(const pg::Ref<pg::Prepared>& prepared, bool is_alone);
+  bool is_name_to_be_settled(const pg::FrameSegment& segment);
+  Gate::Verdict settle_bound_name(const pg::Ref<pg::Prepared>& prepared, std::string_view name);
+  Gate::Verdict settle_portal(pg::Portal* portal, std::string_view name);
+  Gate::Verdict refuse_name(bool is_portal, std::string_view name);
+  bool hides(char type);
+  bool take_renewal_answer(char type, ByteView body);
   // How the server reads the text of the message at hand (conversation_reading.cc).
   bool reads_text(char type) const;
   bool settle_reading(const pg::FrameSegment& segment, ByteView body);
@@ -296,6 +311,10 @@ class Conversation final : private pg::StatementObserver {
   bool is_message_gated_ = false;    // The client's message at hand is held until it is decided.
   bool is_in_group_ = false;         // Messages since the last Sync, Query or FunctionCall.
   bool changes_names_ = false;       // A statement of the Query at hand makes or drops a name.
+  bool has_renewed_ = false;         // The server may answer a renewal.
+  pg::Unseen inner_unseen_ = pg::Unseen::none;  // Of what the message at hand runs and prepares.
+  size_t message_begin_ = 0;         // In the chunk, of what of the message at hand stands there.
+  pg::Ref<pg::Portal> fetched_;      // What the Query at hand fetches from.
   size_t client_sent_ = 0;           // Without a gate: how much of the chunk has gone out.
   bool waits_for_answer_ = false;    // The one that is held is a message of which nothing was taken.
   // How the server reads the text of the client's message at hand: not looked at yet, told when answers have

@@ -4,6 +4,7 @@
 #include "message_text.h"
 #include "ringfence/pg/parse.h"
 #include "ringfence/sql/split.h"
+#include "unseen.h"
 
 namespace ringfence::proxy {
 
@@ -17,6 +18,7 @@ bool Conversation::is_gated(char type) {
 bool Conversation::is_to_be_decided(const pg::FrameSegment& segment) {
   if (is_gated(segment.type)) return true;
   if (segment.type != from_client::bind) return false;
+  if (is_name_to_be_settled(segment)) return true;
   if (guard_.has_end() && is_watched()) return true;
   return may_hold() && may_hold_bind(segment);
 }
@@ -44,7 +46,8 @@ bool is_of_group(char type) {
 bool Conversation::must_know_names(char type) const {
   if (is_in_group_) return false;
   // The name of a statement that was refused stays with what had it: what runs by that name has to be recorded.
-  if (gate_generation_ == 0 && !may_hold() && !queue_.has_refusal()) return false;
+  const bool is_doubtful = queue_.may_have_hidden_names(pg::Unseen::trigger) && queue_.named_may_change();
+  if (gate_generation_ == 0 && !may_hold() && !queue_.has_refusal() && !is_doubtful) return false;
   const bool begins = is_of_group(type) || type == from_client::query || type == from_client::function_call;
   return begins && queue_.names_may_change() && !queue_.is_idle();
 }
@@ -109,6 +112,8 @@ Gate::Verdict Conversation::judge(ByteView statement, bool is_kept) {
   note_change(statement);
   gate_->rules().push_back(gate_->allowed_by());
   const sql::Facts* facts = gate_->facts();
+  const pg::Unseen unseen_before = traits_.unseen;
+  note_unseen(statement, facts);
   if (may_hold() && !is_prepare(facts)) wish_hold(gate_->decision().hold_ms, gate_->decision().hold_rule);
   if (facts == nullptr) return Gate::Verdict::pass;
   traits_.calls_named = traits_.calls_named || gate_->calls_named();
@@ -118,6 +123,9 @@ Gate::Verdict Conversation::judge(ByteView statement, bool is_kept) {
   if (facts->executes.empty()) return Gate::Verdict::pass;
   // What the name stands for by then is not foreseen.
   if (may_hold() && is_behind_change) return refuse_unknown();
+  if (settle_used_name(*facts, is_kept, is_behind_change, unseen_before) != Gate::Verdict::pass) {
+    return Gate::Verdict::refused;
+  }
   auto prepared = facts->is_portal ? pg::Ref<pg::Prepared>() : queue_.foreseen_statement(facts->executes);
   if (facts->is_portal) {
     if (auto portal = queue_.foreseen_portal(facts->executes)) prepared = portal->statement;
@@ -165,9 +173,13 @@ Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
     const sql::Facts* facts = gate_->facts();
     if (facts == nullptr) return;  // Unrestricted.
     traits.calls_named = gate_->calls_named() || !facts->executes.empty();
+    traits.runs_by_name = traits.runs_by_name || !facts->executes.empty();
+    traits.unseen = std::max(traits.unseen, facts->executes.empty() ? unseen_by(*facts, gate_->server_version())
+                                                                    : pg::Unseen::code);
     traits.ends_transaction = ends_transaction(facts->control);
   });
   prepared.traits = traits;
+  prepared.traits.is_unseen_known = gate_->facts() != nullptr;
   if (verdict == Gate::Verdict::pass) {
     prepared.gate_generation = gate_generation_;
     prepared.rule = gate_->allowed_by();
@@ -205,6 +217,8 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
   size_t refused_begin = 0;
   size_t count = 0;
   traits_ = {};
+  inner_unseen_ = pg::Unseen::none;
+  fetched_ = {};
   gate_->rules().clear();
   changes_names_ = false;
   if (body_length > gated_bytes_max) {
@@ -273,6 +287,8 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
 
 bool Conversation::admit_parse(ByteView body, uint32_t body_length) {
   traits_ = {};
+  inner_unseen_ = pg::Unseen::none;
+  fetched_ = {};
   gate_->rules().clear();
   changes_names_ = false;
   const size_t name_end = body.find('\0');
@@ -325,6 +341,7 @@ bool Conversation::admit_execute(ByteView body) {
     verdict = prepared ? judge_again(*prepared) : refuse_unknown();
     if (verdict == Gate::Verdict::pass && !is_portal_asked_for(*portal)) return false;
   }
+  if (verdict == Gate::Verdict::pass) verdict = settle_portal(portal.get(), text_of(body));
   if (verdict == Gate::Verdict::pass && is_watched() &&
       !guard_.allows(prepared ? prepared->traits : pg::CallTraits{.calls_named = true})) {
     verdict = refuse_call_with_end();
@@ -356,11 +373,14 @@ bool Conversation::admit_bind(ByteView body, uint32_t body_length) {
   } else if (may_hold() && !prepared) {
     verdict = refuse_unknown();
   } else if (may_hold()) {
-    verdict = judge_prepared(*prepared);
+    verdict = settle_bound_name(prepared, names->statement);
+    if (verdict == Gate::Verdict::pass) verdict = judge_prepared(*prepared);
     if (verdict == Gate::Verdict::pass && is_asked_for()) {
       note_held_bind(*prepared, body);
       return false;
     }
+  } else {
+    verdict = settle_bound_name(prepared, names->statement);
   }
   if (verdict != Gate::Verdict::refused) return verdict == Gate::Verdict::pass;
   if (!refuse_by_parse(prepared.get(), from_client::execute)) return false;

@@ -126,6 +126,19 @@ Refusal Gate::unreadable_text() {
           std::string_view::npos};
 }
 
+Refusal Gate::doubtful_name(bool is_portal, std::string_view name) {
+  std::string shown = make_valid_text(told(name));
+  std::string message = is_portal ? "cursor \"" : "prepared statement \"";
+  message += shown + "\" may have been changed by what was run since it was made";
+  return {std::string(is_portal ? pg::sqlstate::invalid_cursor_name : pg::sqlstate::invalid_statement_name), "names",
+          std::move(message),
+          is_portal ? "Open it again: functions and procedures, which the appliance does not see, can close a cursor and "
+                      "open another one by its name."
+                    : "Prepare it again: functions and procedures, which the appliance does not see, can drop a prepared "
+                      "statement and prepare another one by its name.",
+          std::string_view::npos};
+}
+
 std::string Gate::marker(uint64_t number) const {
   return std::string("rf_") + nonce_ + "_" + std::to_string(number);
 }

@@ -86,6 +86,10 @@ class Gate {
   // What let the statements of one message pass, for whoever decides that message; until the next message of any session.
   std::vector<std::string_view>& rules() const { return judge_->space().rules; }
 
+  // For what a name stands for, when that may have been changed out of sight and cannot be made certain: of a prepared
+  // statement (26000) or a cursor (34000).
+  static Refusal doubtful_name(bool is_portal, std::string_view name);
+  int server_version() const { return judge_->session().server_version; }
   // The message to send instead. `position` is where the message's text begins to be wrong, in characters from 1; 0: none.
   enum class Instead : uint8_t { query, parse_unnamed, parse_named, function_call };
   std::string replace(Instead instead, const Refusal& refusal, uint32_t position);

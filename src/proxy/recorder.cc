@@ -324,6 +324,7 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
     else out.text(Tag::command_tag, make_valid_text(completion.tag.substr(0, 64)));
   }
   bool is_unknown = text != nullptr && text->is_unknown;
+  if (completion.is_presumed && !is_unknown) out.text(Tag::attribution, "presumed");
   if (completion.ending == pg::Ending::suspended) out.text(Tag::metadata, "{\"portal_suspended\":true}");
   else if (is_unknown) out.text(Tag::metadata, "{\"statement_unknown\":true}");
   else if (instead == nullptr && is_corrected) put_sent_on(out, *completion.ran_instead);

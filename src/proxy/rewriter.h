@@ -73,6 +73,16 @@ class Rewriter {
     done_ = end;
     is_changed_ = true;
   }
+  // Before the message that begins at `begin`, of which nothing was passed: bytes of ours.
+  void insert(size_t begin, ByteView bytes) {
+    Own& kept = own();
+    if (kept.held.empty() && done_ < begin) {
+      copy(kept.out, done_, begin);
+      done_ = begin;
+    }
+    kept.out.append(bytes);
+    is_changed_ = true;
+  }
   // What may be sent before the message that begins at `begin`, all before it being passed or replaced; valid until the next
   // call of this or begin(). finish() gives the rest.
   // Not while anything is marked.

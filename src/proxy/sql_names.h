@@ -4,10 +4,13 @@
 
 #include "ringfence/base/bytes.h"
 #include "ringfence/pg/response_queue.h"
+#include "ringfence/pg/server_name.h"
 
 namespace ringfence::proxy {
 
-pg::NameChange recognise_name_change(ByteView statement, pg::ObjectPools& pools, size_t text_bytes_max);
+// `encodings`: those of the session when the statement's message is read.
+pg::NameChange recognise_name_change(ByteView statement, pg::ObjectPools& pools, size_t text_bytes_max,
+                                     const pg::NameEncodings& encodings);
 // Whether any of the statements in the text makes a name.
 bool makes_names(ByteView text, pg::ObjectPools& pools);
 

@@ -55,6 +55,7 @@ class StatementJudge {
   }
 
   const policy::Access& access() const { return access_; }
+  const policy::SessionFacts& session() const { return session_; }
   JudgeSpace& space() const { return space_; }
   uint64_t hits() const { return hits_; }
   uint64_t misses() const { return misses_; }

@@ -80,8 +80,9 @@ enum class Tag : uint16_t {
   statement_sha256 = 51,  // Of the whole text as sent, where `statement` does not have all of it.
   message_id = 52,       // The postgres_message that has the whole text, of which `statement` is a part.
   statement_begin = 53,  // Where it begins there, in bytes of the text as sent.
+  attribution = 54,  // "presumed": what ran was told by a name that may have come to stand for something else.
 };
-inline constexpr uint16_t tag_end = 54;  // One past the last tag; tags of events stay below 1000 (see chain.h).
+inline constexpr uint16_t tag_end = 55;  // One past the last tag; tags of events stay below 1000 (see chain.h).
 
 // How long a field may be, in bytes, whoever chose it: what is longer is cut where the field is made (see
 // append_field). Without a default, so that no tag can be without a bound; all of them together fit in one
@@ -117,6 +118,7 @@ constexpr size_t field_bytes_max(Tag tag) {
     case Tag::transport:
     case Tag::decision:
     case Tag::message_type:
+    case Tag::attribution:
     case Tag::entity_type: return 64;
     // A server's words; one tag of PostgreSQL has at most 64 bytes, each of which may have become three.
     case Tag::sqlstate: return 16;

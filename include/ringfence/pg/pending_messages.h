@@ -31,6 +31,8 @@ struct PendingMessage {
   bool is_over = false;       // query, function_call: done or failed, only ReadyForQuery is awaited
   bool is_doubtful = false;   // sync: sent inside a COPY; the server may have swallowed it
   bool ends_skip = false;     // sync: doubtful, and what was sent before it was skipped
+  bool is_own = false;        // parse, close, sync: the appliance's, of a statement that it prepares again
+  Unseen unseen = Unseen::none;  // What it may run out of sight
   uint16_t expected = 0;      // query: of its first statement; see Completion
   uint32_t count = 0;         // query: statements
   uint32_t completed = 0;     // query: how many are done
@@ -38,6 +40,7 @@ struct PendingMessage {
   uint64_t expected_at = 0;   // query: where those of the others stand
   uint64_t since_ns = 0;
   uint64_t message_bytes = 0;
+  uint64_t stamp = 0;            // Of all messages of the session; rises
   uint64_t previous_naming = 0;  // 1 + place of the entry before this one that changes a name; 0: none
   Ref<Prepared> prepared;        // parse; describe and close of a statement; execute: what was recorded
   Ref<Portal> portal;            // bind, execute; describe and close of a portal: only the name

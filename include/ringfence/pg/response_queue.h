@@ -20,8 +20,10 @@
 #include "ringfence/base/bytes.h"
 #include "ringfence/pg/copy_input.h"
 #include "ringfence/pg/expected_answers.h"
+#include "ringfence/pg/name_doubt.h"
 #include "ringfence/pg/parse.h"
 #include "ringfence/pg/pending_messages.h"
+#include "ringfence/pg/server_name.h"
 #include "ringfence/pg/session_names.h"
 #include "ringfence/pg/skipped_group.h"
 
@@ -54,6 +56,8 @@ struct Completion {
   // Where the server came to another statement than was foreseen when this one was sent (a Parse that was to replace
   // its name failed): what it came to. Null otherwise.
   const Portal* ran_instead = nullptr;
+  // What ran was told by a name that may stand for something else since its text was seen.
+  bool is_presumed = false;
 };
 
 class StatementObserver {
@@ -85,19 +89,29 @@ class ResponseQueue {
   void mark_redacted();
   // The Query pushed last could not be cut into its statements: its one record ends with ReadyForQuery.
   void mark_uncut();
+  // What the statements of the Query pushed last may run out of sight; see resolved().
+  void mark_unseen(Unseen unseen);
   // For the statement `index` of the Query pushed last.
   void change_names(uint32_t index, NameChange change);
   void push_parse(Ref<Prepared> prepared);
-  void push_bind(Ref<Portal> portal);
+  // `unseen`: what planning may run out of sight.
+  void push_bind(Ref<Portal> portal, Unseen unseen = Unseen::none);
   void push_describe(bool is_portal, std::string_view name);
   void push_close(bool is_portal, std::string_view name);
-  void push_execute(StatementNumber number, Ref<Portal> portal, uint64_t message_bytes, uint64_t now_ns);
-  void push_function_call(StatementNumber number, uint64_t message_bytes, uint64_t now_ns);
+  // `portal`: foreseen, or one of which only the name is known, as kept_name() has it.
+  void push_execute(StatementNumber number, Ref<Portal> portal, uint64_t message_bytes, uint64_t now_ns,
+                    Unseen unseen = Unseen::none);
+  void push_function_call(StatementNumber number, uint64_t message_bytes, uint64_t now_ns,
+                          Unseen unseen = Unseen::code);
   void push_sync();
   // Messages of the appliance's own in the middle of a sync group. While they are what is answered next, the
   // server's messages are not for this model but for who sent them; own_is_answered() ends that. An error
   // ends it as any message.
   void push_own();
+  // A Close and a Parse of the appliance's own, by which a name stands again for what is known of it. The server's
+  // answers to them are nobody's. `is_alone`: a Sync of its own ends them, and a failure is nobody's either, so
+  // that a Query may follow. Where they fail the server has nothing by that name until it is renewed again.
+  void push_renewal(const Ref<Prepared>& prepared, bool is_alone);
   void push_copy_end();  // CopyDone or CopyFail.
   void push_bad_flush();  // One with a body: an error, as of any message of its sync group. Inside a COPY nobody looks at it.
   // Terminate: what comes behind it is not executed. The server reads it wherever it stands, also while it skips to
@@ -110,6 +124,38 @@ class ResponseQueue {
   // What a name will stand for if all that was sent before succeeds. Empty: not known.
   Ref<Prepared> foreseen_statement(std::string_view name) const;
   Ref<Portal> foreseen_portal(std::string_view name) const;
+
+  // Names as the server keeps them. The encodings are as it has reported them; until it has, names that are not
+  // ASCII stand for nothing that is known.
+  void use_client_encoding(Encoding encoding) { encodings_.client = encoding; }
+  void use_server_encoding(Encoding encoding) { encodings_.server = encoding; }
+  // Sure unless something that ran since the server's last report may have changed the client's.
+  NameEncodings encodings() const { return {encodings_.client, encodings_.server, last_run_ <= reported_}; }
+  std::string kept_name(std::string_view sent);
+  // Whether a name was sent that is not ASCII; where one was, it matters that what was pushed last, which makes
+  // statements run, is known to leave the settings as they are.
+  bool has_wide_names() const { return has_wide_names_; }
+  void keeps_settings() { last_run_ = run_before_; }
+
+  // What may have changed it out of sight, if all that was sent runs.
+  Unseen doubt_of(const Prepared& prepared) const {
+    return prepared.name.empty() ? Unseen::none : foreseen_.since(prepared.made_at);
+  }
+  Unseen doubt_of(const Portal& portal) const {
+    return portal.name.empty() ? Unseen::none : foreseen_.since(portal.made_at);
+  }
+  Unseen doubt_since(uint64_t stamp) const { return foreseen_.since(stamp); }
+  // Whether a name of which nothing is known may have been made out of sight.
+  bool may_have_hidden_names(Unseen at_least) const { return foreseen_.any(at_least); }
+  // Of the message pushed last.
+  uint64_t stamp() const { return stamp_; }
+  // Whether there is anything by a name.
+  bool has_names() const { return names_.has_names() || pending_.has_naming(); }
+  // The end of a transaction runs what was deferred, if anything may have been.
+  Unseen resolved(Unseen unseen) const {
+    if (unseen != Unseen::ends) return unseen;
+    return may_defer_ ? Unseen::trigger : Unseen::none;
+  }
 
   // ---- What the server answers. `bytes` is the whole message's length.
 
@@ -156,6 +202,10 @@ class ResponseQueue {
   TransactionStatus transaction() const { return transaction_; }
   // Whether a message without an answer may make names stand for something else, if it succeeds.
   bool names_may_change() const { return pending_.has_naming() || pending_changes() != 0; }
+  // The same of what has a name at all.
+  bool named_may_change() const {
+    return pending_changes() != 0 || (!pending_.is_empty() && last_named_ >= pending_.at(pending_.begin()).stamp);
+  }
   // Whether a Parse is on its way that stands for a refused one.
   bool has_refusal() const { return refused_to_ > pending_.begin(); }
   // Name changes that wait for their statements' ends.
@@ -176,6 +226,10 @@ class ResponseQueue {
   uint64_t answers_refusal();
   // Whether the next answer is to the appliance's own messages, and whether they wait for one at all.
   bool answers_own();
+  // The same of the Close, Parse and Sync of a renewal, whose answers this model takes.
+  bool answers_renewal(bool is_ready);
+  // Whether an error that comes next is nobody's.
+  bool hides_error();
   void own_is_answered() { pending_.pop(); }
   // The server reads copy data: what is no part of a COPY it refuses.
   bool is_in_copy() const { return copy_in_; }
@@ -190,8 +244,18 @@ class ResponseQueue {
 
   Entry& push(Kind kind) {
     if (pending_.is_empty()) copy_.clear();
-    return pending_.push(kind);
+    Entry& entry = pending_.push(kind);
+    entry.stamp = ++stamp_;
+    return entry;
   }
+  void foresee(Entry& entry, Unseen unseen);
+  // The entry's message has run, or failed while it ran.
+  void has_run(const Entry& entry) { seen_.note(entry.unseen, entry.stamp); }
+  bool is_presumed(const Portal& ran) const {
+    if (!ran.statement || ran.statement->refusal != 0) return false;
+    return ran.is_presumed || (!ran.name.empty() && seen_.since(ran.made_at) != Unseen::none);
+  }
+  void keep_as_server_does(std::string& name);
   template <typename Fill>
   void push_naming(Kind kind, Fill&& fill);
   template <typename Fill>
@@ -261,6 +325,14 @@ class ResponseQueue {
   StatementObserver& observer_;
   PendingMessages pending_;
   SessionNames names_;
+  NameEncodings encodings_;
+  NameDoubt foreseen_;  // By what was sent,
+  NameDoubt seen_;      // and by what was answered.
+  uint64_t stamp_ = 0;     // Of the message pushed last.
+  uint64_t last_named_ = 0;  // Of the last one that makes or drops something by a name.
+  uint64_t last_run_ = 0;  // Stamp of the last message that makes statements run,
+  uint64_t run_before_ = 0;
+  uint64_t reported_ = 0;  // and of the last one with which the server reported its settings.
   std::unique_ptr<SkippedGroup> skipped_;     // Null: no group is being skipped.
   std::unique_ptr<SkippedGroup> behind_end_;  // What was sent behind the end of the connection; null: nothing was.
   // Of the statement that the server is answering.
@@ -277,6 +349,8 @@ class ResponseQueue {
   bool copy_in_ = false;   // The server reads copy data and the client has not ended it.
   bool copies_ = false;    // The statement that the server is answering is a COPY that reads.
   bool is_lost_ = false;
+  bool has_wide_names_ = false;
+  bool may_defer_ = false;  // Something was written that may run more at the end of its transaction.
   bool has_ended_ = false;  // The client has terminated, or the server has said FATAL: nothing more is executed.
   TransactionStatus transaction_ = TransactionStatus::idle;
   // Of statements that make or drop names, and of Queries that could not be cut.

@@ -15,7 +15,7 @@ class SessionNames {
   SessionNames(const SessionNames&) = delete;
   SessionNames& operator=(const SessionNames&) = delete;
 
-  // Empty, or null: not known.
+  // Empty, or null: not known; of an unknown name (server_name.h) nothing is, and it is kept by nobody.
   Ref<Prepared> statement(std::string_view name) const;
   Ref<Portal> portal(std::string_view name) const;
   const Portal* find_portal(std::string_view name) const;
@@ -27,8 +27,9 @@ class SessionNames {
   void forget_portal(std::string_view name);
   // Portals end with their transaction.
   void forget_portals();
-  // What an SQL statement that has succeeded did to them.
-  void apply(const NameChange& change);
+  // What an SQL statement that has succeeded did to them. `made_at`: its stamp, see Prepared.
+  void apply(const NameChange& change, uint64_t made_at);
+  bool has_names() const { return statements_.size() + portals_.size() > 0; }
 
   // The types of its parameters, as the server describes them: big-endian OIDs.
   void set_types(Prepared& prepared, ByteView oids);

@@ -12,6 +12,8 @@
 
 #include "ringfence/base/bytes.h"
 #include "ringfence/base/keyed_hash.h"
+#include "ringfence/pg/encoding.h"
+#include "ringfence/pg/name_doubt.h"
 
 namespace ringfence::pg {
 
@@ -107,6 +109,10 @@ struct StatementText {
 struct CallTraits {
   bool calls_named = false;  // It may call a function that is admitted by name alone.
   bool ends_transaction = false;
+  // What it may run out of sight; not looked at: not known yet.
+  Unseen unseen = Unseen::none;
+  bool is_unseen_known = false;
+  bool runs_by_name = false;  // EXECUTE, FETCH: what it runs is looked up each time.
 };
 
 struct Prepared;
@@ -133,6 +139,9 @@ struct Prepared {
   bool executes_by_name = false;  // EXECUTE: what it runs is looked up each time.
   std::string rule;  // What let it pass.
   std::string instead;   // What went to the server in place of the text; empty: the text.
+  uint64_t made_at = 0;  // Stamp of the message that made it; 0: not known to be what the server has.
+  bool is_parsed = false;  // By a Parse, which can be sent again.
+  Encoding sent_in;        // The encoding of that Parse's text, where it is known.
   uint64_t refusal = 0;  // Not 0: its number. The server never gets it; what executes it has no record.
   // Each run of it waits so long for a word, and by which rule.
   struct Hold {
@@ -145,7 +154,9 @@ struct Prepared {
     keepers = 0;
     clear_buffer(name);
     statement.clear();
-    refusal = 0;
+    refusal = made_at = 0;
+    is_parsed = false;
+    sent_in = {};
     hold.reset();
     gate_generation = 0;
     traits = {};
@@ -170,14 +181,16 @@ struct Portal {
   bool bind_is_known = false;  // Made by a Bind that was seen.
   uint64_t bind_bytes = 0;  // Of the Bind message, until its first Execute was counted.
   uint32_t gate_generation = 0;  // Of the policies by which its Bind was let through.
+  uint64_t made_at = 0;      // Stamp of the message that made it.
+  bool is_presumed = false;  // What its statement's name stood for may have been changed out of sight.
 
   void clear() {
     clear_buffer(name);
     clear_buffer(statement_name);
     statement = {};
     clear_buffer(parameters);
-    parameters_truncated = bind_is_known = false;
-    bind_bytes = 0;
+    parameters_truncated = bind_is_known = is_presumed = false;
+    bind_bytes = made_at = 0;
     gate_generation = 0;
   }
 };

@@ -117,7 +117,7 @@ class Answers:
         if not self.pending:
             raise Unexpected('an error: %s' % fields)
         kind = self.pending[0][1]
-        is_refused = 'F' not in fields and fields['C'] not in ('26000', '34000')
+        is_refused = 'F' not in fields
         self.end('error', kind not in 'QS', sqlstate=fields['C'], message=fields['M'], is_refused=is_refused)
         if kind in 'QS':
             return

@@ -164,6 +164,8 @@ TEST_CASE("N Executes before one Sync end one by one, and after an error the res
 TEST_CASE("names of the protocol that differ behind their 63rd byte are one name, as they are to the server") {
   const std::string common(63, 'n');
   Model model;
+  model.queue.use_client_encoding(Encoding::named("UTF8"));
+  model.queue.use_server_encoding(Encoding::named("UTF8"));
   model.parse(common + "1", "select 'harmless'");
   model.queue.push_close(false, common + "2");
   model.parse(common + "3", "select secret");

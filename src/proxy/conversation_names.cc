@@ -1,0 +1,202 @@
+// The part of a conversation that knows which names may stand for something else than was seen (pg/name_doubt.h).
+//
+// An unrestricted session's record says so. A restricted one's next use of such a name is made certain first:
+// before it the appliance drops the statement and prepares it again, out of the text and types that were decided.
+// Where that cannot be done, and code has run that may have done anything, the use is refused. What always holds:
+// nothing is sent as long as nothing has run that may have touched names.
+#include <algorithm>
+
+#include "conversation.h"
+#include "message_text.h"
+#include "ringfence/base/utf8.h"
+#include "ringfence/pg/build.h"
+#include "ringfence/pg/parse.h"
+#include "ringfence/sql/lex.h"
+#include "ringfence/sql/plain.h"
+#include "unseen.h"
+
+namespace ringfence::proxy {
+
+namespace from_client = pg::from_client;
+namespace from_server = pg::from_server;
+using pg::Unseen;
+
+namespace {
+
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+// By far the most texts, of which nothing has to be known where there is no name.
+bool begins_with_select(ByteView text) { return text.size() >= 6 && sql::is_keyword(text.substr(0, 6), "select"); }
+
+}  // namespace
+
+// ---------------------------------------------------------------- what runs out of sight
+
+Unseen Conversation::unseen_of(pg::Prepared& prepared) const {
+  pg::CallTraits& traits = prepared.traits;
+  if (!traits.is_unseen_known) {
+    const pg::StatementText& text = prepared.statement;
+    traits.unseen = text.is_truncated || !text.raw.empty() ? Unseen::code : unseen_by_words(text.text);
+    traits.is_unseen_known = true;
+  }
+  return traits.unseen;
+}
+
+// Of what is bound or executed; null: nothing is known of it.
+Unseen Conversation::unseen_now(pg::Prepared* prepared) const {
+  if (prepared == nullptr) return gate_ ? Unseen::trigger : Unseen::code;
+  if (!gate_ && !queue_.has_names() && begins_with_select(prepared->statement.text)) return Unseen::none;
+  return unseen_of(*prepared);
+}
+
+Unseen Conversation::unseen_of_query(ByteView text, bool is_whole) const {
+  if (!queue_.has_names() && begins_with_select(text)) return Unseen::none;
+  return is_whole ? unseen_by_words(text) : Unseen::code;
+}
+
+void Conversation::note_unseen(ByteView statement, const sql::Facts* facts) {
+  const Unseen inside = queue_.resolved(facts != nullptr ? unseen_by(*facts, gate_->server_version())
+                                                         : unseen_by_words(statement));
+  inner_unseen_ = std::max(inner_unseen_, inside);
+  // PREPARE runs nothing, and DECLARE only plans.
+  const bool is_definition = facts != nullptr && !facts->defines.empty();
+  if (!is_definition || (facts->is_portal && inside == Unseen::code)) traits_.unseen = std::max(traits_.unseen, inside);
+}
+
+// ---------------------------------------------------------------- a restricted session's use of a name
+
+Gate::Verdict Conversation::refuse_name(bool is_portal, std::string_view name) {
+  gate_->refusal() = Gate::doubtful_name(is_portal, name);
+  return Gate::Verdict::refused;
+}
+
+// Whether what is sent again would be read as it was, and be the same.
+bool Conversation::can_renew(const pg::Prepared& prepared) const {
+  const pg::StatementText& text = prepared.statement;
+  if (!prepared.is_parsed || text.is_truncated || text.is_redacted || text.is_unknown || !text.raw.empty()) return false;
+  if (queue_.is_skipping() || queue_.is_in_copy()) return false;
+  const pg::NameEncodings encodings = queue_.encodings();
+  const bool is_same_encoding =
+      encodings.is_sure && prepared.sent_in.is_known() && prepared.sent_in == encodings.client;
+  if (!is_ascii(text.text) && !is_same_encoding) return false;
+  if (!is_ascii(prepared.name) &&
+      !(is_same_encoding && encodings.client == encodings.server && is_valid_text(prepared.name))) {
+    return false;
+  }
+  return sql::is_plain(text.text) || (!is_in_group_ && queue_.is_idle() && can_cut());
+}
+
+// Before the message at hand. `is_alone`: behind it a group begins, or a Query.
+void Conversation::renew(const pg::Ref<pg::Prepared>& prepared, bool is_alone) {
+  std::string out;
+  pg::append_close(out, 'S', prepared->name);
+  const std::string& text = prepared->instead.empty() ? prepared->statement.text : prepared->instead;
+  pg::append_parse(out, prepared->name, text, prepared->types);
+  if (is_alone) pg::append_sync(out);
+  gate_->from_client().insert(message_begin_, out);
+  queue_.push_renewal(prepared, is_alone);
+  has_renewed_ = true;
+}
+
+// A Bind that begins: whether it has to be whole for that. Where its names are there, they are settled here.
+bool Conversation::is_name_to_be_settled(const pg::FrameSegment& segment) {
+  if (!queue_.may_have_hidden_names(Unseen::trigger)) return false;
+  auto names = pg::parse_bind_names(segment.piece);
+  if (!names) return segment.body_length <= gated_bytes_max || queue_.may_have_hidden_names(Unseen::code);
+  return settle_bound_name(queue_.foreseen_statement(names->statement), names->statement) != Gate::Verdict::pass;
+}
+
+Gate::Verdict Conversation::settle_bound_name(const pg::Ref<pg::Prepared>& prepared, std::string_view name) {
+  if (name.empty() || queue_.is_skipping()) return Gate::Verdict::pass;
+  if (!prepared) {
+    return queue_.may_have_hidden_names(Unseen::code) ? refuse_name(false, name) : Gate::Verdict::pass;
+  }
+  const Unseen doubt = queue_.doubt_of(*prepared);
+  if (doubt < Unseen::trigger) return Gate::Verdict::pass;
+  if (can_renew(*prepared)) {
+    renew(prepared, false);
+    return Gate::Verdict::pass;
+  }
+  return doubt == Unseen::code ? refuse_name(false, name) : Gate::Verdict::pass;
+}
+
+Gate::Verdict Conversation::settle_portal(pg::Portal* portal, std::string_view name) {
+  if (portal == nullptr) {
+    const bool may_be_hidden = !name.empty() && queue_.may_have_hidden_names(Unseen::code);
+    return may_be_hidden && !queue_.is_skipping() ? refuse_name(true, name) : Gate::Verdict::pass;
+  }
+  if (queue_.doubt_of(*portal) == Unseen::code) return refuse_name(true, name);
+  const pg::Prepared* prepared = portal->statement.get();
+  const bool is_looked_up = prepared != nullptr && prepared->traits.runs_by_name;
+  return is_looked_up && queue_.doubt_since(prepared->made_at) == Unseen::code ? refuse_name(false, prepared->name)
+                                                                                 : Gate::Verdict::pass;
+}
+
+// EXECUTE and FETCH in SQL. `unseen_before`: what the statements before it in the same message may run.
+Gate::Verdict Conversation::settle_used_name(const sql::Facts& facts, bool is_kept, bool is_behind_change,
+                                             Unseen unseen_before) {
+  const std::string& name = facts.executes;
+  traits_.runs_by_name = traits_.runs_by_name || is_kept;
+  // The grammar's reader folds and cuts as a server in UTF8 does.
+  const pg::NameEncodings encodings = queue_.encodings();
+  const bool is_known_name =
+      is_ascii(name) || (encodings.is_sure && encodings.client.is_utf8() && encodings.server.is_utf8());
+  Unseen doubt = is_behind_change || !queue_.may_have_hidden_names(Unseen::code) ? Unseen::none : Unseen::code;
+  Unseen unseen = is_behind_change ? inner_unseen_ : Unseen::trigger;
+  if (facts.is_portal) {
+    const auto portal = is_known_name ? queue_.foreseen_portal(name) : pg::Ref<pg::Portal>();
+    if (portal) {
+      doubt = queue_.doubt_of(*portal);
+      if (portal->statement) unseen = unseen_of(*portal->statement);
+      if (doubt == Unseen::none) fetched_ = portal;
+    }
+  } else {
+    const auto prepared = is_known_name ? queue_.foreseen_statement(name) : pg::Ref<pg::Prepared>();
+    if (prepared) {
+      doubt = queue_.doubt_of(*prepared);
+      unseen = unseen_of(*prepared);
+      if (doubt >= Unseen::trigger && unseen_before < Unseen::trigger && can_renew(*prepared)) {
+        renew(prepared, !is_in_group_);
+        doubt = Unseen::none;
+      }
+    }
+  }
+  inner_unseen_ = std::max(inner_unseen_, queue_.resolved(unseen));
+  traits_.unseen = std::max(traits_.unseen, queue_.resolved(unseen));
+  if (doubt != Unseen::code && unseen_before != Unseen::code) return Gate::Verdict::pass;
+  return refuse_name(facts.is_portal, name);
+}
+
+// ---------------------------------------------------------------- what the server answers to it
+
+bool Conversation::hides(char type) {
+  switch (type) {
+    case from_server::close_complete:
+    case from_server::parse_complete: return queue_.answers_renewal(false);
+    case from_server::ready_for_query: return queue_.answers_renewal(true);
+    case from_server::error_response: return queue_.hides_error();
+    default: return false;
+  }
+}
+
+bool Conversation::take_renewal_answer(char type, ByteView body) {
+  switch (type) {
+    case from_server::close_complete: queue_.close_complete(0); return true;
+    case from_server::parse_complete: queue_.parse_complete(0); return true;
+    case from_server::ready_for_query: {
+      const auto status = pg::parse_ready_for_query(body);
+      queue_.ready(status ? *status : queue_.transaction());
+      return true;
+    }
+    case from_server::error_response: {
+      const auto fields = pg::parse_error_fields(body);
+      queue_.error(fields ? *fields : pg::ErrorFields{.sqlstate = "XX000"}, 0, now_.ns);
+      return true;
+    }
+    default: return false;
+  }
+}
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,23 @@
+// What a statement may run that its text does not show: see pg/name_doubt.h.
+#pragma once
+
+#include "ringfence/base/bytes.h"
+#include "ringfence/pg/name_doubt.h"
+#include "ringfence/sql/facts.h"
+
+namespace ringfence::proxy {
+
+// Stands for any version of the server.
+inline constexpr int newest_server_version = 99;
+
+// Of a statement, or of what PREPARE and DECLARE define; what a name stands for is not looked at.
+pg::Unseen unseen_by(const sql::Facts& facts, int server_version);
+
+// The same of one statement or several by their words alone, where nothing is decided: `none`, `ends`, or more, of
+// which it is not told how much. What is not known counts.
+pg::Unseen unseen_by_words(ByteView text);
+
+// Whether a message of that text leaves the session's settings as they are.
+bool keeps_settings(ByteView text);
+
+}  // namespace ringfence::proxy

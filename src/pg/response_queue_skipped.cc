@@ -52,6 +52,7 @@ void ResponseQueue::skip(Entry& entry, uint64_t now_ns) {
 
 void ResponseQueue::skip_statements(Entry& entry, uint64_t now_ns) {
   if (!entry.runs() || entry.is_over) return;
+  entry.unseen = Unseen::none;  // It has not run, also where an error is told of it.
   Ref<Portal> meant = entry.portal ? skipped_portal(entry.portal->name) : Ref<Portal>();
   if (entry.portal && !meant) meant = unknown_portal(entry);
   const bool is_culprit = entry.kind == Kind::execute && skipped_->has_error() && skipped_->is_culprit(meant.get());

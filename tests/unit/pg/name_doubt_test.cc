@@ -88,6 +88,22 @@ TEST_CASE("a use is presumed by what the server has run, whether its answers cam
   }
 }
 
+TEST_CASE("what the server has skipped made nothing doubtful") {
+  Model m;
+  m.parse("a");
+  m.queue.push_sync();
+  m.parse("b");
+  m.run("b", Unseen::code);
+  m.run("a");
+  CHECK(m.queue.doubt_of(*m.queue.foreseen_statement("a")) == Unseen::code);  // As far as was known.
+  m.queue.parse_complete(5);
+  m.queue.ready(TransactionStatus::idle);
+  m.queue.error({.sqlstate = "42601"}, 9, 2);
+  m.queue.ready(TransactionStatus::idle);
+  m.answer_run();
+  CHECK_FALSE(m.presumed.back());
+}
+
 TEST_CASE("the end of a transaction runs what was deferred, and nothing else") {
   Model m;
   m.query(Unseen::trigger);

@@ -38,7 +38,7 @@ void ResponseQueue::finish(Entry& entry, Completion completion, uint64_t now_ns,
     has_run(entry);
   }
   if (entry.kind == Kind::query) completion.expected = expected_of(entry);
-  else if (completion.prepared != nullptr) completion.expected = completion.prepared->expected;
+  else if (completion.prepared != nullptr && entry.kind != Kind::bind) completion.expected = completion.prepared->expected;
   observer_.done(completion);
   if (entry.kind == Kind::query && entry.count > 1) expected_.drop_before(entry.expected_at + entry.completed);
 }
@@ -52,17 +52,21 @@ void ResponseQueue::parse_complete(uint64_t bytes) {
   pending_.pop();
 }
 
-void ResponseQueue::bind_complete(uint64_t bytes) {
+void ResponseQueue::bind_complete(uint64_t bytes, uint64_t now_ns) {
   Entry* entry = answered();
   if (entry == nullptr || entry->kind != Kind::bind) return misfit();
   bytes_ += bytes;
   Portal& portal = *entry->portal;
+  portal.bind = Portal::Bind::done;
+  Ref<Prepared> recorded;
+  if (portal.bind_number != 0) recorded = portal.statement;
   // What the name stands for now, not what was foreseen.
   portal.statement = names_.statement(portal.statement_name);
   const Prepared* statement = portal.statement.get();
   portal.is_presumed =
       statement != nullptr && !statement->name.empty() && seen_.since(statement->made_at) != Unseen::none;
   has_run(*entry);
+  if (portal.bind_number != 0) finish_bind(*entry, std::move(recorded), Ending::success, nullptr, now_ns);
   names_.set_portal(entry->portal);
   pending_.pop();
 }
@@ -268,6 +272,12 @@ void ResponseQueue::fail(const ErrorFields& fields, uint64_t now_ns) {
       break;
     case Kind::bind:
       has_run(*entry);
+      if (finish_bind(*entry, entry->portal->statement, ending_of(fields), &fields, now_ns)) {
+        skip(*entry, now_ns);
+        pending_.pop();
+        skip_to_sync(nullptr, now_ns);
+        return;
+      }
       skipped().fail({}, entry->portal);
       break;
     default: break;
@@ -412,6 +422,10 @@ void ResponseQueue::abandon(uint64_t unsent_from) {
     const bool is_unsent = pending_.begin() >= unsent_from;
     Ref<Portal> ran;
     if (was_reached && !is_unsent && entry->kind == Kind::execute && entry->portal) ran = actual_portal(*entry);
+    if (entry->kind == Kind::bind) {
+      const Ending ending = is_unsent ? Ending::not_executed : Ending::unknown;
+      finish_bind(*entry, entry->portal->statement, ending, nullptr, last_done_ns_);
+    }
     for (; entry->has_open_statement(); ++entry->completed) {
       finish(*entry, entry->first + entry->completed, is_unsent ? Ending::not_executed : Ending::unknown, {},
              is_unsent ? 0 : rows_, nullptr, last_done_ns_, ran.get());

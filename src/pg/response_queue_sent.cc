@@ -52,6 +52,7 @@ void ResponseQueue::push_naming(Kind kind, Fill&& fill) {
   Entry entry;
   entry.kind = kind;
   fill(entry);
+  if (has_ended_ && kind == Kind::bind) entry.portal->bind = Portal::Bind::ended;
   if (has_ended_) behind_end().note(entry);
   else skip(entry, 0);
 }

@@ -43,6 +43,7 @@ void ResponseQueue::skip(Entry& entry, uint64_t now_ns) {
   SkippedGroup& group = skipped();
   if (entry.kind == Kind::bind) {
     Portal& portal = *entry.portal;
+    finish_bind(entry, portal.statement, Ending::not_executed, nullptr, now_ns);
     // What it was to bind is what the name stands for there. The stand-in for a refused one is known.
     if (!portal.statement || portal.statement->refusal == 0) portal.statement = skipped_statement(portal.statement_name);
   }

@@ -162,6 +162,7 @@ void Conversation::capture(const FrameSegment& segment) {
 // A whole message, or the beginning of one whose body has `body_length` bytes. False: no room in the trail.
 bool Conversation::client_message(char type, ByteView body, uint32_t body_length) {
   if (!has_room_for_name(type, body)) return true;
+  if (settles_binds(type) && !record_binds()) return false;
   if (is_message_gated_) {
     if (!admit(type, body, body_length)) return false;
     if (has_replacement() || error_) return true;
@@ -400,6 +401,7 @@ void Conversation::on_bind(ByteView body, uint32_t body_length) {
   }
   // Planning may call functions already; what ends the transaction does not do it yet.
   guard_.note({.calls_named = !portal->statement || portal->statement->traits.calls_named});
+  if (!portal->statement || portal->statement->refusal == 0) unexecuted_.note(portal);
   const pg::Unseen unseen = unseen_now(portal->statement.get());
   queue_.push_bind(std::move(portal), unseen == pg::Unseen::code ? unseen : pg::Unseen::none);
 }
@@ -411,6 +413,7 @@ bool Conversation::on_execute(ByteView body, uint32_t body_length) {
     portal = pools_.portals.make();
     portal->name = queue_.kept_name(name);
   }
+  if (portal->is_unexecuted) unexecuted_.executed(*portal);
   if (portal->statement && portal->statement->refusal != 0) {
     queue_.push_execute(pg::unrecorded_statement, std::move(portal), pg::frame_header_size + body_length, now_.ns);
     return true;
@@ -613,7 +616,7 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
       break;
     }
     case from_server::parse_complete: queue_.parse_complete(bytes); break;
-    case from_server::bind_complete: queue_.bind_complete(bytes); break;
+    case from_server::bind_complete: queue_.bind_complete(bytes, now_.ns); break;
     case from_server::close_complete: queue_.close_complete(bytes); break;
     case from_server::row_description:
     case from_server::no_data: queue_.description(bytes); break;
@@ -778,6 +781,7 @@ void Conversation::error_outside(const pg::ErrorFields& error, const pg::Stateme
 
 void Conversation::abandon(Now now) {
   now_ = now;
+  abandon_binds();
   queue_.abandon(unsent_from_);
 }
 

@@ -22,6 +22,7 @@
 #include "ringfence/proxy/hold.h"
 #include "ringfence/proxy/snapshot.h"
 #include "text_hash.h"
+#include "unexecuted_binds.h"
 
 namespace ringfence::proxy {
 
@@ -229,6 +230,10 @@ class Conversation final : private pg::StatementObserver {
   void on_parse(ByteView body, uint32_t body_length);
   void on_bind(ByteView body, uint32_t body_length);
   bool on_execute(ByteView body, uint32_t body_length);
+  // Binds that nothing executes (conversation_binds.cc).
+  bool settles_binds(char type) const;
+  bool record_binds();
+  void abandon_binds();
   bool on_function_call(ByteView body, uint32_t body_length);
   bool start_statement(ByteView text, uint64_t full_bytes, pg::StatementNumber& number, bool& is_redacted,
                        ByteView sha256, const Decided& decided, const MessagePart& place);
@@ -306,6 +311,7 @@ class Conversation final : private pg::StatementObserver {
   std::unique_ptr<Gate> gate_;
   uint32_t gate_generation_ = 0;
   CallGuard guard_;
+  UnexecutedBinds unexecuted_;
   pg::CallTraits traits_;            // Of the message at hand, as far as it is judged.
   uint32_t message_generation_ = 0;  // Of the policies when it began.
   bool is_message_gated_ = false;    // The client's message at hand is held until it is decided.

@@ -19,6 +19,8 @@ bool Conversation::is_to_be_decided(const pg::FrameSegment& segment) {
   if (is_gated(segment.type)) return true;
   if (segment.type != from_client::bind) return false;
   if (is_name_to_be_settled(segment)) return true;
+  // Planning runs functions, so what was prepared under other policies is judged before it is bound.
+  if (gate_generation_ != 0) return true;
   if (guard_.has_end() && is_watched()) return true;
   return may_hold() && may_hold_bind(segment);
 }
@@ -370,7 +372,7 @@ bool Conversation::admit_bind(ByteView body, uint32_t body_length) {
   } else if (is_too_long) {
     verdict = Gate::Verdict::refused;
     gate_->refusal() = Gate::too_long(gated_bytes_max);
-  } else if (may_hold() && !prepared) {
+  } else if ((may_hold() || gate_generation_ != 0) && !prepared) {
     verdict = refuse_unknown();
   } else if (may_hold()) {
     verdict = settle_bound_name(prepared, names->statement);
@@ -381,6 +383,7 @@ bool Conversation::admit_bind(ByteView body, uint32_t body_length) {
     }
   } else {
     verdict = settle_bound_name(prepared, names->statement);
+    if (verdict == Gate::Verdict::pass && gate_generation_ != 0) verdict = judge_again(*prepared);
   }
   if (verdict != Gate::Verdict::refused) return verdict == Gate::Verdict::pass;
   if (!refuse_by_parse(prepared.get(), from_client::execute)) return false;

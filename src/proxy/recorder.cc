@@ -4,6 +4,7 @@
 #include "ringfence/audit/json.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/crypto/digest.h"
+#include "ringfence/pg/frame.h"
 #include "ringfence/pg/sqlstate.h"
 #include "ringfence/proxy/authorization.h"
 #include "ringfence/proxy/snapshot.h"
@@ -136,12 +137,12 @@ void Recorder::rename_application(std::string_view name) {
   session_.replace(extent.begin, extent.end - extent.begin, field);
 }
 
-FieldWriter Recorder::begin_start(char* room, uint64_t now_us) {
+FieldWriter Recorder::begin_start(char* room, char message_type, uint64_t now_us) {
   FieldWriter out(room);
   out.uuid(Tag::id, ids_.uuid(now_us));
   out.integer(Tag::ts, static_cast<int64_t>(now_us));
   out.text(Tag::category, "audit");
-  out.text(Tag::action, "postgres_query");
+  out.text(Tag::action, message_type == pg::from_client::bind ? "postgres_bind" : "postgres_query");
   out.text(Tag::severity, "INFO");
   out.encoded(session_);
   return out;
@@ -176,7 +177,7 @@ pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView
   size_t bound = start_bytes(statement.text.size(), statement.raw.size(), parameters.size()) + decided.instead_bytes();
   char* room = space_.reserve(bound);
   RINGFENCE_ASSERT(room != nullptr);
-  FieldWriter out = begin_start(room, now_us);
+  FieldWriter out = begin_start(room, message_type, now_us);
   out.text(Tag::statement, statement.text);
   out.integer(Tag::statement_bytes, static_cast<int64_t>(statement.full_bytes));
   if (statement.is_truncated) out.boolean(Tag::statement_truncated, true);
@@ -200,7 +201,7 @@ pg::StatementNumber Recorder::start(ByteView text, uint64_t full_bytes, char mes
                                     Decided decided, const MessagePart& place) {
   char* room = space_.reserve(start_bytes(text.size(), 0, 0) + decided.instead_bytes());
   RINGFENCE_ASSERT(room != nullptr);
-  FieldWriter out = begin_start(room, now_us);
+  FieldWriter out = begin_start(room, message_type, now_us);
   out.text(Tag::statement, text);
   out.integer(Tag::statement_bytes, static_cast<int64_t>(full_bytes));
   put(out, decided);

@@ -160,7 +160,7 @@ class Recorder {
   };
   Extent find(audit::Tag tag) const;
   std::string_view session_text(audit::Tag tag) const;
-  audit::FieldWriter begin_start(char* room, uint64_t now_us);
+  audit::FieldWriter begin_start(char* room, char message_type, uint64_t now_us);
 
   void charge(size_t bytes) {
     if (user_volume_ != nullptr) user_volume_->charge(bytes);

@@ -96,6 +96,9 @@ class ResponseQueue {
   void push_parse(Ref<Prepared> prepared);
   // `unseen`: what planning may run out of sight.
   void push_bind(Ref<Portal> portal, Unseen unseen = Unseen::none);
+  // The Bind that made this portal has a record of its own: done() is called for that number when it is answered, or at
+  // once where it was.
+  void number_bind(Portal& portal, StatementNumber number, uint64_t now_ns);
   void push_describe(bool is_portal, std::string_view name);
   void push_close(bool is_portal, std::string_view name);
   // `portal`: foreseen, or one of which only the name is known, as kept_name() has it.
@@ -160,7 +163,7 @@ class ResponseQueue {
   // ---- What the server answers. `bytes` is the whole message's length.
 
   void parse_complete(uint64_t bytes);
-  void bind_complete(uint64_t bytes);
+  void bind_complete(uint64_t bytes, uint64_t now_ns = 0);
   void close_complete(uint64_t bytes);
   // ParameterDescription; OIDs as in its body, after the count.
   void parameter_description(ByteView oids, uint64_t bytes);
@@ -265,6 +268,7 @@ class ResponseQueue {
   void finish(Entry& entry, StatementNumber number, Ending ending, std::string_view tag, uint64_t rows,
               const ErrorFields* error, uint64_t now_ns, const Portal* ran = nullptr);
   void finish(Entry& entry, Completion completion, uint64_t now_ns, const Portal* ran = nullptr);
+  bool finish_bind(Entry& entry, Ref<Prepared> recorded, Ending ending, const ErrorFields* error, uint64_t now_ns);
   uint64_t copied_place() const { return copy_in_ ? pending_.begin() : copy_place_; }
   Entry* copied_into();
   Entry* answered();

@@ -179,6 +179,12 @@ struct Portal {
   std::string parameters;   // JSON array; empty: none.
   bool parameters_truncated = false;
   bool bind_is_known = false;  // Made by a Bind that was seen.
+  // What came of that Bind; ended: it failed, or the server never came to it.
+  enum class Bind : uint8_t { sent, done, ended };
+  Bind bind = Bind::sent;
+  bool is_unexecuted = false;  // No Execute of it was sent since.
+  uint64_t bind_number = 0;    // Of the Bind's own record, until it has ended; 0: it has none.
+  uint64_t bind_since_ns = 0;
   uint64_t bind_bytes = 0;  // Of the Bind message, until its first Execute was counted.
   uint32_t gate_generation = 0;  // Of the policies by which its Bind was let through.
   uint64_t made_at = 0;      // Stamp of the message that made it.
@@ -189,8 +195,9 @@ struct Portal {
     clear_buffer(statement_name);
     statement = {};
     clear_buffer(parameters);
-    parameters_truncated = bind_is_known = is_presumed = false;
-    bind_bytes = made_at = 0;
+    parameters_truncated = bind_is_known = is_presumed = is_unexecuted = false;
+    bind = Bind::sent;
+    bind_bytes = bind_number = bind_since_ns = made_at = 0;
     gate_generation = 0;
   }
 };

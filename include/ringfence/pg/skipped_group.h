@@ -46,6 +46,8 @@ class SkippedGroup {
   // Execute.
   void keep(const ErrorFields& fields);
   bool has_error() const { return has_error_; }
+  // Of the Bind that failed; null: something else did.
+  const Portal* failed_portal() const { return failed_portal_.get(); }
   ErrorFields error() const { return {.severity = severity_, .sqlstate = sqlstate_, .message = message_}; }
   void forget_error() { has_error_ = false; }
 

@@ -12,7 +12,7 @@ ROWS = ("SELECT * FROM (SELECT q.action, q.session_id, q.seq, coalesce(o.outcome
         "coalesce(q.metadata, '{}') || coalesce(o.metadata, '{}') AS metadata, q.application_name, q.reason, "
         "coalesce(o.attribution, q.attribution) AS attribution "
         "FROM ringfence.audit_event q LEFT JOIN ringfence.audit_event o ON q.outcome = 'running' AND o.parent_id = q.id "
-        "AND o.node = q.node AND o.action = 'postgres_query_outcome' WHERE q.chain_no > %s) AS r ORDER BY session_id, seq")
+        "AND o.node = q.node AND o.action = q.action || '_outcome' WHERE q.chain_no > %s) AS r ORDER BY session_id, seq")
 # These run what a name stands for; their own text has no value.
 BY_NAME = re.compile(rb'^(\s|;|--[^\n]*\n|/\*.*?\*/)*(execute|fetch|move)\b', re.I | re.S)
 
@@ -55,7 +55,7 @@ class Comparison:
         self.session, self.answers, self.logged, self.effects = session, answers, logged, effects
         self.rows = [row for row in rows if row['action'] == 'postgres_query' and row['outcome'] != 'not_executed']
         self.refused = [row for row in rows if row['action'] == 'postgres_query_blocked']
-        self.errors = [row for row in rows if row['action'] == 'postgres_error']
+        self.errors = [row for row in rows if row['action'] in ('postgres_error', 'postgres_bind')]
         self.mismatches = [row for row in rows if row['action'] == 'attribution_mismatch']
         self.messages = [list(same) for _, same in itertools.groupby(answers.seen, lambda one: one.place)]
         self.tried = set()

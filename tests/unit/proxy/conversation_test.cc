@@ -25,7 +25,8 @@ struct Sent {
 // The messages of a client that knows the protocol but not what will fail.
 class Client {
  public:
-  explicit Client(uint64_t seed) : random_(seed), may_end_(seed % 4 == 0) {}
+  explicit Client(uint64_t seed, bool may_bind_alone = false)
+      : random_(seed), may_end_(seed % 4 == 0), may_bind_alone_(may_bind_alone) {}
 
   std::vector<Sent> messages(int groups) {
     for (int i = 0; i < groups; ++i) {
@@ -159,7 +160,9 @@ class Client {
     if (copies) portal_name = "";
     pg::append_bind(out, portal_name, statement_name);
     add(std::exchange(out, {}));
-    for (size_t i = 1 + (pick(4) == 0 && !copies); i-- > 0;) {
+    size_t executes = 1 + (pick(4) == 0 && !copies);
+    if (may_bind_alone_ && !copies && pick(4) == 0) executes = 0;
+    for (size_t i = executes; i-- > 0;) {
       pg::append_execute(out, portal_name, pick(3) == 0 ? 2 : 0);
       add(std::exchange(out, {}), true);
     }
@@ -174,6 +177,7 @@ class Client {
   std::vector<Sent> sent_;
   std::set<std::string> holds_copy_;
   bool may_end_;  // Says goodbye, or runs what ends the server.
+  bool may_bind_alone_;
   int marks_ = 0;
 };
 
@@ -276,9 +280,19 @@ struct Trial {
 std::string compare(const Trial& trial) {
   std::vector<Truth> truths = trial.server.ran;
   std::vector<Trailed> rest;
+  std::vector<std::string> bound = trial.server.planned;
+  std::set<std::string> recorded;
   for (const auto& [number, trailed] : statements_of(trial.space)) {
     std::string what = "#" + std::to_string(number) + " \"" + trailed.statement + "\" " + trailed.outcome;
     if (trailed.outcomes != 1) return what + ": " + std::to_string(trailed.outcomes) + " outcomes";
+    recorded.insert(trailed.statement);
+    if (trailed.is_bind) {
+      if (trailed.outcome != "success") continue;
+      auto found = std::find(bound.begin(), bound.end(), trailed.statement);
+      if (found == bound.end()) return what + ": was not bound";
+      bound.erase(found);
+      continue;
+    }
     if (trailed.outcome == "not_executed" || trailed.outcome == "failure" || trailed.outcome == "unknown") {
       rest.push_back(trailed);
       continue;
@@ -297,6 +311,9 @@ std::string compare(const Trial& trial) {
     if (found == truths.end()) return what + ", rows " + std::to_string(trailed.rows) + ": did not happen";
     truths.erase(found);
   }
+  for (const std::string& text : trial.server.planned) {
+    if (!recorded.contains(text) && !trial.is_over) return "\"" + text + "\": bound, and not in the trail";
+  }
   for (const Truth& truth : truths) {
     auto found = std::find_if(rest.begin(), rest.end(), [&](const Trailed& trailed) {
       bool same = trailed.statement == truth.statement || trailed.statement == truth.statement + ";";
@@ -313,13 +330,13 @@ uint64_t seed_from_environment() {
   return text != nullptr ? std::strtoull(text, nullptr, 10) : 0;
 }
 
-void run_seeds(uint64_t count, unsigned refuse_one_in) {
+void run_seeds(uint64_t count, unsigned refuse_one_in, bool may_bind_alone = false) {
   uint64_t only = seed_from_environment();
   uint64_t lost = 0;
   uint64_t waits = 0;
   uint64_t dead = 0;
   for (uint64_t seed = only ? only : 1; seed <= (only ? only : count); ++seed) {
-    Client client(seed);
+    Client client(seed, may_bind_alone);
     Trial trial(seed);
     trial.space.refuse_one_in = refuse_one_in;
     trial.is_traced = only != 0;
@@ -342,6 +359,11 @@ void run_seeds(uint64_t count, unsigned refuse_one_in) {
 }  // namespace
 
 TEST_CASE("the trail is what the server ran, however messages are mixed, cut and pipelined") { run_seeds(4000, 0); }
+
+TEST_CASE("what is bound and not executed is in the trail, as what it was and no more") {
+  run_seeds(3000, 0, true);
+  run_seeds(1000, 4, true);
+}
 
 TEST_CASE("a trail that refuses room at random loses and doubles nothing") { run_seeds(1500, 4); }
 

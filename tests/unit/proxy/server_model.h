@@ -26,6 +26,7 @@ struct Truth {
 class ServerModel {
  public:
   std::vector<Truth> ran;
+  std::vector<std::string> planned;  // By Bind.
   bool is_dead = false;
 
   // What the server says when its operator ends it: a COPY that runs fails by it.
@@ -242,6 +243,7 @@ class ServerModel {
       return error(true);
     }
     portals_[name] = {found->second, 0, false};
+    planned.push_back(found->second);
     message('2', "");
   }
   void execute(ByteView body) {

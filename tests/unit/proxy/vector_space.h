@@ -77,12 +77,16 @@ struct Trailed {
   std::string outcome;  // Empty: none came.
   int64_t rows = -1;
   int outcomes = 0;
+  bool is_bind = false;  // Of a Bind that nothing executed.
 };
 
 inline std::map<uint64_t, Trailed> statements_of(const VectorSpace& space) {
   std::map<uint64_t, Trailed> out;
   for (const VectorSpace::Record& record : space.records) {
-    if (record.kind == audit::RecordKind::start) out[record.seq].statement = record[audit::Tag::statement];
+    if (record.kind == audit::RecordKind::start) {
+      out[record.seq].statement = record[audit::Tag::statement];
+      out[record.seq].is_bind = record[audit::Tag::action] == "postgres_bind";
+    }
     if (record.kind != audit::RecordKind::outcome) continue;
     RINGFENCE_ASSERT(out.contains(record.start_seq));
     Trailed& statement = out[record.start_seq];

@@ -1,7 +1,6 @@
 #include "appliance.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 #include "ringfence/crypto/digest.h"
 #include "ringfence/crypto/secret.h"
 #include "ringfence/net/listener.h"
+#include "ringfence/sql/secret_names.h"
 #include "state_directory.h"
 
 namespace ringfence::app {
@@ -73,15 +73,9 @@ void raise_limits() {
   setrlimit(RLIMIT_CORE, &core);
 }
 
-unsigned usable_cores() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return static_cast<unsigned>(CPU_COUNT(&set));
-}
-
 }  // namespace
 
-Appliance::Appliance(Config config) : config_(std::move(config)), started_us_(wall_us()) {}
+Appliance::Appliance(Config config) : config_(std::move(config)), store_(config_), started_us_(wall_us()) {}
 
 Appliance::~Appliance() {
   admin_.reset();
@@ -92,6 +86,7 @@ Appliance::~Appliance() {
 
 Result<void> Appliance::start() {
   raise_limits();
+  sql::SecretNames::use(config_.audit.redact_names);
   auto probe = ring::probe();
   if (!probe) return unexpected(std::move(probe).error());
   log_info("starting", {{"version", RINGFENCE_VERSION}, {"node", config_.node}, {"kernel", probe->kernel},
@@ -173,52 +168,18 @@ Result<void> Appliance::listen() {
 Result<void> Appliance::start_store() {
   if (!config_.audit.enabled) return {};
   notify_status(config_.store.embedded ? "starting the embedded store" : "connecting to the store");
-  if (!config_.store.embedded) {
-    owner_dsn_ = config_.store.url.reveal();
-    writer_dsn_ = config_.store.writer_url.empty() ? owner_dsn_ : std::string(config_.store.writer_url.reveal());
-    return {};
-  }
-  store::EmbeddedOptions options;
-  options.state_directory = config_.state_dir;
-  options.bin_dir = config_.store.bin_dir;
-  options.run_as = config_.store.run_as;
-  embedded_ = std::make_unique<store::EmbeddedStore>(options);
-  auto started = embedded_->start();
-  if (!started) return unexpected(std::move(started).error().in("embedded store"));
-  owner_dsn_ = embedded_->owner_dsn();
-  writer_dsn_ = embedded_->writer_dsn();
+  if (auto started = store_.start(); !started) return started;
   return {};
 }
 
 Result<void> Appliance::start_trail() {
-  unsigned shards = config_.shards > 0 ? config_.shards : usable_cores();
+  const unsigned shards = shards_of(config_);
   data_shards_.resize(shards);
   if (!config_.audit.enabled) {
     log_warning("the audit trail is off (audit.enabled: false): nothing that passes is recorded");
     return {};
   }
-  audit::TrailOptions options;
-  options.state_directory = config_.state_dir;
-  options.node = config_.node;
-  options.producers = shards + 2;  // The data shards, the admin shard, the main thread.
-  options.writer_dsn = writer_dsn_;
-  options.owner_dsn = owner_dsn_;
-  options.owns_store = embedded_ != nullptr;
-  options.segment_bytes = config_.audit.journal_segment_bytes;
-  options.journal_bytes_max = config_.audit.journal_max_bytes;
-  options.on_full = config_.audit.on_full == OnFull::drop ? audit::OnFull::drop : audit::OnFull::fail_closed;
-  options.durability =
-      config_.audit.durability == Durability::disk ? audit::Durability::disk : audit::Durability::process;
-  options.batch_rows = config_.audit.batch_rows;
-  options.batch_ms = static_cast<uint32_t>(config_.audit.batch_ms);
-  options.join_window_ms = static_cast<uint32_t>(config_.audit.join_ms);
-  options.anchor_ms = static_cast<uint32_t>(config_.audit.anchor_ms);
-  options.retention_days = config_.audit.retention_days;
-  options.on_state = [](audit::WriterState state, const std::string& reason) {
-    if (reason.empty()) log_info("trail", {{"state", std::string(audit::name(state))}});
-    else log_error("trail", {{"state", std::string(audit::name(state))}, {"reason", reason}});
-  };
-  auto trail = audit::Trail::open(std::move(options));
+  auto trail = audit::Trail::open(trail_options(config_, shards, store_));
   if (!trail) return unexpected(std::move(trail).error().in("audit trail"));
   trail_ = std::move(*trail);
   return {};
@@ -249,6 +210,7 @@ Result<void> Appliance::start_data_shards() {
     pg.index = i;
     pg.node = config_.node;
     pg.volume = &volume_;
+    if (trail_) pg.sealer = &trail_->sealer();
     pg.failures_window_ms = config_.audit.failures_window_ms;
     std::memcpy(&pg.id_seed, seed->data(), sizeof pg.id_seed);
     std::memcpy(&pg.hash_key, seed->data() + sizeof pg.id_seed, sizeof pg.hash_key);
@@ -344,6 +306,13 @@ EventBuilder Appliance::event(std::string_view action, Severity severity, Outcom
   EventBuilder out(category, action, severity, outcome);
   out.id(new_id(now)).ts(now);
   return out;
+}
+
+void Appliance::seal(EventBuilder& event, const audit::ClearTexts& texts) const {
+  if (!trail_ || texts.is_empty()) return;
+  const Uuid id = new_id(wall_us());
+  const audit::SealedTexts sealed = trail_->sealer().for_event(texts, id);
+  event.id(id).text(Tag::redacted, texts.names()).text(Tag::redacted_digest, sealed.digests).bytes(Tag::sealed, sealed.sealed);
 }
 
 // The first one is an event at once, those like it are counted.

@@ -19,9 +19,9 @@
 #include "ringfence/proxy/pg_shard.h"
 #include "ringfence/ring/shard.h"
 #include "ringfence/ring/workers.h"
-#include "ringfence/store/embedded.h"
 #include "service_manager.h"
 #include "tls_keeper.h"
+#include "trail_options.h"
 #include "watchdog.h"
 
 namespace ringfence::app {
@@ -66,6 +66,9 @@ class Appliance final : public admin::SessionDirectory {
   void accept_connections();
   proxy::SnapshotPtr make_snapshot(const Config& config);
   void use_snapshot();
+  void take_reveal_requests();
+  // For an event made by event(): what was redacted in it, sealed.
+  void seal(audit::EventBuilder& event, const audit::ClearTexts& texts) const;
   void publish(uint32_t producer, const audit::EventBuilder& event);
   audit::EventBuilder event(std::string_view action, audit::Severity severity, audit::Outcome outcome,
                             audit::Category category = audit::Category::system) const;
@@ -91,8 +94,7 @@ class Appliance final : public admin::SessionDirectory {
   };
 
   Config config_;
-  std::string owner_dsn_;
-  std::string writer_dsn_;
+  StoreInUse store_;
   std::string mock_secret_;
   uint64_t started_us_ = 0;
   uint64_t generation_ = 0;
@@ -104,7 +106,6 @@ class Appliance final : public admin::SessionDirectory {
   std::atomic<proxy::SnapshotPtr> explained_;  // The same, for other threads.
   TlsKeeper tls_;
   KernelTlsChoice kernel_tls_;
-  std::unique_ptr<store::EmbeddedStore> embedded_;
   std::unique_ptr<audit::Trail> trail_;
   std::unique_ptr<ring::Workers> workers_;   // For logins.
   std::unique_ptr<ring::Workers> analysts_;  // For statements that are too much for a shard.

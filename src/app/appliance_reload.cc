@@ -1,5 +1,6 @@
 // What of the configuration changes while the appliance runs.
 #include "appliance.h"
+#include "reveal_request.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
 
@@ -128,7 +129,7 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
             a.journal_max_bytes != b.journal_max_bytes || a.on_full != b.on_full ||
             a.durability != b.durability || a.batch_rows != b.batch_rows || a.batch_ms != b.batch_ms ||
             a.join_ms != b.join_ms || a.anchor_ms != b.anchor_ms || a.retention_days != b.retention_days ||
-            a.failures_window_ms != b.failures_window_ms,
+            a.failures_window_ms != b.failures_window_ms || a.redact_names != b.redact_names,
         "audit");
   log_configure(config.log.level, config.log.format);
   snapshot_ = make_snapshot(config);
@@ -158,7 +159,18 @@ void Appliance::use_snapshot() {
   admin_shard_->post([this, context = tls_.admin()] { admin_->use_tls(context); });
 }
 
+// Each is in the trail before its file goes; what found no room waits.
+void Appliance::take_reveal_requests() {
+  if (!trail_) return;
+  for (const RevealRequest& request : waiting_requests(config_.state_dir)) {
+    if (!reveal_event(request, wall_us()).publish(trail_->journal(main_producer()))) return;
+    take_back_request(config_.state_dir, request.id);
+    log_warning("a redacted text is revealed", {{"event", to_string(request.event)}, {"uid", std::to_string(request.uid)}});
+  }
+}
+
 void Appliance::tick() {
+  take_reveal_requests();
   if (!tls_.tick(config_, wall_us() / 1'000'000)) return;
   snapshot_ = make_snapshot(config_);
   use_snapshot();

@@ -136,7 +136,7 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
     const std::string& path = config_.listeners[i].path;
     if (!path.empty() && !listening_[i].is_inherited) ::unlink(path.c_str());
   }
-  if (embedded_) embedded_->stop();
+  store_.stop();
   if (was_running) log_info("stopped");
 }
 

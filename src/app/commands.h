@@ -38,4 +38,14 @@ int verify(const std::string& config_path, const VerifyOptions& options);
 // refused with it.
 int adopt(const std::string& config_path, const std::string& accepted_code);
 
+struct RevealOptions {
+  std::string event;
+  std::string reason;
+  std::string field;  // Empty: all.
+};
+// Prints what redaction took out of an event, after the store has an event that says who asked.
+int reveal(const std::string& config_path, const RevealOptions& options);
+// The state directory gets another data key.
+int add_data_key(const std::string& config_path);
+
 }  // namespace ringfence::app

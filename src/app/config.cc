@@ -14,6 +14,7 @@
 #include "ringfence/crypto/secret.h"
 #include "ringfence/net/address.h"
 #include "ringfence/pg/scram.h"
+#include "ringfence/sql/secret_names.h"
 
 namespace ringfence::app {
 
@@ -51,6 +52,7 @@ class Loader {
   void read_admin();
   void read_store();
   void read_volume(Section& audit, std::string_view key, proxy::VolumeRule& rule);
+  void read_redaction(Section& audit, AuditConfig& out);
   void read_audit();
   void read_limits();
   void read_users();
@@ -251,6 +253,15 @@ void Loader::read_volume(Section& audit, std::string_view key, proxy::VolumeRule
   section.finish();
 }
 
+void Loader::read_redaction(Section& audit, AuditConfig& out) {
+  Section section = audit.section("redact");
+  for (const Found& found : section.texts("names", sql::SecretNames::names_max)) {
+    if (sql::SecretNames::is_valid_name(found.text)) out.redact_names.push_back(found.text);
+    else section.context().error(found.origin, "is \"" + found.text + "\"; a name has 2 to 64 letters, digits, - and _, a letter first");
+  }
+  section.finish();
+}
+
 void Loader::read_audit() {
   Section section = root_.section("audit");
   AuditConfig& audit = config_.audit;
@@ -276,6 +287,7 @@ void Loader::read_audit() {
   section.number("anchor_ms", audit.anchor_ms, 100, 3'600'000, Unit::milliseconds);
   section.number("retention_days", audit.retention_days, 1, 36'500);
   section.number("failures_window_ms", audit.failures_window_ms, 100, 3'600'000, Unit::milliseconds);
+  read_redaction(section, audit);
   read_volume(section, "volume_per_user", audit.volume_per_user);
   read_volume(section, "volume_per_address", audit.volume_per_address);
   section.finish();

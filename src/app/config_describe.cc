@@ -156,6 +156,8 @@ void describe_audit(Lines& out, const AuditConfig& audit) {
   out.number("  ", "anchor_ms", audit.anchor_ms);
   out.number("  ", "retention_days", audit.retention_days);
   out.number("  ", "failures_window_ms", audit.failures_window_ms);
+  out.group("  redact");
+  out.list("    ", "names", audit.redact_names);
   const std::pair<const char*, const proxy::VolumeRule*> volumes[] = {
       {"  volume_per_user", &audit.volume_per_user}, {"  volume_per_address", &audit.volume_per_address}};
   for (const auto& [key, rule] : volumes) {

@@ -58,6 +58,18 @@ int main(int argc, char** argv) {
   std::string accepted_code;
   adopt->add_option("--accept-store", accepted_code, "Let the next start go on with a store that it refused, exactly as it is: the "
                                                      "code that the refusal named. The trail says so");
+  CLI::App* reveal = audit->add_subcommand("reveal", "Print what redaction took out of an event, as it was. Only the owner of the "
+                                                     "state directory may, and that it was asked for is an event of the trail, "
+                                                     "stored before anything is printed.");
+  add_config(reveal);
+  ringfence::app::RevealOptions revealed;
+  reveal->add_option("EVENT_ID", revealed.event, "The event's id")->required();
+  reveal->add_option("--reason", revealed.reason, "Why, for the trail")->option_text("TEXT");
+  reveal->add_option("--column", revealed.field, "Only this column's text, without a heading: statement, parameters, "
+                                                 "error_message, database, application_name, user_name");
+  CLI::App* new_key = audit->add_subcommand("new-data-key", "Add a data key to the state directory, with which redacted texts are "
+                                                            "sealed from the next start on. Older keys still open what they sealed.");
+  add_config(new_key);
 
   try {
     app.parse(argc, argv);
@@ -72,6 +84,8 @@ int main(int argc, char** argv) {
   if (explain->parsed()) return ringfence::app::explain(config, question);
   if (verify->parsed()) return ringfence::app::verify(config, options);
   if (adopt->parsed()) return ringfence::app::adopt(config, accepted_code);
+  if (reveal->parsed()) return ringfence::app::reveal(config, revealed);
+  if (new_key->parsed()) return ringfence::app::add_data_key(config);
   if (app.got_subcommand("scram-verifier")) return ringfence::app::print_verifier();
   std::puts("ringfence " RINGFENCE_VERSION);
   return 0;

@@ -103,6 +103,10 @@ const FieldInfo* field_info(uint16_t tag) {
       RINGFENCE_FIELD(message_id, uuid),
       RINGFENCE_FIELD(statement_begin, integer),
       RINGFENCE_FIELD(attribution, text),
+      RINGFENCE_FIELD(redacted_digest, json),
+      RINGFENCE_FIELD(sealed, bytes),
+      RINGFENCE_FIELD(outcome_digest, json),
+      RINGFENCE_FIELD(outcome_sealed, bytes),
   };
 #undef RINGFENCE_FIELD
   return tag == 0 || tag >= tag_end ? nullptr : &fields[tag];

@@ -19,7 +19,8 @@ constexpr uint64_t session_mask =
     bit(Tag::message_type) | bit(Tag::project_id);
 
 constexpr uint64_t json_mask = bit(Tag::tags) | bit(Tag::parameters) | bit(Tag::facts) | bit(Tag::changes) |
-                               bit(Tag::metadata) | bit(Tag::redacted);
+                               bit(Tag::metadata) | bit(Tag::redacted) | bit(Tag::redacted_digest) |
+                               bit(Tag::outcome_digest);
 
 // Columns that every row has.
 constexpr uint64_t always_mask = bit(Tag::id) | bit(Tag::node) | bit(Tag::shard) | bit(Tag::seq) | bit(Tag::ts) |
@@ -170,6 +171,23 @@ void RowEncoder::fix_values(FieldSet& fields) {
   }
 }
 
+// Of a start in which something was redacted: what its outcome says is of other texts, or of another statement in place
+// of the start's.
+void RowEncoder::join_redaction(ByteView redacted, ByteView second, FieldSet& fields) {
+  FieldSet outcome;
+  (void)parse_fields(second, outcome);
+  const bool is_replaced = outcome.has(Tag::statement);
+  const ByteView later = outcome.get(Tag::redacted);
+  if (is_replaced) {
+    for (Tag tag : {Tag::redacted, Tag::redacted_digest, Tag::sealed}) {
+      if (!outcome.has(tag)) fields.clear(tag);
+    }
+  } else if (later.size() > 2 && redacted.size() > 2) {
+    std::string both(later.substr(0, later.size() - 1));
+    fields.set(Tag::redacted, keep(both.append(",").append(redacted.substr(1))));
+  }
+}
+
 void RowEncoder::compose(const PendingRow& row, FieldSet& fields) {
   fields.clear();
   kept_.clear();
@@ -181,7 +199,9 @@ void RowEncoder::compose(const PendingRow& row, FieldSet& fields) {
     compose_late(row, fields);
   } else {
     is_whole = parse_fields(row.first, fields);
+    const ByteView redacted = fields.get(Tag::redacted);
     if (!row.second.empty()) is_whole = parse_fields(row.second, fields) && is_whole;
+    if (!redacted.empty() && !row.second.empty()) join_redaction(redacted, row.second, fields);
   }
   fix_values(fields);
   if (!is_whole) {

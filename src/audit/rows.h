@@ -87,6 +87,7 @@ class RowEncoder {
   void compose_poisoned(FieldSet& fields, RowForm form, ByteView first, ByteView second,
                         std::string_view why);
   void fix_values(FieldSet& fields);
+  void join_redaction(ByteView redacted, ByteView second, FieldSet& fields);
   ByteView keep(std::string bytes);
   ByteView keep_integer(uint64_t value);
   void append_event_row(ByteView canonical, const ChainPlace& place, const crypto::Digest& leaf,

@@ -36,6 +36,7 @@ Result<void> make_directory(const std::string& path, mode_t mode) {
 struct Trail::Impl {
   TrailOptions options;
   std::unique_ptr<StateLock> state_lock;
+  std::unique_ptr<TextSealer> sealer;
   std::vector<std::unique_ptr<Journal>> journals;
   std::unique_ptr<Writer> writer;
 
@@ -161,6 +162,9 @@ Result<std::unique_ptr<Trail>> Trail::open(TrailOptions options) {
   auto sealing = seal_key(options.state_directory);
   if (!sealing) return unexpected(std::move(sealing.error()));
   StoreClaim claim = claim_of(options, *identity, std::move(*sealing));
+  auto keys = DataKeys::open(options.state_directory);
+  if (!keys) return unexpected(std::move(keys.error()));
+  impl->sealer = std::make_unique<TextSealer>(std::move(*keys), options.node);
   auto recovered = recover(directory, options.node);
   if (!recovered) return unexpected(std::move(recovered.error()));
   uint32_t epoch_seen = 0;
@@ -209,6 +213,7 @@ void Trail::start() {
 }
 
 Journal& Trail::journal(uint32_t producer) { return *impl_->journals.at(producer); }
+const TextSealer& Trail::sealer() const { return *impl_->sealer; }
 const std::string& Trail::node() const { return impl_->options.node; }
 
 TrailStatus Trail::status() const {

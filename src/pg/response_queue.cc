@@ -31,8 +31,8 @@ void ResponseQueue::finish(Entry& entry, Completion completion, uint64_t now_ns,
   last_done_ns_ = now_ns;
   if (ran != nullptr && (ran != entry.portal.get() || ran->statement != entry.prepared)) completion.ran_instead = ran;
   completion.prepared = completion.ran_instead != nullptr ? ran->statement.get() : entry.prepared.get();
-  completion.is_redacted = entry.is_redacted || (entry.prepared && entry.prepared->statement.is_redacted) ||
-                           (completion.prepared != nullptr && completion.prepared->statement.is_redacted);
+  completion.is_redacted = entry.is_redacted || (entry.prepared && entry.prepared->statement.holds_secret()) ||
+                           (completion.prepared != nullptr && completion.prepared->statement.holds_secret());
   if (completion.ending != Ending::not_executed) {
     completion.is_presumed = ran != nullptr && is_presumed(*ran);
     has_run(entry);

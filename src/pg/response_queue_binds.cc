@@ -15,7 +15,7 @@ void ResponseQueue::number_bind(Portal& portal, StatementNumber number, uint64_t
   completion.since_ns = now_ns;
   completion.prepared = portal.statement.get();
   completion.is_presumed = is_presumed(portal);
-  completion.is_redacted = portal.statement && portal.statement->statement.is_redacted;
+  completion.is_redacted = portal.statement && portal.statement->statement.holds_secret();
   ErrorFields error;
   if (portal.bind == Portal::Bind::ended) {
     const bool is_failed = skipped_ && skipped_->has_error() && skipped_->failed_portal() == &portal;

@@ -11,7 +11,7 @@ template <typename T>
 constexpr uint64_t kept_at_least = sizeof(T) + 128;
 
 uint64_t kept_by(const StatementText& statement) {
-  return statement.text.size() + statement.raw.size() + statement.sha256.size();
+  return statement.text.size() + statement.raw.size() + statement.sha256.size() + statement.unredacted.size();
 }
 // Does not change while it is kept, but for the types.
 uint64_t kept_by(const Prepared& prepared) {
@@ -23,7 +23,8 @@ uint64_t kept_by(const Prepared& prepared) {
   return bytes;
 }
 uint64_t kept_by(const Portal& portal) {
-  return kept_at_least<Portal> + portal.name.size() + portal.statement_name.size() + portal.parameters.size();
+  return kept_at_least<Portal> + portal.name.size() + portal.statement_name.size() + portal.parameters.size() +
+         portal.secret_parameters.size();
 }
 }  // namespace
 

@@ -231,7 +231,7 @@ bool Conversation::start_statement(ByteView text, uint64_t full_bytes, pg::State
                                    bool& is_redacted, ByteView sha256, const Decided& decided,
                                    const MessagePart& place) {
   bool is_plain = text.size() == full_bytes && text.size() <= limits_.statement_bytes_max &&
-                  !sql::SecretNames::built_in().may_hold_secret(text) && is_valid_text(text);
+                  !sql::SecretNames::in_use().may_hold_secret(text) && is_valid_text(text);
   if (is_plain) {
     if (!recorder_.has_room(recorder_.start_bytes(text.size(), 0, decided.instead_bytes()))) return false;
     number = recorder_.start(text, full_bytes, from_client::query, now_.us, decided, place);
@@ -239,8 +239,7 @@ bool Conversation::start_statement(ByteView text, uint64_t full_bytes, pg::State
     pg::StatementText taken;
     take_statement_text(text, full_bytes, limits_.statement_bytes_max, taken, sha256);
     is_redacted = is_redacted || taken.is_redacted;
-    const size_t bytes = recorder_.start_bytes(taken.text.size(), taken.raw.size(), decided.instead_bytes());
-    if (!recorder_.has_room(bytes)) return false;
+    if (!recorder_.has_room(recorder_.start_bytes(taken, decided.instead_bytes()))) return false;
     number = recorder_.start(taken, {}, false, from_client::query, now_.us, decided, place);
   }
   ++statements_;
@@ -252,7 +251,7 @@ bool Conversation::record_message(ByteView text, uint64_t full_bytes) {
   if (!rare().message.is_nil()) return true;
   pg::StatementText taken;
   take_statement_text(text, full_bytes, limits_.statement_bytes_max, taken, rare_->client_sha256);
-  if (!recorder_.has_room(recorder_.start_bytes(taken.text.size(), taken.raw.size(), 0))) return false;
+  if (!recorder_.has_room(recorder_.start_bytes(taken, 0))) return false;
   rare_->message = recorder_.message(taken, from_client::query, now_.us);
   return true;
 }
@@ -396,8 +395,16 @@ void Conversation::on_bind(ByteView body, uint32_t body_length) {
     portal->gate_generation = message_generation_;
     portal->bind_bytes = pg::frame_header_size + body_length;
     bool is_whole = body.size() == body_length;
-    encode_bind_parameters(body, is_whole, portal->statement ? &portal->statement->types : nullptr,
-                           limits_.parameters_bytes_max, portal->parameters, portal->parameters_truncated);
+    const std::vector<uint32_t>* types = portal->statement ? &portal->statement->types : nullptr;
+    const uint64_t secrets = portal->statement ? portal->statement->statement.secret_places : 0;
+    encode_bind_parameters(body, is_whole, types, limits_.parameters_bytes_max, portal->parameters,
+                           portal->parameters_truncated, {.secrets = secrets});
+    if (secrets != 0) {
+      bool is_cut = false;
+      const size_t bytes_max = std::min<size_t>(limits_.parameters_bytes_max, secret_parameters_bytes_max);
+      encode_bind_parameters(body, is_whole, types, bytes_max, portal->secret_parameters, is_cut,
+                             {.secrets = secrets, .is_clear = true});
+    }
   }
   // Planning may call functions already; what ends the transaction does not do it yet.
   guard_.note({.calls_named = !portal->statement || portal->statement->traits.calls_named});
@@ -422,12 +429,13 @@ bool Conversation::on_execute(ByteView body, uint32_t body_length) {
   if (!portal->statement) unknown = unknown_text(*portal);
   const pg::StatementText& text = portal->statement ? portal->statement->statement : unknown;
   const Decided decided = portal->statement ? decided_by(portal->statement->rule, portal->statement->instead) : decided_by("");
-  if (!recorder_.has_room(recorder_.start_bytes(text.text.size(), text.raw.size(),
-                                                portal->parameters.size() + decided.instead_bytes()))) {
+  if (!recorder_.has_room(recorder_.start_bytes(text, portal->parameters.size() + decided.instead_bytes(),
+                                                portal->secret_parameters.size()))) {
     return false;
   }
   pg::StatementNumber number = recorder_.start(text, portal->parameters, portal->parameters_truncated,
-                                               from_client::execute, now_.us, decided);
+                                               from_client::execute, now_.us, decided, {},
+                                               portal->secret_parameters);
   ++statements_;
   guard_.note(portal->statement ? portal->statement->traits : pg::CallTraits{.calls_named = true});
   const pg::Unseen unseen = unseen_now(portal->statement.get());
@@ -768,10 +776,16 @@ void Conversation::note_strays() {
 
 void Conversation::error_outside(const pg::ErrorFields& error, const pg::StatementText* text) {
   if (is_refusal_) return;
+  const Uuid id = recorder_.new_id(now_.us);
   auto event = recorder_.event(audit::Category::audit, "postgres_error", audit::Severity::warning,
-                               audit::Outcome::failure, now_.us);
+                               audit::Outcome::failure, now_.us, &id);
   event.text(audit::Tag::sqlstate, error.sqlstate);
-  event.text(audit::Tag::error_message, shown_message(error.message, text != nullptr && text->is_redacted));
+  const ShownMessage message = shown_message(error.message, text != nullptr && text->holds_secret());
+  event.text(audit::Tag::error_message, message.text);
+  Hidden hidden;
+  if (text != nullptr) hidden.add(*text);
+  if (message.hides) hidden.add(audit::Tag::error_message, error.message);
+  recorder_.hide(event, hidden, id);
   if (text != nullptr) {
     event.text(audit::Tag::statement, text->text);
     event.integer(audit::Tag::statement_bytes, static_cast<int64_t>(text->full_bytes));

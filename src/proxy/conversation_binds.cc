@@ -26,12 +26,13 @@ bool Conversation::record_binds() {
     pg::StatementText unknown;
     if (!portal->statement) unknown = unknown_text(*portal);
     const pg::StatementText& text = portal->statement ? portal->statement->statement : unknown;
-    if (!recorder_.has_room(recorder_.start_bytes(text.text.size(), text.raw.size(), portal->parameters.size()))) {
+    if (!recorder_.has_room(recorder_.start_bytes(text, portal->parameters.size(), portal->secret_parameters.size()))) {
       return false;
     }
     const std::string_view rule = portal->statement ? std::string_view(portal->statement->rule) : std::string_view();
     const pg::StatementNumber number = recorder_.start(text, portal->parameters, portal->parameters_truncated,
-                                                       from_client::bind, now_.us, decided_by(rule));
+                                                       from_client::bind, now_.us, decided_by(rule), {},
+                                                       portal->secret_parameters);
     queue_.number_bind(*portal, number, now_.ns);
     unexecuted_.drop_first();
   }

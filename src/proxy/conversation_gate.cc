@@ -198,9 +198,9 @@ Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
 bool Conversation::has_room_for_refused(size_t text_bytes, size_t statements) {
   // What cannot be written at once is kept for later; there is no more waiting.
   if (waiting_ && waiting_->is_dropped) return true;
-  // Made valid, a byte may become three. They are several records, and what is asked for is the room of one: those that
+  // Made valid, a byte may become three; it stands there once as it was, and once sealed. They are several records, and what is asked for is the room of one: those that
   // find none behind it are kept for later.
-  const size_t texts = std::min<size_t>(text_bytes * 4, size_t{limits_.statement_bytes_max} * 4 * statements);
+  const size_t texts = std::min<size_t>(text_bytes * 5, size_t{limits_.statement_bytes_max} * 5 * statements);
   const size_t rest = (recorder_.start_bytes(0, 0, 0) + Recorder::blocked_bytes_max) * (statements + 1);
   return recorder_.has_room(std::min(texts + rest, audit::record_bytes_max));
 }

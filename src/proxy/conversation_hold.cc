@@ -225,7 +225,8 @@ void Conversation::note_held_bind(const pg::Prepared& prepared, ByteView body) {
   waiting_->statement = prepared.statement.text;
   waiting_->parameters.clear();
   bool is_truncated = false;
-  encode_bind_parameters(body, true, &prepared.types, limits_.parameters_bytes_max, waiting_->parameters, is_truncated);
+  encode_bind_parameters(body, true, &prepared.types, limits_.parameters_bytes_max, waiting_->parameters, is_truncated,
+                         {.secrets = prepared.statement.secret_places});
 }
 
 // A portal that was bound before these policies were in force: nobody was asked for it then.

@@ -121,7 +121,8 @@ bool append_prefix(std::string& out, ByteView value, size_t full, uint16_t forma
 }
 
 // Formats, then values, then (not read) result formats or format: the common middle of Bind and FunctionCall.
-void encode(Reader in, const std::vector<uint32_t>* types, size_t bytes_max, std::string& out, bool& is_truncated) {
+void encode(Reader in, const std::vector<uint32_t>* types, size_t bytes_max, std::string& out, bool& is_truncated,
+            SecretPlaces places = {}) {
   uint16_t format_count = in.u16();
   ByteView formats = in.bytes(size_t{format_count} * 2);
   uint16_t count = in.u16();
@@ -145,6 +146,9 @@ void encode(Reader in, const std::vector<uint32_t>* types, size_t bytes_max, std
     }
     if (size < 0) {
       out += "null";
+    } else if (places.hides(i)) {
+      in.bytes(std::min(static_cast<size_t>(size), in.remaining()));
+      out += places.is_clear ? "null" : "\"***\"";
     } else {
       // A beginning of a message may end within a value.
       auto full = static_cast<size_t>(size);
@@ -173,11 +177,11 @@ void encode(Reader in, const std::vector<uint32_t>* types, size_t bytes_max, std
 }  // namespace
 
 void encode_bind_parameters(ByteView body, bool is_whole, const std::vector<uint32_t>* types, size_t bytes_max,
-                            std::string& out, bool& is_truncated) {
+                            std::string& out, bool& is_truncated, SecretPlaces places) {
   Reader in(body);
   in.cstr();
   in.cstr();
-  encode(in, types, bytes_max, out, is_truncated);
+  encode(in, types, bytes_max, out, is_truncated, places);
   if (!is_whole && out.empty()) is_truncated = true;
 }
 

@@ -23,6 +23,7 @@ PgSession::PgSession(PgShardState& shard, std::unique_ptr<net::Stream> client,
       recorder_(shard.space, shard.ids, shard.counters, shard.deferred),
       id_(shard.ids.uuid(shard.shard.now_us())),
       connected_us_(shard.shard.now_us()) {
+  recorder_.seal_with(shard.options.sealer, shard.options.index);
   login_->client_addr = client_->peer();
   shard_.counters.connections_open.add();
   listener_->connections.fetch_add(1, std::memory_order_relaxed);

@@ -101,7 +101,7 @@ void PgSession::record_access(const policy::Access& access) {
 void PgSession::record_permission(bool is_granted, std::string_view permission, std::string_view reason) {
   auto found = recorder_.authorization(is_granted ? "permission_check" : "permission_denied", *access_, is_granted, permission,
                                        shard_.shard.now_us());
-  found.text(Tag::reason, reason);
+  found.text(Tag::reason, shown_name(reason));
   recorder_.publish(std::move(found));
 }
 

@@ -313,8 +313,9 @@ Task<bool> PgSession::refuse(std::string_view sqlstate, std::string message, std
 
 // The first one is an event at once, those like it are counted.
 void PgSession::record_failed_login(std::string_view sqlstate, std::string_view reason) {
+  const std::string user = shown_name(user_);
   const bool is_first = shard_.failures.is_first(
-      {Category::authentication, "postgres_auth_failed", login_->client_addr, user_, reason, sqlstate});
+      {Category::authentication, "postgres_auth_failed", login_->client_addr, user, reason, sqlstate});
   if (!is_first) {
     shard_.counters.failures_counted.add();
     return;

@@ -24,12 +24,24 @@ static_assert(Limits::statement_bytes_most <= audit::field_bytes_max(Tag::statem
               Limits::parameters_bytes_most <= audit::field_bytes_max(Tag::parameters));
 static_assert(2 * Limits::statement_bytes_most + Limits::parameters_bytes_most + (64 << 10) <= audit::record_bytes_max);
 
+namespace {
+// A record has room for two texts of the largest bound: of one that is there in both forms less is kept so.
+void keep_unredacted(ByteView sent, uint64_t full_bytes, size_t bytes_max, ByteView sha256, pg::StatementText& out) {
+  const bool is_whole = sent.size() == full_bytes || sha256.empty();
+  out.unredacted.assign(is_whole ? crypto::view_of(crypto::sha256(sent)) : sha256);
+  const size_t room = 2 * Limits::statement_bytes_most - std::min<size_t>(2 * Limits::statement_bytes_most, out.text.size() + out.raw.size());
+  out.unredacted.append(sent.substr(0, std::min(bytes_max, room)));
+}
+}  // namespace
+
 void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out,
                          ByteView sha256) {
   out.clear();
   out.full_bytes = full_bytes;
   // Before it is cut: a secret that the cut would hide from the redactor is behind the cut then.
   const std::optional<sql::Redacted> redacted = sql::redact(text);
+  const ByteView sent = text;
+  if (redacted) out.secret_places = redacted->parameters;
   if (redacted && !redacted->secrets.empty()) {
     out.is_redacted = true;
     text = redacted->text;
@@ -43,11 +55,12 @@ void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, p
   ByteView kept = is_cut ? text_prefix(text, bytes_max) : text;
   if (is_valid_text(kept)) {
     out.text.assign(kept);
-    return;
+  } else {
+    out.raw.assign(text.substr(0, bytes_max));
+    out.text = make_valid_text(kept);
+    if (out.text.size() > bytes_max) out.text.resize(text_prefix(out.text, bytes_max).size());
   }
-  out.raw.assign(text.substr(0, bytes_max));
-  out.text = make_valid_text(kept);
-  if (out.text.size() > bytes_max) out.text.resize(text_prefix(out.text, bytes_max).size());
+  if (out.is_redacted) keep_unredacted(sent, full_bytes, bytes_max, sha256, out);
 }
 
 void take_parsed_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out, ByteView sha256) {
@@ -76,26 +89,28 @@ pg::StatementText unknown_text(const pg::Portal& portal) {
   return out;
 }
 
-std::string shown_message(std::string_view message, bool is_about_secret) {
-  if (is_about_secret) return "(not shown: the statement holds a secret)";
-  std::string text(message.substr(0, 1024));
-  if (auto redacted = sql::redact_message(text)) text = std::move(redacted->text);
-  text = make_valid_text(text);
-  return std::string(text_prefix(text, 2048));
+ShownMessage shown_message(std::string_view message, bool is_about_secret) {
+  if (is_about_secret) return {"(not shown: the statement holds a secret)", !message.empty()};
+  ShownMessage out{std::string(message.substr(0, hidden_message_bytes_max))};
+  if (auto redacted = sql::redact_message(out.text)) out = {std::move(redacted->text), true};
+  out.text = make_valid_text(out.text);
+  out.text.resize(text_prefix(out.text, 2048).size());
+  return out;
 }
 
 void Recorder::identify(const SessionFacts& facts) {
   session_.clear();
+  session_hidden_.clear();
   auto text = [&](Tag tag, std::string_view value) { audit::append_field(session_, tag, value); };
   auto uuid = [&](Tag tag, const Uuid& value) {
     if (value.is_nil()) return;
     ByteView bytes(reinterpret_cast<const char*>(value.bytes.data()), value.bytes.size());
     Writer(session_).u16(static_cast<uint16_t>(tag)).u32(static_cast<uint32_t>(bytes.size())).bytes(bytes);
   };
-  text(Tag::user_name, facts.user);
+  text(Tag::user_name, take_session_text(Tag::user_name, facts.user));
   text(Tag::auth_method, facts.auth_method);
   text(Tag::client_addr, facts.client_addr);
-  text(Tag::application_name, facts.application_name);
+  text(Tag::application_name, take_session_text(Tag::application_name, facts.application_name));
   text(Tag::transport, facts.transport);
   uuid(Tag::session_id, facts.session_id);
   uuid(Tag::connection_id, facts.connection_id);
@@ -107,7 +122,7 @@ void Recorder::identify(const SessionFacts& facts) {
     audit::append_json_strings(json, valid);
     text(Tag::tags, json);
   }
-  text(Tag::database, facts.database);
+  text(Tag::database, take_session_text(Tag::database, facts.database));
   text(Tag::server_addr, facts.server_addr);
   text(Tag::server_user, facts.server_user);
 }
@@ -129,17 +144,30 @@ std::string_view Recorder::session_text(Tag tag) const {
                                            extent.end - extent.begin - FieldWriter::header_bytes);
 }
 
+namespace {
+void forget_session_text(std::string& fields, Tag tag) {
+  Reader in(fields);
+  for (size_t begin = 0; in.remaining() > 0; begin = fields.size() - in.remaining()) {
+    const bool is_it = in.u16() == static_cast<uint16_t>(tag);
+    in.bytes(in.u32());
+    if (is_it) return void(fields.erase(begin, fields.size() - in.remaining() - begin));
+  }
+}
+}  // namespace
+
 void Recorder::rename_application(std::string_view name) {
+  forget_session_text(session_hidden_, Tag::application_name);
   std::string field;
-  audit::append_field(field, Tag::application_name, name == name_at_server_ ? std::string_view(name_by_client_) : name);
+  const std::string_view own = name == name_at_server_ ? std::string_view(name_by_client_) : name;
+  audit::append_field(field, Tag::application_name, take_session_text(Tag::application_name, own));
   Extent extent = find(Tag::application_name);
   if (std::string_view(session_).substr(extent.begin, extent.end - extent.begin) == field) return;
   session_.replace(extent.begin, extent.end - extent.begin, field);
 }
 
-FieldWriter Recorder::begin_start(char* room, char message_type, uint64_t now_us) {
+FieldWriter Recorder::begin_start(char* room, char message_type, const Uuid& id, uint64_t now_us) {
   FieldWriter out(room);
-  out.uuid(Tag::id, ids_.uuid(now_us));
+  out.uuid(Tag::id, id);
   out.integer(Tag::ts, static_cast<int64_t>(now_us));
   out.text(Tag::category, "audit");
   out.text(Tag::action, message_type == pg::from_client::bind ? "postgres_bind" : "postgres_query");
@@ -173,11 +201,13 @@ void put(FieldWriter& out, const MessagePart& place) {
 }  // namespace
 
 pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView parameters, bool parameters_truncated,
-                                    char message_type, uint64_t now_us, Decided decided, const MessagePart& place) {
-  size_t bound = start_bytes(statement.text.size(), statement.raw.size(), parameters.size()) + decided.instead_bytes();
+                                    char message_type, uint64_t now_us, Decided decided, const MessagePart& place,
+                                    ByteView secret_parameters) {
+  size_t bound = start_bytes(statement, parameters.size() + decided.instead_bytes(), secret_parameters.size());
   char* room = space_.reserve(bound);
   RINGFENCE_ASSERT(room != nullptr);
-  FieldWriter out = begin_start(room, message_type, now_us);
+  const Uuid id = ids_.uuid(now_us);
+  FieldWriter out = begin_start(room, message_type, id, now_us);
   out.text(Tag::statement, statement.text);
   out.integer(Tag::statement_bytes, static_cast<int64_t>(statement.full_bytes));
   if (statement.is_truncated) out.boolean(Tag::statement_truncated, true);
@@ -189,7 +219,11 @@ pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView
   put(out, place);
   if (statement.begin > 0) out.integer(Tag::statement_begin, static_cast<int64_t>(statement.begin));
   out.text(Tag::message_type, ByteView(&message_type, 1));
-  if (statement.is_redacted) out.text(Tag::redacted, "[\"statement\"]");
+  if (statement.holds_secret() || !session_hidden_.empty()) {
+    Hidden hidden;
+    hidden.add(statement, secret_parameters);
+    hide(out, hidden, id);
+  }
   if (statement.is_unknown) out.text(Tag::metadata, "{\"statement_unknown\":true}");
   RINGFENCE_ASSERT(out.size() <= bound);
   counters_.statements_started.add();
@@ -201,12 +235,17 @@ pg::StatementNumber Recorder::start(ByteView text, uint64_t full_bytes, char mes
                                     Decided decided, const MessagePart& place) {
   char* room = space_.reserve(start_bytes(text.size(), 0, 0) + decided.instead_bytes());
   RINGFENCE_ASSERT(room != nullptr);
-  FieldWriter out = begin_start(room, message_type, now_us);
+  const Uuid id = ids_.uuid(now_us);
+  FieldWriter out = begin_start(room, message_type, id, now_us);
   out.text(Tag::statement, text);
   out.integer(Tag::statement_bytes, static_cast<int64_t>(full_bytes));
   put(out, decided);
   put(out, place);
   out.text(Tag::message_type, ByteView(&message_type, 1));
+  if (!session_hidden_.empty()) [[unlikely]] {
+    Hidden hidden;
+    hide(out, hidden, id);
+  }
   counters_.statements_started.add();
   charge(out.size());
   return space_.publish(audit::RecordKind::start, out.size(), 0);
@@ -222,7 +261,9 @@ Uuid Recorder::message(const pg::StatementText& text, char message_type, uint64_
   out.bytes(Tag::statement_raw, text.raw);
   out.bytes(Tag::statement_sha256, text.sha256);
   out.text(Tag::message_type, ByteView(&message_type, 1));
-  if (text.is_redacted) out.text(Tag::redacted, "[\"statement\"]");
+  Hidden hidden;
+  hidden.add(text);
+  hide(out, hidden, id);
   publish(std::move(out));
   return id;
 }
@@ -252,16 +293,20 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
                        const Uuid* id) {
   const pg::StatementText* text = instead;
   ByteView parameters;
+  ByteView secret_parameters;
   const bool is_corrected = instead != nullptr || completion.ran_instead != nullptr;
   pg::StatementText unknown;
   if (instead == nullptr && is_corrected) {
     if (!completion.ran_instead->statement) unknown = unknown_text(*completion.ran_instead);
     text = completion.ran_instead->statement ? &completion.ran_instead->statement->statement : &unknown;
     parameters = completion.ran_instead->parameters;
+    secret_parameters = completion.ran_instead->secret_parameters;
   }
-  size_t bound = outcome_bytes_max + (text != nullptr ? text->text.size() + text->raw.size() : 0) + parameters.size();
+  size_t bound = outcome_bytes_max + parameters.size() + secret_parameters.size() +
+                 (text != nullptr ? text->text.size() + text->raw.size() + text->unredacted.size() : 0);
   if (completion.ran_instead != nullptr && completion.ran_instead->statement)
     bound += Decided{.instead = completion.ran_instead->statement->instead}.instead_bytes();
+  Hidden hidden;
   // Without room it is put together all the same, and kept.
   std::string late;
   char* room = deferred_.is_empty() ? space_.reserve(bound) : nullptr;
@@ -304,6 +349,7 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
     if (!text->raw.empty()) out.text(Tag::statement_raw, text->raw);
     if (!text->sha256.empty()) out.text(Tag::statement_sha256, text->sha256);
     if (!parameters.empty()) out.text(Tag::parameters, parameters);
+    hidden.add(*text, secret_parameters);
   }
   uint64_t duration_ns = now_ns > completion.since_ns ? now_ns - completion.since_ns : 0;
   if (completion.ending != pg::Ending::not_executed) {
@@ -317,8 +363,9 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
   if (completion.error != nullptr) {
     // The server's text is bounded by what was captured; valid text is ours to make.
     out.text(Tag::sqlstate, completion.error->sqlstate);
-    std::string message = shown_message(completion.error->message, completion.is_redacted);
-    out.text(Tag::error_message, message);
+    const ShownMessage message = shown_message(completion.error->message, completion.is_redacted);
+    out.text(Tag::error_message, message.text);
+    if (message.hides) hidden.add(Tag::error_message, completion.error->message);
   }
   if (!completion.tag.empty()) {
     if (is_valid_text(completion.tag) && completion.tag.size() <= 64) out.text(Tag::command_tag, completion.tag);
@@ -329,6 +376,14 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
   if (completion.ending == pg::Ending::suspended) out.text(Tag::metadata, "{\"portal_suspended\":true}");
   else if (is_unknown) out.text(Tag::metadata, "{\"statement_unknown\":true}");
   else if (instead == nullptr && is_corrected) put_sent_on(out, *completion.ran_instead);
+  if (!hidden.is_empty()) {
+    out.text(Tag::redacted, hidden.texts().names());
+    if (sealer_ != nullptr) {
+      const audit::SealedTexts sealed = sealer_->for_outcome(hidden.texts(), shard_, completion.number);
+      out.text(Tag::outcome_digest, sealed.digests);
+      if (!sealed.sealed.empty()) out.text(Tag::outcome_sealed, sealed.sealed);
+    }
+  }
   RINGFENCE_ASSERT(out.size() <= bound);
   charge(out.size());
   if (late.empty()) {
@@ -358,7 +413,9 @@ void Recorder::blocked(const pg::StatementText& statement, char message_type, co
     out.uuid(Tag::message_id, place.message);
     out.integer(Tag::statement_begin, static_cast<int64_t>(place.begin));
   }
-  if (statement.is_redacted) out.text(Tag::redacted, "[\"statement\"]");
+  Hidden hidden;
+  hidden.add(statement);
+  hide(out, hidden, id);
   out.text(Tag::decision, refusal != nullptr && !is_refused ? "hold" : "refuse");
   if (!is_refused) {
     if (refusal != nullptr) out.text(Tag::rule, refusal->rule).text(Tag::sqlstate, refusal->sqlstate);
@@ -391,9 +448,14 @@ audit::EventBuilder Recorder::authorization(std::string_view action, const polic
 }
 
 audit::EventBuilder Recorder::event(Category category, std::string_view action, Severity severity, Outcome outcome,
-                                    uint64_t now_us) {
+                                    uint64_t now_us, const Uuid* id) {
   audit::EventBuilder out(category, action, severity, outcome);
-  out.id(ids_.uuid(now_us)).ts(now_us).encoded(session_);
+  const Uuid own = id != nullptr ? *id : ids_.uuid(now_us);
+  out.id(own).ts(now_us).encoded(session_);
+  if (!session_hidden_.empty()) {
+    Hidden hidden;
+    hide(out, hidden, own);
+  }
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "hidden.h"
 #include "ringfence/audit/event.h"
 #include "ringfence/pg/response_queue.h"
 #include "ringfence/policy/policy_set.h"
@@ -42,7 +43,14 @@ void take_parsed_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::
 pg::StatementText unknown_text(const pg::Portal& portal);
 
 // The server's message as the trail may show it: it may quote a secret that was taken out of the statement.
-std::string shown_message(std::string_view message, bool is_about_secret);
+struct ShownMessage {
+  std::string text;
+  bool hides = false;  // Something of it is not shown.
+};
+ShownMessage shown_message(std::string_view message, bool is_about_secret);
+
+// A name that a client chose, as the trail and the admin API show it: without the password that may stand in it.
+std::string shown_name(std::string_view name);
 
 struct Refusal;
 
@@ -94,6 +102,11 @@ class Recorder {
   Recorder(audit::RecordSpace& space, IdSource& ids, ShardCounters& counters, Deferred& deferred)
       : space_(space), ids_(ids), counters_(counters), deferred_(deferred) {}
 
+  // With what clear texts are sealed; null: they are not kept. `shard` is the journal's number. Outlives the recorder.
+  void seal_with(const audit::TextSealer* sealer, uint32_t shard) {
+    sealer_ = sealer;
+    shard_ = shard;
+  }
   void identify(const SessionFacts& facts);
   // From here on each record is charged to these; null: to nobody. Both outlive the recorder.
   void charge_to(VolumeMeter* user, VolumeMeter* address) {
@@ -114,9 +127,13 @@ class Recorder {
 
   // The room that a start record of this text takes at most; an outcome takes less than outcome_bytes_max.
   size_t start_bytes(size_t text_bytes, size_t raw_bytes, size_t parameter_bytes) const {
-    return session_.size() + text_bytes + raw_bytes + parameter_bytes + fixed_bytes_max;
+    return session_.size() + text_bytes + raw_bytes + parameter_bytes + session_hidden_bytes() + fixed_bytes_max;
   }
-  static constexpr size_t outcome_bytes_max = 4'096;
+  size_t start_bytes(const pg::StatementText& text, size_t parameter_bytes, size_t secret_parameter_bytes = 0) const {
+    return start_bytes(text.text.size(), text.raw.size(), parameter_bytes) + text.unredacted.size() +
+           secret_parameter_bytes + (text.holds_secret() ? Hidden::record_bytes_max : 0);
+  }
+  static constexpr size_t outcome_bytes_max = 5'120;
   // What was deferred comes first: as long as that waits, nothing that would add to it is begun.
   bool has_room(size_t bytes) {
     if (!deferred_.is_empty()) flush_deferred();
@@ -125,7 +142,8 @@ class Recorder {
 
   // Publishes a start; has_room(start_bytes(…)) was true just before. Gives the statement's number.
   pg::StatementNumber start(const pg::StatementText& statement, ByteView parameters, bool parameters_truncated,
-                            char message_type, uint64_t now_us, Decided decided = {}, const MessagePart& place = {});
+                            char message_type, uint64_t now_us, Decided decided = {}, const MessagePart& place = {},
+                            ByteView secret_parameters = {});
   // The same from views, for a text that needs no treatment.
   pg::StatementNumber start(ByteView text, uint64_t full_bytes, char message_type, uint64_t now_us, Decided decided = {},
                             const MessagePart& place = {});
@@ -145,7 +163,9 @@ class Recorder {
   static constexpr size_t blocked_bytes_max = 4'096;
   // A session event, to which the caller adds fields, and its publication (deferred when there is no room).
   audit::EventBuilder event(audit::Category category, std::string_view action, audit::Severity severity,
-                            audit::Outcome outcome, uint64_t now_us);
+                            audit::Outcome outcome, uint64_t now_us, const Uuid* id = nullptr);
+  // Which of an event's texts are not as they were, and those texts sealed. `id`: the event's.
+  void hide(audit::EventBuilder& event, Hidden& hidden, const Uuid& id) const;
   void publish(audit::EventBuilder event);
   // An authorization event: something on the session's target was, or was not, allowed.
   audit::EventBuilder authorization(std::string_view action, const policy::Access& access, bool is_granted,
@@ -160,7 +180,13 @@ class Recorder {
   };
   Extent find(audit::Tag tag) const;
   std::string_view session_text(audit::Tag tag) const;
-  audit::FieldWriter begin_start(char* room, char message_type, uint64_t now_us);
+  audit::FieldWriter begin_start(char* room, char message_type, const Uuid& id, uint64_t now_us);
+  void hide(audit::FieldWriter& out, Hidden& hidden, const Uuid& id) const;
+  // What the session's own texts add to each record's sealed ones.
+  size_t session_hidden_bytes() const {
+    return session_hidden_.empty() ? 0 : session_hidden_.size() + Hidden::record_bytes_max;
+  }
+  std::string take_session_text(audit::Tag tag, std::string_view value);
 
   void charge(size_t bytes) {
     if (user_volume_ != nullptr) user_volume_->charge(bytes);
@@ -176,6 +202,9 @@ class Recorder {
   std::string session_;  // Encoded fields.
   std::string name_at_server_;
   std::string name_by_client_;
+  std::string session_hidden_;  // Encoded fields of them as they were, where something was redacted.
+  const audit::TextSealer* sealer_ = nullptr;
+  uint32_t shard_ = 0;
 };
 
 }  // namespace ringfence::proxy

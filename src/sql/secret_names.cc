@@ -1,6 +1,7 @@
 #include "ringfence/sql/secret_names.h"
 
 #include <algorithm>
+#include <optional>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -51,6 +52,18 @@ SecretNames::SecretNames(const std::vector<std::string>& more) {
 const SecretNames& SecretNames::built_in() {
   static const SecretNames names;
   return names;
+}
+
+namespace {
+const SecretNames* names_in_use = nullptr;
+}
+
+const SecretNames& SecretNames::in_use() { return names_in_use != nullptr ? *names_in_use : built_in(); }
+
+void SecretNames::use(const std::vector<std::string>& more) {
+  static std::optional<SecretNames> given;
+  names_in_use = nullptr;
+  names_in_use = more.empty() ? nullptr : &given.emplace(more);
 }
 
 bool SecretNames::is_valid_name(std::string_view name) {

@@ -93,6 +93,7 @@ struct AuditConfig {
   uint64_t anchor_ms = 5'000;
   uint32_t retention_days = 90;
   uint64_t failures_window_ms = 10'000;
+  std::vector<std::string> redact_names;  // Beside those of the table (sql/secret_names.h).
   proxy::VolumeRule volume_per_user{32 << 20, 128 << 20};
   proxy::VolumeRule volume_per_address{64 << 20, 256 << 20};
 };

@@ -80,9 +80,13 @@ enum class Tag : uint16_t {
   statement_sha256 = 51,  // Of the whole text as sent, where `statement` does not have all of it.
   message_id = 52,       // The postgres_message that has the whole text, of which `statement` is a part.
   statement_begin = 53,  // Where it begins there, in bytes of the text as sent.
-  attribution = 54,  // "presumed": what ran was told by a name that may have come to stand for something else.
+  attribution = 54,      // "presumed": what ran was told by a name that may have come to stand for something else.
+  redacted_digest = 55,  // Keyed digests of the texts in which something was redacted (see sealing.h).
+  sealed = 56,           // Those texts, sealed.
+  outcome_digest = 57,   // The same of the texts that came with a statement's outcome.
+  outcome_sealed = 58,
 };
-inline constexpr uint16_t tag_end = 55;  // One past the last tag; tags of events stay below 1000 (see chain.h).
+inline constexpr uint16_t tag_end = 59;  // One past the last tag; tags of events stay below 1000 (see chain.h).
 
 // How long a field may be, in bytes, whoever chose it: what is longer is cut where the field is made (see
 // append_field). Without a default, so that no tag can be without a bound; all of them together fit in one
@@ -149,10 +153,16 @@ constexpr size_t field_bytes_max(Tag tag) {
     case Tag::facts:
     case Tag::changes:
     case Tag::redacted: return 8'192;
+    case Tag::redacted_digest:
+    case Tag::outcome_digest: return 512;
     // As much as may be configured.
     case Tag::statement:
     case Tag::statement_raw: return 384 << 10;
     case Tag::parameters: return 192 << 10;
+    // A statement, its parameters as far as they are sealed, and what is around them. They take the room that the texts
+    // beside them leave (see proxy/hidden.h).
+    case Tag::sealed:
+    case Tag::outcome_sealed: return 408 << 10;
   }
   return 0;
 }

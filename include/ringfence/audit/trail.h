@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ringfence/audit/journal.h"
+#include "ringfence/audit/sealing.h"
 #include "ringfence/audit/writer.h"
 #include "ringfence/base/uuid.h"
 
@@ -59,6 +60,8 @@ class Trail {
   void start();
   Journal& journal(uint32_t producer);
   const std::string& node() const;
+  // With the data keys of the state directory.
+  const TextSealer& sealer() const;
   TrailStatus status() const;
   // After the producers ended: drains all that was published into the store, then stops. False when the deadline
   // came first; the rest stays in the state directory and is written at the next start.

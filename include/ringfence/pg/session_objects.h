@@ -12,6 +12,7 @@
 
 #include "ringfence/base/bytes.h"
 #include "ringfence/base/keyed_hash.h"
+#include "ringfence/crypto/secret.h"
 #include "ringfence/pg/encoding.h"
 #include "ringfence/pg/name_doubt.h"
 
@@ -90,17 +91,23 @@ struct StatementText {
   std::string text;         // Valid text, redacted, at most the bound.
   std::string raw;          // The bytes as sent (redacted), where they were not valid text; else empty.
   std::string sha256;       // Of the text as sent, 32 bytes, where `text` does not have all of it; else empty.
+  // Where something was redacted: the SHA-256 of the text as sent, 32 bytes, then its beginning, at most the bound.
+  std::string unredacted;
   uint64_t full_bytes = 0;  // Of the text as sent.
   uint64_t begin = 0;       // Where `text` begins in it.
+  uint64_t secret_places = 0;  // Bit n: $n+1 stands where a secret does.
   bool is_truncated = false;
   bool is_redacted = false;
   bool is_unknown = false;  // Not what was sent: it says which names the server ran.
 
+  bool holds_secret() const { return is_redacted || secret_places != 0; }
   void clear() {
     clear_buffer(text);
     clear_buffer(raw);
     clear_buffer(sha256);
-    full_bytes = begin = 0;
+    crypto::secure_zero(unredacted);
+    clear_buffer(unredacted);
+    full_bytes = begin = secret_places = 0;
     is_truncated = is_redacted = is_unknown = false;
   }
 };
@@ -177,6 +184,7 @@ struct Portal {
   std::string statement_name;
   Ref<Prepared> statement;  // Empty: a name that we have not seen being made.
   std::string parameters;   // JSON array; empty: none.
+  std::string secret_parameters;  // Those that are secrets, in the clear: JSON array, null for the others.
   bool parameters_truncated = false;
   bool bind_is_known = false;  // Made by a Bind that was seen.
   // What came of that Bind; ended: it failed, or the server never came to it.
@@ -195,6 +203,8 @@ struct Portal {
     clear_buffer(statement_name);
     statement = {};
     clear_buffer(parameters);
+    crypto::secure_zero(secret_parameters);
+    clear_buffer(secret_parameters);
     parameters_truncated = bind_is_known = is_presumed = is_unexecuted = false;
     bind = Bind::sent;
     bind_bytes = bind_number = bind_since_ns = made_at = 0;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ringfence/audit/event.h"
+#include "ringfence/audit/sealing.h"
 #include "ringfence/base/keyed_hash.h"
 #include "ringfence/base/uuid.h"
 #include "ringfence/net/stream.h"
@@ -87,6 +88,8 @@ class PgShard {
     // What users and addresses may add to the trail on all shards; null: this one counts alone. Outlives the
     // shard.
     TrailVolume* volume = nullptr;
+    // With what clear texts are sealed whose records are redacted; null: they are not kept. Outlives the shard.
+    const audit::TextSealer* sealer = nullptr;
     // Told of each statement that is held, and how that ended; may be null. Outlives the shard.
     HoldWatcher* hold_watcher = nullptr;
   };

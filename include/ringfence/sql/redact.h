@@ -38,9 +38,9 @@ struct Redacted {
 };
 
 // The text with its secrets replaced, or nothing if it has none and takes none as a parameter. Linear time.
-std::optional<Redacted> redact(std::string_view text, const SecretNames& names = SecretNames::built_in());
+std::optional<Redacted> redact(std::string_view text, const SecretNames& names = SecretNames::in_use());
 // The same of a text in words that may quote a statement, or its pieces: a server's message.
 std::optional<Redacted> redact_message(std::string_view message,
-                                       const SecretNames& names = SecretNames::built_in());
+                                       const SecretNames& names = SecretNames::in_use());
 
 }  // namespace ringfence::sql

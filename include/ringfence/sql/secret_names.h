@@ -29,6 +29,10 @@ class SecretNames {
 
   // The table alone.
   static const SecretNames& built_in();
+  // The table by which this process redacts: the built-in one until use() gives another, which is done once, before
+  // other threads read it.
+  static const SecretNames& in_use();
+  static void use(const std::vector<std::string>& more);
   // Letters, digits, - and _, at least two and at most 64 of them, of which the first is a letter.
   static bool is_valid_name(std::string_view name);
   static constexpr size_t names_max = 256;

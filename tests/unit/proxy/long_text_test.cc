@@ -116,3 +116,58 @@ TEST_CASE("of a text with a secret no digest is kept") {
   CHECK(out.is_redacted);
   CHECK(out.sha256.empty());
 }
+
+TEST_CASE("of a text with a secret all of it is kept to be sealed, with the digest of the whole") {
+  const std::string text = "alter role x password 'hush' /*" + std::string(1000, 'x') + "*/";
+  pg::StatementText out;
+  take_statement_text(text, text.size(), 200, out);
+  CHECK(out.unredacted.substr(0, 32) == crypto::view_of(crypto::sha256(text)));
+  CHECK(out.unredacted.substr(32) == text.substr(0, 200));
+  // Of a beginning the digest is the whole's, where that is known.
+  const std::string whole(32, 'd');
+  take_statement_text(text, text.size() + 1, 2'000, out, whole);
+  CHECK(out.unredacted == whole + text);
+  out.clear();
+  CHECK(out.unredacted.empty());
+  take_statement_text("select 1", 8, 200, out);
+  CHECK(out.unredacted.empty());
+  take_statement_text("select set_config('app.jwt_secret', $2, $1)", 43, 200, out);
+  CHECK_FALSE(out.is_redacted);
+  CHECK(out.holds_secret());
+  CHECK(out.secret_places == 2);
+  CHECK(out.unredacted.empty());
+}
+
+TEST_CASE("a record has room for the largest text that is redacted and invalid at once") {
+  std::string text = "alter role x password 'hush' /*";
+  while (text.size() < Limits::statement_bytes_most + 100) text += '\xff';
+  pg::StatementText out;
+  take_statement_text(text, text.size(), Limits::statement_bytes_most, out);
+  CHECK(out.is_redacted);
+  CHECK(out.text.size() + out.raw.size() + out.unredacted.size() <= 2 * Limits::statement_bytes_most + 32);
+  VectorSpace space;
+  IdSource ids(1);
+  ShardCounters counters;
+  Deferred deferred;
+  Recorder recorder(space, ids, counters, deferred);
+  audit::TextSealer sealer(*audit::DataKeys::parse("0011223344556677 " + std::string(64, '1')), "node");
+  recorder.seal_with(&sealer, 0);
+  const std::string parameters(Limits::parameters_bytes_most, '1');
+  const std::string secret(secret_parameters_bytes_max, '2');
+  REQUIRE(recorder.has_room(recorder.start_bytes(out, parameters.size(), secret.size())));
+  recorder.start(out, parameters, false, 'E', 1, {}, {}, secret);
+  REQUIRE(space.records.size() == 1);
+  CHECK(space.records[0].fields.contains(audit::Tag::sealed));
+}
+
+TEST_CASE("parameters that are secrets are not shown, and they alone are kept") {
+  const std::string bind = bind_of({"shown", "hush", "also shown"}, 0);
+  bool is_truncated = false;
+  std::string out;
+  encode_bind_parameters(bind, true, nullptr, 1000, out, is_truncated, {.secrets = 2});
+  CHECK(out == R"(["shown","***","also shown"])");
+  out.clear();
+  encode_bind_parameters(bind, true, nullptr, 1000, out, is_truncated, {.secrets = 2, .is_clear = true});
+  CHECK(out == R"([null,"hush",null])");
+  CHECK_FALSE(is_truncated);
+}

@@ -198,7 +198,9 @@ void ResponseQueue::push_sync() {
   if (is_skipped(Kind::sync)) return;
   Entry& entry = push(Kind::sync);
   entry.is_doubtful = is_doubtful;
-  foresee(entry, Unseen::ends);
+  // In a transaction block a Sync ends nothing; of more than one statement since the server said so, one may have ended it.
+  const bool stays_open = transaction_ == TransactionStatus::in_transaction && run_before_ <= reported_;
+  foresee(entry, stays_open ? Unseen::none : Unseen::ends);
 }
 
 void ResponseQueue::push_renewal(const Ref<Prepared>& prepared, bool is_alone) {

@@ -110,10 +110,13 @@ TEST_CASE("the end of a transaction runs what was deferred, and nothing else") {
   m.queue.command_complete("INSERT 0 1", 9, 2);
   m.queue.ready(TransactionStatus::in_transaction);
   const auto a = m.parse("a");
-  CHECK(m.queue.doubt_of(*a) == Unseen::none);
   m.queue.push_sync();
+  CHECK(m.queue.doubt_of(*a) == Unseen::none);  // The transaction stays open.
+  m.query(Unseen::ends);
   CHECK(m.queue.doubt_of(*a) == Unseen::trigger);
   m.queue.parse_complete(5);
+  m.queue.ready(TransactionStatus::in_transaction);
+  m.queue.command_complete("COMMIT", 9, 2);
   m.queue.ready(TransactionStatus::idle);
   const auto b = m.parse("b");
   m.query(Unseen::ends);

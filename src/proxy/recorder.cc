@@ -5,6 +5,7 @@
 #include "ringfence/base/utf8.h"
 #include "ringfence/crypto/digest.h"
 #include "ringfence/pg/frame.h"
+#include "ringfence/pg/server_name.h"
 #include "ringfence/pg/sqlstate.h"
 #include "ringfence/proxy/authorization.h"
 #include "ringfence/proxy/snapshot.h"
@@ -79,9 +80,10 @@ void take_parsed_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::
 }
 
 pg::StatementText unknown_text(const pg::Portal& portal) {
-  std::string text = "-- text not known: portal \"" + portal.name + "\"";
+  auto quoted = [](std::string_view name) { return "\"" + std::string(pg::shown_name(name)) + "\""; };
+  std::string text = "-- text not known: portal " + quoted(portal.name);
   // A portal that no Bind has made says nothing of its statement.
-  if (portal.bind_is_known) text += " of prepared statement \"" + portal.statement_name + "\"";
+  if (portal.bind_is_known) text += " of prepared statement " + quoted(portal.statement_name);
   pg::StatementText out;
   take_statement_text(text, text.size(), 2'048, out);
   out.full_bytes = 0;

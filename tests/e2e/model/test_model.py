@@ -14,12 +14,10 @@ import world
 SEED = int(os.environ.get('RINGFENCE_MODEL_SEED', 0))
 RUNS = int(os.environ.get('RINGFENCE_MODEL_RUNS', 0))
 BATCH = 48
-# What the record is known to get wrong: names and topics of alphabet.py. To become empty, and to go then.
-NOT_MENDED = frozenset({'long', 'wide', 'encoded', 'escapes', 'hidden', 'strings', 'encoding'})
 # Of a hundred statements so many may be of a text that is not known, or presumed, or not cut out of its message.
 DOUBTFUL_MAX = 10
-# Of a hundred sessions so many may be ended by the appliance.
-ENDED_MAX = 5
+# Of a hundred sessions so many may be ended by the appliance: names that a function swaps are contradicted, too.
+ENDED_MAX = 8
 
 
 @pytest.fixture(scope='module')
@@ -39,7 +37,7 @@ def run(here, seed, count):
     """So many sessions; the first that contradicts its record fails, as short as it gets."""
     counts = collections.Counter()
     for first in range(seed, seed + count, BATCH):
-        batch = [sessions.make(one, without=NOT_MENDED) for one in range(first, min(first + BATCH, seed + count))]
+        batch = [sessions.make(one) for one in range(first, min(first + BATCH, seed + count))]
         for session, compared in zip(batch, here.batch(batch)):
             counts += compared.counts
             counts['sessions'] += 1

@@ -39,6 +39,7 @@ unix_socket_permissions = 0700
 max_connections = 40
 shared_buffers = 64MB
 synchronous_commit = on
+jit = off
 fsync = on
 full_page_writes = on
 wal_level = minimal

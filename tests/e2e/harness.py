@@ -105,7 +105,7 @@ class Cluster:
         self.settings = {
             'port': self.port, 'listen_addresses': '127.0.0.1', 'unix_socket_directories': self.socket,
             'fsync': 'off', 'synchronous_commit': 'off', 'full_page_writes': 'off', 'max_connections': 300,
-            'shared_buffers': '64MB', 'log_statement': 'all', 'log_min_duration_statement': -1,
+            'shared_buffers': '64MB', 'jit': 'off', 'log_statement': 'all', 'log_min_duration_statement': -1,
             'logging_collector': 'off', 'log_line_prefix': '%m|%p|%a|%u|%d|', 'password_encryption': 'scram-sha-256',
             **dict(settings)}
         (self.data / 'postgresql.auto.conf').write_text(

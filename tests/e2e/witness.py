@@ -76,7 +76,7 @@ class Log:
 def statements(trail, app):
     """What the comparison needs of ringfence.audit_query, without long texts."""
     return trail.rows('SELECT left(statement, 200) AS statement, left(parameters::text, 200) AS parameters, outcome '
-                      'FROM ringfence.audit_query WHERE application_name = %s', app)
+                      "FROM ringfence.audit_query WHERE action <> 'postgres_bind' AND application_name = %s", app)
 
 
 def tag_of(row):

@@ -410,7 +410,9 @@ void Conversation::on_bind(ByteView body, uint32_t body_length) {
   guard_.note({.calls_named = !portal->statement || portal->statement->traits.calls_named});
   if (!portal->statement || portal->statement->refusal == 0) unexecuted_.note(portal);
   const pg::Unseen unseen = unseen_now(portal->statement.get());
-  queue_.push_bind(std::move(portal), unseen == pg::Unseen::code ? unseen : pg::Unseen::none);
+  // EXECUTE and FETCH are not planned: they run nothing before they are executed.
+  const bool is_planned = !portal->statement || !portal->statement->traits.runs_by_name;
+  queue_.push_bind(std::move(portal), is_planned && unseen == pg::Unseen::code ? unseen : pg::Unseen::none);
 }
 
 bool Conversation::on_execute(ByteView body, uint32_t body_length) {

@@ -94,7 +94,9 @@ def test_a_reload_decides_the_next_statement_of_every_kind(wall, policies):
                 connection.execute(text, prepare=prepare)
             assert connection.execute('SELECT 1').fetchone() == (1,)
         use(kept)
-        for text, prepare in (('SELECT report(1)', True), ('EXECUTE reported', False)):
+        connection.execute('DEALLOCATE reported')
+        connection.execute('PREPARE reported AS SELECT report(2)')
+        for text, prepare in (('EXECUTE reported', False), ('SELECT report(1)', True)):
             assert connection.execute(text, prepare=prepare).fetchone()
 
 

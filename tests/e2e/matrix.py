@@ -103,8 +103,8 @@ class Witness:
 
 
 def disagreement(rows, logged, rest=None):
-    rows = [row for row in rows if row['action'] != 'postgres_bind']
     """What is wrong, or None. `rest`: of the Query that is being matched, what its statements have not yet covered."""
+    rows = [row for row in rows if row['action'] != 'postgres_bind']
     logged = collections.deque(logged)
     for number, row in enumerate(rows):
         text = row['statement']

@@ -27,10 +27,12 @@ def roomy():
 
 def test_sessions_that_wait_for_an_answer_hold_no_buffer_of_their_shard(roomy):
     user, password = next(iter(harness.USERS.items()))
-    clients = [raw.RawClient(roomy.pg_port, timeout=60) for _ in range(SESSIONS)]
+    clients = []
     try:
-        for client in clients:
-            client.log_in(user, password, 'shop')
+        # One after the other: who connects has a time in which to log in.
+        for _ in range(SESSIONS):
+            clients.append(raw.RawClient(roomy.pg_port, timeout=60))
+            clients[-1].log_in(user, password, 'shop')
         # The second Query waits with us until the first, which calls what a policy names, is answered.
         for client in clients:
             client.send(query('SELECT pg_sleep(4)') + query('SELECT 42'))

@@ -66,6 +66,7 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
     made.allow_superuser_read = target.allow_superuser_read;
     made.legacy_strings = target.legacy_strings;
     made.attribution_witness = target.attribution_witness;
+    made.attribution_watch = target.attribution_watch;
     auto form = proxy::NameForm::parse(target.application_name);
     RINGFENCE_ASSERT(form.has_value());
     made.application_name = std::move(*form);

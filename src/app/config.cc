@@ -373,6 +373,7 @@ void Loader::read_target(Section& section) {
   section.choice<proxy::AttributionWitness>("attribution_witness", target.attribution_witness,
                                             {{"end", proxy::AttributionWitness::end},
                                              {"report", proxy::AttributionWitness::report}});
+  section.choice<bool>("attribution_watch", target.attribution_watch, {{"on", true}, {"off", false}});
   target.application_name = config_.application_name;
   read_name_form(section, target.application_name);
   read_pool(section, target);

@@ -210,6 +210,7 @@ void describe_people_and_targets(Lines& out, const Config& config) {
     out.text("    ", "legacy_strings", yes_no(target.legacy_strings));
     const bool ends = target.attribution_witness == proxy::AttributionWitness::end;
     out.text("    ", "attribution_witness", ends ? "end" : "report");
+    out.text("    ", "attribution_watch", target.attribution_watch ? "on" : "off");
     out.text("    ", "application_name", quoted(target.application_name));
     if (!target.pool.is_on()) continue;
     out.text("    ", "pool", "");

@@ -84,6 +84,13 @@ constexpr NamedCounter shard_counters[] = {
      &ShardCounters::answers_unmatched},
     {"ringfence_attribution_mismatches_total", "Server answers that contradict what was recorded",
      &ShardCounters::attribution_mismatches},
+    {"ringfence_attribution_watch_samples_total", "Times that a watch asked a server what its sessions run",
+     &ShardCounters::watch_samples},
+    {"ringfence_attribution_watch_compared_total", "Sessions that were seen to run what was sent",
+     &ShardCounters::watch_compared},
+    {"ringfence_attribution_watch_unknown_total", "Sessions of which a watch could not tell what they ran",
+     &ShardCounters::watch_unknown},
+    {"ringfence_attribution_watch_failures_total", "Times that a watch could not ask", &ShardCounters::watch_failures},
 };
 
 }  // namespace
@@ -252,6 +259,8 @@ void Appliance::write_metrics(admin::MetricsWriter& out) const {
     out.gauge("ringfence_sessions_held", "Sessions whose statement waits to be released",
               static_cast<double>(counters.sessions_held.get()), {{"shard", shard}});
     const char* pool_help = "Server connections of targets with a pool";
+    out.gauge("ringfence_attribution_watch_connections", "Connections of watches to servers",
+              static_cast<double>(counters.watch_connections.get()), {{"shard", shard}});
     out.gauge("ringfence_pool_connections", pool_help, static_cast<double>(counters.pool_idle.get()), {{"shard", shard}, {"state", "idle"}});
     out.gauge("ringfence_pool_connections", pool_help, static_cast<double>(counters.pool_in_use.get()),
               {{"shard", shard}, {"state", "in_use"}});

@@ -119,4 +119,14 @@ inline constexpr uint64_t pool_retry_ms_max = 60'000;
 // A connection made ahead that the server ends sooner than this counts as one that could not be made.
 inline constexpr uint64_t pool_short_life_ms = 5'000;
 
+// A target's watch (watch.h): how often it asks, at the earliest behind a doubtful name, how long an answer may take, and
+// how long its connection is kept when no session is there.
+inline constexpr uint64_t watch_period_ms = 1'000;
+inline constexpr uint64_t watch_hurried_ms = 100;
+inline constexpr uint64_t watch_answer_ms = 5'000;
+inline constexpr uint64_t watch_idle_ms = 60'000;
+// Sessions that one question is about.
+inline constexpr size_t watch_ids_max = 1'000;
+inline constexpr int watch_post_tries_max = 1'000'000;
+
 }  // namespace ringfence::proxy

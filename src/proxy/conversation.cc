@@ -11,6 +11,7 @@
 #include "ringfence/sql/split.h"
 #include "sql_names.h"
 #include "unseen.h"
+#include "watched_session.h"
 #include "witness.h"
 
 namespace ringfence::proxy {
@@ -117,6 +118,7 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
       return waiting_reason();
     }
     if (error_) return Advance::broken;
+    if (watched_ != nullptr && has_replacement()) show(nullptr);
     reading_ = Reading::open;
     note_group(segment.type);
     if (gate_) {
@@ -321,6 +323,7 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     pg::NameChange change =
         recognise_name_change(statement, pools_, limits_.statement_bytes_max, queue_.encodings());
     if (change.prepared) {
+      keep_sent(*change.prepared, text, full_bytes);
       change.prepared->gate_generation = gate_generation_;
       change.prepared->traits = traits_;
       change.prepared->traits.unseen = inner_unseen_;
@@ -335,6 +338,7 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     extent = following;
   }
   push(false);
+  show(text, full_bytes);
   if (queue_.has_wide_names() && full_bytes == text.size() && keeps_settings(text)) queue_.keeps_settings();
   // A portal does not go while it runs.
   if (fetched_) std::exchange(fetched_, {})->made_at = queue_.stamp() + 1;
@@ -363,7 +367,10 @@ void Conversation::on_parse(ByteView body, uint32_t body_length) {
     prepared->expected = sql::expected_tag(text_of(rest), text_of(rest).size() >= full_bytes);
     auto parsed = pg::parse_parse(body);
     for (uint16_t i = 0; parsed && i < parsed->type_count; ++i) prepared->types.push_back(parsed->type(i));
+    keep_sent(*prepared, text_of(rest), full_bytes);
+    if (prepared->change.prepared) keep_sent(*prepared->change.prepared, text_of(rest), full_bytes);
   }
+  show(prepared.get());
   prepared->gate_generation = gate_generation_;
   prepared->traits = traits_;
   prepared->traits.is_unseen_known = is_message_gated_;
@@ -406,6 +413,7 @@ void Conversation::on_bind(ByteView body, uint32_t body_length) {
                              {.secrets = secrets, .is_clear = true});
     }
   }
+  show(portal->statement.get());
   // Planning may call functions already; what ends the transaction does not do it yet.
   guard_.note({.calls_named = !portal->statement || portal->statement->traits.calls_named});
   if (!portal->statement || portal->statement->refusal == 0) unexecuted_.note(portal);
@@ -439,6 +447,7 @@ bool Conversation::on_execute(ByteView body, uint32_t body_length) {
                                                from_client::execute, now_.us, decided, {},
                                                portal->secret_parameters);
   ++statements_;
+  show(portal->statement.get());
   guard_.note(portal->statement ? portal->statement->traits : pg::CallTraits{.calls_named = true});
   const pg::Unseen unseen = unseen_now(portal->statement.get());
   const bool keeps = queue_.has_wide_names() && portal->statement && !portal->statement->statement.is_truncated &&
@@ -461,6 +470,7 @@ bool Conversation::on_function_call(ByteView body, uint32_t body_length) {
   pg::StatementNumber number =
       recorder_.start(text, parameters, is_truncated, from_client::function_call, now_.us, decided_by(""));
   ++statements_;
+  show(nullptr);
   guard_.close();
   // Functions of large objects and the like, or anything.
   const pg::Unseen unseen = policy::is_harmless_call(oid, newest_server_version) ? pg::Unseen::none : pg::Unseen::code;
@@ -623,6 +633,7 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
     case from_server::ready_for_query: {
       auto status = pg::parse_ready_for_query(body);
       queue_.ready(status ? *status : queue_.transaction());
+      show_rest();
       break;
     }
     case from_server::parse_complete: queue_.parse_complete(bytes); break;
@@ -651,6 +662,7 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
         }
       }
       queue_.error(fields, bytes, now_.ns);
+      show_error();
       is_refusal_ = false;
       break;
     }
@@ -745,6 +757,7 @@ void Conversation::done(const pg::Completion& completion) {
   // What was refused has its whole record already.
   if ((completion.number & pg::unrecorded_statement) != 0) return;
   warn_of_change(completion);
+  if (watched_ != nullptr && completion.is_presumed) watched_->is_doubtful = true;
   if (fits(completion)) recorder_.outcome(completion, now_.ns);
   else contradicted(completion);
 }

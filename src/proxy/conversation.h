@@ -41,6 +41,8 @@ struct Now {
   uint64_t us;
 };
 
+struct WatchedSession;
+
 class Conversation final : private pg::StatementObserver {
  public:
   // `gate`: null where everything may pass.
@@ -116,6 +118,8 @@ class Conversation final : private pg::StatementObserver {
   void note_parameter(std::string_view name, std::string_view value);
   // What follows from an answer that contradicts the trail.
   void use_witness(AttributionWitness witness) { witness_ = witness; }
+  // Which texts go to the server is noted there, too, for as long as this lives. From the beginning.
+  void watch_by(WatchedSession& watched) { watched_ = &watched; }
   // Of a connection that has `reset_to` for its name at the login, and was called `name` for this session: where RESET brings
   // back the former, the client is shown the latter. From the beginning.
   void keep_name(std::string_view reset_to, std::string_view name);
@@ -247,6 +251,12 @@ class Conversation final : private pg::StatementObserver {
   Rewriter* from_server() { return named_ ? &named_->out : gate_ ? &gate_->from_server() : nullptr; }
   void take_parameter(std::string_view name, std::string_view value);
   void append_refusal(const pg::ErrorFields& fields);
+  // Which text the server shows as running (conversation_watch.cc).
+  void show(ByteView text, uint64_t full_bytes);
+  void show(const pg::Prepared* prepared);
+  void keep_sent(pg::Prepared& prepared, ByteView text, uint64_t full_bytes) const;
+  void show_error();
+  void show_rest();
   bool has_replacement() const { return rare_ && !rare_->replacement.empty(); }
   void break_off(Fault fault, std::string why) { error_ = std::make_unique<Error>(Error{fault, std::move(why), 0}); }
   void count_row(char type, uint32_t rows, uint64_t bytes);
@@ -345,6 +355,7 @@ class Conversation final : private pg::StatementObserver {
   uint64_t unsent_from_ = ~uint64_t{0};  // Place in the queue from which on nothing has gone out.
   bool group_is_partly_out_ = false;     // Messages before the mark are of the same sync group.
   ReportedSettings* settings_ = nullptr;
+  WatchedSession* watched_ = nullptr;  // Null: nobody asks for what is shown.
   bool is_refusal_ = false;  // The error at hand is one of ours.
   bool client_said_goodbye_ = false;
   bool server_said_fatal_ = false;

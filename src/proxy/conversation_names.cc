@@ -97,6 +97,7 @@ void Conversation::renew(const pg::Ref<pg::Prepared>& prepared, bool is_alone) {
   if (is_alone) pg::append_sync(out);
   gate_->from_client().insert(message_begin_, out);
   queue_.push_renewal(prepared, is_alone);
+  show(prepared.get());
   has_renewed_ = true;
 }
 
@@ -193,6 +194,7 @@ bool Conversation::take_renewal_answer(char type, ByteView body) {
     case from_server::error_response: {
       const auto fields = pg::parse_error_fields(body);
       queue_.error(fields ? *fields : pg::ErrorFields{.sqlstate = "XX000"}, 0, now_.ns);
+      show_error();
       return true;
     }
     default: return false;

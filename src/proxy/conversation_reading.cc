@@ -80,6 +80,7 @@ bool Conversation::is_reading_known() const {
 ByteView Conversation::with_probe(ByteView before) {
   if (!std::exchange(is_probe_due_, false)) return before;
   queue_.push_own();
+  show(nullptr);
   return gate_->from_client().append_taken(rare_->probe->messages());
 }
 

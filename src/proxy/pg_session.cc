@@ -149,6 +149,7 @@ void PgSession::after_answers() {
   }
   if (is_draining_) drain();
   if (pending_end_ && conversation_->server_is_idle()) end(*pending_end_);
+  if (watched_ && std::exchange(watched_->is_doubtful, false)) shard_.watch->hurry(target_->name);
   name_again();
   if (conversation_->is_clear()) wake_client_pump();
 }

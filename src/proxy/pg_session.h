@@ -15,6 +15,8 @@
 #include "pg_shard_state.h"
 #include "recorder.h"
 #include "upstream.h"
+#include "watch.h"
+#include "watched_session.h"
 
 namespace ringfence::proxy {
 
@@ -44,6 +46,9 @@ class PgSession {
   bool is_logged_in() const { return conversation_.has_value(); }
   const Uuid& id() const { return id_; }
   SessionInfo info() const;
+  // Adds it to those that are asked for, if it is one of this target's and credential's and has sent what was not looked at.
+  void join_watch(const std::string& target, const std::string& user, std::vector<WatchRound::Asked>& out) const;
+  void compare_watch(const WatchRound::Asked& asked);
 
  private:
   // Login (pg_session_login.cc). False: it is over, the client has been told.
@@ -68,6 +73,10 @@ class PgSession {
   audit::EventBuilder event(audit::Category category, std::string_view action, audit::Severity severity,
                             audit::Outcome outcome);
   void identify();
+
+  // The watch of its target (pg_session_watch.cc).
+  bool can_be_watched() const;
+  void contradicted_by_watch(std::string_view shown);
 
   // The server (pg_session_server.cc). False: as for the login.
   class LoginWatch;
@@ -238,6 +247,8 @@ class PgSession {
   };
   std::unique_ptr<Login> login_ = std::make_unique<Login>();
   std::optional<uint32_t> cancel_process_id_;  // What it is found by in the shard's cancel keys, once it is.
+
+  std::unique_ptr<WatchedSession> watched_;  // Where the target is watched. Outlives the conversation.
 
   // The conversation.
   std::optional<Conversation> conversation_;

@@ -286,6 +286,10 @@ Task<bool> PgSession::greet() {
   }
   conversation_.emplace(recorder_, shard_.pools, shard_.counters, limits_, std::move(gate_));
   conversation_->use_witness(target_->attribution_witness);
+  if (target_->attribution_watch) {
+    watched_ = std::make_unique<WatchedSession>();
+    conversation_->watch_by(*watched_);
+  }
   for (const auto& [name, value] : greeting->settings) {
     // The name that we gave the connection; the client's own is recorded.
     if (name != "application_name") conversation_->note_parameter(name, value);

@@ -51,6 +51,7 @@ Task<bool> PgSession::send_naming(ByteView* along) {
   naming_->state = Naming::State::sending;
   naming_->timer.arm(shard_.shard.now_ns() + pool_naming_ms * 1'000'000);
   std::string message = std::move(naming_->message);
+  if (watched_) watched_->texts.note_unknown();
   if (along != nullptr && along->size() <= pool_naming_bytes_max) message.append(std::exchange(*along, {}));
   net::Send sending(*server_->stream, message);
   Result<void> sent = co_await sending;

@@ -11,6 +11,7 @@
 #include "pg_shard_state.h"
 #include "ringfence/net/socket_stream.h"
 #include "warm_pool.h"
+#include "watch.h"
 
 namespace ringfence::proxy {
 
@@ -94,7 +95,8 @@ PgShardState::PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpac
       address_meters((own_volume ? *own_volume : *options.volume).addresses),
       cancel_desk(std::make_unique<CancelDesk>(*this)),
       judge_space(options.hash_key),
-      warm(std::make_unique<WarmPool>(*this)) {}
+      warm(std::make_unique<WarmPool>(*this)),
+      watch(std::make_unique<Watch>(*this)) {}
 
 PgShardState::~PgShardState() = default;
 
@@ -154,9 +156,13 @@ void PgShard::use(SnapshotPtr snapshot) {
     if (state_->sessions.contains(session)) session->reconsider();
   }
   state_->warm->look();
+  state_->watch->look();
 }
 
-void PgShard::begin() { state_->warm->look(); }
+void PgShard::begin() {
+  state_->warm->look();
+  state_->watch->look();
+}
 
 SnapshotPtr PgShard::snapshot() const { return state_->snapshot; }
 
@@ -207,6 +213,7 @@ std::vector<HeldStatement> PgShard::holds() const {
 void PgShard::drain() {
   state_->is_draining = true;
   state_->warm->close_all();
+  state_->watch->close_all();
   std::vector<PgSession*> all;
   for (const auto& [session, owned] : state_->sessions) all.push_back(session);
   for (PgSession* session : all) {
@@ -216,7 +223,7 @@ void PgShard::drain() {
 
 void PgShard::tell_failures() { state_->failures.tell_all(); }
 
-uint32_t PgShard::pooled() const { return state_->warm->alive(); }
+uint32_t PgShard::pooled() const { return state_->warm->alive() + state_->watch->alive(); }
 
 bool PgShard::is_drained() const { return state_->sessions.empty(); }
 

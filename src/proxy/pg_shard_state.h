@@ -36,6 +36,7 @@ struct PgShardState;
 struct ServerPlace;
 class CancelDesk;
 class WarmPool;
+class Watch;
 
 // `co_await` until all that the shard has published is on the disk; false when the disk refuses. Only where
 // options.sync is set.
@@ -112,6 +113,8 @@ struct PgShardState {
 
   // Server connections that wait for their next session.
   std::unique_ptr<WarmPool> warm;
+  // Connections that ask what sessions run.
+  std::unique_ptr<Watch> watch;
 
   // Sessions that are parked. Shared with jobs on other threads, which may come back when the shard's state is gone.
   std::shared_ptr<HoldTable> holds = std::make_shared<HoldTable>();

@@ -3,6 +3,7 @@
 #include "ringfence/audit/json.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/sql/command_tag.h"
+#include "shown_texts.h"
 
 namespace ringfence::proxy {
 
@@ -82,6 +83,19 @@ audit::EventBuilder attribution_mismatch(Recorder& recorder, const Contradiction
   if (related_id != nullptr) metadata += ",\"related_id\":\"" + to_string(*related_id) + '"';
   metadata += ",\"source\":\"tag\"}";
   event.text(Tag::metadata, metadata);
+  return event;
+}
+
+audit::EventBuilder activity_mismatch(Recorder& recorder, std::string_view sent, std::string_view shown, uint64_t now_us) {
+  pg::StatementText recorded;
+  pg::StatementText running;
+  take_statement_text(sent, sent.size(), shown_bytes_max, recorded);
+  take_statement_text(shown, shown.size(), shown_bytes_max, running);
+  auto event = attribution_mismatch(recorder, "the server shows a text as the session's that was not sent", now_us);
+  event.text(Tag::statement, recorded.text);
+  std::string metadata = "{\"shown\":";
+  audit::append_json_string(metadata, running.text);
+  event.text(Tag::metadata, metadata + ",\"source\":\"activity\"}");
   return event;
 }
 

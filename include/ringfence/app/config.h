@@ -137,6 +137,7 @@ struct TargetConfig {
   bool allow_superuser_read = false;
   bool legacy_strings = false;
   proxy::AttributionWitness attribution_witness = proxy::AttributionWitness::end;
+  bool attribution_watch = false;
   std::string application_name;  // A form that proxy::NameForm takes.
   proxy::PoolRule pool;
 };

@@ -156,6 +156,13 @@ struct Prepared {
     std::string rule;
   };
   std::unique_ptr<Hold> hold;  // Null: none does.
+  // The beginning of the text that the server shows as running when it runs, in the clear.
+  struct Sent {
+    ~Sent() { crypto::secure_zero(begin); }
+    std::string begin;
+    uint64_t full_bytes = 0;
+  };
+  std::unique_ptr<Sent> sent;  // Null: not known, or of no interest.
 
   void clear() {
     keepers = 0;
@@ -165,6 +172,7 @@ struct Prepared {
     is_parsed = false;
     sent_in = {};
     hold.reset();
+    sent.reset();
     gate_generation = 0;
     traits = {};
     clear_buffer(rule);

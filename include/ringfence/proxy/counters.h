@@ -84,6 +84,11 @@ struct ShardCounters {
   Counter volume_refusals;  // or was ended, for it would have waited too long.
   Counter answers_unmatched;    // Server answers that fitted no statement.
   Counter attribution_mismatches;  // Answers that contradict what was recorded.
+  Counter watch_connections;  // To targets with attribution_watch, open now.
+  Counter watch_samples;      // Times that one of them asked what sessions run.
+  Counter watch_compared;     // Sessions that were found to run what was sent,
+  Counter watch_unknown;      // and those of which it could not be told.
+  Counter watch_failures;     // Samples that came to nothing.
   // TLS handshakes with clients, and with targets' servers.
   struct Handshakes {
     Counter done;

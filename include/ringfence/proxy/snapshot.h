@@ -95,6 +95,8 @@ struct Target {
   // them.
   bool legacy_strings = false;
   AttributionWitness attribution_witness = AttributionWitness::report;
+  // The server is asked what its sessions run, by connections of the appliance's own: one for each credential.
+  bool attribution_watch = false;
   NameForm application_name;
   PoolRule pool;
   // Connections that wait in the pools of all shards, or are being made to wait there, and those of them that are being

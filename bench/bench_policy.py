@@ -46,6 +46,10 @@ def through_appliances(report, arguments):
                             ('policies-whole', policies(100, BEGINNING + r'(-?[0-9]+|\$1)$'))):
             say('starting ' + name)
             both.append(contenders.start_ringfence(directory / name, cluster.port, name, policies=rules))
+            if arguments.before:
+                name = 'before-' + name
+                both.append(contenders.start_ringfence(directory / name, cluster.port, name, policies=rules,
+                                                       binary=arguments.before))
         for mode in arguments.modes.split(','):
             for clients in map(int, arguments.clients.split(',')):
                 case = '%s/%d' % (mode, clients)
@@ -53,7 +57,8 @@ def through_appliances(report, arguments):
                 results = interleave(case, both, arguments.rounds, lambda one: pgbench.measure(
                     one, mode, clients, arguments.seconds, connecting[one.name]))
                 show(report, case, results, [('proxy_cpu_us', 'us/tx', '%.1f'), ('tps', 'tx/s', '%.0f')],
-                     [('unrestricted', 'proxy_cpu_us')])
+                     [(name, 'proxy_cpu_us') for name in ['unrestricted'] +
+                      [one.name for one in both if one.name.startswith('before-')]])
         for one in both:
             refused = sum(value for name, value in one.appliance.metrics().items()
                           if name.startswith('ringfence_statements_total') and 'denied' in name)
@@ -68,6 +73,7 @@ def main():
     parser.add_argument('--clients', default='8,64', help='(8,64)')
     parser.add_argument('--modes', default='prepared,simple', help='(prepared,simple)')
     parser.add_argument('--only', choices=['decisions', 'pgbench'])
+    parser.add_argument('--before', metavar='BINARY', help='another build, to be compared in the same run')
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seconds, arguments.rounds = 1, 2

@@ -45,6 +45,8 @@ def measure(report, arguments, place, control, size):
         if LOAD_CORE is not None:
             backend.pin(LOAD_CORE)
         makers = contenders.makers(place, backend.port)
+        if arguments.before:
+            makers.update(contenders.makers_before(place, backend.port, arguments.before))
         # The fake server lets anybody in.
         makers['pgbouncer'] = lambda: contenders.start_pgbouncer(place / 'pgbouncer', backend.port, auth='trust')
         contenders.start_all(arguments.contenders.split(','), makers, started)
@@ -52,6 +54,7 @@ def measure(report, arguments, place, control, size):
             if LOAD_CORE is not None and one.pid:
                 one.pin(PROXY_CORE)
         peers = [one.name for one in started if one.name in PEERS]
+        before = [one.name for one in started if one.name.startswith('before-')]
         for mode in arguments.modes.split(','):
             for clients in arguments.clients.split(','):
                 case = '%s/%s/%sB%s' % (mode, clients, size, '/' + control if control else '')
@@ -60,7 +63,7 @@ def measure(report, arguments, place, control, size):
                 results = interleave(case, started, arguments.rounds, lambda one: queries(
                     one, mode, clients, arguments.seconds, core=LOAD_CORE))
                 show(report, case, results, [('cpu_us', 'us/query', '%.1f'), ('rate', 'queries/s', '%.0f')],
-                     [(name, 'cpu_us') for name in ['floor'] + peers])
+                     [(name, 'cpu_us') for name in ['floor'] + peers + before])
     finally:
         for one in started:
             one.close()
@@ -78,7 +81,10 @@ def main():
     parser.add_argument('--modes', default='prepared', help='prepared, extended, simple (prepared)')
     parser.add_argument('--contenders', default=ORDER)
     parser.add_argument('--controls', default='', help="TCP congestion controls, as bbr,cubic (the machine's)")
+    parser.add_argument('--before', metavar='BINARY', help='another build, to be compared as before-bare and before-full')
     arguments = parser.parse_args()
+    if arguments.before and arguments.contenders == ORDER:
+        arguments.contenders = 'floor,ringfence-bare,before-bare,ringfence-full,before-full'
     if arguments.quick:
         arguments.seconds, arguments.rounds = min(arguments.seconds, 1), 1
     report = Report('wire')

@@ -216,8 +216,9 @@ stream {{
     return start('nginx', port, ['nginx', '-p', directory, '-c', directory / 'nginx.conf'], tree=True)
 
 
-def start_ringfence(directory, server_port, name='ringfence', shards=1, audit=(), policies=(), listener_tls=None, pool=None, **more):
-    """The appliance. Without `policies` its user is unrestricted; `audit` and `more` change the configuration."""
+def start_ringfence(directory, server_port, name='ringfence', shards=1, audit=(), policies=(), listener_tls=None, pool=None, binary=None, **more):
+    """The appliance. Without `policies` its user is unrestricted; `audit` and `more` change the configuration; `binary` is
+    another build of it."""
     target = {'name': 'bench', 'host': '127.0.0.1', 'port': server_port, 'database': 'bench', 'user': USER,
               'password': PASSWORD, 'sslmode': 'disable', 'tags': ['bench'], **({'pool': pool} if pool else {})}
     server = type('Server', (), {'port': server_port, 'socket': directory})
@@ -225,6 +226,7 @@ def start_ringfence(directory, server_port, name='ringfence', shards=1, audit=()
         more['policies'] = list(policies)
     one = harness.Appliance(directory, server, shards=shards, log={'level': 'warning', 'format': 'text'}, audit=dict(audit),
                             users=[{'name': USER, 'password': PASSWORD, 'roles': ['operator']}], targets=[target], **more)
+    one.binary = binary or one.binary
     if listener_tls:
         one.config['listeners'][0]['tls'] = listener_tls
         one.write_config()
@@ -242,9 +244,9 @@ def start_bare(directory, server_port, name='ringfence-bare', **more):
     return start_ringfence(directory, server_port, name, audit={'enabled': False}, **more)
 
 
-def start_full(directory, server_port, also=(), **more):
+def start_full(directory, server_port, also=(), name='ringfence-full', **more):
     """Everything on: a hundred whitelist patterns and those of `also`, level read, the trail."""
-    return start_ringfence(directory, server_port, 'ringfence-full', policies=[
+    return start_ringfence(directory, server_port, name, policies=[
         {'name': 'readers', 'roles': ['operator'], 'tags': ['bench'], 'level': 'read',
          'whitelist': WHITELIST + list(also)}], **more)
 
@@ -268,6 +270,13 @@ def makers(directory, server_port, **more):
                                                  name='pgbouncer-new'),
         'haproxy': lambda: start_haproxy(directory / 'haproxy', server_port),
         'nginx': lambda: start_nginx(directory / 'nginx', server_port)}
+
+
+def makers_before(directory, server_port, binary):
+    """The same for another build, by the names with `before-` in front."""
+    return {
+        'before-bare': lambda: start_bare(directory / 'before-bare', server_port, 'before-bare', binary=binary),
+        'before-full': lambda: start_full(directory / 'before-full', server_port, name='before-full', binary=binary)}
 
 
 def start_all(wanted, makers_by_name, started):

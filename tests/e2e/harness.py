@@ -241,6 +241,7 @@ def own_memory(pid):
 
 class Appliance:
     """The program under test, as a process."""
+    binary = BINARY
 
     def __init__(self, directory, target, **changes):
         self.directory = directory
@@ -262,7 +263,7 @@ class Appliance:
     def start(self, ready=True, environment=None):
         with open(self.log_file, 'ab') as log:
             self.process = subprocess.Popen(
-                [BINARY, 'serve', '--config', self.config_file], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [self.binary, 'serve', '--config', self.config_file], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd='/', env={**clean_environment(), **(environment or {})}, start_new_session=True)
         if ready:
             self.wait_ready()

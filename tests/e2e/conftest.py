@@ -33,11 +33,15 @@ def target():
 
 @pytest.fixture(scope='session')
 def appliance(target):
-    """The one that most tests share, with its embedded store."""
+    """The one that most tests share, with its embedded store. It watches its targets."""
     directory = harness.work_directory('e2e')
-    one = harness.Appliance(directory, target).start()
+    one = harness.Appliance(directory, target)
+    for each in one.config['targets']:
+        each['attribution_watch'] = 'on'
+    one.write_config()
+    one.start()
     yield one
-    # Whatever the tests did: no answer contradicted its record.
+    # Whatever the tests did: no answer contradicted its record, and no session ran what it did not send.
     mismatches = one.metrics()['ringfence_attribution_mismatches_total'] if one.process.poll() is None else 0
     code = one.stop()
     harness.remove(directory)

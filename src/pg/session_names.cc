@@ -11,7 +11,7 @@ template <typename T>
 constexpr uint64_t kept_at_least = sizeof(T) + 128;
 
 uint64_t kept_by(const StatementText& statement) {
-  return statement.text.size() + statement.raw.size() + statement.sha256.size() + statement.unredacted.size();
+  return statement.text.size() + statement.raw().size() + statement.sha256().size() + statement.unredacted().size();
 }
 // Does not change while it is kept, but for the types.
 uint64_t kept_by(const Prepared& prepared) {

@@ -5,7 +5,7 @@ namespace ringfence::pg {
 void SkippedGroup::note(const PendingMessage& message) {
   if (is_full_) return;
   if (message.prepared)
-    text_bytes_ += message.prepared->statement.text.size() + message.prepared->statement.raw.size();
+    text_bytes_ += message.prepared->statement.text.size() + message.prepared->statement.raw().size();
   if (message.portal) text_bytes_ += message.portal->parameters.size();
   is_full_ = names_.size() == skipped_names_max || text_bytes_ > skipped_text_bytes_max;
   if (is_full_) return;

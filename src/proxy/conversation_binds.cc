@@ -48,7 +48,9 @@ void Conversation::abandon_binds() {
     auto event = recorder_.event(audit::Category::audit, "postgres_bind", audit::Severity::warning,
                                  portal->bind == pg::Portal::Bind::done ? audit::Outcome::success : audit::Outcome::unknown,
                                  now_.us);
-    const pg::StatementText text = portal->statement ? portal->statement->statement : unknown_text(*portal);
+    pg::StatementText unknown;
+    if (!portal->statement) unknown = unknown_text(*portal);
+    const pg::StatementText& text = portal->statement ? portal->statement->statement : unknown;
     event.text(audit::Tag::statement, text.text);
     event.integer(audit::Tag::statement_bytes, static_cast<int64_t>(text.full_bytes));
     event.text(audit::Tag::message_type, "B");

@@ -161,7 +161,7 @@ Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
   if (prepared.gate_generation == gate_generation_) return Gate::Verdict::pass;
   const pg::StatementText& text = prepared.statement;
   Gate::Verdict verdict = Gate::Verdict::pass;
-  if (text.is_truncated || text.is_redacted || !text.raw.empty()) {
+  if (text.is_truncated || text.is_redacted || !text.raw().empty()) {
     return refuse_unknown();
   }
   pg::CallTraits traits;
@@ -404,7 +404,7 @@ bool Conversation::refuse_by_parse(pg::Prepared* prepared, char type) {
   refusal.at = ByteView::npos;  // The message at hand does not show the text.
   static const pg::StatementText no_text;
   const pg::StatementText& text = prepared != nullptr ? prepared->statement : no_text;
-  if (!has_room_for_refused(text.text.size() + text.raw.size(), 1)) return false;
+  if (!has_room_for_refused(text.text.size() + text.raw().size(), 1)) return false;
   recorder_.blocked(text, type, &refusal, gate_->access(), now_.us);
   ++statements_;
   rare().replacement = gate_->replace(Gate::Instead::parse_named, refusal, 0);

@@ -199,7 +199,7 @@ Gate::Verdict Conversation::judge_prepared(pg::Prepared& prepared) {
   Gate::Verdict verdict = Gate::Verdict::pass;
   if (prepared.executes_by_name) {
     const pg::StatementText& text = prepared.statement;
-    if (text.is_truncated || text.is_redacted || !text.raw.empty()) return refuse_unknown();
+    if (text.is_truncated || text.is_redacted || !text.raw().empty()) return refuse_unknown();
     sql::split_statements(text.text, [&](sql::Extent extent) {
       if (verdict == Gate::Verdict::pass) verdict = judge(extent.of(text.text));
     });

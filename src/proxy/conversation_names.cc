@@ -38,7 +38,7 @@ Unseen Conversation::unseen_of(pg::Prepared& prepared) const {
   pg::CallTraits& traits = prepared.traits;
   if (!traits.is_unseen_known) {
     const pg::StatementText& text = prepared.statement;
-    traits.unseen = text.is_truncated || !text.raw.empty() ? Unseen::code : unseen_by_words(text.text);
+    traits.unseen = text.is_truncated || !text.raw().empty() ? Unseen::code : unseen_by_words(text.text);
     traits.is_unseen_known = true;
   }
   return traits.unseen;
@@ -75,7 +75,7 @@ Gate::Verdict Conversation::refuse_name(bool is_portal, std::string_view name) {
 // Whether what is sent again would be read as it was, and be the same.
 bool Conversation::can_renew(const pg::Prepared& prepared) const {
   const pg::StatementText& text = prepared.statement;
-  if (!prepared.is_parsed || text.is_truncated || text.is_redacted || text.is_unknown || !text.raw.empty()) return false;
+  if (!prepared.is_parsed || text.is_truncated || text.is_redacted || text.is_unknown || !text.raw().empty()) return false;
   if (queue_.is_skipping() || queue_.is_in_copy()) return false;
   const pg::NameEncodings encodings = queue_.encodings();
   const bool is_same_encoding =

@@ -10,7 +10,7 @@ using audit::Tag;
 
 void Hidden::add(const pg::StatementText& statement, ByteView secret_parameters) {
   constexpr size_t digest_bytes = sizeof(crypto::Digest);
-  const ByteView kept = statement.unredacted;
+  const ByteView kept = statement.unredacted();
   if (kept.size() >= digest_bytes) {
     texts_.add(Tag::statement, kept.substr(digest_bytes), kept.substr(0, digest_bytes));
   }

@@ -26,12 +26,18 @@ static_assert(Limits::statement_bytes_most <= audit::field_bytes_max(Tag::statem
 static_assert(2 * Limits::statement_bytes_most + Limits::parameters_bytes_most + (64 << 10) <= audit::record_bytes_max);
 
 namespace {
+void keep_digest(ByteView text, uint64_t full_bytes, ByteView sha256, pg::StatementText& out) {
+  if (text.size() == full_bytes) out.rare().sha256.assign(crypto::view_of(crypto::sha256(text)));
+  else if (!sha256.empty()) out.rare().sha256.assign(sha256);
+}
+
 // A record has room for two texts of the largest bound: of one that is there in both forms less is kept so.
 void keep_unredacted(ByteView sent, uint64_t full_bytes, size_t bytes_max, ByteView sha256, pg::StatementText& out) {
   const bool is_whole = sent.size() == full_bytes || sha256.empty();
-  out.unredacted.assign(is_whole ? crypto::view_of(crypto::sha256(sent)) : sha256);
-  const size_t room = 2 * Limits::statement_bytes_most - std::min<size_t>(2 * Limits::statement_bytes_most, out.text.size() + out.raw.size());
-  out.unredacted.append(sent.substr(0, std::min(bytes_max, room)));
+  std::string& kept = out.rare().unredacted;
+  kept.assign(is_whole ? crypto::view_of(crypto::sha256(sent)) : sha256);
+  const size_t room = 2 * Limits::statement_bytes_most - std::min<size_t>(2 * Limits::statement_bytes_most, out.text.size() + out.raw().size());
+  kept.append(sent.substr(0, std::min(bytes_max, room)));
 }
 }  // namespace
 
@@ -49,15 +55,12 @@ void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, p
   }
   bool is_cut = text.size() > bytes_max;
   out.is_truncated = is_cut || (!out.is_redacted && text.size() < full_bytes);
-  if (out.is_truncated && !out.is_redacted) {
-    if (text.size() == full_bytes) out.sha256.assign(crypto::view_of(crypto::sha256(text)));
-    else out.sha256.assign(sha256);
-  }
+  if (out.is_truncated && !out.is_redacted) keep_digest(text, full_bytes, sha256, out);
   ByteView kept = is_cut ? text_prefix(text, bytes_max) : text;
   if (is_valid_text(kept)) {
     out.text.assign(kept);
   } else {
-    out.raw.assign(text.substr(0, bytes_max));
+    out.rare().raw.assign(text.substr(0, bytes_max));
     out.text = make_valid_text(kept);
     if (out.text.size() > bytes_max) out.text.resize(text_prefix(out.text, bytes_max).size());
   }
@@ -74,9 +77,7 @@ void take_parsed_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::
   out.begin = begin;
   out.full_bytes = full_bytes;
   out.is_truncated = true;
-  if (out.is_redacted) return;
-  if (text.size() == full_bytes) out.sha256.assign(crypto::view_of(crypto::sha256(text)));
-  else out.sha256.assign(sha256);
+  if (!out.is_redacted) keep_digest(text, full_bytes, sha256, out);
 }
 
 pg::StatementText unknown_text(const pg::Portal& portal) {
@@ -213,8 +214,8 @@ pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView
   out.text(Tag::statement, statement.text);
   out.integer(Tag::statement_bytes, static_cast<int64_t>(statement.full_bytes));
   if (statement.is_truncated) out.boolean(Tag::statement_truncated, true);
-  if (!statement.raw.empty()) out.text(Tag::statement_raw, statement.raw);
-  if (!statement.sha256.empty()) out.text(Tag::statement_sha256, statement.sha256);
+  if (!statement.raw().empty()) out.text(Tag::statement_raw, statement.raw());
+  if (!statement.sha256().empty()) out.text(Tag::statement_sha256, statement.sha256());
   if (!parameters.empty()) out.text(Tag::parameters, parameters);
   if (parameters_truncated) out.boolean(Tag::parameters_truncated, true);
   put(out, decided);
@@ -260,8 +261,8 @@ Uuid Recorder::message(const pg::StatementText& text, char message_type, uint64_
   out.text(Tag::statement, text.text);
   out.integer(Tag::statement_bytes, static_cast<int64_t>(text.full_bytes));
   if (text.is_truncated) out.boolean(Tag::statement_truncated, true);
-  out.bytes(Tag::statement_raw, text.raw);
-  out.bytes(Tag::statement_sha256, text.sha256);
+  out.bytes(Tag::statement_raw, text.raw());
+  out.bytes(Tag::statement_sha256, text.sha256());
   out.text(Tag::message_type, ByteView(&message_type, 1));
   Hidden hidden;
   hidden.add(text);
@@ -305,7 +306,7 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
     secret_parameters = completion.ran_instead->secret_parameters;
   }
   size_t bound = outcome_bytes_max + parameters.size() + secret_parameters.size() +
-                 (text != nullptr ? text->text.size() + text->raw.size() + text->unredacted.size() : 0);
+                 (text != nullptr ? text->text.size() + text->raw().size() + text->unredacted().size() : 0);
   if (completion.ran_instead != nullptr && completion.ran_instead->statement)
     bound += Decided{.instead = completion.ran_instead->statement->instead}.instead_bytes();
   Hidden hidden;
@@ -348,8 +349,8 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
     out.text(Tag::statement, text->text);
     out.integer(Tag::statement_bytes, static_cast<int64_t>(text->full_bytes));
     out.boolean(Tag::statement_truncated, text->is_truncated);
-    if (!text->raw.empty()) out.text(Tag::statement_raw, text->raw);
-    if (!text->sha256.empty()) out.text(Tag::statement_sha256, text->sha256);
+    if (!text->raw().empty()) out.text(Tag::statement_raw, text->raw());
+    if (!text->sha256().empty()) out.text(Tag::statement_sha256, text->sha256());
     if (!parameters.empty()) out.text(Tag::parameters, parameters);
     hidden.add(*text, secret_parameters);
   }
@@ -409,7 +410,7 @@ void Recorder::blocked(const pg::StatementText& statement, char message_type, co
   out.text(Tag::statement, statement.text);
   out.integer(Tag::statement_bytes, static_cast<int64_t>(statement.full_bytes));
   if (statement.is_truncated) out.boolean(Tag::statement_truncated, true);
-  out.bytes(Tag::statement_raw, statement.raw);
+  out.bytes(Tag::statement_raw, statement.raw());
   out.text(Tag::message_type, ByteView(&message_type, 1));
   if (!place.message.is_nil()) {
     out.uuid(Tag::message_id, place.message);

@@ -130,7 +130,7 @@ class Recorder {
     return session_.size() + text_bytes + raw_bytes + parameter_bytes + session_hidden_bytes() + fixed_bytes_max;
   }
   size_t start_bytes(const pg::StatementText& text, size_t parameter_bytes, size_t secret_parameter_bytes = 0) const {
-    return start_bytes(text.text.size(), text.raw.size(), parameter_bytes) + text.unredacted.size() +
+    return start_bytes(text.text.size(), text.raw().size(), parameter_bytes) + text.unredacted().size() +
            secret_parameter_bytes + (text.holds_secret() ? Hidden::record_bytes_max : 0);
   }
   static constexpr size_t outcome_bytes_max = 5'120;

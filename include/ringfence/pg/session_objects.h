@@ -87,12 +87,25 @@ inline void clear_buffer(std::string& buffer) {
 }
 
 // A statement's text in the form in which the trail takes it.
-struct StatementText {
+class StatementText {
+ public:
+  // Of texts that `text` does not show whole, or not as they were sent.
+  struct Rare {
+    ~Rare() { crypto::secure_zero(unredacted); }
+    std::string raw;     // The bytes as sent (redacted), where they were not valid text; else empty.
+    std::string sha256;  // Of the text as sent, 32 bytes, where `text` does not have all of it; else empty.
+    // Where something was redacted: the SHA-256 of the text as sent, 32 bytes, then its beginning, at most the bound.
+    std::string unredacted;
+  };
+  ByteView raw() const { return rare_ ? ByteView(rare_->raw) : ByteView(); }
+  ByteView sha256() const { return rare_ ? ByteView(rare_->sha256) : ByteView(); }
+  ByteView unredacted() const { return rare_ ? ByteView(rare_->unredacted) : ByteView(); }
+  Rare& rare() {
+    if (!rare_) rare_ = std::make_unique<Rare>();
+    return *rare_;
+  }
+
   std::string text;         // Valid text, redacted, at most the bound.
-  std::string raw;          // The bytes as sent (redacted), where they were not valid text; else empty.
-  std::string sha256;       // Of the text as sent, 32 bytes, where `text` does not have all of it; else empty.
-  // Where something was redacted: the SHA-256 of the text as sent, 32 bytes, then its beginning, at most the bound.
-  std::string unredacted;
   uint64_t full_bytes = 0;  // Of the text as sent.
   uint64_t begin = 0;       // Where `text` begins in it.
   uint64_t secret_places = 0;  // Bit n: $n+1 stands where a secret does.
@@ -103,13 +116,18 @@ struct StatementText {
   bool holds_secret() const { return is_redacted || secret_places != 0; }
   void clear() {
     clear_buffer(text);
-    clear_buffer(raw);
-    clear_buffer(sha256);
-    crypto::secure_zero(unredacted);
-    clear_buffer(unredacted);
+    if (rare_) {
+      clear_buffer(rare_->raw);
+      clear_buffer(rare_->sha256);
+      crypto::secure_zero(rare_->unredacted);
+      clear_buffer(rare_->unredacted);
+    }
     full_bytes = begin = secret_places = 0;
     is_truncated = is_redacted = is_unknown = false;
   }
+
+ private:
+  std::unique_ptr<Rare> rare_;
 };
 
 // What bears on a session that is to stay read-only.

@@ -114,28 +114,28 @@ TEST_CASE("of a text with a secret no digest is kept") {
   take_statement_text(text, text.size(), 200, out);
   CHECK(out.is_truncated);
   CHECK(out.is_redacted);
-  CHECK(out.sha256.empty());
+  CHECK(out.sha256().empty());
 }
 
 TEST_CASE("of a text with a secret all of it is kept to be sealed, with the digest of the whole") {
   const std::string text = "alter role x password 'hush' /*" + std::string(1000, 'x') + "*/";
   pg::StatementText out;
   take_statement_text(text, text.size(), 200, out);
-  CHECK(out.unredacted.substr(0, 32) == crypto::view_of(crypto::sha256(text)));
-  CHECK(out.unredacted.substr(32) == text.substr(0, 200));
+  CHECK(out.unredacted().substr(0, 32) == crypto::view_of(crypto::sha256(text)));
+  CHECK(out.unredacted().substr(32) == text.substr(0, 200));
   // Of a beginning the digest is the whole's, where that is known.
   const std::string whole(32, 'd');
   take_statement_text(text, text.size() + 1, 2'000, out, whole);
-  CHECK(out.unredacted == whole + text);
+  CHECK(out.unredacted() == whole + text);
   out.clear();
-  CHECK(out.unredacted.empty());
+  CHECK(out.unredacted().empty());
   take_statement_text("select 1", 8, 200, out);
-  CHECK(out.unredacted.empty());
+  CHECK(out.unredacted().empty());
   take_statement_text("select set_config('app.jwt_secret', $2, $1)", 43, 200, out);
   CHECK_FALSE(out.is_redacted);
   CHECK(out.holds_secret());
   CHECK(out.secret_places == 2);
-  CHECK(out.unredacted.empty());
+  CHECK(out.unredacted().empty());
 }
 
 TEST_CASE("a record has room for the largest text that is redacted and invalid at once") {
@@ -144,7 +144,7 @@ TEST_CASE("a record has room for the largest text that is redacted and invalid a
   pg::StatementText out;
   take_statement_text(text, text.size(), Limits::statement_bytes_most, out);
   CHECK(out.is_redacted);
-  CHECK(out.text.size() + out.raw.size() + out.unredacted.size() <= 2 * Limits::statement_bytes_most + 32);
+  CHECK(out.text.size() + out.raw().size() + out.unredacted().size() <= 2 * Limits::statement_bytes_most + 32);
   VectorSpace space;
   IdSource ids(1);
   ShardCounters counters;

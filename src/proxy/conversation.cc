@@ -375,7 +375,7 @@ void Conversation::on_parse(ByteView body, uint32_t body_length) {
   prepared->traits = traits_;
   prepared->traits.is_unseen_known = is_message_gated_;
   prepared->rule = rule_of(0);
-  prepared->instead = instead_of(0);
+  if (const auto instead = instead_of(0); !instead.empty()) prepared->make_rare().instead = instead;
   if (prepared->change.prepared) {
     prepared->change.prepared->gate_generation = gate_generation_;
     prepared->change.prepared->traits = traits_;
@@ -438,7 +438,7 @@ bool Conversation::on_execute(ByteView body, uint32_t body_length) {
   pg::StatementText unknown;
   if (!portal->statement) unknown = unknown_text(*portal);
   const pg::StatementText& text = portal->statement ? portal->statement->statement : unknown;
-  const Decided decided = portal->statement ? decided_by(portal->statement->rule, portal->statement->instead) : decided_by("");
+  const Decided decided = portal->statement ? decided_by(portal->statement->rule, portal->statement->instead()) : decided_by("");
   if (!recorder_.has_room(recorder_.start_bytes(text, portal->parameters.size() + decided.instead_bytes(),
                                                 portal->secret_parameters.size()))) {
     return false;

@@ -36,7 +36,7 @@ void Conversation::change_message(char type, ByteView body) {
 }
 
 void Conversation::warn_of_change(const pg::Completion& completion) {
-  bool is_changed = completion.prepared != nullptr && !completion.prepared->instead.empty();
+  bool is_changed = completion.prepared != nullptr && !completion.prepared->instead().empty();
   if (rare_ && !rare_->changed.empty()) {
     const auto at = std::find(rare_->changed.begin(), rare_->changed.end(), completion.number);
     if (at != rare_->changed.end()) {

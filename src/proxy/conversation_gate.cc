@@ -165,9 +165,9 @@ Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
     return refuse_unknown();
   }
   pg::CallTraits traits;
-  prepared.hold.reset();
+  if (prepared.rare) prepared.rare->hold.reset();
   // What the server has.
-  const ByteView statement = prepared.instead.empty() ? ByteView(text.text) : ByteView(prepared.instead);
+  const ByteView statement = prepared.instead().empty() ? ByteView(text.text) : prepared.instead();
   sql::split_statements(statement, [&](sql::Extent extent) {
     if (verdict != Gate::Verdict::pass) return;
     verdict = judge_text(extent.of(statement));

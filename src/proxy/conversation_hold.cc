@@ -134,7 +134,7 @@ void Conversation::wish_hold(uint64_t timeout_ms, std::string_view rule) {
 }
 
 void Conversation::wish_hold(const pg::Prepared& prepared) {
-  if (prepared.hold) wish_hold(prepared.hold->ms, prepared.hold->rule);
+  if (const auto* hold = prepared.hold()) wish_hold(hold->ms, hold->rule);
 }
 
 // Whether the message has to wait for a word that has not come.
@@ -190,7 +190,7 @@ void Conversation::note_holds(pg::Prepared& prepared, ByteView text, bool is_inn
     const sql::Facts* facts = gate_->facts();
     if (facts != nullptr && !facts->executes.empty() && !facts->is_portal) prepared.executes_by_name = true;
     if (decision.hold_ms == 0 || (is_prepare(facts) && !is_inner)) return;
-    prepared.hold = std::make_unique<pg::Prepared::Hold>(pg::Prepared::Hold{decision.hold_ms, decision.hold_rule});
+    prepared.make_rare().hold = {decision.hold_ms, decision.hold_rule};
   });
 }
 
@@ -218,7 +218,7 @@ bool Conversation::may_hold_bind(const pg::FrameSegment& segment) const {
   auto names = pg::parse_bind_names(segment.piece);
   if (!names) return true;
   auto prepared = queue_.foreseen_statement(names->statement);
-  return prepared && (prepared->hold || prepared->executes_by_name || prepared->gate_generation != gate_generation_);
+  return prepared && (prepared->hold() != nullptr || prepared->executes_by_name || prepared->gate_generation != gate_generation_);
 }
 
 void Conversation::note_held_bind(const pg::Prepared& prepared, ByteView body) {

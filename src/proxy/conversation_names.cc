@@ -92,7 +92,7 @@ bool Conversation::can_renew(const pg::Prepared& prepared) const {
 void Conversation::renew(const pg::Ref<pg::Prepared>& prepared, bool is_alone) {
   std::string out;
   pg::append_close(out, 'S', prepared->name);
-  const std::string& text = prepared->instead.empty() ? prepared->statement.text : prepared->instead;
+  const ByteView text = prepared->instead().empty() ? ByteView(prepared->statement.text) : prepared->instead();
   pg::append_parse(out, prepared->name, text, prepared->types);
   if (is_alone) pg::append_sync(out);
   gate_->from_client().insert(message_begin_, out);

@@ -13,7 +13,9 @@ void Conversation::show(ByteView text, uint64_t full_bytes) {
 // Null, or one whose text is not kept: it is not known what the server shows.
 void Conversation::show(const pg::Prepared* prepared) {
   if (watched_ == nullptr) return;
-  if (prepared != nullptr && prepared->sent) return show(prepared->sent->begin, prepared->sent->full_bytes);
+  if (const pg::Prepared::Sent* sent = prepared != nullptr ? prepared->sent() : nullptr) {
+    return show(sent->begin, sent->full_bytes);
+  }
   watched_->texts.note_unknown();
   ++watched_->sent;
 }
@@ -21,9 +23,7 @@ void Conversation::show(const pg::Prepared* prepared) {
 // `text`: of the message that makes it, which the server shows for what PREPARE and DECLARE make, too.
 void Conversation::keep_sent(pg::Prepared& prepared, ByteView text, uint64_t full_bytes) const {
   if (watched_ == nullptr) return;
-  prepared.sent = std::make_unique<pg::Prepared::Sent>();
-  prepared.sent->begin = text.substr(0, shown_bytes_max);
-  prepared.sent->full_bytes = full_bytes;
+  prepared.make_rare().sent.emplace(text.substr(0, shown_bytes_max), full_bytes);
 }
 
 void Conversation::show_error() {

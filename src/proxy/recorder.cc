@@ -193,8 +193,8 @@ void put(FieldWriter& out, const Decided& decided) {
 }
 // Of a statement that ran in place of another, whose start may have said it of that one.
 void put_sent_on(FieldWriter& out, const pg::Portal& ran) {
-  const bool is_changed = ran.statement && !ran.statement->instead.empty();
-  out.text(Tag::metadata, is_changed ? sent_on(ran.statement->instead) : "{}");
+  const bool is_changed = ran.statement && !ran.statement->instead().empty();
+  out.text(Tag::metadata, is_changed ? sent_on(ran.statement->instead()) : "{}");
 }
 void put(FieldWriter& out, const MessagePart& place) {
   if (place.message.is_nil()) return;
@@ -308,7 +308,7 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
   size_t bound = outcome_bytes_max + parameters.size() + secret_parameters.size() +
                  (text != nullptr ? text->text.size() + text->raw().size() + text->unredacted().size() : 0);
   if (completion.ran_instead != nullptr && completion.ran_instead->statement)
-    bound += Decided{.instead = completion.ran_instead->statement->instead}.instead_bytes();
+    bound += Decided{.instead = completion.ran_instead->statement->instead()}.instead_bytes();
   Hidden hidden;
   // Without room it is put together all the same, and kept.
   std::string late;

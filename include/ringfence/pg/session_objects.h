@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -159,28 +161,42 @@ struct Prepared {
   std::vector<uint32_t> types;  // OIDs of its parameters as far as known; 0 where not.
   NameChange change;            // What running it does to the names.
   uint16_t expected = 0;        // With what it may be answered, as its recorder reads it (see Completion).
+  bool is_parsed = false;       // By a Parse, which can be sent again.
+  Encoding sent_in;             // The encoding of that Parse's text, where it is known.
   uint32_t gate_generation = 0;  // Of the policies by which it was let through.
   CallTraits traits;
   bool executes_by_name = false;  // EXECUTE: what it runs is looked up each time.
   std::string rule;  // What let it pass.
-  std::string instead;   // What went to the server in place of the text; empty: the text.
   uint64_t made_at = 0;  // Stamp of the message that made it; 0: not known to be what the server has.
-  bool is_parsed = false;  // By a Parse, which can be sent again.
-  Encoding sent_in;        // The encoding of that Parse's text, where it is known.
   uint64_t refusal = 0;  // Not 0: its number. The server never gets it; what executes it has no record.
   // Each run of it waits so long for a word, and by which rule.
   struct Hold {
     uint64_t ms;
     std::string rule;
   };
-  std::unique_ptr<Hold> hold;  // Null: none does.
   // The beginning of the text that the server shows as running when it runs, in the clear.
   struct Sent {
+    Sent(ByteView text, uint64_t bytes) : begin(text), full_bytes(bytes) {}
+    Sent(const Sent&) = delete;
+    Sent& operator=(const Sent&) = delete;
     ~Sent() { crypto::secure_zero(begin); }
     std::string begin;
-    uint64_t full_bytes = 0;
+    uint64_t full_bytes;
   };
-  std::unique_ptr<Sent> sent;  // Null: not known, or of no interest.
+  // What certain policies, and a watched target, make of it.
+  struct Rare {
+    std::string instead;  // What went to the server in place of the text; empty: the text.
+    std::optional<Hold> hold;  // Nothing: no run of it waits.
+    std::optional<Sent> sent;  // Nothing: not known, or of no interest.
+  };
+  std::unique_ptr<Rare> rare;
+  Rare& make_rare() {
+    if (!rare) rare = std::make_unique<Rare>();
+    return *rare;
+  }
+  std::string_view instead() const { return rare ? std::string_view(rare->instead) : std::string_view(); }
+  const Hold* hold() const { return rare && rare->hold ? &*rare->hold : nullptr; }
+  const Sent* sent() const { return rare && rare->sent ? &*rare->sent : nullptr; }
 
   void clear() {
     keepers = 0;
@@ -189,12 +205,10 @@ struct Prepared {
     refusal = made_at = 0;
     is_parsed = false;
     sent_in = {};
-    hold.reset();
-    sent.reset();
     gate_generation = 0;
     traits = {};
     clear_buffer(rule);
-    clear_buffer(instead);
+    rare.reset();
     executes_by_name = false;
     types.clear();
     change = {};

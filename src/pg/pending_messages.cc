@@ -30,7 +30,7 @@ void PendingMessages::pop() {
   message.unseen = Unseen::none;
   message.is_over = message.continues = message.is_doubtful = message.ends_skip = false;
   message.completed = 0;
-  message.previous_naming = 0;
+  message.naming_before = 0;
   // A burst's ring is not kept for an idle session.
   if (head_ == tail_ && ring_.size() > 64) {
     ring_ = std::vector<PendingMessage>(2);
@@ -40,17 +40,18 @@ void PendingMessages::pop() {
 }
 
 void PendingMessages::mark_naming(PendingMessage& message) {
-  message.previous_naming = last_naming_;
+  if (has_naming()) message.naming_before = static_cast<uint32_t>(tail_ - last_naming_);
   last_naming_ = tail_;
 }
 
 const PendingMessage* PendingMessages::last_naming(bool is_portal, std::string_view name) const {
   Kind maker = is_portal ? Kind::bind : Kind::parse;
-  for (uint64_t mark = last_naming_; mark > head_; mark = at(mark - 1).previous_naming) {
+  for (uint64_t mark = last_naming_; mark > head_;) {
     const PendingMessage& message = at(mark - 1);
     bool is_of_kind = message.kind == maker || (message.kind == Kind::close && message.is_portal == is_portal);
-    if (!is_of_kind) continue;
-    if ((is_portal ? message.portal->name : message.prepared->name) == name) return &message;
+    if (is_of_kind && (is_portal ? message.portal->name : message.prepared->name) == name) return &message;
+    if (message.naming_before == 0) break;
+    mark -= message.naming_before;
   }
   return nullptr;
 }

@@ -24,7 +24,7 @@ void ResponseQueue::finish(Entry& entry, StatementNumber number, Ending ending, 
 void ResponseQueue::finish(Entry& entry, Completion completion, uint64_t now_ns, const Portal* ran) {
   completion.bytes_to_client = std::exchange(bytes_, 0);
   completion.bytes_to_server = entry.message_bytes;
-  if (std::exchange(copies_, false)) completion.bytes_to_server += copy_.take(pending_.begin());
+  if (std::exchange(copies_, false) && copy_) completion.bytes_to_server += copy_->take(pending_.begin());
   completion.since_ns = std::max(entry.since_ns, last_done_ns_);
   entry.message_bytes = 0;
   rows_ = 0;

@@ -148,11 +148,11 @@ void ResponseQueue::push_close(bool is_portal, std::string_view name) {
   push_naming(Kind::close, [&](Entry& entry) {
     entry.is_portal = is_portal;
     if (is_portal) {
-      entry.portal = pools_.portals.make();
+      entry.portal = names_.pools().portals.make();
       entry.portal->name = name;
       keep_as_server_does(entry.portal->name);
     } else {
-      entry.prepared = pools_.prepared.make();
+      entry.prepared = names_.pools().prepared.make();
       entry.prepared->name = name;
       keep_as_server_does(entry.prepared->name);
     }
@@ -228,7 +228,7 @@ PendingMessage* ResponseQueue::copied_into() {
 }
 
 void ResponseQueue::push_copy_end() {
-  if (Entry* entry = copied_into()) copy_.end(copied_place(), entry->count);
+  if (Entry* entry = copied_into()) copy().end(copied_place(), entry->count);
   if (std::exchange(copy_in_, false)) {
     // Tells what was sent inside the COPY from what was sent behind it.
     if (!pending_.is_empty() && pending_.back().is_doubtful) push(Kind::copy_end);

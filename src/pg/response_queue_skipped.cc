@@ -86,7 +86,7 @@ Ref<Portal> ResponseQueue::actual_portal(const Entry& entry) {
 // One that is not there, or that was made out of sight, is known by its name alone, whatever was foreseen.
 Ref<Portal> ResponseQueue::unknown_portal(const Entry& entry) {
   if (!entry.prepared && !entry.portal->bind_is_known) return entry.portal;
-  Ref<Portal> unknown = pools_.portals.make();
+  Ref<Portal> unknown = names_.pools().portals.make();
   unknown->name = entry.portal->name;
   return unknown;
 }

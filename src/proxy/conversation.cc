@@ -588,7 +588,7 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
       else if (!has_replacement()) out->pass(segment.end);
       else out->replace(segment.begin, segment.end, std::exchange(rare_->replacement, {}));
     }
-    if (queue_.stray_ends() != 0 || queue_.is_lost()) note_strays();
+    if (queue_.has_stray_end() || queue_.is_lost()) note_strays();
     if (error_) return Advance::broken;
   }
 }

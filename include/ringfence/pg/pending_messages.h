@@ -36,14 +36,14 @@ struct PendingMessage {
   uint16_t expected = 0;      // query: of its first statement; see Completion
   uint32_t count = 0;         // query: statements
   uint32_t completed = 0;     // query: how many are done
+  uint32_t naming_before = 0;  // So many places before it is the last message that makes or drops a name; 0: none waits
   StatementNumber first = 0;  // query, execute, function_call
   uint64_t expected_at = 0;   // query: where those of the others stand
   uint64_t since_ns = 0;
   uint64_t message_bytes = 0;
-  uint64_t stamp = 0;            // Of all messages of the session; rises
-  uint64_t previous_naming = 0;  // 1 + place of the entry before this one that changes a name; 0: none
-  Ref<Prepared> prepared;        // parse; describe and close of a statement; execute: what was recorded
-  Ref<Portal> portal;            // bind, execute; describe and close of a portal: only the name
+  uint64_t stamp = 0;         // Of all messages of the session; rises
+  Ref<Prepared> prepared;     // parse; describe and close of a statement; execute: what was recorded
+  Ref<Portal> portal;         // bind, execute; describe and close of a portal: only the name
 
   // It makes statements run, each of which has a record.
   bool runs() const { return kind == Kind::query || kind == Kind::execute || kind == Kind::function_call; }

@@ -73,7 +73,7 @@ class StatementObserver {
 
 class ResponseQueue {
  public:
-  ResponseQueue(ObjectPools& pools, StatementObserver& observer) : pools_(pools), observer_(observer), names_(pools) {}
+  ResponseQueue(ObjectPools& pools, StatementObserver& observer) : observer_(observer), names_(pools) {}
   ResponseQueue(const ResponseQueue&) = delete;
   ResponseQueue& operator=(const ResponseQueue&) = delete;
 
@@ -121,7 +121,7 @@ class ResponseQueue {
   // the next Sync; inside a COPY it is FATAL.
   void push_terminate() { has_ended_ = true; }
   void copy_data(uint64_t message_bytes) {
-    if (Entry* entry = copied_into()) copy_.data(copied_place(), entry->count, message_bytes);
+    if (Entry* entry = copied_into()) copy().data(copied_place(), entry->count, message_bytes);
   }
 
   // What a name will stand for if all that was sent before succeeds. Empty: not known.
@@ -217,8 +217,8 @@ class ResponseQueue {
   uint64_t kept_bytes() const { return names_.kept_bytes(); }
   // Answers that fitted nothing so far.
   uint64_t misfits() const { return misfits_; }
-  // Of those, ends of statements: something ran that has no record, or has ended before.
-  uint64_t stray_ends() const { return stray_ends_; }
+  // Whether an end of a statement was among them: something ran that has no record, or has ended before.
+  bool has_stray_end() const { return has_stray_end_; }
   // When the oldest statement that is not done began, and its number; nothing if none is open.
   struct Running {
     StatementNumber number;
@@ -246,7 +246,7 @@ class ResponseQueue {
   using Kind = PendingMessage::Kind;
 
   Entry& push(Kind kind) {
-    if (pending_.is_empty()) copy_.clear();
+    if (pending_.is_empty() && copy_) copy_->clear();
     Entry& entry = pending_.push(kind);
     entry.stamp = ++stamp_;
     return entry;
@@ -271,6 +271,10 @@ class ResponseQueue {
   bool finish_bind(Entry& entry, Ref<Prepared> recorded, Ending ending, const ErrorFields* error, uint64_t now_ns);
   uint64_t copied_place() const { return copy_in_ ? pending_.begin() : copy_place_; }
   Entry* copied_into();
+  CopyInput& copy() {
+    if (!copy_) copy_ = std::make_unique<CopyInput>();
+    return *copy_;
+  }
   Entry* answered();
   void doubtful_sync_answered(bool ends_skip);
   void skip_to_sync(const ErrorFields* fields, uint64_t now_ns);
@@ -312,7 +316,7 @@ class ResponseQueue {
   }
   void misfit() { ++misfits_; }
   void stray_end() {
-    ++stray_ends_;
+    has_stray_end_ = true;
     misfit();
   }
   void misfit_that_shifts() {
@@ -325,11 +329,9 @@ class ResponseQueue {
     NameChange change;
   };
 
-  ObjectPools& pools_;
   StatementObserver& observer_;
   PendingMessages pending_;
   SessionNames names_;
-  NameEncodings encodings_;
   NameDoubt foreseen_;  // By what was sent,
   NameDoubt seen_;      // and by what was answered.
   uint64_t stamp_ = 0;     // Of the message pushed last.
@@ -343,16 +345,17 @@ class ResponseQueue {
   uint64_t rows_ = 0;
   uint64_t bytes_ = 0;
   ExpectedAnswers expected_;
-  CopyInput copy_;
+  std::unique_ptr<CopyInput> copy_;  // Null: no copy data was sent so far.
   uint64_t copy_place_ = 0;  // Of the last message that makes statements run.
   uint64_t last_done_ns_ = 0;
   uint64_t misfits_ = 0;
-  uint64_t stray_ends_ = 0;
   uint64_t refused_to_ = 0;  // 1 + place of the last Parse that stands for a refused one.
+  NameEncodings encodings_;
   bool skipping_ = false;  // An error was answered and the client has sent no Sync since.
   bool copy_in_ = false;   // The server reads copy data and the client has not ended it.
   bool copies_ = false;    // The statement that the server is answering is a COPY that reads.
   bool is_lost_ = false;
+  bool has_stray_end_ = false;
   bool has_wide_names_ = false;
   bool may_defer_ = false;  // Something was written that may run more at the end of its transaction.
   bool has_ended_ = false;  // The client has terminated, or the server has said FATAL: nothing more is executed.

@@ -14,6 +14,7 @@ class SessionNames {
   explicit SessionNames(ObjectPools& pools) : pools_(pools) {}
   SessionNames(const SessionNames&) = delete;
   SessionNames& operator=(const SessionNames&) = delete;
+  ObjectPools& pools() { return pools_; }
 
   // Empty, or null: not known; of an unknown name (server_name.h) nothing is, and it is kept by nobody.
   Ref<Prepared> statement(std::string_view name) const;

@@ -96,12 +96,11 @@ struct Session {
 
   proxy::JudgeSpace judge_space{HashKey{1, 7}};
   ScratchSpace space;
-  proxy::IdSource ids{1};
   proxy::ShardCounters counters;
-  proxy::Deferred deferred;
+  proxy::TrailDoor door{space, counters, proxy::IdSource(1)};
   pg::ObjectPools pools{HashKey{1, 2}};
   proxy::Limits limits;
-  proxy::Recorder recorder{space, ids, counters, deferred};
+  proxy::Recorder recorder{door};
   std::optional<proxy::Conversation> conversation;
 };
 

@@ -80,10 +80,9 @@ struct MessageRefusal {
 // What a session does with the text as a Query message.
 std::optional<MessageRefusal> refuse_message(std::shared_ptr<StatementJudge> judge, std::string_view text) {
   Witness witness;
-  IdSource ids(0);
   ShardCounters counters;
-  Deferred deferred;
-  Recorder recorder(witness, ids, counters, deferred);
+  TrailDoor door{witness, counters, IdSource(0)};
+  Recorder recorder(door);
   pg::ObjectPools pools{HashKey()};
   const Limits limits;
   Conversation conversation(recorder, pools, counters, limits, std::make_unique<Gate>(std::move(judge), ""));

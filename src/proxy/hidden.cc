@@ -50,12 +50,12 @@ void put_hidden(Out& out, const audit::ClearTexts& texts, const audit::TextSeale
 
 void Recorder::hide(audit::EventBuilder& event, Hidden& hidden, const Uuid& id) const {
   hidden.add_encoded(session_hidden_);
-  if (!hidden.is_empty()) put_hidden(event, hidden.texts(), sealer_, id);
+  if (!hidden.is_empty()) put_hidden(event, hidden.texts(), door_.sealer, id);
 }
 
 void Recorder::hide(audit::FieldWriter& out, Hidden& hidden, const Uuid& id) const {
   hidden.add_encoded(session_hidden_);
-  if (!hidden.is_empty()) put_hidden(out, hidden.texts(), sealer_, id);
+  if (!hidden.is_empty()) put_hidden(out, hidden.texts(), door_.sealer, id);
 }
 
 // As the trail shows it; what it was is kept where that is not the same.

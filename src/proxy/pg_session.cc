@@ -20,10 +20,9 @@ PgSession::PgSession(PgShardState& shard, std::unique_ptr<net::Stream> client,
       snapshot_(shard.snapshot),
       policy_(snapshot_->find_listener(listener_->name)),
       limits_(snapshot_->limits),
-      recorder_(shard.space, shard.ids, shard.counters, shard.deferred),
-      id_(shard.ids.uuid(shard.shard.now_us())),
+      recorder_(shard.door),
+      id_(shard.door.ids.uuid(shard.shard.now_us())),
       connected_us_(shard.shard.now_us()) {
-  recorder_.seal_with(shard.options.sealer, shard.options.index);
   login_->client_addr = client_->peer();
   shard_.counters.connections_open.add();
   listener_->connections.fetch_add(1, std::memory_order_relaxed);

@@ -69,12 +69,6 @@ void PgShardState::finish_sync(bool is_durable) {
   else start_sync();
 }
 
-void PgShardState::flush_deferred() {
-  if (deferred.is_empty()) return;
-  Recorder recorder(space, ids, counters, deferred);
-  recorder.flush_deferred();
-}
-
 PgShardState::PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpace& journal, ShardWorkers w,
                            SnapshotPtr initial, std::atomic<uint32_t>& l)
     : options(std::move(o)),
@@ -83,11 +77,11 @@ PgShardState::PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpac
       workers(w),
       snapshot(std::move(initial)),
       load(l),
-      ids(options.id_seed),
+      door{space, counters, IdSource(options.id_seed), {}, options.sealer, options.index},
       pools(options.hash_key),
       failures(s, options.failures_window_ms,
                [this](audit::EventBuilder event) {
-                 event.id(ids.uuid(shard.now_us())).ts(shard.now_us());
+                 event.id(door.ids.uuid(shard.now_us())).ts(shard.now_us());
                  return event.publish(space);
                }),
       own_volume(options.volume == nullptr ? std::make_unique<TrailVolume>() : nullptr),
@@ -228,7 +222,7 @@ uint32_t PgShard::pooled() const { return state_->warm->alive() + state_->watch-
 bool PgShard::is_drained() const { return state_->sessions.empty(); }
 
 void PgShard::trail_has_room() {
-  state_->flush_deferred();
+  state_->door.flush_deferred();
   auto waiters = state_->room_waiters;
   for (PgShardState::RoomWaiter* waiter : waiters) {
     // A waiter that was resumed may have let another go.

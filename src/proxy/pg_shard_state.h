@@ -12,7 +12,6 @@
 #include "cancel_keys.h"
 #include "hold_table.h"
 #include "pinned_settings.h"
-#include "recorder.h"
 #include "ringfence/net/address.h"
 #include "ringfence/net/splice.h"
 #include "ringfence/net/tls_stream.h"
@@ -22,6 +21,7 @@
 #include "ringfence/proxy/pg_shard.h"
 #include "ringfence/proxy/volume.h"
 #include "statement_judge.h"
+#include "trail_door.h"
 
 namespace ringfence::proxy {
 
@@ -69,12 +69,11 @@ struct PgShardState {
   ShardWorkers workers;
   SnapshotPtr snapshot;
   std::atomic<uint32_t>& load;
-  IdSource ids;
   ShardCounters counters;
+  TrailDoor door;
   pg::ObjectPools pools;
   net::TlsBuffers tls_buffers;  // Outlives the sessions.
   net::SplicePipes splice_pipes;
-  Deferred deferred;
   FailureReports failures;
   std::unique_ptr<TrailVolume> own_volume;  // Where the options name none.
   VolumeMeters user_meters;
@@ -143,7 +142,6 @@ struct PgShardState {
   void finish_sync(bool is_durable);
 
   void remove(PgSession& session);
-  void flush_deferred();
 };
 
 }  // namespace ringfence::proxy

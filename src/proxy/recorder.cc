@@ -207,9 +207,9 @@ pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView
                                     char message_type, uint64_t now_us, Decided decided, const MessagePart& place,
                                     ByteView secret_parameters) {
   size_t bound = start_bytes(statement, parameters.size() + decided.instead_bytes(), secret_parameters.size());
-  char* room = space_.reserve(bound);
+  char* room = door_.space.reserve(bound);
   RINGFENCE_ASSERT(room != nullptr);
-  const Uuid id = ids_.uuid(now_us);
+  const Uuid id = door_.ids.uuid(now_us);
   FieldWriter out = begin_start(room, message_type, id, now_us);
   out.text(Tag::statement, statement.text);
   out.integer(Tag::statement_bytes, static_cast<int64_t>(statement.full_bytes));
@@ -229,16 +229,16 @@ pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView
   }
   if (statement.is_unknown) out.text(Tag::metadata, "{\"statement_unknown\":true}");
   RINGFENCE_ASSERT(out.size() <= bound);
-  counters_.statements_started.add();
+  door_.counters.statements_started.add();
   charge(out.size());
-  return space_.publish(audit::RecordKind::start, out.size(), 0);
+  return door_.space.publish(audit::RecordKind::start, out.size(), 0);
 }
 
 pg::StatementNumber Recorder::start(ByteView text, uint64_t full_bytes, char message_type, uint64_t now_us,
                                     Decided decided, const MessagePart& place) {
-  char* room = space_.reserve(start_bytes(text.size(), 0, 0) + decided.instead_bytes());
+  char* room = door_.space.reserve(start_bytes(text.size(), 0, 0) + decided.instead_bytes());
   RINGFENCE_ASSERT(room != nullptr);
-  const Uuid id = ids_.uuid(now_us);
+  const Uuid id = door_.ids.uuid(now_us);
   FieldWriter out = begin_start(room, message_type, id, now_us);
   out.text(Tag::statement, text);
   out.integer(Tag::statement_bytes, static_cast<int64_t>(full_bytes));
@@ -249,13 +249,13 @@ pg::StatementNumber Recorder::start(ByteView text, uint64_t full_bytes, char mes
     Hidden hidden;
     hide(out, hidden, id);
   }
-  counters_.statements_started.add();
+  door_.counters.statements_started.add();
   charge(out.size());
-  return space_.publish(audit::RecordKind::start, out.size(), 0);
+  return door_.space.publish(audit::RecordKind::start, out.size(), 0);
 }
 
 Uuid Recorder::message(const pg::StatementText& text, char message_type, uint64_t now_us) {
-  const Uuid id = ids_.uuid(now_us);
+  const Uuid id = door_.ids.uuid(now_us);
   audit::EventBuilder out(Category::audit, "postgres_message", Severity::info, Outcome::success);
   out.id(id).ts(now_us).encoded(session_);
   out.text(Tag::statement, text.text);
@@ -273,23 +273,7 @@ Uuid Recorder::message(const pg::StatementText& text, char message_type, uint64_
 
 void Recorder::publish(audit::EventBuilder event) {
   charge(event.bytes().size());
-  if (!event.publish(space_)) deferred_.events.push_back(std::move(event));
-}
-
-void Recorder::flush_deferred() {
-  auto& outcomes = deferred_.outcomes;
-  size_t written = 0;
-  for (; written < outcomes.size(); ++written) {
-    const Deferred::Late& late = outcomes[written];
-    char* room = space_.reserve(late.body.size());
-    if (room == nullptr) break;
-    std::memcpy(room, late.body.data(), late.body.size());
-    space_.publish(audit::RecordKind::outcome, late.body.size(), late.number);
-  }
-  outcomes.erase(outcomes.begin(), outcomes.begin() + static_cast<std::ptrdiff_t>(written));
-  auto& events = deferred_.events;
-  for (written = 0; written < events.size() && events[written].publish(space_);) ++written;
-  events.erase(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(written));
+  door_.publish(std::move(event));
 }
 
 void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const pg::StatementText* instead,
@@ -312,7 +296,7 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
   Hidden hidden;
   // Without room it is put together all the same, and kept.
   std::string late;
-  char* room = deferred_.is_empty() ? space_.reserve(bound) : nullptr;
+  char* room = door_.deferred.is_empty() ? door_.space.reserve(bound) : nullptr;
   if (room == nullptr) {
     late.resize(bound);
     room = late.data();
@@ -325,20 +309,20 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
     case pg::Ending::success:
     case pg::Ending::suspended:
       outcome = Outcome::success;
-      counters_.statements_succeeded.add();
+      door_.counters.statements_succeeded.add();
       break;
     case pg::Ending::failure:
       outcome = is_cancelled ? Outcome::cancelled : Outcome::failure;
       severity = Severity::warning;
-      (is_cancelled ? counters_.statements_cancelled : counters_.statements_failed).add();
+      (is_cancelled ? door_.counters.statements_cancelled : door_.counters.statements_failed).add();
       break;
     case pg::Ending::not_executed:
       outcome = Outcome::not_executed;
-      counters_.statements_not_executed.add();
+      door_.counters.statements_not_executed.add();
       break;
     case pg::Ending::unknown:
       severity = Severity::warning;
-      counters_.statements_unknown.add();
+      door_.counters.statements_unknown.add();
       break;
   }
   // No time, and an id only where an event tells of it: joined with its start, the row keeps the start's.
@@ -357,10 +341,10 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
   uint64_t duration_ns = now_ns > completion.since_ns ? now_ns - completion.since_ns : 0;
   if (completion.ending != pg::Ending::not_executed) {
     out.integer(Tag::duration_us, static_cast<int64_t>(duration_ns / 1000));
-    counters_.statement_duration.add(duration_ns);
+    door_.counters.statement_duration.add(duration_ns);
   }
   out.integer(Tag::rows, static_cast<int64_t>(completion.rows));
-  counters_.rows.add(completion.rows);
+  door_.counters.rows.add(completion.rows);
   out.integer(Tag::bytes_to_client, static_cast<int64_t>(completion.bytes_to_client));
   out.integer(Tag::bytes_to_server, static_cast<int64_t>(completion.bytes_to_server));
   if (completion.error != nullptr) {
@@ -381,8 +365,8 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
   else if (instead == nullptr && is_corrected) put_sent_on(out, *completion.ran_instead);
   if (!hidden.is_empty()) {
     out.text(Tag::redacted, hidden.texts().names());
-    if (sealer_ != nullptr) {
-      const audit::SealedTexts sealed = sealer_->for_outcome(hidden.texts(), shard_, completion.number);
+    if (door_.sealer != nullptr) {
+      const audit::SealedTexts sealed = door_.sealer->for_outcome(hidden.texts(), door_.shard, completion.number);
       out.text(Tag::outcome_digest, sealed.digests);
       if (!sealed.sealed.empty()) out.text(Tag::outcome_sealed, sealed.sealed);
     }
@@ -390,18 +374,18 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
   RINGFENCE_ASSERT(out.size() <= bound);
   charge(out.size());
   if (late.empty()) {
-    space_.publish(audit::RecordKind::outcome, out.size(), completion.number);
+    door_.space.publish(audit::RecordKind::outcome, out.size(), completion.number);
     return;
   }
   late.resize(out.size());
   late.shrink_to_fit();
-  deferred_.outcomes.push_back({completion.number, std::move(late)});
+  door_.deferred.outcomes.push_back({completion.number, std::move(late)});
 }
 
 void Recorder::blocked(const pg::StatementText& statement, char message_type, const Refusal* refusal,
                        const policy::Access& access, uint64_t now_us, const MessagePart& place) {
   const bool is_refused = refusal != nullptr && refusal->is_denied;
-  const Uuid id = ids_.uuid(now_us);
+  const Uuid id = door_.ids.uuid(now_us);
   audit::EventBuilder out(is_refused ? Category::authorization : Category::audit,
                           is_refused ? "postgres_query_blocked" : "postgres_query",
                           is_refused ? Severity::warning : Severity::info,
@@ -423,7 +407,7 @@ void Recorder::blocked(const pg::StatementText& statement, char message_type, co
   if (!is_refused) {
     if (refusal != nullptr) out.text(Tag::rule, refusal->rule).text(Tag::sqlstate, refusal->sqlstate);
     out.text(Tag::reason, refusal != nullptr ? refusal->message : "another statement of the same message did not run");
-    counters_.statements_not_executed.add();
+    door_.counters.statements_not_executed.add();
     publish(std::move(out));
     return;
   }
@@ -431,7 +415,7 @@ void Recorder::blocked(const pg::StatementText& statement, char message_type, co
   out.text(Tag::reason, refusal->message);
   out.text(Tag::sqlstate, refusal->sqlstate);
   out.text(Tag::metadata, describe_blocked(access, refusal->permission, refusal->position));
-  counters_.statements_refused.add();
+  door_.counters.statements_refused.add();
   publish(std::move(out));
   auto denied = authorization("permission_denied", access, false, refusal->permission, now_us, to_string(id));
   denied.text(Tag::rule, refusal->rule).text(Tag::reason, refusal->message).text(Tag::sqlstate, refusal->sqlstate);
@@ -453,7 +437,7 @@ audit::EventBuilder Recorder::authorization(std::string_view action, const polic
 audit::EventBuilder Recorder::event(Category category, std::string_view action, Severity severity, Outcome outcome,
                                     uint64_t now_us, const Uuid* id) {
   audit::EventBuilder out(category, action, severity, outcome);
-  const Uuid own = id != nullptr ? *id : ids_.uuid(now_us);
+  const Uuid own = id != nullptr ? *id : door_.ids.uuid(now_us);
   out.id(own).ts(now_us).encoded(session_);
   if (!session_hidden_.empty()) {
     Hidden hidden;

@@ -6,29 +6,12 @@
 #include <vector>
 
 #include "hidden.h"
-#include "ringfence/audit/event.h"
 #include "ringfence/pg/response_queue.h"
 #include "ringfence/policy/policy_set.h"
-#include "ringfence/proxy/counters.h"
 #include "ringfence/proxy/volume.h"
+#include "trail_door.h"
 
 namespace ringfence::proxy {
-
-// Random bits for ids: splitmix64, seeded from the kernel. Ids need to be unique, not secret.
-class IdSource {
- public:
-  explicit IdSource(uint64_t seed) : state_(seed) {}
-  uint64_t next() {
-    uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  }
-  Uuid uuid(uint64_t unix_us) { return uuid_v7(unix_us, next()); }
-
- private:
-  uint64_t state_;
-};
 
 // Puts a statement into the form of the trail: redacted, valid text, at most `bytes_max`. `text` may be a prefix
 // of what was sent, whose length is `full_bytes`; then `sha256`, if not empty, is that of all of it. Of a text with a
@@ -69,18 +52,6 @@ struct SessionFacts {
   std::string_view server_user;
 };
 
-// What could not be written because the trail was at its bound: kept by the shard until there is room. Bounded by
-// the statements that were open then; nothing new starts without room.
-struct Deferred {
-  struct Late {
-    pg::StatementNumber number;
-    std::string body;  // As it will be published.
-  };
-  std::vector<Late> outcomes;
-  std::vector<audit::EventBuilder> events;
-  bool is_empty() const { return outcomes.empty() && events.empty(); }
-};
-
 // How a statement that is recorded was decided.
 struct Decided {
   bool is_decided = false;  // False: by nobody, the session's access being unrestricted.
@@ -99,14 +70,9 @@ struct MessagePart {
 
 class Recorder {
  public:
-  Recorder(audit::RecordSpace& space, IdSource& ids, ShardCounters& counters, Deferred& deferred)
-      : space_(space), ids_(ids), counters_(counters), deferred_(deferred) {}
+  // The door outlives it.
+  explicit Recorder(TrailDoor& door) : door_(door) {}
 
-  // With what clear texts are sealed; null: they are not kept. `shard` is the journal's number. Outlives the recorder.
-  void seal_with(const audit::TextSealer* sealer, uint32_t shard) {
-    sealer_ = sealer;
-    shard_ = shard;
-  }
   void identify(const SessionFacts& facts);
   // From here on each record is charged to these; null: to nobody. Both outlive the recorder.
   void charge_to(VolumeMeter* user, VolumeMeter* address) {
@@ -134,11 +100,7 @@ class Recorder {
            secret_parameter_bytes + (text.holds_secret() ? Hidden::record_bytes_max : 0);
   }
   static constexpr size_t outcome_bytes_max = 5'120;
-  // What was deferred comes first: as long as that waits, nothing that would add to it is begun.
-  bool has_room(size_t bytes) {
-    if (!deferred_.is_empty()) flush_deferred();
-    return deferred_.is_empty() && space_.reserve(bytes) != nullptr;
-  }
+  bool has_room(size_t bytes) { return door_.has_room(bytes); }
 
   // Publishes a start; has_room(start_bytes(…)) was true just before. Gives the statement's number.
   pg::StatementNumber start(const pg::StatementText& statement, ByteView parameters, bool parameters_truncated,
@@ -153,9 +115,7 @@ class Recorder {
   // `instead`: what the row says in place of the statement's text; `id`: the row's, in place of the start's.
   void outcome(const pg::Completion& completion, uint64_t now_ns, const pg::StatementText* instead = nullptr,
                const Uuid* id = nullptr);
-  Uuid new_id(uint64_t now_us) { return ids_.uuid(now_us); }
-  // Writes what was deferred, as far as there is room.
-  void flush_deferred();
+  Uuid new_id(uint64_t now_us) { return door_.ids.uuid(now_us); }
   // A statement that never goes to the server, whole: refused, or (`refusal` is null) part of a message in which another
   // one was. has_room(blocked_bytes(…)) was true just before. `access` is that of the session.
   void blocked(const pg::StatementText& statement, char message_type, const Refusal* refusal, const policy::Access& access,
@@ -193,18 +153,13 @@ class Recorder {
     if (address_volume_ != nullptr) address_volume_->charge(bytes);
   }
 
-  audit::RecordSpace& space_;
+  TrailDoor& door_;
   VolumeMeter* user_volume_ = nullptr;
   VolumeMeter* address_volume_ = nullptr;
-  IdSource& ids_;
-  ShardCounters& counters_;
-  Deferred& deferred_;
   std::string session_;  // Encoded fields.
   std::string name_at_server_;
   std::string name_by_client_;
   std::string session_hidden_;  // Encoded fields of them as they were, where something was redacted.
-  const audit::TextSealer* sealer_ = nullptr;
-  uint32_t shard_ = 0;
 };
 
 }  // namespace ringfence::proxy

@@ -52,7 +52,7 @@ struct Ground {
   }
   void make_room() {
     space.is_full = false;
-    recorder.flush_deferred();
+    door.flush_deferred();
   }
   // When the session is over.
   void must_be_whole() const {
@@ -60,12 +60,11 @@ struct Ground {
   }
 
   Space space;
-  proxy::IdSource ids{1};
   proxy::ShardCounters counters;
-  proxy::Deferred deferred;
+  proxy::TrailDoor door{space, counters, proxy::IdSource(1)};
   pg::ObjectPools pools{HashKey{1, 2}};
   proxy::Limits limits;
-  proxy::Recorder recorder{space, ids, counters, deferred};
+  proxy::Recorder recorder{door};
 };
 
 }  // namespace ringfence::fuzz

@@ -53,12 +53,11 @@ struct Fixture {
       : conversation(recorder, pools, counters, limits, is_restricted ? restricted(judge_space) : nullptr) {}
   JudgeSpace judge_space{HashKey{1, 2}};
   ScratchSpace space;
-  IdSource ids{1};
   ShardCounters counters;
-  Deferred deferred;
+  TrailDoor door{space, counters, IdSource(1)};
   pg::ObjectPools pools{HashKey{1, 2}};
   Limits limits;
-  Recorder recorder{space, ids, counters, deferred};
+  Recorder recorder{door};
   Conversation conversation;
   std::string request;
   std::string answer;

@@ -28,12 +28,11 @@ bool is_valid_in(std::string_view text, const std::string& encoding) {
 // The refusal of the text as the client gets it; empty: it was not refused.
 std::string refusal_of(const std::string& text, const std::string& encoding, bool is_parse) {
   VectorSpace space;
-  IdSource ids{1};
   ShardCounters counters;
-  Deferred deferred;
+  TrailDoor door{space, counters, IdSource(1)};
   pg::ObjectPools pools{HashKey{1, 2}};
   Limits limits;
-  Recorder recorder{space, ids, counters, deferred};
+  Recorder recorder{door};
   JudgeSpace judges{HashKey{1, 2}};
   auto kept = policies_for("*", policy::Level::read);
   auto judge = std::make_shared<StatementJudge>(kept->access({"x"}, {}), policy::SessionFacts{}, judges);

@@ -188,12 +188,11 @@ struct Trial {
   }
 
   VectorSpace space;
-  IdSource ids{1};
   ShardCounters counters;
-  Deferred deferred;
+  TrailDoor door{space, counters, IdSource(1)};
   pg::ObjectPools pools{HashKey{1, 2}};
   Limits limits;
-  Recorder recorder{space, ids, counters, deferred};
+  Recorder recorder{door};
   Conversation conversation{recorder, pools, counters, limits};
   std::mt19937_64 random;
   ServerModel server;
@@ -219,7 +218,7 @@ struct Trial {
       REQUIRE(advance != Advance::wait_queue);
       REQUIRE(tries < 1000);
       ++waits;
-      recorder.flush_deferred();
+      door.flush_deferred();
     }
   }
   size_t starts() const {
@@ -270,7 +269,7 @@ struct Trial {
       }
     }
     space.refuse_one_in = 0;
-    recorder.flush_deferred();
+    door.flush_deferred();
     conversation.abandon(now());
   }
 };

@@ -104,12 +104,11 @@ struct Enforced {
 Enforced enforce(const policy::Access& access, JudgeSpace& judge_space, const std::string& text) {
   if (access.is_unrestricted()) return {true, ""};
   VectorSpace space;
-  IdSource ids{1};
   ShardCounters counters;
-  Deferred deferred;
+  TrailDoor door{space, counters, IdSource(1)};
   pg::ObjectPools pools{HashKey{1, 2}};
   Limits limits;
-  Recorder recorder{space, ids, counters, deferred};
+  Recorder recorder{door};
   auto judge = std::make_shared<StatementJudge>(access, policy::SessionFacts{}, judge_space);
   Conversation conversation{recorder, pools, counters, limits, std::make_unique<Gate>(judge, "nonce")};
   std::string bytes;

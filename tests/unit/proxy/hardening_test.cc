@@ -15,12 +15,11 @@ namespace {
 
 struct Talk {
   VectorSpace space;
-  IdSource ids{1};
   ShardCounters counters;
-  Deferred deferred;
+  TrailDoor door{space, counters, IdSource(1)};
   pg::ObjectPools pools{HashKey{1, 2}};
   Limits limits;
-  Recorder recorder{space, ids, counters, deferred};
+  Recorder recorder{door};
   Conversation conversation{recorder, pools, counters, limits};
 
   Advance client(const std::string& bytes) {
@@ -407,14 +406,14 @@ TEST_CASE("while something waits for room in the trail nothing is begun that wou
   pg::append_sync(parse);
   CHECK(talk.client(parse + parse) == Advance::all);
   CHECK(talk.server(error("broken")) == Advance::all);
-  CHECK(talk.deferred.events.size() == 1);
+  CHECK(talk.door.deferred.events.size() == 1);
   const std::string rest = ready() + error("broken") + ready();
   size_t at = 0;
   CHECK(talk.conversation.server_bytes(rest, at, {2'000, 2}) == Advance::wait_trail);
-  CHECK(talk.deferred.events.size() == 1);
+  CHECK(talk.door.deferred.events.size() == 1);
   talk.space.granted_max = audit::record_bytes_max;
   CHECK(talk.conversation.server_bytes(rest, at, {2'000, 2}) == Advance::all);
-  CHECK(talk.deferred.is_empty());
+  CHECK(talk.door.deferred.is_empty());
   CHECK(talk.conversation.queue().is_idle());
 }
 

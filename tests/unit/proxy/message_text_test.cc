@@ -15,12 +15,11 @@ namespace {
 
 struct Talk {
   VectorSpace space;
-  IdSource ids{1};
   ShardCounters counters;
-  Deferred deferred;
+  TrailDoor door{space, counters, IdSource(1)};
   pg::ObjectPools pools{HashKey{1, 2}};
   Limits limits;
-  Recorder recorder{space, ids, counters, deferred};
+  Recorder recorder{door};
   JudgeSpace judges{HashKey{1, 2}};
   policy::Access access;
   Conversation conversation{recorder, pools, counters, limits};

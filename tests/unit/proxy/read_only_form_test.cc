@@ -60,12 +60,11 @@ struct Talk {
     return policy;
   }
   VectorSpace space;
-  IdSource ids{1};
   ShardCounters counters;
-  Deferred deferred;
+  TrailDoor door{space, counters, IdSource(1)};
   pg::ObjectPools pools{HashKey{1, 2}};
   Limits limits;
-  Recorder recorder{space, ids, counters, deferred};
+  Recorder recorder{door};
   JudgeSpace judges{HashKey{1, 2}};
   std::shared_ptr<const policy::PolicySet> kept;
   policy::Access access;

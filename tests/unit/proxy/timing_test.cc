@@ -70,12 +70,11 @@ using Messages = std::vector<std::string>;
 struct Run {
   Run() { conversation.use_witness(AttributionWitness::end); }
   VectorSpace space;
-  IdSource ids{1};
   ShardCounters counters;
-  Deferred deferred;
+  TrailDoor door{space, counters, IdSource(1)};
   pg::ObjectPools pools{HashKey{1, 2}};
   Limits limits;
-  Recorder recorder{space, ids, counters, deferred};
+  Recorder recorder{door};
   Conversation conversation{recorder, pools, counters, limits};
   ServerModel server;
   std::vector<std::string> answers;  // On their way, a message each.

@@ -18,12 +18,11 @@ struct Session {
     conversation.use_witness(witness);
   }
   VectorSpace space;
-  IdSource ids{1};
   ShardCounters counters;
-  Deferred deferred;
+  TrailDoor door{space, counters, IdSource(1)};
   pg::ObjectPools pools{HashKey{1, 2}};
   Limits limits;
-  Recorder recorder{space, ids, counters, deferred};
+  Recorder recorder{door};
   Conversation conversation{recorder, pools, counters, limits};
 
   Advance client(const std::string& bytes) {

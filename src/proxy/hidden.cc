@@ -49,19 +49,22 @@ void put_hidden(Out& out, const audit::ClearTexts& texts, const audit::TextSeale
 }  // namespace
 
 void Recorder::hide(audit::EventBuilder& event, Hidden& hidden, const Uuid& id) const {
-  hidden.add_encoded(session_hidden_);
+  hidden.add_encoded(session_hidden());
   if (!hidden.is_empty()) put_hidden(event, hidden.texts(), door_.sealer, id);
 }
 
 void Recorder::hide(audit::FieldWriter& out, Hidden& hidden, const Uuid& id) const {
-  hidden.add_encoded(session_hidden_);
+  hidden.add_encoded(session_hidden());
   if (!hidden.is_empty()) put_hidden(out, hidden.texts(), door_.sealer, id);
 }
 
 // As the trail shows it; what it was is kept where that is not the same.
 std::string Recorder::take_session_text(Tag tag, std::string_view value) {
   std::string shown = shown_name(value);
-  if (shown != value) audit::append_field(session_hidden_, tag, value);
+  if (shown != value) {
+    if (!session_hidden_) session_hidden_ = std::make_unique<std::string>();
+    audit::append_field(*session_hidden_, tag, value);
+  }
   return shown;
 }
 

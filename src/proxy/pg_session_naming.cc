@@ -26,7 +26,7 @@ void PgSession::name_again() {
   if (naming_ && (!naming_->is_over || naming_->state == Naming::State::sending)) return;
   if (!conversation_->is_at_rest()) return;
   conversation_->note_named();
-  naming_ = std::make_unique<Naming>(*this, recorder_.name_at_server(), OwnAnswer::Kind::to_naming_again);
+  naming_ = std::make_unique<Naming>(*this, std::string(recorder_.name_at_server()), OwnAnswer::Kind::to_naming_again);
 }
 
 // The client has said nothing yet, or the server does not answer.

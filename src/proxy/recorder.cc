@@ -103,7 +103,7 @@ ShownMessage shown_message(std::string_view message, bool is_about_secret) {
 
 void Recorder::identify(const SessionFacts& facts) {
   session_.clear();
-  session_hidden_.clear();
+  session_hidden_.reset();
   auto text = [&](Tag tag, std::string_view value) { audit::append_field(session_, tag, value); };
   auto uuid = [&](Tag tag, const Uuid& value) {
     if (value.is_nil()) return;
@@ -128,6 +128,7 @@ void Recorder::identify(const SessionFacts& facts) {
   text(Tag::database, take_session_text(Tag::database, facts.database));
   text(Tag::server_addr, facts.server_addr);
   text(Tag::server_user, facts.server_user);
+  session_.shrink_to_fit();  // For as long as the session lasts.
 }
 
 Recorder::Extent Recorder::find(Tag tag) const {
@@ -159,9 +160,9 @@ void forget_session_text(std::string& fields, Tag tag) {
 }  // namespace
 
 void Recorder::rename_application(std::string_view name) {
-  forget_session_text(session_hidden_, Tag::application_name);
+  if (session_hidden_) forget_session_text(*session_hidden_, Tag::application_name);
   std::string field;
-  const std::string_view own = name == name_at_server_ ? std::string_view(name_by_client_) : name;
+  const std::string_view own = name == name_at_server() ? name_by_client() : name;
   audit::append_field(field, Tag::application_name, take_session_text(Tag::application_name, own));
   Extent extent = find(Tag::application_name);
   if (std::string_view(session_).substr(extent.begin, extent.end - extent.begin) == field) return;
@@ -222,7 +223,7 @@ pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView
   put(out, place);
   if (statement.begin > 0) out.integer(Tag::statement_begin, static_cast<int64_t>(statement.begin));
   out.text(Tag::message_type, ByteView(&message_type, 1));
-  if (statement.holds_secret() || !session_hidden_.empty()) {
+  if (statement.holds_secret() || !session_hidden().empty()) {
     Hidden hidden;
     hidden.add(statement, secret_parameters);
     hide(out, hidden, id);
@@ -245,7 +246,7 @@ pg::StatementNumber Recorder::start(ByteView text, uint64_t full_bytes, char mes
   put(out, decided);
   put(out, place);
   out.text(Tag::message_type, ByteView(&message_type, 1));
-  if (!session_hidden_.empty()) [[unlikely]] {
+  if (!session_hidden().empty()) [[unlikely]] {
     Hidden hidden;
     hide(out, hidden, id);
   }
@@ -439,7 +440,7 @@ audit::EventBuilder Recorder::event(Category category, std::string_view action, 
   audit::EventBuilder out(category, action, severity, outcome);
   const Uuid own = id != nullptr ? *id : door_.ids.uuid(now_us);
   out.id(own).ts(now_us).encoded(session_);
-  if (!session_hidden_.empty()) {
+  if (!session_hidden().empty()) {
     Hidden hidden;
     hide(out, hidden, own);
   }

@@ -2,6 +2,7 @@
 // record; a statement's start goes to the journal before the statement goes to the server, its outcome follows.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -80,11 +81,11 @@ class Recorder {
     address_volume_ = address;
   }
   // What the server calls the session, by our doing, where the client calls itself so: it is that when the server says it.
-  void call(std::string at_server, std::string_view by_client) {
-    name_at_server_ = std::move(at_server);
-    name_by_client_ = by_client;
+  void call(std::string_view at_server, std::string_view by_client) {
+    names_ = std::string(at_server).append(by_client);
+    name_at_server_bytes_ = at_server.size();
   }
-  const std::string& name_at_server() const { return name_at_server_; }
+  std::string_view name_at_server() const { return std::string_view(names_).substr(0, name_at_server_bytes_); }
   // The session has changed its name (SET application_name).
   void rename_application(std::string_view name);
   // As the trail has it; valid until the next identify or rename.
@@ -144,8 +145,10 @@ class Recorder {
   void hide(audit::FieldWriter& out, Hidden& hidden, const Uuid& id) const;
   // What the session's own texts add to each record's sealed ones.
   size_t session_hidden_bytes() const {
-    return session_hidden_.empty() ? 0 : session_hidden_.size() + Hidden::record_bytes_max;
+    return session_hidden().empty() ? 0 : session_hidden().size() + Hidden::record_bytes_max;
   }
+  ByteView session_hidden() const { return session_hidden_ ? ByteView(*session_hidden_) : ByteView(); }
+  std::string_view name_by_client() const { return std::string_view(names_).substr(name_at_server_bytes_); }
   std::string take_session_text(audit::Tag tag, std::string_view value);
 
   void charge(size_t bytes) {
@@ -157,9 +160,9 @@ class Recorder {
   VolumeMeter* user_volume_ = nullptr;
   VolumeMeter* address_volume_ = nullptr;
   std::string session_;  // Encoded fields.
-  std::string name_at_server_;
-  std::string name_by_client_;
-  std::string session_hidden_;  // Encoded fields of them as they were, where something was redacted.
+  std::unique_ptr<std::string> session_hidden_;  // Encoded fields as they were, where something was redacted; else null.
+  std::string names_;  // At the server, and behind that by the client.
+  size_t name_at_server_bytes_ = 0;
 };
 
 }  // namespace ringfence::proxy

@@ -272,9 +272,6 @@ class Conversation final : private pg::StatementObserver {
   pg::FrameCursor client_;
   pg::FrameCursor server_;
   Now now_{};
-  // False while the session's settings make text mean what our lexer does not read.
-  bool strings_are_standard_ = true;
-  bool encoding_is_safe_ = true;
   // What most messages have no need of.
   struct Rare {
     // The beginning of a message that comes in pieces.
@@ -312,10 +309,13 @@ class Conversation final : private pg::StatementObserver {
     Rewriter out;
   };
   std::unique_ptr<Named> named_;
-  pg::Encoding client_encoding_ = pg::Encoding::named("UTF8");
   // A Query of many statements of which some have started: how far in its text, and the numbers given.
   size_t query_at_ = 0;
   uint32_t query_started_ = 0;
+  // False while the session's settings make text mean what our lexer does not read.
+  bool strings_are_standard_ = true;
+  bool encoding_is_safe_ = true;
+  pg::Encoding client_encoding_ = pg::Encoding::named("UTF8");
   uint64_t statements_ = 0;
   std::unique_ptr<Error> error_;  // Nothing goes on behind it.
   std::unique_ptr<Gate> gate_;
@@ -339,6 +339,7 @@ class Conversation final : private pg::StatementObserver {
   Reading reading_ = Reading::open;
   bool is_text_doubtful_ = false;  // It cannot be cut into statements.
   bool is_probe_due_ = false;      // The question has not gone out.
+  bool group_is_partly_out_ = false;  // Messages before the mark are of the same sync group.
   // Of a message that waits, and what was said of it.
   struct Waiting {
     uint64_t timeout_ms = 0;  // 0: nobody has to be asked.
@@ -353,7 +354,6 @@ class Conversation final : private pg::StatementObserver {
   };
   std::unique_ptr<Waiting> waiting_;
   uint64_t unsent_from_ = ~uint64_t{0};  // Place in the queue from which on nothing has gone out.
-  bool group_is_partly_out_ = false;     // Messages before the mark are of the same sync group.
   ReportedSettings* settings_ = nullptr;
   WatchedSession* watched_ = nullptr;  // Null: nobody asks for what is shown.
   bool is_refusal_ = false;  // The error at hand is one of ours.

@@ -218,7 +218,6 @@ class PgSession {
   const Limits& limits_;
   std::shared_ptr<VolumeMeter> user_volume_;  // Null: no bound.
   std::shared_ptr<VolumeMeter> address_volume_;
-  bool volume_is_users_ = true;  // Which of them has to be waited for.
   Recorder recorder_;
   Uuid id_;
 
@@ -227,11 +226,8 @@ class PgSession {
   std::string_view database_;  // The same: the target's name.
   const Target* target_ = nullptr;
   std::shared_ptr<const policy::Access> access_;
-  policy::Level login_level_ = policy::Level::read;  // Whose credential the server knows us by.
   SnapshotPtr snapshot_seen_;  // By which access_ was found.
   policy::SessionFacts server_facts_;
-  bool is_superuser_ = false;     // On the server.
-  bool is_renewal_late_ = false;  // Other policies wait for a message's end.
   std::unique_ptr<Gate> gate_;  // Until the conversation begins.
   std::shared_ptr<std::atomic<uint32_t>> target_sessions_;
   std::optional<Upstream> server_;
@@ -260,6 +256,10 @@ class PgSession {
   bool can_splice_ = false;
   ring::Event server_pump_ended_;
   ring::Event client_pump_may_go_on_;
+  policy::Level login_level_ = policy::Level::read;  // Whose credential the server knows us by.
+  bool is_superuser_ = false;       // On the server.
+  bool is_renewal_late_ = false;    // Other policies wait for a message's end.
+  bool volume_is_users_ = true;     // Which of the two volumes has to be waited for.
   bool client_pump_waits_ = false;  // For the server.
   bool server_pump_is_over_ = false;
   bool client_is_at_boundary_ = true;  // What was passed to the client ends with a whole message.

@@ -50,6 +50,9 @@ struct PendingMessage {
   bool has_open_statement() const { return runs() && !is_over && completed < count; }
 };
 
+// An idle session keeps room for a few.
+static_assert(sizeof(PendingMessage) <= 80);
+
 class PendingMessages {
  public:
   using Kind = PendingMessage::Kind;

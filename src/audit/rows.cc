@@ -1,5 +1,7 @@
 #include "audit/rows.h"
 
+#include <functional>
+
 #include "ringfence/audit/json.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/utf8.h"
@@ -171,21 +173,34 @@ void RowEncoder::fix_values(FieldSet& fields) {
   }
 }
 
-// Of a start in which something was redacted: what its outcome says is of other texts, or of another statement in place
-// of the start's.
+namespace {
+
+bool stands_in(ByteView whole, ByteView part) {
+  const std::less_equal<const char*> is_before;
+  return is_before(whole.data(), part.data()) && is_before(part.data() + part.size(), whole.data() + whole.size());
+}
+
+// The outcome has a statement, because another one ran than the start has. What the start says of its own, and the outcome
+// does not say of the other, goes.
+void drop_replaced(ByteView second, FieldSet& fields) {
+  auto drop = [&](Tag tag) {
+    if (fields.has(tag) && !stands_in(second, fields.get(tag))) fields.clear(tag);
+  };
+  for (Tag tag : {Tag::statement_raw, Tag::statement_sha256, Tag::redacted, Tag::redacted_digest, Tag::sealed}) drop(tag);
+  // In a message it is the place all the same.
+  if (!fields.has(Tag::message_id)) drop(Tag::statement_begin);
+  // Where it is said whether they are whole, all is said of them.
+  if (stands_in(second, fields.get(Tag::parameters_truncated))) drop(Tag::parameters);
+}
+
+}  // namespace
+
+// Of a start in which something was redacted: what its outcome says is of other texts.
 void RowEncoder::join_redaction(ByteView redacted, ByteView second, FieldSet& fields) {
-  FieldSet outcome;
-  (void)parse_fields(second, outcome);
-  const bool is_replaced = outcome.has(Tag::statement);
-  const ByteView later = outcome.get(Tag::redacted);
-  if (is_replaced) {
-    for (Tag tag : {Tag::redacted, Tag::redacted_digest, Tag::sealed}) {
-      if (!outcome.has(tag)) fields.clear(tag);
-    }
-  } else if (later.size() > 2 && redacted.size() > 2) {
-    std::string both(later.substr(0, later.size() - 1));
-    fields.set(Tag::redacted, keep(both.append(",").append(redacted.substr(1))));
-  }
+  const ByteView later = fields.get(Tag::redacted);
+  if (!stands_in(second, later) || later.size() <= 2 || redacted.size() <= 2) return;
+  std::string both(later.substr(0, later.size() - 1));
+  fields.set(Tag::redacted, keep(both.append(",").append(redacted.substr(1))));
 }
 
 void RowEncoder::compose(const PendingRow& row, FieldSet& fields) {
@@ -201,7 +216,10 @@ void RowEncoder::compose(const PendingRow& row, FieldSet& fields) {
     is_whole = parse_fields(row.first, fields);
     const ByteView redacted = fields.get(Tag::redacted);
     if (!row.second.empty()) is_whole = parse_fields(row.second, fields) && is_whole;
-    if (!redacted.empty() && !row.second.empty()) join_redaction(redacted, row.second, fields);
+    if (!row.second.empty()) {
+      if (stands_in(row.second, fields.get(Tag::statement))) drop_replaced(row.second, fields);
+      else if (!redacted.empty()) join_redaction(redacted, row.second, fields);
+    }
   }
   fix_values(fields);
   if (!is_whole) {

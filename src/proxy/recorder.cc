@@ -282,15 +282,17 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
   const pg::StatementText* text = instead;
   ByteView parameters;
   ByteView secret_parameters;
+  std::string_view rule;
   const bool is_corrected = instead != nullptr || completion.ran_instead != nullptr;
   pg::StatementText unknown;
   if (instead == nullptr && is_corrected) {
     if (!completion.ran_instead->statement) unknown = unknown_text(*completion.ran_instead);
     text = completion.ran_instead->statement ? &completion.ran_instead->statement->statement : &unknown;
+    if (completion.ran_instead->statement) rule = completion.ran_instead->statement->rule;
     parameters = completion.ran_instead->parameters;
     secret_parameters = completion.ran_instead->secret_parameters;
   }
-  size_t bound = outcome_bytes_max + parameters.size() + secret_parameters.size() +
+  size_t bound = outcome_bytes_max + parameters.size() + secret_parameters.size() + rule.size() +
                  (text != nullptr ? text->text.size() + text->raw().size() + text->unredacted().size() : 0);
   if (completion.ran_instead != nullptr && completion.ran_instead->statement)
     bound += Decided{.instead = completion.ran_instead->statement->instead()}.instead_bytes();
@@ -336,7 +338,12 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
     out.boolean(Tag::statement_truncated, text->is_truncated);
     if (!text->raw().empty()) out.text(Tag::statement_raw, text->raw());
     if (!text->sha256().empty()) out.text(Tag::statement_sha256, text->sha256());
-    if (!parameters.empty()) out.text(Tag::parameters, parameters);
+    if (text->begin > 0) out.integer(Tag::statement_begin, static_cast<int64_t>(text->begin));
+    if (instead == nullptr) {
+      if (!parameters.empty()) out.text(Tag::parameters, parameters);
+      out.boolean(Tag::parameters_truncated, completion.ran_instead->parameters_truncated);
+      if (!rule.empty()) out.text(Tag::rule, rule);
+    }
     hidden.add(*text, secret_parameters);
   }
   uint64_t duration_ns = now_ns > completion.since_ns ? now_ns - completion.since_ns : 0;

@@ -2,6 +2,8 @@
 would put on it."""
 import struct
 
+import pytest
+
 import harness
 import raw
 
@@ -147,3 +149,41 @@ def test_a_client_that_goes_without_reading_leaves_what_the_server_did(appliance
         assert row['outcome'] != 'success' or ran, (row['statement'], log)
         assert row['outcome'] != 'not_executed' or not ran, (row['statement'], log)
     assert rows[2]['outcome'] in ('not_executed', 'unknown')
+
+
+REPLACED = {
+    'bytes': b"a\0SELECT '\xe9'\0\0\0",
+    'long': b"a\0/*" + b'x' * 200000 + b"*/ SELECT 'not this'\0\0\0",
+    'plain': b"a\0SELECT 'not this'\0\0\0",
+}
+
+
+@pytest.mark.parametrize('join_ms', [0, 1000])
+@pytest.mark.parametrize('parse', REPLACED)
+def test_a_statement_that_runs_in_place_of_the_foreseen_one_is_the_one_that_is_shown(own, app, parse, join_ms):
+    """The Parse that was to replace the name fails. With a window of 0 each outcome is a row of its own."""
+    one = own(audit={'join_ms': join_ms, 'batch_ms': 20}).start()
+    with session(one, app) as client:
+        client.send(raw.parse('a', 'SELECT pg_sleep(0.3), 7') + raw.SYNC)
+        client.receive_until(b'Z')
+        client.send(raw.message(b'P', REPLACED[parse]) + raw.SYNC + raw.bind('', 'a') + raw.execute('') + raw.SYNC)
+        client.receive_until(b'Z')
+        assert raw.rows(client.receive_until(b'Z')) == [[b'', b'7']]
+    row, = one.trail().settled(app)
+    assert (row['outcome'], row['statement'], row['statement_bytes']) == ('success', 'SELECT pg_sleep(0.3), 7', 23)
+    for column in ('statement_raw', 'statement_sha256', 'statement_begin', 'parameters'):
+        assert row[column] is None, column
+    assert not row['statement_truncated']
+
+
+def test_the_parameters_are_those_of_the_portal_that_was_run(appliance, trail, app):
+    """The Bind that was to replace the portal fails."""
+    with session(appliance, app) as client:
+        client.send(raw.parse('end', 'ROLLBACK') + raw.parse('p', 'SELECT $1::text') + raw.query('BEGIN') + raw.bind('c', 'end') + raw.SYNC)
+        for _ in range(2):
+            client.receive_until(b'Z')
+        client.send(raw.bind('c', 'p', [b'sent']) + raw.SYNC + raw.execute('c') + raw.SYNC)
+        for _ in range(2):
+            client.receive_until(b'Z')
+    row = [row for row in trail.settled(app) if row['message_type'] == 'E'][0]
+    assert (row['statement'], row['parameters'], row['sqlstate']) == ('ROLLBACK', None, '25P02')

@@ -210,3 +210,42 @@ TEST_CASE("a row of a start and its outcome says of both what was redacted, and 
   CHECK_FALSE(other.has(Tag::sealed));
   CHECK(other.get(Tag::outcome_sealed) == "sealed three");
 }
+
+TEST_CASE("an outcome that has another statement has all that is said of it") {
+  std::string start;
+  append_field(start, Tag::statement, "S\xEF\xBF\xBD");
+  append_field(start, Tag::statement_raw, "S\xE9");
+  append_field(start, Tag::statement_sha256, std::string(32, 's'));
+  append_field(start, Tag::parameters, "[\"sent\"]");
+  char number[8] = {0, 0, 0, 0, 0, 0, 0, 5};
+  std::string kept;
+  auto with = [](std::string fields, Tag tag, ByteView bytes) {
+    ringfence::Writer(fields).u16(static_cast<uint16_t>(tag)).u32(static_cast<uint32_t>(bytes.size())).bytes(bytes);
+    return fields;
+  };
+  start = with(start, Tag::statement_begin, ByteView(number, 8));
+  std::string outcome;
+  append_field(outcome, Tag::statement, "SELECT 1");
+  // Of its parameters nothing is said: they are what was sent.
+  FieldSet row = joined(start, outcome, kept);
+  CHECK(row.get(Tag::statement) == "SELECT 1");
+  CHECK_FALSE(row.has(Tag::statement_raw));
+  CHECK_FALSE(row.has(Tag::statement_sha256));
+  CHECK_FALSE(row.has(Tag::statement_begin));
+  CHECK(row.get(Tag::parameters) == "[\"sent\"]");
+  const std::string without = with(outcome, Tag::parameters_truncated, ByteView("\0", 1));
+  CHECK_FALSE(joined(start, without, kept).has(Tag::parameters));
+  std::string others = without;
+  append_field(others, Tag::parameters, "[\"other\"]");
+  append_field(others, Tag::statement_raw, "other");
+  row = joined(start, others, kept);
+  CHECK(row.get(Tag::parameters) == "[\"other\"]");
+  CHECK(row.get(Tag::statement_raw) == "other");
+  // A place within a message is that of what was sent.
+  row = joined(with(start, Tag::message_id, std::string(16, 'm')), outcome, kept);
+  CHECK(row.has(Tag::statement_begin));
+  // Without a statement the start's stays.
+  std::string plain;
+  append_field(plain, Tag::command_tag, "SELECT 1");
+  CHECK(joined(start, plain, kept).get(Tag::statement_raw) == "S\xE9");
+}

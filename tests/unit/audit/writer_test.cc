@@ -56,6 +56,26 @@ TEST_CASE("a statement that outlives the window is a running row and an outcome 
   CHECK(query("SELECT count(*) FROM ringfence.audit_open WHERE node = 'late'") == "0");
 }
 
+TEST_CASE("an outcome row that has another statement is what the view shows") {
+  TempDir dir;
+  auto trail = open_trail(trail_options(dir, "another"));
+  trail->start();
+  uint64_t seq = put_start(trail->journal(0), "select 'foreseen'");
+  CHECK(eventually([] { return rows_of("another", "outcome") == "running"; }));
+  std::string body;
+  for (auto [tag, value] : {std::pair{Tag::outcome, "success"}, {Tag::statement, "select 'ran'"}, {Tag::metadata, "{\"a\":1}"},
+                            {Tag::redacted, "[\"statement\"]"}}) {
+    append_field(body, tag, value);
+  }
+  char* room = trail->journal(0).reserve(body.size());
+  REQUIRE(room != nullptr);
+  std::memcpy(room, body.data(), body.size());
+  trail->journal(0).publish(RecordKind::outcome, body.size(), seq);
+  REQUIRE(trail->stop(10'000));
+  CHECK(query("SELECT outcome, statement, statement_bytes, metadata, redacted FROM ringfence.audit_query WHERE node = 'another'") ==
+        "success|select 'ran'||{\"a\": 1}|[\"statement\"]");
+}
+
 TEST_CASE("what was published before an end without flush is written once at the next start") {
   TempDir dir;
   uint64_t long_running = 0;

@@ -1,5 +1,7 @@
--- The outcome of a statement is found by its parent's identifier alone. Without statistics PostgreSQL took the index by
--- node and place for it, and read the whole trail of the node for each statement; the empty text keeps it from that.
+-- Where another statement ran than the one that was recorded when it was sent, the outcome says which, and all that is said of
+-- its text and parameters. It may be a row of its own. Metadata and redactions of such a row were not shown either.
+-- The outcome is found by its parent's identifier alone: without statistics PostgreSQL took the index by node and place for it,
+-- and read the whole trail of the node for each statement. The empty text keeps it from that.
 CREATE OR REPLACE VIEW ringfence.audit_query AS
 SELECT
   q.id,
@@ -25,12 +27,12 @@ SELECT
   q.database,
   q.server_addr,
   q.server_user,
-  q.statement,
-  q.statement_bytes,
-  q.statement_truncated,
-  q.statement_raw,
-  q.parameters,
-  q.parameters_truncated,
+  CASE WHEN o.statement IS NULL THEN q.statement ELSE o.statement END AS statement,
+  CASE WHEN o.statement IS NULL THEN q.statement_bytes ELSE o.statement_bytes END AS statement_bytes,
+  CASE WHEN o.statement IS NULL THEN q.statement_truncated ELSE o.statement_truncated END AS statement_truncated,
+  CASE WHEN o.statement IS NULL THEN q.statement_raw ELSE o.statement_raw END AS statement_raw,
+  CASE WHEN o.parameters_truncated IS NULL THEN q.parameters ELSE o.parameters END AS parameters,
+  CASE WHEN o.parameters_truncated IS NULL THEN q.parameters_truncated ELSE o.parameters_truncated END AS parameters_truncated,
   q.fingerprint,
   q.facts,
   coalesce(o.decision, q.decision) AS decision,
@@ -49,20 +51,20 @@ SELECT
   q.entity_id,
   q.changes,
   q.project_id,
-  q.metadata,
-  q.redacted,
+  coalesce(o.metadata, q.metadata) AS metadata,
+  CASE WHEN o.statement IS NULL THEN coalesce(o.redacted || q.redacted, o.redacted, q.redacted) ELSE o.redacted END AS redacted,
   coalesce(o.reason, q.reason) AS reason,
   q.chain_no,
   q.recorded_at,
   o.id AS outcome_id,
   o.chain_no AS outcome_chain_no,
   o.recorded_at AS outcome_recorded_at,
-  q.statement_sha256,
+  CASE WHEN o.statement IS NULL THEN q.statement_sha256 ELSE o.statement_sha256 END AS statement_sha256,
   q.action <> 'postgres_query_blocked' AND q.decision IS DISTINCT FROM 'refuse' AS allowed,
   q.message_id,
-  q.statement_begin,
+  CASE WHEN o.statement IS NULL OR q.message_id IS NOT NULL THEN q.statement_begin ELSE o.statement_begin END AS statement_begin,
   coalesce(o.attribution, q.attribution) AS attribution,
-  q.redacted_digest,
+  CASE WHEN o.statement IS NULL THEN q.redacted_digest ELSE o.redacted_digest END AS redacted_digest,
   coalesce(o.outcome_digest, q.outcome_digest) AS outcome_digest
 FROM ringfence.audit_event q
 LEFT JOIN ringfence.audit_event o

@@ -83,6 +83,7 @@ void ResponseQueue::push_running(Kind kind, uint64_t now_ns, Fill&& fill) {
 void ResponseQueue::push_query(StatementNumber first, uint32_t count, uint64_t message_bytes, uint64_t now_ns,
                                bool continues) {
   push_running(Kind::query, now_ns, [&](Entry& entry) {
+    if (entry.stamp != 0) group_begin_ = entry.stamp;
     const ExpectedAnswers::Staged staged = expected_.take();
     entry.first = first;
     entry.count = count;
@@ -102,7 +103,9 @@ void ResponseQueue::change_names(uint32_t index, NameChange change) {
   if (pending_.is_empty()) return;
   Entry& entry = pending_.back();
   if (change.prepared && is_unknown_name(change.prepared->name)) foresee(entry, Unseen::code);
-  if (entry.kind == Kind::query) rare().changes.push_back({entry.first + index, std::move(change)});
+  if (entry.kind != Kind::query) return;
+  last_changing_ = entry.stamp;
+  rare().changes.push_back({entry.first + index, std::move(change)});
 }
 
 void ResponseQueue::mark_redacted() {
@@ -169,7 +172,7 @@ void ResponseQueue::push_execute(StatementNumber number, Ref<Portal> portal, uin
     entry.message_bytes = message_bytes;
     if (portal) {
       const NameChange* change = portal->statement ? &portal->statement->change : nullptr;
-      if (change != nullptr && change->kind != NameChange::Kind::none) last_named_ = entry.stamp;
+      if (change != nullptr && change->kind != NameChange::Kind::none) last_named_ = last_changing_ = entry.stamp;
       const bool is_unknown = change != nullptr && change->prepared && is_unknown_name(change->prepared->name);
       // No portal goes while it runs (portalmem.c: "cannot drop active portal").
       const bool is_certain = !portal->name.empty() && doubt_of(*portal) == Unseen::none;
@@ -184,6 +187,7 @@ void ResponseQueue::push_execute(StatementNumber number, Ref<Portal> portal, uin
 
 void ResponseQueue::push_function_call(StatementNumber number, uint64_t message_bytes, uint64_t now_ns, Unseen unseen) {
   push_running(Kind::function_call, now_ns, [&](Entry& entry) {
+    if (entry.stamp != 0) group_begin_ = entry.stamp;
     entry.first = number;
     entry.count = 1;
     entry.since_ns = now_ns;
@@ -197,6 +201,7 @@ void ResponseQueue::push_sync() {
   bool is_doubtful = copy_in_;
   if (is_skipped(Kind::sync)) return;
   Entry& entry = push(Kind::sync);
+  group_begin_ = entry.stamp;
   entry.is_doubtful = is_doubtful;
   // In a transaction block a Sync ends nothing; of more than one statement since the server said so, one may have ended it.
   const bool stays_open = transaction_ == TransactionStatus::in_transaction && run_before_ <= reported_;
@@ -253,6 +258,23 @@ Ref<Prepared> ResponseQueue::foreseen_statement(std::string_view name) const {
   const Entry* entry = pending_.last_naming(false, name);
   if (entry == nullptr) return names_.statement(name);
   return entry->kind == Kind::parse ? entry->prepared : Ref<Prepared>();
+}
+
+bool ResponseQueue::is_foreseen_for_sure(std::string_view name) const {
+  std::string room;
+  name = message_name(name, encodings(), room);
+  if (is_unknown_name(name) || pending_.is_empty() || skipping_ || has_ended_) return true;
+  const Entry* entry = pending_.last_naming(false, name);
+  const uint64_t made_at = entry != nullptr ? entry->stamp : pending_.at(pending_.begin()).stamp;
+  if (!name.empty() && last_changing_ >= made_at) return false;
+  // With a Parse that fails, or is skipped, a Bind of the same group goes too.
+  return entry == nullptr || entry->stamp > group_begin_;
+}
+
+Ref<Prepared> ResponseQueue::present_statement(std::string_view name) const {
+  std::string room;
+  name = message_name(name, encodings(), room);
+  return is_unknown_name(name) ? Ref<Prepared>() : names_.statement(name);
 }
 
 Ref<Portal> ResponseQueue::foreseen_portal(std::string_view name) const {

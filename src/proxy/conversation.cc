@@ -402,8 +402,12 @@ void Conversation::on_bind(ByteView body, uint32_t body_length) {
     portal->gate_generation = message_generation_;
     portal->bind_bytes = pg::frame_header_size + body_length;
     bool is_whole = body.size() == body_length;
-    const std::vector<uint32_t>* types = portal->statement ? &portal->statement->types : nullptr;
-    const uint64_t secrets = portal->statement ? portal->statement->statement.secret_places : 0;
+    const bool is_sure = queue_.is_foreseen_for_sure(names->statement);
+    const std::vector<uint32_t>* types = portal->statement && is_sure ? &portal->statement->types : nullptr;
+    uint64_t secrets = portal->statement ? portal->statement->statement.secret_places : 0;
+    if (!is_sure) {
+      if (const auto present = queue_.present_statement(names->statement)) secrets |= present->statement.secret_places;
+    }
     encode_bind_parameters(body, is_whole, types, limits_.parameters_bytes_max, portal->parameters,
                            portal->parameters_truncated, {.secrets = secrets});
     if (secrets != 0) {

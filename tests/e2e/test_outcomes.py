@@ -187,3 +187,26 @@ def test_the_parameters_are_those_of_the_portal_that_was_run(appliance, trail, a
             client.receive_until(b'Z')
     row = [row for row in trail.settled(app) if row['message_type'] == 'E'][0]
     assert (row['statement'], row['parameters'], row['sqlstate']) == ('ROLLBACK', None, '25P02')
+
+
+def binary_bind(name, value):
+    return raw.message(b'B', b'\0' + name.encode() + b'\0' + struct.pack('!HHHi', 1, 1, 1, len(value)) + value + b'\0\0')
+
+
+@pytest.mark.parametrize('replacement', [
+    raw.parse('a', 'SELECT $1', [20]) + raw.SYNC, raw.parse('nobody', 'SELEC') + raw.close(b'S', 'a') + raw.parse('a', 'SELECT $1', [20]) + raw.SYNC,
+    raw.query('SELECT 1 / 0; DEALLOCATE a; PREPARE a (int8) AS SELECT $1')], ids=['a parse', 'a group', 'a query'])
+def test_binary_parameters_are_not_read_by_the_types_of_a_statement_that_did_not_run(appliance, trail, app, replacement):
+    with session(appliance, app) as client:
+        client.send(raw.parse('a', 'SELECT $1', [25]) + raw.SYNC)
+        client.receive_until(b'Z')
+        client.send(replacement + binary_bind('a', b'is text!') + raw.execute('') + raw.SYNC)
+        client.receive_until(b'Z')
+        assert raw.rows(client.receive_until(b'Z')) == [[b'is text!']]
+        # Of one that is sure to be meant they are read.
+        client.send(raw.parse('', 'SELECT $1', [20]) + binary_bind('', bytes(7) + b'*') + raw.execute('') + raw.SYNC)
+        assert raw.rows(client.receive_until(b'Z')) == [[b'42']]
+    *_, first, last = trail.settled(app)
+    assert first['statement'] == last['statement'] == 'SELECT $1'
+    assert first['parameters'] in (['is text!'], [{'base64': 'aXMgdGV4dCE='}])
+    assert last['parameters'] == ['42']

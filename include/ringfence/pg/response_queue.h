@@ -127,6 +127,11 @@ class ResponseQueue {
   // What a name will stand for if all that was sent before succeeds. Empty: not known.
   Ref<Prepared> foreseen_statement(std::string_view name) const;
   Ref<Portal> foreseen_portal(std::string_view name) const;
+  // Whether a Bind that is sent now comes to the statement that is foreseen, or to none. It may come to another where
+  // a Parse, a Close or a statement of SQL that was sent before, and is not answered, fails.
+  bool is_foreseen_for_sure(std::string_view name) const;
+  // What it comes to then, as far as it is there already.
+  Ref<Prepared> present_statement(std::string_view name) const;
 
   // Names as the server keeps them. The encodings are as it has reported them; until it has, names that are not
   // ASCII stand for nothing that is known.
@@ -336,6 +341,8 @@ class ResponseQueue {
   NameDoubt seen_;      // and by what was answered.
   uint64_t stamp_ = 0;     // Of the message pushed last.
   uint64_t last_named_ = 0;  // Of the last one that makes or drops something by a name.
+  uint64_t last_changing_ = 0;  // Of the last one in which SQL does.
+  uint64_t group_begin_ = 0;    // Of the last one behind which nothing is skipped for an error before it.
   uint64_t last_run_ = 0;  // Stamp of the last message that makes statements run,
   uint64_t run_before_ = 0;
   uint64_t reported_ = 0;  // and of the last one with which the server reported its settings.

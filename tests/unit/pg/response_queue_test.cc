@@ -418,6 +418,33 @@ TEST_CASE("a name whose Parse failed, was closed and parsed again still runs the
   CHECK(m.endings[0].ran_instead == "old");
 }
 
+TEST_CASE("a statement is foreseen for sure unless what was sent before the Bind's own group may fail") {
+  Model m;
+  CHECK(m.queue.is_foreseen_for_sure("a"));
+  m.parse("a", "old");
+  CHECK(m.queue.is_foreseen_for_sure("a"));
+  m.sync();
+  CHECK_FALSE(m.queue.is_foreseen_for_sure("a"));
+  CHECK(m.queue.is_foreseen_for_sure("b"));
+  m.answer("1Z");
+  CHECK(m.queue.is_foreseen_for_sure("a"));
+  CHECK(m.queue.present_statement("a")->statement.text == "old");
+  m.parse("a", "new");
+  m.parse("", "unnamed");
+  m.sync();
+  CHECK_FALSE(m.queue.is_foreseen_for_sure("a"));
+  CHECK_FALSE(m.queue.is_foreseen_for_sure(""));
+  m.answer("EZ");
+  CHECK(m.queue.is_foreseen_for_sure("a"));
+  NameChange change;
+  change.kind = NameChange::Kind::deallocate_all;
+  m.query();
+  m.queue.change_names(0, change);
+  CHECK_FALSE(m.queue.is_foreseen_for_sure("a"));
+  m.parse("a", "newer");
+  CHECK(m.queue.is_foreseen_for_sure("a"));
+}
+
 TEST_CASE("an error at Sync belongs to no statement and ends no other") {
   Model m;
   m.run("", "insert");

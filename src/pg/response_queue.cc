@@ -113,11 +113,11 @@ void ResponseQueue::copy_in_response(uint64_t bytes) {
   copy_in_ = true;
 }
 
-// Numbers rise, so what is settled stands at the front.
-void ResponseQueue::drop_changes_before(StatementNumber number) {
+// Places rise, so what is settled stands at the front. (Numbers do not: what was refused or dropped has none.)
+void ResponseQueue::drop_changes_before(uint64_t stamp, uint32_t index) {
   if (!rare_) return;
   auto& [changes, begin, uncut_tag, uncut_rows] = *rare_;
-  while (begin < changes.size() && changes[begin].number < number) changes[begin++].change = {};
+  while (begin < changes.size() && changes[begin].is_before(stamp, index)) changes[begin++].change = {};
   if (begin == changes.size()) {
     changes.clear();
     begin = 0;
@@ -129,12 +129,14 @@ void ResponseQueue::drop_changes_before(StatementNumber number) {
   }
 }
 
-// The change that this statement makes if it succeeds.
-std::optional<NameChange> ResponseQueue::take_change(StatementNumber number) {
-  drop_changes_before(number);
-  if (pending_changes() == 0 || rare_->changes[rare_->changes_begin].number != number) return std::nullopt;
-  NameChange change = std::move(rare_->changes[rare_->changes_begin].change);
-  drop_changes_before(number + 1);
+// The change that the entry's next statement makes if it succeeds.
+std::optional<NameChange> ResponseQueue::take_change(const Entry& entry) {
+  drop_changes_before(entry.stamp, entry.completed);
+  if (pending_changes() == 0) return std::nullopt;
+  PendingChange& first = rare_->changes[rare_->changes_begin];
+  if (first.stamp != entry.stamp || first.index != entry.completed) return std::nullopt;
+  NameChange change = std::move(first.change);
+  drop_changes_before(entry.stamp, entry.completed + 1);
   return change;
 }
 
@@ -159,7 +161,7 @@ void ResponseQueue::command_complete(std::string_view tag, uint64_t bytes, uint6
   NameChange change;
   Ref<Portal> ran;
   if (entry->kind == Kind::query) {
-    change = take_change(number).value_or(NameChange{});
+    change = take_change(*entry).value_or(NameChange{});
     names_.forget_portal({});
   } else if (entry->portal) {
     ran = actual_portal(*entry);
@@ -297,7 +299,7 @@ void ResponseQueue::error_in_query(Entry* entry, const ErrorFields& fields, uint
       finish(*entry, entry->first + entry->completed, is_told ? Ending::not_executed : ending_of(fields), {}, rows_,
              is_told ? nullptr : &fields, now_ns);
     }
-    drop_changes_before(entry->first + entry->count);
+    drop_changes_before(entry->stamp, entry->count);
     forget_uncut();
     entry->is_over = true;
     if (!entry->continues) break;

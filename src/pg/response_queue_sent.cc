@@ -83,7 +83,8 @@ void ResponseQueue::push_running(Kind kind, uint64_t now_ns, Fill&& fill) {
 void ResponseQueue::push_query(StatementNumber first, uint32_t count, uint64_t message_bytes, uint64_t now_ns,
                                bool continues) {
   push_running(Kind::query, now_ns, [&](Entry& entry) {
-    if (entry.stamp != 0) group_begin_ = entry.stamp;
+    is_query_awaited_ = entry.stamp != 0;
+    if (is_query_awaited_) group_begin_ = entry.stamp;
     const ExpectedAnswers::Staged staged = expected_.take();
     entry.first = first;
     entry.count = count;
@@ -96,24 +97,23 @@ void ResponseQueue::push_query(StatementNumber first, uint32_t count, uint64_t m
 }
 
 void ResponseQueue::mark_unseen(Unseen unseen) {
-  if (!pending_.is_empty() && pending_.back().kind == Kind::query) foresee(pending_.back(), unseen);
+  if (is_query_awaited_) foresee(pending_.back(), unseen);
 }
 
 void ResponseQueue::change_names(uint32_t index, NameChange change) {
-  if (pending_.is_empty()) return;
+  if (!is_query_awaited_) return;
   Entry& entry = pending_.back();
   if (change.prepared && is_unknown_name(change.prepared->name)) foresee(entry, Unseen::code);
-  if (entry.kind != Kind::query) return;
   last_changing_ = entry.stamp;
-  rare().changes.push_back({entry.first + index, std::move(change)});
+  rare().changes.push_back({entry.stamp, index, std::move(change)});
 }
 
 void ResponseQueue::mark_redacted() {
-  if (!pending_.is_empty() && pending_.back().kind == Kind::query) pending_.back().is_redacted = true;
+  if (is_query_awaited_) pending_.back().is_redacted = true;
 }
 
 void ResponseQueue::mark_uncut() {
-  if (!pending_.is_empty() && pending_.back().kind == Kind::query) pending_.back().is_uncut = true;
+  if (is_query_awaited_) pending_.back().is_uncut = true;
 }
 
 void ResponseQueue::push_parse(Ref<Prepared> prepared) {

@@ -300,6 +300,22 @@ def test_what_cannot_be_prepared_again_is_refused(doubtful, rows_of, app):
     assert 'SELECT 1' not in [row['statement'] for row in rows_of(app) if row['action'] == 'postgres_query']
 
 
+@pytest.mark.parametrize('refused', [raw.query('DROP TABLE names_quiet'), raw.parse('', 'DROP TABLE names_quiet') + raw.SYNC,
+                                     raw.message(b'F', b'\x05\xf5\xe0\xff' + bytes(6))], ids=['query', 'parse', 'call'])
+@pytest.mark.parametrize('user', ['writer', 'reader'])
+def test_a_refusal_in_front_of_what_changes_a_name_takes_nothing_from_it(doubtful, rows_of, app, user, refused):
+    with session(doubtful, user, app) as client:
+        client.send(raw.parse('a', 'SELECT 1') + raw.SYNC)
+        client.receive_until(b'Z')
+        client.send(refused + raw.query('DEALLOCATE a') + raw.query('PREPARE a AS SELECT 2'))
+        for _ in range(3):
+            client.receive_until(b'Z')
+        client.send(RUN_A)
+        assert raw.rows(client.receive_until(b'Z')) == [[b'2']]
+    row = rows_of(app)[-1]
+    assert (row['statement'], row['attribution']) == ('SELECT 2', None)
+
+
 def test_a_name_that_only_a_block_has_made_is_refused_to_a_restricted_user(doubtful, app):
     with session(doubtful, 'reader', app) as client:
         client.send(raw.query('DO $$ BEGIN PREPARE hidden AS SELECT 2; END $$'))

@@ -309,13 +309,13 @@ class ResponseQueue {
   void end_by_fatal(uint64_t now_ns);
   void forget_swallowed_syncs();
   void error_in_query(Entry* entry, const ErrorFields& fields, uint64_t now_ns);
-  void drop_changes_before(StatementNumber number);
+  void drop_changes_before(uint64_t stamp, uint32_t index);
   void forget_uncut() {
     if (!rare_) return;
     rare_->uncut_tag.clear();
     rare_->uncut_rows = 0;
   }
-  std::optional<NameChange> take_change(StatementNumber number);
+  std::optional<NameChange> take_change(const Entry& entry);
   uint16_t expected_of(const Entry& query) const {
     return query.completed == 0 ? query.expected : expected_.other(query.expected_at + query.completed - 1);
   }
@@ -330,8 +330,11 @@ class ResponseQueue {
   }
 
   struct PendingChange {
-    StatementNumber number;
+    uint64_t stamp;  // Of its Query,
+    uint32_t index;  // and the statement's place in it.
     NameChange change;
+
+    bool is_before(uint64_t other, uint32_t place) const { return stamp < other || (stamp == other && index < place); }
   };
 
   StatementObserver& observer_;
@@ -358,6 +361,7 @@ class ResponseQueue {
   uint64_t misfits_ = 0;
   uint64_t refused_to_ = 0;  // 1 + place of the last Parse that stands for a refused one.
   NameEncodings encodings_;
+  bool is_query_awaited_ = false;  // The Query pushed last is answered; the server does not skip it.
   bool skipping_ = false;  // An error was answered and the client has sent no Sync since.
   bool copy_in_ = false;   // The server reads copy data and the client has not ended it.
   bool copies_ = false;    // The statement that the server is answering is a COPY that reads.
@@ -369,7 +373,7 @@ class ResponseQueue {
   TransactionStatus transaction_ = TransactionStatus::idle;
   // Of statements that make or drop names, and of Queries that could not be cut.
   struct Rare {
-    std::vector<PendingChange> changes;  // In the order of their numbers; before `changes_begin` they are settled.
+    std::vector<PendingChange> changes;  // In the order of their places; before `changes_begin` they are settled.
     size_t changes_begin = 0;
     std::string uncut_tag;               // The last tag of an uncut Query, and its rows so far.
     uint64_t uncut_rows = 0;

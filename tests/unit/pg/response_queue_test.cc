@@ -445,6 +445,40 @@ TEST_CASE("a statement is foreseen for sure unless what was sent before the Bind
   CHECK(m.queue.is_foreseen_for_sure("a"));
 }
 
+TEST_CASE("what changes names waits for its own statement, whatever number the one before it has") {
+  for (const StatementNumber refused : {unrecorded_statement | 7, StatementNumber{1'000}}) {
+    Model m;
+    m.parse("a", "old");
+    m.sync();
+    m.answer("1Z");
+    m.queue.push_query(refused, 1, 10, 1);
+    // A record that was dropped has no number.
+    m.queue.push_query(0, 1, 10, 1);
+    NameChange change;
+    change.kind = NameChange::Kind::prepare;
+    change.prepared = m.pools.prepared.make();
+    change.prepared->name = "a";
+    change.prepared->statement.text = "new";
+    m.queue.change_names(0, change);
+    m.answer(refused == 1'000 ? "CZCZ" : "EZCZ");
+    CHECK(m.queue.foreseen_statement("a")->statement.text == "new");
+  }
+}
+
+TEST_CASE("a Query that is skipped changes no name for another one") {
+  Model m;
+  m.query();
+  m.queue.push_terminate();
+  m.query();
+  NameChange change;
+  change.kind = NameChange::Kind::deallocate_all;
+  m.queue.change_names(0, change);
+  m.queue.mark_uncut();
+  CHECK(m.queue.pending_changes() == 0);
+  m.answer("C");
+  CHECK(m.said() == "2skipped 1ok");
+}
+
 TEST_CASE("an error at Sync belongs to no statement and ends no other") {
   Model m;
   m.run("", "insert");

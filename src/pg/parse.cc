@@ -1,5 +1,6 @@
 #include "ringfence/pg/parse.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "ringfence/pg/sqlstate.h"
@@ -47,24 +48,49 @@ std::string_view* field_of(ErrorFields& fields, uint8_t code) {
 
 }  // namespace
 
+namespace {
+
+// Fields as they come, put together in the end.
+class ErrorReader {
+ public:
+  void take(uint8_t code, std::string_view value) {
+    if (code == 'S') localized_ = value;
+    else if (code == 'V') untranslated_ = value;
+    else if (code == 'P') out_.position = position_of(value);
+    else if (code == 'p') out_.internal_position = position_of(value);
+    else if (auto* field = field_of(out_, code)) *field = value;
+  }
+  ErrorFields end() {
+    if (!untranslated_.empty()) out_.severity = untranslated_;
+    else if (!localized_.empty()) out_.severity = localized_;
+    if (!sqlstate::is_well_formed(out_.sqlstate)) out_.sqlstate = sqlstate::internal_error;
+    return out_;
+  }
+
+ private:
+  ErrorFields out_;
+  std::string_view localized_;
+  std::string_view untranslated_;
+};
+
+}  // namespace
+
 Result<ErrorFields> parse_error_fields(ByteView body) {
   Reader in(body);
-  ErrorFields out;
-  std::string_view localized;
-  std::string_view untranslated;
-  while (uint8_t code = in.u8()) {
-    std::string_view value = in.cstr();
-    if (code == 'S') localized = value;
-    else if (code == 'V') untranslated = value;
-    else if (code == 'P') out.position = position_of(value);
-    else if (code == 'p') out.internal_position = position_of(value);
-    else if (auto* field = field_of(out, code)) *field = value;
-  }
+  ErrorReader out;
+  while (uint8_t code = in.u8()) out.take(code, in.cstr());
   if (!in.at_end()) return malformed("ErrorResponse or NoticeResponse");
-  if (!untranslated.empty()) out.severity = untranslated;
-  else if (!localized.empty()) out.severity = localized;
-  if (!sqlstate::is_well_formed(out.sqlstate)) out.sqlstate = sqlstate::internal_error;
-  return out;
+  return out.end();
+}
+
+ErrorFields parse_error_beginning(ByteView body) {
+  ErrorReader out;
+  while (!body.empty() && body[0] != '\0') {
+    const ByteView field = body.substr(0, body.find('\0'));
+    out.take(static_cast<uint8_t>(field[0]), field.substr(1));
+    body.remove_prefix(std::min(field.size() + 1, body.size()));
+  }
+  return out.end();
 }
 
 CommandTag parse_command_tag(std::string_view tag) {
@@ -72,7 +98,8 @@ CommandTag parse_command_tag(std::string_view tag) {
   size_t space = tag.rfind(' ');
   if (space == std::string_view::npos) return {tag, std::nullopt};
   auto rows = number_of(tag.substr(space + 1));
-  if (!rows) return {tag, std::nullopt};
+  // What no count can be is none.
+  if (!rows || *rows > INT64_MAX) return {tag, std::nullopt};
   std::string_view command = tag.substr(0, space);
   if (size_t before = command.find(' '); command.substr(0, before) == "INSERT") command = "INSERT";
   return {command, rows};

@@ -653,7 +653,8 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
     case from_server::function_call_response: queue_.function_call_response(bytes, now_.ns); break;
     case from_server::copy_in_response: queue_.copy_in_response(bytes); break;
     case from_server::error_response: {
-      auto parsed = pg::parse_error_fields(body);
+      // Of a long one the beginning is there.
+      const auto parsed = body.size() == body_length ? pg::parse_error_fields(body) : pg::parse_error_beginning(body);
       pg::ErrorFields fields;
       if (parsed) fields = *parsed;
       else fields.sqlstate = "XX000";

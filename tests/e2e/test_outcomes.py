@@ -210,3 +210,14 @@ def test_binary_parameters_are_not_read_by_the_types_of_a_statement_that_did_not
     assert first['statement'] == last['statement'] == 'SELECT $1'
     assert first['parameters'] in (['is text!'], [{'base64': 'aXMgdGV4dCE='}])
     assert last['parameters'] == ['42']
+
+
+@pytest.mark.parametrize('size', [15_000, 17_000, 300_000])
+def test_a_long_error_is_the_one_that_the_server_named(appliance, trail, app, size):
+    with session(appliance, app) as client:
+        for field, code in (('MESSAGE', '23505'), ("MESSAGE = 'short', DETAIL", '57014')):
+            client.send(raw.query("DO $$ BEGIN RAISE EXCEPTION USING %s = repeat('m', %d), ERRCODE = '%s'; END $$" % (field, size, code)))
+            assert errors(client.receive_until(b'Z')) == [code]
+    long, detailed = trail.settled(app)
+    assert (long['outcome'], long['sqlstate'], long['error_message']) == ('failure', '23505', 'm' * 1024)
+    assert (detailed['outcome'], detailed['sqlstate'], detailed['error_message']) == ('cancelled', '57014', 'short')

@@ -22,6 +22,9 @@ namespace ringfence::pg {
 // missing severity as ERROR, so that a hostile or broken server cannot leave a record without them. The severity
 // is the untranslated one (V) where the server sends it.
 Result<ErrorFields> parse_error_fields(ByteView body);
+// The same of a body of which only the beginning is there: the server sends severity, SQLSTATE and message first. What
+// stands at the cut is as long as it is there.
+ErrorFields parse_error_beginning(ByteView body);
 
 struct CommandTag {
   std::string_view command;      // "SELECT", "CREATE TABLE": the tag without its numbers.

@@ -65,6 +65,17 @@ TEST_CASE("errors of hostile servers get a SQLSTATE and a severity") {
   CHECK(parse_error_fields(ByteView("Cabc\0\0", 6))->sqlstate == sqlstate::internal_error);
   CHECK(parse_error_fields(ByteView("SFEHLER\0VFATAL\0\0", 16))->severity == "FATAL");
   CHECK(parse_error_fields(ByteView("SFATAL\0\0", 8))->severity == "FATAL");
+  // Wherever it is cut, what stands before is read, and nothing becomes something else.
+  const std::string_view whole("SFEHLER\0VFATAL\0C57P01\0Mbye\0Dmore\0\0", 34);
+  for (size_t size = 0; size <= whole.size(); ++size) {
+    CAPTURE(size);
+    const ErrorFields cut = parse_error_beginning(whole.substr(0, size));
+    if (size >= 14) CHECK(cut.severity == "FATAL");
+    CHECK(cut.sqlstate == (size >= 21 ? "57P01" : sqlstate::internal_error));
+    CHECK(cut.message == std::string_view("bye").substr(0, size < 23 ? 0 : size - 23));
+  }
+  CHECK(parse_command_tag("SELECT 9223372036854775807").rows == INT64_MAX);
+  CHECK_FALSE(parse_command_tag("SELECT 18446744073709551615").rows.has_value());
   CHECK(parse_error_fields(ByteView("P99999999999\0\0", 14))->position == 0);
   CHECK(parse_error_fields(ByteView("P-1\0?x\0\0", 8))->position == 0);
 }

@@ -266,7 +266,7 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
   bool is_redacted = false;
   bool is_uncut = false;
   std::vector<std::pair<uint32_t, pg::NameChange>> changes;
-  const pg::Unseen unseen =
+  pg::Unseen unseen =
       is_message_gated_ ? traits_.unseen : unseen_of_query(text, full_bytes == text.size() && !is_text_doubtful_);
   auto push = [&](bool continues) {
     queue_.push_query(first, count, pg::frame_header_size + body_length, now_.ns, continues);
@@ -320,8 +320,10 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     if (count == 0) first = number;
     if (!decided.instead.empty()) note_changed(number);
     queue_.expect(is_uncut ? sql::any_tag : sql::expected_tag(statement, is_whole));
-    pg::NameChange change =
-        recognise_name_change(statement, pools_, limits_.statement_bytes_max, queue_.encodings());
+    // Of what is not cut the statements are not known one by one, nor what they do to names.
+    pg::NameChange change;
+    if (is_uncut) unseen = pg::Unseen::code;
+    else change = recognise_name_change(statement, pools_, limits_.statement_bytes_max, queue_.encodings());
     if (change.prepared) {
       keep_sent(*change.prepared, text, full_bytes);
       change.prepared->gate_generation = gate_generation_;

@@ -426,7 +426,9 @@ void Conversation::on_bind(ByteView body, uint32_t body_length) {
   const pg::Unseen unseen = unseen_now(portal->statement.get());
   // EXECUTE and FETCH are not planned: they run nothing before they are executed.
   const bool is_planned = !portal->statement || !portal->statement->traits.runs_by_name;
-  queue_.push_bind(std::move(portal), is_planned && unseen == pg::Unseen::code ? unseen : pg::Unseen::none);
+  // A view's functions are planned too, and those of rules and defaults; a trigger runs later.
+  const pg::Unseen planned = unseen == pg::Unseen::trigger ? pg::Unseen::relation : unseen;
+  queue_.push_bind(std::move(portal), is_planned && planned >= pg::Unseen::relation ? planned : pg::Unseen::none);
 }
 
 bool Conversation::on_execute(ByteView body, uint32_t body_length) {

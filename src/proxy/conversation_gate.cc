@@ -176,8 +176,9 @@ Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
     if (facts == nullptr) return;  // Unrestricted.
     traits.calls_named = gate_->calls_named() || !facts->executes.empty();
     traits.runs_by_name = traits.runs_by_name || !facts->executes.empty();
-    traits.unseen = std::max(traits.unseen, facts->executes.empty() ? unseen_by(*facts, gate_->server_version())
-                                                                    : pg::Unseen::code);
+    traits.unseen = std::max(traits.unseen, facts->executes.empty()
+                                                   ? unseen_by(*facts, extent.of(statement), gate_->server_version())
+                                                   : pg::Unseen::code);
     traits.ends_transaction = ends_transaction(facts->control);
   });
   prepared.traits = traits;

@@ -41,14 +41,15 @@ Unseen Conversation::unseen_of(pg::Prepared& prepared) const {
     traits.unseen = text.is_truncated || !text.raw().empty() ? Unseen::code : unseen_by_words(text.text);
     traits.is_unseen_known = true;
   }
-  return traits.unseen;
+  return has_own_type(prepared.types) ? std::max(traits.unseen, Unseen::relation) : traits.unseen;
 }
 
 // Of what is bound or executed; null: nothing is known of it.
 Unseen Conversation::unseen_now(pg::Prepared* prepared) const {
   if (prepared == nullptr) return gate_ ? Unseen::trigger : Unseen::code;
   if (!gate_ && !queue_.has_names() && begins_with_select(prepared->statement.text)) return Unseen::none;
-  return unseen_of(*prepared);
+  // What an EXECUTE runs may be another statement each time.
+  return prepared->traits.runs_by_name ? std::max(unseen_of(*prepared), Unseen::relation) : unseen_of(*prepared);
 }
 
 Unseen Conversation::unseen_of_query(ByteView text, bool is_whole) const {
@@ -57,7 +58,7 @@ Unseen Conversation::unseen_of_query(ByteView text, bool is_whole) const {
 }
 
 void Conversation::note_unseen(ByteView statement, const sql::Facts* facts) {
-  const Unseen inside = queue_.resolved(facts != nullptr ? unseen_by(*facts, gate_->server_version())
+  const Unseen inside = queue_.resolved(facts != nullptr ? unseen_by(*facts, statement, gate_->server_version())
                                                          : unseen_by_words(statement));
   inner_unseen_ = std::max(inner_unseen_, inside);
   // PREPARE runs nothing, and DECLARE only plans.
@@ -157,7 +158,8 @@ Gate::Verdict Conversation::settle_used_name(const sql::Facts& facts, bool is_ke
     const auto prepared = is_known_name ? queue_.foreseen_statement(name) : pg::Ref<pg::Prepared>();
     if (prepared) {
       doubt = queue_.doubt_of(*prepared);
-      unseen = unseen_of(*prepared);
+      // By a Parse it may be DEALLOCATE or PREPARE as well.
+      unseen = std::max(unseen_of(*prepared), Unseen::relation);
       if (doubt >= Unseen::trigger && unseen_before < Unseen::trigger && can_renew(*prepared)) {
         renew(prepared, !is_in_group_);
         doubt = Unseen::none;

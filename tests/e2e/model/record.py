@@ -16,8 +16,9 @@ ROWS = ("SELECT * FROM (SELECT q.id, q.action, q.session_id, q.seq, coalesce(o.o
 # These run what a name stands for; their own text has no value.
 BY_NAME = re.compile(rb'^(\s|;|--[^\n]*\n|/\*.*?\*/)*(execute|fetch|move)\b', re.I | re.S)
 
-# Behind these a name may stand for something else, whatever they are here: the appliance sees words.
-MAY_HIDE = re.compile(rb'\b(insert|update|delete|copy|from|do|call|execute|fetch|move|explain|selec|in)\b', re.I)
+# Behind these a name may stand for something else, whatever they are here: the appliance sees words. An operator, a cast or a
+# function may be somebody's own.
+MAY_HIDE = re.compile(rb'\b(insert|update|delete|copy|from|do|call|execute|fetch|move|explain|selec|in)\b|::| [-+*/<>=#]+ |\w\(', re.I)
 
 # The server says these before it logs that a portal runs.
 NOT_REACHED = re.compile('portal ".*" does not exist$|invalid byte sequence|character with byte sequence')

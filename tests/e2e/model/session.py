@@ -100,6 +100,9 @@ class Maker:
         self.add(raw.message(b'P', first + b'\0SELECT ' + self.alphabet.value() + b'\0\0\0'))
         self.wants[first] = 0
         self.perhaps_sync()
+        if self.random.random() < 0.2:
+            # To those who may not: what stands in front of a change is refused.
+            self.add(raw.message(b'Q', b'DROP TABLE nowhere' + self.alphabet.mark() + b'\0'), answers=True)
         if 'hidden' in self.alphabet.topics and self.random.random() < 0.5:
             text = self.alphabet.hidden_text()
             self.statement(text, self.alphabet.tags)

@@ -55,8 +55,8 @@ TEST_CASE("UESCAPE is read in each form of a literal that the server takes") {
 }
 
 TEST_CASE("by its words a statement runs nothing out of sight, or may") {
-  for (const std::string text : {"SELECT 1", "select lower('f()'), abs(x)", "BEGIN; SAVEPOINT a; ROLLBACK", "SET a = b", "VALUES (1), (2)", "PREPARE a AS SELECT f()",
-                           "DEALLOCATE a", "SELECT x FROM unnest('{1}'::int[]) x", "SELECT CASE WHEN (1) IN (2) THEN (3) END", ""}) {
+  for (const std::string text : {"SELECT 1", "select pg_catalog.lower('f()'), coalesce(x)", "BEGIN; SAVEPOINT a; ROLLBACK", "SET a = b", "VALUES (1), (2)", "PREPARE a AS SELECT f()",
+                           "DEALLOCATE a", "SELECT 'x' UNION ALL SELECT interval '1 day'", "SET a = 'b'", "SELECT (1, 2), $1", "SHOW a", ""}) {
     CAPTURE(text);
     CHECK(unseen_by_words(text) == Unseen::none);
   }
@@ -67,7 +67,10 @@ TEST_CASE("by its words a statement runs nothing out of sight, or may") {
   for (const std::string text : {"DO $$ $$", "CALL p()", "SELECT f()", "SELECT s.lower('x')", "SELECT \"lower\"('x')", "SELECT 1 FROM t", "TABLE t", "SELECT 1; SELECT f()",
                            "WITH w AS (DELETE FROM t RETURNING 1) SELECT 1", "INSERT INTO t VALUES (1)", "COPY t FROM STDIN", "EXECUTE a", "FETCH c",
                            "EXPLAIN ANALYZE EXECUTE a", "(SELECT f())", "SELECT 1 FROM generate_series(1, 2), v", "DECLARE c CURSOR FOR SELECT f()",
-                           "CREATE TABLE t ()", "\"x\"", "SELECT 1 INTO t", "PREPARE a AS SELECT 1; DO $$ $$"}) {
+                           "SELECT lower('x')", "SELECT 1 + 1", "SELECT $1::d", "SELECT CAST($1 AS d)", "SELECT d '1'", "SELECT s.d '1'", "SELECT \"d\" '1'", "SELECT -x",
+                           "SELECT (ROW(1)).f", "SELECT ($1).f", "SELECT ($1)[1].f", "SELECT 1 IN (2)", "SELECT 1 LIKE '2'", "SELECT CASE 1 WHEN 2 THEN 3 END",
+                           "SELECT 1 BETWEEN 2 AND 3", "SELECT NULLIF(1, 2)", "SELECT 1 IS DISTINCT FROM 2", "VALUES (1 OPERATOR(s.+) 2)", "SELECT 1 LIMIT 1::d",
+                           "SELECT 1 FROM t; SELECT 1", "SELECT 1 FROM t;", "COMMIT; SELECT 1 + 1; COMMIT", "CREATE TABLE t ()", "\"x\"", "SELECT 1 INTO t", "PREPARE a AS SELECT 1; DO $$ $$"}) {
     CAPTURE(text);
     CHECK(unseen_by_words(text) >= Unseen::relation);
   }
@@ -77,9 +80,19 @@ TEST_CASE("what is decided is told by its facts") {
   auto by_facts = [](std::string_view text) {
     auto facts = sql::analyze(text);
     REQUIRE(facts);
-    return unseen_by(*facts, 15);
+    return unseen_by(*facts, text, 15);
   };
-  CHECK(by_facts("SELECT lower('x'), 1 + 1") == Unseen::none);
+  CHECK(by_facts("SELECT pg_catalog.lower('x'), $1") == Unseen::none);
+  for (const std::string_view text : {"SELECT lower('x')", "SELECT 1 + 1", "SELECT $1::d", "SELECT d '1'", "VALUES (1 + 1)", "PREPARE a AS SELECT 1 + 1",
+                                      "PREPARE a (int) AS SELECT $1::d", "EXECUTE a(1 + 1)", "COPY (SELECT $1::d) TO STDOUT", "EXPLAIN ANALYZE SELECT 1 + 1",
+                                      "DECLARE c CURSOR FOR SELECT d '1'"}) {
+    CAPTURE(text);
+    CHECK(by_facts(text) == Unseen::relation);
+  }
+  for (const std::string_view text : {"SET a = 'b'", "SET search_path = a, b", "BEGIN READ ONLY", "FETCH 1 FROM c", "EXECUTE a", "DEALLOCATE a", "SHOW a"}) {
+    CAPTURE(text);
+    CHECK(by_facts(text) == Unseen::none);
+  }
   CHECK(by_facts("SELECT f()") == Unseen::code);
   CHECK(by_facts("SELECT s.lower('x')") == Unseen::code);
   CHECK(by_facts("DO 'x'") == Unseen::code);

@@ -70,7 +70,7 @@ TEST_CASE("by its words a statement runs nothing out of sight, or may") {
                            "SELECT lower('x')", "SELECT 1 + 1", "SELECT $1::d", "SELECT CAST($1 AS d)", "SELECT d '1'", "SELECT s.d '1'", "SELECT \"d\" '1'", "SELECT -x",
                            "SELECT (ROW(1)).f", "SELECT ($1).f", "SELECT ($1)[1].f", "SELECT 1 IN (2)", "SELECT 1 LIKE '2'", "SELECT CASE 1 WHEN 2 THEN 3 END",
                            "SELECT 1 BETWEEN 2 AND 3", "SELECT NULLIF(1, 2)", "SELECT 1 IS DISTINCT FROM 2", "VALUES (1 OPERATOR(s.+) 2)", "SELECT 1 LIMIT 1::d",
-                           "SELECT 1 FROM t; SELECT 1", "SELECT 1 FROM t;", "COMMIT; SELECT 1 + 1; COMMIT", "CREATE TABLE t ()", "\"x\"", "SELECT 1 INTO t", "PREPARE a AS SELECT 1; DO $$ $$"}) {
+                           "SELECT 1 FROM t; SELECT 1", "SELECT 1 FROM t;", "DEALLOCATE\v" "a", "SELECT f\v" "(1)", "COMMIT; SELECT 1 + 1; COMMIT", "CREATE TABLE t ()", "\"x\"", "SELECT 1 INTO t", "PREPARE a AS SELECT 1; DO $$ $$"}) {
     CAPTURE(text);
     CHECK(unseen_by_words(text) >= Unseen::relation);
   }

@@ -47,7 +47,6 @@ END $$;
 CREATE FUNCTION swapped_by_operator(text, int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN swap($1, $2); END $$;
 CREATE OPERATOR ##> (leftarg = text, rightarg = int, function = swapped_by_operator);
 CREATE FUNCTION lower(text, int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN swap($1, $2); END $$;
-CREATE FUNCTION swap_immutable(text, int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN swap($1, $2); END $$;
 CREATE FUNCTION drop_names() RETURNS int LANGUAGE plpgsql AS $$ BEGIN DEALLOCATE ALL; RETURN 1; END $$;
 CREATE FUNCTION on_renamed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN PERFORM swap(NEW.name, NEW.n); RETURN NEW; END $$;
@@ -213,7 +212,7 @@ class Alphabet:
             b"DO $$ BEGIN PERFORM swap('%s', %s); END $$" % (word, n), b"SELECT swap('%s', %s), %s" % (word, n, m),
             b"SELECT swap_portal('%s', %s), %s" % (word, n, m), b"INSERT INTO renamed VALUES ('%s', %s) RETURNING n" % (word, n),
             b"SELECT '%s'::text ##> %s, %s" % (word, n, m), b"SELECT lower('%s'::text, %s), %s" % (word, n, m),
-            b"SELECT %s, swap_immutable('%s', %s)" % (m, word, n), b'SELECT drop_names(), %s' % m, b"DO $$ BEGIN RAISE NOTICE '%s'; END $$" % n, b'CALL say(%s)' % n,
+            b'SELECT drop_names(), %s' % m, b"DO $$ BEGIN RAISE NOTICE '%s'; END $$" % n, b'CALL say(%s)' % n,
             b'DO $$ BEGIN DEALLOCATE "%s"; EXCEPTION WHEN OTHERS THEN NULL; END $$' % word + self.mark(),
             b"DO 'BEGIN RAISE NOTICE ''%s''; END'" % n,
         ])

@@ -17,7 +17,7 @@ DATABASE = 'model'
 PASSWORD = 'model-test'
 LEVELS = {'admin': 'admin', 'bound': 'admin', 'writer': 'write', 'reader': 'read'}
 # What functions, procedures and settings a restricted user may use: what hides, too.
-FUNCTIONS = ['swap', 'swap_portal', 'swap_immutable', 'drop_names', 'say']
+FUNCTIONS = ['swap', 'swap_portal', 'drop_names', 'say']
 
 
 def prepare(target):

@@ -559,6 +559,8 @@ TEST_CASE("rules about relations and columns close what shows their data elsewhe
                                 "select (pg_stat_get_activity(1)).query",
                                 "select (1).pg_stat_get_backend_activity",
                                 "select chunk_data from pg_toast.pg_toast_16384",
+                                "select chunk_data from pg_toast_16384",
+                                "select lo_import('base/5/16384')",
                                 "select data from pg_largeobject",
                                 "explain select * from pg_stats",
                                 "prepare p as select * from pg_stats"}) {

@@ -26,6 +26,15 @@ constexpr ClosedRelation relations[] = {
     {"", "pg_store_plans", ""},
 };
 
+// Options of user mappings and subscriptions, in which passwords stand for other servers. The tables are refused as a whole,
+// but for pg_subscription, which tools list.
+constexpr ClosedRelation secrets[] = {
+    {"pg_catalog", "pg_user_mappings", "umoptions"},
+    {"pg_catalog", "pg_subscription", "subconninfo"},
+    {"", "user_mapping_options", "option_value"},
+    {"", "_pg_user_mappings", "umoptions"},
+};
+
 // They show statements or statistics, read a relation by a name that no rule sees, or read its pages, its log
 // or its file.
 constexpr std::string_view functions[] = {
@@ -68,15 +77,24 @@ constexpr std::string_view functions[] = {
     "xpath_table",
 };
 
-}  // namespace
-
-const ClosedRelation* closed_relation(std::string_view schema, std::string_view name) {
-  const auto found = std::find_if(std::begin(relations), std::end(relations), [&](const ClosedRelation& one) {
+template <size_t n>
+const ClosedRelation* find(const ClosedRelation (&table)[n], std::string_view schema, std::string_view name) {
+  const auto found = std::find_if(std::begin(table), std::end(table), [&](const ClosedRelation& one) {
     if (!matches_wildcard(one.name, name)) return false;
     if (one.schema.empty() || one.schema == schema) return true;
     return schema.empty() && one.schema == "pg_catalog";
   });
-  return found == std::end(relations) ? nullptr : found;
+  return found == std::end(table) ? nullptr : found;
+}
+
+}  // namespace
+
+const ClosedRelation* closed_relation(std::string_view schema, std::string_view name) {
+  return find(relations, schema, name);
+}
+
+const ClosedRelation* secret_relation(std::string_view schema, std::string_view name) {
+  return find(secrets, schema, name);
 }
 
 bool is_closed_function(std::string_view name) {

@@ -8,6 +8,7 @@
 #include "fold.h"
 #include "names.h"
 #include "settings.h"
+#include "system_rows.h"
 
 namespace ringfence::policy {
 namespace {
@@ -189,21 +190,38 @@ class Judge {
     }
   }
 
-  // Views over functions that a reader may not call.
+  // Views over functions that no level below admin may call, relations with passwords, and the catalog's own rows.
   void judge_relations() {
-    if (access_.level != Level::read) return;
+    if (access_.level == Level::admin) return;
+    if (const sql::RelationUse* changed = changed_system_relation(facts_)) {
+      refuse(std::string("level ") + sql::level_name(access_.level),
+             "changing rows of " + changed->name + ", which are PostgreSQL's own, needs access level admin; yours here is " +
+                 sql::level_name(access_.level),
+             "Roles, rights and definitions are changed by statements of their own.", changed->at);
+    }
     for (const sql::RelationUse& relation : facts_.relations) {
-      if (!relation.schema.empty() && relation.schema != "pg_catalog") continue;
-      if (!is_refused_relation(relation.name, session_.server_version)) continue;
+      if (!is_refused_here(relation)) continue;
       if (const Policy* policy = admits_function(relation)) {
         decision_.calls_named_functions = true;
         admit_beyond(*policy, "the relation " + relation.name + " is admitted by name", relation.at);
         continue;
       }
       refuse("functions",
-             "the relation " + relation.name + " tells what no function may tell at access level read",
+             "the relation " + relation.name + " tells what no function may tell at access level " +
+                 sql::level_name(access_.level),
              hint_to_name(), relation.at);
     }
+  }
+  bool is_refused_here(const sql::RelationUse& relation) const {
+    if (relation.schema.empty() || relation.schema == "pg_catalog") {
+      if (is_refused_relation(relation.name, session_.server_version)) return true;
+    }
+    const ClosedRelation* secret = secret_relation(relation.schema, relation.name);
+    return secret != nullptr && names_column_or_all(secret->column);
+  }
+  bool names_column_or_all(std::string_view name) const {
+    sql::Place at = sql::nowhere;
+    return name.empty() || names_column(name) || names_every_column(at);
   }
 
   void judge_settings() {
@@ -229,8 +247,7 @@ class Judge {
     for (const sql::RelationUse& relation : facts_.relations) {
       const ClosedRelation* closed = closed_relation(relation.schema, relation.name);
       if (closed == nullptr) continue;
-      sql::Place at = relation.at;
-      if (!closed->column.empty() && !names_column(closed->column) && !names_every_column(at)) continue;
+      if (!names_column_or_all(closed->column)) continue;
       refuse_closed(relation.name + (closed->column.empty() ? "" : "." + std::string(closed->column)),
                     relation.at);
     }

@@ -650,15 +650,20 @@ TEST_CASE("a reader may set what costs a bounded amount") {
   }
 }
 
-TEST_CASE("a view over functions that a reader may not call is refused as they are") {
+TEST_CASE("a view over functions that only an administrator may call is refused as they are") {
   for (std::string_view text :
        {"select * from pg_hba_file_rules", "table pg_catalog.pg_file_settings",
         "select rolpassword from pg_authid", "select passwd from pg_shadow", "select setting from pg_config",
-        "select 1 from pg_ident_file_mappings", "select umoptions from pg_user_mapping"}) {
+        "select 1 from pg_ident_file_mappings", "select umoptions from pg_user_mapping",
+        "select m.umoptions from pg_user_mappings m", "table pg_catalog.pg_user_mappings",
+        "select m from pg_user_mappings m", "select option_value from information_schema.user_mapping_options",
+        "select * from information_schema._pg_user_mappings", "select subconninfo from pg_subscription"}) {
     CAPTURE(text);
-    CHECK_FALSE(at(Level::read).allows(text));
-    CHECK(at(Level::write).allows(text));
+    for (Level level : {Level::read, Level::write, Level::ddl}) CHECK_FALSE(at(level).allows(text));
+    CHECK(at(Level::admin).allows(text));
   }
+  CHECK(at(Level::read).allows("select srvname, usename from pg_user_mappings"));
+  CHECK(at(Level::read).allows("select subname, subenabled from pg_subscription"));
   for (std::string_view text :
        {"select * from pg_settings", "select * from pg_roles", "select * from pg_locks",
         "select * from pg_stat_activity", "select * from public.pg_config",
@@ -672,6 +677,32 @@ TEST_CASE("a view over functions that a reader may not call is refused as they a
   world.policy.functions = {{"pg_catalog.pg_config"}};
   CHECK_FALSE(world.allows("select * from pg_config"));
   CHECK(world.allows("select * from pg_catalog.pg_config"));
+}
+
+TEST_CASE("rows of the catalog are an administrator's to change") {
+  for (std::string_view text :
+       {"update pg_authid set rolsuper = true", "insert into pg_catalog.pg_auth_members values (1, 2, 3, true)",
+        "delete from pg_policy", "copy pg_proc from stdin", "update pg_catalog.anything set a = 1",
+        "with d as (delete from pg_shdepend returning 1) select * from d", "explain analyze delete from pg_class",
+        "prepare p as update pg_database set datacl = null", "update pg_stat_database_conflicts set datname = 'x'",
+        "delete from information_schema.enabled_roles", "delete from enabled_roles", "update pg_group set groname = 'x'",
+        "merge into pg_type t using x on true when matched then delete",
+        "insert into pg_description values (1, 1, 1, 'x') on conflict do nothing"}) {
+    CAPTURE(text);
+    for (Level level : {Level::write, Level::ddl}) CHECK_FALSE(at(level).allows(text));
+    CHECK(at(Level::admin).allows(text));
+    World admitted = at(Level::read);
+    admitted.policy.kinds = {Text{"*", ""}};
+    CHECK_FALSE(admitted.allows(text));
+  }
+  for (std::string_view text : {"update pg_settings set setting = '64MB' where name = 'work_mem'",
+                                "update public.pg_class set a = 1", "insert into pg_jobs select relname from pg_class",
+                                "lock pg_class", "update t set a = (select count(*) from pg_type)"}) {
+    CAPTURE(text);
+    CHECK(at(Level::write).allows(text));
+  }
+  CHECK(at(Level::ddl).allows("vacuum pg_catalog.pg_class"));
+  CHECK(at(Level::read).allows("explain update pg_class set relname = 'x'"));
 }
 
 TEST_CASE("what PostgreSQL 16 to 18 added is in the list") {

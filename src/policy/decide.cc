@@ -328,10 +328,12 @@ class Judge {
       const auto is_denied = [&](const auto& function) {
         return any_matches(rule.functions, function.schema, function.name, Doubt::yes);
       };
-      const auto found = std::find_if(facts_.functions.begin(), facts_.functions.end(), is_denied);
-      const auto behind_dot = std::find_if(facts_.attributes.begin(), facts_.attributes.end(), is_denied);
-      if (found == facts_.functions.end() && behind_dot == facts_.attributes.end()) return false;
-      at = found == facts_.functions.end() ? behind_dot->at : found->at;
+      const auto is_met_by = [&](const auto& calls) {
+        const auto found = std::find_if(calls.begin(), calls.end(), is_denied);
+        if (found != calls.end()) at = found->at;
+        return found != calls.end();
+      };
+      if (!is_met_by(facts_.functions) && !is_met_by(facts_.attributes) && !is_met_by(facts_.operators)) return false;
     }
     return rule.columns.empty() || std::any_of(rule.columns.begin(), rule.columns.end(),
                                                [&](const Text& pattern) { return meets_column(pattern, at); });
@@ -381,12 +383,33 @@ class Judge {
              });
     };
     if (!all_named(facts_.relations, rule.relations) || !all_named(facts_.functions, rule.functions)) return false;
+    if (!rule.functions.empty() && !are_further_calls_within(rule)) return false;
+    // Nobody sees which relations DO and CALL touch, nor what DO calls.
+    if (facts_.is_opaque && (!rule.relations.empty() || !rule.columns.empty())) return false;
+    if (facts_.is_opaque && !rule.functions.empty() && facts_.functions.empty()) return false;
     if (rule.columns.empty()) return true;
     if (sql::Place at = sql::nowhere; names_every_column(at)) return false;
     return std::all_of(facts_.columns.begin(), facts_.columns.end(), [&](const sql::ColumnUse& column) {
       return is_column_within(rule, column.name) &&
              (!session_.folds_beyond_ascii || is_column_within(rule, fold_beyond_ascii(column.name)));
     });
+  }
+  // Operators of one's own, and the names behind a dot that are calls or may be.
+  bool are_further_calls_within(const Rule& rule) const {
+    const auto is_named = [&](const sql::Name& call) {
+      return admits_name(call, session_, [&](std::string_view schema, std::string_view name) {
+        return any_matches(rule.functions, schema, name, Doubt::no);
+      });
+    };
+    return std::all_of(facts_.operators.begin(), facts_.operators.end(), [&](const sql::Name& op) {
+             const bool is_catalog = op.schema.empty() || op.schema == "pg_catalog";
+             return (is_catalog && is_read_operator(op.name, session_.server_version)) || is_named(op);
+           }) &&
+           std::all_of(facts_.attributes.begin(), facts_.attributes.end(), [&](const sql::Attribute& attribute) {
+             const bool may_call = attribute.is_of_expression ? !is_catalog_output(attribute.name)
+                                                              : may_take_a_row(attribute);
+             return !may_call || is_named(attribute);
+           });
   }
   bool is_column_within(const Rule& rule, std::string_view column) const {
     return std::any_of(rule.columns.begin(), rule.columns.end(), [&](const Text& pattern) {

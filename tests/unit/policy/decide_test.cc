@@ -705,6 +705,46 @@ TEST_CASE("rows of the catalog are an administrator's to change") {
   CHECK(at(Level::read).allows("explain update pg_class set relname = 'x'"));
 }
 
+TEST_CASE("rules about functions are about operators and calls behind a dot, too") {
+  World world = at(Level::write);
+  world.policy.deny.push_back({});
+  world.policy.deny[0].functions = {{"<!!>"}, {"app.@@@"}};
+  for (std::string_view text : {"select 1 <!!> 2", "select 1 operator(app.<!!>) 2", "select 1 operator(app.@@@) 2",
+                                "select a from t order by a using <!!>", "select 1 <!!> any (select 2)"}) {
+    CAPTURE(text);
+    CHECK_FALSE(world.allows(text));
+  }
+  CHECK(world.allows("select 1 <=> 2"));
+  World within = at(Level::admin);
+  within.policy.allow.push_back({});
+  within.policy.allow[0].functions = {{"count"}, {"app.*"}, {"app.##"}};
+  for (std::string_view text : {"select count(*), a + 1 from t where a = 2", "select app.f(1)", "select t.name from t",
+                                "select 1 operator(app.##) 2", "call app.p()"}) {
+    CAPTURE(text);
+    CHECK(within.allows(text));
+  }
+  for (std::string_view text : {"select 1 <!!> 2", "select 1 operator(public.+) 2", "select t.to_jsonb from t",
+                                "select (t).leak from t", "do $$ $$", "call p()"}) {
+    CAPTURE(text);
+    CHECK_FALSE(within.allows(text));
+  }
+}
+
+TEST_CASE("what cannot be seen into is within no rule about relations or columns") {
+  for (const char* what : {"relations", "columns"}) {
+    World world = at(Level::admin);
+    world.policy.allow.push_back({});
+    (what[0] == 'r' ? world.policy.allow[0].relations : world.policy.allow[0].columns) = {{"public.*"}};
+    CHECK(world.allows("select 1"));
+    CHECK_FALSE(world.allows("do $$ begin perform 1 from hr.salaries; end $$"));
+    CHECK_FALSE(world.allows("call public.p()"));
+  }
+  World kinds = at(Level::admin);
+  kinds.policy.allow.push_back({});
+  kinds.policy.allow[0].kinds = {{"do"}};
+  CHECK(kinds.allows("do $$ $$"));
+}
+
 TEST_CASE("what PostgreSQL 16 to 18 added is in the list") {
   const auto allows = [](std::string_view text, int version) {
     SessionFacts session;

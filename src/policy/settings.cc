@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace ringfence::policy {
 namespace {
@@ -141,6 +142,34 @@ bool is_of_application(std::string_view name) {
   return std::find(std::begin(extensions), std::end(extensions), name.substr(0, dot)) == std::end(extensions);
 }
 
+// What a plan is chosen by: PostgreSQL's categories "Query Tuning" and the parallel ones whose number of workers
+// max_parallel_workers_per_gather bounds.
+bool is_of_planner(std::string_view name) {
+  return is_any_of(name, {"constraint_exclusion",
+                          "cursor_tuple_fraction",
+                          "from_collapse_limit",
+                          "join_collapse_limit",
+                          "recursive_worktable_factor",
+                          "random_page_cost",
+                          "seq_page_cost",
+                          "cpu_tuple_cost",
+                          "cpu_index_tuple_cost",
+                          "cpu_operator_cost",
+                          "parallel_setup_cost",
+                          "parallel_tuple_cost",
+                          "min_parallel_table_scan_size",
+                          "min_parallel_index_scan_size",
+                          "parallel_leader_participation",
+                          "max_parallel_workers",
+                          "jit_above_cost",
+                          "jit_inline_above_cost",
+                          "jit_optimize_above_cost",
+                          "jit_expressions",
+                          "jit_tuple_deforming",
+                          "geqo"}) ||
+         name.starts_with("geqo_") || name.starts_with("enable_");
+}
+
 // Whatever their value is, it harms nothing but what the session shows to itself.
 bool is_harmless_for_readers(std::string_view name) {
   return is_any_of(name, {"application_name",
@@ -164,12 +193,45 @@ bool is_harmless_for_readers(std::string_view name) {
                           "synchronize_seqscans",
                           "row_security",
                           "effective_cache_size",
-                          "default_statistics_target"}) ||
-         name.starts_with("enable_") || is_of_application(name);
+                          "default_statistics_target",
+                          "default_text_search_config",
+                          "lc_monetary",
+                          "lc_numeric",
+                          "lc_time",
+                          "array_nulls",
+                          "transform_null_equals",
+                          "escape_string_warning",
+                          "gin_fuzzy_search_limit",
+                          "stats_fetch_consistency",
+                          "synchronous_commit"}) ||
+         is_of_planner(name) || is_of_application(name);
 }
 
 constexpr uint64_t reader_memory_kb_max = 256 * 1'024;
 constexpr uint64_t reader_workers_max = 8;
+
+constexpr std::string_view catalog = "pg_catalog";
+
+// Of a text with the names of a path: whether pg_catalog stands in it, and not as the first alone.
+bool puts_catalog_later(std::string_view path) {
+  const size_t at = path.find(catalog);
+  if (at == path.npos) return false;
+  const std::string_view rest = path.substr(at + catalog.size());
+  const bool is_whole = rest.empty() || std::string_view(", \"").find(rest[0]) != std::string_view::npos;
+  return path.find_first_not_of(" \"") != at || !is_whole || rest.find(catalog) != rest.npos;
+}
+
+// A name without a schema means PostgreSQL's own function only where no other schema is searched before pg_catalog, which is
+// first unless the path names it.
+std::string refuse_search_path(const std::vector<std::string>& values, bool is_reader) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    // In one quoted string there may be several names.
+    const std::string path = lower(values[i]);
+    if ((is_reader && path.find("pg_temp") != path.npos) || (i == 0 ? puts_catalog_later(path) : path.find(catalog) != path.npos))
+      return "it would put other objects before PostgreSQL's own";
+  }
+  return "";
+}
 
 std::string refuse_reader(const Setting& setting) {
   const std::string& name = setting.name;
@@ -185,16 +247,7 @@ std::string refuse_reader(const Setting& setting) {
                ? ""
                : "it is not a number from 0 to " + std::to_string(reader_workers_max);
   }
-  if (name == "search_path") {
-    for (size_t i = 0; i < setting.values.size(); ++i) {
-      // In one quoted string there may be several names.
-      const std::string path = lower(setting.values[i]);
-      if (path.find("pg_temp") != path.npos || (path.find("pg_catalog") != path.npos && (i > 0 || path != "pg_catalog"))) {
-        return "it would put other objects before PostgreSQL's own";
-      }
-    }
-    return "";
-  }
+  if (name == "search_path") return refuse_search_path(setting.values, true);
   if (is_any_of(name, {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout",
                        "transaction_timeout"})) {
     return is_positive_time(value) ? "" : "it would take a time limit away, or is not a whole number with a unit";
@@ -204,7 +257,7 @@ std::string refuse_reader(const Setting& setting) {
 
 // set_config() with a value that nobody can see: only where any value is as good.
 std::string refuse_computed(std::string_view name, Level level) {
-  if (is_any_of(name, {"client_encoding", "standard_conforming_strings"}))
+  if (is_any_of(name, {"client_encoding", "standard_conforming_strings", "search_path"}))
     return "its value is not a constant";
   if (level != Level::read || is_harmless_for_readers(name)) return "";
   return "its value is not a constant";
@@ -238,7 +291,8 @@ std::string refuse_setting(const Setting& setting, Level level) {
   if (setting.name == "standard_conforming_strings") {
     return setting.values.size() == 1 && is_true(setting.values[0]) ? "" : "it changes what statements mean";
   }
-  return level == Level::read ? refuse_reader(setting) : "";
+  if (level == Level::read) return refuse_reader(setting);
+  return setting.name == "search_path" && !setting.is_kept ? refuse_search_path(setting.values, false) : "";
 }
 
 }  // namespace ringfence::policy

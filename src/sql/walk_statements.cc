@@ -218,6 +218,7 @@ void Walk::on_set(const Work& work) {
   Setting setting;
   setting.name = set.kind == PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL ? "all" : lower(name);
   setting.is_local = set.is_local;
+  setting.is_kept = work.message != top_;
   setting.at = work.at;
   if (set.kind == PG_QUERY__VARIABLE_SET_KIND__VAR_SET_CURRENT) {
     setting.verb = Setting::Verb::from_current;

@@ -62,6 +62,7 @@ struct Setting {
   Verb verb = Verb::set;
   bool is_constant = true;  // False: the value is computed.
   bool is_local = false;
+  bool is_kept = false;  // It is made part of a function, a role or a database, and is not the session's.
   Place at = nowhere;
 };
 

@@ -611,8 +611,7 @@ TEST_CASE("set_config may have a computed value where any is harmless") {
     CHECK(at(Level::write).allows(text));
   }
   for (std::string_view text :
-       {"select set_config('statement_timeout', $1, false)", "select set_config('search_path', $1, false)",
-        "select set_config('work_mem', $1, false)",
+       {"select set_config('statement_timeout', $1, false)", "select set_config('work_mem', $1, false)",
         "select set_config('default_transaction_read_only', $1, false)",
         "select set_config('plv8.start_proc', $1, false)", "select set_config('.x', $1, false)"}) {
     CAPTURE(text);
@@ -621,6 +620,7 @@ TEST_CASE("set_config may have a computed value where any is harmless") {
   }
   for (std::string_view text :
        {"select set_config('role', $1, false)", "select set_config($1, $2, false)",
+        "select set_config('search_path', $1, false)",
         "select set_config('TimeZone', $1)", "select set_config('client_encoding', $1, false)",
         "select set_config('standard_conforming_strings', $1, false)",
         "select set_config('session_authorization', $1, false)",
@@ -636,7 +636,10 @@ TEST_CASE("a reader may set what costs a bounded amount") {
   for (std::string_view text :
        {"set work_mem = '64MB'", "set work_mem = '256MB'", "set work_mem to 65536", "set work_mem = '1024kB'",
         "set effective_cache_size = '64GB'", "set max_parallel_workers_per_gather = 4",
-        "set default_statistics_target = 500", "set app.tenant = '7'", "set xmlbinary = hex"}) {
+        "set default_statistics_target = 500", "set app.tenant = '7'", "set xmlbinary = hex",
+        "set random_page_cost = 1.1", "set geqo = off", "set geqo_threshold = 20", "set join_collapse_limit = 1",
+        "set jit_above_cost = -1", "set constraint_exclusion = partition", "set lc_monetary = 'C'",
+        "set default_text_search_config = 'pg_catalog.english'"}) {
     CAPTURE(text);
     CHECK(at(Level::read).allows(text));
   }
@@ -644,10 +647,38 @@ TEST_CASE("a reader may set what costs a bounded amount") {
        {"set work_mem = '257MB'", "set work_mem = '1GB'", "set work_mem = -1", "set work_mem = '0'",
         "set work_mem = '1e9'", "set work_mem = '99999999999999999999'", "set work_mem = '1TB'",
         "set max_parallel_workers_per_gather = 9", "set max_parallel_workers_per_gather = '1e3'",
-        "set plv8.start_proc = 'f'"}) {
+        "set plv8.start_proc = 'f'", "set jit_dump_bitcode = on", "set hash_mem_multiplier = 1000", "set temp_buffers = '9GB'"}) {
     CAPTURE(text);
     CHECK_FALSE(at(Level::read).allows(text));
   }
+}
+
+TEST_CASE("below admin nothing is searched before PostgreSQL's own functions") {
+  for (Level level : {Level::write, Level::ddl}) {
+    for (std::string_view text :
+         {"set search_path = evil, pg_catalog", "set local search_path = evil, PG_CATALOG, public",
+          "set search_path = 'evil,pg_catalog'", "select set_config('search_path', 'evil, \"pg_catalog\"', false)",
+          "update pg_settings set setting = 'evil, pg_catalog' where name = 'search_path'",
+          "select set_config('search_path', current_setting('app.path'), false)",
+          "set schema 'evil,pg_catalog'", "select set_config('search_path', 'pg_catalogs, pg_catalog', false)",
+          "select set_config('search_path', '\" pg_catalog\", evil, pg_catalog', false)"}) {
+      CAPTURE(text);
+      CHECK_FALSE(at(level).allows(text));
+      CHECK(at(Level::admin).allows(text));
+    }
+    for (std::string_view text :
+         {"set search_path = public, pg_temp", "set search_path = pg_catalog, public", "set search_path to default",
+          "set schema 'public'", "select set_config('search_path', '', false)",
+          "select set_config('search_path', 'pg_catalog, public', false)", "select set_config('search_path', '\"pg_catalog\",a', true)"}) {
+      CAPTURE(text);
+      CHECK(at(level).allows(text));
+    }
+    CHECK(refuse_startup_setting(at(level).access(), "search_path", "public, x") == "");
+    CHECK(refuse_startup_setting(at(level).access(), "search_path", "evil,pg_catalog") != "");
+  }
+  // That is the function's, which is called by its name anyway.
+  CHECK(at(Level::ddl).allows("create function f() returns int language sql set search_path = public, pg_catalog as 'select 1'"));
+  CHECK(at(Level::ddl).allows("alter function f() set search_path = a, pg_catalog"));
 }
 
 TEST_CASE("a view over functions that only an administrator may call is refused as they are") {

@@ -95,6 +95,7 @@ class PgSession {
   static std::string nonce_text(ByteView bytes);
   bool renew_access();
   bool has_unfit_superuser(const policy::Access& renewed) const;
+  bool outgrew(const policy::Access& renewed) const;
   void end_when_idle(const EndReason& reason);
 
   // Holds (pg_session_hold.cc).

@@ -177,7 +177,8 @@ void PgSession::reconsider() {
   if (reset_) return;  // It is over; whether its connection is kept is looked at then.
   if (!conversation_) return;  // It looks once more when it has logged in.
   const auto renewed = shard_.access_of(user_, database_, shard_.snapshot);
-  if (!renewed->is_granted() || needs_other_login(*renewed) || has_unfit_superuser(*renewed)) renew_access();
+  if (!renewed->is_granted() || needs_other_login(*renewed) || has_unfit_superuser(*renewed) || outgrew(*renewed))
+    renew_access();
 }
 
 // Whether the new level is another server user's than the one that the session is logged in as.
@@ -190,6 +191,14 @@ bool PgSession::needs_other_login(const policy::Access& renewed) const {
 // The superuser behind the session was for a level above `read`.
 bool PgSession::has_unfit_superuser(const policy::Access& renewed) const {
   return renewed.level == policy::Level::read && is_superuser_ && !shard_.snapshot->find_target(database_)->allow_superuser_read;
+}
+
+// What the session did to itself at the level that it had, nobody can tell: at `read` the server has to hold
+// it read-only, which it does only for one that began so; and an administrator may have set its role and its
+// search_path.
+bool PgSession::outgrew(const policy::Access& renewed) const {
+  if (renewed.level == policy::Level::read && access_->level != policy::Level::read) return true;
+  return access_->level == policy::Level::admin && renewed.level != policy::Level::admin;
 }
 
 void PgSession::end_when_idle(const EndReason& reason) {
@@ -219,6 +228,15 @@ bool PgSession::renew_access() {
     if (!pending_end_) record_access(*renewed);
     end_when_idle({"57P01", "terminating connection: " + std::string(no_superuser),
                    "The policies have changed; the target needs a credential that is no superuser's."});
+    return false;
+  }
+  if (outgrew(*renewed)) {
+    if (!pending_end_) record_access(*renewed);
+    end_when_idle({"57P01",
+                   "terminating connection: your access level on database \"" + std::string(database_) + "\" is " +
+                       sql::level_name(renewed->level) + " now, and this session was at level " +
+                       sql::level_name(access_->level),
+                   "Connect again."});
     return false;
   }
   if (!conversation_->has_gate() && !renewed->is_unrestricted() && !conversation_->client_is_at_boundary()) {

@@ -343,8 +343,8 @@ def test_a_failed_transaction_keeps_the_statement_for_later(doubtful, app):
         assert raw.rows(client.receive_until(b'Z')) == [[b'1']]
 
 
-def test_a_level_that_is_lowered_does_not_leave_a_name_to_what_took_it(doubtful, app):
-    """The session may delete, its name is swapped under it, and then it may only read."""
+def test_a_rule_that_came_does_not_leave_a_name_to_what_took_it(doubtful, app):
+    """The session may delete, its name is swapped under it, and then it may not."""
     doubtful.config['policies'][1]['level'] = 'write'
     with session(doubtful, 'writer', app) as client:
         client.send(raw.parse('a', 'SELECT 1') + raw.SYNC)
@@ -352,7 +352,7 @@ def test_a_level_that_is_lowered_does_not_leave_a_name_to_what_took_it(doubtful,
         client.send(raw.query('DO $$ BEGIN DEALLOCATE a; PREPARE a AS DELETE FROM names_quiet RETURNING 2; END $$'))
         client.receive_until(b'Z')
         try:
-            doubtful.config['policies'][1]['level'] = 'read'
+            doubtful.config['policies'][1]['deny'] = [{'kinds': ['delete']}]
             doubtful.write_config()
             doubtful.reload()
             for _ in range(3):
@@ -360,7 +360,7 @@ def test_a_level_that_is_lowered_does_not_leave_a_name_to_what_took_it(doubtful,
                 got = client.receive_until(b'Z')
                 assert raw.rows(got) == [[b'1']], got
         finally:
-            doubtful.config['policies'][1]['level'] = 'write'
+            del doubtful.config['policies'][1]['deny']
             doubtful.write_config()
             doubtful.reload()
 

@@ -221,19 +221,18 @@ def test_a_changed_policy_reaches_running_sessions_and_prepared_statements(guard
     writer.execute('PREPARE sql_insert AS INSERT INTO victim VALUES (2000)')
     policies = guarded.config['policies']
     try:
-        guarded.config['policies'] = [dict(policy, level='read', deny=[]) if policy['name'] == 'writers' else policy
+        guarded.config['policies'] = [dict(policy, deny=[{'kinds': ['insert', 'delete']}]) if policy['name'] == 'writers' else policy
                                       for policy in policies]
-        guarded.config['policies'][1].pop('deny')
         guarded.write_config()
         guarded.reload()
 
-        def is_read_only():
+        def is_denied():
             try:
                 writer.execute(insert, (1003,), prepare=True)
                 return False
             except psycopg.errors.InsufficientPrivilege:
                 return True
-        harness.eventually(is_read_only, what='the prepared statement to be refused')
+        harness.eventually(is_denied, what='the prepared statement to be refused')
         refused(writer, 'EXECUTE sql_insert')
         refused(writer, 'DELETE FROM victim WHERE a > 999')
         assert writer.execute('SELECT 1').fetchone() == (1,)
@@ -253,6 +252,40 @@ def test_a_changed_policy_reaches_running_sessions_and_prepared_statements(guard
         guarded.write_config()
         guarded.reload()
         guarded.target.sql("DELETE FROM victim WHERE a > 999", database='shop')
+
+
+def test_a_session_whose_level_falls_to_read_ends(guarded):
+    """What it did to itself before may write still: a path with a function of its own before PostgreSQL's, say."""
+    guarded.target.sql('CREATE SCHEMA IF NOT EXISTS shade AUTHORIZATION shop_app', database='shop')
+    guarded.target.sql('CREATE OR REPLACE FUNCTION shade.lower(text) RETURNS text LANGUAGE plpgsql AS '
+                       "$$ BEGIN INSERT INTO victim VALUES (5000, 'shade'); RETURN $1; END $$", database='shop')
+    guarded.target.sql('GRANT USAGE ON SCHEMA shade TO shop_app', database='shop')
+    policies = guarded.config['policies']
+
+    def use(level):
+        guarded.config['policies'] = [dict(policy, level=level) if policy['name'] == 'writers' else policy for policy in policies]
+        guarded.write_config()
+        before = guarded.log().count('msg="configuration reloaded"')
+        guarded.reload()
+        harness.eventually(lambda: guarded.log().count('msg="configuration reloaded"') > before, what='the reload')
+    before = victims(guarded)
+    try:
+        for level in ('admin', 'write'):
+            use(level)
+            writer = connect(guarded, user='writer')
+            if level == 'admin':
+                writer.execute('SET search_path = shade, pg_catalog, public')
+            else:
+                refused(writer, 'SET search_path = shade, pg_catalog, public')
+            use('read')
+            with pytest.raises(psycopg.OperationalError, match='access level on database "owner" is read now'):
+                writer.execute("SELECT lower('A')")
+            writer.close()
+        assert victims(guarded) == before
+    finally:
+        guarded.config['policies'] = policies
+        guarded.write_config()
+        guarded.reload()
 
 
 def test_patterns_that_cannot_be_used_are_errors_with_their_line(guarded, tmp_path):

@@ -8,11 +8,13 @@
 namespace ringfence {
 
 // Whoever has the role `role` gets `level` on targets without tags.
-inline std::shared_ptr<const policy::PolicySet> policies_for(const char* role, policy::Level level) {
+inline std::shared_ptr<const policy::PolicySet> policies_for(const char* role, policy::Level level,
+                                                             const std::vector<policy::Text>& denied_kinds = {}) {
   policy::Policy policy;
   policy.name = "test";
   policy.roles.push_back({role, ""});
   policy.level = level;
+  if (!denied_kinds.empty()) policy.deny.emplace_back().kinds = denied_kinds;
   std::vector<policy::Problem> problems;
   auto set = policy::PolicySet::compile({policy}, problems);
   REQUIRE(set);

@@ -26,6 +26,11 @@ inline std::function<void(Snapshot&)> holding(policy::Level level = policy::Leve
   };
 }
 
+// Policies at the same level that deny what the tests hold.
+inline void grown_stricter(Snapshot& snapshot) {
+  snapshot.policies = policies_for("*", policy::Level::write, {{"delete", ""}, {"insert", ""}});
+}
+
 struct Watcher final : HoldWatcher {
   std::vector<HeldStatement> all;
   std::vector<std::pair<uint64_t, HoldEnd>> ends;

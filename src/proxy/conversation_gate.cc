@@ -1,8 +1,12 @@
 // The half of a conversation that decides: what a restricted session sends is held until it is whole, judged, and
 // passed or replaced.
 #include "conversation.h"
+
+#include <algorithm>
+
 #include "message_text.h"
 #include "ringfence/pg/parse.h"
+#include "ringfence/pg/sqlstate.h"
 #include "ringfence/sql/split.h"
 #include "unseen.h"
 
@@ -90,7 +94,31 @@ bool Conversation::admit(char type, ByteView body, uint32_t body_length) {
   }
 }
 
+namespace {
+
+// Whether the server takes the bytes for those of UTF-8, by which statements are judged: in another encoding
+// the same bytes may be another name, which a rule is about. A server without an encoding compares bytes, as
+// rules do.
+bool is_read_as_utf8(pg::Encoding client, pg::Encoding server) {
+  static const pg::Encoding none = pg::Encoding::named("SQL_ASCII");
+  return server == none || (client == none ? server : client).is_utf8();
+}
+
+Refusal foreign_text() {
+  return {std::string(pg::sqlstate::insufficient_privilege), "analysis",
+          "the statement has other bytes than ASCII and is not sent in UTF-8, by which statements are judged here",
+          "SET client_encoding TO 'UTF8', or write them as U&'\\00E9'.", 0};
+}
+
+}  // namespace
+
 Gate::Verdict Conversation::judge_text(ByteView statement, bool may_change) {
+  const auto is_beyond_ascii = [](char c) { return (c & 0x80) != 0; };
+  if (!is_read_as_utf8(client_encoding_, queue_.encodings().server) &&
+      std::any_of(statement.begin(), statement.end(), is_beyond_ascii)) {
+    gate_->refusal() = foreign_text();
+    return Gate::Verdict::refused;
+  }
   const Gate::Verdict verdict = may_change ? gate_->check_sent(statement) : gate_->check(statement);
   if (verdict == Gate::Verdict::unknown) rare().text_to_analyse = statement;
   return verdict;

@@ -299,6 +299,25 @@ def test_patterns_that_cannot_be_used_are_errors_with_their_line(guarded, tmp_pa
     assert re.search(r'bad\.yaml:\d+: .*\(\?!WHERE\)', done.stdout + done.stderr), done.stdout + done.stderr
 
 
+def test_a_name_in_another_encoding_is_not_taken_for_another(own, target, app):
+    """Three letters of WIN866 are, as bytes, one of UTF-8."""
+    target.sql('CREATE TABLE IF NOT EXISTS "рок" (v text)', database='shop')
+    target.sql('GRANT SELECT ON "рок" TO shop_app', database='shop')
+    one = own(policies=[{'name': 'p', 'roles': ['operator'], 'tags': ['*'], 'level': 'write', 'deny': [{'relations': ['рок']}]}])
+    one.start()
+    for options in ({}, {'client_encoding': 'WIN866'}):
+        with one.connect(**options) as connection:
+            connection.execute("SET client_encoding = 'WIN866'")
+            for text in ('SELECT * FROM "рок"', 'TABLE рок'):
+                result = connection.pgconn.exec_(text.encode('cp866'))
+                assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b'42501', result.error_message
+            connection.execute('SELECT 1')
+            connection.execute("SET client_encoding = 'UTF8'")
+            refused(connection, 'SELECT * FROM "рок"')
+            assert connection.pgconn.exec_("SELECT 'ö'".encode()).get_value(0, 0) == 'ö'.encode()
+    assert one.stop() == 0
+
+
 def test_a_statement_too_large_for_a_shard_is_analysed_aside(guarded):
     with connect(guarded) as connection:
         before = guarded.metrics()['ringfence_statements_analysed_aside_total']

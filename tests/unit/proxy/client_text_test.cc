@@ -94,7 +94,7 @@ TEST_CASE("every field of a refusal is valid in the client's encoding, whatever 
 TEST_CASE("a refusal quotes whole tokens") {
   const std::string text = "SELECT 1\xef\xbc\x9b" "DELETE FROM t";
   CHECK(refusal_of(text, "UTF8", false).find("\"1\xef\xbc\x9b" "DELETE\"") != std::string::npos);
-  CHECK(refusal_of(text, "LATIN1", false).find("\"1?DELETE\"") != std::string::npos);
+  CHECK(refusal_of(text, "LATIN1", false).find("is not sent in UTF-8") != std::string::npos);
   CHECK(refusal_of("COPY t FROM STDIN", "UTF8", false).find("COPY \xe2\x80\xa6 FROM") != std::string::npos);
   CHECK(refusal_of("COPY t FROM STDIN", "WIN1252", false).find("COPY \x85 FROM") != std::string::npos);
   CHECK(refusal_of("COPY t FROM STDIN", "LATIN1", false).find("COPY ? FROM") != std::string::npos);

@@ -107,6 +107,36 @@ struct Talk {
 
 }  // namespace
 
+TEST_CASE("beyond ASCII a restricted session is judged where the server reads UTF-8, and refused elsewhere") {
+  struct Case {
+    const char* client;
+    const char* server;
+    bool passes;
+  };
+  // Three letters of WIN866, and one of UTF-8: the name of another table.
+  const std::string text = "select * from \"\xe0\xae\xaa\"";
+  for (const auto& [client, server, passes] :
+       {Case{"UTF8", "UTF8", true}, Case{"UTF8", "LATIN1", true}, Case{"WIN866", "UTF8", false}, Case{"LATIN1", "LATIN1", false},
+        Case{"EUC_JP", "UTF8", false}, Case{"SQL_ASCII", "UTF8", true}, Case{"SQL_ASCII", "WIN1251", false},
+        Case{"WIN866", "SQL_ASCII", true}, Case{"no such one", "UTF8", false}}) {
+    CAPTURE(client);
+    CAPTURE(server);
+    for (const auto& sent : {query(text), executed(text)}) {
+      Talk talk(true);
+      talk.conversation.note_parameter("server_encoding", server);
+      talk.conversation.note_parameter("client_encoding", client);
+      CHECK((talk.client(sent) == sent) == passes);
+      Talk plain(true);
+      plain.conversation.note_parameter("server_encoding", server);
+      plain.conversation.note_parameter("client_encoding", client);
+      CHECK(plain.client(query("select 1")) == query("select 1"));
+      Talk unrestricted(false);
+      unrestricted.conversation.note_parameter("client_encoding", client);
+      CHECK(unrestricted.client(sent) == sent);
+    }
+  }
+}
+
 TEST_CASE("a plain text never waits for what stands before it") {
   for (bool is_restricted : {false, true}) {
     Talk talk(is_restricted);

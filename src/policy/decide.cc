@@ -20,6 +20,16 @@ bool any_matches(const std::vector<Text>& patterns, std::string_view schema, std
                      [&](const Text& pattern) { return matches_name(pattern.parts, schema, name, doubt); });
 }
 
+// Of a statement about all relations of a schema or of the database any may be denied, and all have to be
+// allowed.
+bool meets(std::span<const NamePart> pattern, const sql::RelationUse& use) {
+  return use.is_every ? may_be_in(pattern, use.schema) : matches_name(pattern, use.schema, use.name, Doubt::yes);
+}
+
+bool meets_relation(const std::vector<Text>& patterns, const sql::RelationUse& use) {
+  return std::any_of(patterns.begin(), patterns.end(), [&](const Text& pattern) { return meets(pattern.parts, use); });
+}
+
 bool kind_matches(const std::vector<Text>& patterns, std::string_view kind) {
   return std::any_of(patterns.begin(), patterns.end(),
                      [&](const Text& pattern) { return matches_wildcard(pattern.text, kind); });
@@ -190,7 +200,8 @@ class Judge {
     }
   }
 
-  // Views over functions that no level below admin may call, relations with passwords, and the catalog's own rows.
+  // Views over functions that no level below admin may call, relations with passwords, and the catalog's own
+  // rows.
   void judge_relations() {
     if (access_.level == Level::admin) return;
     if (const sql::RelationUse* changed = changed_system_relation(facts_)) {
@@ -282,7 +293,9 @@ class Judge {
     });
   }
   bool names_every_column(sql::Place& at) const {
-    if (facts_.relations.empty()) return false;
+    const bool is_about_all = std::any_of(facts_.reached.begin(), facts_.reached.end(),
+                                          [](const sql::RelationUse& use) { return use.is_every; });
+    if (facts_.relations.empty() && !is_about_all) return false;
     if (facts_.names_every_column) return true;
     const auto found = std::find_if(facts_.attributes.begin(), facts_.attributes.end(),
                                     [&](const sql::Attribute& attribute) { return may_take_a_row(attribute); });
@@ -295,12 +308,10 @@ class Judge {
   bool meets_column(const Text& pattern, sql::Place& at) const {
     const std::span<const NamePart> relation_wanted =
         std::span(pattern.parts).first(pattern.parts.size() - 1);
-    if (!relation_wanted.empty() &&
-        std::none_of(facts_.relations.begin(), facts_.relations.end(), [&](const sql::RelationUse& relation) {
-          return matches_name(relation_wanted, relation.schema, relation.name, Doubt::yes);
-        })) {
-      return false;
-    }
+    const auto is_meant_by = [&](const std::vector<sql::RelationUse>& uses) {
+      return std::any_of(uses.begin(), uses.end(), [&](const sql::RelationUse& use) { return meets(relation_wanted, use); });
+    };
+    if (!relation_wanted.empty() && !is_meant_by(facts_.relations) && !is_meant_by(facts_.reached)) return false;
     for (const sql::ColumnUse& column : facts_.columns) {
       if (matches_part(pattern.parts.back(), column.name, Doubt::yes)) {
         at = column.at;
@@ -318,11 +329,13 @@ class Judge {
       return false;
     }
     if (!rule.relations.empty()) {
-      const auto found = std::find_if(facts_.relations.begin(), facts_.relations.end(), [&](const auto& relation) {
-        return any_matches(rule.relations, relation.schema, relation.name, Doubt::yes);
-      });
-      if (found == facts_.relations.end()) return false;
-      at = found->at;
+      const auto is_met_by = [&](const std::vector<sql::RelationUse>& uses) {
+        const auto found = std::find_if(uses.begin(), uses.end(),
+                                        [&](const auto& use) { return meets_relation(rule.relations, use); });
+        if (found != uses.end()) at = found->at;
+        return found != uses.end();
+      };
+      if (!is_met_by(facts_.relations) && !is_met_by(facts_.reached)) return false;
     }
     if (!rule.functions.empty()) {
       const auto is_denied = [&](const auto& function) {
@@ -375,15 +388,11 @@ class Judge {
         if (!kind_matches(rule.kinds, effect.kind)) return false;
       }
     }
-    const auto all_named = [&](const auto& uses, const std::vector<Text>& patterns) {
-      return patterns.empty() || std::all_of(uses.begin(), uses.end(), [&](const auto& use) {
-               return admits_name(use, session_, [&](std::string_view schema, std::string_view name) {
-                 return any_matches(patterns, schema, name, Doubt::no);
-               });
-             });
+    const auto are_within = [&](const std::vector<sql::RelationUse>& uses) {
+      return std::all_of(uses.begin(), uses.end(), [&](const auto& use) { return is_relation_within(rule, use); });
     };
-    if (!all_named(facts_.relations, rule.relations) || !all_named(facts_.functions, rule.functions)) return false;
-    if (!rule.functions.empty() && !are_further_calls_within(rule)) return false;
+    if (!rule.relations.empty() && !(are_within(facts_.relations) && are_within(facts_.reached))) return false;
+    if (!rule.functions.empty() && !are_calls_within(rule)) return false;
     // Nobody sees which relations DO and CALL touch, nor what DO calls.
     if (facts_.is_opaque && (!rule.relations.empty() || !rule.columns.empty())) return false;
     if (facts_.is_opaque && !rule.functions.empty() && facts_.functions.empty()) return false;
@@ -394,14 +403,23 @@ class Judge {
              (!session_.folds_beyond_ascii || is_column_within(rule, fold_beyond_ascii(column.name)));
     });
   }
-  // Operators of one's own, and the names behind a dot that are calls or may be.
-  bool are_further_calls_within(const Rule& rule) const {
+  bool is_relation_within(const Rule& rule, const sql::RelationUse& relation) const {
+    return admits_name(relation, session_, [&](std::string_view schema, std::string_view name) {
+      return std::any_of(rule.relations.begin(), rule.relations.end(), [&](const Text& pattern) {
+        return relation.is_every ? covers_all_of(pattern.parts, schema)
+                                 : matches_name(pattern.parts, schema, name, Doubt::no);
+      });
+    });
+  }
+  // Functions, operators of one's own, and the names behind a dot that are calls or may be.
+  bool are_calls_within(const Rule& rule) const {
     const auto is_named = [&](const sql::Name& call) {
       return admits_name(call, session_, [&](std::string_view schema, std::string_view name) {
         return any_matches(rule.functions, schema, name, Doubt::no);
       });
     };
-    return std::all_of(facts_.operators.begin(), facts_.operators.end(), [&](const sql::Name& op) {
+    return std::all_of(facts_.functions.begin(), facts_.functions.end(), is_named) &&
+           std::all_of(facts_.operators.begin(), facts_.operators.end(), [&](const sql::Name& op) {
              const bool is_catalog = op.schema.empty() || op.schema == "pg_catalog";
              return (is_catalog && is_read_operator(op.name, session_.server_version)) || is_named(op);
            }) &&

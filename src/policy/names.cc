@@ -113,4 +113,16 @@ bool matches_name(std::span<const NamePart> pattern, std::string_view schema, st
   return matches_part(wanted_schema, schema, doubt);
 }
 
+bool may_be_in(std::span<const NamePart> pattern, std::string_view schema) {
+  return pattern.size() < 2 || schema.empty() || matches_part(pattern[pattern.size() - 2], schema, Doubt::yes);
+}
+
+bool covers_all_of(std::span<const NamePart> pattern, std::string_view schema) {
+  const auto is_any = [](const NamePart& part) { return part.text == "*"; };
+  if (pattern.empty() || !is_any(pattern.back())) return false;
+  if (pattern.size() == 1) return true;
+  const NamePart& wanted = pattern[pattern.size() - 2];
+  return is_any(wanted) || (!schema.empty() && matches_part(wanted, schema, Doubt::no));
+}
+
 }  // namespace ringfence::policy

@@ -29,4 +29,9 @@ bool matches_part(const NamePart& part, std::string_view name, Doubt doubt);
 bool matches_name(std::span<const NamePart> pattern, std::string_view schema, std::string_view name,
                   Doubt doubt);
 
+// Of a pattern of relations and all relations of a schema ("": of the database): whether it may name one of
+// them, and whether it surely names each.
+bool may_be_in(std::span<const NamePart> pattern, std::string_view schema);
+bool covers_all_of(std::span<const NamePart> pattern, std::string_view schema);
+
 }  // namespace ringfence::policy

@@ -19,7 +19,7 @@ constexpr size_t facts_bytes_max = 64 << 10;
 // About what they take.
 size_t bytes_of(const sql::Facts& facts) {
   size_t bytes = sizeof facts;
-  bytes += facts.effects.size() * sizeof(sql::Effect) + facts.relations.size() * sizeof(sql::RelationUse);
+  bytes += facts.effects.size() * sizeof(sql::Effect) + (facts.relations.size() + facts.reached.size()) * sizeof(sql::RelationUse);
   bytes += facts.columns.size() * sizeof(sql::ColumnUse) + facts.attributes.size() * sizeof(sql::Attribute);
   bytes += (facts.functions.size() + facts.operators.size()) * sizeof(sql::Name);
   for (const sql::Setting& setting : facts.settings) bytes += sizeof setting + setting.values.size() * sizeof(std::string);

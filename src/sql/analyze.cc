@@ -132,6 +132,7 @@ Result<Facts> analyze(std::string_view statement) {
   const Tokens tokens(statement);
   to_ordinals(facts.effects, tokens);
   to_ordinals(facts.relations, tokens);
+  to_ordinals(facts.reached, tokens);
   to_ordinals(facts.columns, tokens);
   to_ordinals(facts.functions, tokens);
   to_ordinals(facts.operators, tokens);

@@ -57,6 +57,9 @@ class Walk {
   void add_setting_modes(PgQuery__Node* const* options, size_t count, bool is_local);
   void add_values(Setting& setting, PgQuery__Node* const* args, size_t count);
   void add_settings_update(const Work& work, const PgQuery__UpdateStmt& update);
+  void add_every_relation(const Work& work, std::string_view schema);
+  void add_schemas(const Work& work, PgQuery__Node* const* names, size_t count);
+  void add_sequence(const Work& work, std::string_view function, const PgQuery__Node* argument);
   void add_named_objects(const Work& work, PgQuery__Node* const* objects, size_t count, bool has_column);
 
   void on_select(const Work&);
@@ -81,6 +84,16 @@ class Walk {
   void on_drop(const Work&);
   void on_comment(const Work&);
   void on_opaque(const Work&);
+  void on_rename(const Work&);
+  void on_owner(const Work&);
+  void on_grant(const Work&);
+  void on_reindex(const Work&);
+  void on_vacuum(const Work&);
+  void on_cluster(const Work&);
+  void on_create_publication(const Work&);
+  void on_publication_object(const Work&);
+  void on_import(const Work&);
+  void on_every(const Work&);
   void on_cte(const Work&);
   void on_range_var(const Work&);
   void on_range_sample(const Work&);

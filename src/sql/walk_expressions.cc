@@ -17,6 +17,9 @@ bool is_argument_sensitive(std::string_view name) {
          std::any_of(std::begin(prefixes), std::end(prefixes), [&](auto prefix) { return name.starts_with(prefix); });
 }
 
+// Their first argument names a relation.
+bool is_of_sequence(std::string_view name) { return name == "nextval" || name == "setval" || name == "currval"; }
+
 }  // namespace
 
 void Walk::on_cte(const Work& work) {
@@ -82,6 +85,7 @@ void Walk::on_indirection(const Work& work) {
     const std::string_view name = text_of(unwrap(indirection.indirection[i]));
     if (!name.empty()) add_attribute(name, work.at, true);
     if (is_argument_sensitive(name)) facts_.is_shape_cacheable = false;
+    if (i == 0 && is_of_sequence(name)) add_sequence(work, name, indirection.arg);
   }
   push_children(work);
 }
@@ -104,6 +108,7 @@ void Walk::on_function(const Work& work) {
   }
   Work inner = work;
   inner.at = at;
+  if (call.n_args > 0 && is_of_sequence(name.name)) add_sequence(inner, name.name, call.args[0]);
   push_children(inner);
 }
 

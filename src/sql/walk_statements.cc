@@ -253,6 +253,7 @@ void Walk::on_drop(const Work& work) {
     case PG_QUERY__OBJECT_TYPE__OBJECT_POLICY:
       add_named_objects(work, drop.objects, drop.n_objects, true);
       break;
+    case PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA: add_schemas(work, drop.objects, drop.n_objects); break;
     default: break;
   }
   push_children(work);

@@ -42,6 +42,7 @@ struct Name {
 struct RelationUse : Name {
   std::string catalog;
   bool is_written = false;  // Its rows or its definition; it may be read as well.
+  bool is_every = false;    // All relations of the schema, or of the database; there is no name.
 };
 
 struct Attribute : Name {
@@ -83,6 +84,9 @@ struct Facts {
   std::string kind;  // "select", "insert", "drop_table", "explain_analyze": kinds.h has them all.
   std::vector<Effect> effects;
   std::vector<RelationUse> relations;
+  // Touched without being named as relations are: all of a schema, and sequences that nextval() and its like
+  // are told of.
+  std::vector<RelationUse> reached;
   std::vector<ColumnUse> columns;
   std::vector<Name> functions;  // Called ones, with those of TABLESAMPLE; not those behind operators and casts.
   std::vector<Name> operators;

@@ -761,6 +761,64 @@ TEST_CASE("rules about functions are about operators and calls behind a dot, too
   }
 }
 
+TEST_CASE("what is about all of a schema names each of its relations") {
+  World relation = at(Level::admin), schema = at(Level::admin), column = at(Level::admin), other = at(Level::admin);
+  relation.policy.deny.emplace_back().relations = {{"hr.salaries"}};
+  schema.policy.deny.emplace_back().relations = {{"hr.*"}};
+  column.policy.deny.emplace_back().columns = {{"hr.salaries.note"}};
+  other.policy.deny.emplace_back().relations = {{"finance.*"}};
+  World within = at(Level::admin), everything = at(Level::admin);
+  within.policy.allow.emplace_back().relations = {{"public.*"}, {"hr.s*"}};
+  everything.policy.allow.emplace_back().relations = {{"public.*"}, {"hr.*"}};
+  for (std::string_view text :
+       {"alter schema hr rename to free", "drop schema hr cascade", "drop schema if exists x, hr", "alter schema \"HR\" owner to x",
+        "grant select on all tables in schema hr to public", "revoke all on all sequences in schema a, hr from x",
+        "reindex schema hr", "create publication p for tables in schema hr", "alter publication p add tables in schema hr",
+        "import foreign schema far from server s into hr"}) {
+    CAPTURE(text);
+    for (const World* world : {&relation, &schema, &column}) CHECK_FALSE(world->allows(text));
+    CHECK(other.allows(text));
+    CHECK_FALSE(within.allows(text));
+  }
+  CHECK(everything.allows("drop schema hr cascade"));
+  everything.policy.allow[0].relations = {{"*"}};
+  for (std::string_view text :
+       {"vacuum", "analyze", "cluster", "reindex database shop", "drop owned by x", "reassign owned by x to y",
+        "alter table all in tablespace a set tablespace b", "create publication p for all tables"}) {
+    CAPTURE(text);
+    for (const World* world : {&relation, &schema, &other, &within}) CHECK_FALSE(world->allows(text));
+    CHECK(everything.allows(text));
+  }
+  for (std::string_view text : {"drop schema public", "alter schema free rename to x", "vacuum public.t", "create schema free",
+                                "grant usage on schema hr to x", "alter role x rename to y", "drop function hr.f"}) {
+    CAPTURE(text);
+    CHECK(relation.allows(text));
+  }
+}
+
+TEST_CASE("a sequence in a string is a relation") {
+  World denied = at(Level::write), within = at(Level::write);
+  denied.policy.deny.emplace_back().relations = {{"hr.salaries*"}};
+  within.policy.allow.emplace_back().relations = {{"public.*"}};
+  for (std::string_view text :
+       {"select setval('hr.salaries_id_seq', 1)", "select nextval('HR . \"salaries_id_seq\"'::regclass)",
+        "select pg_catalog.currval('shop.hr.salaries_id_seq')", "select nextval($1)", "select setval(a::regclass, 1) from public.t",
+        "insert into public.t values (nextval('salaries_id_seq'))", "select nextval('\"hr\".\"salaries_id_seq')",
+        "select setval(pg_get_serial_sequence('hr.salaries', 'id'), 1)", "select ('hr.salaries_id_seq'::regclass).nextval"}) {
+    CAPTURE(text);
+    CHECK_FALSE(denied.allows(text));
+    CHECK_FALSE(within.allows(text));
+  }
+  for (std::string_view text :
+       {"select nextval('public.t_id_seq')", "select setval(pg_get_serial_sequence('\"public\".\"t\"', 'id'), 1)",
+        "insert into public.t (a) values (nextval('public.\"T\"'::regclass))"}) {
+    CAPTURE(text);
+    CHECK(denied.allows(text));
+    CHECK(within.allows(text));
+  }
+  CHECK(at(Level::write).allows("select nextval($1)"));
+}
+
 TEST_CASE("what cannot be seen into is within no rule about relations or columns") {
   for (const char* what : {"relations", "columns"}) {
     World world = at(Level::admin);

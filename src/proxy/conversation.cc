@@ -9,6 +9,7 @@
 #include "ringfence/sql/command_tag.h"
 #include "ringfence/sql/redact.h"
 #include "ringfence/sql/split.h"
+#include "row_details.h"
 #include "sql_names.h"
 #include "unseen.h"
 #include "watched_session.h"
@@ -530,7 +531,8 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
       FrameCursor::Step step = server_.next(chunk, at, segment);
       if (step == FrameCursor::Step::need_more) {
         // It may begin the answer to a refusal.
-        const bool may_change = named_ || (gate_ && (gate_->is_waiting() || seen().probe || has_renewed_));
+        const bool may_change = named_ || (gate_ && (gate_->is_waiting() || seen().probe || has_renewed_ ||
+                                                     hides_columns(gate_->access())));
         if (may_change && !server_.held_header().empty()) out->hold_tail();
         return Advance::all;
       }
@@ -567,7 +569,9 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
         // Only an error that is short enough to be one of ours is held, and what may tell of the name.
         const bool may_change = (segment.type == from_server::error_response && gate_ && gate_->is_waiting()) ||
                                 (segment.type == from_server::parameter_status && named_);
-        if (may_change && segment.body_length <= server_capture_bytes_max) out->hold(segment.begin, segment.end);
+        const bool hides = segment.type == from_server::error_response && gate_ && hides_columns(gate_->access());
+        if ((may_change || hides) && segment.body_length <= server_capture_bytes_max) out->hold(segment.begin, segment.end);
+        else if (hides) out->replace(segment.begin, segment.end, {});  // Of a long one the beginning is sent.
         else out->pass(segment.end);
       }
       if (!is_resumed) {
@@ -669,6 +673,9 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
           is_refusal_ = true;
           append_refusal(fields);
         }
+      }
+      if (gate_ && !is_refusal_ && hides_columns(gate_->access())) {
+        if (std::string shown = without_row(body, body_length); !shown.empty()) rare().replacement = std::move(shown);
       }
       queue_.error(fields, bytes, now_.ns);
       show_error();

@@ -353,6 +353,26 @@ def test_a_gated_message_beyond_its_bound_ends_the_session(guarded, kind, body):
     assert victims(guarded) == before
 
 
+def test_errors_show_no_column_that_a_rule_denies(own, target, app):
+    target.sql('DROP TABLE IF EXISTS carded', database='shop')
+    target.sql("CREATE TABLE carded (id int PRIMARY KEY, name text NOT NULL CHECK (name <> 'bad'), city text, card text, UNIQUE (city, card))",
+               database='shop')
+    target.sql("INSERT INTO carded VALUES (1, 'a', 'x', '4111-secret'), (2, 'b', 'y', '4111-secret')", database='shop')
+    target.sql('GRANT ALL ON carded TO shop_app', database='shop')
+    one = own(policies=[{'name': 'p', 'roles': ['operator'], 'tags': ['*'], 'level': 'write', 'deny': [{'columns': ['carded.card']}]}])
+    one.start()
+    with one.connect() as connection:
+        for text, error in (('UPDATE carded SET name = NULL WHERE id = 1', psycopg.errors.NotNullViolation),
+                            ("UPDATE carded SET name = 'bad' WHERE id = 1", psycopg.errors.CheckViolation),
+                            ("UPDATE carded SET city = 'y' WHERE id = 1", psycopg.errors.UniqueViolation)):
+            for prepare in (False, True):
+                with pytest.raises(error) as caught:
+                    connection.execute(text, prepare=prepare)
+                assert caught.value.diag.message_detail is None and 'secret' not in str(caught.value)
+        assert connection.execute('SELECT 1').fetchone() == (1,)
+    assert one.stop() == 0
+
+
 def test_names_behind_semicolons_and_escapes_are_known(guarded, trail_of):
     """`;PREPARE` and U&"" names: what runs later is what the trail says."""
     with connect(guarded, user='writer', application_name='policy-names') as connection:

@@ -26,8 +26,8 @@ constexpr ClosedRelation relations[] = {
     {"", "pg_store_plans", ""},
 };
 
-// Options of user mappings and subscriptions, in which passwords stand for other servers. The tables are refused as a whole,
-// but for pg_subscription, which tools list.
+// Options of user mappings and subscriptions, in which passwords stand for other servers. The tables are
+// refused as a whole, but for pg_subscription, which tools list.
 constexpr ClosedRelation secrets[] = {
     {"pg_catalog", "pg_user_mappings", "umoptions"},
     {"pg_catalog", "pg_subscription", "subconninfo"},

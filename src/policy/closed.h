@@ -14,7 +14,8 @@ struct ClosedRelation {
 
 // nullptr: open. A name without a schema counts as one of pg_catalog.
 const ClosedRelation* closed_relation(std::string_view schema, std::string_view name);
-// What holds passwords in one of its columns, beside the relations that the catalog's list refuses as a whole.
+// What holds passwords in one of its columns, beside the relations that the catalog's list refuses as a
+// whole.
 const ClosedRelation* secret_relation(std::string_view schema, std::string_view name);
 bool is_closed_function(std::string_view name);
 

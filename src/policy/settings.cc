@@ -142,8 +142,8 @@ bool is_of_application(std::string_view name) {
   return std::find(std::begin(extensions), std::end(extensions), name.substr(0, dot)) == std::end(extensions);
 }
 
-// What a plan is chosen by: PostgreSQL's categories "Query Tuning" and the parallel ones whose number of workers
-// max_parallel_workers_per_gather bounds.
+// What a plan is chosen by: PostgreSQL's categories "Query Tuning" and the parallel ones whose number of
+// workers max_parallel_workers_per_gather bounds.
 bool is_of_planner(std::string_view name) {
   return is_any_of(name, {"constraint_exclusion",
                           "cursor_tuple_fraction",
@@ -221,8 +221,8 @@ bool puts_catalog_later(std::string_view path) {
   return path.find_first_not_of(" \"") != at || !is_whole || rest.find(catalog) != rest.npos;
 }
 
-// A name without a schema means PostgreSQL's own function only where no other schema is searched before pg_catalog, which is
-// first unless the path names it.
+// A name without a schema means PostgreSQL's own function only where no other schema is searched before
+// pg_catalog, which is first unless the path names it.
 std::string refuse_search_path(const std::vector<std::string>& values, bool is_reader) {
   for (size_t i = 0; i < values.size(); ++i) {
     // In one quoted string there may be several names.

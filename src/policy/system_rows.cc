@@ -7,7 +7,8 @@
 namespace ringfence::policy {
 namespace {
 
-// The tables of PostgreSQL 15 to 18, and the views over one table, through which its rows can be changed. Sorted.
+// The tables of PostgreSQL 15 to 18, and the views over one table, through which its rows can be changed.
+// Sorted.
 constexpr std::string_view relations[] = {
     "enabled_roles",       "pg_aggregate",       "pg_am",
     "pg_amop",             "pg_amproc",          "pg_attrdef",

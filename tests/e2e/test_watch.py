@@ -59,8 +59,11 @@ def wait_for_mismatch(one, count=1, seconds=20):
         time.sleep(0.1)
 
 
+WATCHES = "FROM pg_stat_activity WHERE application_name = 'ringfence watch' AND usename = 'app_trust'"
+
+
 def watches(target):
-    return int(target.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ringfence watch'")[0][0])
+    return target.sql('SELECT count(*) ' + WATCHES)[0][0]
 
 
 def test_a_swapped_text_is_seen_while_it_runs_and_when_it_has_run(watched, app):
@@ -114,19 +117,20 @@ def test_ordinary_sessions_are_compared_and_fit(watched, app):
 
 
 def test_a_watch_has_one_connection_that_comes_back(watched, target, app):
-    before = watches(target)
-    one = watched()
+    # As a user for whom nobody else watches.
+    one = watched(user='app_trust')
+    assert watches(target) == 0
     with session(one, app) as first, session(one, app) as second:
         for client in (first, second):
             client.run('SELECT 1')
         grown(one, 'ringfence_attribution_watch_samples_total', 1)
-        assert watches(target) == before + 1
+        assert watches(target) == 1
         assert one.metrics()['ringfence_attribution_watch_connections'] == 1
-        target.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ringfence watch'")
+        target.sql('SELECT pg_terminate_backend(pid) ' + WATCHES)
         for _ in range(3):
             first.run('SELECT 2')
             grown(one, 'ringfence_attribution_watch_samples_total', 1)
-        assert watches(target) == before + 1
+        assert watches(target) == 1
     assert mismatches(one) == 0
 
 

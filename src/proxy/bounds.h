@@ -127,6 +127,5 @@ inline constexpr uint64_t watch_answer_ms = 5'000;
 inline constexpr uint64_t watch_idle_ms = 60'000;
 // Sessions that one question is about.
 inline constexpr size_t watch_ids_max = 1'000;
-inline constexpr int watch_post_tries_max = 1'000'000;
 
 }  // namespace ringfence::proxy

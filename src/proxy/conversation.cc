@@ -530,10 +530,11 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
     } else {
       FrameCursor::Step step = server_.next(chunk, at, segment);
       if (step == FrameCursor::Step::need_more) {
+        if (server_.held_header().empty()) return Advance::all;
         // It may begin the answer to a refusal.
         const bool may_change = named_ || (gate_ && (gate_->is_waiting() || seen().probe || has_renewed_ ||
                                                      hides_columns(gate_->access())));
-        if (may_change && !server_.held_header().empty()) out->hold_tail();
+        if (may_change) out->hold_tail();
         return Advance::all;
       }
       if (step == FrameCursor::Step::broken) {

@@ -85,7 +85,7 @@ def run(one, user, app, *causes):
 @pytest.mark.parametrize('user', ['owner', 'writer'])
 @pytest.mark.parametrize('cause', QUERIES)
 def test_what_may_be_somebodys_own_makes_names_presumed(one, app, user, cause):
-    if user == 'writer' and cause in ('attribute', 'text that is not cut'):
+    if user == 'writer' and (cause in ('attribute', 'text that is not cut') or QUERIES[cause].startswith(NEARER)):
         pytest.skip('it is refused')
     ran, row = run(one, user, app, raw.query(QUERIES[cause]))
     assert ran == [[b'2']]

@@ -18,6 +18,7 @@ import harness  # noqa: E402  (clusters and the appliance as processes, shared w
 
 TICK = os.sysconf('SC_CLK_TCK')
 USER, PASSWORD = 'bench', 'bench-password'
+FLOOD_USER = 'flood'  # Of the appliance alone: bench_flood.py's reader, who is not whom the others' bounds are about.
 PROGRAMS = pathlib.Path(os.environ.get('RINGFENCE_BENCH_PROGRAMS', ROOT / 'build/release/bench'))
 # What "with policies" means everywhere: a hundred patterns, of which the last one matches what is asked.
 # Server connections that are kept between sessions, where a contender's name says so: more than clients ever come at once.
@@ -238,7 +239,7 @@ def start_ringfence(directory, server_port, name='ringfence', shards=1, audit=()
     if policies:
         more['policies'] = list(policies)
     one = harness.Appliance(directory, server, shards=shards, log={'level': 'warning', 'format': 'text'}, audit=dict(audit),
-                            users=[{'name': USER, 'password': PASSWORD, 'roles': ['operator']}], targets=[target], **more)
+                            users=[{'name': user, 'password': PASSWORD, 'roles': ['operator']} for user in (USER, FLOOD_USER)], targets=[target], **more)
     if binary:
         one.binary = binary
         drop_unknown_keys(one)

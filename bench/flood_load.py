@@ -16,7 +16,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'tests/e2e'))
 import raw  # noqa: E402
 
-USER, PASSWORD = 'bench', 'bench-password'
+USER, FLOOD_USER, PASSWORD = 'bench', 'flood', 'bench-password'
 TEXT_BYTES = 60_000
 
 
@@ -84,7 +84,7 @@ def texts(connection):
     if connection.socket is None:
         try:
             client = raw.RawClient(connection.port, timeout=15)
-            client.log_in(USER, PASSWORD, 'bench', application_name='flood')
+            client.log_in(FLOOD_USER, PASSWORD, 'bench', application_name='flood')
         except (OSError, EOFError, raw.ServerError):
             return
         connection.socket = client.socket

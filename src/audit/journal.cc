@@ -347,13 +347,17 @@ Result<void> Journal::sync(uint64_t position) {
   return {};
 }
 
+uint64_t Journal::waiting_bytes() const {
+  const uint64_t released = released_.load(std::memory_order_relaxed);
+  const uint64_t committed = committed_.load(std::memory_order_relaxed);
+  return committed > released ? committed - released : 0;
+}
+
 JournalCounters Journal::counters() const {
   JournalCounters out;
   out.records = records_.load(std::memory_order_relaxed);
   out.bytes = bytes_.load(std::memory_order_relaxed);
-  uint64_t released = released_.load(std::memory_order_relaxed);
-  uint64_t committed = committed_.load(std::memory_order_relaxed);
-  out.depth_bytes = committed > released ? committed - released : 0;
+  out.depth_bytes = waiting_bytes();
   uint64_t released_records = released_records_.load(std::memory_order_relaxed);
   out.depth_records = out.records > released_records ? out.records - released_records : 0;
   out.stalls = stalls_.load(std::memory_order_relaxed);

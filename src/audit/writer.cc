@@ -20,6 +20,7 @@ namespace {
 constexpr auto poll_interval = std::chrono::milliseconds(10);
 // Records taken from one journal before the next one's turn.
 constexpr int turn_records = 512;
+constexpr uint64_t turn_bytes = 1 << 20;
 constexpr uint64_t ms_ns = 1'000'000;
 constexpr uint64_t gap_interval_ns = 1'000 * ms_ns;
 
@@ -219,7 +220,9 @@ bool Writer::Impl::consume(uint64_t now) {
     for (Source& source : sources) {
       if (source.journal == nullptr) continue;
       int taken = 0;
-      while (taken < turn_records && !batch_is_full() && source.journal->next(record)) {
+      const uint64_t bytes_before = batch.bytes();
+      while (taken < turn_records && batch.bytes() - bytes_before < turn_bytes && !batch_is_full() &&
+             source.journal->next(record)) {
         batch.add(source.shard, record, now);
         ++taken;
       }

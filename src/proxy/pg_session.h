@@ -196,7 +196,8 @@ class PgSession {
   bool has_spent_volume() const {
     return (user_volume_ && user_volume_->is_spent()) || (address_volume_ && address_volume_->is_spent());
   }
-  uint64_t settle_volume();
+  uint64_t settle_volume(bool may_wait_for_store = true);
+  uint64_t volume_wait();
   EndReason volume_exceeded() const;
   ring::Task<bool> wait_for_volume(net::Receive& receive, net::Chunk chunk);
 

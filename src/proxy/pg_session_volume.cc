@@ -12,8 +12,11 @@ namespace {
 
 // Longer it does not wait: with so much behind it its user's next statements would wait as long.
 constexpr uint64_t volume_wait_max_ns = 10'000'000'000;
-// After which it looks whether the session has ended.
+// After which it looks whether the session has ended, and whether the store has caught up.
 constexpr uint64_t slice_ns = 250'000'000;
+constexpr uint64_t behind_slice_ns = 20'000'000;
+// Longer a lease does not wait for the store alone, which may be away.
+constexpr uint64_t behind_wait_max_ns = 1'000'000'000;
 
 }  // namespace
 
@@ -30,10 +33,19 @@ void PgSession::meter_volume(std::string_view peer) {
 }
 
 // How long until neither is overdrawn.
-uint64_t PgSession::settle_volume() {
+uint64_t PgSession::settle_volume(bool may_wait_for_store) {
   const uint64_t now_ns = shard_.shard.now_ns();
-  const uint64_t user_ns = user_volume_ ? user_volume_->settle(now_ns) : 0;
-  const uint64_t address_ns = address_volume_ ? address_volume_->settle(now_ns) : 0;
+  const bool is_behind = may_wait_for_store && shard_.space.waiting_bytes() > VolumeMeter::behind_bytes;
+  const uint64_t user_ns = user_volume_ ? user_volume_->settle(now_ns, is_behind) : 0;
+  const uint64_t address_ns = address_volume_ ? address_volume_->settle(now_ns, is_behind) : 0;
+  return std::max(user_ns, address_ns);
+}
+
+// The same by the rules alone, whatever the store does.
+uint64_t PgSession::volume_wait() {
+  const uint64_t now_ns = shard_.shard.now_ns();
+  const uint64_t user_ns = user_volume_ ? user_volume_->wait_ns(now_ns) : 0;
+  const uint64_t address_ns = address_volume_ ? address_volume_->wait_ns(now_ns) : 0;
   volume_is_users_ = user_ns >= address_ns;
   return std::max(user_ns, address_ns);
 }
@@ -61,13 +73,14 @@ Task<bool> PgSession::wait_for_volume(net::Receive& receive, net::Chunk chunk) {
   // Whoever waits holds none of the shard's buffers.
   chunk.detach();
   uint64_t waited_ns = 0;
-  for (uint64_t wait_ns = settle_volume(); wait_ns > 0; wait_ns = settle_volume()) {
-    if (waited_ns + wait_ns > volume_wait_max_ns) {
+  for (uint64_t wait_ns = settle_volume(); wait_ns > 0; wait_ns = settle_volume(waited_ns < behind_wait_max_ns)) {
+    const uint64_t rule_wait_ns = volume_wait();
+    if (rule_wait_ns > 0 && waited_ns + rule_wait_ns > volume_wait_max_ns) {
       shard_.counters.volume_refusals.add();
       end(volume_exceeded());
       co_return false;
     }
-    const uint64_t slice = std::min(wait_ns, slice_ns);
+    const uint64_t slice = std::min(wait_ns, rule_wait_ns > 0 ? slice_ns : behind_slice_ns);
     ring::Event due;
     ring::CallbackTimer timer(shard_.shard.timers(), [&due] { due.set(); });
     timer.arm(shard_.shard.now_ns() + slice);

@@ -59,11 +59,15 @@ VolumeMeter::~VolumeMeter() {
   if (left_ > 0) budget_->give_back(static_cast<uint64_t>(left_), rule_);
 }
 
-uint64_t VolumeMeter::settle(uint64_t now_ns) {
+uint64_t VolumeMeter::settle(uint64_t now_ns, bool is_behind) {
   if (left_ > 0) return 0;
-  if (left_ < 0) budget_->spend(static_cast<uint64_t>(-left_), rule_, now_ns);
+  const uint64_t more = is_behind ? large_ * (behind_weight - 1) : 0;
+  if (left_ < 0 || more > 0) budget_->spend(static_cast<uint64_t>(-left_) + more, rule_, now_ns);
   left_ = 0;
-  const uint64_t wait = budget_->wait_ns(rule_, now_ns);
+  large_ = 0;
+  VolumeRule rule = rule_;
+  if (is_behind) rule.burst_bytes = std::min(rule.burst_bytes, behind_burst_bytes);
+  const uint64_t wait = budget_->wait_ns(rule, now_ns);
   if (wait > 0) return wait;
   budget_->spend(lease_bytes, rule_, now_ns);
   left_ = lease_bytes;

@@ -211,6 +211,8 @@ class RecordSpace {
   // Publishes the first `size` bytes of what was reserved. Gives the record's seq. `start_seq` is 0 but for
   // outcomes. After this returns, killing the process does not lose the record.
   virtual uint64_t publish(RecordKind kind, size_t size, uint64_t start_seq) = 0;
+  // Published, not yet committed in the store.
+  virtual uint64_t waiting_bytes() const { return 0; }
 };
 
 // The most that one record body may hold: text and parameters are bounded below this by configuration.

@@ -111,6 +111,7 @@ class Journal final : public RecordSpace {
   // Gives 0 when the record was dropped (drop_when_full), also for the outcome of a dropped start
   // (`start_seq` 0).
   uint64_t publish(RecordKind kind, size_t size, uint64_t start_seq) override;
+  uint64_t waiting_bytes() const override;
   // Position after the last published record: what sync() has to reach before it may be relied on.
   uint64_t published_position() const { return committed_.load(std::memory_order_acquire); }
   // True when a statement could be recorded now: a cheap question before work is accepted.

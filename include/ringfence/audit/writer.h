@@ -63,7 +63,7 @@ struct WriterOptions {
   std::string writer_dsn;
   std::string owner_dsn;
   uint32_t batch_rows = 10'000;
-  uint32_t batch_bytes = 32 << 20;
+  uint32_t batch_bytes = 2 << 20;
   uint32_t batch_ms = 200;
   uint32_t join_window_ms = 1'000;
   uint32_t open_starts_max = 200'000;  // Held in memory; older ones are looked up in the store.

@@ -3,6 +3,10 @@
 // A budget is shared by all shards; a shard takes a lease of it for its sessions, so that a record costs them
 // a subtraction of their own thread's. Records are charged when they are written: a session that has spent
 // more than there was waits before its next bytes are looked at, and what it had begun is recorded whole.
+//
+// What the store does not take at once stands in front of the others' records. So while a shard's journal has more than
+// behind_bytes that are not in the store, a burst is behind_burst_bytes, and what a record has beyond small_bytes counts
+// behind_weight times. The rate of small statements stays: for those the journal is there.
 #pragma once
 
 #include <atomic>
@@ -56,6 +60,10 @@ class VolumeMeter {
  public:
   // Some hundred statements'.
   static constexpr uint64_t lease_bytes = 64 << 10;
+  static constexpr uint64_t behind_bytes = 1 << 20;
+  static constexpr uint64_t behind_burst_bytes = 1 << 20;
+  static constexpr uint64_t behind_weight = 4;
+  static constexpr uint64_t small_bytes = 4 << 10;
 
   VolumeMeter(std::shared_ptr<VolumeBudget> budget, const VolumeRule& rule)
       : budget_(std::move(budget)), rule_(rule) {}
@@ -64,16 +72,22 @@ class VolumeMeter {
   VolumeMeter& operator=(const VolumeMeter&) = delete;
 
   const VolumeRule& rule() const { return rule_; }
-  void charge(size_t bytes) { left_ -= static_cast<int64_t>(bytes); }
+  void charge(size_t bytes) {
+    left_ -= static_cast<int64_t>(bytes);
+    if (bytes > small_bytes) large_ += bytes - small_bytes;
+  }
   bool is_spent() const { return left_ <= 0; }
   // Pays what was charged beyond the lease, and takes another one where there is something left. Gives how
-  // long until then; 0: go on.
-  uint64_t settle(uint64_t now_ns);
+  // long until then; 0: go on. `is_behind`: the shard's journal waits for the store.
+  uint64_t settle(uint64_t now_ns, bool is_behind = false);
+  // How long until there is something left by the rule itself.
+  uint64_t wait_ns(uint64_t now_ns) const { return budget_->wait_ns(rule_, now_ns); }
 
  private:
   std::shared_ptr<VolumeBudget> budget_;
   VolumeRule rule_;
   int64_t left_ = 0;
+  uint64_t large_ = 0;  // Of records beyond small_bytes, since the last settle().
 };
 
 // One shard's meters of users, or of addresses; they are gone with their last session.

@@ -91,6 +91,41 @@ TEST_CASE("who would wait for longer than is worth it is told which bound it is"
   }
 }
 
+TEST_CASE("behind a journal that waits for the store a burst is short") {
+  World world(1, 0, [](Snapshot& snapshot) { snapshot.limits.volume_per_user = {64 << 10, 128 * mib}; });
+  world.connect();
+  world.log_in();
+  world.space.waiting = 5 * mib;
+  const std::string text = "select '" + std::string(60'000, 'x') + "'";
+  size_t sent = 0;
+  auto flood = [&] {
+    const size_t before = sent;
+    while (queries_at_server(world) == sent && sent - before < 100) {
+      world.send(world.client, query(text));
+      ++sent;
+      if (queries_at_server(world) == sent) world.send(world.server, answer());
+    }
+    return sent - before;
+  };
+  const size_t burst = flood();
+  CHECK(burst > 3);
+  CHECK(burst < 8);
+  // The store is away: the session goes on, slowly.
+  world.advance_to(900);
+  CHECK(queries_at_server(world) == sent - 1);
+  world.advance_to(1'100);
+  CHECK(queries_at_server(world) == sent);
+  world.send(world.server, answer());
+  CHECK(flood() <= 2);
+  // It is back.
+  world.space.waiting = 0;
+  world.advance_to(1'200);
+  CHECK(queries_at_server(world) == sent);
+  world.send(world.server, answer());
+  CHECK(flood() == 100);
+  CHECK(world.pg_shard->counters().volume_refusals.get() == 0);
+}
+
 TEST_CASE("ordinary work meets no bound") {
   World world(1, 0, [](Snapshot& snapshot) {
     by_user(snapshot);

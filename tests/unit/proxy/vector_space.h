@@ -37,6 +37,7 @@ class VectorSpace final : public audit::RecordSpace {
     room_.assign(size_max, '\0');
     return room_.data();
   }
+  uint64_t waiting_bytes() const override { return waiting; }
   uint64_t publish(audit::RecordKind kind, size_t size, uint64_t start_seq) override {
     granted_ = 0;
     Record record{kind, ++seq_, start_seq, {}};
@@ -63,6 +64,7 @@ class VectorSpace final : public audit::RecordSpace {
   std::mt19937_64 random{1};
   unsigned refuse_one_in = 0;
   bool is_full = false;
+  uint64_t waiting = 0;  // Bytes that the store does not have.
   size_t granted_max = audit::record_bytes_max;  // What is longer finds no room.
 
  private:

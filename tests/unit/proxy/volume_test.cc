@@ -119,3 +119,24 @@ TEST_CASE("a new rule holds for the sessions that come after it") {
   CHECK(fresh->rule().bytes_per_s == 2 * mib);
   CHECK(old->rule() == rule);
 }
+
+TEST_CASE("behind a journal that waits for the store a burst is short, and the rate stays") {
+  VolumeBudgets budgets;
+  VolumeMeters meters(budgets);
+  auto meter = meters.find("alice", rule, second);
+  uint64_t passed = 0;
+  while (meter->settle(second, true) == 0) {
+    meter->charge(1'000);
+    passed += 1'000;
+  }
+  CHECK(passed >= VolumeMeter::behind_burst_bytes - VolumeMeter::lease_bytes);
+  CHECK(passed <= VolumeMeter::behind_burst_bytes + VolumeMeter::lease_bytes + 1'000);
+  CHECK(meter->settle(second, true) <= VolumeMeter::lease_bytes * second / mib + 1);
+  CHECK(meter->wait_ns(second) == 0);
+  // The store has caught up.
+  CHECK(meter->settle(second) == 0);
+  meter->charge(VolumeMeter::lease_bytes + VolumeMeter::small_bytes);
+  const uint64_t before = meter->settle(second, true);
+  meter->charge(mib);
+  CHECK(meter->settle(second, true) > before + 3 * second);
+}

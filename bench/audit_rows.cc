@@ -2,11 +2,11 @@
 //
 //   audit_rows [rows] [batch] [rounds]
 //
-// Prints one JSON object a line: contender, rows_per_s, client_cpu_us, store_cpu_us. Each round is one run of each
-// contender into tables emptied before it:
-//   ringfence    the journals hold the records of all rows when the writer starts; until the last row is committed
+// Prints one JSON object a line: contender, rows_per_s, client_cpu_us, store_cpu_us. Each round is one run of
+// each contender into tables emptied before it:
+//   ringfence    the journals hold all records when the writer starts; until the last row is committed
 //   copy         the very bytes of those rows, in batches of as many, into audit_event
-//   copy_links   the same with the rows of audit_link_run, which the writer writes, too, in the same transactions
+//   copy_links   the same with the rows of audit_link_run, in the same transactions
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -129,7 +129,10 @@ struct Bench {
   std::vector<std::string> links;
 
   Bench(std::string where, int row_count, int batch_rows)
-      : directory(std::move(where)), store({directory, "", "", 60'000, 20'000}), rows(row_count), batch(batch_rows) {}
+      : directory(std::move(where)),
+        store({directory, "", "", 60'000, 20'000}),
+        rows(row_count),
+        batch(batch_rows) {}
 
   std::unique_ptr<store::Connection> owner() {
     return must(store::Connection::open(store.owner_dsn(), "bench"), "store");
@@ -138,14 +141,16 @@ struct Bench {
   void empty_tables() {
     auto connection = owner();
     must(connection->exec("TRUNCATE ringfence.audit_event, ringfence.audit_link_run, ringfence.audit_open, "
-                          "ringfence.audit_anchor"), "truncate");
+                          "ringfence.audit_anchor"),
+         "truncate");
     must(connection->exec("DELETE FROM ringfence.audit_checkpoint"), "checkpoints");
     must(connection->exec("CHECKPOINT"), "checkpoint");
   }
 
   void print(const char* contender, double seconds, double client, double server) const {
-    std::printf("{\"contender\": \"%s\", \"rows_per_s\": %.0f, \"client_cpu_us\": %.3f, \"store_cpu_us\": %.3f}\n",
-                contender, rows / seconds, client / rows * 1e6, server / rows * 1e6);
+    std::printf(
+        "{\"contender\": \"%s\", \"rows_per_s\": %.0f, \"client_cpu_us\": %.3f, \"store_cpu_us\": %.3f}\n",
+        contender, rows / seconds, client / rows * 1e6, server / rows * 1e6);
     std::fflush(stdout);
   }
 
@@ -182,29 +187,34 @@ struct Bench {
     // Rows in binary form are, but for the count of their fields, what COPY takes.
     std::vector<std::string> out;
     size_t in_batch = piece;
-    must(connection.stream(query, {}, [&](store::Rows& row) {
-      if (in_batch == piece) {
-        if (!out.empty()) out.back().append("\xff\xff", 2);
-        out.emplace_back("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0", 19);
-        in_batch = 0;
-      }
-      ++in_batch;
-      ringfence::Writer writer(out.back());
-      writer.u16(static_cast<uint16_t>(row.columns()));
-      for (int i = 0; i < row.columns(); ++i) {
-        if (row.is_null(0, i)) writer.u32(0xffffffff);
-        else writer.u32(static_cast<uint32_t>(row.get(0, i).size())).bytes(row.get(0, i));
-      }
-      return true;
-    }), "export");
+    must(connection.stream(query, {},
+                           [&](store::Rows& row) {
+                             if (in_batch == piece) {
+                               if (!out.empty()) out.back().append("\xff\xff", 2);
+                               out.emplace_back("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0", 19);
+                               in_batch = 0;
+                             }
+                             ++in_batch;
+                             ringfence::Writer writer(out.back());
+                             writer.u16(static_cast<uint16_t>(row.columns()));
+                             for (int i = 0; i < row.columns(); ++i) {
+                               if (row.is_null(0, i)) writer.u32(0xffffffff);
+                               else
+                                 writer.u32(static_cast<uint32_t>(row.get(0, i).size())).bytes(row.get(0, i));
+                             }
+                             return true;
+                           }),
+         "export");
     out.back().append("\xff\xff", 2);
     return out;
   }
 
   void export_rows() {
     auto connection = owner();
-    auto names = must(connection->exec("SELECT attname FROM pg_attribute WHERE attrelid = 'ringfence.audit_event'::"
-                                       "regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"), "columns");
+    auto names =
+        must(connection->exec("SELECT attname FROM pg_attribute WHERE attrelid = 'ringfence.audit_event'::"
+                              "regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"),
+             "columns");
     std::string counts;
     for (int i = 0; i < names.size(); ++i) counts += (i > 0 ? ", count(" : "count(") + names.text(i, 0) + ")";
     auto used = must(connection->exec("SELECT " + counts + " FROM ringfence.audit_event"), "columns");
@@ -216,14 +226,16 @@ struct Bench {
       values += (values.empty() ? "" : ", ") + (name == "node" ? "'bench-b'::text" : name);
     }
     events = take(*connection, "SELECT " + values + " FROM ringfence.audit_event ORDER BY chain_no", batch);
-    links = take(*connection, "SELECT 'bench-b'::text, first_chain_no, links FROM ringfence.audit_link_run ORDER BY 2",
+    links = take(*connection,
+                 "SELECT 'bench-b'::text, first_chain_no, links FROM ringfence.audit_link_run ORDER BY 2",
                  (batch + link_run_max - 1) / link_run_max);
   }
 
   static void copy(store::Connection& connection, const std::string& sql, ByteView bytes) {
     must(connection.begin_copy(sql), "copy");
     constexpr size_t piece = 64 * 1024;
-    for (size_t at = 0; at < bytes.size(); at += piece) must(connection.put_copy(bytes.substr(at, piece)), "copy");
+    for (size_t at = 0; at < bytes.size(); at += piece)
+      must(connection.put_copy(bytes.substr(at, piece)), "copy");
     must(connection.end_copy(), "copy");
   }
 
@@ -235,15 +247,18 @@ struct Bench {
     uint64_t began = mono_ns();
     for (size_t i = 0; i < events.size(); ++i) {
       must(connection->exec("BEGIN"), "begin");
-      copy(*connection, "COPY ringfence.audit_event (" + event_columns + ") FROM STDIN (FORMAT binary)", events[i]);
+      copy(*connection, "COPY ringfence.audit_event (" + event_columns + ") FROM STDIN (FORMAT binary)",
+           events[i]);
       if (with_links) {
-        copy(*connection, "COPY ringfence.audit_link_run (node, first_chain_no, links) FROM STDIN (FORMAT binary)", links[i]);
+        copy(*connection,
+             "COPY ringfence.audit_link_run (node, first_chain_no, links) FROM STDIN (FORMAT binary)",
+             links[i]);
       }
       must(connection->exec("COMMIT"), "commit");
     }
     uint64_t done = mono_ns();
-    print(with_links ? "copy_links" : "copy", static_cast<double>(done - began) * 1e-9, process_cpu() - client,
-          store_cpu(store.pid()) - server);
+    print(with_links ? "copy_links" : "copy", static_cast<double>(done - began) * 1e-9,
+          process_cpu() - client, store_cpu(store.pid()) - server);
   }
 };
 

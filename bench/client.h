@@ -1,5 +1,5 @@
-// A PostgreSQL client for benchmarks: logs in with SCRAM over any blocking connection and reads messages. Anything
-// unexpected ends the program: a benchmark has no use for half a load.
+// A PostgreSQL client for benchmarks: logs in with SCRAM over any blocking connection and reads messages.
+// Anything unexpected ends the program: a benchmark has no use for half a load.
 #pragma once
 
 #include <arpa/inet.h>
@@ -53,7 +53,9 @@ inline pg::ScramKeys keys_of(const std::string& password, const pg::ScramClient:
   std::lock_guard lock(mutex);
   auto found = known.find(challenge.salt);
   if (found == known.end()) {
-    found = known.emplace(challenge.salt, pg::derive_scram_keys(password, challenge.salt, challenge.iterations)).first;
+    found =
+        known.emplace(challenge.salt, pg::derive_scram_keys(password, challenge.salt, challenge.iterations))
+            .first;
   }
   return found->second;
 }
@@ -144,7 +146,9 @@ class Client {
 
 class PlainClient final : public Client {
  public:
-  explicit PlainClient(const Account& account) : Client(account), fd_(connect_loopback(account.port)) { log_in(); }
+  explicit PlainClient(const Account& account) : Client(account), fd_(connect_loopback(account.port)) {
+    log_in();
+  }
   ~PlainClient() override {
     if (fd_ < 0) return;
     std::string goodbye;
@@ -153,7 +157,8 @@ class PlainClient final : public Client {
     ::close(fd_);
   }
   void send(const std::string& bytes) override {
-    if (::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_WAITALL) != static_cast<ssize_t>(bytes.size())) {
+    if (::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_WAITALL) !=
+        static_cast<ssize_t>(bytes.size())) {
       die("send");
     }
   }

@@ -1,20 +1,21 @@
-// Load that keeps a proxy busy: a server that answers without working, and clients that ask without waiting for more
-// than the answer. One thread each, so that on two cores the proxy has one of its own.
+// Load that keeps a proxy busy: a server that answers without working, and clients that ask without waiting
+// for more than the answer. One thread each, so that on two cores the proxy has one of its own.
 //
 //   load backend PORT ANSWER_BYTES
 //     a PostgreSQL server that lets anybody in and answers each query with one row of ANSWER_BYTES bytes
 //   load clients PORT CLIENTS SECONDS simple|extended|prepared USER PASSWORD DATABASE SQL [RATE]
-//     CLIENTS connections; `{}` in SQL is another number each time. Without RATE each sends the next query when it has
-//     the answer; with it all together send RATE queries a second at times fixed beforehand, and a query's latency
-//     counts from its time, so that a proxy that stalls does not hide behind the queries it has delayed.
-//     With SECONDS 0 the connections are only held.
+//     CLIENTS connections; `{}` in SQL is another number each time. Without RATE each sends the next query
+//     when it has the answer; with it all together send RATE queries a second at times fixed beforehand, and
+//     a query's latency counts from its time, so that a proxy that stalls does not hide behind the queries it
+//     has delayed. With SECONDS 0 the connections are only held.
 //   load connect PORT CLIENTS SECONDS USER PASSWORD DATABASE SQL
 //     connections one after the other in CLIENTS threads: login, one query, Terminate
 //   load copy-in PORT CLIENTS SECONDS USER PASSWORD DATABASE SQL ROW_BYTES
-//     SQL is a COPY FROM STDIN into one text column: rows of ROW_BYTES in CopyData of 64 KiB until the time is over
+//     SQL is a COPY FROM STDIN into one text column: rows of ROW_BYTES in CopyData of 64 KiB until the time
+//     is over
 //
-// All but the first print "ready", wait for a line, and print one line of JSON: rounds, bytes, seconds, p50/p99/p999
-// latency in microseconds.
+// All but the first print "ready", wait for a line, and print one line of JSON: rounds, bytes, seconds,
+// p50/p99/p999 latency in microseconds.
 #include <fcntl.h>
 #include <sys/epoll.h>
 
@@ -84,10 +85,18 @@ class Backend {
  public:
   Backend(uint16_t port, size_t answer_bytes) {
     for (auto [name, value] : std::initializer_list<std::pair<std::string_view, std::string_view>>{
-             {"client_encoding", "UTF8"}, {"DateStyle", "ISO, MDY"}, {"default_transaction_read_only", "on"},
-             {"in_hot_standby", "off"}, {"integer_datetimes", "on"}, {"IntervalStyle", "postgres"},
-             {"is_superuser", "off"}, {"server_encoding", "UTF8"}, {"server_version", "15.0"},
-             {"session_authorization", "bench"}, {"standard_conforming_strings", "on"}, {"TimeZone", "Etc/UTC"}}) {
+             {"client_encoding", "UTF8"},
+             {"DateStyle", "ISO, MDY"},
+             {"default_transaction_read_only", "on"},
+             {"in_hot_standby", "off"},
+             {"integer_datetimes", "on"},
+             {"IntervalStyle", "postgres"},
+             {"is_superuser", "off"},
+             {"server_encoding", "UTF8"},
+             {"server_version", "15.0"},
+             {"session_authorization", "bench"},
+             {"standard_conforming_strings", "on"},
+             {"TimeZone", "Etc/UTC"}}) {
       statuses_ += std::string(name) + '\0' + std::string(value) + '\0' + '\n';
     }
     std::string text(answer_bytes, 'x');
@@ -226,11 +235,13 @@ struct Result {
     std::sort(latencies_us.begin(), latencies_us.end());
     auto at = [&](double share) -> unsigned {
       if (latencies_us.empty()) return 0;
-      return latencies_us[std::min(latencies_us.size() - 1, static_cast<size_t>(share * static_cast<double>(latencies_us.size())))];
+      return latencies_us[std::min(latencies_us.size() - 1,
+                                   static_cast<size_t>(share * static_cast<double>(latencies_us.size())))];
     };
-    std::printf("{\"rounds\": %llu, \"bytes\": %llu, \"seconds\": %.3f, \"p50\": %u, \"p99\": %u, \"p999\": %u}\n",
-                static_cast<unsigned long long>(rounds), static_cast<unsigned long long>(bytes), seconds, at(0.5),
-                at(0.99), at(0.999));
+    std::printf(
+        "{\"rounds\": %llu, \"bytes\": %llu, \"seconds\": %.3f, \"p50\": %u, \"p99\": %u, \"p999\": %u}\n",
+        static_cast<unsigned long long>(rounds), static_cast<unsigned long long>(bytes), seconds, at(0.5),
+        at(0.99), at(0.999));
   }
 };
 
@@ -276,7 +287,8 @@ class Clients {
       int count = epoll_wait(epoll_, events, 256, wait_ms);
       for (int i = 0; i < count; ++i) {
         auto* one = static_cast<One*>(events[i].data.ptr);
-        if ((events[i].events & EPOLLOUT) != 0) one->output.flush(epoll_, one->fd, reinterpret_cast<uint64_t>(one));
+        if ((events[i].events & EPOLLOUT) != 0)
+          one->output.flush(epoll_, one->fd, reinterpret_cast<uint64_t>(one));
         if ((events[i].events & ~EPOLLOUT) == 0 || !take(*one)) continue;
         auto now = Clock::now();
         ++result_.rounds;
@@ -294,8 +306,8 @@ class Clients {
   struct One {
     int fd = -1;
     Clock::time_point asked;
-    uint32_t skip = 0;      // Bytes of a message's body still to come.
-    std::string header;     // Of a message, what came of it.
+    uint32_t skip = 0;   // Bytes of a message's body still to come.
+    std::string header;  // Of a message, what came of it.
     char type = 0;
     Output output;
   };
@@ -332,7 +344,8 @@ class Clients {
   bool ask_what_is_due() {
     auto now = Clock::now();
     while (!idle_.empty()) {
-      auto due = begin_ + std::chrono::duration_cast<Clock::duration>(interval_ * static_cast<double>(scheduled_));
+      auto due =
+          begin_ + std::chrono::duration_cast<Clock::duration>(interval_ * static_cast<double>(scheduled_));
       if (due > now) return due - now < std::chrono::milliseconds(1);
       ++scheduled_;
       One* one = idle_.back();
@@ -385,7 +398,8 @@ class Clients {
   char buffer_[1 << 18];
 };
 
-Result copy_in(const bench::Account& account, int count, double seconds, const std::string& sql, size_t row_bytes) {
+Result copy_in(const bench::Account& account, int count, double seconds, const std::string& sql,
+               size_t row_bytes) {
   std::string rows;
   while (rows.size() < 65536 - row_bytes || rows.empty()) rows += std::string(row_bytes - 1, 'x') + '\n';
   std::string data;
@@ -418,7 +432,8 @@ Result copy_in(const bench::Account& account, int count, double seconds, const s
   return result;
 }
 
-Result connect_again_and_again(const bench::Account& account, int count, double seconds, const std::string& sql) {
+Result connect_again_and_again(const bench::Account& account, int count, double seconds,
+                               const std::string& sql) {
   std::atomic<uint64_t> rounds{0};
   std::atomic<bool> stop{false};
   std::mutex mutex;
@@ -454,14 +469,19 @@ Result connect_again_and_again(const bench::Account& account, int count, double 
 int main(int count, char** words) {
   std::string what = count > 1 ? words[1] : "";
   if (what == "backend" && count == 4) {
-    std::make_unique<Backend>(static_cast<uint16_t>(std::atoi(words[2])), static_cast<size_t>(std::atol(words[3])))->run();
+    std::make_unique<Backend>(static_cast<uint16_t>(std::atoi(words[2])),
+                              static_cast<size_t>(std::atol(words[3])))
+        ->run();
   }
   bool is_connect = what == "connect";
   bool is_copy = what == "copy-in";
   int first = is_connect || is_copy ? 5 : 6;
-  if ((what != "clients" && !is_connect && !is_copy) || count < first + 4) die("see the first lines of its source");
-  bench::Account account{.port = static_cast<uint16_t>(std::atoi(words[2])), .user = words[first],
-                         .password = words[first + 1], .database = words[first + 2]};
+  if ((what != "clients" && !is_connect && !is_copy) || count < first + 4)
+    die("see the first lines of its source");
+  bench::Account account{.port = static_cast<uint16_t>(std::atoi(words[2])),
+                         .user = words[first],
+                         .password = words[first + 1],
+                         .database = words[first + 2]};
   int clients = std::atoi(words[3]);
   double seconds = std::atof(words[4]);
   const char* sql = words[first + 3];

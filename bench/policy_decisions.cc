@@ -1,7 +1,8 @@
-// Nanoseconds for each decision: a statement whose shape is known, against policies with so many whitelist patterns, and one
-// that has to be parsed; and for each query of a session, its answer included, with policies and without (`hot`: nothing
-// else runs in between; `cold`: the caches are full of other things, as the kernel's work between two messages leaves
-// them). Prints one JSON line for each case: bench, case, metric, value, unit, n, min, max and p90.
+// Nanoseconds for each decision: a statement whose shape is known, against policies with so many whitelist
+// patterns, and one that has to be parsed; and for each query of a session, its answer included, with
+// policies and without (`hot`: nothing else runs in between; `cold`: the caches are full of other things, as
+// the kernel's work between two messages leaves them). Prints one JSON line for each case: bench, case,
+// metric, value, unit, n, min, max and p90.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -17,13 +18,15 @@ using namespace ringfence;
 namespace {
 
 // `last`: the pattern that admits what is asked.
-std::shared_ptr<const policy::PolicySet> readers(size_t patterns, std::string last = "^select abalance from pgbench_accounts where aid = ") {
+std::shared_ptr<const policy::PolicySet> readers(
+    size_t patterns, std::string last = "^select abalance from pgbench_accounts where aid = ") {
   policy::Policy policy;
   policy.name = "bench";
   policy.roles = {{"*", ""}};
   if (patterns > 0) policy.whitelist.emplace();
   for (size_t i = 0; i + 1 < patterns; ++i) {
-    policy.whitelist->push_back({"^select [a-z_, ]+ from report_" + std::to_string(i) + " where [a-z]+ = [0-9]+$", ""});
+    policy.whitelist->push_back(
+        {"^select [a-z_, ]+ from report_" + std::to_string(i) + " where [a-z]+ = [0-9]+$", ""});
   }
   if (patterns > 0) policy.whitelist->push_back({std::move(last), ""});
   std::vector<policy::Problem> problems;
@@ -52,9 +55,11 @@ Spread measure(size_t batches, size_t batch, Run run) {
 }
 
 void print(const std::string& name, size_t n, const Spread& spread, const char* contender = "judge") {
-  std::printf("{\"bench\": \"policy\", \"case\": \"%s\", \"contender\": \"%s\", \"metric\": \"decision\", \"value\": %.1f, "
-              "\"unit\": \"ns\", \"n\": %zu, \"min\": %.1f, \"max\": %.1f, \"p90\": %.1f}\n",
-              name.c_str(), contender, spread.p50, n, spread.least, spread.most, spread.p90);
+  std::printf(
+      "{\"bench\": \"policy\", \"case\": \"%s\", \"contender\": \"%s\", \"metric\": \"decision\", \"value\": "
+      "%.1f, "
+      "\"unit\": \"ns\", \"n\": %zu, \"min\": %.1f, \"max\": %.1f, \"p90\": %.1f}\n",
+      name.c_str(), contender, spread.p50, n, spread.least, spread.most, spread.p90);
 }
 
 class ScratchSpace final : public audit::RecordSpace {
@@ -77,12 +82,19 @@ struct Session {
   explicit Session(const std::shared_ptr<const policy::PolicySet>& set) {
     std::unique_ptr<proxy::Gate> gate;
     if (set) {
-      auto judge = std::make_shared<proxy::StatementJudge>(set->access({}, {}), policy::SessionFacts{}, judge_space);
+      auto judge =
+          std::make_shared<proxy::StatementJudge>(set->access({}, {}), policy::SessionFacts{}, judge_space);
       gate = std::make_unique<proxy::Gate>(std::move(judge), "nonce");
     }
-    recorder.identify({.user = "bench", .auth_method = "scram-sha-256", .client_addr = "127.0.0.1:40000",
-                       .application_name = "pgbench", .transport = "tcp", .target = "bench", .database = "bench",
-                       .server_addr = "127.0.0.1:5432", .server_user = "bench"});
+    recorder.identify({.user = "bench",
+                       .auth_method = "scram-sha-256",
+                       .client_addr = "127.0.0.1:40000",
+                       .application_name = "pgbench",
+                       .transport = "tcp",
+                       .target = "bench",
+                       .database = "bench",
+                       .server_addr = "127.0.0.1:5432",
+                       .server_user = "bench"});
     conversation.emplace(recorder, pools, counters, limits, std::move(gate));
   }
   bool exchange(ByteView request, ByteView answer) {
@@ -116,7 +128,9 @@ bool print_queries(const std::string& name, const std::shared_ptr<const policy::
   append_answer(answer, 'C', ByteView("SELECT 1\0", 9));
   append_answer(answer, 'Z', "I");
   bool is_right = true;
-  const auto simple = [&](size_t i) { is_right = session.exchange(requests[i % requests.size()], answer) && is_right; };
+  const auto simple = [&](size_t i) {
+    is_right = session.exchange(requests[i % requests.size()], answer) && is_right;
+  };
   print("simple/hot/" + name, batches, measure(batches, 1'000, simple), "session");
 
   std::vector<uint64_t> other(size_t{1} << 18);  // 2 MiB: more than a core has for itself.
@@ -126,12 +140,13 @@ bool print_queries(const std::string& name, const std::shared_ptr<const policy::
     for (size_t j = 0; j < other.size(); j += 8) sum += other[j]++;
     const auto begin = std::chrono::steady_clock::now();
     simple(i);
-    times.push_back(std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - begin).count());
+    times.push_back(
+        std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - begin).count());
   }
   std::sort(times.begin(), times.end());
   is_right = is_right && sum > 0;
-  print("simple/cold/" + name, batches * 4, {times[times.size() / 2], times[times.size() * 9 / 10], times.front(), times.back()},
-        "session");
+  print("simple/cold/" + name, batches * 4,
+        {times[times.size() / 2], times[times.size() * 9 / 10], times.front(), times.back()}, "session");
 
   std::string request, parsed;
   pg::append_parse(request, "S_1", "SELECT abalance FROM pgbench_accounts WHERE aid = $1");
@@ -164,7 +179,9 @@ int main(int argc, char** argv) {
     const auto set = readers(patterns);
     proxy::JudgeSpace space{HashKey{1, 7}};
     proxy::StatementJudge judge(set->access({}, {}), {}, space);
-    const auto decide = [&](size_t i) { is_right = judge.judge(texts[i % texts.size()])->is_allowed && is_right; };
+    const auto decide = [&](size_t i) {
+      is_right = judge.judge(texts[i % texts.size()])->is_allowed && is_right;
+    };
     print("hit/" + std::to_string(patterns), batches, measure(batches, 1'000, decide));
     // Each text has a shape of its own.
     std::string fresh;

@@ -1,6 +1,7 @@
-// The floor for any proxy: a bare io_uring relay on one thread that inspects nothing, records nothing and asks nobody
-// who he is. It uses the ring as the appliance does (SINGLE_ISSUER, DEFER_TASKRUN, provided buffers, multishot receive,
-// a send attempted at once), so that what the appliance costs above it is what its work costs.
+// The floor for any proxy: a bare io_uring relay on one thread that inspects nothing, records nothing and
+// asks nobody who he is. It uses the ring as the appliance does (SINGLE_ISSUER, DEFER_TASKRUN, provided
+// buffers, multishot receive, a send attempted at once), so that what the appliance costs above it is what
+// its work costs.
 //
 //   relay LISTEN_PORT BACKEND_PORT [BUFFER_BYTES [BUFFERS]]
 //
@@ -44,7 +45,8 @@ class Buffers {
   }
   char* at(unsigned id) { return memory_ + size_t{id} * bytes_; }
   void release(unsigned id) {
-    io_uring_buf_ring_add(ring_, at(id), bytes_, static_cast<uint16_t>(id), io_uring_buf_ring_mask(count_), 0);
+    io_uring_buf_ring_add(ring_, at(id), bytes_, static_cast<uint16_t>(id), io_uring_buf_ring_mask(count_),
+                          0);
     io_uring_buf_ring_advance(ring_, 1);
   }
 
@@ -84,7 +86,8 @@ constexpr uint64_t is_send = 1;
 
 class Relay {
  public:
-  Relay(uint16_t listen_port, uint16_t backend_port, unsigned bytes, unsigned count) : backend_port_(backend_port) {
+  Relay(uint16_t listen_port, uint16_t backend_port, unsigned bytes, unsigned count)
+      : backend_port_(backend_port) {
     io_uring_params parameters{};
     parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE;
     parameters.cq_entries = 8192;
@@ -191,7 +194,8 @@ class Relay {
   void send(Direction& one) {
     one.is_sending = true;
     io_uring_sqe* entry = sqe();
-    io_uring_prep_send(entry, one.to, one.waiting.front().at, one.waiting.front().size, MSG_NOSIGNAL | MSG_WAITALL);
+    io_uring_prep_send(entry, one.to, one.waiting.front().at, one.waiting.front().size,
+                       MSG_NOSIGNAL | MSG_WAITALL);
     io_uring_sqe_set_data64(entry, reinterpret_cast<uint64_t>(&one) | is_send);
   }
   void sent(Direction& one, int result) {
@@ -242,7 +246,10 @@ int main(int count, char** words) {
     std::fprintf(stderr, "usage: relay LISTEN_PORT BACKEND_PORT [BUFFER_BYTES [BUFFERS]]\n");
     return 2;
   }
-  auto number = [&](int at, unsigned otherwise) { return count > at ? static_cast<unsigned>(std::atoi(words[at])) : otherwise; };
-  Relay relay(static_cast<uint16_t>(number(1, 0)), static_cast<uint16_t>(number(2, 0)), number(3, 16384), number(4, 1024));
+  auto number = [&](int at, unsigned otherwise) {
+    return count > at ? static_cast<unsigned>(std::atoi(words[at])) : otherwise;
+  };
+  Relay relay(static_cast<uint16_t>(number(1, 0)), static_cast<uint16_t>(number(2, 0)), number(3, 16384),
+              number(4, 1024));
   relay.run();
 }

@@ -2,10 +2,10 @@
 //
 //   tls_load PORT starttls|direct query|copy|connect CLIENTS SECONDS USER PASSWORD DATABASE [SQL]
 //
-// starttls sends SSLRequest first, direct begins with TLS as PostgreSQL 17's clients can (for proxies that know TLS and
-// not PostgreSQL). `query` runs the SQL again and again by the simple protocol, `copy` the same and counts bytes,
-// `connect` makes a new connection with a full handshake and login each time. All offer one cipher,
-// TLS_AES_128_GCM_SHA256, so that every proxy encrypts alike. Prints one line of JSON.
+// starttls sends SSLRequest first, direct begins with TLS as PostgreSQL 17's clients can (for proxies that
+// know TLS and not PostgreSQL). `query` runs the SQL again and again by the simple protocol, `copy` the same
+// and counts bytes, `connect` makes a new connection with a full handshake and login each time. All offer one
+// cipher, TLS_AES_128_GCM_SHA256, so that every proxy encrypts alike. Prints one line of JSON.
 #include <openssl/ssl.h>
 
 #include <atomic>
@@ -110,7 +110,8 @@ int main(int count, char** words) {
   stop = true;
   for (std::thread& thread : threads) thread.join();
   std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  std::printf("{\"rounds\": %llu, \"bytes\": %llu, \"seconds\": %.3f}\n", static_cast<unsigned long long>(rounds.load()),
-              static_cast<unsigned long long>(bytes.load()), took.count());
+  std::printf("{\"rounds\": %llu, \"bytes\": %llu, \"seconds\": %.3f}\n",
+              static_cast<unsigned long long>(rounds.load()), static_cast<unsigned long long>(bytes.load()),
+              took.count());
   return 0;
 }

@@ -1,5 +1,5 @@
-// A question to somebody who answers by calling a function, as something to await, with a deadline. All that wait are in a
-// list, by which they end before their time.
+// A question to somebody who answers by calling a function, as something to await, with a deadline. All that
+// wait are in a list, by which they end before their time.
 //
 //   Ask<bool> ask(asks, shard, ms);
 //   directory.end(id, by, ask.done());
@@ -57,7 +57,8 @@ class Ask final : public PendingAsk {
   Ask(const Ask&) = delete;
   Ask& operator=(const Ask&) = delete;
 
-  // An answer that comes after the deadline goes nowhere: it shares only a small state with the one who asked.
+  // An answer that comes after the deadline goes nowhere: it shares only a small state with the one who
+  // asked.
   std::function<void(T)> done() {
     return [state = state_](T value) {
       if (state->asker == nullptr || state->value) return;

@@ -11,7 +11,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // A peer's text may be no UTF-8; that must not make the answer fail.
-std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
 
 Json time_or_null(uint64_t unix_us) { return unix_us == 0 ? Json() : Json(rfc3339(unix_us)); }
 
@@ -53,7 +55,8 @@ std::string to_json(const StatsSnapshot& stats, const std::string& node, uint64_
     statements[outcome] = count;
     total += count;
   }
-  uint64_t uptime_us = stats.started_at_us == 0 || now_us < stats.started_at_us ? 0 : now_us - stats.started_at_us;
+  uint64_t uptime_us =
+      stats.started_at_us == 0 || now_us < stats.started_at_us ? 0 : now_us - stats.started_at_us;
   Json out;
   out["node"] = node;
   out["version"] = RINGFENCE_VERSION;

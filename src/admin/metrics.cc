@@ -52,7 +52,8 @@ void append_sample(std::string& out, std::string_view name, std::string_view suf
 
 }  // namespace
 
-MetricsWriter::Family& MetricsWriter::family(std::string_view name, std::string_view help, std::string_view type) {
+MetricsWriter::Family& MetricsWriter::family(std::string_view name, std::string_view help,
+                                             std::string_view type) {
   auto at = by_name_.find(name);
   if (at != by_name_.end()) return families_[at->second];
   by_name_.emplace(name, families_.size());

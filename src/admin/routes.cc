@@ -29,7 +29,8 @@ const std::string* parameter(const Request& request, std::string_view name) {
 // What is wrong with the query, or an empty text.
 std::string check_query(const Request& request, const std::vector<std::string_view>& known) {
   for (const auto& [name, value] : request.query) {
-    if (std::find(known.begin(), known.end(), name) == known.end()) return "unknown query parameter \"" + name + "\"";
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      return "unknown query parameter \"" + name + "\"";
     auto same = [&](const auto& other) { return other.first == name; };
     if (std::count_if(request.query.begin(), request.query.end(), same) > 1) {
       return "query parameter \"" + name + "\" is given more than once";
@@ -82,17 +83,20 @@ bool Routes::matches(std::string_view pattern, std::string_view path, std::vecto
 bool Routes::is_authenticated(const Request& request, const std::string& client_addr) {
   constexpr std::string_view scheme = "Bearer ";
   const std::string* header = request.header("Authorization");
-  bool is_there = header != nullptr && request.count("Authorization") == 1 && header->size() > scheme.size() &&
+  bool is_there = header != nullptr && request.count("Authorization") == 1 &&
+                  header->size() > scheme.size() &&
                   http::equals_ignoring_case(std::string_view(*header).substr(0, scheme.size()), scheme);
   if (is_there) {
     std::string_view token = std::string_view(*header).substr(scheme.size());
     while (token.starts_with(' ')) token.remove_prefix(1);
     crypto::Digest digest = crypto::sha256(token);
-    if (crypto::constant_time_equal(crypto::view_of(digest), crypto::view_of(options_.token_digest))) return true;
+    if (crypto::constant_time_equal(crypto::view_of(digest), crypto::view_of(options_.token_digest)))
+      return true;
   }
   ++counters_.authentication_failures;
   if (sources_.authentication_failed) {
-    sources_.authentication_failed({client_addr, request.method, request.path, is_there ? "wrong" : "missing"});
+    sources_.authentication_failed(
+        {client_addr, request.method, request.path, is_there ? "wrong" : "missing"});
   }
   return false;
 }
@@ -105,7 +109,8 @@ Response Routes::refuse_token() const {
 
 Task<Response> Routes::answer(const Request& request, const std::string& client_addr) {
   ++counters_.requests;
-  std::string_view method = request.method == "HEAD" ? std::string_view("GET") : std::string_view(request.method);
+  std::string_view method =
+      request.method == "HEAD" ? std::string_view("GET") : std::string_view(request.method);
   Call call{request, client_addr, {}};
   const Route* found = nullptr;
   std::string allowed;
@@ -126,7 +131,8 @@ Task<Response> Routes::answer(const Request& request, const std::string& client_
   if (needs_token && !is_authenticated(request, client_addr)) co_return refuse_token();
   if (allowed.empty()) co_return problem(404, "there is nothing at this path", request.path);
   if (found == nullptr) {
-    Response response = problem(405, request.method + " is not possible here; possible: " + allowed, request.path);
+    Response response =
+        problem(405, request.method + " is not possible here; possible: " + allowed, request.path);
     response.headers.push_back({"Allow", allowed});
     co_return response;
   }
@@ -161,7 +167,8 @@ Task<Response> Routes::metrics(const Call&) {
                  counters_.connections_refused);
   writer.counter("ringfence_admin_answers_late_total", "Requests that other shards did not answer in time.",
                  counters_.answers_late);
-  writer.gauge("ringfence_admin_connections", "Open connections of the admin API.", static_cast<double>(connections));
+  writer.gauge("ringfence_admin_connections", "Open connections of the admin API.",
+               static_cast<double>(connections));
   Response response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
   response.body = writer.take();
@@ -172,7 +179,9 @@ Task<Response> Routes::stats(const Call&) {
   co_return http::json_response(200, to_json(sources_.stats(), options_.node, shard_.now_us()));
 }
 
-Task<Response> Routes::version(const Call&) { co_return http::json_response(200, version_json(options_.node)); }
+Task<Response> Routes::version(const Call&) {
+  co_return http::json_response(200, version_json(options_.node));
+}
 
 Response Routes::late(std::string_view who) {
   ++counters_.answers_late;
@@ -187,7 +196,8 @@ Task<Response> Routes::sessions(const Call& call) {
     auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
     bool is_number = error == std::errc() && end == text->data() + text->size();
     if (!is_number || limit < 1 || limit > page_max) {
-      co_return problem(400, "limit must be a whole number from 1 to " + std::to_string(page_max), call.request.path);
+      co_return problem(400, "limit must be a whole number from 1 to " + std::to_string(page_max),
+                        call.request.path);
     }
   }
   Uuid after{};

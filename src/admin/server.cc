@@ -14,7 +14,8 @@ namespace {
 constexpr uint64_t ns_per_ms = 1'000'000;
 // How often stop() looks whether the kernel has let go of the listening socket.
 constexpr uint64_t poll_ns = 1'000'000;
-// What is read of a refused peer's rest, so that closing does not reset the connection before it saw our answer.
+// What is read of a refused peer's rest, so that closing does not reset the connection before it saw our
+// answer.
 constexpr size_t linger_bytes_max = 256 * 1024;
 // The first byte of a TLS handshake record.
 constexpr char tls_handshake_byte = 0x16;
@@ -26,7 +27,9 @@ enum class AdminServer::Phase : uint8_t { idle, head, body, answer, send, linger
 
 struct AdminServer::Connection {
   Connection(ring::Shard& shard, std::unique_ptr<net::Stream> carrier)
-      : stream(std::move(carrier)), client_addr(stream->peer()), deadline(shard.timers(), [this] { stream->shutdown(); }) {}
+      : stream(std::move(carrier)),
+        client_addr(stream->peer()),
+        deadline(shard.timers(), [this] { stream->shutdown(); }) {}
 
   std::unique_ptr<net::Stream> stream;
   std::string client_addr;
@@ -80,7 +83,8 @@ Task<void> AdminServer::run(std::list<Connection>::iterator at) {
 
 void AdminServer::use_tls(std::shared_ptr<const net::TlsContext> context) { tls_ = std::move(context); }
 
-// False when the connection has to end: the handshake failed, or the peer speaks plain HTTP, which it is told.
+// False when the connection has to end: the handshake failed, or the peer speaks plain HTTP, which it is
+// told.
 Task<bool> AdminServer::start_tls(Connection& connection) {
   enter(connection, Phase::idle);
   net::Gather in(*connection.stream);
@@ -97,14 +101,16 @@ Task<bool> AdminServer::start_tls(Connection& connection) {
     co_await responding;
     co_return false;
   }
-  auto made = std::make_unique<net::TlsStream>(std::move(connection.stream), tls_, tls_buffers_, &counters_.tls_legs);
+  auto made =
+      std::make_unique<net::TlsStream>(std::move(connection.stream), tls_, tls_buffers_, &counters_.tls_legs);
   net::TlsStream& tls = *made;
   connection.stream = std::move(made);
   auto shaking = tls.handshake(std::string(in.bytes()));
   Result<void> shaken = co_await shaking;
   if (!shaken) {
     net::TlsFailure failure = tls.engine().failure();
-    ++counters_.tls_failures[static_cast<size_t>(failure != net::TlsFailure::none ? failure : net::TlsFailure::closed)];
+    ++counters_.tls_failures[static_cast<size_t>(failure != net::TlsFailure::none ? failure
+                                                                                  : net::TlsFailure::closed)];
     connection.stream = tls.give_back();
     co_return false;
   }
@@ -155,7 +161,8 @@ void AdminServer::enter(Connection& connection, Phase phase) {
   connection.deadline.arm(shard_.now_ns() + ms * ns_per_ms);
 }
 
-// False when there is none to answer: the peer left, a deadline passed, the server stops, or the parser has failed.
+// False when there is none to answer: the peer left, a deadline passed, the server stops, or the parser has
+// failed.
 Task<bool> AdminServer::read_request(Connection& connection) {
   using State = http::RequestParser::State;
   bool told_to_continue = false;

@@ -10,7 +10,8 @@ namespace ringfence::app {
 
 int adopt(const std::string& config_path, const std::string& accepted_code) {
   ConfigResult loaded = load_config(config_path, current_environment());
-  for (const ConfigError& error : loaded.errors) std::fprintf(stderr, "error: %s\n", to_string(error).c_str());
+  for (const ConfigError& error : loaded.errors)
+    std::fprintf(stderr, "error: %s\n", to_string(error).c_str());
   if (!loaded.config) return 1;
   const Config& config = *loaded.config;
   if (!accepted_code.empty()) {
@@ -19,7 +20,8 @@ int adopt(const std::string& config_path, const std::string& accepted_code) {
       std::fprintf(stderr, "error: %s\n", accepted.error().message.c_str());
       return 1;
     }
-    std::printf("the next start goes on with the store if it is still as %s says, and the trail will tell\n", accepted_code.c_str());
+    std::printf("the next start goes on with the store if it is still as %s says, and the trail will tell\n",
+                accepted_code.c_str());
     return 0;
   }
   if (config.store.embedded) {

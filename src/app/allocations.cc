@@ -1,5 +1,6 @@
-// Counts each thread's allocations: malloc with its kin and operator new are the program's own, and mimalloc's beneath. What
-// frees is mimalloc's as it is. Not in builds that leave the allocator to a sanitizer.
+// Counts each thread's allocations: malloc with its kin and operator new are the program's own, and
+// mimalloc's beneath. What frees is mimalloc's as it is. Not in builds that leave the allocator to a
+// sanitizer.
 #include <mimalloc.h>
 
 #include <cerrno>

@@ -34,8 +34,8 @@ constexpr size_t worker_backlog_max = 4096;  // Logins that wait for a key or a 
 constexpr unsigned analysis_threads = 2;
 // Each is of another user or shard; of more the last would be too late for its session, which waits 30 s.
 constexpr size_t analysis_backlog_max = 256;
-constexpr unsigned sync_threads_max = 4;  // More would wait for the same disk.
-constexpr size_t explain_backlog_max = 16;   // Questions to the policies that wait for the one before.
+constexpr unsigned sync_threads_max = 4;    // More would wait for the same disk.
+constexpr size_t explain_backlog_max = 16;  // Questions to the policies that wait for the one before.
 
 Uuid new_id(uint64_t now_us) {
   auto random = crypto::random_array<8>();
@@ -89,7 +89,9 @@ Result<void> Appliance::start() {
   sql::SecretNames::use(config_.audit.redact_names);
   auto probe = ring::probe();
   if (!probe) return unexpected(std::move(probe).error());
-  log_info("starting", {{"version", RINGFENCE_VERSION}, {"node", config_.node}, {"kernel", probe->kernel},
+  log_info("starting", {{"version", RINGFENCE_VERSION},
+                        {"node", config_.node},
+                        {"kernel", probe->kernel},
                         {"bundles", probe->bundles ? "yes" : "no"}});
   if (auto made = make_state_directory(config_.state_dir); !made) return made;
   auto secret = node_secret(config_.state_dir + "/scram.secret");
@@ -97,7 +99,9 @@ Result<void> Appliance::start() {
   mock_secret_ = std::move(*secret);
   kernel_tls_ = choose_kernel_tls(config_.tls_kernel);
   tls_.allow_kernel(kernel_tls_.use);
-  log_info("TLS", {{"library", net::tls_library()}, {"sending", kernel_tls_.sending}, {"receiving", "by this process"}});
+  log_info(
+      "TLS",
+      {{"library", net::tls_library()}, {"sending", kernel_tls_.sending}, {"receiving", "by this process"}});
   if (auto loaded = tls_.start(config_, wall_us() / 1'000'000); !loaded) return loaded;
   // Ports first: a taken one is the commonest mistake, and is told at once.
   if (auto listening = listen(); !listening) return listening;
@@ -113,7 +117,8 @@ Result<void> Appliance::start() {
   publish(main_producer(), event("appliance_started", Severity::info, Outcome::success)
                                .text(Tag::metadata, "{\"version\":\"" RINGFENCE_VERSION "\"}"));
   log_info("ready", {{"admin", config_.admin.address + ":" + std::to_string(config_.admin.port)},
-                     {"shards", std::to_string(data_shards_.size())}, {"users", std::to_string(config_.users.size())},
+                     {"shards", std::to_string(data_shards_.size())},
+                     {"users", std::to_string(config_.users.size())},
                      {"targets", std::to_string(config_.targets.size())}});
   return {};
 }
@@ -124,7 +129,8 @@ Result<int> Appliance::listen_for(const ListenerConfig& listener, const std::str
                                                        : net::unix_address(listener.path);
   if (!address) return unexpected(std::move(address).error().in(setting + "address"));
   auto inherited = take_inherited(inherited_, listener.name, *address);
-  if (!inherited) return unexpected(std::move(inherited).error().in(setting + (listener.path.empty() ? "port" : "path")));
+  if (!inherited)
+    return unexpected(std::move(inherited).error().in(setting + (listener.path.empty() ? "port" : "path")));
   bool is_inherited = inherited->has_value();
   if (!listener.path.empty() && !is_inherited) {
     auto safe = check_folder(std::filesystem::path(listener.path).parent_path(), Sticky::allowed);
@@ -153,9 +159,10 @@ Result<void> Appliance::listen() {
     if (!fd) return unexpected(std::move(fd).error());
   }
   if (!inherited_.empty()) {
-    return fail(Fault::conflict, "a socket unit passed a socket named \"" + inherited_[0].name + "\" for " +
-                                     to_string(inherited_[0].address) +
-                                     ", and no listener of that name is left; its FileDescriptorName= is a listener's name");
+    return fail(Fault::conflict,
+                "a socket unit passed a socket named \"" + inherited_[0].name + "\" for " +
+                    to_string(inherited_[0].address) +
+                    ", and no listener of that name is left; its FileDescriptorName= is a listener's name");
   }
   auto address = net::numeric_address(config_.admin.address, config_.admin.port);
   if (!address) return unexpected(std::move(address).error().in("admin.address"));
@@ -203,7 +210,8 @@ Result<void> Appliance::start_data_shards() {
     options.spare_cores = spare_cores_.get();
     data.shard = std::make_unique<ring::Shard>(options);
     if (!trail_) data.no_trail = std::make_unique<NoTrail>();
-    audit::RecordSpace& space = trail_ ? static_cast<audit::RecordSpace&>(trail_->journal(i)) : *data.no_trail;
+    audit::RecordSpace& space =
+        trail_ ? static_cast<audit::RecordSpace&>(trail_->journal(i)) : *data.no_trail;
     proxy::PgShard::Options pg;
     auto seed = crypto::random_array<sizeof pg.id_seed + sizeof pg.hash_key>();
     if (!seed) return unexpected(std::move(seed).error());
@@ -223,7 +231,8 @@ Result<void> Appliance::start_data_shards() {
     if (trail_) {
       proxy::PgShard* owner = data.pg.get();
       ring::Shard* shard = data.shard.get();
-      trail_->journal(i).on_room([shard, owner] { return shard->post([owner] { owner->trail_has_room(); }); });
+      trail_->journal(i).on_room(
+          [shard, owner] { return shard->post([owner] { owner->trail_has_room(); }); });
     }
   }
   std::vector<proxy::PgShard*> peers;
@@ -274,7 +283,8 @@ Result<void> Appliance::start_admin() {
   sources.metrics = [this](admin::MetricsWriter& out) { write_metrics(out); };
   sources.stats = [this] { return stats(); };
   sources.sessions = this;
-  sources.explain = [this](std::string question, std::string by, std::function<void(admin::PolicyAnswer)> done) {
+  sources.explain = [this](std::string question, std::string by,
+                           std::function<void(admin::PolicyAnswer)> done) {
     explain(std::move(question), std::move(by), std::move(done));
   };
   sources.authentication_failed = [this](const admin::AuthenticationFailure& f) { authentication_failed(f); };
@@ -297,7 +307,8 @@ Result<void> Appliance::start_admin() {
 
 void Appliance::publish(uint32_t producer, const EventBuilder& event) {
   if (!trail_) return;
-  if (!event.publish(trail_->journal(producer))) log_error("an event of the appliance found no room in the trail");
+  if (!event.publish(trail_->journal(producer)))
+    log_error("an event of the appliance found no room in the trail");
 }
 
 EventBuilder Appliance::event(std::string_view action, Severity severity, Outcome outcome,
@@ -312,7 +323,10 @@ void Appliance::seal(EventBuilder& event, const audit::ClearTexts& texts) const 
   if (!trail_ || texts.is_empty()) return;
   const Uuid id = new_id(wall_us());
   const audit::SealedTexts sealed = trail_->sealer().for_event(texts, id);
-  event.id(id).text(Tag::redacted, texts.names()).text(Tag::redacted_digest, sealed.digests).bytes(Tag::sealed, sealed.sealed);
+  event.id(id)
+      .text(Tag::redacted, texts.names())
+      .text(Tag::redacted_digest, sealed.digests)
+      .bytes(Tag::sealed, sealed.sealed);
 }
 
 // The first one is an event at once, those like it are counted.
@@ -330,9 +344,11 @@ void Appliance::authentication_failed(const admin::AuthenticationFailure& failur
 void Appliance::be_watched(Watchdog& watchdog) {
   for (size_t i = 0; i < data_shards_.size(); ++i) {
     ring::Shard* shard = data_shards_[i].shard.get();
-    watchdog.add("data shard " + std::to_string(i), [shard](ring::Job job) { return shard->post(std::move(job)); });
+    watchdog.add("data shard " + std::to_string(i),
+                 [shard](ring::Job job) { return shard->post(std::move(job)); });
   }
-  watchdog.add("admin shard", [shard = admin_shard_.get()](ring::Job job) { return shard->post(std::move(job)); });
+  watchdog.add("admin shard",
+               [shard = admin_shard_.get()](ring::Job job) { return shard->post(std::move(job)); });
   if (!trail_) return;
   // A store that does not answer is the store's fault: records wait in the journals, and /readyz says so.
   watchdog.add_turning("trail writer", [trail = trail_.get()]() -> std::optional<uint64_t> {
@@ -348,8 +364,9 @@ std::string Appliance::status_line() const {
     if (data.pg) sessions += data.pg->counters().sessions_open.get();
   }
   admin::Readiness ready = readiness();
-  return (ready.is_ready ? "" : ready.reason + "; ") + std::to_string(sessions) + (sessions == 1 ? " session" : " sessions") +
-         ", " + std::to_string(config_.users.size()) + " users, " + std::to_string(config_.targets.size()) + " targets";
+  return (ready.is_ready ? "" : ready.reason + "; ") + std::to_string(sessions) +
+         (sessions == 1 ? " session" : " sessions") + ", " + std::to_string(config_.users.size()) +
+         " users, " + std::to_string(config_.targets.size()) + " targets";
 }
 
 }  // namespace ringfence::app

@@ -1,7 +1,7 @@
 // The whole appliance, wired: who owns what, who starts before whom, who stops after whom.
 //
-// start() brings everything up in order and fails with the cure; stop() drains and takes it down in the opposite
-// order. Both run on the main thread, which owns all of it and is itself a producer of events.
+// start() brings everything up in order and fails with the cure; stop() drains and takes it down in the
+// opposite order. Both run on the main thread, which owns all of it and is itself a producer of events.
 #pragma once
 
 #include <atomic>
@@ -32,13 +32,13 @@ class Appliance final : public admin::SessionDirectory {
   ~Appliance() override;
 
   Result<void> start();
-  // Applies what can change while running: users, targets, limits, the admin token, the log. Gives the keys that
-  // differ and need a restart. Fails, and changes nothing, when a certificate cannot be used.
+  // Applies what can change while running: users, targets, limits, the admin token, the log. Gives the keys
+  // that differ and need a restart. Fails, and changes nothing, when a certificate cannot be used.
   Result<std::vector<std::string>> reload(Config config);
   // Every few seconds, on the main thread: certificates that changed, keys that are due.
   void tick();
-  // No new sessions; running statements finish within limits.drain_ms; the trail is flushed. `hurry` is looked at
-  // meanwhile: true cuts the waiting short.
+  // No new sessions; running statements finish within limits.drain_ms; the trail is flushed. `hurry` is
+  // looked at meanwhile: true cuts the waiting short.
   void stop(const std::atomic<bool>& hurry);
   // After start(): puts the threads on whom a session depends into the watchdog's list.
   void be_watched(Watchdog& watchdog);
@@ -107,9 +107,9 @@ class Appliance final : public admin::SessionDirectory {
   TlsKeeper tls_;
   KernelTlsChoice kernel_tls_;
   std::unique_ptr<audit::Trail> trail_;
-  std::unique_ptr<ring::Workers> workers_;   // For logins.
-  std::unique_ptr<ring::Workers> analysts_;  // For statements that are too much for a shard.
-  std::unique_ptr<ring::Workers> syncers_;   // For audit.durability: disk.
+  std::unique_ptr<ring::Workers> workers_;    // For logins.
+  std::unique_ptr<ring::Workers> analysts_;   // For statements that are too much for a shard.
+  std::unique_ptr<ring::Workers> syncers_;    // For audit.durability: disk.
   std::unique_ptr<ring::Workers> explainer_;  // A thread of its own: no login waits for somebody's question.
   std::unique_ptr<ring::SpareCores> spare_cores_;  // Null: nobody looks.
   proxy::TrailVolume volume_;

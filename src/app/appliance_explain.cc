@@ -36,8 +36,8 @@ admin::PolicyAnswer problem_of(const Error& error) {
 admin::PolicyAnswer shutting_down() { return {503, "the appliance is shutting down"}; }
 
 // The question and its answer, as the trail has them.
-void describe(const Answer& answer, size_t statement_bytes_max, const std::string& by, audit::EventBuilder& out,
-              audit::ClearTexts& hidden) {
+void describe(const Answer& answer, size_t statement_bytes_max, const std::string& by,
+              audit::EventBuilder& out, audit::ClearTexts& hidden) {
   using audit::Tag;
   const Question& question = answer.question;
   const proxy::Explanation& explanation = answer.explanation;
@@ -58,8 +58,9 @@ void describe(const Answer& answer, size_t statement_bytes_max, const std::strin
   out.text(Tag::statement, text_prefix(text, statement_bytes_max));
   out.integer(Tag::statement_bytes, static_cast<int64_t>(question.statement.size()));
   if (text.size() > statement_bytes_max) out.boolean(Tag::statement_truncated, true);
-  if (redacted && !redacted->secrets.empty()) hidden.add(Tag::statement, text_prefix(question.statement, statement_bytes_max),
-                                                         crypto::view_of(crypto::sha256(question.statement)));
+  if (redacted && !redacted->secrets.empty())
+    hidden.add(Tag::statement, text_prefix(question.statement, statement_bytes_max),
+               crypto::view_of(crypto::sha256(question.statement)));
   out.text(Tag::decision, explanation.is_allowed ? "allow" : "refuse").text(Tag::reason, reason);
   out.text(Tag::metadata, proxy::describe(answer.access, {explanation.is_allowed, permission, {}}));
 }
@@ -77,32 +78,36 @@ void Appliance::explain(std::string question, std::string by, std::function<void
     return;
   }
   ring::Shard* home = admin_shard_.get();
-  const bool is_taken = explainer_->post([this, home, snapshot, done, question = std::move(question), by = std::move(by)] {
-    // Whoever stops the process does not wait for questions that have only waited so far.
-    if (phase_ == Phase::draining) {
-      home->post([done] { done(shutting_down()); });
-      return;
-    }
-    Result<Question> asked = parse_question(question);
-    Result<Answer> answered = asked ? answer(std::move(*asked), known_of(*snapshot)) : unexpected(std::move(asked).error());
-    admin::PolicyAnswer told = answered ? admin::PolicyAnswer{200, to_json(*answered)} : problem_of(answered.error());
-    std::optional<audit::EventBuilder> checked;
-    if (answered) {
-      const bool is_allowed = answered->explanation.is_allowed;
-      checked = event("permission_check", audit::Severity::info, is_allowed ? audit::Outcome::success : audit::Outcome::denied,
-                      audit::Category::authorization);
-      audit::ClearTexts hidden;
-      describe(*answered, snapshot->limits.statement_bytes_max, by, *checked, hidden);
-      seal(*checked, hidden);
-    }
-    // The mailbox is bounded; an answer is worth waiting for.
-    while (!home->post([this, done, told, checked] {
-      if (checked) publish(admin_producer(), *checked);
-      done(told);
-    })) {
-      std::this_thread::yield();
-    }
-  });
+  const bool is_taken =
+      explainer_->post([this, home, snapshot, done, question = std::move(question), by = std::move(by)] {
+        // Whoever stops the process does not wait for questions that have only waited so far.
+        if (phase_ == Phase::draining) {
+          home->post([done] { done(shutting_down()); });
+          return;
+        }
+        Result<Question> asked = parse_question(question);
+        Result<Answer> answered =
+            asked ? answer(std::move(*asked), known_of(*snapshot)) : unexpected(std::move(asked).error());
+        admin::PolicyAnswer told =
+            answered ? admin::PolicyAnswer{200, to_json(*answered)} : problem_of(answered.error());
+        std::optional<audit::EventBuilder> checked;
+        if (answered) {
+          const bool is_allowed = answered->explanation.is_allowed;
+          checked = event("permission_check", audit::Severity::info,
+                          is_allowed ? audit::Outcome::success : audit::Outcome::denied,
+                          audit::Category::authorization);
+          audit::ClearTexts hidden;
+          describe(*answered, snapshot->limits.statement_bytes_max, by, *checked, hidden);
+          seal(*checked, hidden);
+        }
+        // The mailbox is bounded; an answer is worth waiting for.
+        while (!home->post([this, done, told, checked] {
+          if (checked) publish(admin_producer(), *checked);
+          done(told);
+        })) {
+          std::this_thread::yield();
+        }
+      });
   if (!is_taken) done({503, "too many questions wait for an answer; try again"});
 }
 

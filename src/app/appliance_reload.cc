@@ -14,7 +14,8 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
   out->generation = ++generation_;
   out->mock_secret = mock_secret_;
   out->limits.connections_max = config.limits.connections_max;
-  out->limits.message_bytes_max = static_cast<uint32_t>(std::min<uint64_t>(config.limits.message_bytes_max, 1u << 30));
+  out->limits.message_bytes_max =
+      static_cast<uint32_t>(std::min<uint64_t>(config.limits.message_bytes_max, 1u << 30));
   out->limits.prepared_bytes_max = config.limits.prepared_bytes_max;
   out->limits.statement_bytes_max = config.audit.statement_bytes_max;
   if (config.audit.enabled) {
@@ -86,8 +87,8 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
 // ---------------------------------------------------------------- while running
 
 Result<std::vector<std::string>> Appliance::reload(Config config) {
-  // Sockets stay as they were opened, each with its own rules: a listener that the new file does not know by its name
-  // keeps those that it has.
+  // Sockets stay as they were opened, each with its own rules: a listener that the new file does not know by
+  // its name keeps those that it has.
   std::vector<ListenerConfig> listeners = std::move(config.listeners);
   config.listeners = config_.listeners;
   for (ListenerConfig& open : config.listeners) {
@@ -102,7 +103,8 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
   }
   bool admin_tls_differs = config.admin.tls != config_.admin.tls;
   config.admin.tls = config_.admin.tls;
-  if (auto adopted = tls_.adopt(config, wall_us() / 1'000'000); !adopted) return unexpected(std::move(adopted).error());
+  if (auto adopted = tls_.adopt(config, wall_us() / 1'000'000); !adopted)
+    return unexpected(std::move(adopted).error());
   std::vector<std::string> need_restart;
   auto check = [&](bool differs, const char* key) {
     if (differs) need_restart.emplace_back(key);
@@ -111,8 +113,10 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
   check(config.state_dir != config_.state_dir, "state_dir");
   check(config.shards != config_.shards, "shards");
   check(config.spin != config_.spin, "spin");
-  check(config.admin.address != config_.admin.address || config.admin.port != config_.admin.port, "admin.address");
-  check(config.store.embedded != config_.store.embedded || config.store.url.reveal() != config_.store.url.reveal(),
+  check(config.admin.address != config_.admin.address || config.admin.port != config_.admin.port,
+        "admin.address");
+  check(config.store.embedded != config_.store.embedded ||
+            config.store.url.reveal() != config_.store.url.reveal(),
         "store");
   check(admin_tls_differs, "admin.tls");
   check(config.tls_kernel != config_.tls_kernel, "tls.kernel");
@@ -166,7 +170,8 @@ void Appliance::take_reveal_requests() {
   for (const RevealRequest& request : waiting_requests(config_.state_dir)) {
     if (!reveal_event(request, wall_us()).publish(trail_->journal(main_producer()))) return;
     take_back_request(config_.state_dir, request.id);
-    log_warning("a redacted text is revealed", {{"event", to_string(request.event)}, {"uid", std::to_string(request.uid)}});
+    log_warning("a redacted text is revealed",
+                {{"event", to_string(request.event)}, {"uid", std::to_string(request.uid)}});
   }
 }
 

@@ -64,7 +64,8 @@ void Appliance::end(Uuid id, std::string by, std::function<void(bool found)> don
   auto search = std::make_shared<Search>();
   search->missing = data_shards_.size();
   search->done = [this, id, by, done](bool found) {
-    EventBuilder out = event("session_terminated", Severity::warning, found ? Outcome::success : Outcome::failure);
+    EventBuilder out =
+        event("session_terminated", Severity::warning, found ? Outcome::success : Outcome::failure);
     out.text(Tag::user_name, by).text(Tag::entity_type, "session").text(Tag::entity_id, to_string(id));
     publish(admin_producer(), out);
     done(found);

@@ -25,8 +25,8 @@ constexpr uint64_t accept_stop_ns = 1'000'000'000;
 
 }  // namespace
 
-// Returns when the kernel accepts no more: whoever was accepted is with a shard before that is told to drain. On a
-// socket unit's socket the next ones wait for the next process.
+// Returns when the kernel accepts no more: whoever was accepted is with a shard before that is told to drain.
+// On a socket unit's socket the next ones wait for the next process.
 void Appliance::stop_listening() {
   uint64_t deadline = mono_ns() + accept_stop_ns;
   while (mono_ns() < deadline) {
@@ -40,7 +40,8 @@ void Appliance::stop_listening() {
       }
       stopped->set_value(all);
     });
-    if (is_posted && answer.wait_for(std::chrono::nanoseconds(accept_stop_ns)) == std::future_status::ready && answer.get()) {
+    if (is_posted && answer.wait_for(std::chrono::nanoseconds(accept_stop_ns)) == std::future_status::ready &&
+        answer.get()) {
       return;
     }
     usleep(1'000);
@@ -61,7 +62,8 @@ void Appliance::stop_admin() {
       });
     });
   });
-  const bool has_stopped = is_gone.wait_for(std::chrono::milliseconds(admin_wait_ms)) == std::future_status::ready;
+  const bool has_stopped =
+      is_gone.wait_for(std::chrono::milliseconds(admin_wait_ms)) == std::future_status::ready;
   admin_shard_->stop();
   admin_shard_->join();
   if (has_stopped || !admin_) return;
@@ -105,7 +107,8 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
   if (!drained()) {
     log_warning("sessions are still open at the end of the drain; ending them");
     post_to_all([](proxy::PgShard& pg) {
-      pg.end_all({"57P01", "terminating connection: the appliance is shutting down", "Connect again in a moment."});
+      pg.end_all(
+          {"57P01", "terminating connection: the appliance is shutting down", "Connect again in a moment."});
     });
     wait_until_drained(end_grace_ms, false);
   }
@@ -126,8 +129,10 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
   analysts_.reset();
   syncers_.reset();
   if (trail_ && !trail_->stop(trail_stop_ms)) {
-    log_warning("the store did not take the whole trail in time; the rest is in the state directory and is written at "
-                "the next start");
+    log_warning(
+        "the store did not take the whole trail in time; the rest is in the state directory and is written "
+        "at "
+        "the next start");
   }
   if (admin_) stop_admin();
   // Only the admin shard asks it, and that takes requests until here.

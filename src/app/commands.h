@@ -1,5 +1,5 @@
-// What each command of the command line does; each gives the process's exit status: 0, or 1 with the reason on
-// standard error, or 2 when what was verified is not as it should be.
+// What each command of the command line does; each gives the process's exit status: 0, or 1 with the reason
+// on standard error, or 2 when what was verified is not as it should be.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,8 @@
 namespace ringfence::app {
 
 int serve(const std::string& config_path);
-// `connects`: also logs in to each target and asks what its credentials may do; 1 when one cannot be logged in to.
+// `connects`: also logs in to each target and asks what its credentials may do; 1 when one cannot be logged
+// in to.
 int check(const std::string& config_path, bool connects);
 int print_verifier();
 
@@ -27,15 +28,16 @@ int explain(const std::string& config_path, const ExplainOptions& options);
 struct VerifyOptions {
   std::string dsn;
   std::string node;
-  std::vector<std::string> public_keys;  // Hexadecimal; empty: the state directory's, else the store's own copies.
-  uint64_t anchor_ms = 0;                // 0: the configuration's, else the default.
+  std::vector<std::string>
+      public_keys;         // Hexadecimal; empty: the state directory's, else the store's own copies.
+  uint64_t anchor_ms = 0;  // 0: the configuration's, else the default.
   bool json = false;
   uint64_t from = 0;
   uint64_t to = 0;
 };
 int verify(const std::string& config_path, const VerifyOptions& options);
-// From now on the configuration's state directory writes as its node. With a code: the next start takes the store that it
-// refused with it.
+// From now on the configuration's state directory writes as its node. With a code: the next start takes the
+// store that it refused with it.
 int adopt(const std::string& config_path, const std::string& accepted_code);
 
 struct RevealOptions {

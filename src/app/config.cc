@@ -9,12 +9,12 @@
 #include "config_reader.h"
 #include "config_rules.h"
 #include "config_tls.h"
-#include "state_directory.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/crypto/secret.h"
 #include "ringfence/net/address.h"
 #include "ringfence/pg/scram.h"
 #include "ringfence/sql/secret_names.h"
+#include "state_directory.h"
 
 namespace ringfence::app {
 
@@ -39,7 +39,8 @@ constexpr uint64_t gib = 1024 * mib;
 
 class Loader {
  public:
-  Loader(ReadContext& context, const ConfigNode& root) : context_(context), root_(context, &root, "", "RINGFENCE") {}
+  Loader(ReadContext& context, const ConfigNode& root)
+      : context_(context), root_(context, &root, "", "RINGFENCE") {}
 
   void read();
   void derive_verifiers();
@@ -65,7 +66,8 @@ class Loader {
   std::vector<std::string> read_hosts(Section& section);
   std::vector<std::string> read_tags(Section& section);
 
-  void require(Section& section, std::string_view key, const std::string& value, std::string (*rule)(std::string_view));
+  void require(Section& section, std::string_view key, const std::string& value,
+               std::string (*rule)(std::string_view));
   void claim_name(Section& section, std::string_view kind, const std::string& name);
   void claim_address(Section& section, std::string_view key, const std::string& address, uint16_t port);
   void check(const Origin& where, std::string wrong) {
@@ -101,11 +103,13 @@ void Loader::claim_name(Section& section, std::string_view kind, const std::stri
   if (name.empty()) return;
   auto [at, is_new] = names_.emplace(std::string(kind) + " " + name, section.origin("name"));
   if (is_new) return;
-  section.error("name", "\"" + make_valid_text(name) + "\" stands here for the second time, " + first_at(at->second) +
-                            "; each " + std::string(kind) + " needs a name of its own");
+  section.error("name", "\"" + make_valid_text(name) + "\" stands here for the second time, " +
+                            first_at(at->second) + "; each " + std::string(kind) +
+                            " needs a name of its own");
 }
 
-void Loader::claim_address(Section& section, std::string_view key, const std::string& address, uint16_t port) {
+void Loader::claim_address(Section& section, std::string_view key, const std::string& address,
+                           uint16_t port) {
   std::string where = address;
   if (!address.starts_with("/")) {
     auto parsed = net::numeric_address(address, port);
@@ -128,7 +132,8 @@ void Loader::read() {
   if (auto shards = root_.scalar("shards"); shards && shards->text != "auto") {
     auto number = parse_quantity(shards->text, Unit::count);
     if (number && *number >= 1 && *number <= 256) config_.shards = static_cast<unsigned>(*number);
-    else context_.error(shards->origin, "is \"" + shards->text + "\"; use auto or a whole number from 1 to 256");
+    else
+      context_.error(shards->origin, "is \"" + shards->text + "\"; use auto or a whole number from 1 to 256");
   }
   root_.choice<bool>("spin", config_.spin, {{"auto", true}, {"off", false}});
   read_log();
@@ -158,7 +163,8 @@ void Loader::read_log() {
 
 void Loader::read_listeners() {
   auto sections = root_.list("listeners", listeners_max);
-  if (sections.empty()) root_.error("listeners", "is missing or empty; add at least one, as in `- {name: main, port: 6432}`");
+  if (sections.empty())
+    root_.error("listeners", "is missing or empty; add at least one, as in `- {name: main, port: 6432}`");
   for (auto& section : sections) read_listener(section);
 }
 
@@ -206,7 +212,9 @@ void Loader::read_admin() {
       context_.error(where, "is " + std::to_string(text.size()) +
                                 " characters long; use at least 16, as from `openssl rand -hex 32`");
     } else if (!is_plain) {
-      context_.error(where, "holds blanks or characters beyond ASCII, which a header cannot carry; use letters and digits");
+      context_.error(
+          where,
+          "holds blanks or characters beyond ASCII, which a header cannot carry; use letters and digits");
     }
   } else if (!is_given) {
     context_.error({where.file, where.line, where.key},
@@ -221,8 +229,9 @@ void Loader::read_store() {
   std::optional<Found> url;
   if (replaced || !root_.is_map("store")) url = root_.scalar("store");
   // The environment may give a group's keys where the file has a single value, or nothing.
-  Section section = root_.is_map("store") && !replaced ? root_.section("store")
-                                                       : Section(context_, nullptr, "store", "RINGFENCE_STORE");
+  Section section = root_.is_map("store") && !replaced
+                        ? root_.section("store")
+                        : Section(context_, nullptr, "store", "RINGFENCE_STORE");
   if (auto inner = section.scalar("url"); inner && (!url || !url->from_environment)) url = inner;
   if (url && url->text != "embedded") {
     check(url->origin, check_store_url(url->text));
@@ -231,7 +240,8 @@ void Loader::read_store() {
   }
   if (auto writer = section.scalar("writer_url")) {
     store.writer_url = Secret(writer->text);
-    if (store.embedded) context_.error(writer->origin, "has no meaning with the embedded store; remove it or give store.url");
+    if (store.embedded)
+      context_.error(writer->origin, "has no meaning with the embedded store; remove it or give store.url");
     else check(writer->origin, check_store_url(writer->text));
   }
   section.text("bin_dir", store.bin_dir);
@@ -257,7 +267,10 @@ void Loader::read_redaction(Section& audit, AuditConfig& out) {
   Section section = audit.section("redact");
   for (const Found& found : section.texts("names", sql::SecretNames::names_max)) {
     if (sql::SecretNames::is_valid_name(found.text)) out.redact_names.push_back(found.text);
-    else section.context().error(found.origin, "is \"" + found.text + "\"; a name has 2 to 64 letters, digits, - and _, a letter first");
+    else
+      section.context().error(
+          found.origin,
+          "is \"" + found.text + "\"; a name has 2 to 64 letters, digits, - and _, a letter first");
   }
   section.finish();
 }
@@ -276,11 +289,14 @@ void Loader::read_audit() {
                                            std::to_string(audit.journal_segment_bytes) +
                                            " bytes; raise it or lower journal_segment_bytes");
   }
-  section.choice<OnFull>("on_full", audit.on_full, {{"fail_closed", OnFull::fail_closed}, {"drop", OnFull::drop}});
+  section.choice<OnFull>("on_full", audit.on_full,
+                         {{"fail_closed", OnFull::fail_closed}, {"drop", OnFull::drop}});
   section.choice<Durability>("durability", audit.durability,
                              {{"process", Durability::process}, {"disk", Durability::disk}});
-  section.number("statement_bytes_max", audit.statement_bytes_max, 256, proxy::Limits::statement_bytes_most, Unit::bytes);
-  section.number("parameters_bytes_max", audit.parameters_bytes_max, 0, proxy::Limits::parameters_bytes_most, Unit::bytes);
+  section.number("statement_bytes_max", audit.statement_bytes_max, 256, proxy::Limits::statement_bytes_most,
+                 Unit::bytes);
+  section.number("parameters_bytes_max", audit.parameters_bytes_max, 0, proxy::Limits::parameters_bytes_most,
+                 Unit::bytes);
   section.number("batch_rows", audit.batch_rows, 1, 1'000'000);
   section.number("batch_ms", audit.batch_ms, 1, 60'000, Unit::milliseconds);
   section.number("join_ms", audit.join_ms, 0, 60'000, Unit::milliseconds);
@@ -304,7 +320,8 @@ void Loader::read_limits() {
   section.number("authentication_ms", limits.authentication_ms, 100, 3'600'000, Unit::milliseconds);
   section.number("connect_ms", limits.connect_ms, 100, 3'600'000, Unit::milliseconds);
   section.number("idle_ms", limits.idle_ms, 0, 365 * day_ms, Unit::milliseconds);
-  section.number("idle_in_transaction_ms", limits.idle_in_transaction_ms, 0, 365 * day_ms, Unit::milliseconds);
+  section.number("idle_in_transaction_ms", limits.idle_in_transaction_ms, 0, 365 * day_ms,
+                 Unit::milliseconds);
   section.number("drain_ms", limits.drain_ms, 0, 3'600'000, Unit::milliseconds);
   section.finish();
 }
@@ -326,14 +343,16 @@ void Loader::read_users() {
       section.error("password", "is missing; add password, password_file or verifier");
     }
     if (auto password = read_secret(section, "password", "password_file", &where)) {
-      if (password->size() > password_bytes_max) context_.error(where, "is longer than 1024 bytes; use a shorter one");
+      if (password->size() > password_bytes_max)
+        context_.error(where, "is longer than 1024 bytes; use a shorter one");
       passwords_.push_back({config_.users.size(), std::move(*password), where});
     }
     if (auto verifier = section.scalar("verifier")) {
       user.verifier = Secret(verifier->text);
       if (!pg::parse_scram_verifier(verifier->text)) {
-        context_.error(verifier->origin, "is no SCRAM verifier; copy rolpassword from pg_authid (SCRAM-SHA-256$4096:…), "
-                                         "or give password or password_file");
+        context_.error(verifier->origin,
+                       "is no SCRAM verifier; copy rolpassword from pg_authid (SCRAM-SHA-256$4096:…), "
+                       "or give password or password_file");
       }
     }
     section.finish();
@@ -348,7 +367,8 @@ void Loader::read_targets() {
 
 void Loader::read_name_form(Section& section, std::string& form) {
   section.text("application_name", form);
-  if (auto parsed = proxy::NameForm::parse(form); !parsed) section.error("application_name", parsed.error().message);
+  if (auto parsed = proxy::NameForm::parse(form); !parsed)
+    section.error("application_name", parsed.error().message);
 }
 
 void Loader::read_target(Section& section) {
@@ -370,9 +390,9 @@ void Loader::read_target(Section& section) {
   section.number("connections_max", target.connections_max, 0, 1'000'000);
   section.boolean("allow_superuser_read", target.allow_superuser_read);
   section.boolean("legacy_strings", target.legacy_strings);
-  section.choice<proxy::AttributionWitness>("attribution_witness", target.attribution_witness,
-                                            {{"end", proxy::AttributionWitness::end},
-                                             {"report", proxy::AttributionWitness::report}});
+  section.choice<proxy::AttributionWitness>(
+      "attribution_witness", target.attribution_witness,
+      {{"end", proxy::AttributionWitness::end}, {"report", proxy::AttributionWitness::report}});
   section.choice<bool>("attribution_watch", target.attribution_watch, {{"on", true}, {"off", false}});
   target.application_name = config_.application_name;
   read_name_form(section, target.application_name);
@@ -385,13 +405,15 @@ Secret Loader::read_password(Section& section) {
   Origin where;
   auto password = read_secret(section, "password", "password_file", &where);
   if (!password) return {};
-  if (password->size() > password_bytes_max) context_.error(where, "is longer than 1024 bytes; use a shorter one");
+  if (password->size() > password_bytes_max)
+    context_.error(where, "is longer than 1024 bytes; use a shorter one");
   return std::move(*password);
 }
 
 void Loader::read_credentials(Section& section, TargetConfig& target) {
   Section credentials = section.section("credentials");
-  for (policy::Level level : {policy::Level::read, policy::Level::write, policy::Level::ddl, policy::Level::admin}) {
+  for (policy::Level level :
+       {policy::Level::read, policy::Level::write, policy::Level::ddl, policy::Level::admin}) {
     Section one = credentials.section(sql::level_name(level));
     CredentialConfig credential;
     one.text("user", credential.user);
@@ -400,7 +422,8 @@ void Loader::read_credentials(Section& section, TargetConfig& target) {
     credential.password = read_password(one);
     one.finish();
     if (has_user) check(one.origin("user"), check_identifier(credential.user));
-    else if (has_password || credentials.has(sql::level_name(level))) one.error("user", "is missing; add the server's user of this level");
+    else if (has_password || credentials.has(sql::level_name(level)))
+      one.error("user", "is missing; add the server's user of this level");
     if (has_user) target.credentials.emplace(level, std::move(credential));
   }
   credentials.finish();
@@ -417,9 +440,11 @@ void Loader::read_pool(Section& section, TargetConfig& target) {
   if (is_given && !one.has("max")) {
     one.error("max", "is missing; add how many connections may wait for a session, or 0 for none");
   } else if (pool.min > pool.max) {
-    one.error("min", "is " + std::to_string(pool.min) + ", more than max; use at most " + std::to_string(pool.max));
+    one.error("min",
+              "is " + std::to_string(pool.min) + ", more than max; use at most " + std::to_string(pool.max));
   } else if (target.connections_max > 0 && pool.max > target.connections_max) {
-    one.error("max", "is " + std::to_string(pool.max) + ", more than connections_max of the target; use at most " +
+    one.error("max", "is " + std::to_string(pool.max) +
+                         ", more than connections_max of the target; use at most " +
                          std::to_string(target.connections_max));
   }
 }
@@ -456,8 +481,8 @@ std::vector<std::string> Loader::read_tags(Section& section) {
   return tags;
 }
 
-// Their salts are those that the node has for users who do not exist: the same at every load, so that nobody sees by them
-// who is in the configuration, or when that changed.
+// Their salts are those that the node has for users who do not exist: the same at every load, so that nobody
+// sees by them who is in the configuration, or when that changed.
 void Loader::derive_verifiers() {
   if (passwords_.empty()) return;
   auto secret = foreseen_node_secret(config_.state_dir + "/scram.secret");
@@ -504,7 +529,8 @@ ConfigResult load_config(const std::string& path, const Environment& environment
   auto text = read_small_file(path, file_bytes_max);
   if (!text) {
     ConfigResult result;
-    result.errors.push_back({path, 0, "", "cannot be read: " + text.error().message + "; name the file with --config"});
+    result.errors.push_back(
+        {path, 0, "", "cannot be read: " + text.error().message + "; name the file with --config"});
     return result;
   }
   ConfigResult result = parse_config(*text, path, environment);

@@ -15,8 +15,8 @@ constexpr std::string_view hidden = "(hidden)";
 std::string quoted(std::string_view text) {
   bool is_plain = !text.empty();
   for (char c : text) {
-    bool is_safe = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-                   c == '-' || c == '/';
+    bool is_safe = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+                   c == '_' || c == '-' || c == '/';
     is_plain = is_plain && is_safe;
   }
   if (is_plain && text.front() != '-') return std::string(text);
@@ -82,7 +82,8 @@ std::string_view name_of(proxy::ChannelBinding binding) {
   return names[static_cast<size_t>(binding)];
 }
 
-void describe_certificate(Lines& out, std::string_view indent, std::string_view prefix, const TlsFiles& files) {
+void describe_certificate(Lines& out, std::string_view indent, std::string_view prefix,
+                          const TlsFiles& files) {
   if (files.certificate.empty()) return;
   out.text(indent, std::string(prefix) + "certificate_file", quoted(files.certificate));
   out.text(indent, std::string(prefix) + "key_file", quoted(files.key));
@@ -136,7 +137,8 @@ void describe_listeners(Lines& out, const Config& config) {
 void describe_store(Lines& out, const StoreConfig& store) {
   out.group("store");
   out.text("  ", "url", store.embedded ? "embedded" : quoted(without_password(store.url.reveal())));
-  if (!store.writer_url.empty()) out.text("  ", "writer_url", quoted(without_password(store.writer_url.reveal())));
+  if (!store.writer_url.empty())
+    out.text("  ", "writer_url", quoted(without_password(store.writer_url.reveal())));
   if (!store.bin_dir.empty()) out.text("  ", "bin_dir", quoted(store.bin_dir));
   if (!store.run_as.empty()) out.text("  ", "run_as", quoted(store.run_as));
 }

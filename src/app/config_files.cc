@@ -13,7 +13,7 @@ namespace {
 constexpr size_t secret_bytes_max = 65'536;
 
 bool exists(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::stat(path.c_str(), &status) == 0;
 }
 
@@ -33,7 +33,7 @@ std::string locate_file(const ReadContext& context, const std::string& name, boo
 }
 
 bool is_open_to_others(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::stat(path.c_str(), &status) == 0 && (status.st_mode & 077) != 0;
 }
 
@@ -42,7 +42,7 @@ Result<std::string> read_small_file(const std::string& path, size_t size_max) {
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return fail_errno(errno, path);
   std::string text;
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) == 0 && !S_ISREG(status.st_mode)) {
     ::close(fd);
     return fail(Fault::io, path + ": is no ordinary file");
@@ -67,7 +67,8 @@ Result<std::string> read_small_file(const std::string& path, size_t size_max) {
   return text;
 }
 
-std::optional<Secret> read_secret(Section& section, std::string_view key, std::string_view file_key, Origin* where) {
+std::optional<Secret> read_secret(Section& section, std::string_view key, std::string_view file_key,
+                                  Origin* where) {
   std::string_view which;
   auto found = section.one_of({key, file_key}, &which);
   if (!found) return std::nullopt;

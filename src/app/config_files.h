@@ -5,8 +5,8 @@
 
 namespace ringfence::app {
 
-// A secret that a key gives directly or a `<key>_file` names. Nothing when neither is there or the file cannot be
-// used; the latter is told as an error.
+// A secret that a key gives directly or a `<key>_file` names. Nothing when neither is there or the file
+// cannot be used; the latter is told as an error.
 //
 // A relative name is looked up in $CREDENTIALS_DIRECTORY (systemd's credentials) first, then beside the
 // configuration file. One line end at the file's end is not part of the secret.

@@ -40,7 +40,8 @@ class Reader {
 
   std::vector<policy::Text> texts(Section& section, std::string_view key) {
     std::vector<policy::Text> out;
-    for (auto& found : section.texts(key, items_max)) out.push_back({std::move(found.text), remember(found.origin)});
+    for (auto& found : section.texts(key, items_max))
+      out.push_back({std::move(found.text), remember(found.origin)});
     return out;
   }
 
@@ -54,7 +55,8 @@ class Reader {
     section.boolean("missing_where", rule.missing_where);
     section.text("message", rule.message);
     if (rule.message.size() > message_bytes_max) {
-      section.error("message", "is longer than the " + std::to_string(message_bytes_max) + " bytes that are shown");
+      section.error("message",
+                    "is longer than the " + std::to_string(message_bytes_max) + " bytes that are shown");
     }
     section.finish();
     return rule;

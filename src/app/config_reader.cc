@@ -36,7 +36,8 @@ struct Suffix {
   uint64_t factor;
 };
 constexpr Suffix size_suffixes[] = {{"KiB", 1024}, {"MiB", 1024 * 1024}, {"GiB", 1024 * 1024 * 1024}};
-constexpr Suffix time_suffixes[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+constexpr Suffix time_suffixes[] = {
+    {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
 
 std::string_view how_to_write(Unit unit) {
   switch (unit) {
@@ -48,7 +49,9 @@ std::string_view how_to_write(Unit unit) {
 }
 
 std::string_view kind_name(ConfigNode::Kind kind) {
-  return kind == ConfigNode::Kind::list ? "a list" : kind == ConfigNode::Kind::map ? "a group of keys" : "a single value";
+  return kind == ConfigNode::Kind::list  ? "a list"
+         : kind == ConfigNode::Kind::map ? "a group of keys"
+                                         : "a single value";
 }
 
 }  // namespace
@@ -136,7 +139,8 @@ Origin Section::origin(std::string_view key) const {
 }
 
 const ConfigNode* Section::child(std::string_view key) {
-  if (std::find(known_keys_.begin(), known_keys_.end(), key) == known_keys_.end()) known_keys_.emplace_back(key);
+  if (std::find(known_keys_.begin(), known_keys_.end(), key) == known_keys_.end())
+    known_keys_.emplace_back(key);
   const ConfigNode* node = node_ == nullptr ? nullptr : node_->find(key);
   return node == nullptr || node->kind == ConfigNode::Kind::absent ? nullptr : node;
 }
@@ -266,7 +270,8 @@ void Section::finish() {
   if (node_ == nullptr) return;
   for (const auto& entry : node_->entries) {
     if (std::find(known_keys_.begin(), known_keys_.end(), entry.key) != known_keys_.end()) continue;
-    context_.error({context_.file, entry.line, path_of(entry.key)}, "is an unknown key; " + suggest(entry.key, known_keys_));
+    context_.error({context_.file, entry.line, path_of(entry.key)},
+                   "is an unknown key; " + suggest(entry.key, known_keys_));
   }
 }
 

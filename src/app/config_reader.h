@@ -1,7 +1,9 @@
-// Reads typed values out of the configuration's two sources, file and environment, and writes down what is wrong.
+// Reads typed values out of the configuration's two sources, file and environment, and writes down what is
+// wrong.
 //
-// A Section is one map of the file. Whatever key it is asked for is a known key; the others are errors, told by
-// finish(). A value that is wrong leaves the default in place and an error behind, so that one pass finds all.
+// A Section is one map of the file. Whatever key it is asked for is a known key; the others are errors, told
+// by finish(). A value that is wrong leaves the default in place and an error behind, so that one pass finds
+// all.
 #pragma once
 
 #include <initializer_list>
@@ -99,14 +101,14 @@ class Section {
   std::string path_of(std::string_view key) const;
   std::string variable_of(std::string_view key) const;
   std::optional<uint64_t> number_of(std::string_view key, uint64_t min, uint64_t max, Unit unit);
-  size_t item_count(const ConfigNode* list, const std::string& variable, bool are_sections, const Origin& where,
-                    size_t items_max);
+  size_t item_count(const ConfigNode* list, const std::string& variable, bool are_sections,
+                    const Origin& where, size_t items_max);
 
   ReadContext& context_;
   const ConfigNode* node_;  // Null when the file has no such map.
   int line_ = 0;
-  std::string path_;        // "listeners[0]"
-  std::string variable_;    // "RINGFENCE_LISTENERS_0"
+  std::string path_;      // "listeners[0]"
+  std::string variable_;  // "RINGFENCE_LISTENERS_0"
   std::vector<std::string> known_keys_;
 };
 

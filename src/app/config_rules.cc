@@ -22,13 +22,16 @@ bool is_name_character(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_' || c == '-';
 }
 bool has_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 }  // namespace
 
 std::string check_simple_name(std::string_view name, size_t size_max) {
-  if (!name.empty() && name.size() <= size_max && std::all_of(name.begin(), name.end(), is_name_character)) return "";
-  return "is \"" + make_valid_text(name) + "\"; use 1 to " + std::to_string(size_max) + " letters, digits, `.`, `_` or `-`";
+  if (!name.empty() && name.size() <= size_max && std::all_of(name.begin(), name.end(), is_name_character))
+    return "";
+  return "is \"" + make_valid_text(name) + "\"; use 1 to " + std::to_string(size_max) +
+         " letters, digits, `.`, `_` or `-`";
 }
 
 std::string check_identifier(std::string_view name) {
@@ -54,7 +57,8 @@ std::string check_host(std::string_view host) {
     return "is a socket directory with a name of more than " + std::to_string(socket_directory_max) +
            " bytes; use a shorter path";
   }
-  bool is_name = !host.empty() && host.size() <= host_max && std::all_of(host.begin(), host.end(), is_name_character);
+  bool is_name =
+      !host.empty() && host.size() <= host_max && std::all_of(host.begin(), host.end(), is_name_character);
   if (is_name || net::numeric_address(host, 0)) return "";
   return "is \"" + make_valid_text(host) + "\"; use a host name, an IP address, or a Unix socket's directory";
 }

@@ -1,4 +1,5 @@
-// What values must be like, beyond their type. Each rule gives what is wrong and what to do, or an empty text.
+// What values must be like, beyond their type. Each rule gives what is wrong and what to do, or an empty
+// text.
 #pragma once
 
 #include <string>

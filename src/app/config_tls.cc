@@ -30,18 +30,21 @@ Named read_file_name(Section& section, std::string_view key, bool is_key) {
   bool is_credential = false;
   out.path = locate_file(section.context(), found->text, &is_credential);
   if (is_key && !is_credential && is_open_to_others(out.path)) {
-    section.context().warning(found->origin, out.path + " can be read by others than its owner; chmod 600 it");
+    section.context().warning(found->origin,
+                              out.path + " can be read by others than its owner; chmod 600 it");
   }
   return out;
 }
 
 // A certificate comes with its key. Nothing when neither is given.
-std::optional<Origin> read_pair(Section& section, std::string_view certificate_key, std::string_view key_key, TlsFiles& files) {
+std::optional<Origin> read_pair(Section& section, std::string_view certificate_key, std::string_view key_key,
+                                TlsFiles& files) {
   Named certificate = read_file_name(section, certificate_key, false);
   Named key = read_file_name(section, key_key, true);
   if (certificate.is_given() != key.is_given()) {
     std::string other(certificate.is_given() ? key_key : certificate_key);
-    section.context().error(certificate.is_given() ? *certificate.origin : *key.origin, "stands without " + other + "; add it");
+    section.context().error(certificate.is_given() ? *certificate.origin : *key.origin,
+                            "stands without " + other + "; add it");
     return std::nullopt;
   }
   if (!certificate.is_given()) return std::nullopt;
@@ -62,7 +65,8 @@ std::string cannot_be_used(const Error& error) { return "cannot be used: " + err
 void read_tls(Section& root, TlsFiles& files, KernelTlsMode& kernel) {
   Section section = root.section("tls");
   section.choice<KernelTlsMode>(
-      "kernel", kernel, {{"auto", KernelTlsMode::streams}, {"always", KernelTlsMode::always}, {"off", KernelTlsMode::off}});
+      "kernel", kernel,
+      {{"auto", KernelTlsMode::streams}, {"always", KernelTlsMode::always}, {"off", KernelTlsMode::off}});
   if (auto where = read_pair(section, "certificate_file", "key_file", files)) {
     auto loaded = load_server_tls(files, false, net::alpn_postgresql, nullptr);
     if (!loaded) section.context().error(*where, cannot_be_used(loaded.error()));
@@ -83,7 +87,9 @@ void read_listener_tls(Section& section, const TlsFiles& defaults, ListenerConfi
                                {"require", ListenerTls::require},
                                {"verify", ListenerTls::verify}});
   if (is_unix && listener.tls != ListenerTls::off) {
-    section.error("tls", "has no meaning beside a path: what passes a Unix socket does not leave the machine; remove it");
+    section.error(
+        "tls",
+        "has no meaning beside a path: what passes a Unix socket does not leave the machine; remove it");
   }
   TlsFiles own;
   auto where = read_pair(section, "tls_certificate_file", "tls_key_file", own);
@@ -102,7 +108,8 @@ void read_listener_tls(Section& section, const TlsFiles& defaults, ListenerConfi
   for (Section& entry : section.list("tls_client_users", certificate_users_max)) {
     std::string certificate, user;
     entry.text("certificate", certificate);
-    if (certificate.empty()) entry.error("certificate", "is missing; give the name that stands in the certificate");
+    if (certificate.empty())
+      entry.error("certificate", "is missing; give the name that stands in the certificate");
     entry.text("user", user);
     if (std::string wrong = check_identifier(user); !wrong.empty()) entry.error("user", wrong);
     entry.finish();
@@ -112,15 +119,16 @@ void read_listener_tls(Section& section, const TlsFiles& defaults, ListenerConfi
   listener.tls_files.ca = ca.path;
   listener.tls_files.crl = crl.path;
   if (listener.tls == ListenerTls::off) {
-    for (std::string_view key : {"tls_certificate_file", "tls_client_ca_file", "tls_crl_file", "tls_client_name",
-                                 "tls_client_login", "tls_client_users"}) {
+    for (std::string_view key : {"tls_certificate_file", "tls_client_ca_file", "tls_crl_file",
+                                 "tls_client_name", "tls_client_login", "tls_client_users"}) {
       if (section.has(key)) section.error(key, "has no meaning while tls is off; set tls or remove it");
     }
     return;
   }
   if (!ca.is_given()) {
     for (std::string_view key : {"tls_crl_file", "tls_client_name", "tls_client_login", "tls_client_users"}) {
-      if (section.has(key)) section.error(key, "has no meaning without tls_client_ca_file; add it or remove this");
+      if (section.has(key))
+        section.error(key, "has no meaning without tls_client_ca_file; add it or remove this");
     }
     if (listener.tls == ListenerTls::verify) {
       section.error("tls", "is verify, which checks clients' certificates; add tls_client_ca_file");
@@ -139,10 +147,12 @@ void read_admin_tls(Section& section, const TlsFiles& defaults, AdminConfig& adm
   admin.tls = !is_loopback(admin.address);
   section.choice<bool>("tls", admin.tls, {{"off", false}, {"require", true}});
   auto where = read_pair(section, "tls_certificate_file", "tls_key_file", admin.tls_files);
-  if (admin.tls_files.certificate.empty()) admin.tls_files = TlsFiles{defaults.certificate, defaults.key, "", ""};
+  if (admin.tls_files.certificate.empty())
+    admin.tls_files = TlsFiles{defaults.certificate, defaults.key, "", ""};
   if (!where) return;
   if (!admin.tls) {
-    section.error("tls_certificate_file", "has no meaning while admin.tls is off; set admin.tls or remove it");
+    section.error("tls_certificate_file",
+                  "has no meaning while admin.tls is off; set admin.tls or remove it");
     return;
   }
   auto loaded = load_server_tls(admin.tls_files, false, net::alpn_http, nullptr);
@@ -166,26 +176,33 @@ void read_target_tls(Section& section, TargetConfig& target) {
                                   {"require", ChannelBinding::require}});
   auto where = read_pair(section, "sslcert", "sslkey", target.tls_files);
   Named ca;
-  if (auto root = section.scalar("sslrootcert"); root && root->text == "system") ca = {"system", root->origin};
+  if (auto root = section.scalar("sslrootcert"); root && root->text == "system")
+    ca = {"system", root->origin};
   else ca = read_file_name(section, "sslrootcert", false);
   Named crl = read_file_name(section, "sslcrl", false);
   target.tls_files.ca = ca.path;
   target.tls_files.crl = crl.path;
   if (target.sslmode == SslMode::disable) {
     if (target.channel_binding == ChannelBinding::require) {
-      section.error("channel_binding", "is require, which needs TLS, and sslmode is disable; change one of them");
+      section.error("channel_binding",
+                    "is require, which needs TLS, and sslmode is disable; change one of them");
     }
     for (std::string_view key : {"sslcert", "sslrootcert", "sslcrl"}) {
-      if (section.has(key)) section.error(key, "has no meaning while sslmode is disable; change sslmode or remove it");
+      if (section.has(key))
+        section.error(key, "has no meaning while sslmode is disable; change sslmode or remove it");
     }
     return;
   }
   if (target.sslmode >= SslMode::verify_ca && !ca.is_given()) {
-    section.error("sslmode", "checks the server's certificate, so it needs sslrootcert: a file of CA certificates, or system");
+    section.error(
+        "sslmode",
+        "checks the server's certificate, so it needs sslrootcert: a file of CA certificates, or system");
     return;
   }
   if (ca.path == "system" && target.sslmode != SslMode::verify_full) {
-    context.error(*ca.origin, "is system, which means little unless the host's name is checked too; use sslmode verify-full");
+    context.error(
+        *ca.origin,
+        "is system, which means little unless the host's name is checked too; use sslmode verify-full");
     return;
   }
   if (crl.is_given() && !ca.is_given()) {

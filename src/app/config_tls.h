@@ -5,7 +5,8 @@
 
 namespace ringfence::app {
 
-// `tls`: what listeners and the admin API use that name no certificate of their own, and what the kernel may do.
+// `tls`: what listeners and the admin API use that name no certificate of their own, and what the kernel may
+// do.
 void read_tls(Section& root, TlsFiles& files, KernelTlsMode& kernel);
 void read_listener_tls(Section& section, const TlsFiles& defaults, ListenerConfig& listener);
 void read_admin_tls(Section& section, const TlsFiles& defaults, AdminConfig& admin);

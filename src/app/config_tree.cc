@@ -40,7 +40,8 @@ class Builder {
   }
 
  private:
-  void add_entry(ConfigNode& node, const YAML::Node& key, const YAML::Node& value, const std::string& path, int depth) {
+  void add_entry(ConfigNode& node, const YAML::Node& key, const YAML::Node& value, const std::string& path,
+                 int depth) {
     int line = key.Mark().line + 1;
     if (!key.IsScalar()) {
       error(line, path, "has a key that is no plain text; write `key: value`");
@@ -50,8 +51,9 @@ class Builder {
     std::string below = path.empty() ? name : path + "." + name;
     for (const auto& entry : node.entries) {
       if (entry.key != name) continue;
-      error(line, below, "stands here for the second time, first on line " + std::to_string(entry.line) +
-                             "; remove one of them");
+      error(line, below,
+            "stands here for the second time, first on line " + std::to_string(entry.line) +
+                "; remove one of them");
       return;
     }
     ConfigNode child = build(value, below, depth + 1);
@@ -71,11 +73,13 @@ class Builder {
 }  // namespace
 
 const ConfigNode* ConfigNode::find(std::string_view key) const {
-  auto at = std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) { return entry.key == key; });
+  auto at =
+      std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) { return entry.key == key; });
   return at == entries.end() ? nullptr : &at->value;
 }
 
-ConfigNode parse_config_tree(const std::string& text, const std::string& file, std::vector<ConfigError>& errors) {
+ConfigNode parse_config_tree(const std::string& text, const std::string& file,
+                             std::vector<ConfigError>& errors) {
   try {
     std::vector<YAML::Node> documents = YAML::LoadAll(text);
     if (documents.empty()) return {};

@@ -1,5 +1,5 @@
-// A configuration file as a tree of our own: what it says and on which line. yaml-cpp is used behind this header
-// alone, and what it throws ends there.
+// A configuration file as a tree of our own: what it says and on which line. yaml-cpp is used behind this
+// header alone, and what it throws ends there.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ struct ConfigNode {
 
   Kind kind = Kind::absent;  // A key without a value counts as absent.
   int line = 0;
-  std::string text;             // Of a scalar.
+  std::string text;               // Of a scalar.
   std::vector<ConfigNode> items;  // Of a list.
   std::vector<Entry> entries;     // Of a map, in the file's order; no key twice.
 
@@ -30,8 +30,10 @@ struct ConfigNode::Entry {
   ConfigNode value;
 };
 
-// Errors of the grammar, and keys that stand twice, go to `errors`. The tree is absent when there is nothing to read.
-ConfigNode parse_config_tree(const std::string& text, const std::string& file, std::vector<ConfigError>& errors);
+// Errors of the grammar, and keys that stand twice, go to `errors`. The tree is absent when there is nothing
+// to read.
+ConfigNode parse_config_tree(const std::string& text, const std::string& file,
+                             std::vector<ConfigError>& errors);
 
 // Overwrites every text of the tree: some of them are secrets.
 void wipe(ConfigNode& node);

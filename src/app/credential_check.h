@@ -8,7 +8,8 @@
 
 namespace ringfence::app {
 
-// A server's user and the access levels whose sessions are logged in as it, by the policies that bind the target.
+// A server's user and the access levels whose sessions are logged in as it, by the policies that bind the
+// target.
 struct CredentialUse {
   std::string user;
   Secret password;

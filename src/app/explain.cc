@@ -22,7 +22,8 @@ Result<std::string> text_of(const Json& json, const std::string& key) {
   if (found == json.end()) return malformed("\"" + key + "\" is missing");
   if (!found->is_string()) return malformed("\"" + key + "\" is not a string");
   std::string text = found->get<std::string>();
-  if (text.find('\0') != text.npos) return malformed("\"" + key + "\" holds a NUL byte, which no message can");
+  if (text.find('\0') != text.npos)
+    return malformed("\"" + key + "\" holds a NUL byte, which no message can");
   return text;
 }
 
@@ -95,7 +96,9 @@ class FactsTeller {
     }
     Json columns = Json::array();
     for (const sql::ColumnUse& column : first_of(facts.columns)) {
-      columns.push_back({{"qualifier", text_or_null(column.qualifier)}, {"name", column.name}, {"position", place(column.at)}});
+      columns.push_back({{"qualifier", text_or_null(column.qualifier)},
+                         {"name", column.name},
+                         {"position", place(column.at)}});
     }
     Json settings = Json::array();
     for (const sql::Setting& setting : first_of(facts.settings)) {
@@ -171,7 +174,9 @@ std::string show_place(std::string_view text, const proxy::TextPlace& place) {
   size_t begin = place.byte == 0 ? 0 : text.rfind('\n', place.byte - 1);
   begin = begin == text.npos ? 0 : begin + (place.byte != 0 && text[begin] == '\n' ? 1 : 0);
   if (place.byte - begin > shown_bytes_max / 2) begin = place.byte - shown_bytes_max / 2;
-  const auto is_inside = [&](size_t at) { return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80; };
+  const auto is_inside = [&](size_t at) {
+    return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
+  };
   while (is_inside(begin)) ++begin;
   size_t end = std::min({text.find('\n', place.byte), text.size(), begin + shown_bytes_max});
   while (is_inside(end)) --end;
@@ -206,7 +211,8 @@ std::string describe(const sql::Facts& facts) {
   for (const sql::Setting& setting : facts.settings) {
     out += "    setting: " + (setting.name.empty() ? std::string("(not a constant)") : setting.name) + "\n";
   }
-  if (facts.misses_where) out += "    an UPDATE, DELETE or MERGE without a condition that depends on the row\n";
+  if (facts.misses_where)
+    out += "    an UPDATE, DELETE or MERGE without a condition that depends on the row\n";
   if (facts.is_opaque) out += "    what it does cannot be seen\n";
   return out;
 }
@@ -217,12 +223,15 @@ Result<Question> parse_question(std::string_view json) {
   const Json root = Json::parse(json.begin(), json.end(), nullptr, false);
   if (!root.is_object()) return malformed("the body is not a JSON object");
   for (const auto& [key, value] : root.items()) {
-    static constexpr std::string_view known[] = {"user", "roles", "target", "statement", "server_version", "method", "path"};
+    static constexpr std::string_view known[] = {"user",           "roles",  "target", "statement",
+                                                 "server_version", "method", "path"};
     if (std::find(std::begin(known), std::end(known), key) == std::end(known)) {
-      return malformed("unknown key \"" + key.substr(0, 64) + "\"; use user or roles, target, statement and server_version");
+      return malformed("unknown key \"" + key.substr(0, 64) +
+                       "\"; use user or roles, target, statement and server_version");
     }
   }
-  if (root.contains("user") == root.contains("roles")) return malformed("give \"user\" or \"roles\", one of them");
+  if (root.contains("user") == root.contains("roles"))
+    return malformed("give \"user\" or \"roles\", one of them");
   Question out;
   auto target = text_of(root, "target");
   if (!target) return unexpected(std::move(target).error());
@@ -234,15 +243,16 @@ Result<Question> parse_question(std::string_view json) {
     out.user = std::move(*user);
   } else {
     const Json& roles = root["roles"];
-    const bool is_list = roles.is_array() && roles.size() <= roles_max &&
-                         std::all_of(roles.begin(), roles.end(), [](const Json& role) { return role.is_string(); });
+    const bool is_list =
+        roles.is_array() && roles.size() <= roles_max &&
+        std::all_of(roles.begin(), roles.end(), [](const Json& role) { return role.is_string(); });
     if (!is_list) return malformed("\"roles\" is not a list of at most 1000 strings");
     out.roles = roles.get<std::vector<std::string>>();
   }
   if (root.contains("method") || root.contains("path")) {
     if (root.contains("statement")) return malformed("\"statement\" stands beside \"method\" and \"path\"");
-    return fail(Fault::not_found, "\"method\" and \"path\" are for targets that speak HTTP, and \"" + out.target +
-                                      "\" speaks PostgreSQL; give \"statement\"");
+    return fail(Fault::not_found, "\"method\" and \"path\" are for targets that speak HTTP, and \"" +
+                                      out.target + "\" speaks PostgreSQL; give \"statement\"");
   }
   auto statement = text_of(root, "statement");
   if (!statement) return unexpected(std::move(statement).error());
@@ -267,7 +277,8 @@ Result<Answer> answer(Question question, const Known& known) {
   if (tags == nullptr) return fail(Fault::not_found, "there is no target \"" + question.target + "\"");
   Answer out;
   if (known.policies) out.access = known.policies->access(question.roles, *tags);
-  Result<proxy::Explanation> explanation = fail(Fault::unavailable, "there is no thread to analyse it on; try again");
+  Result<proxy::Explanation> explanation =
+      fail(Fault::unavailable, "there is no thread to analyse it on; try again");
   ring::run_on_large_stack(sql::large_stack_bytes, [&] {
     explanation = proxy::explain(out.access, {question.server_version}, question.statement);
   });
@@ -281,7 +292,8 @@ std::string to_json(const Answer& answer) {
   const Question& question = answer.question;
   const proxy::Explanation& explanation = answer.explanation;
   Json statements = Json::array();
-  for (const auto& statement : explanation.statements) statements.push_back(json_of(question.statement, statement));
+  for (const auto& statement : explanation.statements)
+    statements.push_back(json_of(question.statement, statement));
   Json out{{"allowed", explanation.is_allowed},
            {"decision", explanation.is_allowed ? "allow" : "refuse"},
            {"user", question.user.empty() ? Json() : Json(question.user)},
@@ -302,20 +314,23 @@ std::string to_text(const Answer& answer) {
     for (const std::string& role : question.roles) who += (who.empty() ? "roles " : ", ") + role;
     if (who.empty()) who = "nobody's roles";
   }
-  std::string out = (answer.explanation.is_allowed ? "allowed: " : "refused: ") + who + " on " + question.target + "\n";
+  std::string out =
+      (answer.explanation.is_allowed ? "allowed: " : "refused: ") + who + " on " + question.target + "\n";
   if (!access.is_granted()) {
     out += "no policy gives access: the connection itself is refused\n";
   } else {
     out += std::string("access level ") + sql::level_name(access.level) +
            (access.is_unrestricted() ? ", unrestricted" : "") + ", by\n";
     for (const policy::Policy* policy : access.policies) {
-      out += "  policy " + policy->name + " (" + policy->where + "), level " + sql::level_name(policy->level) +
+      out += "  policy " + policy->name + " (" + policy->where + "), level " +
+             sql::level_name(policy->level) +
              (policy->whitelist ? ", whitelist of " + std::to_string(policy->whitelist->size()) : "") + "\n";
     }
   }
   size_t number = 0;
   for (const proxy::ExplainedStatement& statement : answer.explanation.statements) {
-    out += "\nstatement " + std::to_string(++number) + ": " + (statement.is_allowed ? "allowed" : "refused") + "\n";
+    out += "\nstatement " + std::to_string(++number) + ": " + (statement.is_allowed ? "allowed" : "refused") +
+           "\n";
     const proxy::TextPlace begin = proxy::place_in(question.statement, statement.extent, 0)
                                        .value_or(proxy::TextPlace{statement.extent.begin, 0});
     out += show_place(question.statement, statement.at.value_or(begin));
@@ -327,7 +342,8 @@ std::string to_text(const Answer& answer) {
       out += std::string("  ") + (finding.refuses ? "- " : "+ ") + finding.rule + ": " + finding.what + "\n";
     }
     if (statement.facts) out += describe(*statement.facts);
-    else if (!statement.no_facts_because.empty()) out += "  not analysed: " + statement.no_facts_because + "\n";
+    else if (!statement.no_facts_because.empty())
+      out += "  not analysed: " + statement.no_facts_because + "\n";
   }
   return out;
 }

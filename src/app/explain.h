@@ -1,5 +1,5 @@
-// Questions of the form "may she run this there, and why": read from JSON, answered by proxy::explain, told as JSON or
-// as text.
+// Questions of the form "may she run this there, and why": read from JSON, answered by proxy::explain, told
+// as JSON or as text.
 #pragma once
 
 #include <functional>
@@ -34,10 +34,11 @@ struct Answer {
   proxy::Explanation explanation;
 };
 
-// The body of POST /api/v1/policy/explain. Fault::malformed when it is not such a question, Fault::not_found for
-// what it asks that there is not (a target that speaks HTTP).
+// The body of POST /api/v1/policy/explain. Fault::malformed when it is not such a question, Fault::not_found
+// for what it asks that there is not (a target that speaks HTTP).
 Result<Question> parse_question(std::string_view json);
-// Fault::not_found for an unknown user or target, Fault::limit for too many statements; blocks, perhaps for seconds.
+// Fault::not_found for an unknown user or target, Fault::limit for too many statements; blocks, perhaps for
+// seconds.
 Result<Answer> answer(Question question, const Known& known);
 
 std::string to_json(const Answer& answer);

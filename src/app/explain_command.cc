@@ -49,7 +49,8 @@ int explain(const std::string& config_path, const ExplainOptions& options) {
       if (question.statement.size() > input_bytes_max) return complain("the text is longer than 16 MiB");
     }
   }
-  if (question.statement.find('\0') != std::string::npos) return complain("the text holds a NUL byte, which no message can");
+  if (question.statement.find('\0') != std::string::npos)
+    return complain("the text holds a NUL byte, which no message can");
   ConfigResult loaded = load_config(config_path, current_environment());
   for (const ConfigError& error : loaded.errors) complain(to_string(error));
   if (!loaded.config) return 1;

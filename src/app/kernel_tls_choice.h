@@ -1,4 +1,5 @@
-// Whether the kernel may encrypt what TLS connections send, from what it has shown and what the configuration says.
+// Whether the kernel may encrypt what TLS connections send, from what it has shown and what the configuration
+// says.
 #pragma once
 
 #include <string>

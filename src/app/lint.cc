@@ -14,49 +14,57 @@ namespace {
 void lint_exposure(const Config& config, const std::string& file, std::vector<ConfigError>& out) {
   if (!is_loopback(config.admin.address) && !config.admin.tls) {
     out.push_back({file, 0, "admin.tls",
-                   "is off and the address reachable from other machines, so the token crosses the network in the clear; "
+                   "is off and the address reachable from other machines, so the token crosses the network "
+                   "in the clear; "
                    "remove the key or use a loopback address"});
   }
   if (!is_loopback(config.admin.address) && config.admin.tls && config.admin.tls_files.certificate.empty()) {
-    out.push_back({file, 0, "tls", "has no certificate_file, so the admin API shows the development certificate, which "
-                                   "nobody can check; give one"});
+    out.push_back({file, 0, "tls",
+                   "has no certificate_file, so the admin API shows the development certificate, which "
+                   "nobody can check; give one"});
   }
   for (const auto& listener : config.listeners) {
     if (!listener.path.empty() || is_loopback(listener.address)) continue;
     if (listener.tls == proxy::ListenerTls::off) {
-      out.push_back({file, 0, "listeners", listener.name + " is reachable from other machines without TLS; statements and "
-                                                           "rows cross the network in the clear"});
+      out.push_back({file, 0, "listeners",
+                     listener.name + " is reachable from other machines without TLS; statements and "
+                                     "rows cross the network in the clear"});
       continue;
     }
     if (listener.tls == proxy::ListenerTls::prefer) {
-      out.push_back({file, 0, "listeners", listener.name + " is reachable from other machines and takes clients without "
-                                                           "TLS too; use tls: require"});
+      out.push_back({file, 0, "listeners",
+                     listener.name + " is reachable from other machines and takes clients without "
+                                     "TLS too; use tls: require"});
     }
     if (listener.tls_files.certificate.empty()) {
-      out.push_back({file, 0, "listeners", listener.name + " has no certificate, so it shows the development certificate, "
-                                                           "which nobody can check; give tls.certificate_file"});
+      out.push_back({file, 0, "listeners",
+                     listener.name + " has no certificate, so it shows the development certificate, "
+                                     "which nobody can check; give tls.certificate_file"});
     }
   }
 }
 
 void lint_people_and_targets(const Config& config, const std::string& file, std::vector<ConfigError>& out) {
   if (config.users.empty()) out.push_back({file, 0, "users", "is empty, so nobody can log in; add a user"});
-  if (config.targets.empty()) out.push_back({file, 0, "targets", "is empty, so there is nothing to connect to; add a target"});
+  if (config.targets.empty())
+    out.push_back({file, 0, "targets", "is empty, so there is nothing to connect to; add a target"});
   for (const auto& target : config.targets) {
     for (const auto& host : target.hosts) {
       bool is_far = !host.starts_with('/') && host != "localhost" && !is_loopback(host);
       if (!is_far || target.sslmode >= proxy::SslMode::verify_ca) continue;
       out.push_back({file, 0, "targets",
-                     target.name + " is reached over the network and its certificate is not checked (sslmode); use "
-                                   "verify-full and sslrootcert"});
+                     target.name +
+                         " is reached over the network and its certificate is not checked (sslmode); use "
+                         "verify-full and sslrootcert"});
       break;
     }
     for (const auto& listener : config.listeners) {
       bool is_self = target.port == listener.port && listener.path.empty();
       for (const auto& host : target.hosts) {
         if (!is_self || host != listener.address) continue;
-        out.push_back({file, 0, "targets", target.name + " points at the listener " + listener.name +
-                                               " of this appliance; each connection would open another one"});
+        out.push_back({file, 0, "targets",
+                       target.name + " points at the listener " + listener.name +
+                           " of this appliance; each connection would open another one"});
       }
     }
   }
@@ -123,7 +131,8 @@ void lint_policies(const Config& config, const std::string& file, std::vector<Co
       has_access = has_access || config.policies->access(user.roles, target.tags).is_granted();
     }
     if (!has_access && !config.targets.empty()) {
-      out.push_back({file, 0, "users", user.name + " has no access to any target: no policy matches a role of theirs"});
+      out.push_back(
+          {file, 0, "users", user.name + " has no access to any target: no policy matches a role of theirs"});
     }
   }
   lint_reach(config, file, out);
@@ -139,17 +148,20 @@ void lint_credentials(const Config& config, const std::string& file, std::vector
       if (use.levels.size() < 2 || use.levels.front() != Level::read) continue;
       const std::vector<Level> others(use.levels.begin() + 1, use.levels.end());
       out.push_back({file, 0, "targets",
-                     target.name + ": sessions of level read are logged in to the server as " + use.user + ", as those of level " +
-                         level_names(others) + " are; give credentials.read a user that may only read"});
+                     target.name + ": sessions of level read are logged in to the server as " + use.user +
+                         ", as those of level " + level_names(others) +
+                         " are; give credentials.read a user that may only read"});
     }
     for (const auto& [level, credential] : target.credentials) {
       if (std::find(given.begin(), given.end(), level) != given.end()) continue;
-      out.push_back({file, 0, "targets", target.name + ": credentials." + sql::level_name(level) +
-                                             " is never used: no policy gives that level there"});
+      out.push_back({file, 0, "targets",
+                     target.name + ": credentials." + sql::level_name(level) +
+                         " is never used: no policy gives that level there"});
     }
     if (target.allow_superuser_read) {
-      out.push_back({file, 0, "targets", target.name + ": allow_superuser_read is set, so level read may stand before a "
-                                                       "superuser of the server, who has no second wall; use credentials.read"});
+      out.push_back({file, 0, "targets",
+                     target.name + ": allow_superuser_read is set, so level read may stand before a "
+                                   "superuser of the server, who has no second wall; use credentials.read"});
     }
   }
 }
@@ -165,11 +177,13 @@ std::vector<ConfigError> lint(const Config& config, const std::string& file) {
   if (!config.audit.enabled) {
     out.push_back({file, 0, "audit.enabled", "is false: nothing is written down; set it to true"});
   } else if (config.audit.on_full == OnFull::drop) {
-    out.push_back({file, 0, "audit.on_full", "is drop: statements may run without a record when the store is away for long"});
+    out.push_back({file, 0, "audit.on_full",
+                   "is drop: statements may run without a record when the store is away for long"});
   }
   if (config.limits.idle_in_transaction_ms == 0) return out;
   if (config.limits.idle_ms != 0 && config.limits.idle_in_transaction_ms > config.limits.idle_ms) {
-    out.push_back({file, 0, "limits.idle_in_transaction_ms", "is longer than idle_ms and never takes effect"});
+    out.push_back(
+        {file, 0, "limits.idle_in_transaction_ms", "is longer than idle_ms and never takes effect"});
   }
   return out;
 }

@@ -11,13 +11,14 @@ namespace {
 // Histogram bounds in seconds: 2^i µs.
 std::vector<double> duration_bounds() {
   std::vector<double> out;
-  for (size_t i = 0; i + 1 < proxy::DurationHistogram::buckets; ++i) out.push_back(1e-6 * static_cast<double>(1u << i));
+  for (size_t i = 0; i + 1 < proxy::DurationHistogram::buckets; ++i)
+    out.push_back(1e-6 * static_cast<double>(1u << i));
   return out;
 }
 
 struct StatementCounter {
   const char* outcome;
-  proxy::Counter ShardCounters::*counter;
+  proxy::Counter ShardCounters::* counter;
 };
 constexpr StatementCounter statement_counters[] = {
     {"success", &ShardCounters::statements_succeeded},
@@ -31,10 +32,11 @@ constexpr StatementCounter statement_counters[] = {
 struct NamedCounter {
   const char* name;
   const char* help;
-  proxy::Counter ShardCounters::*counter;
+  proxy::Counter ShardCounters::* counter;
 };
 constexpr NamedCounter shard_counters[] = {
-    {"ringfence_connections_accepted_total", "Client connections accepted", &ShardCounters::connections_accepted},
+    {"ringfence_connections_accepted_total", "Client connections accepted",
+     &ShardCounters::connections_accepted},
     {"ringfence_connections_refused_total", "Clients refused at a bound on connections",
      &ShardCounters::connections_refused},
     {"ringfence_sessions_total", "Sessions that were logged in on both legs", &ShardCounters::sessions_total},
@@ -43,34 +45,46 @@ constexpr NamedCounter shard_counters[] = {
      &ShardCounters::failures_counted},
     {"ringfence_upstream_failures_total", "Failed connections or logins to a target's server",
      &ShardCounters::upstream_failures},
-    {"ringfence_pool_hits_total", "Sessions that got a server connection that waited for them", &ShardCounters::pool_hits},
-    {"ringfence_pool_misses_total", "Sessions of targets with a pool that had to have one made", &ShardCounters::pool_misses},
-    {"ringfence_pool_returns_total", "Server connections given back clean at a session's end", &ShardCounters::pool_returns},
+    {"ringfence_pool_hits_total", "Sessions that got a server connection that waited for them",
+     &ShardCounters::pool_hits},
+    {"ringfence_pool_misses_total", "Sessions of targets with a pool that had to have one made",
+     &ShardCounters::pool_misses},
+    {"ringfence_pool_returns_total", "Server connections given back clean at a session's end",
+     &ShardCounters::pool_returns},
     {"ringfence_pool_discards_total", "Those closed with their session, or because they could not be kept",
      &ShardCounters::pool_discards},
-    {"ringfence_pool_expired_total", "Those closed because nobody came for them in time", &ShardCounters::pool_expired},
-    {"ringfence_pool_failures_total", "Those that were of no use when a session came, or could not be made ahead",
+    {"ringfence_pool_expired_total", "Those closed because nobody came for them in time",
+     &ShardCounters::pool_expired},
+    {"ringfence_pool_failures_total",
+     "Those that were of no use when a session came, or could not be made ahead",
      &ShardCounters::pool_failures},
-    {"ringfence_key_derivations_total", "Keys derived from targets' passwords, for salts that were not known yet",
+    {"ringfence_key_derivations_total",
+     "Keys derived from targets' passwords, for salts that were not known yet",
      &ShardCounters::key_derivations},
-    {"ringfence_cancels_forwarded_total", "Cancel requests passed to a server", &ShardCounters::cancels_forwarded},
-    {"ringfence_cancels_unknown_total", "Cancel requests with a key of no session", &ShardCounters::cancels_unknown},
+    {"ringfence_cancels_forwarded_total", "Cancel requests passed to a server",
+     &ShardCounters::cancels_forwarded},
+    {"ringfence_cancels_unknown_total", "Cancel requests with a key of no session",
+     &ShardCounters::cancels_unknown},
     {"ringfence_statements_analysed_aside_total", "Statements analysed on a thread of their own",
      &ShardCounters::statements_analysed_aside},
-    {"ringfence_cancels_limited_total", "Cancel requests looked up a moment later: too many wrong ones of their address",
+    {"ringfence_cancels_limited_total",
+     "Cancel requests looked up a moment later: too many wrong ones of their address",
      &ShardCounters::cancels_limited},
-    {"ringfence_statements_started_total", "Statements recorded and forwarded", &ShardCounters::statements_started},
+    {"ringfence_statements_started_total", "Statements recorded and forwarded",
+     &ShardCounters::statements_started},
     {"ringfence_client_bytes_sent_total", "Bytes passed to clients", &ShardCounters::bytes_to_client},
     {"ringfence_client_bytes_received_total", "Bytes passed to servers", &ShardCounters::bytes_to_server},
-    {"ringfence_client_bytes_sent_spliced_total", "Bytes passed to clients through a pipe, not seen and not copied",
-     &ShardCounters::spliced_to_client},
-    {"ringfence_client_bytes_received_spliced_total", "Bytes passed to servers through a pipe, not seen and not copied",
-     &ShardCounters::spliced_to_server},
+    {"ringfence_client_bytes_sent_spliced_total",
+     "Bytes passed to clients through a pipe, not seen and not copied", &ShardCounters::spliced_to_client},
+    {"ringfence_client_bytes_received_spliced_total",
+     "Bytes passed to servers through a pipe, not seen and not copied", &ShardCounters::spliced_to_server},
     {"ringfence_splice_pipes_out_total", "Receives of long message bodies that found all pipes taken",
      &ShardCounters::splice_pipes_out},
     {"ringfence_rows_total", "Rows that statements returned or touched", &ShardCounters::rows},
-    {"ringfence_limits_reached_total", "Sessions that met a limit or deadline", &ShardCounters::limits_reached},
-    {"ringfence_trail_waits_total", "Times that a session waited for room in the trail", &ShardCounters::trail_waits},
+    {"ringfence_limits_reached_total", "Sessions that met a limit or deadline",
+     &ShardCounters::limits_reached},
+    {"ringfence_trail_waits_total", "Times that a session waited for room in the trail",
+     &ShardCounters::trail_waits},
     {"ringfence_trail_refusals_total", "Sessions refused or ended because the trail had no room",
      &ShardCounters::trail_refusals},
     {"ringfence_trail_syncs_total", "Group commits of start records to the disk (audit.durability: disk)",
@@ -90,12 +104,15 @@ constexpr NamedCounter shard_counters[] = {
      &ShardCounters::watch_compared},
     {"ringfence_attribution_watch_unknown_total", "Sessions of which a watch could not tell what they ran",
      &ShardCounters::watch_unknown},
-    {"ringfence_attribution_watch_failures_total", "Times that a watch could not ask", &ShardCounters::watch_failures},
+    {"ringfence_attribution_watch_failures_total", "Times that a watch could not ask",
+     &ShardCounters::watch_failures},
 };
 
 }  // namespace
 
-audit::TrailStatus Appliance::trail_status() const { return trail_ ? trail_->status() : audit::TrailStatus{}; }
+audit::TrailStatus Appliance::trail_status() const {
+  return trail_ ? trail_->status() : audit::TrailStatus{};
+}
 
 admin::Readiness Appliance::readiness() const {
   switch (phase_.load()) {
@@ -164,11 +181,13 @@ void write_handshakes(admin::MetricsWriter& out, const std::string& leg, uint64_
   out.counter("ringfence_tls_resumed_total", "Of those, resumed with a ticket", resumed, {{"leg", leg}});
   for (size_t i = 1; i < failed.size(); ++i) {
     std::string reason(net::name(static_cast<net::TlsFailure>(i)));
-    out.counter("ringfence_tls_failures_total", "TLS handshakes that failed", failed[i], {{"leg", leg}, {"reason", reason}});
+    out.counter("ringfence_tls_failures_total", "TLS handshakes that failed", failed[i],
+                {{"leg", leg}, {"reason", reason}});
   }
 }
 
-void write_legs(admin::MetricsWriter& out, const std::string& leg, const std::vector<const net::TlsLegs*>& parts) {
+void write_legs(admin::MetricsWriter& out, const std::string& leg,
+                const std::vector<const net::TlsLegs*>& parts) {
   uint64_t open = 0, by_kernel = 0, total = 0, refused = 0, key_updates = 0;
   for (const net::TlsLegs* part : parts) {
     open += part->open.load(std::memory_order_relaxed);
@@ -181,16 +200,18 @@ void write_legs(admin::MetricsWriter& out, const std::string& leg, const std::ve
   uint64_t by_process = open - std::min(open, by_kernel);
   const char* help = "Open connections with TLS by direction and by who encrypts or decrypts";
   auto gauge = [&](const char* direction, const char* by, uint64_t value) {
-    out.gauge("ringfence_tls_connections", help, static_cast<double>(value), {{"leg", leg}, {"direction", direction}, {"by", by}});
+    out.gauge("ringfence_tls_connections", help, static_cast<double>(value),
+              {{"leg", leg}, {"direction", direction}, {"by", by}});
   };
   gauge("sending", "kernel", by_kernel);
   gauge("sending", "process", by_process);
   gauge("receiving", "kernel", 0);
   gauge("receiving", "process", open);
-  out.counter("ringfence_kernel_tls_connections_total", "Connections whose sending the kernel took over", total, {{"leg", leg}});
+  out.counter("ringfence_kernel_tls_connections_total", "Connections whose sending the kernel took over",
+              total, {{"leg", leg}});
   out.counter("ringfence_kernel_tls_refused_total", "Times that it would not", refused, {{"leg", leg}});
-  out.counter("ringfence_kernel_tls_key_updates_total", "Connections ended because the peer asked for new keys then", key_updates,
-              {{"leg", leg}});
+  out.counter("ringfence_kernel_tls_key_updates_total",
+              "Connections ended because the peer asked for new keys then", key_updates, {{"leg", leg}});
 }
 
 }  // namespace
@@ -198,7 +219,7 @@ void write_legs(admin::MetricsWriter& out, const std::string& leg, const std::ve
 void Appliance::write_tls_metrics(admin::MetricsWriter& out) const {
   using Handshakes = ShardCounters::Handshakes;
   const std::pair<const char*, Handshakes ShardCounters::*> legs[] = {{"client", &ShardCounters::client_tls},
-                                                                     {"server", &ShardCounters::server_tls}};
+                                                                      {"server", &ShardCounters::server_tls}};
   uint64_t without = 0;
   for (const auto& [leg, member] : legs) {
     uint64_t done = 0, resumed = 0;
@@ -223,19 +244,25 @@ void Appliance::write_tls_metrics(admin::MetricsWriter& out) const {
   }
   if (admin_) write_legs(out, "admin", {&admin_->counters().tls_legs});
   const char* kernel_help = "1 where the kernel may encrypt or decrypt TLS records of this direction";
-  out.gauge("ringfence_kernel_tls", kernel_help, kernel_tls_.use.suites != 0 ? 1 : 0, {{"direction", "sending"}});
+  out.gauge("ringfence_kernel_tls", kernel_help, kernel_tls_.use.suites != 0 ? 1 : 0,
+            {{"direction", "sending"}});
   out.gauge("ringfence_kernel_tls", kernel_help, 0, {{"direction", "receiving"}});
-  out.gauge("ringfence_kernel_tls_cost", "CPU time that the kernel took for a stream at the start, in parts of this process's; 0: not tried",
-            kernel_tls_.found.cost);
+  out.gauge(
+      "ringfence_kernel_tls_cost",
+      "CPU time that the kernel took for a stream at the start, in parts of this process's; 0: not tried",
+      kernel_tls_.found.cost);
   TlsKeeper::Facts facts = tls_.facts();
   for (const TlsKeeper::CertificateFacts& one : facts.certificates) {
-    out.gauge("ringfence_tls_certificate_expiry_seconds", "When a certificate in use ends to be valid, in Unix time",
+    out.gauge("ringfence_tls_certificate_expiry_seconds",
+              "When a certificate in use ends to be valid, in Unix time",
               static_cast<double>(one.certificate.not_after_s),
               {{"use", one.use}, {"name", one.name}, {"development", one.is_development ? "true" : "false"}});
   }
   out.counter("ringfence_tls_reloads_total", "Times that certificates were loaded anew", facts.reloads);
-  out.counter("ringfence_tls_reload_failures_total", "Times that this failed and the old ones stayed", facts.failures);
-  out.gauge("ringfence_tls_stale", "1 while certificates on disk cannot be used and older ones are", facts.is_stale ? 1 : 0);
+  out.counter("ringfence_tls_reload_failures_total", "Times that this failed and the old ones stayed",
+              facts.failures);
+  out.gauge("ringfence_tls_stale", "1 while certificates on disk cannot be used and older ones are",
+            facts.is_stale ? 1 : 0);
 }
 
 void Appliance::write_metrics(admin::MetricsWriter& out) const {
@@ -243,7 +270,8 @@ void Appliance::write_metrics(admin::MetricsWriter& out) const {
   out.gauge("ringfence_start_time_seconds", "When the process started, in seconds since the Unix epoch",
             static_cast<double>(started_us_) / 1e6);
   out.gauge("ringfence_ready", "1 when /readyz answers 200", readiness().is_ready ? 1 : 0);
-  out.counter("ringfence_configuration_reloads_total", "Configurations applied while running", reloads_.load());
+  out.counter("ringfence_configuration_reloads_total", "Configurations applied while running",
+              reloads_.load());
   if (phase == Phase::starting) return;
   write_tls_metrics(out);
   static const std::vector<double> bounds = duration_bounds();
@@ -261,11 +289,13 @@ void Appliance::write_metrics(admin::MetricsWriter& out) const {
     const char* pool_help = "Server connections of targets with a pool";
     out.gauge("ringfence_attribution_watch_connections", "Connections of watches to servers",
               static_cast<double>(counters.watch_connections.get()), {{"shard", shard}});
-    out.gauge("ringfence_pool_connections", pool_help, static_cast<double>(counters.pool_idle.get()), {{"shard", shard}, {"state", "idle"}});
+    out.gauge("ringfence_pool_connections", pool_help, static_cast<double>(counters.pool_idle.get()),
+              {{"shard", shard}, {"state", "idle"}});
     out.gauge("ringfence_pool_connections", pool_help, static_cast<double>(counters.pool_in_use.get()),
               {{"shard", shard}, {"state", "in_use"}});
     for (size_t end = 0; end < proxy::hold_ends; ++end) {
-      out.counter("ringfence_holds_total", "Held statements by how their wait ended", counters.holds[end].get(),
+      out.counter("ringfence_holds_total", "Held statements by how their wait ended",
+                  counters.holds[end].get(),
                   {{"shard", shard}, {"end", proxy::hold_end_name(static_cast<proxy::HoldEnd>(end))}});
     }
     for (const NamedCounter& entry : shard_counters) {
@@ -276,37 +306,46 @@ void Appliance::write_metrics(admin::MetricsWriter& out) const {
                   {{"shard", shard}, {"outcome", entry.outcome}});
     }
     std::vector<uint64_t> counts;
-    for (size_t b = 0; b < proxy::DurationHistogram::buckets; ++b) counts.push_back(counters.statement_duration.count(b));
-    out.histogram("ringfence_statement_duration_seconds", "From forwarding a statement to its completion", bounds, counts,
-                  static_cast<double>(counters.statement_duration.sum_ns()) / 1e9, {{"shard", shard}});
+    for (size_t b = 0; b < proxy::DurationHistogram::buckets; ++b)
+      counts.push_back(counters.statement_duration.count(b));
+    out.histogram("ringfence_statement_duration_seconds", "From forwarding a statement to its completion",
+                  bounds, counts, static_cast<double>(counters.statement_duration.sum_ns()) / 1e9,
+                  {{"shard", shard}});
     ring::RingCounters ring = data.shard->counters();
     out.counter("ringfence_ring_enters_total", "io_uring_enter calls", ring.enters, {{"shard", shard}});
-    out.counter("ringfence_ring_submissions_total", "Operations submitted", ring.submissions, {{"shard", shard}});
-    out.counter("ringfence_ring_completions_total", "Completions delivered", ring.completions, {{"shard", shard}});
+    out.counter("ringfence_ring_submissions_total", "Operations submitted", ring.submissions,
+                {{"shard", shard}});
+    out.counter("ringfence_ring_completions_total", "Completions delivered", ring.completions,
+                {{"shard", shard}});
     out.counter("ringfence_ring_buffers_exhausted_total", "Receives that found no provided buffer",
                 ring.buffers_exhausted, {{"shard", shard}});
     out.counter("ringfence_ring_spins_total", "Times that a shard looked for work before it slept",
                 ring.spins - ring.spins_hit, {{"shard", shard}, {"found", "nothing"}});
-    out.counter("ringfence_ring_spins_total", "Times that a shard looked for work before it slept", ring.spins_hit,
-                {{"shard", shard}, {"found", "work"}});
+    out.counter("ringfence_ring_spins_total", "Times that a shard looked for work before it slept",
+                ring.spins_hit, {{"shard", shard}, {"found", "work"}});
     out.counter("ringfence_ring_spin_microseconds_total", "Time for which it looked", ring.spun_ns / 1'000,
                 {{"shard", shard}});
-    out.counter("ringfence_shard_wakes_total", "Wake-ups by other threads", data.shard->wakes(), {{"shard", shard}});
+    out.counter("ringfence_shard_wakes_total", "Wake-ups by other threads", data.shard->wakes(),
+                {{"shard", shard}});
     ThreadCounts work = data.shard->thread_counts();
-    out.counter("ringfence_shard_system_calls_total", "System calls of the data path, io_uring_enter among them",
-                ring.enters + work.system_calls, {{"shard", shard}});
+    out.counter("ringfence_shard_system_calls_total",
+                "System calls of the data path, io_uring_enter among them", ring.enters + work.system_calls,
+                {{"shard", shard}});
     out.counter("ringfence_shard_copied_bytes_total", "Bytes of messages copied in user space on their way",
                 work.copied_bytes, {{"shard", shard}});
-    out.counter("ringfence_shard_allocations_total", "Blocks asked of the allocator; 0 where a sanitizer is that",
-                work.allocations, {{"shard", shard}});
+    out.counter("ringfence_shard_allocations_total",
+                "Blocks asked of the allocator; 0 where a sanitizer is that", work.allocations,
+                {{"shard", shard}});
   }
   if (!trail_) return;
   audit::TrailStatus trail = trail_->status();
   for (size_t i = 0; i < trail.journals.size(); ++i) {
     const audit::JournalCounters& journal = trail.journals[i];
     std::string producer = std::to_string(i);
-    out.counter("ringfence_journal_records_total", "Records published", journal.records, {{"producer", producer}});
-    out.counter("ringfence_journal_bytes_total", "Bytes of records published", journal.bytes, {{"producer", producer}});
+    out.counter("ringfence_journal_records_total", "Records published", journal.records,
+                {{"producer", producer}});
+    out.counter("ringfence_journal_bytes_total", "Bytes of records published", journal.bytes,
+                {{"producer", producer}});
     out.gauge("ringfence_journal_depth_bytes", "Published and not yet committed in the store",
               static_cast<double>(journal.depth_bytes), {{"producer", producer}});
     out.gauge("ringfence_journal_depth_records", "Published and not yet committed in the store",
@@ -328,19 +367,23 @@ void Appliance::write_metrics(admin::MetricsWriter& out) const {
   out.counter("ringfence_writer_batches_total", "Batches committed", writer.batches);
   out.counter("ringfence_writer_rows_total", "Rows committed", writer.rows);
   out.counter("ringfence_writer_bytes_total", "Bytes sent to the store by COPY", writer.bytes);
-  out.counter("ringfence_writer_failures_total", "Batches that did not commit at the first try", writer.failures);
-  out.counter("ringfence_writer_poisoned_total", "Rows stored as bytes because the store refused their content",
-              writer.poisoned);
-  out.counter("ringfence_writer_isolation_tries_total", "COPYs that it took to find such rows", writer.isolation_tries);
+  out.counter("ringfence_writer_failures_total", "Batches that did not commit at the first try",
+              writer.failures);
+  out.counter("ringfence_writer_poisoned_total",
+              "Rows stored as bytes because the store refused their content", writer.poisoned);
+  out.counter("ringfence_writer_isolation_tries_total", "COPYs that it took to find such rows",
+              writer.isolation_tries);
   out.counter("ringfence_writer_orphans_total", "Outcomes without a start", writer.orphans);
   out.counter("ringfence_trail_gaps_total", "Gaps that were recorded as events", writer.gaps);
   out.gauge("ringfence_writer_open_statements", "Statements whose outcome is awaited",
             static_cast<double>(writer.open_starts));
   out.gauge("ringfence_writer_last_batch_seconds", "Duration of the last batch",
             static_cast<double>(writer.last_batch_us) / 1e6);
-  out.gauge("ringfence_trail_chain_no", "Number of the last row in the chain", static_cast<double>(writer.chain_no));
+  out.gauge("ringfence_trail_chain_no", "Number of the last row in the chain",
+            static_cast<double>(writer.chain_no));
   out.counter("ringfence_trail_anchors_total", "Signatures over the chain's head", writer.anchors);
-  out.gauge("ringfence_trail_retention_refused", "Partitions that expired and are kept, for they are not as they were written",
+  out.gauge("ringfence_trail_retention_refused",
+            "Partitions that expired and are kept, for they are not as they were written",
             static_cast<double>(writer.retention_refused));
 }
 

@@ -33,8 +33,8 @@ Result<std::unique_ptr<store::Connection>> connect(const std::string& dsn) {
 Result<Texts> reveal_beside(const Config& config, const audit::DataKeys& keys, const RevealRequest& request) {
   store::EmbeddedOptions options;
   options.state_directory = config.state_dir;
-  const std::string dsn =
-      config.store.embedded ? store::EmbeddedStore(options).reader_dsn() : std::string(config.store.url.reveal());
+  const std::string dsn = config.store.embedded ? store::EmbeddedStore(options).reader_dsn()
+                                                : std::string(config.store.url.reveal());
   auto store = connect(dsn);
   if (!store) return unexpected(std::move(store).error());
   auto texts = audit::reveal(**store, keys, request.event);
@@ -47,7 +47,8 @@ Result<Texts> reveal_beside(const Config& config, const audit::DataKeys& keys, c
     std::this_thread::sleep_for(record_poll);
   } while (wall_us() < deadline);
   take_back_request(config.state_dir, request.id);
-  return fail(Fault::timeout, "the appliance did not record it in time (is its store away?), so nothing is shown");
+  return fail(Fault::timeout,
+              "the appliance did not record it in time (is its store away?), so nothing is shown");
 }
 
 // Nothing runs: the event is written here, as the appliance would.
@@ -113,7 +114,8 @@ int failed(const Error& error) {
 
 int reveal(const std::string& config_path, const RevealOptions& options) {
   ConfigResult loaded = load_config(config_path, current_environment());
-  for (const ConfigError& error : loaded.errors) std::fprintf(stderr, "error: %s\n", to_string(error).c_str());
+  for (const ConfigError& error : loaded.errors)
+    std::fprintf(stderr, "error: %s\n", to_string(error).c_str());
   if (!loaded.config) return 1;
   const Config& config = *loaded.config;
   log_configure(LogLevel::warning, config.log.format);
@@ -137,14 +139,17 @@ int reveal(const std::string& config_path, const RevealOptions& options) {
 
 int add_data_key(const std::string& config_path) {
   ConfigResult loaded = load_config(config_path, current_environment());
-  for (const ConfigError& error : loaded.errors) std::fprintf(stderr, "error: %s\n", to_string(error).c_str());
+  for (const ConfigError& error : loaded.errors)
+    std::fprintf(stderr, "error: %s\n", to_string(error).c_str());
   if (!loaded.config) return 1;
   const std::string& directory = loaded.config->state_dir;
   if (auto owns = check_owner(directory); !owns) return failed(owns.error());
   auto id = audit::DataKeys::add(directory);
   if (!id) return failed(id.error());
-  std::printf("data key %s seals from the next start of the appliance on; keep a copy of %s/data.key apart from the store\n",
-              id->c_str(), directory.c_str());
+  std::printf(
+      "data key %s seals from the next start of the appliance on; keep a copy of %s/data.key apart from the "
+      "store\n",
+      id->c_str(), directory.c_str());
   return 0;
 }
 

@@ -21,8 +21,8 @@ void print(const std::vector<ConfigError>& errors, const char* kind) {
   for (const ConfigError& error : errors) std::fprintf(stderr, "%s: %s\n", kind, to_string(error).c_str());
 }
 
-// How often the state is shown, and how long a changed certificate may wait to be noticed; the watchdog may want
-// the threads to be looked at more often.
+// How often the state is shown, and how long a changed certificate may wait to be noticed; the watchdog may
+// want the threads to be looked at more often.
 constexpr uint64_t tick_ns_max = 2'000'000'000;
 // Below it looking costs more than it tells.
 constexpr uint64_t tick_ns_min = 50'000'000;
@@ -56,7 +56,8 @@ class Reporter {
     if (silent.empty()) notify_alive();
     if (silent != silent_) {
       if (silent.empty()) log_info("all threads answer again");
-      else log_error("threads do not answer; systemd will end and restart the appliance", {{"threads", silent}});
+      else
+        log_error("threads do not answer; systemd will end and restart the appliance", {{"threads", silent}});
     }
     silent_ = std::move(silent);
   }
@@ -74,9 +75,11 @@ void reload(Appliance& appliance, const std::string& path, Reporter& reporter) {
   notify_reloading();
   // Elsewhere, because each user with a password takes milliseconds: meanwhile the watchdog is fed.
   auto loading = std::async(std::launch::async, [&path] { return load_config(path, current_environment()); });
-  while (loading.wait_for(std::chrono::nanoseconds(reporter.tick_ns())) != std::future_status::ready) reporter.tick();
+  while (loading.wait_for(std::chrono::nanoseconds(reporter.tick_ns())) != std::future_status::ready)
+    reporter.tick();
   ConfigResult loaded = loading.get();
-  for (const ConfigError& warning : loaded.warnings) log_warning("configuration", {{"warning", to_string(warning)}});
+  for (const ConfigError& warning : loaded.warnings)
+    log_warning("configuration", {{"warning", to_string(warning)}});
   if (!loaded.config) {
     for (const ConfigError& error : loaded.errors) log_error("configuration", {{"error", to_string(error)}});
     log_error("the configuration was not reloaded; the running one stays in effect");
@@ -170,14 +173,16 @@ bool test_credentials(const Config& config) {
       const CredentialReport report = test_credential(target, use, config.limits.connect_ms);
       all = all && report.error.empty();
       if (!report.error.empty()) {
-        std::fprintf(stderr, "error: target %s: as %s: %s\n", target.name.c_str(), use.user.c_str(), report.error.c_str());
+        std::fprintf(stderr, "error: target %s: as %s: %s\n", target.name.c_str(), use.user.c_str(),
+                     report.error.c_str());
       }
       for (const std::string& warning : report.warnings) {
         std::fprintf(stderr, "warning: target %s: %s\n", target.name.c_str(), warning.c_str());
       }
       if (report.error.empty() && report.warnings.empty()) {
         std::fprintf(stderr, "target %s: as %s: good%s\n", target.name.c_str(), use.user.c_str(),
-                     use.levels.empty() ? ", but no policy gives access" : (" for level " + level_names(use.levels)).c_str());
+                     use.levels.empty() ? ", but no policy gives access"
+                                        : (" for level " + level_names(use.levels)).c_str());
       }
     }
   }
@@ -197,7 +202,8 @@ int check(const std::string& config_path, bool connects) {
   }
   print(lint(*loaded.config, config_path), "warning");
   if (connects && !test_credentials(*loaded.config)) return 1;
-  std::printf("%s\n# %s: the configuration is valid\n", describe_effective(*loaded.config).c_str(), config_path.c_str());
+  std::printf("%s\n# %s: the configuration is valid\n", describe_effective(*loaded.config).c_str(),
+              config_path.c_str());
   return 0;
 }
 

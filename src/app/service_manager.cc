@@ -51,8 +51,9 @@ Result<std::vector<InheritedSocket>> inherited_sockets() {
   std::free(names);
   for (InheritedSocket& socket : out) {
     if (sd_is_socket(socket.fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0) {
-      return fail(Fault::malformed, "systemd passed \"" + socket.name +
-                                        "\", which is no listening stream socket; use ListenStream= with Accept=no");
+      return fail(Fault::malformed,
+                  "systemd passed \"" + socket.name +
+                      "\", which is no listening stream socket; use ListenStream= with Accept=no");
     }
     socket.address = net::local_address(socket.fd);
     // As our own: the ring waits for it either way.

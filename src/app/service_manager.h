@@ -1,4 +1,5 @@
-// What systemd and the appliance tell each other: states, watchdog, listening sockets. The only user of libsystemd.
+// What systemd and the appliance tell each other: states, watchdog, listening sockets. The only user of
+// libsystemd.
 //
 // Without a service manager every function does nothing, so that the program runs the same from a shell.
 #pragma once
@@ -30,11 +31,12 @@ struct InheritedSocket {
   int fd = -1;
   net::Address address;
 };
-// Those of this process, once: the environment that names them is taken away. Anything but a listening stream socket
-// is an error.
+// Those of this process, once: the environment that names them is taken away. Anything but a listening stream
+// socket is an error.
 Result<std::vector<InheritedSocket>> inherited_sockets();
-// Takes the one of this name and address out of the list; nothing when systemd passed none of the name. An error when
-// it listens elsewhere than the configuration says: one of the two is wrong, and only a person knows which.
+// Takes the one of this name and address out of the list; nothing when systemd passed none of the name. An
+// error when it listens elsewhere than the configuration says: one of the two is wrong, and only a person
+// knows which.
 Result<std::optional<int>> take_inherited(std::vector<InheritedSocket>& sockets, const std::string& name,
                                           const net::Address& address);
 

@@ -34,7 +34,8 @@ Result<void> make_state_directory(const std::string& path) {
     return fail_errno(errno, "state_dir " + path + " cannot be made (make its parent, or change state_dir)");
   }
   if (::access(path.c_str(), R_OK | W_OK | X_OK) != 0) {
-    return fail_errno(errno, "state_dir " + path + " is not writable for this user (change its owner, or state_dir)");
+    return fail_errno(
+        errno, "state_dir " + path + " is not writable for this user (change its owner, or state_dir)");
   }
   for (const std::string& folder : {path, path + "/journal"}) {
     if (auto safe = check_entries(folder); !safe) return unexpected(std::move(safe.error()).in("state_dir"));
@@ -80,7 +81,8 @@ Result<std::string> node_secret(const std::string& path) {
   ssize_t written = ::write(fd, secret->data(), secret->size());
   int synced = ::fsync(fd);
   ::close(fd);
-  if (written != static_cast<ssize_t>(secret->size()) || synced != 0) return fail_errno(errno, "write " + path);
+  if (written != static_cast<ssize_t>(secret->size()) || synced != 0)
+    return fail_errno(errno, "write " + path);
   return secret;
 }
 

@@ -35,15 +35,18 @@ Result<void> write_private(const std::string& path, const std::string& text) {
   ssize_t written = ::write(fd, text.data(), text.size());
   int synced = ::fsync(fd);
   ::close(fd);
-  if (written != static_cast<ssize_t>(text.size()) || synced != 0) return fail_errno(errno, "write " + unfinished);
+  if (written != static_cast<ssize_t>(text.size()) || synced != 0)
+    return fail_errno(errno, "write " + unfinished);
   if (::rename(unfinished.c_str(), path.c_str()) != 0) return fail_errno(errno, "rename " + unfinished);
   return {};
 }
 
 }  // namespace
 
-Result<std::shared_ptr<const net::TlsContext>> load_server_tls(const TlsFiles& files, bool client_certificate_required,
-                                                               std::string_view alpn, const net::TlsKeyPair* development,
+Result<std::shared_ptr<const net::TlsContext>> load_server_tls(const TlsFiles& files,
+                                                               bool client_certificate_required,
+                                                               std::string_view alpn,
+                                                               const net::TlsKeyPair* development,
                                                                net::KernelTlsUse kernel) {
   net::TlsServerOptions options;
   options.kernel = kernel;
@@ -54,8 +57,9 @@ Result<std::shared_ptr<const net::TlsContext>> load_server_tls(const TlsFiles& f
     options.certificate_pem = development->certificate_pem;
     options.key_pem = development->key_pem;
   }
-  for (auto read : {read_into(options.certificate_pem, files.certificate), read_into(options.key_pem, files.key),
-                    read_into(options.client_ca_pem, files.ca), read_into(options.crl_pem, files.crl)}) {
+  for (auto read :
+       {read_into(options.certificate_pem, files.certificate), read_into(options.key_pem, files.key),
+        read_into(options.client_ca_pem, files.ca), read_into(options.crl_pem, files.crl)}) {
     if (!read) return unexpected(std::move(read).error());
   }
   return net::TlsContext::server(std::move(options));
@@ -69,12 +73,14 @@ Result<std::shared_ptr<const net::TlsContext>> load_client_tls(const TlsFiles& f
   options.alpn = {std::string(net::alpn_postgresql)};
   options.system_ca = files.ca == "system";
   options.verify_host = mode == proxy::SslMode::verify_full;
-  for (auto read : {read_into(options.certificate_pem, files.certificate), read_into(options.key_pem, files.key),
-                    options.system_ca ? Result<void>{} : read_into(options.ca_pem, files.ca),
-                    read_into(options.crl_pem, files.crl)}) {
+  for (auto read :
+       {read_into(options.certificate_pem, files.certificate), read_into(options.key_pem, files.key),
+        options.system_ca ? Result<void>{} : read_into(options.ca_pem, files.ca),
+        read_into(options.crl_pem, files.crl)}) {
     if (!read) return unexpected(std::move(read).error());
   }
-  if (mode >= proxy::SslMode::verify_ca && files.ca.empty()) return fail(Fault::internal, "no CA to verify by");
+  if (mode >= proxy::SslMode::verify_ca && files.ca.empty())
+    return fail(Fault::internal, "no CA to verify by");
   return net::TlsContext::client(std::move(options));
 }
 
@@ -82,7 +88,7 @@ std::vector<FileVersion> versions_of(const std::vector<std::string>& paths) {
   std::vector<FileVersion> out;
   for (const std::string& path : paths) {
     FileVersion version{path};
-    struct stat status {};
+    struct stat status{};
     if (::stat(path.c_str(), &status) == 0) {
       version.device = status.st_dev;
       version.inode = status.st_ino;
@@ -101,12 +107,14 @@ Result<DevelopmentCertificate> development_certificate(const std::string& state_
   const std::string key_path = state_dir + "/development.key";
   DevelopmentCertificate out;
   if (::access(certificate_path.c_str(), F_OK) == 0 && ::access(key_path.c_str(), F_OK) == 0) {
-    for (auto read : {read_into(out.pair.certificate_pem, certificate_path), read_into(out.pair.key_pem, key_path)}) {
+    for (auto read :
+         {read_into(out.pair.certificate_pem, certificate_path), read_into(out.pair.key_pem, key_path)}) {
       if (!read) return unexpected(std::move(read).error());
     }
     auto facts = net::read_certificate(out.pair.certificate_pem);
     if (!facts) {
-      return fail(Fault::malformed, certificate_path + " is damaged; remove it and development.key to have new ones made");
+      return fail(Fault::malformed,
+                  certificate_path + " is damaged; remove it and development.key to have new ones made");
     }
     out.facts = std::move(*facts);
     if (out.facts.not_after_s > now_s) return out;
@@ -117,7 +125,8 @@ Result<DevelopmentCertificate> development_certificate(const std::string& state_
   out.is_new = true;
   // The certificate last: while it is missing, both are made anew.
   ::unlink(certificate_path.c_str());
-  if (auto written = write_private(key_path, out.pair.key_pem); !written) return unexpected(std::move(written).error());
+  if (auto written = write_private(key_path, out.pair.key_pem); !written)
+    return unexpected(std::move(written).error());
   if (auto written = write_private(certificate_path, out.pair.certificate_pem); !written) {
     return unexpected(std::move(written).error());
   }

@@ -53,8 +53,9 @@ Result<void> TlsKeeper::need_development_certificate(const Config& config, uint6
   auto made = development_certificate(config.state_dir, host_name(), now_s);
   if (!made) return unexpected(std::move(made).error().in("development certificate"));
   development_ = std::move(*made);
-  log_info(development_->is_new ? "made a certificate for development; give tls.certificate_file one that clients can check"
-                                : "using the certificate for development",
+  log_info(development_->is_new
+               ? "made a certificate for development; give tls.certificate_file one that clients can check"
+               : "using the certificate for development",
            {{"sha256", development_->facts.fingerprint},
             {"file", config.state_dir + "/development.crt"},
             {"subject", development_->facts.subject}});
@@ -82,7 +83,8 @@ Result<TlsKeeper::Contexts> TlsKeeper::load(const Config& config) {
     if (!uses_tls(target)) continue;
     auto same = std::find_if(known.begin(), known.end(), [&](const auto& entry) {
       bool is_full = target.sslmode == proxy::SslMode::verify_full;
-      return entry.first->tls_files == target.tls_files && (entry.first->sslmode == proxy::SslMode::verify_full) == is_full;
+      return entry.first->tls_files == target.tls_files &&
+             (entry.first->sslmode == proxy::SslMode::verify_full) == is_full;
     });
     if (same == known.end()) {
       auto made = load_client_tls(target.tls_files, target.sslmode, kernel_);
@@ -127,7 +129,8 @@ bool TlsKeeper::tick(const Config& config, uint64_t now_s) {
   if (versions_of(files_of(config)) == versions_) return changed;
   auto adopted = adopt(config, now_s);
   if (!adopted) {
-    log_error("certificates have changed and cannot be used; those in use stay", {{"reason", adopted.error().message}});
+    log_error("certificates have changed and cannot be used; those in use stay",
+              {{"reason", adopted.error().message}});
     return changed;
   }
   log_info("certificates reloaded");
@@ -144,13 +147,14 @@ Result<void> TlsKeeper::rotate(uint64_t now_s) {
 
 void TlsKeeper::publish(const Config& config, bool is_reload) {
   std::vector<CertificateFacts> certificates;
-  auto add = [&](std::string use, const std::string& name, const std::shared_ptr<const net::TlsContext>& context,
-                 const TlsFiles& files) {
+  auto add = [&](std::string use, const std::string& name,
+                 const std::shared_ptr<const net::TlsContext>& context, const TlsFiles& files) {
     if (!context || !context->certificate()) return;
     bool is_development = use != "target" && files.certificate.empty();
     certificates.push_back({std::move(use), name, *context->certificate(), is_development});
   };
-  for (const ListenerConfig& one : config.listeners) add("listener", one.name, listener(one.name), one.tls_files);
+  for (const ListenerConfig& one : config.listeners)
+    add("listener", one.name, listener(one.name), one.tls_files);
   add("admin", "admin", admin(), config.admin.tls_files);
   for (const TargetConfig& one : config.targets) add("target", one.name, target(one.name), one.tls_files);
   std::lock_guard lock(mutex_);

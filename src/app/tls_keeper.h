@@ -1,8 +1,9 @@
-// What the process has of TLS: a context for each listener, target and the admin API, the tickets' keys, and the
-// files that they came from.
+// What the process has of TLS: a context for each listener, target and the admin API, the tickets' keys, and
+// the files that they came from.
 //
-// Used by the main thread alone, but for facts(), which any thread may ask. What was once made stays in use until
-// something better was made whole: a certificate that cannot be used changes nothing but the log and the metrics.
+// Used by the main thread alone, but for facts(), which any thread may ask. What was once made stays in use
+// until something better was made whole: a certificate that cannot be used changes nothing but the log and
+// the metrics.
 #pragma once
 
 #include <map>
@@ -24,13 +25,18 @@ class TlsKeeper {
   void allow_kernel(net::KernelTlsUse use) { kernel_ = use; }
   // Everything that the configuration wants. Fails where start-up has to fail.
   Result<void> start(const Config& config, uint64_t now_s);
-  // The same for a new configuration, or for the same when files have changed. On failure all stays as it was.
+  // The same for a new configuration, or for the same when files have changed. On failure all stays as it
+  // was.
   Result<void> adopt(const Config& config, uint64_t now_s);
   // Now and then: looks at the files, rotates the tickets' keys. True when a snapshot should be made anew.
   bool tick(const Config& config, uint64_t now_s);
 
-  std::shared_ptr<const net::TlsContext> listener(const std::string& name) const { return find(contexts_, "listener " + name); }
-  std::shared_ptr<const net::TlsContext> target(const std::string& name) const { return find(contexts_, "target " + name); }
+  std::shared_ptr<const net::TlsContext> listener(const std::string& name) const {
+    return find(contexts_, "listener " + name);
+  }
+  std::shared_ptr<const net::TlsContext> target(const std::string& name) const {
+    return find(contexts_, "target " + name);
+  }
   std::shared_ptr<const net::TlsContext> admin() const { return find(contexts_, "admin "); }
   std::shared_ptr<const net::TlsTicketKeys> ticket_keys() const { return ticket_keys_; }
 

@@ -17,7 +17,8 @@ unsigned shards_of(const Config& config) { return config.shards > 0 ? config.sha
 Result<void> StoreInUse::start() {
   if (!config_.store.embedded) {
     owner_dsn_ = config_.store.url.reveal();
-    writer_dsn_ = config_.store.writer_url.empty() ? owner_dsn_ : std::string(config_.store.writer_url.reveal());
+    writer_dsn_ =
+        config_.store.writer_url.empty() ? owner_dsn_ : std::string(config_.store.writer_url.reveal());
     return {};
   }
   store::EmbeddedOptions options;

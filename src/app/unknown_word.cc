@@ -12,7 +12,8 @@ namespace {
 std::string told(const std::string& what, const std::string& word, const std::vector<std::string>& known) {
   std::string hint = suggest(word, known);
   constexpr std::string_view meant = "did you mean ";
-  if (hint.starts_with(meant)) hint = std::string(meant) + "'" + hint.substr(meant.size(), hint.size() - meant.size() - 1) + "'?";
+  if (hint.starts_with(meant))
+    hint = std::string(meant) + "'" + hint.substr(meant.size(), hint.size() - meant.size() - 1) + "'?";
   return "unknown " + what + " '" + word + "'; " + hint;
 }
 

@@ -6,8 +6,8 @@
 
 namespace ringfence::app {
 
-// "unknown command 'chek'; did you mean 'check'?" for the first word that is no command or option of those before it;
-// empty when there is none, and something else is wrong.
+// "unknown command 'chek'; did you mean 'check'?" for the first word that is no command or option of those
+// before it; empty when there is none, and something else is wrong.
 std::string unknown_word(const CLI::App& app, int argc, const char* const* argv);
 
 }  // namespace ringfence::app

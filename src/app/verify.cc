@@ -29,15 +29,19 @@ class StoreDoor {
     embedded_ = std::make_unique<store::EmbeddedStore>(options);
     if (auto running = connect(embedded_->reader_dsn())) return running;
     if (auto there = audit::read_state_id(config.state_dir); !there) {
-      return unexpected(std::move(there).error().in("there is no trail yet, or it is not for this user to see"));
+      return unexpected(
+          std::move(there).error().in("there is no trail yet, or it is not for this user to see"));
     }
     auto locked = audit::StateLock::take(config.state_dir);
     if (!locked) {
-      return unexpected(std::move(locked).error().in("the embedded store does not answer, and it is not ours to start"));
+      return unexpected(
+          std::move(locked).error().in("the embedded store does not answer, and it is not ours to start"));
     }
     lock_ = std::make_unique<audit::StateLock>(std::move(*locked));
     auto started = embedded_->start();
-    if (!started) return unexpected(std::move(started).error().in("the appliance does not run, and its store cannot be started to look at"));
+    if (!started)
+      return unexpected(std::move(started).error().in(
+          "the appliance does not run, and its store cannot be started to look at"));
     return connect(embedded_->reader_dsn());
   }
 
@@ -74,8 +78,10 @@ std::string key_of(const std::string& hex) {
 void pin_own_key(const Config& config, audit::VerifyOptions& asked) {
   auto key = audit::read_public_key(config.state_dir);
   if (!key) {
-    std::fprintf(stderr, "note: the store's own copies of the public keys are believed (%s); --public-key gives others\n",
-                 key.error().message.c_str());
+    std::fprintf(
+        stderr,
+        "note: the store's own copies of the public keys are believed (%s); --public-key gives others\n",
+        key.error().message.c_str());
     return;
   }
   asked.public_keys.push_back(*key);
@@ -91,7 +97,8 @@ int verify(const std::string& config_path, const VerifyOptions& options) {
   Result<std::unique_ptr<store::Connection>> store;
   if (options.dsn.empty()) {
     ConfigResult loaded = load_config(config_path, current_environment());
-    for (const ConfigError& error : loaded.errors) std::fprintf(stderr, "error: %s\n", to_string(error).c_str());
+    for (const ConfigError& error : loaded.errors)
+      std::fprintf(stderr, "error: %s\n", to_string(error).c_str());
     if (!loaded.config) return 1;
     store = door.open(*loaded.config);
     asked.anchor_ms = loaded.config->audit.anchor_ms;
@@ -115,12 +122,13 @@ int verify(const std::string& config_path, const VerifyOptions& options) {
     return 1;
   }
   bool shows_progress = isatty(STDERR_FILENO);
-  auto report = audit::verify_chain(**store, asked, [&](const std::string& node, uint64_t chain_no, uint64_t last) {
-    if (shows_progress) {
-      std::fprintf(stderr, "\r%s: %llu of %llu", node.c_str(), static_cast<unsigned long long>(chain_no),
-                   static_cast<unsigned long long>(last));
-    }
-  });
+  auto report =
+      audit::verify_chain(**store, asked, [&](const std::string& node, uint64_t chain_no, uint64_t last) {
+        if (shows_progress) {
+          std::fprintf(stderr, "\r%s: %llu of %llu", node.c_str(), static_cast<unsigned long long>(chain_no),
+                       static_cast<unsigned long long>(last));
+        }
+      });
   if (shows_progress) std::fputs("\r\x1b[K", stderr);
   if (!report) {
     std::fprintf(stderr, "error: %s\n", report.error().message.c_str());

@@ -1,8 +1,8 @@
 // Whether the threads live: each is asked, and has to answer within a bound.
 //
-// A thread with a mailbox gets a job whose running is the answer, so a loop that turns without reading its mail does
-// not count. A thread without one shows a number that grows with its turns. One question at a time is under way for
-// each thread. Belongs to one thread, the one that asks.
+// A thread with a mailbox gets a job whose running is the answer, so a loop that turns without reading its
+// mail does not count. A thread without one shows a number that grows with its turns. One question at a time
+// is under way for each thread. Belongs to one thread, the one that asks.
 #pragma once
 
 #include <atomic>
@@ -26,8 +26,8 @@ class Watchdog {
   // `turns` gives the thread's number; nothing while it waits for something that is not its fault.
   void add_turning(std::string name, std::function<std::optional<uint64_t>()> turns);
 
-  // Asks whoever has answered, and gives the names of those who are silent for longer than the bound. To be called
-  // several times within a bound.
+  // Asks whoever has answered, and gives the names of those who are silent for longer than the bound. To be
+  // called several times within a bound.
   std::vector<std::string> silent(uint64_t now_ns);
 
  private:

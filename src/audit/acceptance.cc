@@ -45,9 +45,9 @@ Result<std::optional<Acceptance>> read_acceptance(const std::string& directory) 
 
 Result<void> keep_acceptance(const std::string& directory, const Acceptance& a) {
   return replace_file(directory, file_name,
-                      "code " + a.code + "\nwhy " + one_line(a.why) + "\nwas " + std::to_string(a.was) + "\nwas_hash " +
-                          a.was_hash + "\nfound " + std::to_string(a.found) + "\nfound_hash " + a.found_hash + "\nremoved " +
-                          one_line(a.removed) + "\n");
+                      "code " + a.code + "\nwhy " + one_line(a.why) + "\nwas " + std::to_string(a.was) +
+                          "\nwas_hash " + a.was_hash + "\nfound " + std::to_string(a.found) +
+                          "\nfound_hash " + a.found_hash + "\nremoved " + one_line(a.removed) + "\n");
 }
 
 Result<void> end_acceptance(const std::string& directory) { return remove_file(directory, file_name); }

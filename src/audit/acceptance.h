@@ -1,5 +1,5 @@
-// That a person accepted a store as it was found: the file `accept` in the state directory, from `ringfence audit adopt` until
-// the event that tells of it is in the trail.
+// That a person accepted a store as it was found: the file `accept` in the state directory, from `ringfence
+// audit adopt` until the event that tells of it is in the trail.
 #pragma once
 
 #include <optional>
@@ -10,9 +10,9 @@
 namespace ringfence::audit {
 
 struct Acceptance {
-  std::string code;   // Of the very state that is accepted.
-  std::string why;    // Why it was refused; empty until it is taken.
-  uint64_t was = 0;   // The last row that this state directory had signed,
+  std::string code;  // Of the very state that is accepted.
+  std::string why;   // Why it was refused; empty until it is taken.
+  uint64_t was = 0;  // The last row that this state directory had signed,
   std::string was_hash;
   uint64_t found = 0;  // and the one behind which the chain goes on.
   std::string found_hash;

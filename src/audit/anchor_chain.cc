@@ -24,7 +24,9 @@ bool is_signed(const StoredAnchor& anchor, const std::string& node, ByteView key
 
 }  // namespace
 
-const char* StoredAnchor::columns() { return "chain_no, hash, signed_at, key_id, signature, anchor_no, previous"; }
+const char* StoredAnchor::columns() {
+  return "chain_no, hash, signed_at, key_id, signature, anchor_no, previous";
+}
 
 StoredAnchor StoredAnchor::of(const store::Rows& rows, int row) {
   StoredAnchor out;
@@ -43,28 +45,33 @@ std::string StoredAnchor::message(const std::string& node) const {
                         : anchor_message(node, chain_no, hash, signed_at, anchor_no, previous);
 }
 
-crypto::Digest StoredAnchor::digest(const std::string& node) const { return crypto::sha256(message(node) + signature); }
+crypto::Digest StoredAnchor::digest(const std::string& node) const {
+  return crypto::sha256(message(node) + signature);
+}
 
 Result<AnchorPlace> last_anchor(store::Connection& store, const std::string& node, const SignedHead& head,
                                 const crypto::Ed25519PublicKey& own) {
   AnchorPlace out{head.anchor_no == 0 ? 0 : head.chain_no, head.anchor_no, head.anchor_digest};
   if (head.anchor_no > 0) {
-    auto done = store.stream(std::string("SELECT ") + StoredAnchor::columns() +
-                                 " FROM ringfence.audit_anchor WHERE node = $1 AND chain_no > $2::bigint AND anchor_no IS NOT NULL "
-                                 "ORDER BY anchor_no",
-                             {node, std::to_string(head.chain_no)}, [&](store::Rows& row) {
-                               StoredAnchor anchor = StoredAnchor::of(row, 0);
-                               if (anchor.anchor_no != out.anchor_no + 1) return anchor.anchor_no <= out.anchor_no;
-                               if (anchor.previous == crypto::view_of(out.digest) && anchor.chain_no > out.chain_no &&
-                                   is_signed(anchor, node, crypto::view_of(own))) {
-                                 out = {anchor.chain_no, anchor.anchor_no, anchor.digest(node)};
-                               }
-                               return true;
-                             });
+    auto done =
+        store.stream(std::string("SELECT ") + StoredAnchor::columns() +
+                         " FROM ringfence.audit_anchor WHERE node = $1 AND chain_no > $2::bigint AND "
+                         "anchor_no IS NOT NULL "
+                         "ORDER BY anchor_no",
+                     {node, std::to_string(head.chain_no)}, [&](store::Rows& row) {
+                       StoredAnchor anchor = StoredAnchor::of(row, 0);
+                       if (anchor.anchor_no != out.anchor_no + 1) return anchor.anchor_no <= out.anchor_no;
+                       if (anchor.previous == crypto::view_of(out.digest) && anchor.chain_no > out.chain_no &&
+                           is_signed(anchor, node, crypto::view_of(own))) {
+                         out = {anchor.chain_no, anchor.anchor_no, anchor.digest(node)};
+                       }
+                       return true;
+                     });
     if (!done) return unexpected(std::move(done.error()));
     return out;
   }
-  auto keys = store.exec_params("SELECT key_id, public_key FROM ringfence.audit_node WHERE node = $1", {node}, true);
+  auto keys =
+      store.exec_params("SELECT key_id, public_key FROM ringfence.audit_node WHERE node = $1", {node}, true);
   if (!keys) return unexpected(std::move(keys.error()));
   std::map<std::string, std::string> known;
   for (int i = 0; i < keys->size(); ++i) known[keys->text(i, 0)] = keys->text(i, 1);

@@ -34,8 +34,8 @@ struct AnchorPlace {
   uint64_t anchor_no = 0;
   crypto::Digest digest{};
 };
-// The last one that the node signed: what follows `head`, or, without a head, the last that any of the node's keys in the
-// store verifies. Others' are passed over.
+// The last one that the node signed: what follows `head`, or, without a head, the last that any of the node's
+// keys in the store verifies. Others' are passed over.
 Result<AnchorPlace> last_anchor(store::Connection& store, const std::string& node, const SignedHead& head,
                                 const crypto::Ed25519PublicKey& own);
 

@@ -12,7 +12,8 @@ PendingRow& Batch::add_row(RowShape shape, uint32_t shard, uint64_t seq) {
   return row;
 }
 
-// The start's bytes for a row of this batch: in place, or moved out of the open start, which is about to change.
+// The start's bytes for a row of this batch: in place, or moved out of the open start, which is about to
+// change.
 ByteView Batch::take_fields(OpenStart& start) {
   if (start.fields.data() != start.copy.data()) return start.fields;
   return own(std::move(start.copy));
@@ -144,7 +145,8 @@ void Batch::finish() {
   if (open_.size() > open_max_) {
     std::vector<uint64_t> surplus;
     open_.for_each([&](OpenStart& start) {
-      if (start.is_written && start.is_stored && surplus.size() < open_max_ / 10 + 1) surplus.push_back(start.key);
+      if (start.is_written && start.is_stored && surplus.size() < open_max_ / 10 + 1)
+        surplus.push_back(start.key);
     });
     for (uint64_t key : surplus) open_.remove(key);
     evicted_ += surplus.size();

@@ -1,7 +1,7 @@
 // The batch being gathered: which rows it will have, and which starts stay open after it.
 //
-// Rows refer to bytes in journal segments, in recovery buffers (pinned here) or owned here; all stay valid until
-// clear(). Once handed to the store a batch does not change: it is sent until it is known to be in.
+// Rows refer to bytes in journal segments, in recovery buffers (pinned here) or owned here; all stay valid
+// until clear(). Once handed to the store a batch does not change: it is sent until it is known to be in.
 #pragma once
 
 #include <deque>
@@ -23,8 +23,8 @@ class Batch {
   void pin(std::shared_ptr<const std::string> buffer) {
     if (pinned_.empty() || pinned_.back() != buffer) pinned_.push_back(std::move(buffer));
   }
-  // Starts known for longer than the window become rows with outcome "running"; so do the oldest when too many
-  // are open. `is_drained`: nothing waits in the journals, so their outcomes are not merely unread.
+  // Starts known for longer than the window become rows with outcome "running"; so do the oldest when too
+  // many are open. `is_drained`: nothing waits in the journals, so their outcomes are not merely unread.
   void expire(uint64_t now_ns, uint64_t window_ns, bool is_drained);
   // The start's session is dead: a row says that nobody knows how it ended.
   void end_unknown(uint64_t key, uint64_t& writer_seq);

@@ -101,7 +101,8 @@ void append_canonical(std::string& out, const FieldSet& fields, const ChainPlace
   write_canonical(out.data() + begin, fields, place);
 }
 
-crypto::Digest chain_hash(crypto::Sha256& context, const crypto::Digest& previous, const crypto::Digest& leaf) {
+crypto::Digest chain_hash(crypto::Sha256& context, const crypto::Digest& previous,
+                          const crypto::Digest& leaf) {
   context.update(crypto::view_of(previous));
   context.update(crypto::view_of(leaf));
   return context.finish();
@@ -119,8 +120,8 @@ std::string anchor_message(std::string_view node, uint64_t chain_no, ByteView ha
   return out;
 }
 
-std::string anchor_message(std::string_view node, uint64_t chain_no, ByteView hash, uint64_t signed_at, uint64_t anchor_no,
-                           ByteView previous) {
+std::string anchor_message(std::string_view node, uint64_t chain_no, ByteView hash, uint64_t signed_at,
+                           uint64_t anchor_no, ByteView previous) {
   std::string out;
   ringfence::Writer(out)
       .cstr("ringfence anchor 2")

@@ -130,7 +130,8 @@ Result<StoreSession::State> Committer::prepare() {
   open_ = OpenStarts();
   refused_starts_.clear();
   OpenSet open;
-  if (auto done = session_->read_open(open_, open, refused_starts_); !done) return unexpected(std::move(done.error()));
+  if (auto done = session_->read_open(open_, open, refused_starts_); !done)
+    return unexpected(std::move(done.error()));
   if (auto done = take_sealed(*state, open); !done) return unexpected(std::move(done.error()));
   if (auto done = take_anchors(); !done) return unexpected(std::move(done.error()));
   return state;
@@ -165,7 +166,8 @@ bool Committer::begin() {
       if (!take_checkpoints(*prepared)) return false;
       // What a life that was killed left unsigned, before anything comes behind it.
       anchor(mono_ns(), true);
-      anchor_ns_ = 0;  // And its own first rows at once: what stands there may be signed by a former state directory.
+      anchor_ns_ =
+          0;  // And its own first rows at once: what stands there may be signed by a former state directory.
       return true;
     }
     close();
@@ -173,9 +175,11 @@ bool Committer::begin() {
       conflict(prepared.error().message);
       return false;
     }
-    bool is_claim = prepared.error().fault == Fault::timeout && prepared.error().message.starts_with("another");
+    bool is_claim =
+        prepared.error().fault == Fault::timeout && prepared.error().message.starts_with("another");
     if (is_claim && claim_since == 0) claim_since = mono_ns();
-    // A schema that is too new does not get older by waiting, but an operator may roll it back: it is retried.
+    // A schema that is too new does not get older by waiting, but an operator may roll it back: it is
+    // retried.
     if (is_claim && mono_ns() - claim_since > claim_wait_ns) {
       conflict(prepared.error().message);
       return false;
@@ -191,7 +195,8 @@ void Committer::build(BatchWrite& write) {
   write.moves.clear();
   for (const Source& source : sources_) {
     if (!source.is_moved()) continue;
-    write.moves.push_back({source.shard, source.stored_position, source.position, source.next_seq, source.told});
+    write.moves.push_back(
+        {source.shard, source.stored_position, source.position, source.next_seq, source.told});
   }
   write.old_head = head_;
   write.writer_next_seq = writer_seq_;
@@ -206,7 +211,8 @@ BatchResult Committer::attempt(BatchWrite& write) {
   if (recorded_at < partitions_from_ || recorded_at >= partitions_end_) {
     if (auto done = make_days(); !done) return {BatchFault::other, done.error().message, -1, 0};
   }
-  if (auto done = batch_.resolve_orphans(*session_); !done) return {BatchFault::other, done.error().message, -1, 0};
+  if (auto done = batch_.resolve_orphans(*session_); !done)
+    return {BatchFault::other, done.error().message, -1, 0};
   build(write);
   encoder_.begin(head_, now, options_.on_committed != nullptr);
   seal(write);
@@ -223,7 +229,8 @@ Committer::InFlight Committer::look_up(const BatchWrite& write, const StoreSessi
     return UINT64_MAX;
   };
   bool at_old = state.head.chain_no == head_.chain_no && state.seal == seal_;
-  bool at_new = state.head.chain_no == write.new_head.chain_no && state.head.hash == write.new_head.hash && state.seal == write.seal;
+  bool at_new = state.head.chain_no == write.new_head.chain_no && state.head.hash == write.new_head.hash &&
+                state.seal == write.seal;
   for (const CheckpointMove& move : write.moves) {
     at_old = at_old && stored(move.shard) == move.old_position;
     at_new = at_new && stored(move.shard) == move.new_position;
@@ -305,7 +312,8 @@ void Committer::finish(const BatchWrite& write, const BatchResult& result, uint6
   for (Source& source : sources_) {
     source.stored();
     // While an earlier life's files are drained the live journal is not touched.
-    if (source.journal != nullptr && !source.reader) source.journal->release(source.position, source.next_seq);
+    if (source.journal != nullptr && !source.reader)
+      source.journal->release(source.position, source.next_seq);
   }
   backoff_ms_ = 0;
   control_.update([&](WriterStatus& status) {

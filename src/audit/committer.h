@@ -1,5 +1,5 @@
-// Gets batches into the store, each exactly once: owns the connection, the chain's head and what to do when the store
-// fails, refuses a row or does not answer.
+// Gets batches into the store, each exactly once: owns the connection, the chain's head and what to do when
+// the store fails, refuses a row or does not answer.
 #pragma once
 
 #include <memory>
@@ -35,7 +35,8 @@ class Committer {
         heads_(options.claim.state_directory, options.claim.node),
         encoder_(options.node) {}
 
-  // The first connection: schema, claim of the node's name, checkpoints, open starts. False: ended or conflict.
+  // The first connection: schema, claim of the node's name, checkpoints, open starts. False: ended or
+  // conflict.
   bool begin();
   // Sends the batch until it is in. False: ended or conflict; the batch is then not known to be in.
   bool commit();
@@ -45,8 +46,9 @@ class Committer {
   void maintain_when_due();
   // Partitions that retention keeps because they are not as they were written; each once.
   std::vector<RetentionOutcome::Kept> take_refused() { return std::exchange(refused_, {}); }
-  // What the first connection found that the trail has to tell: a store that was accepted by hand, and rows in the place of
-  // open starts that the node did not seal; each once. When it is in the store, told() forgets it for good.
+  // What the first connection found that the trail has to tell: a store that was accepted by hand, and rows
+  // in the place of open starts that the node did not seal; each once. When it is in the store, told()
+  // forgets it for good.
   std::optional<Acceptance> take_acceptance() { return std::exchange(acceptance_, std::nullopt); }
   std::vector<StoreSession::RefusedStart> take_refused_starts() { return std::exchange(refused_starts_, {}); }
   void told();

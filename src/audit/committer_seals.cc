@@ -20,7 +20,8 @@ Result<void> Committer::take_sealed(const StoreSession::State& state, const Open
   seal_ = state.seal;
   if (seal_.empty() && sealed_.is_initial()) return {};
   if (seal_ == crypto::view_of(sealer_.state(sealed_))) return {};
-  return fail(Fault::denied, "the checkpoint of node " + options_.node + " was changed while the appliance started");
+  return fail(Fault::denied,
+              "the checkpoint of node " + options_.node + " was changed while the appliance started");
 }
 
 Result<void> Committer::take_anchors() {
@@ -40,7 +41,9 @@ Result<void> Committer::take_anchors() {
 
 void Committer::told() {
   auto ended = end_acceptance(options_.claim.state_directory);
-  if (!ended) log_warning("the acceptance of the store is told again at the next start", {{"error", ended.error().message}});
+  if (!ended)
+    log_warning("the acceptance of the store is told again at the next start",
+                {{"error", ended.error().message}});
 }
 
 void Committer::anchor(uint64_t now, bool now_please) {
@@ -73,8 +76,10 @@ Result<void> Committer::anchor_head() {
     return {};
   }
   // Behind the commit: what this file has, the store has.
-  auto kept = heads_.write(sealer_, {head_.chain_no, head_.hash, last_anchor_.anchor_no, last_anchor_.digest, accepted_to_});
-  if (!kept) log_warning("the signed head is not kept in the state directory", {{"error", kept.error().message}});
+  auto kept = heads_.write(
+      sealer_, {head_.chain_no, head_.hash, last_anchor_.anchor_no, last_anchor_.digest, accepted_to_});
+  if (!kept)
+    log_warning("the signed head is not kept in the state directory", {{"error", kept.error().message}});
   if (*done) control_.update([](WriterStatus& status) { ++status.anchors; });
   return {};
 }
@@ -95,7 +100,8 @@ void Committer::seal(BatchWrite& write) {
     write.sealed.open.remove(sealer_.mark(gone.shard, gone.seq, gone.is_written));
   }
   for (const OpenInsert& opened : write.open_inserts) {
-    write.sealed.open.add(sealer_.mark(OpenStarts::shard_of(opened.key), OpenStarts::seq_of(opened.key), opened.is_written));
+    write.sealed.open.add(
+        sealer_.mark(OpenStarts::shard_of(opened.key), OpenStarts::seq_of(opened.key), opened.is_written));
   }
 }
 

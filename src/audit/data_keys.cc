@@ -55,14 +55,17 @@ Result<DataKeys> DataKeys::parse(ByteView text) {
     text.remove_prefix(std::min(end + 1, text.size()));
     DataKey key;
     const bool is_key = one.size() == line_bytes - 1 && one[id_digits] == ' ' &&
-                        from_hex(one.substr(0, id_digits), key.id) && from_hex(one.substr(id_digits + 1), key.key);
+                        from_hex(one.substr(0, id_digits), key.id) &&
+                        from_hex(one.substr(id_digits + 1), key.key);
     if (!is_key) {
-      return fail(Fault::malformed, "line " + std::to_string(line) + " is no data key: 16 hexadecimal digits, a blank, 64");
+      return fail(Fault::malformed,
+                  "line " + std::to_string(line) + " is no data key: 16 hexadecimal digits, a blank, 64");
     }
     if (out.find(crypto::view_of(key.id)) != nullptr) {
       return fail(Fault::malformed, "line " + std::to_string(line) + ": the key id stands there twice");
     }
-    if (out.keys_.size() == keys_max) return fail(Fault::limit, "more than " + std::to_string(keys_max) + " data keys");
+    if (out.keys_.size() == keys_max)
+      return fail(Fault::limit, "more than " + std::to_string(keys_max) + " data keys");
     out.keys_.push_back(key);
     crypto::secure_zero(key.key);
   }
@@ -74,7 +77,10 @@ std::string DataKeys::text() const {
   std::string out;
   out.reserve(keys_.size() * line_bytes);
   for (const DataKey& one : keys_) {
-    out.append(to_hex(crypto::view_of(one.id))).append(" ").append(to_hex(crypto::view_of(one.key))).append("\n");
+    out.append(to_hex(crypto::view_of(one.id)))
+        .append(" ")
+        .append(to_hex(crypto::view_of(one.key)))
+        .append("\n");
   }
   return out;
 }
@@ -90,7 +96,8 @@ crypto::Digest DataKeys::digest_key() const {
 }
 
 Result<void> DataKeys::add_random() {
-  if (keys_.size() == keys_max) return fail(Fault::limit, "there are " + std::to_string(keys_max) + " data keys already");
+  if (keys_.size() == keys_max)
+    return fail(Fault::limit, "there are " + std::to_string(keys_max) + " data keys already");
   auto id = crypto::random_array<8>();
   auto key = crypto::random_array<32>();
   if (!id) return unexpected(std::move(id).error());

@@ -52,7 +52,8 @@ Result<void> DropCount::open(const std::string& path, uint64_t all_min) {
   }
   ::close(fd);
   if (error != 0) return fail_errno(error, "journal: " + path);
-  static_assert(sizeof(std::atomic<uint64_t>) == sizeof(uint64_t) && std::atomic<uint64_t>::is_always_lock_free);
+  static_assert(sizeof(std::atomic<uint64_t>) == sizeof(uint64_t) &&
+                std::atomic<uint64_t>::is_always_lock_free);
   count_ = reinterpret_cast<std::atomic<uint64_t>*>(static_cast<char*>(base_) + offsetof(Raw, count));
   return {};
 }

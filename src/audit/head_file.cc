@@ -58,18 +58,20 @@ Result<std::optional<SignedHead>> HeadFile::read(Sealer& sealer) {
     if (!line.starts_with(begin)) continue;
     auto words = words_of(line);
     SignedHead out;
-    bool is_ours = words.size() == 7 && read_number(words[1], out.chain_no) && read_digest(words[2], out.hash) &&
-                   read_number(words[3], out.anchor_no) && read_digest(words[4], out.anchor_digest) &&
-                   read_number(words[5], out.accepted_to);
+    bool is_ours = words.size() == 7 && read_number(words[1], out.chain_no) &&
+                   read_digest(words[2], out.hash) && read_number(words[3], out.anchor_no) &&
+                   read_digest(words[4], out.anchor_digest) && read_number(words[5], out.accepted_to);
     if (is_ours) {
       std::string seal = bytes_of_hex(words[6]);
       std::string_view sealed = std::string_view(line).substr(0, line.size() - words[6].size() - 1);
       is_ours = crypto::constant_time_equal(seal, crypto::view_of(sealer.line(sealed)));
     }
     if (is_ours) return out;
-    return fail(Fault::malformed, directory_ + "/head is damaged, or seal.key is not the one that it was made with: bring both "
-                                      "back from a backup, or remove head and accept the store by the code that the next start "
-                                      "names");
+    return fail(Fault::malformed,
+                directory_ +
+                    "/head is damaged, or seal.key is not the one that it was made with: bring both "
+                    "back from a backup, or remove head and accept the store by the code that the next start "
+                    "names");
   }
   return std::nullopt;
 }
@@ -83,8 +85,8 @@ Result<void> HeadFile::write(Sealer& sealer, const SignedHead& head) {
     if (!line.starts_with(begin)) text += line + "\n";
   }
   std::string line = begin + std::to_string(head.chain_no) + " " + hex_of(crypto::view_of(head.hash)) + " " +
-                     std::to_string(head.anchor_no) + " " + hex_of(crypto::view_of(head.anchor_digest)) + " " +
-                     std::to_string(head.accepted_to);
+                     std::to_string(head.anchor_no) + " " + hex_of(crypto::view_of(head.anchor_digest)) +
+                     " " + std::to_string(head.accepted_to);
   line += " " + hex_of(crypto::view_of(sealer.line(line)));
   return replace_file(directory_, file_name, text + line + "\n");
 }

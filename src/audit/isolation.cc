@@ -11,14 +11,16 @@ using Kind = Isolation::Kind;
 
 constexpr size_t tries_per_level = 64;
 
-// What rows have in common that are likely to be refused for the same reason: who made them, what about, and in
-// which session. Failed attempts to get in have a session each, so there what they are about has to suffice.
+// What rows have in common that are likely to be refused for the same reason: who made them, what about, and
+// in which session. Failed attempts to get in have a session each, so there what they are about has to
+// suffice.
 Kind kind_of(const PendingRow& row) {
   FieldSet fields;
   (void)parse_fields(row.first.empty() ? row.second : row.first, fields);
   Kind out{std::to_string(row.shard) + " ", std::string(fields.get(Tag::action))};
   const bool is_in_a_session = row.shape != RowShape::event || fields.get(Tag::outcome) != "failure";
-  out.maker += is_in_a_session && fields.has(Tag::session_id) ? fields.get(Tag::session_id) : fields.get(Tag::action);
+  out.maker +=
+      is_in_a_session && fields.has(Tag::session_id) ? fields.get(Tag::session_id) : fields.get(Tag::action);
   return out;
 }
 
@@ -114,15 +116,16 @@ bool Isolation::settle_the_same_kind(const Range& range) {
 
 bool Isolation::settle_the_same_makers(const Range& range) {
   for (size_t row = range.begin; row < range.end; ++row) {
-    if (rows_[row].form < RowForm::bare && makers_.contains(kind_of(rows_[row]).maker)) change(row, RowForm::bare);
+    if (rows_[row].form < RowForm::bare && makers_.contains(kind_of(rows_[row]).maker))
+      change(row, RowForm::bare);
   }
   return attempt(range.begin, range.end) == Verdict::taken;
 }
 
 // Four tries at most. Those in whose sessions nothing was refused keep their columns as long as that helps.
 bool Isolation::settle_by_likeness(const Range& range) {
-  return settle_the_same_kind(range) || settle_the_same_makers(range) || settle_whole(range, RowForm::as_bytes) ||
-         settle_whole(range, RowForm::bare);
+  return settle_the_same_kind(range) || settle_the_same_makers(range) ||
+         settle_whole(range, RowForm::as_bytes) || settle_whole(range, RowForm::bare);
 }
 
 bool Isolation::run(std::optional<size_t> hint) {

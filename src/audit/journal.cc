@@ -49,7 +49,8 @@ Result<std::unique_ptr<Journal>> Journal::open(JournalOptions options) {
   }
   std::string count = o.directory + "/" + drop_count_file_name(o.producer);
   if (o.drop_when_full || read_drop_count(count) > 0 || o.dropped_min > 0) {
-    if (auto done = journal->dropped_.open(count, o.dropped_min); !done) return unexpected(std::move(done.error()));
+    if (auto done = journal->dropped_.open(count, o.dropped_min); !done)
+      return unexpected(std::move(done.error()));
   }
   auto first = journal->make_segment(o.first_segment, o.first_seq);
   if (!first) return unexpected(std::move(first.error()));
@@ -86,7 +87,8 @@ Result<std::shared_ptr<Journal::Segment>> Journal::make_segment(uint64_t segment
   }
   if (segment) {
     // Renamed before its header is written: a file whose header does not match its name is known as unused.
-    if (::rename(segment->path.c_str(), path.c_str()) != 0) return fail_errno(errno, "journal: rename " + path);
+    if (::rename(segment->path.c_str(), path.c_str()) != 0)
+      return fail_errno(errno, "journal: rename " + path);
   } else {
     segment = std::make_shared<Segment>();
     segment->bytes = options_.segment_bytes;
@@ -149,14 +151,14 @@ std::shared_ptr<Journal::Segment> Journal::find_segment(uint64_t segment_no) con
   return nullptr;
 }
 
-// A process that starts needs segments before it can write what the earlier ones hold into the store: one that was
-// killed with the disk full of them could not start any more.
+// A process that starts needs segments before it can write what the earlier ones hold into the store: one
+// that was killed with the disk full of them could not start any more.
 bool Journal::may_grow() const {
   {
     std::lock_guard guard(lock_);
     if (live_.size() < 2 || !free_.empty()) return true;
   }
-  struct statvfs disk {};
+  struct statvfs disk{};
   if (options_.disk_reserve_bytes == 0 || ::statvfs(options_.directory.c_str(), &disk) != 0) return true;
   return uint64_t{disk.f_bavail} * disk.f_frsize >= options_.segment_bytes + options_.disk_reserve_bytes;
 }
@@ -185,13 +187,14 @@ bool Journal::keep() {
     segment_no = next_segment_;
   }
   Result<std::shared_ptr<Segment>> segment =
-      fail(Fault::limit, "journal: what is left of the disk is kept, so that the next start has room for its segments: " +
-                             options_.directory);
+      fail(Fault::limit,
+           "journal: what is left of the disk is kept, so that the next start has room for its segments: " +
+               options_.directory);
   if (may_grow()) segment = make_segment(segment_no, 0);
   if (!segment) {
     if (!is_full_.exchange(true)) {
-      log_error("no journal segment", {{"error", segment.error().message},
-                                       {"producer", std::to_string(options_.producer)}});
+      log_error("no journal segment",
+                {{"error", segment.error().message}, {"producer", std::to_string(options_.producer)}});
     }
     std::lock_guard guard(lock_);
     retry_keep_ns_ = mono_ns() + keep_retry_ns;
@@ -339,8 +342,10 @@ Result<void> Journal::sync(uint64_t position) {
     Error error = std::move(fail_errno(errno, "journal: sync " + segment->path).value());
     is_broken_.store(true, std::memory_order_relaxed);
     seal();
-    log_error("the journal cannot be relied on any more: statements are refused until the disk is seen to and the "
-              "appliance started again", {{"error", error.message}});
+    log_error(
+        "the journal cannot be relied on any more: statements are refused until the disk is seen to and the "
+        "appliance started again",
+        {{"error", error.message}});
     return unexpected(std::move(error));
   }
   synced_.store(upto, std::memory_order_release);
@@ -363,8 +368,9 @@ JournalCounters Journal::counters() const {
   out.stalls = stalls_.load(std::memory_order_relaxed);
   out.dropped = dropped_.of_this_life();
   out.is_broken = is_broken_.load(std::memory_order_relaxed);
-  out.is_full = is_sealed_.load(std::memory_order_relaxed) ||
-                (is_full_.load(std::memory_order_relaxed) && spare_.load(std::memory_order_relaxed) == nullptr);
+  out.is_full =
+      is_sealed_.load(std::memory_order_relaxed) ||
+      (is_full_.load(std::memory_order_relaxed) && spare_.load(std::memory_order_relaxed) == nullptr);
   out.segment_bytes = options_.segment_bytes;
   std::lock_guard guard(lock_);
   out.segments = live_.size();

@@ -8,8 +8,8 @@
 namespace ringfence::audit {
 namespace {
 
-// RFC 8785 orders keys by UTF-16 code units: as UTF-8 bytes do, but for supplementary characters (lead byte f0 and
-// up, surrogates d800-dfff) against U+E000-U+FFFF (lead bytes ee, ef), which come after them.
+// RFC 8785 orders keys by UTF-16 code units: as UTF-8 bytes do, but for supplementary characters (lead byte
+// f0 and up, surrogates d800-dfff) against U+E000-U+FFFF (lead bytes ee, ef), which come after them.
 bool key_less(std::string_view a, std::string_view b) {
   size_t n = std::min(a.size(), b.size());
   for (size_t i = 0; i < n; ++i) {
@@ -122,7 +122,8 @@ class Checker {
     return true;
   }
   bool word(std::string_view text) {
-    if (static_cast<size_t>(end_ - at_) < text.size() || std::string_view(at_, text.size()) != text) return false;
+    if (static_cast<size_t>(end_ - at_) < text.size() || std::string_view(at_, text.size()) != text)
+      return false;
     at_ += text.size();
     return true;
   }
@@ -159,7 +160,8 @@ bool append_value(std::string& out, const json& value, int depth) {
     case json::value_t::string: append_json_string(out, value.get_ref<const std::string&>()); return true;
     case json::value_t::number_integer: {
       auto number = value.get<int64_t>();
-      if (number > json_integer_max || number < -json_integer_max) append_json_string(out, std::to_string(number));
+      if (number > json_integer_max || number < -json_integer_max)
+        append_json_string(out, std::to_string(number));
       else out += std::to_string(number);
       return true;
     }
@@ -263,7 +265,8 @@ Result<std::string> canonicalise_json(ByteView bytes) {
   json value = json::parse(bytes.begin(), bytes.end(), nullptr, false);
   if (value.is_discarded()) return fail(Fault::malformed, "json: does not parse");
   std::string out;
-  if (!append_value(out, value, 0)) return fail(Fault::malformed, "json: value of a kind that is not allowed");
+  if (!append_value(out, value, 0))
+    return fail(Fault::malformed, "json: value of a kind that is not allowed");
   return out;
 }
 

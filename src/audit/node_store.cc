@@ -16,9 +16,10 @@ std::string node_lock(const std::string& parameter) {
 Error foreign_state(const std::string& node) {
   Error out;
   out.fault = Fault::denied;
-  out.message = "another state directory writes as node '" + node +
-                "' into this store: give this appliance a node name of its own (node in its configuration); or, if the "
-                "other one is gone for good, let this one continue its trail: ringfence audit adopt --config FILE";
+  out.message =
+      "another state directory writes as node '" + node +
+      "' into this store: give this appliance a node name of its own (node in its configuration); or, if the "
+      "other one is gone for good, let this one continue its trail: ringfence audit adopt --config FILE";
   return out;
 }
 
@@ -27,7 +28,8 @@ Result<std::vector<Checkpoint>> prepare_store(const std::string& owner_dsn, cons
   if (!owner) return unexpected(std::move(owner.error()));
   if (auto migrated = store::migrate(**owner); !migrated) return unexpected(std::move(migrated.error()));
   auto rows = (*owner)->exec_params(
-      "SELECT shard, position, next_seq, told, state_id FROM ringfence.audit_checkpoint WHERE node = $1", {claim.node});
+      "SELECT shard, position, next_seq, told, state_id FROM ringfence.audit_checkpoint WHERE node = $1",
+      {claim.node});
   if (!rows) return unexpected(std::move(rows.error()));
   std::vector<Checkpoint> out;
   for (int i = 0; i < rows->size(); ++i) {
@@ -39,13 +41,15 @@ Result<std::vector<Checkpoint>> prepare_store(const std::string& owner_dsn, cons
   }
   if (auto done = check_store(**owner, claim); !done) return unexpected(std::move(done.error()));
   auto known = (*owner)->exec_params(
-      "INSERT INTO ringfence.audit_node (node, key_id, public_key) VALUES ($1, $2, $3::bytea) ON CONFLICT DO NOTHING",
+      "INSERT INTO ringfence.audit_node (node, key_id, public_key) VALUES ($1, $2, $3::bytea) ON CONFLICT DO "
+      "NOTHING",
       {claim.node, key_id_of(claim.public_key), store::Param::bytes(claim.public_key)});
   if (!known) return unexpected(std::move(known.error()));
   return out;
 }
 
-Result<void> adopt_node(const std::string& owner_dsn, const std::string& node, const std::string& state_directory) {
+Result<void> adopt_node(const std::string& owner_dsn, const std::string& node,
+                        const std::string& state_directory) {
   auto state_id = read_state_id(state_directory);
   if (!state_id) return unexpected(std::move(state_id.error()));
   auto owner = store::Connection::open(owner_dsn, "ringfence audit adopt");

@@ -15,14 +15,16 @@ T be(ByteView bytes) {
   return bytes.size() == sizeof(T) ? detail::load_be<T>(bytes.data()) : T{};
 }
 std::string number(uint64_t value) { return std::to_string(value); }
-// Rows that were written within this time, or within three intervals of signing, may wait for their signature.
+// Rows that were written within this time, or within three intervals of signing, may wait for their
+// signature.
 constexpr uint64_t coverage_lag_min_us = 60'000'000;
 // A clock may be set back between an anchor and the next row.
 constexpr uint64_t clock_tolerance_us = day_us;
 
 }  // namespace
 
-Result<NodeReport> NodeVerifier::run(const std::function<void(const std::string&, uint64_t, uint64_t)>& progress) {
+Result<NodeReport> NodeVerifier::run(
+    const std::function<void(const std::string&, uint64_t, uint64_t)>& progress) {
   if (auto done = load_keys(); !done) return unexpected(std::move(done.error()));
   if (auto done = load_retention(); !done) return unexpected(std::move(done.error()));
   if (auto done = load_bounds(); !done) return unexpected(std::move(done.error()));
@@ -48,14 +50,15 @@ Result<NodeReport> NodeVerifier::run(const std::function<void(const std::string&
 
 void NodeVerifier::found(FindingKind kind, uint64_t chain_no, std::string text) {
   ++report_.findings_count;
-  if (report_.findings.size() < options_.findings_max) report_.findings.push_back({kind, chain_no, std::move(text)});
+  if (report_.findings.size() < options_.findings_max)
+    report_.findings.push_back({kind, chain_no, std::move(text)});
 }
 
 Result<void> NodeVerifier::load_keys() {
   auto rows = store_.exec_params("SELECT key_id, public_key FROM ringfence.audit_node", {}, true);
   if (!rows) return unexpected(std::move(rows.error()));
-  report_.is_pinned = !options_.public_keys.empty() &&
-                      (options_.pinned_node.empty() || options_.pinned_node == report_.node);
+  report_.is_pinned =
+      !options_.public_keys.empty() && (options_.pinned_node.empty() || options_.pinned_node == report_.node);
   for (int i = 0; i < rows->size(); ++i) {
     std::string key = rows->text(i, 1);
     if (key_id_of(key) != rows->get(i, 0)) continue;
@@ -70,11 +73,13 @@ Result<void> NodeVerifier::load_keys() {
   return {};
 }
 
-NodeVerifier::Trust NodeVerifier::trust(const std::string& key_id, const std::string& message, ByteView signature) const {
+NodeVerifier::Trust NodeVerifier::trust(const std::string& key_id, const std::string& message,
+                                        ByteView signature) const {
   auto key = keys_.find(key_id);
   crypto::Ed25519PublicKey public_key{};
   crypto::Ed25519Signature raw{};
-  if (key == keys_.end() || key->second.size() != public_key.size() || signature.size() != raw.size()) return Trust::none;
+  if (key == keys_.end() || key->second.size() != public_key.size() || signature.size() != raw.size())
+    return Trust::none;
   std::memcpy(public_key.data(), key->second.data(), public_key.size());
   std::memcpy(raw.data(), signature.data(), raw.size());
   if (!crypto::ed25519_verify(public_key, message, raw)) return Trust::none;
@@ -86,7 +91,8 @@ Result<void> NodeVerifier::load_retention() {
   auto rows = store_.exec_params(
       "SELECT first_chain_no, last_chain_no, row_count, partition_name, dropped_at, key_id, signature, "
       "(SELECT substring(l.links FROM (r.last_chain_no - l.first_chain_no)::int * 64 + 33 FOR 32) "
-      "FROM ringfence.audit_link_run l WHERE l.node = r.node AND l.first_chain_no BETWEEN r.last_chain_no - 23 AND "
+      "FROM ringfence.audit_link_run l WHERE l.node = r.node AND l.first_chain_no BETWEEN r.last_chain_no - "
+      "23 AND "
       "r.last_chain_no ORDER BY l.first_chain_no DESC LIMIT 1) "
       "FROM ringfence.audit_retention r WHERE node = $1 ORDER BY first_chain_no",
       {report_.node}, true);
@@ -97,18 +103,21 @@ Result<void> NodeVerifier::load_retention() {
     uint64_t dropped_at = unix_us(rows->get(i, 4));
     auto is_signed_with = [&](ByteView last_hash) {
       return trust(rows->text(i, 5),
-                   retention_message(report_.node, range.first, range.last, count, range.partition, dropped_at, last_hash),
+                   retention_message(report_.node, range.first, range.last, count, range.partition,
+                                     dropped_at, last_hash),
                    rows->get(i, 6)) == Trust::believed;
     };
     std::string what = "retention record of " + range.partition + " ";
     auto day = day_of_partition(range.partition);
     bool has_hash = rows->get(i, 7).size() == sizeof(crypto::Digest) && is_signed_with(rows->get(i, 7));
     if (!has_hash && !is_signed_with({})) {
-      found(FindingKind::forged, range.first, what + "is not signed for these links by a known key" +
-                                                  (report_.is_pinned ? "; --public-key tells of more keys than one" : ""));
+      found(FindingKind::forged, range.first,
+            what + "is not signed for these links by a known key" +
+                (report_.is_pinned ? "; --public-key tells of more keys than one" : ""));
     } else if (range.first < 1 || range.last < range.first || range.last - range.first + 1 != count) {
-      found(FindingKind::forged, range.first, what + "counts " + number(count) + " rows for chain_no " +
-                                                  number(range.first) + " to " + number(range.last));
+      found(FindingKind::forged, range.first,
+            what + "counts " + number(count) + " rows for chain_no " + number(range.first) + " to " +
+                number(range.last));
     } else if (!day || *day + day_us > dropped_at) {
       found(FindingKind::forged, range.first, what + "is older than the rows of that day can be");
     } else if (!expired_.empty() && range.first <= expired_.back().last) {
@@ -126,9 +135,9 @@ Result<void> NodeVerifier::load_retention() {
 void NodeVerifier::check_age(uint64_t chain_no, uint64_t signed_at) {
   for (Range& range : expired_) {
     if (range.written_before == 0 || chain_no >= range.last || signed_at < range.written_before) continue;
-    found(FindingKind::forged, range.first, "retention record of " + range.partition +
-                                                " covers rows that were written after the anchor at chain_no " +
-                                                number(chain_no));
+    found(FindingKind::forged, range.first,
+          "retention record of " + range.partition +
+              " covers rows that were written after the anchor at chain_no " + number(chain_no));
     range.written_before = 0;
   }
 }
@@ -137,14 +146,17 @@ void NodeVerifier::check_age(uint64_t chain_no, uint64_t signed_at) {
 Result<void> NodeVerifier::load_bounds() {
   auto rows = store_.exec_params(
       "SELECT coalesce((SELECT max(chain_no) FROM ringfence.audit_event WHERE node = $1), 0), "
-      "coalesce((SELECT least(first_chain_no, 9000000000000000000) + length(links) / 64 - 1 FROM ringfence.audit_link_run "
+      "coalesce((SELECT least(first_chain_no, 9000000000000000000) + length(links) / 64 - 1 FROM "
+      "ringfence.audit_link_run "
       "WHERE node = $1 ORDER BY first_chain_no DESC LIMIT 1), 0), "
       "coalesce((SELECT position FROM ringfence.audit_checkpoint WHERE node = $1 AND shard = 65535), 0), "
       "(SELECT count(*) FROM ringfence.audit_event WHERE node = $1 AND chain_no < 1), "
       "(SELECT count(*) FROM ringfence.audit_link_run WHERE node = $1 AND first_chain_no < 1)",
       {report_.node});
   if (!rows) return unexpected(std::move(rows.error()));
-  auto count = [&](int column) { return static_cast<uint64_t>(std::max<int64_t>(rows->integer(0, column), 0)); };
+  auto count = [&](int column) {
+    return static_cast<uint64_t>(std::max<int64_t>(rows->integer(0, column), 0));
+  };
   const uint64_t events = std::min<uint64_t>(count(0), INT64_MAX - 1);
   const uint64_t links = count(1);
   const uint64_t head = count(2);
@@ -162,7 +174,8 @@ Result<void> NodeVerifier::load_bounds() {
           "the tail is cut: the chain ended at " + number(reach) + ", links end at " + number(links));
   }
   if (head < links) {
-    found(FindingKind::foreign, head + 1, "the checkpoint's head is " + number(head) + ", rows go on behind it");
+    found(FindingKind::foreign, head + 1,
+          "the checkpoint's head is " + number(head) + ", rows go on behind it");
   }
   is_whole_ = report_.first == 1 && options_.to >= links;
   if (report_.first > 1) {
@@ -181,10 +194,10 @@ Result<void> NodeVerifier::load_links(uint64_t begin, uint64_t end) {
 }
 
 Result<void> NodeVerifier::load_anchors(const std::string& from, const std::string& to) {
-  auto rows = store_.exec_params(
-      std::string("SELECT ") + StoredAnchor::columns() +
-          " FROM ringfence.audit_anchor WHERE node = $1 AND chain_no BETWEEN $2::bigint AND $3::bigint ORDER BY chain_no",
-      {report_.node, from, to}, true);
+  auto rows = store_.exec_params(std::string("SELECT ") + StoredAnchor::columns() +
+                                     " FROM ringfence.audit_anchor WHERE node = $1 AND chain_no BETWEEN "
+                                     "$2::bigint AND $3::bigint ORDER BY chain_no",
+                                 {report_.node, from, to}, true);
   if (!rows) return unexpected(std::move(rows.error()));
   anchors_.clear();
   for (int i = 0; i < rows->size(); ++i) {
@@ -207,8 +220,10 @@ Result<void> NodeVerifier::load_anchors(const std::string& from, const std::stri
 
 Result<uint64_t> NodeVerifier::next_present(uint64_t chain_no) {
   auto rows = store_.exec_params(
-      "SELECT coalesce(least((SELECT chain_no FROM ringfence.audit_event WHERE node = $1 AND chain_no >= $2::bigint ORDER BY "
-      "chain_no LIMIT 1), (SELECT first_chain_no FROM ringfence.audit_link_run WHERE node = $1 AND first_chain_no >= $2::bigint "
+      "SELECT coalesce(least((SELECT chain_no FROM ringfence.audit_event WHERE node = $1 AND chain_no >= "
+      "$2::bigint ORDER BY "
+      "chain_no LIMIT 1), (SELECT first_chain_no FROM ringfence.audit_link_run WHERE node = $1 AND "
+      "first_chain_no >= $2::bigint "
       "ORDER BY first_chain_no LIMIT 1)), 0)",
       {report_.node, number(chain_no)});
   if (!rows) return unexpected(std::move(rows.error()));
@@ -224,8 +239,10 @@ Result<void> NodeVerifier::page(uint64_t begin, uint64_t end) {
   next_link_ = 0;
   next_no_ = begin;
   rows_on_page_ = 0;
-  static const std::string sql = "SELECT " + StoredRow::columns() + " FROM ringfence.audit_event "
-                                 "WHERE node = $1 AND chain_no BETWEEN $2::bigint AND $3::bigint ORDER BY chain_no";
+  static const std::string sql =
+      "SELECT " + StoredRow::columns() +
+      " FROM ringfence.audit_event "
+      "WHERE node = $1 AND chain_no BETWEEN $2::bigint AND $3::bigint ORDER BY chain_no";
   auto streamed = store_.stream(sql, {report_.node, from, to}, [&](store::Rows& row) {
     on_row(row);
     return true;
@@ -288,9 +305,11 @@ void NodeVerifier::on_row(store::Rows& row) {
   const ChainPlace& place = row_.place;
   const crypto::Digest& leaf = row_.leaf;
   std::string what = "shard " + number(be<uint64_t>(fields.get(Tag::shard))) + " seq " +
-                     number(be<uint64_t>(fields.get(Tag::seq))) + " action " + std::string(fields.get(Tag::action));
+                     number(be<uint64_t>(fields.get(Tag::seq))) + " action " +
+                     std::string(fields.get(Tag::action));
   if (place.version != hash_version) {
-    found(FindingKind::changed, chain_no, "unknown hash version " + std::to_string(place.version) + ": " + what);
+    found(FindingKind::changed, chain_no,
+          "unknown hash version " + std::to_string(place.version) + ": " + what);
   } else if (link == nullptr) {
     found(FindingKind::foreign, chain_no, "a row that the chain does not know: " + what);
   } else if (leaf != link->leaf) {
@@ -319,7 +338,8 @@ Result<void> NodeVerifier::find_anchor_before(uint64_t chain_no) {
           " FROM ringfence.audit_anchor WHERE node = $1 AND chain_no < $2::bigint ORDER BY chain_no DESC",
       {report_.node, number(chain_no)}, [&](store::Rows& row) {
         StoredAnchor anchor = StoredAnchor::of(row, 0);
-        if (trust(anchor.key_id, anchor.message(report_.node), anchor.signature) != Trust::believed) return true;
+        if (trust(anchor.key_id, anchor.message(report_.node), anchor.signature) != Trust::believed)
+          return true;
         found_at = anchor.chain_no;
         hash = digest_of(anchor.hash);
         return false;
@@ -337,7 +357,8 @@ Result<void> NodeVerifier::check_coverage() {
   }
   uint64_t anchored_to = report_.anchored_to;
   report_.unsigned_rows = head_ - std::min(head_, anchored_to);
-  // A former state directory's anchors stand before those of the one that continues it; they prove nothing here.
+  // A former state directory's anchors stand before those of the one that continues it; they prove nothing
+  // here.
   for (uint64_t chain_no : strangers_) {
     if (chain_no <= anchored_to) continue;
     found(FindingKind::forged, chain_no, "the anchor is signed by a key that is not the one to be believed");
@@ -350,7 +371,8 @@ Result<void> NodeVerifier::check_coverage() {
   // By the rows' own times: an appliance that is idle, stopped or gone has nothing to sign.
   auto times = store_.exec_params(
       "SELECT (extract(epoch FROM max(recorded_at) - min(recorded_at)) * 1000000)::bigint FROM ("
-      "(SELECT recorded_at FROM ringfence.audit_event WHERE node = $1 AND chain_no > $2::bigint ORDER BY chain_no LIMIT 1) "
+      "(SELECT recorded_at FROM ringfence.audit_event WHERE node = $1 AND chain_no > $2::bigint ORDER BY "
+      "chain_no LIMIT 1) "
       "UNION ALL (SELECT recorded_at FROM ringfence.audit_event WHERE node = $1 AND chain_no > $2::bigint "
       "ORDER BY chain_no DESC LIMIT 1)) t",
       {report_.node, number(anchored_to)});
@@ -367,8 +389,10 @@ Result<void> NodeVerifier::check_coverage() {
 // Only a whole chain tells: every number is in a row, an open start, or accounted for by a gap event.
 Result<void> NodeVerifier::check_numbers() {
   if (!is_whole_ || !expired_.empty()) return {};
-  auto open = store_.exec_params("SELECT shard, seq FROM ringfence.audit_open WHERE node = $1 AND NOT is_written "
-                                 "ORDER BY shard, seq", {report_.node});
+  auto open = store_.exec_params(
+      "SELECT shard, seq FROM ringfence.audit_open WHERE node = $1 AND NOT is_written "
+      "ORDER BY shard, seq",
+      {report_.node});
   if (!open) return unexpected(std::move(open.error()));
   for (int i = 0; i < open->size(); ++i) {
     numbers_[static_cast<uint64_t>(open->integer(i, 0))].see(static_cast<uint64_t>(open->integer(i, 1)));
@@ -383,8 +407,8 @@ Result<void> NodeVerifier::check_numbers() {
     missing += numbers.missing(next_seq);
   }
   if (missing > accounted_) {
-    found(FindingKind::lost, report_.last + 1, number(missing - accounted_) +
-                                               " record numbers are in no row and no gap event accounts for them");
+    found(FindingKind::lost, report_.last + 1,
+          number(missing - accounted_) + " record numbers are in no row and no gap event accounts for them");
   }
   return {};
 }

@@ -29,7 +29,8 @@ Result<OwnState> read_own_state(const std::string& state_directory, const std::s
 class NodeVerifier {
  public:
   // `own` outlives the object; null: not known, or another node's.
-  NodeVerifier(store::Connection& store, const VerifyOptions& options, std::string node, const OwnState* own = nullptr)
+  NodeVerifier(store::Connection& store, const VerifyOptions& options, std::string node,
+               const OwnState* own = nullptr)
       : store_(store), options_(options), own_(own) {
     report_.node = std::move(node);
   }

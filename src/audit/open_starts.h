@@ -1,7 +1,7 @@
 // Starts whose outcome has not come yet, by (shard, seq).
 //
-// A flat hash of fixed records: finding one costs one or two cache lines, and nothing is allocated per start while
-// its bytes lie in a journal segment. Copies are made only of those that outlive their batch.
+// A flat hash of fixed records: finding one costs one or two cache lines, and nothing is allocated per start
+// while its bytes lie in a journal segment. Copies are made only of those that outlive their batch.
 #pragma once
 
 #include <cstdint>

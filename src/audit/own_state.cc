@@ -1,4 +1,5 @@
-// The verifier's part that needs more than the store: the order of the anchors, and the state directory's own word.
+// The verifier's part that needs more than the store: the order of the anchors, and the state directory's own
+// word.
 #include <algorithm>
 
 #include "audit/node_state.h"
@@ -34,13 +35,15 @@ void NodeVerifier::check_anchor_order(const StoredAnchor& anchor) {
   const AnchorPlace before = last_anchor_.value_or(AnchorPlace{});
   if (anchor.anchor_no != 0 && (last_anchor_ || is_first)) {
     if (anchor.anchor_no > before.anchor_no + 1) {
-      found(FindingKind::missing, anchor.chain_no, "the anchors " + number(before.anchor_no + 1) + " to " +
-                                                       number(anchor.anchor_no - 1) + " before it are not there");
+      found(FindingKind::missing, anchor.chain_no,
+            "the anchors " + number(before.anchor_no + 1) + " to " + number(anchor.anchor_no - 1) +
+                " before it are not there");
     } else if (anchor.anchor_no <= before.anchor_no) {
-      found(FindingKind::forged, anchor.chain_no, "anchor " + number(anchor.anchor_no) + " stands behind anchor " +
-                                                      number(before.anchor_no));
+      found(FindingKind::forged, anchor.chain_no,
+            "anchor " + number(anchor.anchor_no) + " stands behind anchor " + number(before.anchor_no));
     } else if (anchor.previous != crypto::view_of(before.digest)) {
-      found(FindingKind::forged, anchor.chain_no, "anchor " + number(anchor.anchor_no) + " was signed behind another one than is there");
+      found(FindingKind::forged, anchor.chain_no,
+            "anchor " + number(anchor.anchor_no) + " was signed behind another one than is there");
     }
   }
   last_anchor_ = AnchorPlace{anchor.chain_no, anchor.anchor_no, anchor.digest(report_.node)};
@@ -49,12 +52,14 @@ void NodeVerifier::check_anchor_order(const StoredAnchor& anchor) {
 Result<uint64_t> NodeVerifier::anchors_behind(uint64_t links) {
   uint64_t last = 0;
   auto streamed = store_.stream(
-      std::string("SELECT ") + StoredAnchor::columns() + " FROM ringfence.audit_anchor WHERE node = $1 AND (chain_no > "
-                                                         "$2::bigint OR chain_no < 1) ORDER BY chain_no DESC",
+      std::string("SELECT ") + StoredAnchor::columns() +
+          " FROM ringfence.audit_anchor WHERE node = $1 AND (chain_no > "
+          "$2::bigint OR chain_no < 1) ORDER BY chain_no DESC",
       {report_.node, number(links)}, [&](store::Rows& row) {
         StoredAnchor anchor = StoredAnchor::of(row, 0);
         if (trust(anchor.key_id, anchor.message(report_.node), anchor.signature) == Trust::none) {
-          found(FindingKind::forged, anchor.chain_no, "an anchor of a row that is not there, not signed by a known key");
+          found(FindingKind::forged, anchor.chain_no,
+                "an anchor of a row that is not there, not signed by a known key");
         } else {
           last = std::max(last, anchor.chain_no);
         }
@@ -71,16 +76,19 @@ Result<void> NodeVerifier::check_own_state() {
   auto state = read_node_state(store_, report_.node, sealer);
   if (!state) return unexpected(std::move(state.error()));
   if (state->open_refused > 0) {
-    found(FindingKind::foreign, head_, number(state->open_refused) + " open starts that the node did not seal");
+    found(FindingKind::foreign, head_,
+          number(state->open_refused) + " open starts that the node did not seal");
   }
   const bool is_initial = state->seal.empty() && state->sealed.is_initial();
   if (!is_initial && state->seal != crypto::view_of(sealer.state(state->sealed))) {
-    found(FindingKind::forged, head_, "the checkpoint, or which starts are open, is not what the node sealed");
+    found(FindingKind::forged, head_,
+          "the checkpoint, or which starts are open, is not what the node sealed");
   }
   if (!own_->head || own_->head->chain_no == 0 || options_.to < own_->head->chain_no) return {};
   const SignedHead& head = *own_->head;
   if (head.chain_no > head_) {
-    found(FindingKind::cut, head_ + 1, "the state directory signed row " + number(head.chain_no) + ", links end at " + number(head_));
+    found(FindingKind::cut, head_ + 1,
+          "the state directory signed row " + number(head.chain_no) + ", links end at " + number(head_));
     return {};
   }
   if (auto done = load_links(head.chain_no, head.chain_no); !done) return done;
@@ -93,7 +101,8 @@ Result<void> NodeVerifier::check_own_state() {
                                  {report_.node, number(head.chain_no)}, true);
   if (!rows) return unexpected(std::move(rows.error()));
   if (rows->size() != 1 || StoredAnchor::of(*rows, 0).digest(report_.node) != head.anchor_digest) {
-    found(FindingKind::missing, head.chain_no, "anchor " + number(head.anchor_no) + ", the last one that the state directory kept, is not there");
+    found(FindingKind::missing, head.chain_no,
+          "anchor " + number(head.anchor_no) + ", the last one that the state directory kept, is not there");
   }
   return {};
 }

@@ -26,9 +26,10 @@ Result<uint64_t> make_partitions(store::Connection& owner, uint64_t from_us, int
     if (!exists) return unexpected(std::move(exists.error()));
     if (exists->get(0, 0) != "t") {
       // Waiting for the lock must not stop other nodes' writers for long.
-      auto made = owner.exec("BEGIN; SET LOCAL lock_timeout = '5s'; CREATE TABLE IF NOT EXISTS ringfence." + name +
-                             " PARTITION OF ringfence.audit_event_c1 FOR VALUES FROM ('" + day_text(day, false) +
-                             " 00:00:00+00') TO ('" + day_text(day + day_us, false) + " 00:00:00+00'); COMMIT");
+      auto made =
+          owner.exec("BEGIN; SET LOCAL lock_timeout = '5s'; CREATE TABLE IF NOT EXISTS ringfence." + name +
+                     " PARTITION OF ringfence.audit_event_c1 FOR VALUES FROM ('" + day_text(day, false) +
+                     " 00:00:00+00') TO ('" + day_text(day + day_us, false) + " 00:00:00+00'); COMMIT");
       if (!made) {
         Error error = std::move(made.error());
         (void)owner.exec("ROLLBACK");
@@ -43,9 +44,10 @@ Result<uint64_t> make_partitions(store::Connection& owner, uint64_t from_us, int
 }
 
 Result<void> set_retention_days(store::Connection& owner, uint32_t days) {
-  auto done = owner.exec("UPDATE ringfence.audit_retention_class SET days = " +
-                         (days == 0 ? std::string("NULL") : number(days)) + " WHERE retention_class = 1 AND days " +
-                         "IS DISTINCT FROM " + (days == 0 ? std::string("NULL") : number(days)));
+  auto done =
+      owner.exec("UPDATE ringfence.audit_retention_class SET days = " +
+                 (days == 0 ? std::string("NULL") : number(days)) + " WHERE retention_class = 1 AND days " +
+                 "IS DISTINCT FROM " + (days == 0 ? std::string("NULL") : number(days)));
   if (!done) return unexpected(std::move(done.error()));
   return {};
 }

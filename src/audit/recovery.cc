@@ -46,8 +46,9 @@ Result<std::string> read_file(const std::string& path, uint64_t bytes_max) {
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return fail_errno(errno, "journal: open " + path);
   std::string out;
-  struct stat info {};
-  uint64_t want = ::fstat(fd, &info) == 0 ? std::min<uint64_t>(static_cast<uint64_t>(info.st_size), bytes_max) : 0;
+  struct stat info{};
+  uint64_t want =
+      ::fstat(fd, &info) == 0 ? std::min<uint64_t>(static_cast<uint64_t>(info.st_size), bytes_max) : 0;
   out.resize(want);
   size_t got = 0;
   while (got < want) {
@@ -61,8 +62,8 @@ Result<std::string> read_file(const std::string& path, uint64_t bytes_max) {
   return out;
 }
 
-// The largest seq in the image. Behind the first record that does not verify every aligned place is tried: what
-// is found there is not trusted as a sequence, but it proves that those numbers were given.
+// The largest seq in the image. Behind the first record that does not verify every aligned place is tried:
+// what is found there is not trusted as a sequence, but it proves that those numbers were given.
 uint64_t largest_seq(ByteView image, const SegmentHeader& header) {
   uint64_t largest = 0;
   uint64_t offset = segment_header_bytes;
@@ -99,10 +100,12 @@ Result<std::vector<RecoveredJournal>> recover(const std::string& directory, cons
     auto head = read_file(path, segment_header_bytes);
     if (!head) return unexpected(std::move(head.error()));
     auto header = decode_segment_header(*head);
-    if (!header && header.error().fault == Fault::conflict) return unexpected(std::move(header.error()).in(path));
+    if (!header && header.error().fault == Fault::conflict)
+      return unexpected(std::move(header.error()).in(path));
     if (!header || header->producer != name.producer || header->segment_no != name.segment_no ||
         header->segment_bytes > segment_bytes_max) {
-      // Reuse and creation interrupted half way leave a header of another name or none at all: nothing in there.
+      // Reuse and creation interrupted half way leave a header of another name or none at all: nothing in
+      // there.
       bool is_blank = head->find_first_not_of('\0') == std::string::npos;
       if (header) {
         ::unlink(path.c_str());
@@ -125,10 +128,11 @@ Result<std::vector<RecoveredJournal>> recover(const std::string& directory, cons
   if (error) return fail(Fault::io, "journal: " + directory + ": " + error.message());
   for (Blank& file : blank) {
     auto at = found.find(file.name.producer);
-    bool is_newest = at == found.end() ||
-                     std::none_of(at->second.segments.begin(), at->second.segments.end(), [&](const SegmentFile& other) {
-                       return other.header.segment_no > file.name.segment_no;
-                     });
+    bool is_newest =
+        at == found.end() ||
+        std::none_of(at->second.segments.begin(), at->second.segments.end(), [&](const SegmentFile& other) {
+          return other.header.segment_no > file.name.segment_no;
+        });
     // Segments are made one after the other: where a later one exists, this one was whole once.
     if (is_newest) ::unlink(file.path.c_str());
     else at->second.unreadable.push_back(std::move(file.path));
@@ -139,9 +143,10 @@ Result<std::vector<RecoveredJournal>> recover(const std::string& directory, cons
       log_error("journal file has a damaged header; it is kept", {{"path", path + ".damaged"}});
       ::rename(path.c_str(), (path + ".damaged").c_str());
     }
-    std::sort(journal.segments.begin(), journal.segments.end(), [](const SegmentFile& a, const SegmentFile& b) {
-      return a.header.first_position() < b.header.first_position();
-    });
+    std::sort(journal.segments.begin(), journal.segments.end(),
+              [](const SegmentFile& a, const SegmentFile& b) {
+                return a.header.first_position() < b.header.first_position();
+              });
     for (const SegmentFile& file : journal.segments) {
       journal.epoch_max = std::max(journal.epoch_max, file.header.epoch);
       journal.end_position = std::max(journal.end_position, file.header.end_position());
@@ -157,7 +162,10 @@ Result<std::vector<RecoveredJournal>> recover(const std::string& directory, cons
 }
 
 RecoveryReader::RecoveryReader(RecoveredJournal journal, uint64_t from_position, uint64_t next_seq)
-    : journal_(std::move(journal)), from_position_(from_position), position_(from_position), next_seq_(next_seq) {
+    : journal_(std::move(journal)),
+      from_position_(from_position),
+      position_(from_position),
+      next_seq_(next_seq) {
   // Each life makes its files before its writer moves the checkpoint into them.
   is_foreign_ = was_damaged_ = !journal_.segments.empty() && from_position > journal_.end_position;
 }
@@ -220,8 +228,8 @@ bool RecoveryReader::next(JournalRecord& out) {
     RecordCheck check = check_record(*buffer_, header_, offset_, out, next_offset);
     if (check == RecordCheck::record && out.seq < next_seq_) {
       // A number that was given already: a file that somebody put back. It is in the store.
-      log_warning("journal record seen before", {{"producer", std::to_string(journal_.producer)},
-                                                 {"seq", std::to_string(out.seq)}});
+      log_warning("journal record seen before",
+                  {{"producer", std::to_string(journal_.producer)}, {"seq", std::to_string(out.seq)}});
       offset_ = next_offset;
       continue;
     }
@@ -262,10 +270,13 @@ Result<uint32_t> begin_epoch(const std::string& directory, uint32_t epoch_seen) 
   if (fd < 0) return fail_errno(errno, "journal: create " + temporary);
   std::string text = std::to_string(epoch) + "\n";
   ssize_t written = ::write(fd, text.data(), text.size());
-  int error = written == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0 ? 0 : errno != 0 ? errno : ENOSPC;
+  int error = written == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0 ? 0
+              : errno != 0                                                     ? errno
+                                                                               : ENOSPC;
   ::close(fd);
   if (error != 0) return fail_errno(error, "journal: write " + temporary);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return fail_errno(errno, "journal: rename " + temporary);
+  if (::rename(temporary.c_str(), path.c_str()) != 0)
+    return fail_errno(errno, "journal: rename " + temporary);
   return epoch;
 }
 

@@ -26,7 +26,8 @@ class PartitionDrop {
     table_ = "ringfence." + store::quote_identifier(partition_);
   }
 
-  // The signed record of the node's rows and, when nobody else's are left, the partition's end: one transaction.
+  // The signed record of the node's rows and, when nobody else's are left, the partition's end: one
+  // transaction.
   Result<void> run(RetentionOutcome& outcome);
 
  private:
@@ -97,16 +98,18 @@ Result<void> PartitionDrop::take(RetentionOutcome& outcome, bool& is_done) {
 }
 
 Result<void> PartitionDrop::count_rows() {
-  auto held = owner_.exec_params(
-      "SELECT coalesce(min(chain_no), 0), coalesce(max(chain_no), 0), count(*) FROM " + table_ + " WHERE node = $1",
-      {options_.node});
+  auto held =
+      owner_.exec_params("SELECT coalesce(min(chain_no), 0), coalesce(max(chain_no), 0), count(*) FROM " +
+                             table_ + " WHERE node = $1",
+                         {options_.node});
   if (!held) return unexpected(std::move(held.error()));
   first_ = static_cast<uint64_t>(held->integer(0, 0));
   last_ = static_cast<uint64_t>(held->integer(0, 1));
   count_ = static_cast<uint64_t>(held->integer(0, 2));
   if (count_ == 0) return {};
   if (held->integer(0, 0) < 1 || last_ - first_ + 1 != count_) {
-    refuse("it holds " + number(count_) + " rows between chain_no " + held->text(0, 0) + " and " + held->text(0, 1));
+    refuse("it holds " + number(count_) + " rows between chain_no " + held->text(0, 0) + " and " +
+           held->text(0, 1));
   }
   return {};
 }
@@ -124,8 +127,8 @@ Result<bool> PartitionDrop::is_signed_already() {
   crypto::Ed25519Signature signature{};
   if (link.empty() || rows->size() == 0 || rows->get(0, 1).size() != signature.size()) return false;
   std::memcpy(signature.data(), rows->get(0, 1).data(), signature.size());
-  std::string message = retention_message(options_.node, first_, last_, count_, partition_, unix_us(rows->get(0, 0)),
-                                          crypto::view_of(link.front().hash));
+  std::string message = retention_message(options_.node, first_, last_, count_, partition_,
+                                          unix_us(rows->get(0, 0)), crypto::view_of(link.front().hash));
   return crypto::ed25519_verify(key_.public_key, message, signature);
 }
 
@@ -149,27 +152,30 @@ Result<void> PartitionDrop::check_page(uint64_t begin, uint64_t end) {
   }
   size_t next = begin - from;
   if (next == 1) hash_ = links_.front().hash;
-  auto streamed = owner_.stream(
-      "SELECT " + StoredRow::columns() + " FROM " + table_ +
-          " WHERE node = $1 AND chain_no BETWEEN $2::bigint AND $3::bigint ORDER BY chain_no",
-      {options_.node, number(begin), number(end)}, [&](store::Rows& row) {
-        row_.read(row, sha_);
-        if (next >= links_.size() || row_.place.chain_no != links_[next].chain_no) {
-          refuse("rows are missing or doubled at chain_no " + number(row_.place.chain_no));
-        } else {
-          check_row(row_, links_[next++]);
-        }
-        return why_.empty();
-      });
+  auto streamed =
+      owner_.stream("SELECT " + StoredRow::columns() + " FROM " + table_ +
+                        " WHERE node = $1 AND chain_no BETWEEN $2::bigint AND $3::bigint ORDER BY chain_no",
+                    {options_.node, number(begin), number(end)}, [&](store::Rows& row) {
+                      row_.read(row, sha_);
+                      if (next >= links_.size() || row_.place.chain_no != links_[next].chain_no) {
+                        refuse("rows are missing or doubled at chain_no " + number(row_.place.chain_no));
+                      } else {
+                        check_row(row_, links_[next++]);
+                      }
+                      return why_.empty();
+                    });
   if (!streamed) return streamed;
-  if (why_.empty() && next != links_.size()) refuse("rows are missing at chain_no " + number(links_[next].chain_no));
+  if (why_.empty() && next != links_.size())
+    refuse("rows are missing at chain_no " + number(links_[next].chain_no));
   return {};
 }
 
 void PartitionDrop::check_row(const StoredRow& row, const StoredLink& link) {
   std::string at = "chain_no " + number(link.chain_no);
-  if (row.leaf != link.leaf || row.place.version != hash_version) refuse(at + " is not the row that was written");
-  if (chain_hash(sha_, hash_, link.leaf) != link.hash) refuse("the link of " + at + " does not follow its predecessor");
+  if (row.leaf != link.leaf || row.place.version != hash_version)
+    refuse(at + " is not the row that was written");
+  if (chain_hash(sha_, hash_, link.leaf) != link.hash)
+    refuse("the link of " + at + " does not follow its predecessor");
   if (row.place.retention_class != retention_class_standard || row.place.recorded_at < day_us_ ||
       row.place.recorded_at >= day_us_ + day_us) {
     refuse(at + " was not recorded on the day of the partition");
@@ -189,18 +195,20 @@ Result<void> PartitionDrop::sign() {
       "(EXCLUDED.first_chain_no, EXCLUDED.last_chain_no, EXCLUDED.row_count, EXCLUDED.dropped_at, "
       "EXCLUDED.signed_by, EXCLUDED.key_id, EXCLUDED.signature)",
       {options_.node, number(first_), number(last_), number(count_), partition_, rfc3339(options_.now_us),
-       options_.node, key_id_of(crypto::view_of(key_.public_key)), store::Param::bytes(crypto::view_of(*signature))});
+       options_.node, key_id_of(crypto::view_of(key_.public_key)),
+       store::Param::bytes(crypto::view_of(*signature))});
   if (!written) return unexpected(std::move(written.error()));
   return {};
 }
 
-// A node that has not signed for all of its rows; empty when there is none. Whether a signature of another node is one
-// is for the verifier to say: a wrong one covers nothing.
+// A node that has not signed for all of its rows; empty when there is none. Whether a signature of another
+// node is one is for the verifier to say: a wrong one covers nothing.
 Result<std::string> PartitionDrop::others() {
   auto rows = owner_.exec_params(
-      "SELECT e.node FROM (SELECT node, count(*) AS held FROM " + table_ + " WHERE node <> $1 GROUP BY node) e "
-      "LEFT JOIN ringfence.audit_retention r ON r.node = e.node AND r.partition_name = $2 "
-      "WHERE r.row_count IS DISTINCT FROM e.held ORDER BY 1 LIMIT 1",
+      "SELECT e.node FROM (SELECT node, count(*) AS held FROM " + table_ +
+          " WHERE node <> $1 GROUP BY node) e "
+          "LEFT JOIN ringfence.audit_retention r ON r.node = e.node AND r.partition_name = $2 "
+          "WHERE r.row_count IS DISTINCT FROM e.held ORDER BY 1 LIMIT 1",
       {options_.node, partition_});
   if (!rows) return unexpected(std::move(rows.error()));
   return rows->size() == 0 ? std::string() : rows->text(0, 0);

@@ -1,12 +1,14 @@
 // What retention drops, and what the node signs for it. By the owner's connection.
 //
-// A signature over rows that are gone is as good as the rows: it is given for nothing but rows that were looked at. What
-// always holds: a record covers rows of its own node alone, each of which was in the partition, was recorded on the
-// partition's day, and gives the leaf of its link; the links lead without a gap from the record's first row to the
-// hash that the record signs. Rows of a node lie in a partition without a gap, for recorded_at never goes back and
-// the writer knows one class; where they do not, nothing is signed.
+// A signature over rows that are gone is as good as the rows: it is given for nothing but rows that were
+// looked at. What always holds: a record covers rows of its own node alone, each of which was in the
+// partition, was recorded on the partition's day, and gives the leaf of its link; the links lead without a
+// gap from the record's first row to the hash that the record signs. Rows of a node lie in a partition
+// without a gap, for recorded_at never goes back and the writer knows one class; where they do not, nothing
+// is signed.
 //
-// A partition that several nodes write into goes when each of them has signed for its rows; the last one drops it.
+// A partition that several nodes write into goes when each of them has signed for its rows; the last one
+// drops it.
 #pragma once
 
 #include <functional>
@@ -36,7 +38,8 @@ struct RetentionOutcome {
   bool is_complete = true;    // False: there is more to do than one turn should take.
 };
 
-// Drops the partitions whose rows are all older than that. An error of one partition does not keep the others.
+// Drops the partitions whose rows are all older than that. An error of one partition does not keep the
+// others.
 Result<RetentionOutcome> drop_expired(store::Connection& owner, const crypto::Ed25519KeyPair& key,
                                       const RetentionOptions& options);
 

@@ -6,7 +6,8 @@ namespace {
 // The outcome's box is bound to the start's place, which is the row's own where both are in one row.
 constexpr const char* rows_sql =
     "SELECT e.node, e.shard, e.seq, e.id, e.sealed, e.outcome_sealed, e.parent_id, p.shard, p.seq"
-    " FROM ringfence.audit_event e LEFT JOIN ringfence.audit_event p ON p.id = e.parent_id AND p.node = e.node"
+    " FROM ringfence.audit_event e LEFT JOIN ringfence.audit_event p ON p.id = e.parent_id AND p.node = "
+    "e.node"
     " WHERE e.id = $1 OR (e.parent_id = $1 AND e.outcome_sealed IS NOT NULL) ORDER BY e.chain_no";
 
 template <typename T>
@@ -41,21 +42,28 @@ Result<std::vector<OpenedText>> reveal(store::Connection& store, const DataKeys&
     if (rows->is_null(row, 5)) continue;
     const bool is_late = !rows->is_null(row, 6);
     if (is_late && rows->is_null(row, 8)) {
-      return fail(Fault::not_found, "the start of the statement is not in the store, and its outcome's text is bound to that");
+      return fail(Fault::not_found,
+                  "the start of the statement is not in the store, and its outcome's text is bound to that");
     }
     const int place = is_late ? 7 : 1;
-    auto texts = open_sealed(keys, outcome_context(node, number<uint32_t>(*rows, row, place), number<uint64_t>(*rows, row, place + 1)),
-                             rows->get(row, 5));
+    auto texts = open_sealed(
+        keys,
+        outcome_context(node, number<uint32_t>(*rows, row, place), number<uint64_t>(*rows, row, place + 1)),
+        rows->get(row, 5));
     if (!texts) return unexpected(std::move(texts).error());
     append(out, std::move(*texts));
   }
-  if (rows->size() == 0) return fail(Fault::not_found, "there is no event " + to_string(event) + " in the store");
-  if (out.empty()) return fail(Fault::not_found, "nothing is sealed in the event " + to_string(event) + ": it is recorded as it was");
+  if (rows->size() == 0)
+    return fail(Fault::not_found, "there is no event " + to_string(event) + " in the store");
+  if (out.empty())
+    return fail(Fault::not_found,
+                "nothing is sealed in the event " + to_string(event) + ": it is recorded as it was");
   return out;
 }
 
 Result<bool> has_event(store::Connection& store, const Uuid& event, std::string_view action) {
-  auto rows = store.exec_params("SELECT 1 FROM ringfence.audit_event WHERE id = $1 AND action = $2", {to_string(event), action});
+  auto rows = store.exec_params("SELECT 1 FROM ringfence.audit_event WHERE id = $1 AND action = $2",
+                                {to_string(event), action});
   if (!rows) return unexpected(std::move(rows).error());
   return rows->size() > 0;
 }

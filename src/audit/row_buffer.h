@@ -1,4 +1,5 @@
-// Bytes that rows are built in: room at the end is written directly, without being zeroed first, and stays for the next batch.
+// Bytes that rows are built in: room at the end is written directly, without being zeroed first, and stays
+// for the next batch.
 #pragma once
 
 #include <algorithm>

@@ -14,19 +14,20 @@ namespace {
 constexpr uint64_t bit(Tag tag) { return uint64_t{1} << static_cast<int>(tag); }
 
 constexpr uint64_t session_mask =
-    bit(Tag::id) | bit(Tag::ts) | bit(Tag::category) | bit(Tag::action) | bit(Tag::severity) | bit(Tag::user_name) |
-    bit(Tag::auth_method) | bit(Tag::api_key) | bit(Tag::client_addr) | bit(Tag::application_name) |
-    bit(Tag::transport) | bit(Tag::session_id) | bit(Tag::connection_id) | bit(Tag::target) | bit(Tag::tags) |
-    bit(Tag::database) | bit(Tag::server_addr) | bit(Tag::server_user) | bit(Tag::fingerprint) |
-    bit(Tag::message_type) | bit(Tag::project_id);
+    bit(Tag::id) | bit(Tag::ts) | bit(Tag::category) | bit(Tag::action) | bit(Tag::severity) |
+    bit(Tag::user_name) | bit(Tag::auth_method) | bit(Tag::api_key) | bit(Tag::client_addr) |
+    bit(Tag::application_name) | bit(Tag::transport) | bit(Tag::session_id) | bit(Tag::connection_id) |
+    bit(Tag::target) | bit(Tag::tags) | bit(Tag::database) | bit(Tag::server_addr) | bit(Tag::server_user) |
+    bit(Tag::fingerprint) | bit(Tag::message_type) | bit(Tag::project_id);
 
 constexpr uint64_t json_mask = bit(Tag::tags) | bit(Tag::parameters) | bit(Tag::facts) | bit(Tag::changes) |
                                bit(Tag::metadata) | bit(Tag::redacted) | bit(Tag::redacted_digest) |
                                bit(Tag::outcome_digest);
 
 // Columns that every row has.
-constexpr uint64_t always_mask = bit(Tag::id) | bit(Tag::node) | bit(Tag::shard) | bit(Tag::seq) | bit(Tag::ts) |
-                                 bit(Tag::category) | bit(Tag::action) | bit(Tag::severity) | bit(Tag::outcome);
+constexpr uint64_t always_mask = bit(Tag::id) | bit(Tag::node) | bit(Tag::shard) | bit(Tag::seq) |
+                                 bit(Tag::ts) | bit(Tag::category) | bit(Tag::action) | bit(Tag::severity) |
+                                 bit(Tag::outcome);
 
 // PostgreSQL counts timestamps from 2000-01-01.
 constexpr int64_t pg_epoch_us = 946'684'800'000'000;
@@ -78,7 +79,9 @@ char* put_integer(char* at, uint64_t value) {
 }
 
 // PostgreSQL's timestamps, in binary.
-uint64_t pg_us(uint64_t unix_us) { return static_cast<uint64_t>(static_cast<int64_t>(unix_us) - pg_epoch_us); }
+uint64_t pg_us(uint64_t unix_us) {
+  return static_cast<uint64_t>(static_cast<int64_t>(unix_us) - pg_epoch_us);
+}
 
 }  // namespace
 
@@ -104,7 +107,8 @@ void RowEncoder::compose_late(const PendingRow& row, FieldSet& fields) {
   if (start.has(Tag::id)) out.set(Tag::parent_id, start.get(Tag::id));
   out.clear(Tag::ts);
   if (start.get(Tag::action) == "postgres_query") out.set(Tag::action, "postgres_query_outcome");
-  else if (start.has(Tag::action)) out.set(Tag::action, keep(std::string(start.get(Tag::action)) + "_outcome"));
+  else if (start.has(Tag::action))
+    out.set(Tag::action, keep(std::string(start.get(Tag::action)) + "_outcome"));
   FieldSet outcome;
   (void)parse_fields(row.second, outcome);
   for (uint64_t rest = outcome.present; rest != 0; rest &= rest - 1) {
@@ -177,16 +181,19 @@ namespace {
 
 bool stands_in(ByteView whole, ByteView part) {
   const std::less_equal<const char*> is_before;
-  return is_before(whole.data(), part.data()) && is_before(part.data() + part.size(), whole.data() + whole.size());
+  return is_before(whole.data(), part.data()) &&
+         is_before(part.data() + part.size(), whole.data() + whole.size());
 }
 
-// The outcome has a statement, because another one ran than the start has. What the start says of its own, and the outcome
-// does not say of the other, goes.
+// The outcome has a statement, because another one ran than the start has. What the start says of its own,
+// and the outcome does not say of the other, goes.
 void drop_replaced(ByteView second, FieldSet& fields) {
   auto drop = [&](Tag tag) {
     if (fields.has(tag) && !stands_in(second, fields.get(tag))) fields.clear(tag);
   };
-  for (Tag tag : {Tag::statement_raw, Tag::statement_sha256, Tag::redacted, Tag::redacted_digest, Tag::sealed}) drop(tag);
+  for (Tag tag :
+       {Tag::statement_raw, Tag::statement_sha256, Tag::redacted, Tag::redacted_digest, Tag::sealed})
+    drop(tag);
   // In a message it is the place all the same.
   if (!fields.has(Tag::message_id)) drop(Tag::statement_begin);
   // Where it is said whether they are whole, all is said of them.
@@ -208,7 +215,8 @@ void RowEncoder::compose(const PendingRow& row, FieldSet& fields) {
   kept_.clear();
   integers_used_ = 0;
   bool is_whole = true;
-  if (row.shape == RowShape::late_outcome || row.shape == RowShape::orphan || row.shape == RowShape::died_late) {
+  if (row.shape == RowShape::late_outcome || row.shape == RowShape::orphan ||
+      row.shape == RowShape::died_late) {
     FieldSet ignored;
     is_whole = parse_fields(row.first, ignored) && parse_fields(row.second, ignored);
     compose_late(row, fields);
@@ -330,7 +338,8 @@ bool RowEncoder::encode(const std::vector<PendingRow>& rows, size_t begin, size_
     compose(rows[i], fields);
     columns |= fields.present;
     place.chain_no = head_.chain_no + 1 + (i - begin);
-    canonical_.end_at(write_canonical(canonical_.room(size_of(fields, fields.present) + chain_fields_bytes), fields, place));
+    canonical_.end_at(write_canonical(canonical_.room(size_of(fields, fields.present) + chain_fields_bytes),
+                                      fields, place));
     canonical_ends_.push_back(canonical_.size());
   }
   if (columns != columns_) {

@@ -1,4 +1,5 @@
-// Rows on their way into the store: what a row is made of, and its encoding for COPY with its place in the chain.
+// Rows on their way into the store: what a row is made of, and its encoding for COPY with its place in the
+// chain.
 #pragma once
 
 #include <deque>
@@ -45,11 +46,12 @@ struct PendingRow {
 // The fields of a start that its late outcome repeats, and those needed to end it (id, ts).
 uint64_t session_fields_mask();
 
-// Encodes a batch piece by piece: the rows of audit_event and audit_link_run in COPY's binary format, chained. While one
-// piece is with the store the next one is encoded.
+// Encodes a batch piece by piece: the rows of audit_event and audit_link_run in COPY's binary format,
+// chained. While one piece is with the store the next one is encoded.
 class RowEncoder {
  public:
-  // Rows of a piece: enough that digests are computed side by side, small enough to stay in the processor's cache.
+  // Rows of a piece: enough that digests are computed side by side, small enough to stay in the processor's
+  // cache.
   static constexpr size_t piece_rows = 128;
 
   explicit RowEncoder(std::string node) : node_(std::move(node)) {}
@@ -62,9 +64,10 @@ class RowEncoder {
 
   // A new batch behind `head`: its rows are recorded at `now_us`, or at the head's time where that is later.
   void begin(const Head& head, uint64_t now_us, bool keep_canonical);
-  // Encodes rows [begin, end), continuing the chain. The piece's rows of audit_event are in event_rows(), its links are
-  // added to link_copy(). False when a row has columns that event_copy_sql() does not name yet: nothing was encoded,
-  // and a COPY under way has to end; the next call, for the same rows, has a new command.
+  // Encodes rows [begin, end), continuing the chain. The piece's rows of audit_event are in event_rows(), its
+  // links are added to link_copy(). False when a row has columns that event_copy_sql() does not name yet:
+  // nothing was encoded, and a COPY under way has to end; the next call, for the same rows, has a new
+  // command.
   bool encode(const std::vector<PendingRow>& rows, size_t begin, size_t end);
 
   // Behind the last row encoded.

@@ -28,8 +28,8 @@ class SchemaCheck {
     return {};
   }
   Result<void> relations();
-  void on_relation(const std::string& name, const std::string& kind, const std::string& parent, const std::string& bound,
-                   bool is_partition, bool is_ours);
+  void on_relation(const std::string& name, const std::string& kind, const std::string& parent,
+                   const std::string& bound, bool is_partition, bool is_ours);
   Result<void> columns();
   Result<void> rules();
   Result<void> lists();
@@ -46,14 +46,15 @@ std::string bound_of(uint64_t day) {
 }
 
 Result<std::vector<Finding>> SchemaCheck::run() {
-  for (auto step : {&SchemaCheck::relations, &SchemaCheck::columns, &SchemaCheck::rules, &SchemaCheck::lists}) {
+  for (auto step :
+       {&SchemaCheck::relations, &SchemaCheck::columns, &SchemaCheck::rules, &SchemaCheck::lists}) {
     if (auto done = (this->*step)(); !done) return unexpected(std::move(done.error()));
   }
   return std::move(findings_);
 }
 
-void SchemaCheck::on_relation(const std::string& name, const std::string& kind, const std::string& parent, const std::string& bound,
-                              bool is_partition, bool is_ours) {
+void SchemaCheck::on_relation(const std::string& name, const std::string& kind, const std::string& parent,
+                              const std::string& bound, bool is_partition, bool is_ours) {
   const auto& tables = store::schema_tables();
   if (is_ours && store::schema_views().contains(name)) {
     if (kind != "v") found(name + " is no view");
@@ -64,7 +65,8 @@ void SchemaCheck::on_relation(const std::string& name, const std::string& kind, 
     return;
   }
   if (is_ours && tables.contains(name)) {
-    if (kind != (name == "audit_event" || name == "audit_event_c1" ? "p" : "r")) found(name + " is no table of ours");
+    if (kind != (name == "audit_event" || name == "audit_event_c1" ? "p" : "r"))
+      found(name + " is no table of ours");
     if (name == "audit_event_c1" && (parent != "audit_event" || bound != "FOR VALUES IN ('1')")) {
       found("audit_event_c1 is not the partition that it was made as: " + bound);
     }
@@ -75,26 +77,33 @@ void SchemaCheck::on_relation(const std::string& name, const std::string& kind, 
     days_.insert(name);
     return;
   }
-  found((is_partition ? "a partition of " + parent + " that is none of a day: " : "a relation that no migration made: ") + name +
-        (bound.empty() ? "" : " " + bound));
+  found((is_partition ? "a partition of " + parent + " that is none of a day: "
+                      : "a relation that no migration made: ") +
+        name + (bound.empty() ? "" : " " + bound));
 }
 
 // In our schema, and wherever what hangs on our tables is.
 Result<void> SchemaCheck::relations() {
   std::set<std::string> seen;
   auto done = look(
-      "SELECT CASE WHEN n.nspname = 'ringfence' THEN c.relname ELSE n.nspname || '.' || c.relname END, c.relkind, "
-      "coalesce(CASE WHEN pn.nspname = 'ringfence' THEN p.relname ELSE pn.nspname || '.' || p.relname END, ''), "
+      "SELECT CASE WHEN n.nspname = 'ringfence' THEN c.relname ELSE n.nspname || '.' || c.relname END, "
+      "c.relkind, "
+      "coalesce(CASE WHEN pn.nspname = 'ringfence' THEN p.relname ELSE pn.nspname || '.' || p.relname END, "
+      "''), "
       "coalesce(pg_get_expr(c.relpartbound, c.oid), ''), c.relispartition, n.nspname = 'ringfence', "
-      "c.relrowsecurity OR c.relforcerowsecurity FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+      "c.relrowsecurity OR c.relforcerowsecurity FROM pg_class c JOIN pg_namespace n ON n.oid = "
+      "c.relnamespace "
       "LEFT JOIN pg_inherits i ON i.inhrelid = c.oid LEFT JOIN pg_class p ON p.oid = i.inhparent "
       "LEFT JOIN pg_namespace pn ON pn.oid = p.relnamespace "
-      "WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (n.nspname = 'ringfence' OR pn.nspname = 'ringfence') ORDER BY 1",
+      "WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (n.nspname = 'ringfence' OR pn.nspname = "
+      "'ringfence') ORDER BY 1",
       [&](const store::Rows& rows, int i) {
         const std::string name = rows.text(i, 0);
         seen.insert(name);
-        on_relation(name, rows.text(i, 1), rows.text(i, 2), rows.text(i, 3), rows.get(i, 4) == "t", rows.get(i, 5) == "t");
-        if (rows.get(i, 6) == "t") found("row security is on for " + name + ": readers may see less than is there");
+        on_relation(name, rows.text(i, 1), rows.text(i, 2), rows.text(i, 3), rows.get(i, 4) == "t",
+                    rows.get(i, 5) == "t");
+        if (rows.get(i, 6) == "t")
+          found("row security is on for " + name + ": readers may see less than is there");
       });
   if (!done) return done;
   for (const auto& [name, columns] : store::schema_tables()) {
@@ -109,12 +118,14 @@ Result<void> SchemaCheck::relations() {
 Result<void> SchemaCheck::columns() {
   std::map<std::string, std::set<std::string>> there;
   auto done = look(
-      "SELECT c.relname, a.attname, a.attgenerated <> '' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+      "SELECT c.relname, a.attname, a.attgenerated <> '' FROM pg_class c JOIN pg_namespace n ON n.oid = "
+      "c.relnamespace "
       "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
       "WHERE n.nspname = 'ringfence' AND c.relkind IN ('r', 'p') ORDER BY 1, a.attnum",
       [&](const store::Rows& rows, int i) {
         there[rows.text(i, 0)].insert(rows.text(i, 1));
-        if (rows.get(i, 2) == "t") found("the column " + rows.text(i, 1) + " of " + rows.text(i, 0) + " is made up by the store");
+        if (rows.get(i, 2) == "t")
+          found("the column " + rows.text(i, 1) + " of " + rows.text(i, 0) + " is made up by the store");
       });
   if (!done) return done;
   const auto& tables = store::schema_tables();
@@ -139,53 +150,74 @@ Result<void> SchemaCheck::columns() {
 Result<void> SchemaCheck::rules() {
   const std::string of_ours = "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'ringfence'";
   auto tell = [&](const char* what) {
-    return [this, what](const store::Rows& rows, int i) { found(std::string(what) + " " + rows.text(i, 0) + " on " + rows.text(i, 1)); };
+    return [this, what](const store::Rows& rows, int i) {
+      found(std::string(what) + " " + rows.text(i, 0) + " on " + rows.text(i, 1));
+    };
   };
-  auto done = look("SELECT t.tgname, c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid " + of_ours +
-                       " AND NOT t.tgisinternal ORDER BY 1, 2", tell("the trigger"));
+  auto done = look("SELECT t.tgname, c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid " +
+                       of_ours + " AND NOT t.tgisinternal ORDER BY 1, 2",
+                   tell("the trigger"));
   if (done) {
-    done = look("SELECT r.rulename, c.relname FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class " + of_ours +
-                    " AND NOT (r.rulename = '_RETURN' AND c.relkind IN ('v', 'm')) ORDER BY 1, 2", tell("the rule"));
+    done = look("SELECT r.rulename, c.relname FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class " +
+                    of_ours + " AND NOT (r.rulename = '_RETURN' AND c.relkind IN ('v', 'm')) ORDER BY 1, 2",
+                tell("the rule"));
   }
   if (done) {
-    done = look("SELECT p.polname, c.relname FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid " + of_ours + " ORDER BY 1, 2",
+    done = look("SELECT p.polname, c.relname FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid " +
+                    of_ours + " ORDER BY 1, 2",
                 tell("the policy"));
   }
   if (done) {
     // Names without a schema would be others' for who reads.
-    done = look("SELECT s.setting, coalesce(r.rolname, 'everybody') FROM (SELECT setrole, unnest(setconfig) AS setting FROM "
-                "pg_db_role_setting WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))) s "
-                "LEFT JOIN pg_roles r ON r.oid = s.setrole WHERE s.setting ~* '^(search_path|row_security|role|"
-                "session_preload_libraries|local_preload_libraries)=' AND (r.rolname IS NULL OR r.rolname LIKE 'ringfence%') ORDER BY 1, 2",
-                tell("the setting"));
+    done = look(
+        "SELECT s.setting, coalesce(r.rolname, 'everybody') FROM (SELECT setrole, unnest(setconfig) AS "
+        "setting FROM "
+        "pg_db_role_setting WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = "
+        "current_database()))) s "
+        "LEFT JOIN pg_roles r ON r.oid = s.setrole WHERE s.setting ~* '^(search_path|row_security|role|"
+        "session_preload_libraries|local_preload_libraries)=' AND (r.rolname IS NULL OR r.rolname LIKE "
+        "'ringfence%') ORDER BY 1, 2",
+        tell("the setting"));
   }
   return done;
 }
 
 // Tables without a chain of their own.
 Result<void> SchemaCheck::lists() {
-  auto done = look("SELECT retention_class, name FROM ringfence.audit_retention_class WHERE retention_class <> 1 OR name <> 'standard'",
-                   [&](const store::Rows& rows, int i) { found("the retention class " + rows.text(i, 0) + " " + rows.text(i, 1)); });
+  auto done = look(
+      "SELECT retention_class, name FROM ringfence.audit_retention_class WHERE retention_class <> 1 OR name "
+      "<> 'standard'",
+      [&](const store::Rows& rows, int i) {
+        found("the retention class " + rows.text(i, 0) + " " + rows.text(i, 1));
+      });
   if (done) {
     done = look("SELECT number, name FROM ringfence.schema_migration WHERE number NOT BETWEEN 1 AND " +
                     std::to_string(store::schema_known()),
-                [&](const store::Rows& rows, int i) { found("the migration " + rows.text(i, 0) + " " + rows.text(i, 1)); });
-  }
-  if (done) {
-    done = look("SELECT k.node, k.key_id, k.key_id = left(encode(sha256(k.public_key), 'hex'), 16), "
-                "EXISTS (SELECT FROM ringfence.audit_checkpoint c WHERE c.node = k.node AND c.shard = 65535) "
-                "FROM ringfence.audit_node k ORDER BY 1, 2",
                 [&](const store::Rows& rows, int i) {
-                  const std::string key = "the key " + rows.text(i, 1) + " of node '" + rows.text(i, 0) + "'";
-                  if (rows.get(i, 2) != "t") found(key + " has another name than its own");
-                  if (rows.get(i, 3) != "t") found(key + ", which never wrote");
+                  found("the migration " + rows.text(i, 0) + " " + rows.text(i, 1));
                 });
   }
   if (done) {
-    done = look("SELECT t.node, t.what FROM (SELECT node, 'checkpoints' AS what FROM ringfence.audit_checkpoint UNION "
-                "SELECT node, 'open starts' FROM ringfence.audit_open) t WHERE NOT EXISTS (SELECT FROM ringfence.audit_node k "
-                "WHERE k.node = t.node) ORDER BY 1, 2",
-                [&](const store::Rows& rows, int i) { found(rows.text(i, 1) + " of node '" + rows.text(i, 0) + "', which has no key"); });
+    done = look(
+        "SELECT k.node, k.key_id, k.key_id = left(encode(sha256(k.public_key), 'hex'), 16), "
+        "EXISTS (SELECT FROM ringfence.audit_checkpoint c WHERE c.node = k.node AND c.shard = 65535) "
+        "FROM ringfence.audit_node k ORDER BY 1, 2",
+        [&](const store::Rows& rows, int i) {
+          const std::string key = "the key " + rows.text(i, 1) + " of node '" + rows.text(i, 0) + "'";
+          if (rows.get(i, 2) != "t") found(key + " has another name than its own");
+          if (rows.get(i, 3) != "t") found(key + ", which never wrote");
+        });
+  }
+  if (done) {
+    done = look(
+        "SELECT t.node, t.what FROM (SELECT node, 'checkpoints' AS what FROM ringfence.audit_checkpoint "
+        "UNION "
+        "SELECT node, 'open starts' FROM ringfence.audit_open) t WHERE NOT EXISTS (SELECT FROM "
+        "ringfence.audit_node k "
+        "WHERE k.node = t.node) ORDER BY 1, 2",
+        [&](const store::Rows& rows, int i) {
+          found(rows.text(i, 1) + " of node '" + rows.text(i, 0) + "', which has no key");
+        });
   }
   return done;
 }
@@ -193,19 +225,22 @@ Result<void> SchemaCheck::lists() {
 }  // namespace
 
 Result<void> check_schema_number(store::Connection& store) {
-  auto rows = store.exec("SELECT coalesce(max(number), 0) FROM ringfence.schema_migration WHERE number < 100000");
+  auto rows =
+      store.exec("SELECT coalesce(max(number), 0) FROM ringfence.schema_migration WHERE number < 100000");
   if (!rows) return unexpected(std::move(rows.error()));
   const auto number = rows->integer(0, 0);
   if (number == store::schema_known()) return {};
-  return fail(Fault::conflict, "the store's schema is number " + std::to_string(number) + ", this version knows " +
-                                   std::to_string(store::schema_known()) +
-                                   (number < store::schema_known() ? ": start the appliance once, it brings it up"
-                                                                   : ": use the newer version of ringfence"));
+  return fail(Fault::conflict,
+              "the store's schema is number " + std::to_string(number) + ", this version knows " +
+                  std::to_string(store::schema_known()) +
+                  (number < store::schema_known() ? ": start the appliance once, it brings it up"
+                                                  : ": use the newer version of ringfence"));
 }
 
 Result<std::vector<Finding>> check_schema(store::Connection& store) {
   // Partitions' bounds and names are compared as text.
-  auto set = store.exec("SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'; SET LOCAL search_path = pg_catalog");
+  auto set = store.exec(
+      "SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'; SET LOCAL search_path = pg_catalog");
   if (!set) return unexpected(std::move(set.error()));
   return SchemaCheck(store).run();
 }
@@ -217,9 +252,12 @@ Result<std::vector<Finding>> check_views(store::Connection& store, std::string& 
     auto there = store.exec("SELECT to_regclass('ringfence." + name + "') IS NOT NULL");
     if (!there) return unexpected(std::move(there.error()));
     if (there->get(0, 0) != "t") continue;
-    auto same = store.exec("BEGIN READ WRITE; SET LOCAL search_path = pg_catalog, pg_temp; CREATE TEMP VIEW ringfence_as_made AS " + query +
-                           "; SELECT pg_get_viewdef('pg_temp.ringfence_as_made'::regclass) = pg_get_viewdef('ringfence." + name +
-                           "'::regclass)");
+    auto same = store.exec(
+        "BEGIN READ WRITE; SET LOCAL search_path = pg_catalog, pg_temp; CREATE TEMP VIEW ringfence_as_made "
+        "AS " +
+        query +
+        "; SELECT pg_get_viewdef('pg_temp.ringfence_as_made'::regclass) = pg_get_viewdef('ringfence." + name +
+        "'::regclass)");
     (void)store.exec("ROLLBACK");
     if (!same) {
       if (!store.is_open()) return unexpected(std::move(same.error()));
@@ -227,7 +265,8 @@ Result<std::vector<Finding>> check_views(store::Connection& store, std::string& 
       return findings;
     }
     if (same->get(0, 0) != "t") {
-      findings.push_back({FindingKind::stray, 0, "the view " + name + " is not the one that the migrations made"});
+      findings.push_back(
+          {FindingKind::stray, 0, "the view " + name + " is not the one that the migrations made"});
     }
   }
   return findings;

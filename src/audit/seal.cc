@@ -41,7 +41,11 @@ crypto::Digest Sealer::over(std::string_view kind, ByteView bytes, ByteView more
 
 crypto::Digest Sealer::start(uint32_t shard, uint64_t seq, bool is_written, ByteView fields) {
   bytes_.clear();
-  ringfence::Writer(bytes_).u32(shard).u64(seq).u8(is_written ? 1 : 0).u32(static_cast<uint32_t>(fields.size()));
+  ringfence::Writer(bytes_)
+      .u32(shard)
+      .u64(seq)
+      .u8(is_written ? 1 : 0)
+      .u32(static_cast<uint32_t>(fields.size()));
   return over("ringfence open start 1", bytes_, fields);
 }
 
@@ -56,7 +60,8 @@ crypto::Digest Sealer::state(const SealedState& state) {
   for (const Checkpoint& checkpoint : state.checkpoints) {
     if (!is_at_beginning(checkpoint)) moved.push_back(checkpoint);
   }
-  std::sort(moved.begin(), moved.end(), [](const Checkpoint& a, const Checkpoint& b) { return a.shard < b.shard; });
+  std::sort(moved.begin(), moved.end(),
+            [](const Checkpoint& a, const Checkpoint& b) { return a.shard < b.shard; });
   bytes_.clear();
   ringfence::Writer out(bytes_);
   out.bytes(ByteView(reinterpret_cast<const char*>(state_id_.bytes.data()), state_id_.bytes.size()));
@@ -79,7 +84,8 @@ Result<std::string> read_seal_key(const std::string& directory) {
   auto key = read_file(directory, key_name, seal_key_bytes);
   if (!key) return key;
   if (key->size() != seal_key_bytes) {
-    return fail(Fault::malformed, directory + "/" + key_name + " does not hold 32 bytes: bring it back from a backup");
+    return fail(Fault::malformed,
+                directory + "/" + key_name + " does not hold 32 bytes: bring it back from a backup");
   }
   return key;
 }
@@ -89,9 +95,10 @@ Result<std::string> seal_key(const std::string& directory) {
   if (known || known.error().fault != Fault::not_found) return known;
   auto head = read_file(directory, "head", size_t{1} << 20);
   if (head || head.error().fault != Fault::not_found) {
-    return fail(Fault::not_found, directory + "/" + key_name + " is missing, and " + directory +
-                                      "/head was made with it: bring it back from a backup, or remove that file and accept "
-                                      "the store by the code that the next start names");
+    return fail(Fault::not_found,
+                directory + "/" + key_name + " is missing, and " + directory +
+                    "/head was made with it: bring it back from a backup, or remove that file and accept "
+                    "the store by the code that the next start names");
   }
   auto made = crypto::random_bytes(seal_key_bytes);
   if (!made) return made;

@@ -1,8 +1,9 @@
-// Seals: what the node says of rows that it will read again from the store, so that nobody else's are believed.
+// Seals: what the node says of rows that it will read again from the store, so that nobody else's are
+// believed.
 //
-// A seal is HMAC-SHA-256 under the state directory's key (`seal.key`) over the row's columns, each with its length, behind
-// the name of its kind. The seal of the checkpoints is one for all of a node's, and says also which starts are open: an
-// old row that is put back, and a row that is taken away, are noticed by it.
+// A seal is HMAC-SHA-256 under the state directory's key (`seal.key`) over the row's columns, each with its
+// length, behind the name of its kind. The seal of the checkpoints is one for all of a node's, and says also
+// which starts are open: an old row that is put back, and a row that is taken away, are noticed by it.
 #pragma once
 
 #include <string>
@@ -17,7 +18,8 @@ namespace ringfence::audit {
 
 inline constexpr size_t seal_key_bytes = 32;
 
-// Which starts are open, as their number and the sum (exclusive or) of their marks. A mark is never written anywhere.
+// Which starts are open, as their number and the sum (exclusive or) of their marks. A mark is never written
+// anywhere.
 struct OpenSet {
   uint64_t count = 0;
   crypto::Digest sum{};
@@ -40,7 +42,8 @@ struct OpenSet {
 
 // What the seal of a node's checkpoints is about.
 struct SealedState {
-  std::vector<Checkpoint> checkpoints;  // Without the writer's own; those that are as at a journal's beginning do not count.
+  std::vector<Checkpoint>
+      checkpoints;  // Without the writer's own; those that are as at a journal's beginning do not count.
   RowEncoder::Head head;
   uint64_t writer_next_seq = 1;
   OpenSet open;

@@ -91,19 +91,21 @@ Result<std::vector<OpenedText>> open_sealed(const DataKeys& keys, ByteView conte
   const ByteView id = sealed.substr(1, sealed_header_bytes - 1);
   const DataKey* key = keys.find(id);
   if (key == nullptr) {
-    return fail(Fault::not_found, "it was sealed with the data key " + to_hex(id) + ", which is not in data.key");
+    return fail(Fault::not_found,
+                "it was sealed with the data key " + to_hex(id) + ", which is not in data.key");
   }
   auto fields = crypto::open_box(key->key, context, sealed.substr(sealed_header_bytes));
   if (!fields) {
-    return fail(Fault::denied, "the sealed text is not what was sealed for this record with the data key " + to_hex(id) +
-                                   ": it, its record or the key was changed");
+    return fail(Fault::denied, "the sealed text is not what was sealed for this record with the data key " +
+                                   to_hex(id) + ": it, its record or the key was changed");
   }
   std::vector<OpenedText> out;
   Reader in(*fields);
   while (in.remaining() > 0) {
     const FieldInfo* field = field_info(in.u16());
     const ByteView text = in.bytes(in.u32());
-    if (!in.ok() || field == nullptr) return fail(Fault::malformed, "the sealed text holds a field that this version does not know");
+    if (!in.ok() || field == nullptr)
+      return fail(Fault::malformed, "the sealed text holds a field that this version does not know");
     out.push_back({std::string(field->column), std::string(text)});
   }
   crypto::secure_zero(*fields);

@@ -40,13 +40,15 @@ uint32_t record_crc(RawRecord header, const char* body, uint64_t position) {
 
 }  // namespace
 
-// In words, as the checksum reads them: what is written in smaller pieces and read back at once makes a processor wait.
+// In words, as the checksum reads them: what is written in smaller pieces and read back at once makes a
+// processor wait.
 void write_record_header(char* at, uint8_t kind, uint32_t length, uint32_t epoch, uint64_t seq,
                          uint64_t start_seq, uint64_t position) {
-  static_assert(offsetof(RawRecord, kind) == 4 && offsetof(RawRecord, epoch) == 8 && offsetof(RawRecord, crc) == 12 &&
-                offsetof(RawRecord, seq) == 16);
+  static_assert(offsetof(RawRecord, kind) == 4 && offsetof(RawRecord, epoch) == 8 &&
+                offsetof(RawRecord, crc) == 12 && offsetof(RawRecord, seq) == 16);
   std::array<uint64_t, 4> words = {length | uint64_t{kind} << 32, epoch, seq, start_seq};
-  const uint64_t crc = checksum(view(words.data(), sizeof words), ByteView(at + record_header_bytes, length), position);
+  const uint64_t crc =
+      checksum(view(words.data(), sizeof words), ByteView(at + record_header_bytes, length), position);
   words[1] |= crc << 32;
   std::memcpy(at, words.data(), sizeof words);
 }
@@ -72,15 +74,16 @@ Result<SegmentHeader> decode_segment_header(ByteView image) {
   if (image.size() < segment_header_bytes) return fail(Fault::malformed, "segment: shorter than its header");
   RawSegment raw;
   std::memcpy(&raw, image.data(), sizeof raw);
-  if (std::memcmp(raw.magic, magic, sizeof magic) != 0) return fail(Fault::malformed, "segment: not a journal");
+  if (std::memcmp(raw.magic, magic, sizeof magic) != 0)
+    return fail(Fault::malformed, "segment: not a journal");
   uint32_t crc = raw.crc;
   raw.crc = 0;
   if (crc != crc32c(view(&raw, sizeof raw))) return fail(Fault::malformed, "segment: header checksum");
   if (raw.version != segment_version) {
     return fail(Fault::conflict, "segment: version " + std::to_string(raw.version) + " is not known here");
   }
-  if (raw.segment_bytes < 4096 || raw.segment_bytes > (uint64_t{1} << 40) || raw.node_bytes > node_bytes_max ||
-      raw.segment_no > UINT64_MAX / raw.segment_bytes - 2) {
+  if (raw.segment_bytes < 4096 || raw.segment_bytes > (uint64_t{1} << 40) ||
+      raw.node_bytes > node_bytes_max || raw.segment_no > UINT64_MAX / raw.segment_bytes - 2) {
     return fail(Fault::malformed, "segment: header values");
   }
   SegmentHeader out;
@@ -106,7 +109,8 @@ RecordCheck check_record(ByteView image, const SegmentHeader& header, uint64_t o
   if (end - offset < record_header_bytes) return RecordCheck::invalid;
   RawRecord raw;
   std::memcpy(&raw, image.data() + offset, sizeof raw);
-  if (raw.epoch != header.epoch || raw.length > end - offset - record_header_bytes) return RecordCheck::invalid;
+  if (raw.epoch != header.epoch || raw.length > end - offset - record_header_bytes)
+    return RecordCheck::invalid;
   const char* body = image.data() + offset + record_header_bytes;
   uint64_t position = header.segment_no * header.segment_bytes + offset;
   if (raw.crc != record_crc(raw, body, position)) return RecordCheck::invalid;

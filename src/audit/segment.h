@@ -24,7 +24,7 @@ static_assert(std::endian::native == std::endian::little);
 
 constexpr uint64_t align8(uint64_t n) { return (n + 7) & ~uint64_t{7}; }
 
-void write_record_header(char* at, uint8_t kind, uint32_t length, uint32_t epoch, uint64_t seq, uint64_t start_seq,
-                         uint64_t position);
+void write_record_header(char* at, uint8_t kind, uint32_t length, uint32_t epoch, uint64_t seq,
+                         uint64_t start_seq, uint64_t position);
 
 }  // namespace ringfence::audit

@@ -22,7 +22,9 @@ struct Source {
   uint64_t next_seq = 1;
   uint64_t told = 0;
 
-  bool is_moved() const { return position != stored_position || next_seq != stored_seq || told != stored_told; }
+  bool is_moved() const {
+    return position != stored_position || next_seq != stored_seq || told != stored_told;
+  }
   void stored() {
     stored_position = position;
     stored_seq = next_seq;

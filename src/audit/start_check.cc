@@ -88,11 +88,13 @@ Result<void> StartCheck::run() {
   auto acceptance = read_acceptance(claim_.state_directory);
   if (!acceptance) return unexpected(std::move(acceptance.error()));
   if (*acceptance && (*acceptance)->code == *code) return accept(**acceptance);
-  return fail(Fault::denied,
-              "the store does not hold the trail of node '" + claim_.node + "' as this state directory left it: " + why_ +
-                  ". Nothing is written into it. See what `ringfence audit verify` finds, and keep a copy of the store; to go "
-                  "on with it exactly as it is, which the trail will say: ringfence audit adopt --config FILE --accept-store " +
-                  *code);
+  return fail(Fault::denied, "the store does not hold the trail of node '" + claim_.node +
+                                 "' as this state directory left it: " + why_ +
+                                 ". Nothing is written into it. See what `ringfence audit verify` finds, and "
+                                 "keep a copy of the store; to go "
+                                 "on with it exactly as it is, which the trail will say: ringfence audit "
+                                 "adopt --config FILE --accept-store " +
+                                 *code);
 }
 
 Result<bool> StartCheck::holds_anything() {
@@ -119,18 +121,22 @@ Result<void> StartCheck::look() {
     refuse("it ends at row " + number(last) + ", and row " + number(head_->chain_no) + " was signed");
   } else if (state_.seal != crypto::view_of(sealer_.state(state_.sealed))) {
     refuse(state_.seal.empty() ? "the node's checkpoint has no seal"
-                               : "the node's checkpoint is not the one that was sealed, or starts were taken away that it left open");
+                               : "the node's checkpoint is not the one that was sealed, or starts were taken "
+                                 "away that it left open");
   }
   if (!why_.empty()) return {};
   const uint64_t signed_to = head_ ? head_->chain_no : 0;
   if (head_ && signed_to > 0) {
     std::vector<StoredLink> link;
-    if (auto done = read_links(owner_, claim_.node, signed_to, signed_to, link, [](uint64_t, bool) {}); !done) return done;
-    if (link.size() != 1 || link.front().hash != head_->hash) refuse("row " + number(signed_to) + " is not the one that was signed");
+    if (auto done = read_links(owner_, claim_.node, signed_to, signed_to, link, [](uint64_t, bool) {}); !done)
+      return done;
+    if (link.size() != 1 || link.front().hash != head_->hash)
+      refuse("row " + number(signed_to) + " is not the one that was signed");
   }
   if (!why_.empty()) return {};
   const uint64_t before = head_ ? signed_to : last;
-  return look_at_tail(std::max(before - std::min(before, checked_rows), head_ ? head_->accepted_to : 0) + 1, false);
+  return look_at_tail(std::max(before - std::min(before, checked_rows), head_ ? head_->accepted_to : 0) + 1,
+                      false);
 }
 
 // Of a version that did not seal: believed once, when the chain leads to anchors of the node's own key.
@@ -139,7 +145,8 @@ Result<void> StartCheck::look_without_head() {
     refuse("the node's checkpoint has no seal, and other rows of the node have");
     return {};
   }
-  log_info("the trail was written before there were seals: it is verified, and sealed from now on", {{"node", claim_.node}});
+  log_info("the trail was written before there were seals: it is verified, and sealed from now on",
+           {{"node", claim_.node}});
   adopts_ = true;
   const uint64_t last = state_.sealed.head.chain_no;
   return look_at_tail(last - std::min(last, adopted_rows) + 1, true);
@@ -157,10 +164,13 @@ Result<void> StartCheck::look_at_tail(uint64_t from, bool is_pinned) {
   if (!report) return unexpected(std::move(report.error()));
   // Others' anchors sign nothing; what is in no chain is said by verify.
   auto counts = [&](const Finding& finding) {
-    return finding.chain_no >= from || finding.kind == FindingKind::cut || finding.kind == FindingKind::foreign;
+    return finding.chain_no >= from || finding.kind == FindingKind::cut ||
+           finding.kind == FindingKind::foreign;
   };
   for (const Finding& finding : report->findings) {
-    if (finding.kind == FindingKind::uncovered || finding.kind == FindingKind::lost || finding.kind == FindingKind::stray) continue;
+    if (finding.kind == FindingKind::uncovered || finding.kind == FindingKind::lost ||
+        finding.kind == FindingKind::stray)
+      continue;
     if (finding.kind == FindingKind::forged && !is_pinned) continue;
     if (!counts(finding)) continue;
     refuse("row " + number(finding.chain_no) + ": " + finding.text);
@@ -193,7 +203,8 @@ Result<void> StartCheck::reseal(const Found& found) {
   SealedState& sealed = state->sealed;
   if (sealed.head.chain_no != found.chain_no) {
     auto latest = owner_.exec_params(
-        "SELECT coalesce(max((extract(epoch FROM recorded_at) * 1000000)::bigint), 0) FROM ringfence.audit_event WHERE node = $1 AND "
+        "SELECT coalesce(max((extract(epoch FROM recorded_at) * 1000000)::bigint), 0) FROM "
+        "ringfence.audit_event WHERE node = $1 AND "
         "chain_no BETWEEN $2::bigint - 100 AND $2::bigint",
         {claim_.node, number(found.chain_no)});
     if (!latest) return unexpected(std::move(latest.error()));
@@ -237,7 +248,8 @@ Result<StartCheck::Found> StartCheck::last_good_link(const AnchorPlace& anchor) 
   crypto::Sha256 sha;
   for (bool goes_on = true; goes_on;) {
     const uint64_t from = out.chain_no + 1;
-    if (auto done = read_links(owner_, claim_.node, from, from + page - 1, links, [](uint64_t, bool) {}); !done) {
+    if (auto done = read_links(owner_, claim_.node, from, from + page - 1, links, [](uint64_t, bool) {});
+        !done) {
       return unexpected(std::move(done.error()));
     }
     goes_on = links.size() == page;
@@ -262,22 +274,30 @@ Result<std::string> StartCheck::remove_behind(uint64_t chain_no) {
     out += "\"" + std::string(name) + "\":" + std::to_string(rows->affected());
     return {};
   };
-  Result<void> done = remove("rows", "DELETE FROM ringfence.audit_event WHERE node = $1 AND (chain_no > $2::bigint OR chain_no < 1)");
+  Result<void> done =
+      remove("rows",
+             "DELETE FROM ringfence.audit_event WHERE node = $1 AND (chain_no > $2::bigint OR chain_no < 1)");
   if (done) {
     done = remove("links",
-                  "DELETE FROM ringfence.audit_link_run WHERE node = $1 AND (first_chain_no > $2::bigint OR first_chain_no < 1)");
+                  "DELETE FROM ringfence.audit_link_run WHERE node = $1 AND (first_chain_no > $2::bigint OR "
+                  "first_chain_no < 1)");
   }
   if (done) {
     done = remove("links_cut",
-                  "UPDATE ringfence.audit_link_run SET links = substring(links FROM 1 FOR ($2::bigint - first_chain_no + 1)::int * 64) "
+                  "UPDATE ringfence.audit_link_run SET links = substring(links FROM 1 FOR ($2::bigint - "
+                  "first_chain_no + 1)::int * 64) "
                   "WHERE node = $1 AND first_chain_no + length(links) / 64 - 1 > $2::bigint");
   }
-  if (done) done = remove("anchors", "DELETE FROM ringfence.audit_anchor WHERE node = $1 AND (chain_no > $2::bigint OR chain_no < 1)");
+  if (done)
+    done = remove(
+        "anchors",
+        "DELETE FROM ringfence.audit_anchor WHERE node = $1 AND (chain_no > $2::bigint OR chain_no < 1)");
   if (!done) return unexpected(std::move(done.error()));
   return out + "}";
 }
 
-// The order matters: whatever is killed when, the next start either refuses again or goes on with the very same acceptance.
+// The order matters: whatever is killed when, the next start either refuses again or goes on with the very
+// same acceptance.
 Result<void> StartCheck::accept(const Acceptance& given) {
   crypto::Ed25519PublicKey own{};
   std::memcpy(own.data(), claim_.public_key.data(), std::min(own.size(), claim_.public_key.size()));
@@ -310,13 +330,16 @@ Result<void> StartCheck::accept(const Acceptance& given) {
   auto ended = owner_.exec(changed ? "COMMIT" : "ROLLBACK");
   if (!changed) return changed;
   if (!ended) return unexpected(std::move(ended.error()));
-  log_error("a store that is not as it was left was accepted by hand", {{"node", claim_.node}, {"code", taken.code}, {"why", taken.why}});
+  log_error("a store that is not as it was left was accepted by hand",
+            {{"node", claim_.node}, {"code", taken.code}, {"why", taken.why}});
   return {};
 }
 
 }  // namespace
 
-Result<void> check_store(store::Connection& owner, const StoreClaim& claim) { return StartCheck(owner, claim).run(); }
+Result<void> check_store(store::Connection& owner, const StoreClaim& claim) {
+  return StartCheck(owner, claim).run();
+}
 
 Result<std::string> store_code(store::Connection& store, const std::string& node) {
   auto begun = store.exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
@@ -327,25 +350,38 @@ Result<std::string> store_code(store::Connection& store, const std::string& node
     return store.stream(sql, {node}, [&](store::Rows& row) {
       std::string bytes;
       for (int i = 0; i < row.columns(); ++i) {
-        ringfence::Writer(bytes).u8(row.is_null(0, i) ? 0 : 1).u32(static_cast<uint32_t>(row.get(0, i).size())).bytes(row.get(0, i));
+        ringfence::Writer(bytes)
+            .u8(row.is_null(0, i) ? 0 : 1)
+            .u32(static_cast<uint32_t>(row.get(0, i).size()))
+            .bytes(row.get(0, i));
       }
       sha.update(bytes);
       return true;
     });
   };
-  Result<void> done = take("SELECT shard, position, next_seq, told, hash, recorded_at, seal FROM ringfence.audit_checkpoint "
-                           "WHERE node = $1 ORDER BY shard");
-  if (done) done = take("SELECT shard, seq, is_written, fields, seal FROM ringfence.audit_open WHERE node = $1 ORDER BY shard, seq");
+  Result<void> done = take(
+      "SELECT shard, position, next_seq, told, hash, recorded_at, seal FROM ringfence.audit_checkpoint "
+      "WHERE node = $1 ORDER BY shard");
+  if (done)
+    done = take(
+        "SELECT shard, seq, is_written, fields, seal FROM ringfence.audit_open WHERE node = $1 ORDER BY "
+        "shard, seq");
   if (done) {
-    done = take("SELECT first_chain_no, links FROM ringfence.audit_link_run WHERE node = $1 ORDER BY first_chain_no DESC LIMIT 2");
+    done = take(
+        "SELECT first_chain_no, links FROM ringfence.audit_link_run WHERE node = $1 ORDER BY first_chain_no "
+        "DESC LIMIT 2");
   }
   if (done) {
-    done = take("SELECT chain_no, hash, signed_at, key_id, signature, anchor_no, previous FROM ringfence.audit_anchor "
-                "WHERE node = $1 ORDER BY chain_no DESC LIMIT 2");
+    done = take(
+        "SELECT chain_no, hash, signed_at, key_id, signature, anchor_no, previous FROM "
+        "ringfence.audit_anchor "
+        "WHERE node = $1 ORDER BY chain_no DESC LIMIT 2");
   }
   if (done) {
-    done = take("SELECT chain_no, leaf, hash, recorded_at, statement, user_name FROM ringfence.audit_event WHERE node = $1 "
-                "ORDER BY chain_no DESC LIMIT 1000");
+    done = take(
+        "SELECT chain_no, leaf, hash, recorded_at, statement, user_name FROM ringfence.audit_event WHERE "
+        "node = $1 "
+        "ORDER BY chain_no DESC LIMIT 1000");
   }
   (void)store.exec("ROLLBACK");
   if (!done) return unexpected(std::move(done.error()));

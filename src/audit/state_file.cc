@@ -42,18 +42,21 @@ Result<void> put_file(const std::string& directory, const std::string& name, Byt
   Descriptor folder(open_directory(directory));
   if (folder.get() < 0) return fail_errno(errno, directory);
   const std::string temporary = name + ".new";
-  if (::unlinkat(folder.get(), temporary.c_str(), 0) != 0 && errno != ENOENT) return fail_errno(errno, path + ".new");
-  Descriptor file(::openat(folder.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (::unlinkat(folder.get(), temporary.c_str(), 0) != 0 && errno != ENOENT)
+    return fail_errno(errno, path + ".new");
+  Descriptor file(
+      ::openat(folder.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (file.get() < 0) return fail_errno(errno, path + ".new");
   // What root makes by hand is for the appliance's user, whose directory it is.
-  struct stat owner {};
+  struct stat owner{};
   if (::fstat(folder.get(), &owner) != 0) return fail_errno(errno, directory);
   if (::geteuid() == 0 && owner.st_uid != 0 && ::fchown(file.get(), owner.st_uid, owner.st_gid) != 0) {
     return fail_errno(errno, path + ".new");
   }
   if (!write_all(file.get(), bytes) || ::fsync(file.get()) != 0) return fail_errno(errno, path + ".new");
   if (replaces) {
-    if (::renameat(folder.get(), temporary.c_str(), folder.get(), name.c_str()) != 0) return fail_errno(errno, path);
+    if (::renameat(folder.get(), temporary.c_str(), folder.get(), name.c_str()) != 0)
+      return fail_errno(errno, path);
   } else {
     // A link, unlike a name's change, takes nobody's place.
     if (::linkat(folder.get(), temporary.c_str(), folder.get(), name.c_str(), 0) != 0) {
@@ -85,11 +88,13 @@ Result<std::string> read_file(const std::string& directory, const std::string& n
     if (errno == ENOENT) return fail(Fault::not_found, path + " does not exist yet");
     return fail_errno(errno, path);
   }
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.get(), &info) != 0) return fail_errno(errno, path);
   if (!S_ISREG(info.st_mode)) return fail(Fault::denied, path + " is no file");
-  if ((info.st_mode & 077) != 0) return fail(Fault::denied, path + " is readable by others: chmod 600 " + path);
-  if (static_cast<size_t>(info.st_size) > bytes_max) return fail(Fault::limit, path + " is too long to be ours");
+  if ((info.st_mode & 077) != 0)
+    return fail(Fault::denied, path + " is readable by others: chmod 600 " + path);
+  if (static_cast<size_t>(info.st_size) > bytes_max)
+    return fail(Fault::limit, path + " is too long to be ours");
   std::string out(static_cast<size_t>(info.st_size), '\0');
   size_t got = 0;
   while (got < out.size()) {
@@ -106,7 +111,8 @@ Result<std::string> read_file(const std::string& directory, const std::string& n
 Result<void> remove_file(const std::string& directory, const std::string& name) {
   Descriptor folder(open_directory(directory));
   if (folder.get() < 0) return fail_errno(errno, directory);
-  if (::unlinkat(folder.get(), name.c_str(), 0) != 0 && errno != ENOENT) return fail_errno(errno, directory + "/" + name);
+  if (::unlinkat(folder.get(), name.c_str(), 0) != 0 && errno != ENOENT)
+    return fail_errno(errno, directory + "/" + name);
   if (::fsync(folder.get()) != 0) return fail_errno(errno, directory);
   return {};
 }

@@ -21,7 +21,7 @@ Result<crypto::Ed25519KeyPair> read_node_key(const std::string& path) {
   auto fd = open_to_read(path);
   if (fd) {
     ssize_t n = ::read(*fd, pair.private_key.data(), pair.private_key.size());
-    struct stat info {};
+    struct stat info{};
     ::fstat(*fd, &info);
     ::close(*fd);
     if (n != static_cast<ssize_t>(pair.private_key.size()) || info.st_size != n) {

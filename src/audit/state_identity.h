@@ -1,7 +1,7 @@
 // Who a state directory is: the node's signing key and the directory's own id, made at the first start.
 //
-// The store keeps the id beside the node's checkpoints, so that a second appliance with another directory under the
-// same node name is told apart from the first one's restart.
+// The store keeps the id beside the node's checkpoints, so that a second appliance with another directory
+// under the same node name is told apart from the first one's restart.
 #pragma once
 
 #include <string>

@@ -27,7 +27,8 @@ std::string time_literal(uint64_t unix_us) { return "'" + rfc3339(unix_us) + "':
 
 }  // namespace
 
-Result<std::unique_ptr<StoreSession>> StoreSession::connect(const std::string& dsn, const std::string& node, Sealer& sealer) {
+Result<std::unique_ptr<StoreSession>> StoreSession::connect(const std::string& dsn, const std::string& node,
+                                                            Sealer& sealer) {
   auto connection = store::Connection::open(dsn, "ringfence writer " + node);
   if (!connection) return unexpected(std::move(connection.error()));
   std::unique_ptr<StoreSession> session(new StoreSession(std::move(*connection), node, sealer));
@@ -93,7 +94,9 @@ Result<StoreSession::State> StoreSession::read_state() {
 }
 
 Result<void> StoreSession::read_open(OpenStarts& open, OpenSet& set, std::vector<RefusedStart>& refused) {
-  std::string sql = "SELECT shard, seq, is_written, fields, seal FROM ringfence.audit_open WHERE node = $1 ORDER BY shard, seq";
+  std::string sql =
+      "SELECT shard, seq, is_written, fields, seal FROM ringfence.audit_open WHERE node = $1 ORDER BY shard, "
+      "seq";
   return connection_->stream(sql, {node_}, [&](store::Rows& row) {
     auto shard = detail::load_be<uint32_t>(row.get(0, 0).data());
     auto seq = detail::load_be<uint64_t>(row.get(0, 1).data());
@@ -115,12 +118,14 @@ Result<void> StoreSession::read_open(OpenStarts& open, OpenSet& set, std::vector
 
 Result<std::string> StoreSession::find_open(uint64_t key, bool& is_written) {
   auto rows = connection_->exec_params(
-      "SELECT fields, is_written, seal FROM ringfence.audit_open WHERE node = $1 AND shard = $2::int AND seq = $3::bigint",
+      "SELECT fields, is_written, seal FROM ringfence.audit_open WHERE node = $1 AND shard = $2::int AND seq "
+      "= $3::bigint",
       {node_, number(OpenStarts::shard_of(key)), number(OpenStarts::seq_of(key))}, true);
   if (!rows) return unexpected(std::move(rows.error()));
   if (rows->size() == 0) return std::string();
   is_written = rows->get(0, 1) != ByteView("\0", 1);
-  if (!sealer_.is_start(rows->get(0, 2), OpenStarts::shard_of(key), OpenStarts::seq_of(key), is_written, rows->get(0, 0))) {
+  if (!sealer_.is_start(rows->get(0, 2), OpenStarts::shard_of(key), OpenStarts::seq_of(key), is_written,
+                        rows->get(0, 0))) {
     log_error("an open start in the store is not what this node wrote: it is not believed",
               {{"shard", number(OpenStarts::shard_of(key))}, {"seq", number(OpenStarts::seq_of(key))}});
     return std::string();
@@ -208,7 +213,8 @@ BatchResult StoreSession::failed(const Error& error, bool in_link) {
 }
 
 // The compare-and-swap with which a batch begins. The chain's hash comes when the rows are encoded.
-Result<void> StoreSession::move_checkpoints(const BatchWrite& batch, const RowEncoder& encoder, bool& is_moved) {
+Result<void> StoreSession::move_checkpoints(const BatchWrite& batch, const RowEncoder& encoder,
+                                            bool& is_moved) {
   std::string values;
   auto add_move = [&](const CheckpointMove& move, const std::string& recorded_at) {
     if (!values.empty()) values += ", ";
@@ -217,14 +223,14 @@ Result<void> StoreSession::move_checkpoints(const BatchWrite& batch, const RowEn
               number(move.told) + "::bigint, " + recorded_at + ")";
   };
   // The writer's row comes with every batch: one that moves no journal is known by it, too.
-  add_move({writer_shard, batch.old_head.chain_no, batch.old_head.chain_no + batch.rows->size(), batch.writer_next_seq,
-            0},
+  add_move({writer_shard, batch.old_head.chain_no, batch.old_head.chain_no + batch.rows->size(),
+            batch.writer_next_seq, 0},
            time_literal(encoder.head().recorded_at));
   for (const CheckpointMove& move : batch.moves) add_move(move, "NULL");
   auto moved = connection_->exec(
       "BEGIN; UPDATE ringfence.audit_checkpoint c SET position = v.new_position, next_seq = v.next_seq, "
-      "told = v.told, recorded_at = v.recorded_at FROM (VALUES " + values +
-      ") v (shard, old_position, new_position, next_seq, told, recorded_at) WHERE c.node = " +
+      "told = v.told, recorded_at = v.recorded_at FROM (VALUES " +
+      values + ") v (shard, old_position, new_position, next_seq, told, recorded_at) WHERE c.node = " +
       store::quote_literal(node_) + " AND c.shard = v.shard AND c.position = v.old_position");
   if (!moved) return unexpected(std::move(moved.error()));
   is_moved = moved->affected() == static_cast<int64_t>(batch.moves.size() + 1);
@@ -249,16 +255,17 @@ Result<void> StoreSession::write_open(const BatchWrite& batch) {
   std::string rows(RowEncoder::copy_header());
   ringfence::Writer writer(rows);
   for (const OpenInsert& insert : batch.open_inserts) {
-    const crypto::Digest seal = sealer_.start(OpenStarts::shard_of(insert.key), OpenStarts::seq_of(insert.key),
-                                              insert.is_written, insert.fields);
+    const crypto::Digest seal = sealer_.start(
+        OpenStarts::shard_of(insert.key), OpenStarts::seq_of(insert.key), insert.is_written, insert.fields);
     writer.u16(6).u32(static_cast<uint32_t>(node_.size())).bytes(node_);
     writer.u32(4).u32(OpenStarts::shard_of(insert.key)).u32(8).u64(OpenStarts::seq_of(insert.key));
     writer.u32(1).u8(insert.is_written ? 1 : 0);
     writer.u32(static_cast<uint32_t>(insert.fields.size())).bytes(insert.fields);
     writer.u32(static_cast<uint32_t>(seal.size())).bytes(crypto::view_of(seal));
   }
-  return copy("COPY ringfence.audit_open (node, shard, seq, is_written, fields, seal) FROM STDIN (FORMAT binary)", rows,
-              RowEncoder::copy_trailer());
+  return copy(
+      "COPY ringfence.audit_open (node, shard, seq, is_written, fields, seal) FROM STDIN (FORMAT binary)",
+      rows, RowEncoder::copy_trailer());
 }
 
 BatchResult StoreSession::write(BatchWrite& batch, RowEncoder& encoder) {
@@ -267,19 +274,23 @@ BatchResult StoreSession::write(BatchWrite& batch, RowEncoder& encoder) {
   if (auto done = move_checkpoints(batch, encoder, is_moved); !done) return failed(done.error(), false);
   if (!is_moved) {
     (void)connection_->exec("ROLLBACK");
-    return {BatchFault::conflict, "the checkpoint was moved by another process that writes as node " + node_, -1, 0};
+    return {BatchFault::conflict, "the checkpoint was moved by another process that writes as node " + node_,
+            -1, 0};
   }
   if (!batch.rows->empty()) {
-    if (auto done = copy_rows(*batch.rows, 0, batch.rows->size(), encoder); !done) return failed(done.error(), false);
-    if (auto done = copy(RowEncoder::link_copy_sql(), encoder.link_copy(), RowEncoder::copy_trailer()); !done) {
+    if (auto done = copy_rows(*batch.rows, 0, batch.rows->size(), encoder); !done)
+      return failed(done.error(), false);
+    if (auto done = copy(RowEncoder::link_copy_sql(), encoder.link_copy(), RowEncoder::copy_trailer());
+        !done) {
       return failed(done.error(), true);
     }
   }
   batch.sealed.head = encoder.head();
   batch.seal = crypto::view_of(sealer_.state(batch.sealed));
-  auto sealed = connection_->exec("UPDATE ringfence.audit_checkpoint SET hash = " +
-                                  bytea_literal(crypto::view_of(encoder.head().hash)) + ", seal = " + bytea_literal(batch.seal) +
-                                  " WHERE node = " + store::quote_literal(node_) + " AND shard = " + number(writer_shard));
+  auto sealed = connection_->exec(
+      "UPDATE ringfence.audit_checkpoint SET hash = " + bytea_literal(crypto::view_of(encoder.head().hash)) +
+      ", seal = " + bytea_literal(batch.seal) + " WHERE node = " + store::quote_literal(node_) +
+      " AND shard = " + number(writer_shard));
   if (!sealed) return failed(sealed.error(), true);
   if (auto done = write_open(batch); !done) return failed(done.error(), true);
   auto committed = connection_->exec("COMMIT");
@@ -289,7 +300,8 @@ BatchResult StoreSession::write(BatchWrite& batch, RowEncoder& encoder) {
   return out;
 }
 
-int StoreSession::try_rows(const std::vector<PendingRow>& rows, size_t begin, size_t end, RowEncoder& encoder) {
+int StoreSession::try_rows(const std::vector<PendingRow>& rows, size_t begin, size_t end,
+                           RowEncoder& encoder) {
   auto begun = connection_->exec("BEGIN");
   if (!begun) return -1;
   auto done = copy_rows(rows, begin, end, encoder);
@@ -302,21 +314,23 @@ int StoreSession::try_rows(const std::vector<PendingRow>& rows, size_t begin, si
   return verdict;
 }
 
-Result<bool> StoreSession::write_anchor(const crypto::Ed25519KeyPair& key, const RowEncoder::Head& head, uint64_t now_us,
-                                        AnchorPlace& last) {
-  const std::string message = anchor_message(node_, head.chain_no, crypto::view_of(head.hash), now_us, last.anchor_no + 1,
-                                             crypto::view_of(last.digest));
+Result<bool> StoreSession::write_anchor(const crypto::Ed25519KeyPair& key, const RowEncoder::Head& head,
+                                        uint64_t now_us, AnchorPlace& last) {
+  const std::string message = anchor_message(node_, head.chain_no, crypto::view_of(head.hash), now_us,
+                                             last.anchor_no + 1, crypto::view_of(last.digest));
   auto signature = crypto::ed25519_sign(key.private_key, message);
   if (!signature) return unexpected(std::move(signature.error()));
   auto rows = connection_->exec_params(
       "INSERT INTO ringfence.audit_anchor (node, chain_no, hash, signed_at, key_id, signature, anchor_no, "
-      "previous) VALUES ($1, $2::bigint, $3::bytea, $4::timestamptz, $5, $6::bytea, $7::bigint, $8::bytea) ON CONFLICT DO NOTHING",
+      "previous) VALUES ($1, $2::bigint, $3::bytea, $4::timestamptz, $5, $6::bytea, $7::bigint, $8::bytea) "
+      "ON CONFLICT DO NOTHING",
       {node_, number(head.chain_no), store::Param::bytes(crypto::view_of(head.hash)), rfc3339(now_us),
        key_id_of(crypto::view_of(key.public_key)), store::Param::bytes(crypto::view_of(*signature)),
        number(last.anchor_no + 1), store::Param::bytes(crypto::view_of(last.digest))});
   if (!rows) return unexpected(std::move(rows.error()));
   if (rows->affected() != 1) return false;
-  last = {head.chain_no, last.anchor_no + 1, crypto::sha256(message + std::string(crypto::view_of(*signature)))};
+  last = {head.chain_no, last.anchor_no + 1,
+          crypto::sha256(message + std::string(crypto::view_of(*signature)))};
   return true;
 }
 

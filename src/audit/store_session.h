@@ -1,4 +1,5 @@
-// The writer's side of the store: one transaction a batch, and what it reads at start and after a lost answer.
+// The writer's side of the store: one transaction a batch, and what it reads at start and after a lost
+// answer.
 #pragma once
 
 #include <memory>
@@ -44,8 +45,8 @@ struct BatchWrite {
   const std::vector<PendingRow>* rows = nullptr;
   std::vector<OpenDelete> open_deletes;
   std::vector<OpenInsert> open_inserts;
-  SealedState sealed;   // As it will stand, but for the head, which is known when the rows are encoded.
-  std::string seal;     // Over it: known when the batch was written once.
+  SealedState sealed;  // As it will stand, but for the head, which is known when the rows are encoded.
+  std::string seal;    // Over it: known when the batch was written once.
 };
 
 enum class BatchFault : uint8_t {
@@ -66,7 +67,8 @@ struct BatchResult {
 class StoreSession {
  public:
   // `sealer` outlives the session.
-  static Result<std::unique_ptr<StoreSession>> connect(const std::string& dsn, const std::string& node, Sealer& sealer);
+  static Result<std::unique_ptr<StoreSession>> connect(const std::string& dsn, const std::string& node,
+                                                       Sealer& sealer);
 
   store::Connection& connection() { return *connection_; }
   // False: another process holds this node's name.
@@ -93,15 +95,17 @@ class StoreSession {
   // The fields of one open start; empty when there is none that the node sealed.
   Result<std::string> find_open(uint64_t key, bool& is_written);
 
-  // `encoder` has begun behind the batch's old head; afterwards its head is what the batch's COMMIT makes true.
+  // `encoder` has begun behind the batch's old head; afterwards its head is what the batch's COMMIT makes
+  // true.
   BatchResult write(BatchWrite& batch, RowEncoder& encoder);
-  // Only tries rows [begin, end) and takes them back: 0 when the store takes them, 1 when it refuses them, -1 when
-  // it cannot be told.
+  // Only tries rows [begin, end) and takes them back: 0 when the store takes them, 1 when it refuses them, -1
+  // when it cannot be told.
   int try_rows(const std::vector<PendingRow>& rows, size_t begin, size_t end, RowEncoder& encoder);
   // Why the last try_rows() gave 1.
   const std::string& refused_state() const { return refused_state_; }
   // Behind `last`, which becomes its place. False: a row that is none of ours has its place.
-  Result<bool> write_anchor(const crypto::Ed25519KeyPair& key, const RowEncoder::Head& head, uint64_t now_us, AnchorPlace& last);
+  Result<bool> write_anchor(const crypto::Ed25519KeyPair& key, const RowEncoder::Head& head, uint64_t now_us,
+                            AnchorPlace& last);
 
  private:
   StoreSession(std::unique_ptr<store::Connection> connection, std::string node, Sealer& sealer)

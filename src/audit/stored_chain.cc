@@ -49,7 +49,8 @@ void StoredRow::read(const store::Rows& row, crypto::Sha256& sha) {
       detail::store_be(raw.data(), unix_us(value));
       value = kept_.emplace_back(std::move(raw));
     } else if (info->type == FieldType::json) {
-      value = kept_.emplace_back(canonicalise_json(value.substr(std::min<size_t>(1, value.size()))).value_or(""));
+      value =
+          kept_.emplace_back(canonicalise_json(value.substr(std::min<size_t>(1, value.size()))).value_or(""));
     }
     fields.set(info->tag, value);
   }
@@ -77,7 +78,8 @@ Result<void> read_links(store::Connection& store, const std::string& node, uint6
       [&](store::Rows& row) {
         auto chain_no = be<uint64_t>(row.get(0, 0));
         ByteView links = row.get(0, 1);
-        if (links.size() % link_bytes != 0 || links.size() > link_run_max * link_bytes) doubtful(chain_no, false);
+        if (links.size() % link_bytes != 0 || links.size() > link_run_max * link_bytes)
+          doubtful(chain_no, false);
         for (; links.size() >= link_bytes; links.remove_prefix(link_bytes), ++chain_no) {
           if (chain_no < begin || chain_no > end) continue;
           if (chain_no < next) {

@@ -36,8 +36,8 @@ struct StoredLink {
   crypto::Digest leaf;
   crypto::Digest hash;
 };
-// The links of [begin, end] in order, whatever runs they are in; each number once. What is none of the writer's is told
-// to `doubtful`: a number that came before (true), a run that cannot be one (false).
+// The links of [begin, end] in order, whatever runs they are in; each number once. What is none of the
+// writer's is told to `doubtful`: a number that came before (true), a run that cannot be one (false).
 Result<void> read_links(store::Connection& store, const std::string& node, uint64_t begin, uint64_t end,
                         std::vector<StoredLink>& out,
                         const std::function<void(uint64_t chain_no, bool is_second)>& doubtful);

@@ -27,7 +27,8 @@ Result<void> make_directory(const std::string& path, mode_t mode) {
   std::error_code error;
   bool is_new = std::filesystem::create_directories(path, error);
   if (error) return fail(Fault::io, "state directory: create " + path + ": " + error.message());
-  if (is_new && mode != 0 && ::chmod(path.c_str(), mode) != 0) return fail_errno(errno, "state directory: " + path);
+  if (is_new && mode != 0 && ::chmod(path.c_str(), mode) != 0)
+    return fail_errno(errno, "state directory: " + path);
   return {};
 }
 
@@ -93,7 +94,8 @@ Result<Beginning> beginning_of(uint32_t producer, const std::vector<RecoveredJou
     }
   }
   if (!is_known) {
-    return unexpected(Error(stored.error()).in("the state directory is new, so the store is needed to begin"));
+    return unexpected(
+        Error(stored.error()).in("the state directory is new, so the store is needed to begin"));
   }
   if (stored) {
     for (const Checkpoint& checkpoint : *stored) {
@@ -152,7 +154,8 @@ Result<std::unique_ptr<Trail>> Trail::open(TrailOptions options) {
   if (options.owner_dsn.empty()) options.owner_dsn = options.writer_dsn;
   if (options.producers >= writer_shard) return fail(Fault::limit, "too many producers");
   std::string directory = options.state_directory + "/journal";
-  if (auto made = make_directory(options.state_directory, 0); !made) return unexpected(std::move(made.error()));
+  if (auto made = make_directory(options.state_directory, 0); !made)
+    return unexpected(std::move(made.error()));
   auto locked = StateLock::take(options.state_directory);
   if (!locked) return unexpected(std::move(locked.error()));
   impl->state_lock = std::make_unique<StateLock>(std::move(*locked));
@@ -198,7 +201,7 @@ Result<std::unique_ptr<Trail>> Trail::open(TrailOptions options) {
     impl->journals.push_back(std::move(*opened));
   }
   impl->writer = std::make_unique<Writer>(writer_options(options, claim), identity->key, journals,
-                                           std::move(*recovered));
+                                          std::move(*recovered));
   crypto::secure_zero(identity->key.private_key);
   impl->options = std::move(options);
   return std::unique_ptr<Trail>(new Trail(std::move(impl)));

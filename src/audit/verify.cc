@@ -12,13 +12,14 @@ namespace {
 
 std::string number(uint64_t value) { return std::to_string(value); }
 
-// Every node that has rows, whether the store's own lists name it or not, also the one of the empty name; one index
-// probe each.
+// Every node that has rows, whether the store's own lists name it or not, also the one of the empty name; one
+// index probe each.
 Result<std::vector<std::string>> nodes_in(store::Connection& store) {
   std::set<std::string> found;
-  auto named = store.exec("SELECT node FROM ringfence.audit_checkpoint UNION SELECT node FROM ringfence.audit_anchor "
-                          "UNION SELECT node FROM ringfence.audit_node UNION SELECT node FROM ringfence.audit_retention "
-                          "UNION SELECT node FROM ringfence.audit_open");
+  auto named = store.exec(
+      "SELECT node FROM ringfence.audit_checkpoint UNION SELECT node FROM ringfence.audit_anchor "
+      "UNION SELECT node FROM ringfence.audit_node UNION SELECT node FROM ringfence.audit_retention "
+      "UNION SELECT node FROM ringfence.audit_open");
   if (!named) return unexpected(std::move(named.error()));
   for (int i = 0; i < named->size(); ++i) found.insert(named->text(i, 0));
   for (const char* table : {"audit_event", "audit_link_run"}) {
@@ -54,8 +55,8 @@ std::string_view name(FindingKind kind) {
 }
 
 bool VerifyReport::is_good() const {
-  return schema.empty() &&
-         std::all_of(nodes.begin(), nodes.end(), [](const NodeReport& node) { return node.findings_count == 0; });
+  return schema.empty() && std::all_of(nodes.begin(), nodes.end(),
+                                       [](const NodeReport& node) { return node.findings_count == 0; });
 }
 
 std::string VerifyReport::text() const {
@@ -71,7 +72,8 @@ std::string VerifyReport::text() const {
            " anchors verified (to " + number(node.anchored_to) + "), " + number(node.expired) + " expired\n";
     if (node.unsigned_rows > 0) {
       out += "  not signed: the last signature reaches row " + number(node.anchored_to) + ", the " +
-             number(node.unsigned_rows) + " rows behind it are chained only, and whoever owns the store could have written them\n";
+             number(node.unsigned_rows) +
+             " rows behind it are chained only, and whoever owns the store could have written them\n";
     }
     for (const Finding& finding : node.findings) {
       out += "  chain_no " + number(finding.chain_no) + " ";
@@ -84,7 +86,8 @@ std::string VerifyReport::text() const {
   if (nodes.empty()) out = "the trail is empty\n";
   if (!schema.empty()) {
     out += "schema: BAD, " + number(schema.size()) + " findings\n";
-    for (const Finding& finding : schema) out.append("  ").append(name(finding.kind)).append(": ").append(finding.text).append("\n");
+    for (const Finding& finding : schema)
+      out.append("  ").append(name(finding.kind)).append(": ").append(finding.text).append("\n");
   }
   if (!note.empty()) out += "note: " + note + "\n";
   return out;
@@ -96,10 +99,12 @@ std::string VerifyReport::json() const {
     if (out.back() == '}') out += ",";
     out += "{\"node\":";
     append_json_string(out, node.node);
-    out += ",\"first\":" + number(node.first) + ",\"last\":" + number(node.last) + ",\"rows\":" + number(node.rows) +
-           ",\"expired\":" + number(node.expired) + ",\"anchors\":" + number(node.anchors) + ",\"signed_to\":" +
-           number(node.anchored_to) + ",\"unsigned_rows\":" + number(node.unsigned_rows) + ",\"keys\":\"" +
-           (node.is_pinned ? "pinned" : "store") + "\",\"findings_count\":" + number(node.findings_count) + ",\"findings\":[";
+    out += ",\"first\":" + number(node.first) + ",\"last\":" + number(node.last) +
+           ",\"rows\":" + number(node.rows) + ",\"expired\":" + number(node.expired) +
+           ",\"anchors\":" + number(node.anchors) + ",\"signed_to\":" + number(node.anchored_to) +
+           ",\"unsigned_rows\":" + number(node.unsigned_rows) + ",\"keys\":\"" +
+           (node.is_pinned ? "pinned" : "store") + "\",\"findings_count\":" + number(node.findings_count) +
+           ",\"findings\":[";
     for (const Finding& finding : node.findings) {
       if (out.back() == '}') out += ",";
       out += "{\"chain_no\":" + number(finding.chain_no) + ",\"kind\":\"" + std::string(name(finding.kind)) +
@@ -148,10 +153,12 @@ Result<VerifyReport> verify_chain(
       if (!all) return unexpected(std::move(all.error()));
       nodes = std::move(*all);
       // Also where the store has nothing left of it.
-      if (own && std::find(nodes.begin(), nodes.end(), options.pinned_node) == nodes.end()) nodes.push_back(options.pinned_node);
+      if (own && std::find(nodes.begin(), nodes.end(), options.pinned_node) == nodes.end())
+        nodes.push_back(options.pinned_node);
     }
     for (const std::string& node : nodes) {
-      auto checked = NodeVerifier(store, options, node, own && node == options.pinned_node ? &*own : nullptr).run(progress);
+      auto checked = NodeVerifier(store, options, node, own && node == options.pinned_node ? &*own : nullptr)
+                         .run(progress);
       if (!checked) return unexpected(std::move(checked.error()));
       report.nodes.push_back(std::move(*checked));
     }

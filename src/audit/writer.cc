@@ -65,17 +65,17 @@ struct Writer::Impl {
 };
 
 void Writer::Impl::note_gap(Source& source, uint64_t count, std::string_view why) {
-  std::string metadata = "{\"count\":" + std::to_string(count) + ",\"shard\":" + std::to_string(source.shard) +
-                         ",\"why\":";
+  std::string metadata =
+      "{\"count\":" + std::to_string(count) + ",\"shard\":" + std::to_string(source.shard) + ",\"why\":";
   append_json_string(metadata, why);
   metadata.push_back('}');
   EventBuilder event(Category::audit, "trail_gap", Severity::critical, Outcome::failure);
   event.ts(wall_us()).integer(Tag::rows, static_cast<int64_t>(count)).text(Tag::metadata, metadata);
   event.text(Tag::reason, why);
   batch.add_own_event(event, committer.writer_seq());
-  log_error("records are missing in the trail", {{"count", std::to_string(count)},
-                                                 {"shard", std::to_string(source.shard)},
-                                                 {"why", std::string(why)}});
+  log_error(
+      "records are missing in the trail",
+      {{"count", std::to_string(count)}, {"shard", std::to_string(source.shard)}, {"why", std::string(why)}});
   control.update([](WriterStatus& status) { ++status.gaps; });
 }
 
@@ -105,16 +105,17 @@ void Writer::Impl::note_acceptance(const Acceptance& acceptance) {
   };
   std::string metadata = "{\"code\":";
   append_json_string(metadata, acceptance.code);
-  metadata += ",\"signed\":" + of(acceptance.was_hash, acceptance.was) + ",\"found\":" +
-              of(acceptance.found_hash, acceptance.found);
+  metadata += ",\"signed\":" + of(acceptance.was_hash, acceptance.was) +
+              ",\"found\":" + of(acceptance.found_hash, acceptance.found);
   if (!acceptance.removed.empty()) metadata += ",\"removed\":" + acceptance.removed;
   EventBuilder event(Category::audit, "trail_store_accepted", Severity::critical, Outcome::success);
   event.ts(wall_us()).text(Tag::reason, acceptance.why).text(Tag::metadata, metadata + "}");
   batch.add_own_event(event, committer.writer_seq());
 }
 
-// Rows in the place of open starts that the node did not seal: what they hold is told as bytes, for it happened to nobody's
-// knowledge. In a store that was accepted they may have been a former state directory's: those are missing in the trail.
+// Rows in the place of open starts that the node did not seal: what they hold is told as bytes, for it
+// happened to nobody's knowledge. In a store that was accepted they may have been a former state directory's:
+// those are missing in the trail.
 void Writer::Impl::note_refused_starts(bool is_accepted) {
   constexpr uint64_t told_max = 100;
   constexpr size_t bytes_max = 16 << 10;
@@ -127,17 +128,20 @@ void Writer::Impl::note_refused_starts(bool is_accepted) {
     const std::string seq = std::to_string(static_cast<int64_t>(start.seq));
     EventBuilder event(Category::audit, "trail_start_refused", Severity::critical, Outcome::denied);
     event.ts(wall_us()).text(Tag::entity_type, "open_start").text(Tag::entity_id, shard + "/" + seq);
-    event.text(Tag::reason, "an open start in the store that this node did not seal: not believed, and removed");
-    event.text(Tag::metadata, "{\"shard\":" + shard + ",\"seq\":" + seq + ",\"bytes\":" +
-                                  std::to_string(start.fields.size()) + "}");
+    event.text(Tag::reason,
+               "an open start in the store that this node did not seal: not believed, and removed");
+    event.text(Tag::metadata, "{\"shard\":" + shard + ",\"seq\":" + seq +
+                                  ",\"bytes\":" + std::to_string(start.fields.size()) + "}");
     event.bytes(Tag::statement_raw, ByteView(start.fields).substr(0, bytes_max));
     batch.add_own_event(event, committer.writer_seq());
-    log_error("an open start in the store is not this node's: it is not believed", {{"shard", shard}, {"seq", seq}});
+    log_error("an open start in the store is not this node's: it is not believed",
+              {{"shard", shard}, {"seq", seq}});
   }
   if (count > told_max) {
     EventBuilder event(Category::audit, "trail_start_refused", Severity::critical, Outcome::denied);
     event.ts(wall_us()).integer(Tag::rows, static_cast<int64_t>(count - told_max));
-    event.text(Tag::reason, "more open starts in the store that this node did not seal: not believed, and removed");
+    event.text(Tag::reason,
+               "more open starts in the store that this node did not seal: not believed, and removed");
     batch.add_own_event(event, committer.writer_seq());
   }
   if (!is_accepted) return;
@@ -146,7 +150,8 @@ void Writer::Impl::note_refused_starts(bool is_accepted) {
     for (const StoreSession::RefusedStart& start : refused) {
       if (start.shard == source.shard && !start.is_written) ++lost;
     }
-    if (lost > 0) note_gap(source, lost, "open starts in the store that was accepted are not this state directory's");
+    if (lost > 0)
+      note_gap(source, lost, "open starts in the store that was accepted are not this state directory's");
   }
 }
 
@@ -171,8 +176,9 @@ bool Writer::Impl::drain_source(Source& source) {
     note_gap(source, 0, "journal file unreadable: " + path);
   }
   if (reader.is_foreign()) {
-    note_gap(source, 0, "the store's position is none of this journal: another process wrote as this node, or its "
-                        "file is damaged");
+    note_gap(source, 0,
+             "the store's position is none of this journal: another process wrote as this node, or its "
+             "file is damaged");
   }
   for (const std::string& path : reader.cut_short()) {
     note_gap(source, 0, "journal file cut short: " + path);
@@ -237,7 +243,8 @@ bool Writer::Impl::consume(uint64_t now) {
 
 bool Writer::Impl::all_consumed() const {
   return std::all_of(sources.begin(), sources.end(), [](const Source& source) {
-    return source.journal == nullptr || source.journal->consumed_position() == source.journal->published_position();
+    return source.journal == nullptr ||
+           source.journal->consumed_position() == source.journal->published_position();
   });
 }
 

@@ -10,7 +10,8 @@ constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno
 constexpr std::array<int8_t, 256> make_reverse() {
   std::array<int8_t, 256> out{};
   for (auto& v : out) v = -1;
-  for (size_t i = 0; i < alphabet.size(); ++i) out[static_cast<uint8_t>(alphabet[i])] = static_cast<int8_t>(i);
+  for (size_t i = 0; i < alphabet.size(); ++i)
+    out[static_cast<uint8_t>(alphabet[i])] = static_cast<int8_t>(i);
   return out;
 }
 constexpr auto reverse = make_reverse();

@@ -17,10 +17,11 @@ namespace {
 
 constexpr int links_max = 40;  // As the kernel's.
 
-// Of this thread alone: glibc's setgroups() would change all of them. The file system's user and no other is changed, so
-// that nobody may send this thread a signal, which would be the process's.
+// Of this thread alone: glibc's setgroups() would change all of them. The file system's user and no other is
+// changed, so that nobody may send this thread a signal, which would be the process's.
 Result<void> become(const RunAs& user) {
-  if (::syscall(SYS_setgroups, user.groups.size(), user.groups.data()) != 0) return fail_errno(errno, "setgroups");
+  if (::syscall(SYS_setgroups, user.groups.size(), user.groups.data()) != 0)
+    return fail_errno(errno, "setgroups");
   ::setfsgid(user.gid);
   ::setfsuid(user.uid);
   // Both only tell who it was before.
@@ -35,15 +36,18 @@ std::string name_of(uid_t uid) {
   passwd entry{};
   passwd* found = nullptr;
   char buffer[4096];
-  if (::getpwuid_r(uid, &entry, buffer, sizeof buffer, &found) == 0 && found != nullptr) return found->pw_name;
+  if (::getpwuid_r(uid, &entry, buffer, sizeof buffer, &found) == 0 && found != nullptr)
+    return found->pw_name;
   return std::to_string(uid);
 }
 
 tl::unexpected<Error> bendable(const std::string& path, const std::string& at, const struct stat& info) {
   std::string who = info.st_uid != 0 ? "user " + name_of(info.st_uid) : "others than root";
   std::string cure = info.st_uid != 0 ? "chown -h root " + at : "chmod go-w " + at;
-  return fail(Fault::denied, path + ": " + who + " may change " + at + ", and root keeps nothing where others choose "
-                             "what it opens: " + cure + ", or take another place, or run ringfence as the folder's owner");
+  return fail(Fault::denied, path + ": " + who + " may change " + at +
+                                 ", and root keeps nothing where others choose "
+                                 "what it opens: " +
+                                 cure + ", or take another place, or run ringfence as the folder's owner");
 }
 
 }  // namespace
@@ -79,7 +83,7 @@ Result<void> check_folder(const std::string& path, Sticky sticky) {
     }
     std::filesystem::path parent = at;
     at /= part;
-    struct stat info {};
+    struct stat info{};
     if (::lstat(at.c_str(), &info) != 0) {
       if (errno == ENOENT) return {};
       return fail_errno(errno, at.string());
@@ -104,14 +108,14 @@ Result<void> check_folder(const std::string& path, Sticky sticky) {
 Result<int> open_to_read(const std::string& path) {
   constexpr int flags = O_RDONLY | O_CLOEXEC;
   auto failed = [&](int error) {
-    return tl::unexpected<Error>(
-        Error{error == ENOENT ? Fault::not_found : Fault::io, std::move(fail_errno(error, path).value().message), error});
+    return tl::unexpected<Error>(Error{error == ENOENT ? Fault::not_found : Fault::io,
+                                       std::move(fail_errno(error, path).value().message), error});
   };
   std::filesystem::path place(path);
   std::string folder = place.has_parent_path() ? place.parent_path().string() : ".";
   int folder_fd = ::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (folder_fd < 0) return failed(errno);
-  struct stat info {};
+  struct stat info{};
   RunAs owner;
   if (::geteuid() == 0 && ::fstat(folder_fd, &info) == 0 && info.st_uid != 0) {
     owner = {true, info.st_uid, info.st_gid, {info.st_gid}, name_of(info.st_uid)};

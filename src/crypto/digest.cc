@@ -66,7 +66,9 @@ HmacSha256::HmacSha256(ByteView key) : context_(EVP_MAC_CTX_new(hmac_algorithm()
 
 HmacSha256::~HmacSha256() { EVP_MAC_CTX_free(context_); }
 
-void HmacSha256::set_key(ByteView key) { RINGFENCE_ASSERT(EVP_MAC_init(context_, raw(key), key.size(), nullptr) == 1); }
+void HmacSha256::set_key(ByteView key) {
+  RINGFENCE_ASSERT(EVP_MAC_init(context_, raw(key), key.size(), nullptr) == 1);
+}
 
 void HmacSha256::update(ByteView bytes) {
   RINGFENCE_ASSERT(EVP_MAC_update(context_, raw(bytes), bytes.size()) == 1);
@@ -111,7 +113,8 @@ Digest pbkdf2_hmac_sha256(ByteView password, ByteView salt, uint32_t iterations)
 Result<std::string> md5_hex(ByteView bytes) {
   static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "MD5", nullptr);
   std::array<uint8_t, 16> digest;
-  if (algorithm == nullptr || EVP_Digest(raw(bytes), bytes.size(), digest.data(), nullptr, algorithm, nullptr) != 1)
+  if (algorithm == nullptr ||
+      EVP_Digest(raw(bytes), bytes.size(), digest.data(), nullptr, algorithm, nullptr) != 1)
     return fail(Fault::unavailable, "OpenSSL does not offer MD5 on this machine");
   std::string out;
   out.reserve(2 * digest.size());

@@ -48,7 +48,8 @@ Result<Ed25519Signature> ed25519_sign(const Ed25519PrivateKey& private_key, Byte
   Context context(EVP_MD_CTX_new());
   if (!key || !context ||
       EVP_DigestSignInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, key.get(), nullptr) != 1 ||
-      EVP_DigestSign(context.get(), out.data(), &size, raw(message), message.size()) != 1 || size != out.size())
+      EVP_DigestSign(context.get(), out.data(), &size, raw(message), message.size()) != 1 ||
+      size != out.size())
     return fail(Fault::unavailable, "OpenSSL cannot sign with the Ed25519 key");
   return out;
 }
@@ -57,8 +58,10 @@ bool ed25519_verify(const Ed25519PublicKey& public_key, ByteView message, const 
   Key key(EVP_PKEY_new_raw_public_key_ex(nullptr, "ED25519", nullptr, public_key.data(), public_key.size()));
   Context context(EVP_MD_CTX_new());
   return key && context &&
-         EVP_DigestVerifyInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, key.get(), nullptr) == 1 &&
-         EVP_DigestVerify(context.get(), signature.data(), signature.size(), raw(message), message.size()) == 1;
+         EVP_DigestVerifyInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, key.get(), nullptr) ==
+             1 &&
+         EVP_DigestVerify(context.get(), signature.data(), signature.size(), raw(message), message.size()) ==
+             1;
 }
 
 }  // namespace ringfence::crypto

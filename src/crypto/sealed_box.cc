@@ -41,14 +41,16 @@ bool aes_256_gcm_encrypt(const BoxKey& key, ByteView nonce, ByteView context, By
          EVP_EncryptInit_ex(cipher_context.get(), cipher(), nullptr, key.data(), bytes_of(nonce)) == 1 &&
          EVP_EncryptUpdate(cipher_context.get(), nullptr, &size, bytes_of(context),
                            static_cast<int>(context.size())) == 1 &&
-         EVP_EncryptUpdate(cipher_context.get(), at, &size, bytes_of(text), static_cast<int>(text.size())) == 1 &&
+         EVP_EncryptUpdate(cipher_context.get(), at, &size, bytes_of(text), static_cast<int>(text.size())) ==
+             1 &&
          EVP_EncryptFinal_ex(cipher_context.get(), at + size, &size) == 1 &&
          EVP_CIPHER_CTX_ctrl(cipher_context.get(), EVP_CTRL_AEAD_GET_TAG, box_tag_bytes, tag.data()) == 1;
 }
 
 bool aes_256_gcm_decrypt(const BoxKey& key, ByteView nonce, ByteView context, ByteView text, ByteView tag,
                          char* out) {
-  RINGFENCE_ASSERT(nonce.size() == box_nonce_bytes && tag.size() == box_tag_bytes && text.size() < (size_t{1} << 30));
+  RINGFENCE_ASSERT(nonce.size() == box_nonce_bytes && tag.size() == box_tag_bytes &&
+                   text.size() < (size_t{1} << 30));
   CipherContext cipher_context(EVP_CIPHER_CTX_new());
   int size = 0;
   auto* at = reinterpret_cast<unsigned char*>(out);
@@ -56,9 +58,10 @@ bool aes_256_gcm_decrypt(const BoxKey& key, ByteView nonce, ByteView context, By
   const bool is_open =
       cipher_context &&
       EVP_DecryptInit_ex(cipher_context.get(), cipher(), nullptr, key.data(), bytes_of(nonce)) == 1 &&
-      EVP_DecryptUpdate(cipher_context.get(), nullptr, &size, bytes_of(context), static_cast<int>(context.size())) ==
+      EVP_DecryptUpdate(cipher_context.get(), nullptr, &size, bytes_of(context),
+                        static_cast<int>(context.size())) == 1 &&
+      EVP_DecryptUpdate(cipher_context.get(), at, &size, bytes_of(text), static_cast<int>(text.size())) ==
           1 &&
-      EVP_DecryptUpdate(cipher_context.get(), at, &size, bytes_of(text), static_cast<int>(text.size())) == 1 &&
       EVP_CIPHER_CTX_ctrl(cipher_context.get(), EVP_CTRL_AEAD_SET_TAG, box_tag_bytes, expected.data()) == 1 &&
       EVP_DecryptFinal_ex(cipher_context.get(), at + size, &size) == 1;
   if (!is_open) secure_zero(out, text.size());

@@ -12,7 +12,8 @@ namespace ringfence::crypto {
 
 namespace {
 
-// The generator costs some microseconds whenever it is called, however little is wanted. What is taken is wiped.
+// The generator costs some microseconds whenever it is called, however little is wanted. What is taken is
+// wiped.
 class SmallRandom {
  public:
   static constexpr size_t request_max = 64;

@@ -28,7 +28,8 @@ bool expand_label(ByteView secret, std::string_view label, uint8_t* out, size_t 
   uint8_t block[EVP_MAX_MD_SIZE];
   unsigned block_bytes = 0;
   const EVP_MD* digest = secret.size() == 32 ? EVP_sha256() : EVP_sha384();
-  bool made = HMAC(digest, secret.data(), static_cast<int>(secret.size()), info, filled, block, &block_bytes) != nullptr &&
+  bool made = HMAC(digest, secret.data(), static_cast<int>(secret.size()), info, filled, block,
+                   &block_bytes) != nullptr &&
               block_bytes >= size;
   if (made) std::memcpy(out, block, size);
   secure_zero(block, sizeof block);

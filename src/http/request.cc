@@ -1,5 +1,6 @@
-// The head is gathered and looked at byte by byte, then given to llhttp whole; a chunked body is given to it line by
-// line and chunk by chunk. llhttp decides what the bytes mean; what is done here only narrows what it may see.
+// The head is gathered and looked at byte by byte, then given to llhttp whole; a chunked body is given to it
+// line by line and chunk by chunk. llhttp decides what the bytes mean; what is done here only narrows what it
+// may see.
 #include "ringfence/http/request.h"
 
 #include <llhttp.h>
@@ -43,13 +44,21 @@ size_t Request::count(std::string_view name) const {
 struct RequestParser::Impl {
   explicit Impl(RequestLimits bounds) : limits(bounds) {
     llhttp_settings_init(&settings);
-    settings.on_url = [](llhttp_t* p, const char* at, size_t size) { return of(p).on_target(ByteView(at, size)); };
-    settings.on_header_field = [](llhttp_t* p, const char* at, size_t size) { return of(p).on_name(ByteView(at, size)); };
-    settings.on_header_value = [](llhttp_t* p, const char* at, size_t size) { return of(p).on_value(ByteView(at, size)); };
+    settings.on_url = [](llhttp_t* p, const char* at, size_t size) {
+      return of(p).on_target(ByteView(at, size));
+    };
+    settings.on_header_field = [](llhttp_t* p, const char* at, size_t size) {
+      return of(p).on_name(ByteView(at, size));
+    };
+    settings.on_header_value = [](llhttp_t* p, const char* at, size_t size) {
+      return of(p).on_value(ByteView(at, size));
+    };
     settings.on_header_value_complete = [](llhttp_t* p) { return of(p).on_value_complete(); };
     settings.on_headers_complete = [](llhttp_t* p) { return of(p).on_head(); };
     settings.on_chunk_header = [](llhttp_t* p) { return of(p).on_chunk(); };
-    settings.on_body = [](llhttp_t* p, const char* at, size_t size) { return of(p).on_body(ByteView(at, size)); };
+    settings.on_body = [](llhttp_t* p, const char* at, size_t size) {
+      return of(p).on_body(ByteView(at, size));
+    };
     settings.on_message_complete = [](llhttp_t* p) { return of(p).on_complete(); };
     begin();
   }
@@ -126,7 +135,9 @@ struct RequestParser::Impl {
     chunk_left -= is_chunked ? bytes.size() : 0;
     return 0;
   }
-  int refuse_body() { return refuse(413, "the body has more than " + std::to_string(limits.body_bytes_max) + " bytes"); }
+  int refuse_body() {
+    return refuse(413, "the body has more than " + std::to_string(limits.body_bytes_max) + " bytes");
+  }
   int on_complete() {
     state = State::complete;
     // What follows belongs to the next request.
@@ -156,7 +167,8 @@ bool RequestParser::Impl::take_head_byte(char c) {
   if (is_forbidden_in_head(c)) return refuse(400, "control byte in the head") == 0;
   char before = head.empty() ? '\0' : head.back();
   if ((c == '\n') != (before == '\r')) {
-    return refuse(400, c == '\n' ? "line feed without carriage return" : "carriage return without line feed") == 0;
+    return refuse(400,
+                  c == '\n' ? "line feed without carriage return" : "carriage return without line feed") == 0;
   }
   bool is_first_line = line_begin == 0;
   if (!is_first_line && head.size() == line_begin) {
@@ -236,7 +248,8 @@ int RequestParser::Impl::on_head() {
   if (state == State::failed) return -1;
   // A client may ask for a change of protocol; an answer in this one is a valid refusal.
   parser.upgrade = 0;
-  if (parser.http_major != 1 || parser.http_minor > 1) return refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+  if (parser.http_major != 1 || parser.http_minor > 1)
+    return refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
   request.version_minor = parser.http_minor;
   request.method = llhttp_method_name(static_cast<llhttp_method_t>(parser.method));
   if (parser.method == HTTP_CONNECT) return refuse(501, "CONNECT is not served");
@@ -276,7 +289,8 @@ int RequestParser::Impl::check_lengths() {
 
 int RequestParser::Impl::check_host() {
   size_t hosts = request.count("Host");
-  if (hosts > 1 || (hosts == 0 && request.version_minor == 1)) return refuse(400, "exactly one Host header is needed");
+  if (hosts > 1 || (hosts == 0 && request.version_minor == 1))
+    return refuse(400, "exactly one Host header is needed");
   return 0;
 }
 

@@ -49,7 +49,10 @@ std::string_view reason_phrase(int status) {
 std::string serialize(const Response& response, const Framing& framing) {
   std::string out;
   out.reserve(256 + response.body.size());
-  out.append("HTTP/1.1 ").append(std::to_string(response.status)).append(" ").append(reason_phrase(response.status));
+  out.append("HTTP/1.1 ")
+      .append(std::to_string(response.status))
+      .append(" ")
+      .append(reason_phrase(response.status));
   out += "\r\n";
   append_header(out, "Date", http_date(framing.date_us));
   for (const auto& header : response.headers) append_header(out, header.name, header.value);

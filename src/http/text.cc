@@ -43,8 +43,8 @@ Result<std::string> percent_decode(ByteView text, bool plus_is_space) {
 std::string percent_encode(ByteView text) {
   std::string out;
   for (char c : text) {
-    bool is_unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                         c == '.' || c == '_' || c == '~';
+    bool is_unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                         c == '-' || c == '.' || c == '_' || c == '~';
     if (is_unreserved) {
       out += c;
       continue;
@@ -87,7 +87,8 @@ std::string http_date(uint64_t unix_us) {
 }
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
 void append_json_string(std::string& out, ByteView text) {

@@ -67,8 +67,9 @@ Result<Address> unix_address(std::string_view path) {
   Address out;
   auto& un = reinterpret_cast<sockaddr_un&>(out.storage);
   if (path.size() >= sizeof un.sun_path) {
-    return fail(Fault::limit, "the socket path \"" + std::string(path) + "\" has " + std::to_string(path.size()) +
-                                  " bytes; the system allows " + std::to_string(sizeof un.sun_path - 1));
+    return fail(Fault::limit, "the socket path \"" + std::string(path) + "\" has " +
+                                  std::to_string(path.size()) + " bytes; the system allows " +
+                                  std::to_string(sizeof un.sun_path - 1));
   }
   un.sun_family = AF_UNIX;
   std::memcpy(un.sun_path, path.data(), path.size());

@@ -1,5 +1,6 @@
-// Whether the kernel's TLS can be trusted: handshakes over loopback between two engines, after which one side's sending
-// is the kernel's. What arrives is compared to the last byte, and its cost with that of sending from this process.
+// Whether the kernel's TLS can be trusted: handshakes over loopback between two engines, after which one
+// side's sending is the kernel's. What arrives is compared to the last byte, and its cost with that of
+// sending from this process.
 #include <arpa/inet.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
@@ -18,9 +19,9 @@ namespace ringfence::net {
 
 namespace {
 
-constexpr time_t patience_s = 2;         // For each single wait; a loopback answers in microseconds.
+constexpr time_t patience_s = 2;  // For each single wait; a loopback answers in microseconds.
 constexpr size_t block_bytes = 64 * 1024;
-constexpr int measured_blocks = 48;      // Some milliseconds.
+constexpr int measured_blocks = 48;  // Some milliseconds.
 
 // Rings of this thread that were just taken down interrupt its waits.
 template <typename Call>
@@ -40,7 +41,9 @@ class End final : public TlsSink {
   End(const End&) = delete;
   End& operator=(const End&) = delete;
 
-  void use(std::shared_ptr<const TlsContext> context) { engine = std::make_unique<TlsEngine>(std::move(context), *this); }
+  void use(std::shared_ptr<const TlsContext> context) {
+    engine = std::make_unique<TlsEngine>(std::move(context), *this);
+  }
   void take(ByteView ciphertext, bool more) override { send(ciphertext, more); }
   void take_alert(ByteView alert) override { send_kernel_alert(fd, alert); }
   bool send(ByteView bytes, bool more = false) {
@@ -106,10 +109,12 @@ Result<void> connect(End& client, End& server) {
   auto* generic = reinterpret_cast<sockaddr*>(&address);
   int listening = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   client.fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  bool is_connected = ::bind(listening, generic, size) == 0 && ::listen(listening, 1) == 0 &&
-                      ::getsockname(listening, generic, &size) == 0 &&
-                      (uninterrupted([&] { return ::connect(client.fd, generic, size); }) == 0 || errno == EISCONN);
-  if (is_connected) server.fd = uninterrupted([&] { return ::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC); });
+  bool is_connected =
+      ::bind(listening, generic, size) == 0 && ::listen(listening, 1) == 0 &&
+      ::getsockname(listening, generic, &size) == 0 &&
+      (uninterrupted([&] { return ::connect(client.fd, generic, size); }) == 0 || errno == EISCONN);
+  if (is_connected)
+    server.fd = uninterrupted([&] { return ::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC); });
   int error = errno;
   ::close(listening);
   if (server.fd < 0) return fail_errno(error, "a connection over loopback");
@@ -141,7 +146,8 @@ Result<Contexts> make_contexts(const TlsKeyPair& pair, const char* suite) {
   if (!for_client) return unexpected(std::move(for_client).error());
   auto keys = TlsTicketKeys::rotate(nullptr);
   if (!keys) return unexpected(std::move(keys).error());
-  if (SSL_CTX_set_ciphersuites((*for_client)->native(), suite) != 1) return fail(Fault::internal, "no such suite");
+  if (SSL_CTX_set_ciphersuites((*for_client)->native(), suite) != 1)
+    return fail(Fault::internal, "no such suite");
   return Contexts{std::move(*for_client), std::move(*for_server), std::move(*keys)};
 }
 
@@ -163,9 +169,11 @@ Result<void> shake_hands(End& client, End& server, const Contexts& contexts) {
   server.use(contexts.server);
   server.engine->use_ticket_keys(contexts.ticket_keys);
   // Hello, the server's flight, the client's Finished, and the server reads that.
-  bool done = advance(client, false) && advance(server, true) && advance(client, true) && advance(server, true);
+  bool done =
+      advance(client, false) && advance(server, true) && advance(client, true) && advance(server, true);
   if (!done || !client.engine->is_established() || !server.engine->is_established()) {
-    return fail(Fault::internal, "no handshake over loopback: " + client.engine->reason() + server.engine->reason());
+    return fail(Fault::internal,
+                "no handshake over loopback: " + client.engine->reason() + server.engine->reason());
   }
   return {};
 }
@@ -186,16 +194,19 @@ Result<void> try_suite(const Contexts& contexts) {
     from->engine->write(before);
     if (to->read(before.size()) != before) return fail(Fault::internal, "TLS over loopback does not work");
     if (int error = from->leave_sending(); error != 0) {
-      return fail(Fault::unavailable, error == ENOENT ? "the kernel has no module tls: modprobe tls" : std::strerror(error));
+      return fail(Fault::unavailable,
+                  error == ENOENT ? "the kernel has no module tls: modprobe tls" : std::strerror(error));
     }
     for (const std::string& text : {std::string("x"), large}) {
       if (!from->send(text)) return fail(Fault::unavailable, "sending by the kernel fails");
-      if (to->read(text.size()) != text) return fail(Fault::unavailable, "what the kernel encrypts cannot be read");
+      if (to->read(text.size()) != text)
+        return fail(Fault::unavailable, "what the kernel encrypts cannot be read");
     }
     // The other direction is as it was.
     if (from == &server) {
       to->engine->write(large);
-      if (from->read(large.size()) != large) return fail(Fault::unavailable, "what comes in after that cannot be read");
+      if (from->read(large.size()) != large)
+        return fail(Fault::unavailable, "what comes in after that cannot be read");
     }
   }
   for (auto [from, to] : {std::pair{&server, &client}, std::pair{&client, &server}}) {
@@ -225,7 +236,8 @@ uint64_t least_cost(End& from, End& to, const std::string& block, bool by_kernel
       if (got <= 0) return least;
       rest -= got;
     }
-    while (::recv(to.fd, nullptr, block_bytes, MSG_TRUNC | MSG_DONTWAIT) > 0) {}
+    while (::recv(to.fd, nullptr, block_bytes, MSG_TRUNC | MSG_DONTWAIT) > 0) {
+    }
   }
   return least;
 }
@@ -249,7 +261,8 @@ KernelTls try_kernel_tls() {
     out.reason = pair.error().message;
     return out;
   }
-  constexpr const char* suites[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"};
+  constexpr const char* suites[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
+                                    "TLS_CHACHA20_POLY1305_SHA256"};
   for (unsigned i = 0; i < 3; ++i) {
     auto contexts = make_contexts(*pair, suites[i]);
     Result<void> tried = contexts ? try_suite(*contexts) : unexpected(contexts.error());

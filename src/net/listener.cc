@@ -15,7 +15,7 @@ constexpr uint64_t rest_ns = 100'000'000;
 
 // Of a socket: connecting to a file of another kind is refused likewise, and that one is not ours to remove.
 bool nobody_answers(const Address& address) {
-  struct stat status {};
+  struct stat status{};
   if (::lstat(to_string(address).substr(5).c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
   int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
@@ -40,11 +40,15 @@ Result<int> listen(const Address& address, const std::string& what) {
     ::close(fd);
     std::string where = to_string(address);
     if (error == EADDRINUSE) {
-      return fail(Fault::conflict, where + " is taken by another process; change " + what + " or stop that process");
+      return fail(Fault::conflict,
+                  where + " is taken by another process; change " + what + " or stop that process");
     }
     if (error == EACCES) {
-      return fail(Fault::io, where + ": permission denied; ports below 1024 need CAP_NET_BIND_SERVICE, a socket's "
-                                     "folder must be writable; change " + what);
+      return fail(Fault::io,
+                  where +
+                      ": permission denied; ports below 1024 need CAP_NET_BIND_SERVICE, a socket's "
+                      "folder must be writable; change " +
+                      what);
     }
     return fail_errno(error, where + " (" + what + ")");
   }
@@ -53,7 +57,10 @@ Result<int> listen(const Address& address, const std::string& what) {
 
 struct Listener::Accept final : ring::Operation, std::enable_shared_from_this<Listener::Accept> {
   Accept(ring::Shard& owner, int listening, Accepted callback)
-      : shard(owner), fd(listening), accepted(std::move(callback)), pause(owner.timers(), [this] { arm(); }) {}
+      : shard(owner),
+        fd(listening),
+        accepted(std::move(callback)),
+        pause(owner.timers(), [this] { arm(); }) {}
 
   void arm() {
     // The kernel knows this operation: it keeps itself alive until its last completion.

@@ -14,9 +14,9 @@
 
 namespace ringfence::net {
 
-// The receiving half: one multishot receive that stays armed, so that a message costs no submission. What arrives
-// while nobody waits is held, at most `held_max` chunks; then the receive is cancelled, and armed again when the
-// last of them was taken: that is the back-pressure.
+// The receiving half: one multishot receive that stays armed, so that a message costs no submission. What
+// arrives while nobody waits is held, at most `held_max` chunks; then the receive is cancelled, and armed
+// again when the last of them was taken: that is the back-pressure.
 class SocketStream::Receiver final : public ring::Operation {
  public:
   Receiver(ring::Ring& ring, int fd) : ring_(ring), fd_(fd) {}
@@ -44,7 +44,8 @@ class SocketStream::Receiver final : public ring::Operation {
     if (is_so) stop();
   }
   bool has_nothing_ahead() const {
-    return !is_armed_ && !is_starved_ && !has_ended_ && held_count_ == 0 && waiter_ == nullptr && splice_ == nullptr;
+    return !is_armed_ && !is_starved_ && !has_ended_ && held_count_ == 0 && waiter_ == nullptr &&
+           splice_ == nullptr;
   }
   void begin_splice(Splice& splice) {
     RINGFENCE_ASSERT(has_nothing_ahead());
@@ -103,10 +104,11 @@ class SocketStream::Receiver final : public ring::Operation {
  private:
   static constexpr unsigned large_after = 2;   // Full small buffers one after the other.
   static constexpr unsigned small_after = 32;  // Receives of little into large buffers.
-  // Where a long body is expected: room for its header and short messages before it. What of the body comes with them
-  // is copied.
+  // Where a long body is expected: room for its header and short messages before it. What of the body comes
+  // with them is copied.
   static constexpr unsigned first_bytes_max = 2048;
-  static constexpr size_t held_max = 2;  // Until the cancel takes effect a turn of the loop may bring a few more.
+  static constexpr size_t held_max =
+      2;  // Until the cancel takes effect a turn of the loop may bring a few more.
 
   void arm() {
     if (is_armed_ || is_starved_) return;
@@ -118,13 +120,13 @@ class SocketStream::Receiver final : public ring::Operation {
       return;
     }
     size_ = next_size_;
-    // A stream brings one buffer in each turn of the loop, however fast it is: a multishot receive would bring all that the
-    // socket has, megabytes of it, and the others of the shard would wait for every one.
+    // A stream brings one buffer in each turn of the loop, however fast it is: a multishot receive would
+    // bring all that the socket has, megabytes of it, and the others of the shard would wait for every one.
     if (size_ == ring::BufferSize::large) ring_.receive_once(fd_, *this, size_, 0);
     else ring_.receive_multishot(fd_, *this, size_);
   }
-  // What comes in full buffers is a stream, and what does not for a while is one no more. The receive is armed again
-  // with buffers of the other size, by way of the same cancel as in back-pressure.
+  // What comes in full buffers is a stream, and what does not for a while is one no more. The receive is
+  // armed again with buffers of the other size, by way of the same cancel as in back-pressure.
   void choose_size(unsigned bytes) {
     unsigned small_bytes = ring_.buffer_bytes(ring::BufferSize::small);
     bool is_large = next_size_ == ring::BufferSize::large;
@@ -296,8 +298,8 @@ void SocketStream::try_send_alert(ByteView alert) {
 
 void SocketStream::begin_send(Send& send, ByteView bytes) {
   RINGFENCE_ASSERT(send_.waiter == nullptr);
-  // Most sends fit into the socket's buffer. Attempted at once they need neither a submission nor a completion, and
-  // the turn of the loop that would only deliver that completion is spared.
+  // Most sends fit into the socket's buffer. Attempted at once they need neither a submission nor a
+  // completion, and the turn of the loop that would only deliver that completion is spared.
   count_system_call();
   ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent < 0 && errno != EAGAIN && errno != EINTR) {

@@ -45,7 +45,8 @@ bool SplicePipes::take(Pipe& pipe) {
       return false;
     }
     pipe = {ends[0], ends[1]};
-    // A user has so many pages for pipes (pipe-user-pages-soft); where they are used up, too little fits into this one.
+    // A user has so many pages for pipes (pipe-user-pages-soft); where they are used up, too little fits into
+    // this one.
     if (::fcntl(pipe.input, F_SETPIPE_SZ, pipe_bytes) < pipe_bytes_min) {
       ::close(pipe.output);
       ::close(pipe.input);
@@ -149,8 +150,8 @@ bool Splice::take_in() {
   if (errno == EINTR) return false;
   if (errno != EAGAIN) return finish(Spliced::End::input_ended, errno);
   if (result_.taken > 0) return finish(Spliced::End::none);
-  // The poll says that there is something, splice(2) that there is nothing: before a byte of urgent data, say, which only a
-  // receive steps over.
+  // The poll says that there is something, splice(2) that there is nothing: before a byte of urgent data,
+  // say, which only a receive steps over.
   if (is_input_said_) return finish(Spliced::End::no_pipe);
   wait_for(Wait::input);
   return true;
@@ -160,7 +161,8 @@ bool Splice::give_out() {
   count_system_call();
   // What follows leaves together with the last of these.
   const unsigned more = left_ == 0 ? SPLICE_F_MORE : 0;
-  ssize_t given = ::splice(pipe_.output, nullptr, output_fd_, nullptr, in_pipe_, SPLICE_F_NONBLOCK | SPLICE_F_MOVE | more);
+  ssize_t given = ::splice(pipe_.output, nullptr, output_fd_, nullptr, in_pipe_,
+                           SPLICE_F_NONBLOCK | SPLICE_F_MOVE | more);
   if (given > 0) {
     const uint32_t of_head = std::min(head_left_, static_cast<uint32_t>(given));
     head_left_ -= of_head;

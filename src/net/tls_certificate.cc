@@ -1,6 +1,7 @@
-// Certificates as values: names, fingerprints, dates, what channel binding needs; and one made for development.
-#include <cstring>
+// Certificates as values: names, fingerprints, dates, what channel binding needs; and one made for
+// development.
 #include <strings.h>
+#include <cstring>
 
 #include <arpa/inet.h>
 
@@ -20,7 +21,9 @@ tl::unexpected<Error> fail_openssl(Fault fault, std::string what) {
   return fail(fault, std::move(what) + ": " + openssl_reason());
 }
 
-BioPtr bio_of(std::string_view pem) { return BioPtr(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()))); }
+BioPtr bio_of(std::string_view pem) {
+  return BioPtr(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+}
 
 int no_passphrase(char*, int, int, void*) { return -1; }
 
@@ -68,7 +71,8 @@ std::string content_of(BIO* bio) {
 bool is_plain_host(const std::string& host) {
   if (host.empty() || host.size() > 64) return false;
   for (char c : host) {
-    bool is_safe = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+    bool is_safe =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
     if (!is_safe) return false;
   }
   return true;
@@ -129,7 +133,8 @@ TlsPeerNames names_of(X509* certificate) {
     const X509_NAME_ENTRY* entry = X509_NAME_get_entry(subject, first);
     out.cn = text_of(X509_NAME_ENTRY_get_data(entry)).value_or("");
   }
-  auto* names = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
+  auto* names =
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
   for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names); ++i) {
     int type = 0;
     const void* value = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type);
@@ -139,7 +144,10 @@ TlsPeerNames names_of(X509* certificate) {
                            static_cast<size_t>(ASN1_STRING_length(text)));
       continue;
     }
-    std::vector<std::string>* list = type == GEN_DNS ? &out.dns : type == GEN_EMAIL ? &out.emails : type == GEN_URI ? &out.uris : nullptr;
+    std::vector<std::string>* list = type == GEN_DNS     ? &out.dns
+                                     : type == GEN_EMAIL ? &out.emails
+                                     : type == GEN_URI   ? &out.uris
+                                                         : nullptr;
     if (list == nullptr) continue;
     if (auto name = text_of(text)) list->push_back(std::move(*name));
   }
@@ -152,7 +160,8 @@ namespace {
 
 bool matches_name(const std::string& pattern, const std::string& host) {
   if (strcasecmp(pattern.c_str(), host.c_str()) == 0) return true;
-  if (pattern.size() < 3 || pattern[0] != '*' || pattern[1] != '.' || pattern.size() > host.size()) return false;
+  if (pattern.size() < 3 || pattern[0] != '*' || pattern[1] != '.' || pattern.size() > host.size())
+    return false;
   std::string_view tail = std::string_view(pattern).substr(1);
   size_t label = host.size() - tail.size();
   if (strcasecmp(host.c_str() + label, tail.data()) != 0) return false;
@@ -163,7 +172,9 @@ bool matches_name(const std::string& pattern, const std::string& host) {
 
 bool matches_host(const TlsPeerNames& names, const std::string& host) {
   char raw[16];
-  size_t raw_size = inet_pton(AF_INET, host.c_str(), raw) == 1 ? 4 : inet_pton(AF_INET6, host.c_str(), raw) == 1 ? 16 : 0;
+  size_t raw_size = inet_pton(AF_INET, host.c_str(), raw) == 1    ? 4
+                    : inet_pton(AF_INET6, host.c_str(), raw) == 1 ? 16
+                                                                  : 0;
   if (raw_size > 0) {
     for (const std::string& ip : names.ips) {
       if (ip == std::string_view(raw, raw_size)) return true;
@@ -204,9 +215,11 @@ Result<TlsKeyPair> make_development_certificate(const std::string& host, uint32_
   bool has_host = is_plain_host(host);
   std::string common = has_host ? host : "localhost";
   X509_NAME* subject = X509_get_subject_name(certificate.get());
-  bool ok = X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(common.data()),
+  bool ok = X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,
+                                       reinterpret_cast<const unsigned char*>(common.data()),
                                        static_cast<int>(common.size()), -1, 0) == 1;
-  ok = ok && X509_set_issuer_name(certificate.get(), subject) == 1 && X509_set_pubkey(certificate.get(), key.get()) == 1;
+  ok = ok && X509_set_issuer_name(certificate.get(), subject) == 1 &&
+       X509_set_pubkey(certificate.get(), key.get()) == 1;
   std::string names = "DNS:localhost,IP:127.0.0.1,IP:::1";
   if (has_host && host != "localhost") names += ",DNS:" + host;
   ok = ok && add_extension(certificate.get(), NID_subject_alt_name, names);

@@ -28,8 +28,8 @@ struct TlsBio {
   static int write(BIO* bio, const char* bytes, size_t size, size_t* written) {
     auto& engine = *static_cast<TlsEngine*>(BIO_get_data(bio));
     BIO_clear_retry_flags(bio);
-    // What libssl encrypts after somebody else has its keys must never be seen: it would be a second message under
-    // the same nonce. It is alerts only, and their content is in the sink already.
+    // What libssl encrypts after somebody else has its keys must never be seen: it would be a second message
+    // under the same nonce. It is alerts only, and their content is in the sink already.
     if (!engine.has_left_sending_) engine.sink_.take(ByteView(bytes, size), engine.more_follows_);
     *written = size;
     return 1;
@@ -51,7 +51,8 @@ struct TlsBio {
 
 TlsEngine* engine_of(const SSL* ssl) { return static_cast<TlsEngine*>(SSL_get_app_data(ssl)); }
 
-TlsEngine::TlsEngine(std::shared_ptr<const TlsContext> context, TlsSink& sink) : context_(std::move(context)), sink_(sink) {
+TlsEngine::TlsEngine(std::shared_ptr<const TlsContext> context, TlsSink& sink)
+    : context_(std::move(context)), sink_(sink) {
   ssl_ = SSL_new(context_->native());
   BIO* bio = BIO_new(TlsBio::method());
   // Without memory for a connection there is none for anything; mimalloc aborts long before.
@@ -143,7 +144,8 @@ TlsEngine::Step TlsEngine::write(ByteView plaintext) {
     more_follows_ = false;
     if (result != 1 || written != size) {
       Step step = after(result);
-      return step == Step::failed ? step : fail_with(TlsFailure::internal, "TLS did not take what was written");
+      return step == Step::failed ? step
+                                  : fail_with(TlsFailure::internal, "TLS did not take what was written");
     }
     plaintext.remove_prefix(size);
   }
@@ -158,7 +160,8 @@ void TlsEngine::close() {
 }
 
 bool TlsEngine::sending_keys(TlsSendingKeys& keys) const {
-  bool may = handover_ && is_established_ && !has_left_sending_ && !has_closed_ && failure_ == TlsFailure::none;
+  bool may =
+      handover_ && is_established_ && !has_left_sending_ && !has_closed_ && failure_ == TlsFailure::none;
   return may && SSL_get_key_update_type(ssl_) == SSL_KEY_UPDATE_NONE && handover_->derive(ssl_, keys);
 }
 

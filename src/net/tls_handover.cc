@@ -75,8 +75,8 @@ void TlsHandover::on_message(int is_written, int, int type, const void* bytes, s
 
 bool TlsHandover::is_possible(const SSL* ssl, const KernelTlsUse& use) const {
   uint16_t suite = suite_of(ssl);
-  return secret_bytes_ > 0 && SSL_version(ssl) == TLS1_3_VERSION && suite >= first_suite && suite <= last_suite &&
-         (use.suites >> (suite - first_suite) & 1) != 0;
+  return secret_bytes_ > 0 && SSL_version(ssl) == TLS1_3_VERSION && suite >= first_suite &&
+         suite <= last_suite && (use.suites >> (suite - first_suite) & 1) != 0;
 }
 
 bool TlsHandover::derive(const SSL* ssl, TlsSendingKeys& keys) const {

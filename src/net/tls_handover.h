@@ -1,9 +1,10 @@
-// What it takes to go on sending where libssl stops: the traffic secret of our own direction and the number of the
-// next record. Private to the folder.
+// What it takes to go on sending where libssl stops: the traffic secret of our own direction and the number
+// of the next record. Private to the folder.
 //
-// libssl tells the secret to its key log callback (SSL_CTX_set_keylog_callback(3); the labels are those of NSS's key log
-// format) at the moment from which it is in use, and each record that it makes to its message callback. Counted from
-// that moment on, they give the sequence number, whatever they are: session tickets are records as well.
+// libssl tells the secret to its key log callback (SSL_CTX_set_keylog_callback(3); the labels are those of
+// NSS's key log format) at the moment from which it is in use, and each record that it makes to its message
+// callback. Counted from that moment on, they give the sequence number, whatever they are: session tickets
+// are records as well.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -34,7 +35,8 @@ class TlsHandover {
 
  private:
   static void on_secret(const SSL* ssl, const char* line);
-  static void on_message(int is_written, int version, int type, const void* bytes, size_t size, SSL* ssl, void*);
+  static void on_message(int is_written, int version, int type, const void* bytes, size_t size, SSL* ssl,
+                         void*);
   void take_secret(const char* line);
 
   std::array<unsigned char, 48> secret_{};

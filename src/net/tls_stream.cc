@@ -46,8 +46,8 @@ void TlsBuffers::release(uint32_t id) {
 
 // ---------------------------------------------------------------- the handshake
 
-TlsStream::TlsStream(std::unique_ptr<Stream> inner, std::shared_ptr<const TlsContext> context, TlsBuffers& buffers,
-                     TlsLegs* legs)
+TlsStream::TlsStream(std::unique_ptr<Stream> inner, std::shared_ptr<const TlsContext> context,
+                     TlsBuffers& buffers, TlsLegs* legs)
     : inner_(std::move(inner)),
       legs_(legs),
       buffers_(buffers),
@@ -80,7 +80,8 @@ ring::Task<Result<void>> TlsStream::handshake(std::string first) {
       co_return Result<void>{};
     }
     if (step != TlsEngine::Step::wants_input) {
-      bool is_denial = engine_.failure() >= TlsFailure::no_certificate && engine_.failure() <= TlsFailure::certificate;
+      bool is_denial =
+          engine_.failure() >= TlsFailure::no_certificate && engine_.failure() <= TlsFailure::certificate;
       std::string reason = step == TlsEngine::Step::ended ? "ended by the peer" : engine_.reason();
       co_return fail(is_denial ? Fault::denied : Fault::malformed, "TLS handshake: " + reason);
     }
@@ -88,9 +89,11 @@ ring::Task<Result<void>> TlsStream::handshake(std::string first) {
     Receive receive(*inner_);
     Result<Chunk> chunk = co_await receive;
     if (!chunk) co_return unexpected(std::move(chunk).error());
-    if (chunk->bytes().empty()) co_return fail(Fault::closed, "the peer closed the connection during the TLS handshake");
+    if (chunk->bytes().empty())
+      co_return fail(Fault::closed, "the peer closed the connection during the TLS handshake");
     total += chunk->bytes().size();
-    if (total > handshake_bytes_max) co_return fail(Fault::limit, "TLS handshake: longer than any needs to be");
+    if (total > handshake_bytes_max)
+      co_return fail(Fault::limit, "TLS handshake: longer than any needs to be");
     chunk_ = std::move(*chunk);
     engine_.give(chunk_.bytes());
   }
@@ -236,7 +239,8 @@ void TlsStream::advance_send() {
   for (;;) {
     if (!pending_.empty()) {
       sending_ = std::exchange(pending_, {});
-      // All of it stands in memory of our own by now: the shard's buffer goes back while the peer makes us wait.
+      // All of it stands in memory of our own by now: the shard's buffer goes back while the peer makes us
+      // wait.
       if (rest_.empty()) send_->settle(ByteView());
       inner_send_.emplace(*inner_, sending_);
       if (!inner_send_->watch(*this)) return;

@@ -93,7 +93,9 @@ void append_command_complete(std::string& out, std::string_view tag) {
   MessageBuilder(out, from_server::command_complete).cstr(tag);
 }
 
-void append_query(std::string& out, std::string_view text) { MessageBuilder(out, from_client::query).cstr(text); }
+void append_query(std::string& out, std::string_view text) {
+  MessageBuilder(out, from_client::query).cstr(text);
+}
 
 void append_parse(std::string& out, std::string_view name, std::string_view text,
                   std::span<const uint32_t> parameter_types) {
@@ -146,6 +148,8 @@ void append_sasl_initial_response(std::string& out, std::string_view mechanism, 
   message.cstr(mechanism).u32(static_cast<uint32_t>(data.size())).bytes(data);
 }
 
-void append_sasl_response(std::string& out, ByteView data) { MessageBuilder(out, from_client::password).bytes(data); }
+void append_sasl_response(std::string& out, ByteView data) {
+  MessageBuilder(out, from_client::password).bytes(data);
+}
 
 }  // namespace ringfence::pg

@@ -14,7 +14,8 @@ class MessageBuilder : public Writer {
     target_.append(4, '\0');
   }
   ~MessageBuilder() {
-    detail::store_be<uint32_t>(target_.data() + start_ + 1, static_cast<uint32_t>(target_.size() - start_ - 1));
+    detail::store_be<uint32_t>(target_.data() + start_ + 1,
+                               static_cast<uint32_t>(target_.size() - start_ - 1));
   }
   MessageBuilder(const MessageBuilder&) = delete;
   MessageBuilder& operator=(const MessageBuilder&) = delete;

@@ -143,8 +143,10 @@ std::string text_for(ByteView text, Encoding client) {
   for (size_t at = 0; at < valid.size();) {
     const size_t bytes = from.character_bytes(static_cast<uint8_t>(valid[at]));
     const ByteView character = ByteView(valid).substr(at, bytes);
-    const std::optional<ByteView> converted =
-        bytes == 1 ? std::optional(character) : client.is_single_byte() ? convert(character, from, client, room) : std::nullopt;
+    const std::optional<ByteView> converted = bytes == 1 ? std::optional(character)
+                                              : client.is_single_byte()
+                                                  ? convert(character, from, client, room)
+                                                  : std::nullopt;
     out.append(converted.value_or("?"));
     at += bytes;
   }

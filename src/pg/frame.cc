@@ -77,7 +77,8 @@ size_t FrameCursor::open_message_bytes(ByteView chunk) const {
 
 Error FrameCursor::error() const {
   const int32_t length = static_cast<int32_t>(body_length_);
-  std::string text = "message of type " + printable_type(type_) + " announces length " + std::to_string(length);
+  std::string text =
+      "message of type " + printable_type(type_) + " announces length " + std::to_string(length);
   if (length < 4) return Error{Fault::malformed, text + "; the least is 4"};
   return Error{Fault::limit, text + "; the most accepted here is " + std::to_string(length_max_)};
 }

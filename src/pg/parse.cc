@@ -149,8 +149,7 @@ Result<AuthenticationRequest> parse_authentication(ByteView body) {
     case AuthenticationKind::kerberos_v5:
     case AuthenticationKind::cleartext:
     case AuthenticationKind::gss:
-    case AuthenticationKind::sspi:
-      break;
+    case AuthenticationKind::sspi: break;
     case AuthenticationKind::md5: {
       ByteView salt = in.bytes(4);
       if (in.ok()) std::memcpy(out.md5_salt.data(), salt.data(), salt.size());
@@ -163,11 +162,8 @@ Result<AuthenticationRequest> parse_authentication(ByteView body) {
       break;
     case AuthenticationKind::gss_continue:
     case AuthenticationKind::sasl_continue:
-    case AuthenticationKind::sasl_final:
-      out.data = in.bytes(in.remaining());
-      break;
-    default:
-      return fail(Fault::malformed, "unknown authentication request " + std::to_string(code));
+    case AuthenticationKind::sasl_final: out.data = in.bytes(in.remaining()); break;
+    default: return fail(Fault::malformed, "unknown authentication request " + std::to_string(code));
   }
   if (!in.at_end()) return malformed("Authentication");
   return out;

@@ -11,7 +11,8 @@ PendingMessage& PendingMessages::push(Kind kind) {
 
 void PendingMessages::grow() {
   std::vector<PendingMessage> larger(ring_.empty() ? 2 : ring_.size() * 2);
-  for (uint64_t place = head_; place != tail_; ++place) larger[place & (larger.size() - 1)] = std::move(at(place));
+  for (uint64_t place = head_; place != tail_; ++place)
+    larger[place & (larger.size() - 1)] = std::move(at(place));
   ring_ = std::move(larger);
 }
 
@@ -48,7 +49,8 @@ const PendingMessage* PendingMessages::last_naming(bool is_portal, std::string_v
   Kind maker = is_portal ? Kind::bind : Kind::parse;
   for (uint64_t mark = last_naming_; mark > head_;) {
     const PendingMessage& message = at(mark - 1);
-    bool is_of_kind = message.kind == maker || (message.kind == Kind::close && message.is_portal == is_portal);
+    bool is_of_kind =
+        message.kind == maker || (message.kind == Kind::close && message.is_portal == is_portal);
     if (is_of_kind && (is_portal ? message.portal->name : message.prepared->name) == name) return &message;
     if (message.naming_before == 0) break;
     mark -= message.naming_before;

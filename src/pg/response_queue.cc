@@ -16,8 +16,8 @@ ResponseQueue::Entry* ResponseQueue::answered() {
   return entry;
 }
 
-void ResponseQueue::finish(Entry& entry, StatementNumber number, Ending ending, std::string_view tag, uint64_t rows,
-                           const ErrorFields* error, uint64_t now_ns, const Portal* ran) {
+void ResponseQueue::finish(Entry& entry, StatementNumber number, Ending ending, std::string_view tag,
+                           uint64_t rows, const ErrorFields* error, uint64_t now_ns, const Portal* ran) {
   finish(entry, {.number = number, .ending = ending, .tag = tag, .rows = rows, .error = error}, now_ns, ran);
 }
 
@@ -29,18 +29,22 @@ void ResponseQueue::finish(Entry& entry, Completion completion, uint64_t now_ns,
   entry.message_bytes = 0;
   rows_ = 0;
   last_done_ns_ = now_ns;
-  if (ran != nullptr && (ran != entry.portal.get() || ran->statement != entry.prepared)) completion.ran_instead = ran;
+  if (ran != nullptr && (ran != entry.portal.get() || ran->statement != entry.prepared))
+    completion.ran_instead = ran;
   completion.prepared = completion.ran_instead != nullptr ? ran->statement.get() : entry.prepared.get();
-  completion.is_redacted = entry.is_redacted || (entry.prepared && entry.prepared->statement.holds_secret()) ||
+  completion.is_redacted = entry.is_redacted ||
+                           (entry.prepared && entry.prepared->statement.holds_secret()) ||
                            (completion.prepared != nullptr && completion.prepared->statement.holds_secret());
   if (completion.ending != Ending::not_executed) {
     completion.is_presumed = ran != nullptr && is_presumed(*ran);
     has_run(entry);
   }
   if (entry.kind == Kind::query) completion.expected = expected_of(entry);
-  else if (completion.prepared != nullptr && entry.kind != Kind::bind) completion.expected = completion.prepared->expected;
+  else if (completion.prepared != nullptr && entry.kind != Kind::bind)
+    completion.expected = completion.prepared->expected;
   observer_.done(completion);
-  if (entry.kind == Kind::query && entry.count > 1) expected_.drop_before(entry.expected_at + entry.completed);
+  if (entry.kind == Kind::query && entry.count > 1)
+    expected_.drop_before(entry.expected_at + entry.completed);
 }
 
 void ResponseQueue::parse_complete(uint64_t bytes) {
@@ -101,7 +105,8 @@ void ResponseQueue::copy_in_response(uint64_t bytes) {
   Entry* entry = answered();
   if (entry == nullptr || (entry->kind != Kind::query && entry->kind != Kind::execute)) return misfit();
   copies_ = true;
-  // What was sent ahead: the server, reading copy data, swallows Sync and Flush and stops at the end of the copy.
+  // What was sent ahead: the server, reading copy data, swallows Sync and Flush and stops at the end of the
+  // copy.
   for (uint64_t place = pending_.begin() + 1; place != pending_.end(); ++place) {
     Entry& ahead = pending_.at(place);
     if (ahead.kind == Kind::gone) continue;
@@ -113,7 +118,8 @@ void ResponseQueue::copy_in_response(uint64_t bytes) {
   copy_in_ = true;
 }
 
-// Places rise, so what is settled stands at the front. (Numbers do not: what was refused or dropped has none.)
+// Places rise, so what is settled stands at the front. (Numbers do not: what was refused or dropped has
+// none.)
 void ResponseQueue::drop_changes_before(uint64_t stamp, uint32_t index) {
   if (!rare_) return;
   auto& [changes, begin, uncut_tag, uncut_rows] = *rare_;
@@ -147,7 +153,8 @@ void ResponseQueue::command_complete(std::string_view tag, uint64_t bytes, uint6
   if (entry == nullptr) return has_ended_ ? misfit_that_shifts() : stray_end();
   if (entry->kind != Kind::query && entry->kind != Kind::execute) return stray_end();
   // More answers than statements: something ran that has no record.
-  if (entry->kind == Kind::query && (entry->is_over || entry->completed == entry->count)) return misfit_that_shifts();
+  if (entry->kind == Kind::query && (entry->is_over || entry->completed == entry->count))
+    return misfit_that_shifts();
   copy_in_ = false;
   forget_swallowed_syncs();
   CommandTag parsed = parse_command_tag(tag);
@@ -173,7 +180,8 @@ void ResponseQueue::command_complete(std::string_view tag, uint64_t bytes, uint6
   const uint64_t made_at = entry->stamp + (is_last ? 1 : 0);
   finish(*entry, number, Ending::success, tag, parsed.rows.value_or(rows_), nullptr, now_ns, ran.get());
   names_.apply(change, is_presumed_text ? 0 : made_at);
-  if (entry->kind == Kind::execute || (++entry->completed == entry->count && entry->continues)) pending_.pop();
+  if (entry->kind == Kind::execute || (++entry->completed == entry->count && entry->continues))
+    pending_.pop();
 }
 
 // The statement has succeeded: if it was a COPY, all that was sent inside of it was read there.
@@ -192,11 +200,13 @@ void ResponseQueue::empty_query(uint64_t bytes, uint64_t now_ns) {
   if (entry == nullptr) return stray_end();
   if (entry->kind == Kind::query && entry->completed < entry->count && !entry->is_over) {
     finish(*entry,
-           {.number = entry->first + entry->completed, .ending = Ending::success, .is_empty_answer = true}, now_ns);
+           {.number = entry->first + entry->completed, .ending = Ending::success, .is_empty_answer = true},
+           now_ns);
     ++entry->completed;
   } else if (entry->kind == Kind::execute) {
     const Ref<Portal> ran = entry->portal ? actual_portal(*entry) : Ref<Portal>();
-    finish(*entry, {.number = entry->first, .ending = Ending::success, .is_empty_answer = true}, now_ns, ran.get());
+    finish(*entry, {.number = entry->first, .ending = Ending::success, .is_empty_answer = true}, now_ns,
+           ran.get());
     pending_.pop();
   } else {
     stray_end();
@@ -284,20 +294,21 @@ void ResponseQueue::fail(const ErrorFields& fields, uint64_t now_ns) {
       break;
     default: break;
   }
-  // Parse, Bind, Describe, Close or a Flush with a body failed. What executes it later in this group has failed with it.
+  // Parse, Bind, Describe, Close or a Flush with a body failed. What executes it later in this group has
+  // failed with it.
   if (entry->kind != Kind::close) skip(*entry, now_ns);
   pending_.pop();
   skip_to_sync(&fields, now_ns);
 }
 
-// The statement that was running has failed; those behind it in the same message, which may be cut into several
-// entries, do not run.
+// The statement that was running has failed; those behind it in the same message, which may be cut into
+// several entries, do not run.
 void ResponseQueue::error_in_query(Entry* entry, const ErrorFields& fields, uint64_t now_ns) {
   bool is_told = false;
   while (entry != nullptr && entry->kind == Kind::query) {
     for (; entry->completed < entry->count; ++entry->completed, is_told = true) {
-      finish(*entry, entry->first + entry->completed, is_told ? Ending::not_executed : ending_of(fields), {}, rows_,
-             is_told ? nullptr : &fields, now_ns);
+      finish(*entry, entry->first + entry->completed, is_told ? Ending::not_executed : ending_of(fields), {},
+             rows_, is_told ? nullptr : &fields, now_ns);
     }
     drop_changes_before(entry->stamp, entry->count);
     forget_uncut();
@@ -323,13 +334,15 @@ void ResponseQueue::ready(TransactionStatus status) {
       // Fewer answers than statements: we cut the text otherwise than the server did.
       if (entry->is_uncut && !entry->is_over && entry->completed + 1 == entry->count) {
         const Rare& uncut = rare();
-        finish(*entry, entry->first + entry->completed, Ending::success, uncut.uncut_tag, uncut.uncut_rows, nullptr, last_done_ns_);
+        finish(*entry, entry->first + entry->completed, Ending::success, uncut.uncut_tag, uncut.uncut_rows,
+               nullptr, last_done_ns_);
         forget_uncut();
         ++entry->completed;
       }
       for (; !entry->is_over && entry->completed < entry->count; ++entry->completed) {
         misfit();
-        finish(*entry, {.number = entry->first + entry->completed, .ending = Ending::unknown, .is_missing = true},
+        finish(*entry,
+               {.number = entry->first + entry->completed, .ending = Ending::unknown, .is_missing = true},
                last_done_ns_);
       }
       copy_in_ = copies_ = false;
@@ -352,15 +365,15 @@ void ResponseQueue::ready(TransactionStatus status) {
     default: misfit_that_shifts(); break;
   }
   pending_.front();
-  // Portals end with their transaction; those of WITH HOLD cursors are rare, and a name that we do not know is
-  // recorded as such.
+  // Portals end with their transaction; those of WITH HOLD cursors are rare, and a name that we do not know
+  // is recorded as such.
   if (status != TransactionStatus::idle) return;
   names_.forget_portals();
   if (pending_.is_empty()) may_defer_ = false;
 }
 
-// ReadyForQuery came for a Sync that may have been swallowed: then it was the next Sync that was answered, if that
-// one was sent before, and which of the two shows in the answers that follow.
+// ReadyForQuery came for a Sync that may have been swallowed: then it was the next Sync that was answered, if
+// that one was sent before, and which of the two shows in the answers that follow.
 void ResponseQueue::doubtful_sync_answered(bool ends_skip) {
   bool is_behind_copy = false;
   bool is_behind_sync = false;
@@ -378,8 +391,8 @@ void ResponseQueue::doubtful_sync_answered(bool ends_skip) {
       if (!std::exchange(entry.is_doubtful, true)) is_behind_sync = true;
       continue;
     }
-    // Anything but copy data inside a COPY is FATAL, so that Sync was answered and this is about to run; behind a
-    // Sync that was not in the COPY it runs in any case.
+    // Anything but copy data inside a COPY is FATAL, so that Sync was answered and this is about to run;
+    // behind a Sync that was not in the COPY it runs in any case.
     if (!ends_skip || !is_behind_copy || is_behind_sync) return;
     has_statements = true;
   }
@@ -423,7 +436,8 @@ void ResponseQueue::abandon(uint64_t unsent_from) {
   while (Entry* entry = pending_.front()) {
     const bool is_unsent = pending_.begin() >= unsent_from;
     Ref<Portal> ran;
-    if (was_reached && !is_unsent && entry->kind == Kind::execute && entry->portal) ran = actual_portal(*entry);
+    if (was_reached && !is_unsent && entry->kind == Kind::execute && entry->portal)
+      ran = actual_portal(*entry);
     if (entry->kind == Kind::bind) {
       const Ending ending = is_unsent ? Ending::not_executed : Ending::unknown;
       finish_bind(*entry, entry->portal->statement, ending, nullptr, last_done_ns_);

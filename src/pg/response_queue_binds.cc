@@ -9,7 +9,8 @@ void ResponseQueue::number_bind(Portal& portal, StatementNumber number, uint64_t
     portal.bind_since_ns = now_ns;
     return;
   }
-  // It was answered before anybody knew that nothing would execute it. What the server answers now is something else.
+  // It was answered before anybody knew that nothing would execute it. What the server answers now is
+  // something else.
   Completion completion{.number = number, .ending = Ending::success};
   completion.bytes_to_server = std::exchange(portal.bind_bytes, 0);
   completion.since_ns = now_ns;

@@ -8,7 +8,8 @@
 namespace ringfence::pg {
 
 void ResponseQueue::keep_as_server_does(std::string& name) {
-  has_wide_names_ = has_wide_names_ || std::any_of(name.begin(), name.end(), [](char c) { return (c & 0x80) != 0; });
+  has_wide_names_ =
+      has_wide_names_ || std::any_of(name.begin(), name.end(), [](char c) { return (c & 0x80) != 0; });
   std::string room;
   const ByteView kept = message_name(name, encodings(), room);
   if (kept.data() == name.data()) name.resize(kept.size());
@@ -38,8 +39,8 @@ bool ResponseQueue::is_skipped(Kind kind) {
   return false;
 }
 
-// A message that makes or drops a name, and one that makes statements run: what is skipped is taken by the same path as
-// what waited when the error came.
+// A message that makes or drops a name, and one that makes statements run: what is skipped is taken by the
+// same path as what waited when the error came.
 template <typename Fill>
 void ResponseQueue::push_naming(Kind kind, Fill&& fill) {
   if (!is_skipped(kind)) {
@@ -172,8 +173,10 @@ void ResponseQueue::push_execute(StatementNumber number, Ref<Portal> portal, uin
     entry.message_bytes = message_bytes;
     if (portal) {
       const NameChange* change = portal->statement ? &portal->statement->change : nullptr;
-      if (change != nullptr && change->kind != NameChange::Kind::none) last_named_ = last_changing_ = entry.stamp;
-      const bool is_unknown = change != nullptr && change->prepared && is_unknown_name(change->prepared->name);
+      if (change != nullptr && change->kind != NameChange::Kind::none)
+        last_named_ = last_changing_ = entry.stamp;
+      const bool is_unknown =
+          change != nullptr && change->prepared && is_unknown_name(change->prepared->name);
       // No portal goes while it runs (portalmem.c: "cannot drop active portal").
       const bool is_certain = !portal->name.empty() && doubt_of(*portal) == Unseen::none;
       foresee(entry, is_unknown ? Unseen::code : unseen);
@@ -185,7 +188,8 @@ void ResponseQueue::push_execute(StatementNumber number, Ref<Portal> portal, uin
   });
 }
 
-void ResponseQueue::push_function_call(StatementNumber number, uint64_t message_bytes, uint64_t now_ns, Unseen unseen) {
+void ResponseQueue::push_function_call(StatementNumber number, uint64_t message_bytes, uint64_t now_ns,
+                                       Unseen unseen) {
   push_running(Kind::function_call, now_ns, [&](Entry& entry) {
     if (entry.stamp != 0) group_begin_ = entry.stamp;
     entry.first = number;
@@ -203,7 +207,8 @@ void ResponseQueue::push_sync() {
   Entry& entry = push(Kind::sync);
   group_begin_ = entry.stamp;
   entry.is_doubtful = is_doubtful;
-  // In a transaction block a Sync ends nothing; of more than one statement since the server said so, one may have ended it.
+  // In a transaction block a Sync ends nothing; of more than one statement since the server said so, one may
+  // have ended it.
   const bool stays_open = transaction_ == TransactionStatus::in_transaction && run_before_ <= reported_;
   foresee(entry, stays_open ? Unseen::none : Unseen::ends);
 }
@@ -224,7 +229,8 @@ void ResponseQueue::push_own() {
   if (!is_skipped(Kind::own)) push(Kind::own);
 }
 
-// What copy data is sent for: the COPY that reads it, or else the last message that makes statements run, which may be one.
+// What copy data is sent for: the COPY that reads it, or else the last message that makes statements run,
+// which may be one.
 PendingMessage* ResponseQueue::copied_into() {
   const uint64_t place = copied_place();
   if (skipping_ || has_ended_ || place < pending_.begin() || place >= pending_.end()) return nullptr;

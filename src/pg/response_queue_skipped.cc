@@ -3,7 +3,8 @@
 
 namespace ringfence::pg {
 
-// The rest of the group; `fields`, if not null, belong to the first Execute of what has failed, or else to no statement.
+// The rest of the group; `fields`, if not null, belong to the first Execute of what has failed, or else to no
+// statement.
 void ResponseQueue::skip_to_sync(const ErrorFields* fields, uint64_t now_ns) {
   SkippedGroup& group = skipped();
   if (fields != nullptr) group.keep(*fields);
@@ -45,7 +46,8 @@ void ResponseQueue::skip(Entry& entry, uint64_t now_ns) {
     Portal& portal = *entry.portal;
     finish_bind(entry, portal.statement, Ending::not_executed, nullptr, now_ns);
     // What it was to bind is what the name stands for there. The stand-in for a refused one is known.
-    if (!portal.statement || portal.statement->refusal == 0) portal.statement = skipped_statement(portal.statement_name);
+    if (!portal.statement || portal.statement->refusal == 0)
+      portal.statement = skipped_statement(portal.statement_name);
   }
   if (entry.kind == Kind::parse || entry.kind == Kind::bind || entry.kind == Kind::close) group.note(entry);
   else skip_statements(entry, now_ns);
@@ -56,7 +58,8 @@ void ResponseQueue::skip_statements(Entry& entry, uint64_t now_ns) {
   entry.unseen = Unseen::none;  // It has not run, also where an error is told of it.
   Ref<Portal> meant = entry.portal ? skipped_portal(entry.portal->name) : Ref<Portal>();
   if (entry.portal && !meant) meant = unknown_portal(entry);
-  const bool is_culprit = entry.kind == Kind::execute && skipped_->has_error() && skipped_->is_culprit(meant.get());
+  const bool is_culprit =
+      entry.kind == Kind::execute && skipped_->has_error() && skipped_->is_culprit(meant.get());
   const ErrorFields error = skipped_->error();
   if (is_culprit) skipped_->forget_error();
   for (; entry.completed < entry.count; ++entry.completed) {

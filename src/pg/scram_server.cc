@@ -33,7 +33,8 @@ Result<void> ScramServer::check_binding_flag(ByteView header) const {
   if (flag.substr(0, 2) == "p=") return fail(Fault::malformed, "unsupported SCRAM channel-binding type");
   if (flag != "n" && flag != "y") return scram_malformed("unknown channel-binding flag");
   if (binding_.plus_was_chosen) return scram_malformed("SCRAM-SHA-256-PLUS without channel binding data");
-  // The client believes that we offer no channel binding, but we do: somebody between removed it from the list.
+  // The client believes that we offer no channel binding, but we do: somebody between removed it from the
+  // list.
   if (flag == "y" && binding_.plus_was_offered)
     return fail(Fault::malformed, "SCRAM channel binding negotiation error");
   return {};
@@ -83,7 +84,8 @@ Result<std::string> ScramServer::verify(ByteView client_final) {
   auto proof = scram_digest(attribute->value);
   if (!proof) return scram_malformed("proof expected");
 
-  const size_t without_proof = static_cast<size_t>(attribute->value.data() - client_final.data()) - 3;  // ",p="
+  const size_t without_proof =
+      static_cast<size_t>(attribute->value.data() - client_final.data()) - 3;  // ",p="
   auth_message_.append(",").append(client_final.substr(0, without_proof));
   const auto signature = crypto::hmac_sha256(crypto::view_of(verifier_.stored_key), auth_message_);
   auto client_key = xor_of(*proof, signature);

@@ -47,7 +47,8 @@ class ScramReader {
     if (!attribute || attribute->name != name) return std::nullopt;
     return attribute->value;
   }
-  // Reads what follows as extensions that may be ignored. "m=" marks one that may not (RFC 5802, section 5.1).
+  // Reads what follows as extensions that may be ignored. "m=" marks one that may not (RFC 5802,
+  // section 5.1).
   bool skip_extensions() {
     while (more_) {
       auto attribute = next();

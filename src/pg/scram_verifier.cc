@@ -21,8 +21,8 @@ bool is_ascii(ByteView bytes) {
 
 }  // namespace
 
-// PostgreSQL looks for prohibited characters and mixed directions before it normalises, RFC 4013 afterwards. So the
-// profile is applied without its NFKC step, which comes by itself.
+// PostgreSQL looks for prohibited characters and mixed directions before it normalises, RFC 4013 afterwards.
+// So the profile is applied without its NFKC step, which comes by itself.
 std::string prepare_password(ByteView password) {
   if (is_ascii(password) || !is_valid_text(password)) return std::string(password);
   static const auto checks = [] {
@@ -102,7 +102,8 @@ ScramVerifier mock_scram_verifier(ByteView server_secret, std::string_view user,
 
 Result<ScramVerifier> parse_scram_verifier(std::string_view text) {
   const auto bad = [] { return fail(Fault::malformed, "not a SCRAM-SHA-256 verifier"); };
-  auto cut = [&text](char separator) -> std::string_view {  // What precedes the separator; empty if there is none.
+  auto cut =
+      [&text](char separator) -> std::string_view {  // What precedes the separator; empty if there is none.
     const size_t at = text.find(separator);
     if (at == std::string_view::npos) return {};
     std::string_view part = text.substr(0, at);
@@ -112,7 +113,8 @@ Result<ScramVerifier> parse_scram_verifier(std::string_view text) {
   if (cut('$') != scram_mechanism) return bad();
   ScramVerifier out;
   const std::string_view iterations = cut(':');
-  auto [end, error] = std::from_chars(iterations.data(), iterations.data() + iterations.size(), out.iterations);
+  auto [end, error] =
+      std::from_chars(iterations.data(), iterations.data() + iterations.size(), out.iterations);
   if (iterations.empty() || error != std::errc() || end != iterations.data() + iterations.size() ||
       out.iterations < 1 || out.iterations > scram_iterations_max)
     return bad();
@@ -134,7 +136,8 @@ std::string format_scram_verifier(const ScramVerifier& verifier) {
   return out;
 }
 
-Result<std::string> md5_password(std::string_view user, std::string_view password, const std::array<char, 4>& salt) {
+Result<std::string> md5_password(std::string_view user, std::string_view password,
+                                 const std::array<char, 4>& salt) {
   std::string secret = std::string(password).append(user);
   auto inner = crypto::md5_hex(secret);
   crypto::secure_zero(secret);

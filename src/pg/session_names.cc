@@ -11,7 +11,8 @@ template <typename T>
 constexpr uint64_t kept_at_least = sizeof(T) + 128;
 
 uint64_t kept_by(const StatementText& statement) {
-  return statement.text.size() + statement.raw().size() + statement.sha256().size() + statement.unredacted().size();
+  return statement.text.size() + statement.raw().size() + statement.sha256().size() +
+         statement.unredacted().size();
 }
 // Does not change while it is kept, but for the types.
 uint64_t kept_by(const Prepared& prepared) {
@@ -23,8 +24,8 @@ uint64_t kept_by(const Prepared& prepared) {
   return bytes;
 }
 uint64_t kept_by(const Portal& portal) {
-  return kept_at_least<Portal> + portal.name.size() + portal.statement_name.size() + portal.parameters.size() +
-         portal.secret_parameters.size();
+  return kept_at_least<Portal> + portal.name.size() + portal.statement_name.size() +
+         portal.parameters.size() + portal.secret_parameters.size();
 }
 }  // namespace
 
@@ -111,7 +112,8 @@ void SessionNames::let_go(Portal& portal) {
 void SessionNames::set_types(Prepared& prepared, ByteView oids) {
   if (prepared.keepers > 0) kept_bytes_ -= kept_by(prepared);
   prepared.types.clear();
-  for (size_t i = 0; i + 4 <= oids.size(); i += 4) prepared.types.push_back(ringfence::detail::load_be<uint32_t>(oids.data() + i));
+  for (size_t i = 0; i + 4 <= oids.size(); i += 4)
+    prepared.types.push_back(ringfence::detail::load_be<uint32_t>(oids.data() + i));
   if (prepared.keepers > 0) kept_bytes_ += kept_by(prepared);
 }
 

@@ -68,7 +68,8 @@ Result<size_t> first_packet_size(ByteView so_far) {
   if (so_far.size() < 4) return 4;
   const uint32_t length = detail::load_be<uint32_t>(so_far.data());
   if (length < 8 || length - 4 > startup_length_max)
-    return fail(Fault::malformed, "invalid length of startup packet: " + std::to_string(static_cast<int32_t>(length)));
+    return fail(Fault::malformed,
+                "invalid length of startup packet: " + std::to_string(static_cast<int32_t>(length)));
   return length;
 }
 

@@ -18,39 +18,62 @@ struct CatalogOid {
 #include "catalog.inc"
 
 // Sorted, as the others are.
-constexpr std::string_view write_functions[] = {
-    "lo_close",         "lo_creat",          "lo_create",
-    "lo_from_bytea",    "lo_get",            "lo_lseek",
-    "lo_lseek64",       "lo_open",           "lo_put",
-    "lo_tell",          "lo_tell64",         "lo_truncate",
-    "lo_truncate64",    "lo_unlink",         "loread",
-    "lowrite",          "nextval",           "pg_advisory_lock",
-    "pg_advisory_lock_shared",               "pg_advisory_unlock",
-    "pg_advisory_unlock_shared",             "pg_advisory_xact_lock",
-    "pg_advisory_xact_lock_shared",
-    "pg_current_xact_id",                    "pg_export_snapshot",
-    "pg_notify",        "pg_sleep",          "pg_sleep_for",
-    "pg_sleep_until",   "pg_stat_clear_snapshot",
-    "pg_try_advisory_lock",                  "pg_try_advisory_lock_shared",
-    "pg_try_advisory_xact_lock",             "pg_try_advisory_xact_lock_shared",
-    "setseed",          "setval",            "txid_current"};
+constexpr std::string_view write_functions[] = {"lo_close",
+                                                "lo_creat",
+                                                "lo_create",
+                                                "lo_from_bytea",
+                                                "lo_get",
+                                                "lo_lseek",
+                                                "lo_lseek64",
+                                                "lo_open",
+                                                "lo_put",
+                                                "lo_tell",
+                                                "lo_tell64",
+                                                "lo_truncate",
+                                                "lo_truncate64",
+                                                "lo_unlink",
+                                                "loread",
+                                                "lowrite",
+                                                "nextval",
+                                                "pg_advisory_lock",
+                                                "pg_advisory_lock_shared",
+                                                "pg_advisory_unlock",
+                                                "pg_advisory_unlock_shared",
+                                                "pg_advisory_xact_lock",
+                                                "pg_advisory_xact_lock_shared",
+                                                "pg_current_xact_id",
+                                                "pg_export_snapshot",
+                                                "pg_notify",
+                                                "pg_sleep",
+                                                "pg_sleep_for",
+                                                "pg_sleep_until",
+                                                "pg_stat_clear_snapshot",
+                                                "pg_try_advisory_lock",
+                                                "pg_try_advisory_lock_shared",
+                                                "pg_try_advisory_xact_lock",
+                                                "pg_try_advisory_xact_lock_shared",
+                                                "setseed",
+                                                "setval",
+                                                "txid_current"};
 
 static_assert(std::is_sorted(std::begin(write_functions), std::end(write_functions)));
 
-// Of all whose first argument may be a row (record, "any", anyelement, anynonarray, anycompatible) and that need no other, those
-// that tell what is in it: count, num_nulls and pg_typeof do not, window functions and ordered-set aggregates are no such calls.
-// Besides the catalog's those of hstore and PostGIS.
+// Of all whose first argument may be a row (record, "any", anyelement, anynonarray, anycompatible) and that
+// need no other, those that tell what is in it: count, num_nulls and pg_typeof do not, window functions and
+// ordered-set aggregates are no such calls. Besides the catalog's those of hstore and PostGIS.
 struct RowFunction {
   std::string_view name;
   int since = 0;  // Major version of the server.
 };
-constexpr RowFunction row_functions[] = {
-    {"any_value"},         {"array_agg"},       {"concat"},           {"hash_record"},      {"hstore"},
-    {"json_agg"},          {"json_agg_strict"}, {"json_build_array"}, {"json_build_object"}, {"jsonb_agg"},
-    {"jsonb_agg_strict"},  {"jsonb_build_array"}, {"jsonb_build_object"}, {"max", 18},       {"min", 18},
-    {"pg_column_size"},    {"quote_literal"},   {"quote_nullable"},   {"record_out"},       {"record_send"},
-    {"row_to_json"},       {"st_asflatgeobuf"}, {"st_asgeobuf"},      {"st_asgeojson"},     {"st_asmvt"},
-    {"to_json"},           {"to_jsonb"}};
+constexpr RowFunction row_functions[] = {{"any_value"},          {"array_agg"},        {"concat"},
+                                         {"hash_record"},        {"hstore"},           {"json_agg"},
+                                         {"json_agg_strict"},    {"json_build_array"}, {"json_build_object"},
+                                         {"jsonb_agg"},          {"jsonb_agg_strict"}, {"jsonb_build_array"},
+                                         {"jsonb_build_object"}, {"max", 18},          {"min", 18},
+                                         {"pg_column_size"},     {"quote_literal"},    {"quote_nullable"},
+                                         {"record_out"},         {"record_send"},      {"row_to_json"},
+                                         {"st_asflatgeobuf"},    {"st_asgeobuf"},      {"st_asgeojson"},
+                                         {"st_asmvt"},           {"to_json"},          {"to_jsonb"}};
 
 // As pg_proc has had them since PostgreSQL 9.3; those of 64 bits and lo_truncate are what libpq's and
 // pgjdbc's clients use.
@@ -71,9 +94,11 @@ uint8_t bit_of(int server_version) {
 
 template <typename Table, typename Key, typename Project>
 bool contains(const Table& table, const Key& key, Project project, int server_version) {
-  const auto found = std::lower_bound(std::begin(table), std::end(table), key,
-                                      [&](const auto& row, const Key& wanted) { return project(row) < wanted; });
-  return found != std::end(table) && project(*found) == key && (found->versions & bit_of(server_version)) != 0;
+  const auto found =
+      std::lower_bound(std::begin(table), std::end(table), key,
+                       [&](const auto& row, const Key& wanted) { return project(row) < wanted; });
+  return found != std::end(table) && project(*found) == key &&
+         (found->versions & bit_of(server_version)) != 0;
 }
 
 }  // namespace
@@ -83,7 +108,8 @@ bool is_read_function(std::string_view name, int server_version) {
 }
 
 bool is_information_function(std::string_view name, int server_version) {
-  return contains(catalog_information_functions, name, [](const CatalogName& row) { return row.name; }, server_version);
+  return contains(
+      catalog_information_functions, name, [](const CatalogName& row) { return row.name; }, server_version);
 }
 
 bool is_refused_relation(std::string_view name, int server_version) {

@@ -6,8 +6,8 @@
 
 namespace ringfence::policy {
 
-// `server_version` is the major version, 15; of an unknown one the newest known before it counts, of an older one the
-// oldest.
+// `server_version` is the major version, 15; of an unknown one the newest known before it counts, of an older
+// one the oldest.
 bool is_read_function(std::string_view name, int server_version);
 // Of the schema information_schema.
 bool is_information_function(std::string_view name, int server_version);

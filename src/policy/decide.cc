@@ -15,7 +15,8 @@ namespace {
 
 using sql::Facts;
 
-bool any_matches(const std::vector<Text>& patterns, std::string_view schema, std::string_view name, Doubt doubt) {
+bool any_matches(const std::vector<Text>& patterns, std::string_view schema, std::string_view name,
+                 Doubt doubt) {
   return std::any_of(patterns.begin(), patterns.end(),
                      [&](const Text& pattern) { return matches_name(pattern.parts, schema, name, doubt); });
 }
@@ -23,11 +24,13 @@ bool any_matches(const std::vector<Text>& patterns, std::string_view schema, std
 // Of a statement about all relations of a schema or of the database any may be denied, and all have to be
 // allowed.
 bool meets(std::span<const NamePart> pattern, const sql::RelationUse& use) {
-  return use.is_every ? may_be_in(pattern, use.schema) : matches_name(pattern, use.schema, use.name, Doubt::yes);
+  return use.is_every ? may_be_in(pattern, use.schema)
+                      : matches_name(pattern, use.schema, use.name, Doubt::yes);
 }
 
 bool meets_relation(const std::vector<Text>& patterns, const sql::RelationUse& use) {
-  return std::any_of(patterns.begin(), patterns.end(), [&](const Text& pattern) { return meets(pattern.parts, use); });
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const Text& pattern) { return meets(pattern.parts, use); });
 }
 
 bool kind_matches(const std::vector<Text>& patterns, std::string_view kind) {
@@ -68,7 +71,8 @@ class Judge {
     judge_closed();
     judge_deny();
     judge_allow();
-    if (decision_.is_allowed && decision_.allowed_by.empty()) decision_.allowed_by = level_label(access_.level);
+    if (decision_.is_allowed && decision_.allowed_by.empty())
+      decision_.allowed_by = level_label(access_.level);
     judge_hold();
     return std::move(decision_);
   }
@@ -82,7 +86,8 @@ class Judge {
     }
     return nullptr;
   }
-  // Since PostgreSQL 14 the server says so when a function lifts the session's read-only mode, where there is one.
+  // Since PostgreSQL 14 the server says so when a function lifts the session's read-only mode, where there is
+  // one.
   bool is_lifting_told() const {
     return access_.level != Level::read || (session_.server_version >= 14 && session_.is_server_read_only);
   }
@@ -117,7 +122,8 @@ class Judge {
   const char* hint_to_name() const {
     if (is_lifting_told()) return "A policy can admit it by name, in its key functions.";
     return !session_.is_server_read_only
-               ? "The session began at another level, and the server does not hold it read-only: connect again, then what policies "
+               ? "The session began at another level, and the server does not hold it read-only: connect "
+                 "again, then what policies "
                  "admit by name may be called."
                : "Before PostgreSQL 14 a server does not tell when a function makes the session writable, so "
                  "that not even a policy can admit it at this level.";
@@ -132,13 +138,15 @@ class Judge {
         if (facts_.is_opaque) decision_.calls_named_functions = true;
         continue;
       }
-      if (effect.kind == "call" && !facts_.functions.empty() && admits_function(facts_.functions.front()) != nullptr) {
+      if (effect.kind == "call" && !facts_.functions.empty() &&
+          admits_function(facts_.functions.front()) != nullptr) {
         continue;  // The procedure is named; judge_functions() says by whom.
       }
       refuse(std::string("level ") + sql::level_name(access_.level),
              effect.what + " needs access level " + sql::level_name(effect.level) + "; yours here is " +
                  sql::level_name(access_.level),
-             std::string("Ask for a policy of level ") + sql::level_name(effect.level) + " on this target.", effect.at);
+             std::string("Ask for a policy of level ") + sql::level_name(effect.level) + " on this target.",
+             effect.at);
     }
     if (findings_ != nullptr && decision_.is_allowed) {
       admit(std::string("level ") + sql::level_name(access_.level), facts_.kind + " is within the level");
@@ -153,7 +161,9 @@ class Judge {
       }
       const bool is_catalog = function.schema.empty() || function.schema == "pg_catalog";
       if (is_catalog && is_read_function(function.name, session_.server_version)) continue;
-      if (function.schema == "information_schema" && is_information_function(function.name, session_.server_version)) continue;
+      if (function.schema == "information_schema" &&
+          is_information_function(function.name, session_.server_version))
+        continue;
       if (is_catalog && access_.level >= Level::write && is_write_function(function.name)) continue;
       const std::string name = (function.schema.empty() ? "" : function.schema + ".") + function.name;
       if (const Policy* policy = admits_function(function)) {
@@ -161,8 +171,9 @@ class Judge {
         admit_beyond(*policy, "the function " + name + " is admitted by name", function.at);
         continue;
       }
-      refuse("functions", "the function " + name + " is not one that access level " + sql::level_name(access_.level) +
-                              " may call",
+      refuse("functions",
+             "the function " + name + " is not one that access level " + sql::level_name(access_.level) +
+                 " may call",
              hint_to_name(), function.at);
     }
   }
@@ -173,14 +184,17 @@ class Judge {
     for (const sql::Attribute& attribute : facts_.attributes) {
       if (is_read_function(attribute.name, session_.server_version)) continue;
       if (access_.level >= Level::write && is_write_function(attribute.name)) continue;
-      if (attribute.is_of_expression ? is_catalog_output(attribute.name) : !is_catalog_function(attribute.name)) continue;
+      if (attribute.is_of_expression ? is_catalog_output(attribute.name)
+                                     : !is_catalog_function(attribute.name))
+        continue;
       if (const Policy* policy = admits_function(attribute)) {
         decision_.calls_named_functions = true;
         admit_beyond(*policy, "the function " + attribute.name + " is admitted by name", attribute.at);
         continue;
       }
-      refuse("functions", "." + attribute.name + " may call a function of that name, which access level " +
-                              sql::level_name(access_.level) + " may not",
+      refuse("functions",
+             "." + attribute.name + " may call a function of that name, which access level " +
+                 sql::level_name(access_.level) + " may not",
              hint_to_name(), attribute.at);
     }
   }
@@ -206,7 +220,8 @@ class Judge {
     if (access_.level == Level::admin) return;
     if (const sql::RelationUse* changed = changed_system_relation(facts_)) {
       refuse(std::string("level ") + sql::level_name(access_.level),
-             "changing rows of " + changed->name + ", which are PostgreSQL's own, needs access level admin; yours here is " +
+             "changing rows of " + changed->name +
+                 ", which are PostgreSQL's own, needs access level admin; yours here is " +
                  sql::level_name(access_.level),
              "Roles, rights and definitions are changed by statements of their own.", changed->at);
     }
@@ -240,14 +255,16 @@ class Judge {
       const std::string reason = refuse_setting(setting, access_.level);
       if (reason.empty()) {
         if (findings_ != nullptr) {
-          admit(std::string("level ") + sql::level_name(access_.level),
-                "setting " + (setting.name.empty() ? "a parameter" : setting.name) + " so is within the level", setting.at);
+          admit(
+              std::string("level ") + sql::level_name(access_.level),
+              "setting " + (setting.name.empty() ? "a parameter" : setting.name) + " so is within the level",
+              setting.at);
         }
         continue;
       }
       refuse("settings",
-             "setting " + (setting.name.empty() ? "a parameter" : setting.name) + " is not allowed at access level " +
-                 sql::level_name(access_.level) + ": " + reason,
+             "setting " + (setting.name.empty() ? "a parameter" : setting.name) +
+                 " is not allowed at access level " + sql::level_name(access_.level) + ": " + reason,
              "docs/policy.md lists the settings that each level may change.", setting.at);
     }
   }
@@ -297,8 +314,9 @@ class Judge {
                                           [](const sql::RelationUse& use) { return use.is_every; });
     if (facts_.relations.empty() && !is_about_all) return false;
     if (facts_.names_every_column) return true;
-    const auto found = std::find_if(facts_.attributes.begin(), facts_.attributes.end(),
-                                    [&](const sql::Attribute& attribute) { return may_take_a_row(attribute); });
+    const auto found =
+        std::find_if(facts_.attributes.begin(), facts_.attributes.end(),
+                     [&](const sql::Attribute& attribute) { return may_take_a_row(attribute); });
     if (found == facts_.attributes.end()) return false;
     at = found->at;
     return true;
@@ -309,9 +327,11 @@ class Judge {
     const std::span<const NamePart> relation_wanted =
         std::span(pattern.parts).first(pattern.parts.size() - 1);
     const auto is_meant_by = [&](const std::vector<sql::RelationUse>& uses) {
-      return std::any_of(uses.begin(), uses.end(), [&](const sql::RelationUse& use) { return meets(relation_wanted, use); });
+      return std::any_of(uses.begin(), uses.end(),
+                         [&](const sql::RelationUse& use) { return meets(relation_wanted, use); });
     };
-    if (!relation_wanted.empty() && !is_meant_by(facts_.relations) && !is_meant_by(facts_.reached)) return false;
+    if (!relation_wanted.empty() && !is_meant_by(facts_.relations) && !is_meant_by(facts_.reached))
+      return false;
     for (const sql::ColumnUse& column : facts_.columns) {
       if (matches_part(pattern.parts.back(), column.name, Doubt::yes)) {
         at = column.at;
@@ -346,10 +366,12 @@ class Judge {
         if (found != calls.end()) at = found->at;
         return found != calls.end();
       };
-      if (!is_met_by(facts_.functions) && !is_met_by(facts_.attributes) && !is_met_by(facts_.operators)) return false;
+      if (!is_met_by(facts_.functions) && !is_met_by(facts_.attributes) && !is_met_by(facts_.operators))
+        return false;
     }
-    return rule.columns.empty() || std::any_of(rule.columns.begin(), rule.columns.end(),
-                                               [&](const Text& pattern) { return meets_column(pattern, at); });
+    return rule.columns.empty() ||
+           std::any_of(rule.columns.begin(), rule.columns.end(),
+                       [&](const Text& pattern) { return meets_column(pattern, at); });
   }
 
   void judge_deny() {
@@ -359,7 +381,8 @@ class Judge {
         sql::Place at = sql::nowhere;
         if (!meets_denied(rule, at)) continue;
         refuse(name_of(*policy) + ": deny " + rule.where,
-               rule.message.empty() ? "policy " + policy->name + " denies this statement" : rule.message, "", at);
+               rule.message.empty() ? "policy " + policy->name + " denies this statement" : rule.message, "",
+               at);
       }
     }
   }
@@ -373,7 +396,8 @@ class Judge {
         const std::string name = name_of(*policy) + ": hold " + rule.where;
         if (findings_ != nullptr) findings_->push_back({name, "the statement waits to be released", false});
         decision_.hold_rule += (decision_.hold_ms == 0 ? "" : ", ") + name;
-        decision_.hold_ms = decision_.hold_ms == 0 ? rule.timeout_ms : std::min(decision_.hold_ms, rule.timeout_ms);
+        decision_.hold_ms =
+            decision_.hold_ms == 0 ? rule.timeout_ms : std::min(decision_.hold_ms, rule.timeout_ms);
       }
     }
   }
@@ -389,9 +413,11 @@ class Judge {
       }
     }
     const auto are_within = [&](const std::vector<sql::RelationUse>& uses) {
-      return std::all_of(uses.begin(), uses.end(), [&](const auto& use) { return is_relation_within(rule, use); });
+      return std::all_of(uses.begin(), uses.end(),
+                         [&](const auto& use) { return is_relation_within(rule, use); });
     };
-    if (!rule.relations.empty() && !(are_within(facts_.relations) && are_within(facts_.reached))) return false;
+    if (!rule.relations.empty() && !(are_within(facts_.relations) && are_within(facts_.reached)))
+      return false;
     if (!rule.functions.empty() && !are_calls_within(rule)) return false;
     // Nobody sees which relations DO and CALL touch, nor what DO calls.
     if (facts_.is_opaque && (!rule.relations.empty() || !rule.columns.empty())) return false;
@@ -419,15 +445,18 @@ class Judge {
       });
     };
     return std::all_of(facts_.functions.begin(), facts_.functions.end(), is_named) &&
-           std::all_of(facts_.operators.begin(), facts_.operators.end(), [&](const sql::Name& op) {
-             const bool is_catalog = op.schema.empty() || op.schema == "pg_catalog";
-             return (is_catalog && is_read_operator(op.name, session_.server_version)) || is_named(op);
-           }) &&
-           std::all_of(facts_.attributes.begin(), facts_.attributes.end(), [&](const sql::Attribute& attribute) {
-             const bool may_call = attribute.is_of_expression ? !is_catalog_output(attribute.name)
-                                                              : may_take_a_row(attribute);
-             return !may_call || is_named(attribute);
-           });
+           std::all_of(facts_.operators.begin(), facts_.operators.end(),
+                       [&](const sql::Name& op) {
+                         const bool is_catalog = op.schema.empty() || op.schema == "pg_catalog";
+                         return (is_catalog && is_read_operator(op.name, session_.server_version)) ||
+                                is_named(op);
+                       }) &&
+           std::all_of(facts_.attributes.begin(), facts_.attributes.end(),
+                       [&](const sql::Attribute& attribute) {
+                         const bool may_call = attribute.is_of_expression ? !is_catalog_output(attribute.name)
+                                                                          : may_take_a_row(attribute);
+                         return !may_call || is_named(attribute);
+                       });
   }
   bool is_column_within(const Rule& rule, std::string_view column) const {
     return std::any_of(rule.columns.begin(), rule.columns.end(), [&](const Text& pattern) {
@@ -471,7 +500,9 @@ Decision refused(std::string rule, std::string message, std::string hint) {
   return decision;
 }
 
-Decision no_access() { return refused("access", "you have no access to this target", "Ask for a policy that names it."); }
+Decision no_access() {
+  return refused("access", "you have no access to this target", "Ask for a policy that names it.");
+}
 
 }  // namespace
 
@@ -481,8 +512,8 @@ Decision decide_facts(const Access& access, const Facts& facts, const SessionFac
   return Judge(access, facts, session, findings).decide();
 }
 
-Decision decide_text(const Access& access, std::string_view text, Scratch& scratch, std::vector<Match>& matches,
-                     std::vector<Finding>* findings) {
+Decision decide_text(const Access& access, std::string_view text, Scratch& scratch,
+                     std::vector<Match>& matches, std::vector<Finding>* findings) {
   if (!access.is_granted()) return no_access();
   if (!access.has_whitelist) return {};
   matches.clear();
@@ -506,7 +537,8 @@ Decision decide_text(const Access& access, std::string_view text, Scratch& scrat
     for (const Match& match : matches) {
       if (!is_listed(match)) continue;
       findings->push_back({"whitelist " + access.set->pattern(match.id).where,
-                           "the pattern " + access.set->pattern(match.id).text + " matches", false, sql::nowhere});
+                           "the pattern " + access.set->pattern(match.id).text + " matches", false,
+                           sql::nowhere});
     }
     return listed;
   }
@@ -546,7 +578,8 @@ std::string refuse_startup_setting(const Access& access, std::string_view name, 
   setting.values.emplace_back(value);
   // What the session has anyway at this level; the value does not matter.
   if (name == "default_transaction_read_only") return "";
-  if (access.level != Level::admin && is_set_by_login_alone(name)) return "only a login sets it, which SET may not";
+  if (access.level != Level::admin && is_set_by_login_alone(name))
+    return "only a login sets it, which SET may not";
   return refuse_setting(setting, access.level);
 }
 
@@ -568,8 +601,9 @@ Decision decide_function_call(const Access& access, uint32_t oid, const SessionF
       (access.level == Level::admin || is_read_function_oid(oid, session.server_version))) {
     return {};
   }
-  return refused("functions", "a call of the function with OID " + std::to_string(oid) +
-                                  " by the FunctionCall message is not allowed here",
+  return refused("functions",
+                 "a call of the function with OID " + std::to_string(oid) +
+                     " by the FunctionCall message is not allowed here",
                  "Call it in a SELECT.");
 }
 

@@ -114,7 +114,8 @@ bool matches_name(std::span<const NamePart> pattern, std::string_view schema, st
 }
 
 bool may_be_in(std::span<const NamePart> pattern, std::string_view schema) {
-  return pattern.size() < 2 || schema.empty() || matches_part(pattern[pattern.size() - 2], schema, Doubt::yes);
+  return pattern.size() < 2 || schema.empty() ||
+         matches_part(pattern[pattern.size() - 2], schema, Doubt::yes);
 }
 
 bool covers_all_of(std::span<const NamePart> pattern, std::string_view schema) {

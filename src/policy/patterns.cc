@@ -23,8 +23,9 @@ int on_match(unsigned id, unsigned long long, unsigned long long to, unsigned, v
 
 constexpr size_t character_bytes_max = 4;  // In UTF-8.
 
-// Whether a pattern holds anything by which it could ask about what follows an occurrence: the end of text or line, the end
-// of a word, or an option, which may change what these mean. Where they stand as themselves it is said all the same.
+// Whether a pattern holds anything by which it could ask about what follows an occurrence: the end of text or
+// line, the end of a word, or an option, which may change what these mean. Where they stand as themselves it
+// is said all the same.
 bool may_look_behind(std::string_view pattern) {
   for (std::string_view what : {"$", "\\b", "\\B", "\\z", "\\Z", "\\A", "\\G", "(*"}) {
     if (pattern.find(what) != pattern.npos) return true;
@@ -111,9 +112,11 @@ std::vector<Patterns::Problem> Patterns::compile(const std::vector<std::string>&
   if (!texts.empty()) {
     hs_database_t* database = nullptr;
     hs_compile_error_t* error = nullptr;
-    if (hs_compile_multi(expressions.data(), all_flags.data(), ids.data(), static_cast<unsigned>(texts.size()),
-                         HS_MODE_BLOCK, nullptr, &database, &error) != HS_SUCCESS) {
-      const size_t index = error != nullptr && error->expression >= 0 ? static_cast<size_t>(error->expression) : 0;
+    if (hs_compile_multi(expressions.data(), all_flags.data(), ids.data(),
+                         static_cast<unsigned>(texts.size()), HS_MODE_BLOCK, nullptr, &database,
+                         &error) != HS_SUCCESS) {
+      const size_t index =
+          error != nullptr && error->expression >= 0 ? static_cast<size_t>(error->expression) : 0;
       problems.push_back({index, message_of(error)});
       return problems;
     }

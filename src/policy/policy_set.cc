@@ -67,7 +67,9 @@ void check_rule(Rule& rule, bool is_allow, std::vector<Problem>& problems) {
   check_names(rule.columns, 3, NameOf::relation, "column, table.column or schema.table.column", problems);
   if (rule.kinds.empty() && rule.relations.empty() && rule.columns.empty() && rule.functions.empty() &&
       !rule.missing_where) {
-    problems.push_back({rule.where, "the rule has no condition: give kinds, relations, columns, functions or missing_where"});
+    problems.push_back(
+        {rule.where,
+         "the rule has no condition: give kinds, relations, columns, functions or missing_where"});
   }
   if (is_allow && rule.missing_where) problems.push_back({rule.where, "missing_where is for deny rules"});
 }
@@ -97,7 +99,8 @@ bool tags_match(const Policy& policy, const std::vector<std::string>& tags) {
 
 }  // namespace
 
-std::shared_ptr<const PolicySet> PolicySet::compile(std::vector<Policy> policies, std::vector<Problem>& problems) {
+std::shared_ptr<const PolicySet> PolicySet::compile(std::vector<Policy> policies,
+                                                    std::vector<Problem>& problems) {
   const size_t problems_before = problems.size();
   std::shared_ptr<PolicySet> set(new PolicySet());
   std::set<std::string> names;
@@ -116,7 +119,8 @@ std::shared_ptr<const PolicySet> PolicySet::compile(std::vector<Policy> policies
     for (Rule& rule : policy.deny) check_rule(rule, false, problems);
     for (HoldRule& rule : policy.hold) {
       check_rule(rule, false, problems);
-      if (rule.timeout_ms == 0) problems.push_back({rule.where, "a statement cannot be held for ever: give a timeout"});
+      if (rule.timeout_ms == 0)
+        problems.push_back({rule.where, "a statement cannot be held for ever: give a timeout"});
     }
     set->whitelists_.emplace_back();
     if (!policy.whitelist) continue;
@@ -127,8 +131,8 @@ std::shared_ptr<const PolicySet> PolicySet::compile(std::vector<Policy> policies
     }
   }
   for (const auto& problem : Patterns::compile(texts, set->patterns_)) {
-    problems.push_back({set->texts_[problem.index].where,
-                        "the pattern " + set->texts_[problem.index].text + " cannot be used: " + problem.message});
+    problems.push_back({set->texts_[problem.index].where, "the pattern " + set->texts_[problem.index].text +
+                                                              " cannot be used: " + problem.message});
   }
   if (problems.size() != problems_before) return nullptr;
   set->policies_ = std::move(policies);

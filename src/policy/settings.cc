@@ -28,7 +28,9 @@ std::string lower(std::string_view text) {
 // As PostgreSQL reads a boolean: any unique prefix of true, yes, on, and 1.
 bool is_true(std::string_view value) {
   const std::string folded = lower(value);
-  const auto is_prefix_of = [&](std::string_view word) { return !folded.empty() && word.starts_with(folded); };
+  const auto is_prefix_of = [&](std::string_view word) {
+    return !folded.empty() && word.starts_with(folded);
+  };
   return folded == "1" || folded == "on" || is_prefix_of("true") || is_prefix_of("yes");
 }
 
@@ -38,14 +40,15 @@ bool is_safe_encoding(std::string_view value) {
   for (unsigned char c : value) {
     if (std::isalnum(c) != 0) folded += static_cast<char>(std::tolower(c));
   }
-  static constexpr std::string_view unsafe[] = {"sjis", "shiftjis", "shiftjis2004", "mskanji", "win932", "windows932", "big5",
-                                                "win950", "windows950", "gbk", "win936", "windows936", "gb18030", "uhc",
-                                                "win949", "windows949", "johab"};
+  static constexpr std::string_view unsafe[] = {
+      "sjis",    "shiftjis", "shiftjis2004", "mskanji",    "win932", "windows932",
+      "big5",    "win950",   "windows950",   "gbk",        "win936", "windows936",
+      "gb18030", "uhc",      "win949",       "windows949", "johab"};
   return std::find(std::begin(unsafe), std::end(unsafe), folded) == std::end(unsafe);
 }
 
-// A bound in time that is not "none": a whole number of PostgreSQL's units, milliseconds without one, that it can hold. It takes
-// more than that, and rounds: '0.4', '1us' and '1e-9' are none.
+// A bound in time that is not "none": a whole number of PostgreSQL's units, milliseconds without one, that it
+// can hold. It takes more than that, and rounds: '0.4', '1us' and '1e-9' are none.
 bool is_positive_time(std::string_view value) {
   constexpr uint64_t most_ms = 2'147'483'647;  // More is an error there.
   const auto skip_spaces = [&] { value.remove_prefix(std::min(value.find_first_not_of(' '), value.size())); };
@@ -227,7 +230,8 @@ std::string refuse_search_path(const std::vector<std::string>& values, bool is_r
   for (size_t i = 0; i < values.size(); ++i) {
     // In one quoted string there may be several names.
     const std::string path = lower(values[i]);
-    if ((is_reader && path.find("pg_temp") != path.npos) || (i == 0 ? puts_catalog_later(path) : path.find(catalog) != path.npos))
+    if ((is_reader && path.find("pg_temp") != path.npos) ||
+        (i == 0 ? puts_catalog_later(path) : path.find(catalog) != path.npos))
       return "it would put other objects before PostgreSQL's own";
   }
   return "";
@@ -248,9 +252,10 @@ std::string refuse_reader(const Setting& setting) {
                : "it is not a number from 0 to " + std::to_string(reader_workers_max);
   }
   if (name == "search_path") return refuse_search_path(setting.values, true);
-  if (is_any_of(name, {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout",
-                       "transaction_timeout"})) {
-    return is_positive_time(value) ? "" : "it would take a time limit away, or is not a whole number with a unit";
+  if (is_any_of(name, {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout",
+                       "idle_session_timeout", "transaction_timeout"})) {
+    return is_positive_time(value) ? ""
+                                   : "it would take a time limit away, or is not a whole number with a unit";
   }
   return "it is not one of the settings that this level may change";
 }
@@ -266,14 +271,16 @@ std::string refuse_computed(std::string_view name, Level level) {
 }  // namespace
 
 bool is_set_by_login_alone(std::string_view name) {
-  return is_any_of(name, {"ignore_system_indexes", "jit_debugging_support", "jit_profiling_support", "local_preload_libraries",
-                          "log_connections", "log_disconnections", "post_auth_delay", "session_preload_libraries"});
+  return is_any_of(name, {"ignore_system_indexes", "jit_debugging_support", "jit_profiling_support",
+                          "local_preload_libraries", "log_connections", "log_disconnections",
+                          "post_auth_delay", "session_preload_libraries"});
 }
 
 std::string refuse_setting(const Setting& setting, Level level) {
   if (level == Level::admin) return "";
   if (setting.verb == Setting::Verb::reset) {
-    // What the others return to was set when the session began; a transaction's own modes return to read-write.
+    // What the others return to was set when the session began; a transaction's own modes return to
+    // read-write.
     const bool is_mode = setting.name.starts_with("transaction_") && setting.name != "transaction_timeout";
     return level == Level::read && is_mode ? "it would let the session write" : "";
   }

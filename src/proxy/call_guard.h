@@ -1,11 +1,12 @@
 // Keeps a function that a policy names from making a read session writable for what comes behind it.
 //
-// Such a function may set default_transaction_read_only to off; the server says so (ParameterStatus) before the next
-// ReadyForQuery, and the session ends. What could use it is a transaction that begins before we have heard that. So in one
-// message, or one group of messages up to Sync, no call stands together with the end of a transaction, and behind
-// the message or group nothing is forwarded until ReadyForQuery.
+// Such a function may set default_transaction_read_only to off; the server says so (ParameterStatus) before
+// the next ReadyForQuery, and the session ends. What could use it is a transaction that begins before we have
+// heard that. So in one message, or one group of messages up to Sync, no call stands together with the end of
+// a transaction, and behind the message or group nothing is forwarded until ReadyForQuery.
 //
-// What always holds: what never starts anything (Sync, Flush, COPY data) does not wait, so that whatever is waited for comes.
+// What always holds: what never starts anything (Sync, Flush, COPY data) does not wait, so that whatever is
+// waited for comes.
 #pragma once
 
 #include "ringfence/pg/frame.h"

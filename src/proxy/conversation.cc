@@ -22,8 +22,8 @@ namespace from_server = pg::from_server;
 using pg::FrameCursor;
 using pg::FrameSegment;
 
-Conversation::Conversation(Recorder& recorder, pg::ObjectPools& pools, ShardCounters& counters, const Limits& limits,
-                           std::unique_ptr<Gate> gate)
+Conversation::Conversation(Recorder& recorder, pg::ObjectPools& pools, ShardCounters& counters,
+                           const Limits& limits, std::unique_ptr<Gate> gate)
     : recorder_(recorder),
       pools_(pools),
       counters_(counters),
@@ -46,7 +46,8 @@ size_t Conversation::client_capture_max(char type) const {
   switch (type) {
     // Of a long text more is kept than is recorded: a comment may stand in front of the statement.
     case from_client::query:
-    case from_client::parse: return std::max<size_t>(limits_.statement_bytes_max + names_bytes_max, query_bytes_max);
+    case from_client::parse:
+      return std::max<size_t>(limits_.statement_bytes_max + names_bytes_max, query_bytes_max);
     case from_client::bind:
     case from_client::function_call: return limits_.parameters_bytes_max + names_bytes_max;
     case from_client::execute:
@@ -83,7 +84,8 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
       if (gate_) gate_->from_client().note_end(segment.end);
     }
     // Decided anew where the policies have changed while it waited for room.
-    const bool is_new = !is_resumed || (segment.is_last && message_generation_ != gate_generation_ && !waiting_ && query_started_ == 0);
+    const bool is_new = !is_resumed || (segment.is_last && message_generation_ != gate_generation_ &&
+                                        !waiting_ && query_started_ == 0);
     message_begin_ = segment.begin;
     if (gate_ && segment.is_first && is_new) {
       const bool must_wait = is_watched() && guard_.must_wait(segment.type, queue_.is_idle());
@@ -267,8 +269,9 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
   bool is_redacted = false;
   bool is_uncut = false;
   std::vector<std::pair<uint32_t, pg::NameChange>> changes;
-  pg::Unseen unseen =
-      is_message_gated_ ? traits_.unseen : unseen_of_query(text, full_bytes == text.size() && !is_text_doubtful_);
+  pg::Unseen unseen = is_message_gated_
+                          ? traits_.unseen
+                          : unseen_of_query(text, full_bytes == text.size() && !is_text_doubtful_);
   auto push = [&](bool continues) {
     queue_.push_query(first, count, pg::frame_header_size + body_length, now_.ns, continues);
     queue_.mark_unseen(unseen);
@@ -409,7 +412,8 @@ void Conversation::on_bind(ByteView body, uint32_t body_length) {
     const std::vector<uint32_t>* types = portal->statement && is_sure ? &portal->statement->types : nullptr;
     uint64_t secrets = portal->statement ? portal->statement->statement.secret_places : 0;
     if (!is_sure) {
-      if (const auto present = queue_.present_statement(names->statement)) secrets |= present->statement.secret_places;
+      if (const auto present = queue_.present_statement(names->statement))
+        secrets |= present->statement.secret_places;
     }
     encode_bind_parameters(body, is_whole, types, limits_.parameters_bytes_max, portal->parameters,
                            portal->parameters_truncated, {.secrets = secrets});
@@ -429,7 +433,8 @@ void Conversation::on_bind(ByteView body, uint32_t body_length) {
   const bool is_planned = !portal->statement || !portal->statement->traits.runs_by_name;
   // A view's functions are planned too, and those of rules and defaults; a trigger runs later.
   const pg::Unseen planned = unseen == pg::Unseen::trigger ? pg::Unseen::relation : unseen;
-  queue_.push_bind(std::move(portal), is_planned && planned >= pg::Unseen::relation ? planned : pg::Unseen::none);
+  queue_.push_bind(std::move(portal),
+                   is_planned && planned >= pg::Unseen::relation ? planned : pg::Unseen::none);
 }
 
 bool Conversation::on_execute(ByteView body, uint32_t body_length) {
@@ -441,25 +446,28 @@ bool Conversation::on_execute(ByteView body, uint32_t body_length) {
   }
   if (portal->is_unexecuted) unexecuted_.executed(*portal);
   if (portal->statement && portal->statement->refusal != 0) {
-    queue_.push_execute(pg::unrecorded_statement, std::move(portal), pg::frame_header_size + body_length, now_.ns);
+    queue_.push_execute(pg::unrecorded_statement, std::move(portal), pg::frame_header_size + body_length,
+                        now_.ns);
     return true;
   }
   pg::StatementText unknown;
   if (!portal->statement) unknown = unknown_text(*portal);
   const pg::StatementText& text = portal->statement ? portal->statement->statement : unknown;
-  const Decided decided = portal->statement ? decided_by(portal->statement->rule, portal->statement->instead()) : decided_by("");
+  const Decided decided =
+      portal->statement ? decided_by(portal->statement->rule, portal->statement->instead()) : decided_by("");
   if (!recorder_.has_room(recorder_.start_bytes(text, portal->parameters.size() + decided.instead_bytes(),
                                                 portal->secret_parameters.size()))) {
     return false;
   }
-  pg::StatementNumber number = recorder_.start(text, portal->parameters, portal->parameters_truncated,
-                                               from_client::execute, now_.us, decided, {},
-                                               portal->secret_parameters);
+  pg::StatementNumber number =
+      recorder_.start(text, portal->parameters, portal->parameters_truncated, from_client::execute, now_.us,
+                      decided, {}, portal->secret_parameters);
   ++statements_;
   show(portal->statement.get());
   guard_.note(portal->statement ? portal->statement->traits : pg::CallTraits{.calls_named = true});
   const pg::Unseen unseen = unseen_now(portal->statement.get());
-  const bool keeps = queue_.has_wide_names() && portal->statement && !portal->statement->statement.is_truncated &&
+  const bool keeps = queue_.has_wide_names() && portal->statement &&
+                     !portal->statement->statement.is_truncated &&
                      keeps_settings(portal->statement->statement.text);
   queue_.push_execute(number, std::move(portal), pg::frame_header_size + body_length, now_.ns, unseen);
   if (keeps) queue_.keeps_settings();
@@ -482,7 +490,8 @@ bool Conversation::on_function_call(ByteView body, uint32_t body_length) {
   show(nullptr);
   guard_.close();
   // Functions of large objects and the like, or anything.
-  const pg::Unseen unseen = policy::is_harmless_call(oid, newest_server_version) ? pg::Unseen::none : pg::Unseen::code;
+  const pg::Unseen unseen =
+      policy::is_harmless_call(oid, newest_server_version) ? pg::Unseen::none : pg::Unseen::code;
   queue_.push_function_call(number, pg::frame_header_size + body_length, now_.ns, unseen);
   return true;
 }
@@ -568,10 +577,13 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
     if (!segment.is_first || !segment.is_last) {
       if (out != nullptr && !segment.is_last) {
         // Only an error that is short enough to be one of ours is held, and what may tell of the name.
-        const bool may_change = (segment.type == from_server::error_response && gate_ && gate_->is_waiting()) ||
-                                (segment.type == from_server::parameter_status && named_);
-        const bool hides = segment.type == from_server::error_response && gate_ && hides_columns(gate_->access());
-        if ((may_change || hides) && segment.body_length <= server_capture_bytes_max) out->hold(segment.begin, segment.end);
+        const bool may_change =
+            (segment.type == from_server::error_response && gate_ && gate_->is_waiting()) ||
+            (segment.type == from_server::parameter_status && named_);
+        const bool hides =
+            segment.type == from_server::error_response && gate_ && hides_columns(gate_->access());
+        if ((may_change || hides) && segment.body_length <= server_capture_bytes_max)
+          out->hold(segment.begin, segment.end);
         else if (hides) out->replace(segment.begin, segment.end, {});  // Of a long one the beginning is sent.
         else out->pass(segment.end);
       }
@@ -597,7 +609,8 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
     if (!segment.is_first && rare_) pg::clear_buffer(rare_->server_capture);
     if (out != nullptr) {
       if (named_ && std::exchange(named_->is_hidden, false)) out->replace(segment.begin, segment.end, {});
-      else if (rare_ && !rare_->notices.empty()) out->pass_with(segment.end, std::exchange(rare_->notices, {}));
+      else if (rare_ && !rare_->notices.empty())
+        out->pass_with(segment.end, std::exchange(rare_->notices, {}));
       else if (!has_replacement()) out->pass(segment.end);
       else out->replace(segment.begin, segment.end, std::exchange(rare_->replacement, {}));
     }
@@ -627,7 +640,7 @@ bool Conversation::swallow(const FrameSegment& segment) {
   out.replace(segment.begin, segment.end, {});
   if (has_renewed_ && queue_.answers_renewal(segment.type == from_server::ready_for_query)
           ? take_renewal_answer(segment.type, body)
-                                               : take_own_answer(segment.type, body)) {
+          : take_own_answer(segment.type, body)) {
     return true;
   }
   break_off(Fault::malformed, "its answers do not fit a statement of the appliance's own");
@@ -663,7 +676,8 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
     case from_server::copy_in_response: queue_.copy_in_response(bytes); break;
     case from_server::error_response: {
       // Of a long one the beginning is there.
-      const auto parsed = body.size() == body_length ? pg::parse_error_fields(body) : pg::parse_error_beginning(body);
+      const auto parsed =
+          body.size() == body_length ? pg::parse_error_fields(body) : pg::parse_error_beginning(body);
       pg::ErrorFields fields;
       if (parsed) fields = *parsed;
       else fields.sqlstate = "XX000";
@@ -676,7 +690,8 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
         }
       }
       if (gate_ && !is_refusal_ && hides_columns(gate_->access())) {
-        if (std::string shown = without_row(body, body_length); !shown.empty()) rare().replacement = std::move(shown);
+        if (std::string shown = without_row(body, body_length); !shown.empty())
+          rare().replacement = std::move(shown);
       }
       queue_.error(fields, bytes, now_.ns);
       show_error();
@@ -693,9 +708,10 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
 }
 
 bool Conversation::is_at_rest() const {
-  return queue_.is_empty() && queue_.is_idle() && queue_.transaction() == pg::TransactionStatus::idle && !queue_.is_lost() &&
-         !queue_.is_skipping() && queue_.misfits() == 0 && !is_in_group_ && client_.at_boundary() && server_.at_boundary() &&
-         !seen().client_held && !seen().server_held && !waiting_ && query_started_ == 0 && !error_ && !server_said_fatal_;
+  return queue_.is_empty() && queue_.is_idle() && queue_.transaction() == pg::TransactionStatus::idle &&
+         !queue_.is_lost() && !queue_.is_skipping() && queue_.misfits() == 0 && !is_in_group_ &&
+         client_.at_boundary() && server_.at_boundary() && !seen().client_held && !seen().server_held &&
+         !waiting_ && query_started_ == 0 && !error_ && !server_said_fatal_;
 }
 
 void Conversation::keep_name(std::string_view reset_to, std::string_view name) {
@@ -730,7 +746,8 @@ void Conversation::append_refusal(const pg::ErrorFields& fields) {
 
 void Conversation::note_parameter(std::string_view name, std::string_view value) {
   if (settings_ != nullptr) settings_->note(name, value);
-  if (gate_ && gate_->access().level == policy::Level::read && name == "default_transaction_read_only" && value == "off") {
+  if (gate_ && gate_->access().level == policy::Level::read && name == "default_transaction_read_only" &&
+      value == "off") {
     break_off(Fault::denied, "the session is no longer read-only");
   }
   if (name == "standard_conforming_strings") strings_are_standard_ = value == "on";
@@ -789,7 +806,8 @@ void Conversation::contradicted(const pg::Completion& completion) {
   recorder_.publish(attribution_mismatch(recorder_, what, &id, completion.rows, now_.us));
   if (witness_ == AttributionWitness::end && !error_) {
     is_contradicted_ = true;
-    break_off(Fault::malformed, "answered " + what.answered + " to a statement that is to be answered with " + what.expected);
+    break_off(Fault::malformed,
+              "answered " + what.answered + " to a statement that is to be answered with " + what.expected);
   }
 }
 
@@ -799,9 +817,10 @@ void Conversation::note_strays() {
   const bool ends = queue_.is_lost() || witness_ == AttributionWitness::end;
   if (!std::exchange(has_told_strays_, true)) {
     counters_.attribution_mismatches.add();
-    recorder_.publish(attribution_mismatch(
-        recorder_, std::string("answers of the server fit no recorded statement") + (ends ? "; the session was ended" : ""),
-        now_.us));
+    recorder_.publish(attribution_mismatch(recorder_,
+                                           std::string("answers of the server fit no recorded statement") +
+                                               (ends ? "; the session was ended" : ""),
+                                           now_.us));
   }
   if (ends) break_off(Fault::malformed, "its answers fit no statement that was sent");
 }

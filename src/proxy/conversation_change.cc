@@ -1,4 +1,5 @@
-// Statements that go on with another text than the one that was sent (sql/read_only_form.h). Their records have both.
+// Statements that go on with another text than the one that was sent (sql/read_only_form.h). Their records
+// have both.
 #include <algorithm>
 
 #include "conversation.h"

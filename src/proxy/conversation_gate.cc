@@ -1,5 +1,5 @@
-// The half of a conversation that decides: what a restricted session sends is held until it is whole, judged, and
-// passed or replaced.
+// The half of a conversation that decides: what a restricted session sends is held until it is whole, judged,
+// and passed or replaced.
 #include "conversation.h"
 
 #include <algorithm>
@@ -51,7 +51,8 @@ bool is_of_group(char type) {
 
 bool Conversation::must_know_names(char type) const {
   if (is_in_group_) return false;
-  // The name of a statement that was refused stays with what had it: what runs by that name has to be recorded.
+  // The name of a statement that was refused stays with what had it: what runs by that name has to be
+  // recorded.
   const bool is_doubtful = queue_.may_have_hidden_names(pg::Unseen::trigger) && queue_.named_may_change();
   if (gate_generation_ == 0 && !may_hold() && !queue_.has_refusal() && !is_doubtful) return false;
   const bool begins = is_of_group(type) || type == from_client::query || type == from_client::function_call;
@@ -60,7 +61,8 @@ bool Conversation::must_know_names(char type) const {
 
 void Conversation::note_group(char type) {
   if (is_of_group(type)) is_in_group_ = true;
-  else if (type == from_client::sync || type == from_client::query || type == from_client::function_call) is_in_group_ = false;
+  else if (type == from_client::sync || type == from_client::query || type == from_client::function_call)
+    is_in_group_ = false;
 }
 
 void Conversation::hold(const pg::FrameSegment& segment) {
@@ -82,7 +84,8 @@ bool Conversation::admit(char type, ByteView body, uint32_t body_length) {
   if (rare_) rare_->changes.clear();
   if (body_length > gated_bytes_max && (type == from_client::execute || type == from_client::function_call)) {
     // None of it went on, and it stands for nothing that could be refused by itself.
-    break_off(Fault::limit, "an Execute or FunctionCall message is longer than a restricted session may send");
+    break_off(Fault::limit,
+              "an Execute or FunctionCall message is longer than a restricted session may send");
     return true;
   }
   switch (type) {
@@ -106,7 +109,8 @@ bool is_read_as_utf8(pg::Encoding client, pg::Encoding server) {
 
 Refusal foreign_text() {
   return {std::string(pg::sqlstate::insufficient_privilege), "analysis",
-          "the statement has other bytes than ASCII and is not sent in UTF-8, by which statements are judged here",
+          "the statement has other bytes than ASCII and is not sent in UTF-8, by which statements are judged "
+          "here",
           "SET client_encoding TO 'UTF8', or write them as U&'\\00E9'.", 0};
 }
 
@@ -204,9 +208,9 @@ Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
     if (facts == nullptr) return;  // Unrestricted.
     traits.calls_named = gate_->calls_named() || !facts->executes.empty();
     traits.runs_by_name = traits.runs_by_name || !facts->executes.empty();
-    traits.unseen = std::max(traits.unseen, facts->executes.empty()
-                                                   ? unseen_by(*facts, extent.of(statement), gate_->server_version())
-                                                   : pg::Unseen::code);
+    traits.unseen = std::max(traits.unseen, facts->executes.empty() ? unseen_by(*facts, extent.of(statement),
+                                                                                gate_->server_version())
+                                                                    : pg::Unseen::code);
     traits.ends_transaction = ends_transaction(facts->control);
   });
   prepared.traits = traits;
@@ -227,8 +231,8 @@ Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
 bool Conversation::has_room_for_refused(size_t text_bytes, size_t statements) {
   // What cannot be written at once is kept for later; there is no more waiting.
   if (waiting_ && waiting_->is_dropped) return true;
-  // Made valid, a byte may become three; it stands there once as it was, and once sealed. They are several records, and what is asked for is the room of one: those that
-  // find none behind it are kept for later.
+  // Made valid, a byte may become three; it stands there once as it was, and once sealed. They are several
+  // records, and what is asked for is the room of one: those that find none behind it are kept for later.
   const size_t texts = std::min<size_t>(text_bytes * 5, size_t{limits_.statement_bytes_max} * 5 * statements);
   const size_t rest = (recorder_.start_bytes(0, 0, 0) + Recorder::blocked_bytes_max) * (statements + 1);
   return recorder_.has_room(std::min(texts + rest, audit::record_bytes_max));
@@ -257,7 +261,8 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
     verdict = Gate::Verdict::refused;
   } else {
     const Refusal* refusal = refused_while_waiting();
-    // Nothing of what is too much is judged: it would be again after each wait. So many take two bytes each at least.
+    // Nothing of what is too much is judged: it would be again after each wait. So many take two bytes each
+    // at least.
     if (text.size() > 2 * statements_per_query_max) {
       size_t all = 0;
       sql::split_statements(text, [&](sql::Extent) { ++all; });
@@ -271,7 +276,8 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
       if (verdict != Gate::Verdict::pass || refusal != nullptr) return;
       const bool was_held = waiting_ && waiting_->timeout_ms != 0;
       verdict = judge(extent.of(text));
-      if (verdict == Gate::Verdict::pass && is_watched() && !guard_.allows(traits_)) verdict = refuse_call_with_end();
+      if (verdict == Gate::Verdict::pass && is_watched() && !guard_.allows(traits_))
+        verdict = refuse_call_with_end();
       if (!was_held || verdict != Gate::Verdict::pass) refused_begin = extent.begin;
     });
     if (refusal != nullptr) {
@@ -303,11 +309,12 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
     sql::split_statements(text, [&](sql::Extent extent) {
       const bool is_the_one = extent.begin == refused_begin;
       place.begin = extent.begin;
-      record_refused(extent.of(text), extent.end - extent.begin, from_client::query, is_the_one ? &refusal : nullptr, place);
+      record_refused(extent.of(text), extent.end - extent.begin, from_client::query,
+                     is_the_one ? &refusal : nullptr, place);
     });
   } else {
-    record_refused(text.substr(refused_begin), text_length(body, body_length) - refused_begin, from_client::query,
-                   &refusal);
+    record_refused(text.substr(refused_begin), text_length(body, body_length) - refused_begin,
+                   from_client::query, &refusal);
   }
   const uint32_t position = refusal.at == ByteView::npos ? 0 : position_of(text, refused_begin + refusal.at);
   rare().replacement = gate_->replace(Gate::Instead::query, refusal, position);
@@ -347,11 +354,11 @@ bool Conversation::admit_parse(ByteView body, uint32_t body_length) {
   if (verdict != Gate::Verdict::refused) return verdict == Gate::Verdict::pass;
   const Refusal refusal = gate_->refusal();
   if (!has_room_for_refused(text.size(), 1)) return false;
-  record_refused(text, text_length(rest, static_cast<uint32_t>(body_length - name.size() - 1)), from_client::parse,
-                 &refusal);
+  record_refused(text, text_length(rest, static_cast<uint32_t>(body_length - name.size() - 1)),
+                 from_client::parse, &refusal);
   const uint32_t position = refusal.at == ByteView::npos ? 0 : position_of(text, begin + refusal.at);
-  rare().replacement =
-      gate_->replace(name.empty() ? Gate::Instead::parse_unnamed : Gate::Instead::parse_named, refusal, position);
+  rare().replacement = gate_->replace(
+      name.empty() ? Gate::Instead::parse_unnamed : Gate::Instead::parse_named, refusal, position);
   pg::Ref<pg::Prepared> prepared = pools_.prepared.make();
   prepared->name = name;
   prepared->refusal = gate_->refusals();
@@ -359,7 +366,8 @@ bool Conversation::admit_parse(ByteView body, uint32_t body_length) {
   return true;
 }
 
-// What was prepared before the policies changed is judged here, and what may not stand behind other things of its group.
+// What was prepared before the policies changed is judged here, and what may not stand behind other things of
+// its group.
 bool Conversation::admit_execute(ByteView body) {
   pg::Ref<pg::Portal> portal = queue_.foreseen_portal(text_of(body));
   pg::Ref<pg::Prepared> prepared = portal ? portal->statement : pg::Ref<pg::Prepared>();
@@ -381,15 +389,16 @@ bool Conversation::admit_execute(ByteView body) {
   return refuse_by_parse(prepared.get(), from_client::execute);
 }
 
-// Behind the end of a transaction in its group: its planning may call what it names. And what is held is held here, where
-// its parameters are known.
+// Behind the end of a transaction in its group: its planning may call what it names. And what is held is held
+// here, where its parameters are known.
 bool Conversation::admit_bind(ByteView body, uint32_t body_length) {
   auto names = pg::parse_bind_names(body);
   const bool is_too_long = body_length > gated_bytes_max;
   if (!names && !is_too_long) return true;  // The server refuses it.
   gate_->rules().clear();
   changes_names_ = false;
-  pg::Ref<pg::Prepared> prepared = names ? queue_.foreseen_statement(names->statement) : pg::Ref<pg::Prepared>();
+  pg::Ref<pg::Prepared> prepared =
+      names ? queue_.foreseen_statement(names->statement) : pg::Ref<pg::Prepared>();
   if (prepared && prepared->refusal != 0 && !is_too_long) return true;
   Gate::Verdict verdict = Gate::Verdict::pass;
   if (const Refusal* refusal = refused_while_waiting()) {
@@ -455,7 +464,8 @@ bool Conversation::admit_function_call(ByteView body, uint32_t body_length) {
   if (!has_room_for_refused(text.size(), 1)) return false;
   record_refused(text, text.size(), from_client::function_call, &*refusal);
   rare().replacement = gate_->replace(Gate::Instead::function_call, *refusal, 0);
-  queue_.push_function_call(pg::unrecorded_statement | gate_->refusals(), pg::frame_header_size + body_length, now_.ns);
+  queue_.push_function_call(pg::unrecorded_statement | gate_->refusals(), pg::frame_header_size + body_length,
+                            now_.ns);
   return true;
 }
 

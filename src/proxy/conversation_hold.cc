@@ -1,5 +1,5 @@
-// The part of a conversation that waits: statements that are held until somebody gives his word, and what is kept back
-// with them.
+// The part of a conversation that waits: statements that are held until somebody gives his word, and what is
+// kept back with them.
 #include "conversation.h"
 #include "message_text.h"
 #include "parameters.h"
@@ -82,7 +82,8 @@ void Conversation::settle_group(char type, ByteView body) {
     }
     default: goes_out = true;
   }
-  const bool is_whole = type == from_client::sync || type == from_client::query || type == from_client::function_call;
+  const bool is_whole =
+      type == from_client::sync || type == from_client::query || type == from_client::function_call;
   if (is_whole) group_is_partly_out_ = false;
   if (!goes_out) return;
   if (!is_whole) group_is_partly_out_ = true;
@@ -175,11 +176,13 @@ void Conversation::drop_waiting(Refusal refusal, Now now) {
   waiting_->is_dropped = true;
   const pg::FrameSegment segment = *rare_->client_held;
   const bool is_in_pieces = !segment.is_first || !segment.is_last;
-  client_message(segment.type, is_in_pieces ? ByteView(rare_->client_capture) : segment.piece, segment.body_length);
+  client_message(segment.type, is_in_pieces ? ByteView(rare_->client_capture) : segment.piece,
+                 segment.body_length);
   rare_->replacement.clear();
 }
 
-// What running the statement will need, kept with its name. `is_inner`: it is what the text, a PREPARE, makes.
+// What running the statement will need, kept with its name. `is_inner`: it is what the text, a PREPARE,
+// makes.
 void Conversation::note_holds(pg::Prepared& prepared, ByteView text, bool is_inner) {
   sql::split_statements(text, [&](sql::Extent extent) {
     if (gate_->check(extent.of(text)) != Gate::Verdict::pass) {
@@ -218,15 +221,16 @@ bool Conversation::may_hold_bind(const pg::FrameSegment& segment) const {
   auto names = pg::parse_bind_names(segment.piece);
   if (!names) return true;
   auto prepared = queue_.foreseen_statement(names->statement);
-  return prepared && (prepared->hold() != nullptr || prepared->executes_by_name || prepared->gate_generation != gate_generation_);
+  return prepared && (prepared->hold() != nullptr || prepared->executes_by_name ||
+                      prepared->gate_generation != gate_generation_);
 }
 
 void Conversation::note_held_bind(const pg::Prepared& prepared, ByteView body) {
   waiting_->statement = prepared.statement.text;
   waiting_->parameters.clear();
   bool is_truncated = false;
-  encode_bind_parameters(body, true, &prepared.types, limits_.parameters_bytes_max, waiting_->parameters, is_truncated,
-                         {.secrets = prepared.statement.secret_places});
+  encode_bind_parameters(body, true, &prepared.types, limits_.parameters_bytes_max, waiting_->parameters,
+                         is_truncated, {.secrets = prepared.statement.secret_places});
 }
 
 // A portal that was bound before these policies were in force: nobody was asked for it then.

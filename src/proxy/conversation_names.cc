@@ -1,9 +1,10 @@
-// The part of a conversation that knows which names may stand for something else than was seen (pg/name_doubt.h).
+// The part of a conversation that knows which names may stand for something else than was seen
+// (pg/name_doubt.h).
 //
 // An unrestricted session's record says so. A restricted one's next use of such a name is made certain first:
-// before it the appliance drops the statement and prepares it again, out of the text and types that were decided.
-// Where that cannot be done, and code has run that may have done anything, the use is refused. What always holds:
-// nothing is sent as long as nothing has run that may have touched names.
+// before it the appliance drops the statement and prepares it again, out of the text and types that were
+// decided. Where that cannot be done, and code has run that may have done anything, the use is refused. What
+// always holds: nothing is sent as long as nothing has run that may have touched names.
 #include <algorithm>
 
 #include "conversation.h"
@@ -28,7 +29,9 @@ bool is_ascii(std::string_view text) {
 }
 
 // By far the most texts, of which nothing has to be known where there is no name.
-bool begins_with_select(ByteView text) { return text.size() >= 6 && sql::is_keyword(text.substr(0, 6), "select"); }
+bool begins_with_select(ByteView text) {
+  return text.size() >= 6 && sql::is_keyword(text.substr(0, 6), "select");
+}
 
 }  // namespace
 
@@ -49,7 +52,8 @@ Unseen Conversation::unseen_now(pg::Prepared* prepared) const {
   if (prepared == nullptr) return gate_ ? Unseen::trigger : Unseen::code;
   if (!gate_ && !queue_.has_names() && begins_with_select(prepared->statement.text)) return Unseen::none;
   // What an EXECUTE runs may be another statement each time.
-  return prepared->traits.runs_by_name ? std::max(unseen_of(*prepared), Unseen::relation) : unseen_of(*prepared);
+  return prepared->traits.runs_by_name ? std::max(unseen_of(*prepared), Unseen::relation)
+                                       : unseen_of(*prepared);
 }
 
 Unseen Conversation::unseen_of_query(ByteView text, bool is_whole) const {
@@ -58,12 +62,13 @@ Unseen Conversation::unseen_of_query(ByteView text, bool is_whole) const {
 }
 
 void Conversation::note_unseen(ByteView statement, const sql::Facts* facts) {
-  const Unseen inside = queue_.resolved(facts != nullptr ? unseen_by(*facts, statement, gate_->server_version())
-                                                         : unseen_by_words(statement));
+  const Unseen inside = queue_.resolved(
+      facts != nullptr ? unseen_by(*facts, statement, gate_->server_version()) : unseen_by_words(statement));
   inner_unseen_ = std::max(inner_unseen_, inside);
   // PREPARE runs nothing, and DECLARE only plans.
   const bool is_definition = facts != nullptr && !facts->defines.empty();
-  if (!is_definition || (facts->is_portal && inside == Unseen::code)) traits_.unseen = std::max(traits_.unseen, inside);
+  if (!is_definition || (facts->is_portal && inside == Unseen::code))
+    traits_.unseen = std::max(traits_.unseen, inside);
 }
 
 // ---------------------------------------------------------------- a restricted session's use of a name
@@ -76,7 +81,8 @@ Gate::Verdict Conversation::refuse_name(bool is_portal, std::string_view name) {
 // Whether what is sent again would be read as it was, and be the same.
 bool Conversation::can_renew(const pg::Prepared& prepared) const {
   const pg::StatementText& text = prepared.statement;
-  if (!prepared.is_parsed || text.is_truncated || text.is_redacted || text.is_unknown || !text.raw().empty()) return false;
+  if (!prepared.is_parsed || text.is_truncated || text.is_redacted || text.is_unknown || !text.raw().empty())
+    return false;
   if (queue_.is_skipping() || queue_.is_in_copy()) return false;
   const pg::NameEncodings encodings = queue_.encodings();
   const bool is_same_encoding =
@@ -93,7 +99,8 @@ bool Conversation::can_renew(const pg::Prepared& prepared) const {
 void Conversation::renew(const pg::Ref<pg::Prepared>& prepared, bool is_alone) {
   std::string out;
   pg::append_close(out, 'S', prepared->name);
-  const ByteView text = prepared->instead().empty() ? ByteView(prepared->statement.text) : prepared->instead();
+  const ByteView text =
+      prepared->instead().empty() ? ByteView(prepared->statement.text) : prepared->instead();
   pg::append_parse(out, prepared->name, text, prepared->types);
   if (is_alone) pg::append_sync(out);
   gate_->from_client().insert(message_begin_, out);
@@ -107,7 +114,8 @@ bool Conversation::is_name_to_be_settled(const pg::FrameSegment& segment) {
   if (!queue_.may_have_hidden_names(Unseen::trigger)) return false;
   auto names = pg::parse_bind_names(segment.piece);
   if (!names) return segment.body_length <= gated_bytes_max || queue_.may_have_hidden_names(Unseen::code);
-  return settle_bound_name(queue_.foreseen_statement(names->statement), names->statement) != Gate::Verdict::pass;
+  return settle_bound_name(queue_.foreseen_statement(names->statement), names->statement) !=
+         Gate::Verdict::pass;
 }
 
 Gate::Verdict Conversation::settle_bound_name(const pg::Ref<pg::Prepared>& prepared, std::string_view name) {
@@ -132,8 +140,9 @@ Gate::Verdict Conversation::settle_portal(pg::Portal* portal, std::string_view n
   if (queue_.doubt_of(*portal) == Unseen::code) return refuse_name(true, name);
   const pg::Prepared* prepared = portal->statement.get();
   const bool is_looked_up = prepared != nullptr && prepared->traits.runs_by_name;
-  return is_looked_up && queue_.doubt_since(prepared->made_at) == Unseen::code ? refuse_name(false, prepared->name)
-                                                                                 : Gate::Verdict::pass;
+  return is_looked_up && queue_.doubt_since(prepared->made_at) == Unseen::code
+             ? refuse_name(false, prepared->name)
+             : Gate::Verdict::pass;
 }
 
 // EXECUTE and FETCH in SQL. `unseen_before`: what the statements before it in the same message may run.
@@ -145,7 +154,8 @@ Gate::Verdict Conversation::settle_used_name(const sql::Facts& facts, bool is_ke
   const pg::NameEncodings encodings = queue_.encodings();
   const bool is_known_name =
       is_ascii(name) || (encodings.is_sure && encodings.client.is_utf8() && encodings.server.is_utf8());
-  Unseen doubt = is_behind_change || !queue_.may_have_hidden_names(Unseen::code) ? Unseen::none : Unseen::code;
+  Unseen doubt =
+      is_behind_change || !queue_.may_have_hidden_names(Unseen::code) ? Unseen::none : Unseen::code;
   Unseen unseen = is_behind_change ? inner_unseen_ : Unseen::trigger;
   if (facts.is_portal) {
     const auto portal = is_known_name ? queue_.foreseen_portal(name) : pg::Ref<pg::Portal>();

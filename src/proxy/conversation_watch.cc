@@ -1,4 +1,5 @@
-// The part of a conversation that knows which text the server shows as running (shown_texts.h), where somebody asks for it.
+// The part of a conversation that knows which text the server shows as running (shown_texts.h), where
+// somebody asks for it.
 #include "conversation.h"
 #include "watched_session.h"
 

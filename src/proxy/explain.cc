@@ -14,7 +14,8 @@ namespace {
 void gather(const policy::Access& access, policy::SessionFacts session, std::string_view statement,
             policy::Scratch& scratch, ExplainedStatement& out) {
   if (access.is_unrestricted()) {
-    out.findings.push_back({"level admin", "unrestricted: nothing is analysed, and everything passes", false, sql::nowhere});
+    out.findings.push_back(
+        {"level admin", "unrestricted: nothing is analysed, and everything passes", false, sql::nowhere});
     return;
   }
   if (!out.facts) {
@@ -39,8 +40,9 @@ void gather(const policy::Access& access, policy::SessionFacts session, std::str
     }
   }
   if (!facts.executes.empty()) {
-    out.findings.push_back({"prepared", "what " + facts.executes + " stands for is decided when it is prepared or declared",
-                            false, sql::nowhere});
+    out.findings.push_back(
+        {"prepared", "what " + facts.executes + " stands for is decided when it is prepared or declared",
+         false, sql::nowhere});
   }
 }
 
@@ -117,7 +119,8 @@ std::optional<TextPlace> place_in(std::string_view text, sql::Extent statement, 
   return TextPlace{byte, position_of(text, byte)};
 }
 
-Result<Explanation> explain(const policy::Access& access, policy::SessionFacts session, std::string_view text) {
+Result<Explanation> explain(const policy::Access& access, policy::SessionFacts session,
+                            std::string_view text) {
   Explanation out;
   out.is_allowed = access.is_granted();
   std::vector<sql::Extent> extents;
@@ -154,7 +157,8 @@ Result<Explanation> explain(const policy::Access& access, policy::SessionFacts s
     if (verdict != Gate::Verdict::pass) refuse(one, gate.refusal(), text);
     gather(access, session, instead.empty() ? statement : std::string_view(instead), space.scratch, one);
     if (!instead.empty())
-      one.findings.push_back({"level read", "READ WRITE is replaced by READ ONLY, with a warning", false, sql::nowhere});
+      one.findings.push_back(
+          {"level read", "READ WRITE is replaced by READ ONLY, with a warning", false, sql::nowhere});
     out.statements.push_back(std::move(one));
   }
   if (access.is_unrestricted()) return out;

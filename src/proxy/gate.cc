@@ -19,8 +19,8 @@ std::string told(std::string_view text) {
 }
 
 Refusal refusal_of(const policy::Decision& decision) {
-  return {std::string(pg::sqlstate::insufficient_privilege), decision.rule, told(decision.message), told(decision.hint),
-          std::string_view::npos};
+  return {std::string(pg::sqlstate::insufficient_privilege), decision.rule, told(decision.message),
+          told(decision.hint), std::string_view::npos};
 }
 
 }  // namespace
@@ -28,7 +28,9 @@ Refusal refusal_of(const policy::Decision& decision) {
 uint32_t position_of(std::string_view text, size_t byte) {
   if (byte > text.size()) return 0;
   const auto is_start = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
-  return static_cast<uint32_t>(std::count_if(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(byte), is_start)) + 1;
+  return static_cast<uint32_t>(
+             std::count_if(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(byte), is_start)) +
+         1;
 }
 
 Gate::Gate(std::shared_ptr<StatementJudge> judge, std::string_view nonce) : judge_(std::move(judge)) {
@@ -56,7 +58,8 @@ Gate::Verdict Gate::check(std::string_view statement, bool may_change) {
   }
   if (decision == nullptr) decision = judge_->judge(statement);
   if (decision == nullptr) return Verdict::unknown;
-  if (may_change && !decision->is_allowed && decision->rule == "settings" && access().level == policy::Level::read) {
+  if (may_change && !decision->is_allowed && decision->rule == "settings" &&
+      access().level == policy::Level::read) {
     const policy::Decision* other = judge_read_only(statement);
     // The judge has forgotten what it said before.
     decision = other != nullptr ? other : judge_->judge(statement);
@@ -66,7 +69,8 @@ Gate::Verdict Gate::check(std::string_view statement, bool may_change) {
   decision_ = decision;
   if (decision->is_allowed) return Verdict::pass;
   Refusal refused = refusal_of(*decision);
-  refused.at = decision->at == sql::nowhere ? std::string_view::npos : sql::token_begin(statement, decision->at);
+  refused.at =
+      decision->at == sql::nowhere ? std::string_view::npos : sql::token_begin(statement, decision->at);
   if (refused.at != std::string_view::npos) refused.position = position_of(statement, refused.at);
   if (const sql::Facts* facts = judge_->facts()) refused.permission = facts->kind;
   rare().refusal = std::move(refused);
@@ -93,7 +97,8 @@ Refusal Gate::too_long(size_t bytes_max) {
 
 Refusal Gate::too_many(size_t statements_max) {
   return {std::string(pg::sqlstate::program_limit_exceeded), "sql_statements_max",
-          "the message has more than the " + std::to_string(statements_max) + " statements that are decided at once",
+          "the message has more than the " + std::to_string(statements_max) +
+              " statements that are decided at once",
           "Send them in several messages.", std::string_view::npos};
 }
 
@@ -130,11 +135,13 @@ Refusal Gate::doubtful_name(bool is_portal, std::string_view name) {
   std::string shown = make_valid_text(told(name));
   std::string message = is_portal ? "cursor \"" : "prepared statement \"";
   message += shown + "\" may have been changed by what was run since it was made";
-  return {std::string(is_portal ? pg::sqlstate::invalid_cursor_name : pg::sqlstate::invalid_statement_name), "names",
-          std::move(message),
-          is_portal ? "Open it again: functions and procedures, which the appliance does not see, can close a cursor and "
+  return {std::string(is_portal ? pg::sqlstate::invalid_cursor_name : pg::sqlstate::invalid_statement_name),
+          "names", std::move(message),
+          is_portal ? "Open it again: functions and procedures, which the appliance does not see, can close "
+                      "a cursor and "
                       "open another one by its name."
-                    : "Prepare it again: functions and procedures, which the appliance does not see, can drop a prepared "
+                    : "Prepare it again: functions and procedures, which the appliance does not see, can "
+                      "drop a prepared "
                       "statement and prepare another one by its name.",
           std::string_view::npos};
 }
@@ -145,7 +152,8 @@ std::string Gate::marker(uint64_t number) const {
 
 std::string Gate::replace(Instead instead, const Refusal& refusal, uint32_t position) {
   const uint64_t number = ++refusals_;
-  // Those that the server skipped are never answered; of the others there are no more than messages in flight.
+  // Those that the server skipped are never answered; of the others there are no more than messages in
+  // flight.
   auto& pending = rare().pending;
   if (pending.size() > 2 * pipeline_entries_max) pending.pop_front();
   pending.push_back({number, instead == Instead::function_call, position, refusal});
@@ -168,7 +176,8 @@ const pg::ErrorFields* Gate::refusal_behind(const pg::ErrorFields& error, uint64
   const Pending found = std::move(pending.front());
   pending.pop_front();
   // Another error may come instead: a timeout, a cancel, an aborted transaction.
-  const bool is_expected = found.is_call ? error.sqlstate == "42883" : error.message.find(marker(number)) != error.message.npos;
+  const bool is_expected =
+      found.is_call ? error.sqlstate == "42883" : error.message.find(marker(number)) != error.message.npos;
   if (!is_expected) return nullptr;
   rare_->answered = found.refusal;
   rare_->fields = {.severity = "ERROR",

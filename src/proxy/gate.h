@@ -1,9 +1,9 @@
-// What a restricted session may send: decides each statement, makes the message that stands in for a refused one, and
-// turns the server's answer to that into the refusal.
+// What a restricted session may send: decides each statement, makes the message that stands in for a refused
+// one, and turns the server's answer to that into the refusal.
 //
-// A refused message is replaced by one that the server is certain to reject before it runs anything, so that the state of
-// the session and of its transaction stays the server's. What always holds: an answer is rewritten only when it names
-// a marker of ours, which nobody else can know.
+// A refused message is replaced by one that the server is certain to reject before it runs anything, so that
+// the state of the session and of its transaction stays the server's. What always holds: an answer is
+// rewritten only when it names a marker of ours, which nobody else can know.
 #pragma once
 
 #include <deque>
@@ -25,8 +25,8 @@ struct Refusal {
   std::string message;
   std::string hint;
   size_t at = std::string_view::npos;  // Byte in the statement's text.
-  // For the trail: what it would have taken, and where the offending word is, in characters of the statement's own text
-  // from 1; 0: nowhere.
+  // For the trail: what it would have taken, and where the offending word is, in characters of the
+  // statement's own text from 1; 0: nowhere.
   std::string permission = "query";
   uint32_t position = 0;
   bool is_denied = true;  // False: nobody forbade it; it was not run for another reason.
@@ -83,21 +83,23 @@ class Gate {
   const sql::Facts* facts() const { return judge_->facts(); }
   // What let it pass.
   std::string_view allowed_by() const { return judge_->allowed_by(); }
-  // What let the statements of one message pass, for whoever decides that message; until the next message of any session.
+  // What let the statements of one message pass, for whoever decides that message; until the next message of
+  // any session.
   std::vector<std::string_view>& rules() const { return judge_->space().rules; }
 
-  // For what a name stands for, when that may have been changed out of sight and cannot be made certain: of a prepared
-  // statement (26000) or a cursor (34000).
+  // For what a name stands for, when that may have been changed out of sight and cannot be made certain: of a
+  // prepared statement (26000) or a cursor (34000).
   static Refusal doubtful_name(bool is_portal, std::string_view name);
   int server_version() const { return judge_->session().server_version; }
-  // The message to send instead. `position` is where the message's text begins to be wrong, in characters from 1; 0: none.
+  // The message to send instead. `position` is where the message's text begins to be wrong, in characters
+  // from 1; 0: none.
   enum class Instead : uint8_t { query, parse_unnamed, parse_named, function_call };
   std::string replace(Instead instead, const Refusal& refusal, uint32_t position);
 
   // The refusals whose answers have not come.
   bool is_waiting() const { return rare_ && !rare_->pending.empty(); }
-  // The refusal that an error of the server stands for, if it does. Until the next call. `number`: of the refusal whose
-  // stand-in is being answered, 0 for none; what is answered is settled, whatever the error.
+  // The refusal that an error of the server stands for, if it does. Until the next call. `number`: of the
+  // refusal whose stand-in is being answered, 0 for none; what is answered is settled, whatever the error.
   const pg::ErrorFields* refusal_behind(const pg::ErrorFields& error, uint64_t number);
 
   Rewriter& from_client() { return from_client_; }

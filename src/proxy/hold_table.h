@@ -1,6 +1,7 @@
-// The parked sessions of one shard, by number: where a word that comes by the mailbox finds its session, or that it is
-// gone. Of the statements that wait to be analysed it gives one of each user at a time to the threads that do that, so that
-// nobody's many stand in front of another's. Only its shard's thread touches it; other threads keep it alive, no more.
+// The parked sessions of one shard, by number: where a word that comes by the mailbox finds its session, or
+// that it is gone. Of the statements that wait to be analysed it gives one of each user at a time to the
+// threads that do that, so that nobody's many stand in front of another's. Only its shard's thread touches
+// it; other threads keep it alive, no more.
 #pragma once
 
 #include <deque>
@@ -32,7 +33,8 @@ class Hold {
 
   uint64_t number() const { return number_; }
   bool is_for_analysis() const { return is_for_analysis_; }
-  // True: this was the first word. Its session goes on from here, before this returns; it may be gone afterwards.
+  // True: this was the first word. Its session goes on from here, before this returns; it may be gone
+  // afterwards.
   bool end(HoldEnd how, std::string reason = {});
   // It expires then, if not before.
   void expire_by(uint64_t due_ns) {
@@ -70,8 +72,8 @@ class HoldTable {
   }
   const std::unordered_map<uint64_t, Hold*>& all() const { return holds_; }
 
-  // Calls `begin` when it is this hold's turn among the user's, perhaps at once; not when it is over before. True from
-  // `begin`: end_turn() will follow. False: it could not begin, and the next one has his turn.
+  // Calls `begin` when it is this hold's turn among the user's, perhaps at once; not when it is over before.
+  // True from `begin`: end_turn() will follow. False: it could not begin, and the next one has his turn.
   void take_turn(Hold& hold, std::string_view user, std::function<bool()> begin);
   void end_turn(const std::string& user);
 

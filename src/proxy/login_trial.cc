@@ -34,7 +34,8 @@ struct Trial {
 };
 
 ring::Task<void> run(PgShardState& shard, Trial& trial) {
-  std::vector<pg::StartupParameter> parameters = {{"application_name", "ringfence check"}, {"client_encoding", "UTF8"}};
+  std::vector<pg::StartupParameter> parameters = {{"application_name", "ringfence check"},
+                                                  {"client_encoding", "UTF8"}};
   if (trial.is_read) parameters.push_back({"default_transaction_read_only", "on"});
   (void)pin_strings(parameters);
   Opening opening(shard.shard, trial.connect_ms);
@@ -54,7 +55,8 @@ ring::Task<void> run(PgShardState& shard, Trial& trial) {
 
 }  // namespace
 
-Result<void> try_login(const Target& target, const Credential& credential, bool is_read, uint64_t connect_ms) {
+Result<void> try_login(const Target& target, const Credential& credential, bool is_read,
+                       uint64_t connect_ms) {
   ring::ShardOptions options;
   options.name = "rf-check";
   options.ring.entries = 64;

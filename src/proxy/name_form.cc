@@ -21,8 +21,10 @@ std::string printable_ascii(std::string_view text) {
 }
 
 Result<NameForm> NameForm::parse(std::string_view text) {
-  if (text.empty()) return fail(Fault::malformed, "is empty; use a form such as \"" + std::string(usual) + "\", or client");
-  if (text.size() > application_name_bytes_max) return fail(Fault::malformed, "is longer than 63 bytes; use a shorter form");
+  if (text.empty())
+    return fail(Fault::malformed, "is empty; use a form such as \"" + std::string(usual) + "\", or client");
+  if (text.size() > application_name_bytes_max)
+    return fail(Fault::malformed, "is longer than 63 bytes; use a shorter form");
   if (!std::all_of(text.begin(), text.end(), is_printable))
     return fail(Fault::malformed, "has other characters than printable ASCII; leave them out");
   for (size_t at = text.find_first_of("{}"); at != text.npos; at = text.find_first_of("{}", at)) {
@@ -36,7 +38,8 @@ Result<NameForm> NameForm::parse(std::string_view text) {
   return out;
 }
 
-std::string NameForm::name(std::string_view user, std::string_view target, std::string_view client_application) const {
+std::string NameForm::name(std::string_view user, std::string_view target,
+                           std::string_view client_application) const {
   if (is_clients_own()) return std::string(text_prefix(client_application, application_name_bytes_max));
   std::string out;
   size_t literal = 0;  // Where in `out` the text before the placeholder at hand begins.

@@ -56,9 +56,10 @@ constexpr std::array<std::string_view, 2> answer_to_naming = {"SET", ""};
 
 }  // namespace
 
-// DISCARD ALL stands alone, for it refuses to be one statement of several. It leaves `role` at NONE, where a login begins
-// with what ALTER ROLE … SET role says, and the state of random() (discard.c, guc.c: GUC_NO_RESET_ALL). SET seed is what
-// SELECT setseed() is (SQL commands, "SET"), without a query to plan and without a right to call a function.
+// DISCARD ALL stands alone, for it refuses to be one statement of several. It leaves `role` at NONE, where a
+// login begins with what ALTER ROLE … SET role says, and the state of random() (discard.c, guc.c:
+// GUC_NO_RESET_ALL). SET seed is what SELECT setseed() is (SQL commands, "SET"), without a query to plan and
+// without a right to call a function.
 std::string reset_messages(uint64_t seed) {
   std::string digits = std::to_string(seed % 1'000'000'000'000'000);
   std::string out;
@@ -72,8 +73,8 @@ std::string naming_message(std::string_view application_name) {
   static constexpr std::string_view digits = "0123456789abcdef";
   std::string text = "SET application_name = E'";
   for (char c : application_name) {
-    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == ' ' || c == '/' ||
-                          c == ':' || c == '.' || c == '_' || c == '-';
+    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                          c == ' ' || c == '/' || c == ':' || c == '.' || c == '_' || c == '-';
     const auto byte = static_cast<unsigned char>(c);
     if (is_plain) text += c;
     else text.append("\\x").append(1, digits[byte >> 4]).append(1, digits[byte & 15]);
@@ -126,7 +127,8 @@ void OwnAnswer::message(char type, ByteView body) {
     case from_server::parameter_status:
       if (auto status = pg::parse_parameter_status(body)) {
         settings_.note(status->name, status->value);
-        if (status->name != "application_name") pg::append_parameter_status(for_the_session_, status->name, status->value);
+        if (status->name != "application_name")
+          pg::append_parameter_status(for_the_session_, status->name, status->value);
       }
       if (for_the_session_.size() > own_answer_bytes_max) return fail("the server reports too many settings");
       return;
@@ -141,8 +143,10 @@ void OwnAnswer::message(char type, ByteView body) {
     }
     case from_server::error_response: {
       auto fields = pg::parse_error_fields(body);
-      // Its text may quote what the session left behind, or a setting's value: it is for the server's own log.
-      return fail("the server answered with an error" + (fields ? ", SQLSTATE " + std::string(fields->sqlstate.substr(0, 5)) : ""));
+      // Its text may quote what the session left behind, or a setting's value: it is for the server's own
+      // log.
+      return fail("the server answered with an error" +
+                  (fields ? ", SQLSTATE " + std::string(fields->sqlstate.substr(0, 5)) : ""));
     }
     default: return fail(std::string("a message of type '") + type + "'");
   }

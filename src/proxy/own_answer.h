@@ -1,5 +1,5 @@
-// What the appliance itself asks of a server between two sessions of one connection, and whether the answer is exactly
-// the one that is wanted. Pure of IO.
+// What the appliance itself asks of a server between two sessions of one connection, and whether the answer
+// is exactly the one that is wanted. Pure of IO.
 #pragma once
 
 #include <span>
@@ -12,20 +12,23 @@
 
 namespace ringfence::proxy {
 
-// What the server has reported of its settings (ParameterStatus) in the life of a connection: as at its login, and what
-// differs now.
+// What the server has reported of its settings (ParameterStatus) in the life of a connection: as at its
+// login, and what differs now.
 class ReportedSettings {
  public:
   using List = std::vector<std::pair<std::string, std::string>>;
 
   ReportedSettings() = default;
-  // Of a setting that was reported more than once, as by a login trigger that changes it, the last value is the login's.
+  // Of a setting that was reported more than once, as by a login trigger that changes it, the last value is
+  // the login's.
   explicit ReportedSettings(const List& at_login);
 
   void note(std::string_view name, std::string_view value);
   bool are_as_at_login() const { return differing_.empty() && !is_overfull_; }
   // The name of one that is not, if there is any.
-  std::string_view first_differing() const { return differing_.empty() ? std::string_view() : differing_.front().first; }
+  std::string_view first_differing() const {
+    return differing_.empty() ? std::string_view() : differing_.front().first;
+  }
   List now() const;
 
  private:
@@ -34,7 +37,8 @@ class ReportedSettings {
   bool is_overfull_ = false;  // More than a server has: nothing is said of it any more.
 };
 
-// The messages that bring a session back to its beginning, sent together. `seed`: random, of the server's random().
+// The messages that bring a session back to its beginning, sent together. `seed`: random, of the server's
+// random().
 std::string reset_messages(uint64_t seed);
 std::string naming_message(std::string_view application_name);
 
@@ -46,12 +50,13 @@ class OwnAnswer {
 
   OwnAnswer(Kind kind, ReportedSettings& settings);
 
-  // The server's bytes, in whatever pieces. Anything but the wanted answer, and anything behind it, is a failure.
+  // The server's bytes, in whatever pieces. Anything but the wanted answer, and anything behind it, is a
+  // failure.
   State take(ByteView bytes);
   // The same where what follows answers somebody else: gives how many of the bytes are this answer's.
   size_t take_own(ByteView bytes);
-  // What the server said meanwhile of settings other than the name, and to_naming_again notices and notifications, as whole
-  // messages: for whoever has the session already.
+  // What the server said meanwhile of settings other than the name, and to_naming_again notices and
+  // notifications, as whole messages: for whoever has the session already.
   const std::string& for_the_session() const { return for_the_session_; }
   State state() const { return state_; }
   const std::string& reason() const { return reason_; }

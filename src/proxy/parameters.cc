@@ -95,10 +95,12 @@ bool append_binary(std::string& out, ByteView value, uint32_t type) {
 
 void append_value(std::string& out, ByteView value, uint16_t format, uint32_t type) {
   if (format == 0 && is_valid_text(value)) append_json_string(out, value);
-  else if (format == 0 || !append_binary(out, value, type)) out += "{\"base64\":\"" + base64_encode(value) + "\"}";
+  else if (format == 0 || !append_binary(out, value, type))
+    out += "{\"base64\":\"" + base64_encode(value) + "\"}";
 }
 
-// Of a value of `full` bytes as much of its beginning as there is room for. False when that is next to nothing.
+// Of a value of `full` bytes as much of its beginning as there is room for. False when that is next to
+// nothing.
 bool append_prefix(std::string& out, ByteView value, size_t full, uint16_t format, size_t bytes_max) {
   const std::string length = "\"bytes\":" + std::to_string(full);
   constexpr size_t around = sizeof("{,\"prefix\":\"\"}]");
@@ -121,8 +123,8 @@ bool append_prefix(std::string& out, ByteView value, size_t full, uint16_t forma
 }
 
 // Formats, then values, then (not read) result formats or format: the common middle of Bind and FunctionCall.
-void encode(Reader in, const std::vector<uint32_t>* types, size_t bytes_max, std::string& out, bool& is_truncated,
-            SecretPlaces places = {}) {
+void encode(Reader in, const std::vector<uint32_t>* types, size_t bytes_max, std::string& out,
+            bool& is_truncated, SecretPlaces places = {}) {
   uint16_t format_count = in.u16();
   ByteView formats = in.bytes(size_t{format_count} * 2);
   uint16_t count = in.u16();
@@ -176,8 +178,8 @@ void encode(Reader in, const std::vector<uint32_t>* types, size_t bytes_max, std
 
 }  // namespace
 
-void encode_bind_parameters(ByteView body, bool is_whole, const std::vector<uint32_t>* types, size_t bytes_max,
-                            std::string& out, bool& is_truncated, SecretPlaces places) {
+void encode_bind_parameters(ByteView body, bool is_whole, const std::vector<uint32_t>* types,
+                            size_t bytes_max, std::string& out, bool& is_truncated, SecretPlaces places) {
   Reader in(body);
   in.cstr();
   in.cstr();

@@ -99,8 +99,8 @@ Task<void> PgSession::wind_up() {
     auto resetting = reset_server();
     co_await resetting;
   } else if (!server_pump_is_over_) {
-    // As when the client were connected to the server itself: the server finishes what it was sent, then reads the
-    // end.
+    // As when the client were connected to the server itself: the server finishes what it was sent, then
+    // reads the end.
     server_->stream->shutdown_write();
     deadline.emplace(shard_.shard, *server_->stream, client_gone_ms);
     // A client that only ended its own direction still gets its answers, if it reads them.
@@ -118,12 +118,15 @@ Task<void> PgSession::wind_up() {
 EndReason PgSession::broken_by(Side from) const {
   Error error = conversation_->error();
   if (conversation_->is_contradicted()) {
-    return {std::string(pg::sqlstate::protocol_violation), "terminating connection: the server " + error.message,
-            "What it ran is not known. The trail's event attribution_mismatch has both sides; attribution_witness of the "
+    return {std::string(pg::sqlstate::protocol_violation),
+            "terminating connection: the server " + error.message,
+            "What it ran is not known. The trail's event attribution_mismatch has both sides; "
+            "attribution_witness of the "
             "target's configuration says what follows from it."};
   }
   if (from == Side::server && error.fault != Fault::denied) {
-    return {std::string(pg::sqlstate::protocol_violation), "the server broke the protocol: " + error.message, ""};
+    return {std::string(pg::sqlstate::protocol_violation), "the server broke the protocol: " + error.message,
+            ""};
   }
   if (error.fault == Fault::denied) {
     return {std::string(pg::sqlstate::insufficient_privilege), "terminating connection: " + error.message,
@@ -131,8 +134,10 @@ EndReason PgSession::broken_by(Side from) const {
   }
   bool is_limit = error.fault == Fault::limit;
   if (conversation_->has_too_many_names()) {
-    return {std::string(pg::sqlstate::configuration_limit_exceeded), "terminating connection: " + error.message,
-            "Close those that are no longer used (DEALLOCATE, CLOSE), or raise limits.prepared_bytes_max of the appliance's "
+    return {std::string(pg::sqlstate::configuration_limit_exceeded),
+            "terminating connection: " + error.message,
+            "Close those that are no longer used (DEALLOCATE, CLOSE), or raise limits.prepared_bytes_max of "
+            "the appliance's "
             "configuration."};
   }
   return {std::string(is_limit ? pg::sqlstate::program_limit_exceeded : pg::sqlstate::protocol_violation),
@@ -205,8 +210,9 @@ void PgSession::check_idle() {
   if (hold_ != nullptr) active_ns_ = shard_.shard.now_ns();  // It waits for us; a hold has its own deadline.
   bool in_transaction = queue.transaction() != pg::TransactionStatus::idle;
   uint64_t allowed_ms = in_transaction ? limits_.idle_in_transaction_ms : limits_.idle_ms;
-  uint64_t shortest_ms = std::min(limits_.idle_ms ? limits_.idle_ms : ~uint64_t{0},
-                                  limits_.idle_in_transaction_ms ? limits_.idle_in_transaction_ms : ~uint64_t{0});
+  uint64_t shortest_ms =
+      std::min(limits_.idle_ms ? limits_.idle_ms : ~uint64_t{0},
+               limits_.idle_in_transaction_ms ? limits_.idle_in_transaction_ms : ~uint64_t{0});
   if (shortest_ms == ~uint64_t{0}) return;
   uint64_t now_ns = shard_.shard.now_ns();
   uint64_t due_ns = active_ns_ + (allowed_ms > 0 ? allowed_ms : shortest_ms) * 1'000'000;
@@ -215,20 +221,24 @@ void PgSession::check_idle() {
     std::string time = std::to_string(allowed_ms) + " ms";
     if (in_transaction) {
       end({std::string(pg::sqlstate::idle_in_transaction_timeout),
-           "terminating connection: idle in a transaction for " + time, "The bound is limits.idle_in_transaction_ms."});
+           "terminating connection: idle in a transaction for " + time,
+           "The bound is limits.idle_in_transaction_ms."});
     } else {
       end({std::string(pg::sqlstate::idle_session_timeout), "terminating connection: idle for " + time,
            "The bound is limits.idle_ms."});
     }
     return;
   }
-  if (!idle_timer_) idle_timer_ = std::make_unique<ring::CallbackTimer>(shard_.shard.timers(), [this] { check_idle(); });
+  if (!idle_timer_)
+    idle_timer_ = std::make_unique<ring::CallbackTimer>(shard_.shard.timers(), [this] { check_idle(); });
   idle_timer_->arm(std::max(due_ns, now_ns + shortest_ms * 1'000'000 / 4 + 1'000'000));
 }
 
 // What the client does not take until then it never will.
 void PgSession::end_within(uint64_t ms) {
-  if (!end_timer_) end_timer_ = std::make_unique<ring::CallbackTimer>(shard_.shard.timers(), [this] { client_->shutdown(); });
+  if (!end_timer_)
+    end_timer_ =
+        std::make_unique<ring::CallbackTimer>(shard_.shard.timers(), [this] { client_->shutdown(); });
   end_timer_->arm(shard_.shard.now_ns() + ms * 1'000'000);
 }
 
@@ -237,15 +247,20 @@ Task<void> PgSession::part() {
   bool is_orderly =
       conversation_->client_said_goodbye() || ((client_is_gone_ || client_has_ended_) && !end_reason_);
   bool can_speak = !client_is_gone_ && !is_orderly && client_is_at_boundary_;
-  EndReason reason = end_reason_ ? *end_reason_ : EndReason{
-      std::string(pg::sqlstate::connection_failure), "the server of database \"" + std::string(database_) + "\" closed the connection",
-      "It may have been restarted or the connection cut; statements without an answer may or may not have run."};
+  EndReason reason =
+      end_reason_
+          ? *end_reason_
+          : EndReason{std::string(pg::sqlstate::connection_failure),
+                      "the server of database \"" + std::string(database_) + "\" closed the connection",
+                      "It may have been restarted or the connection cut; statements without an answer may or "
+                      "may not have run."};
   bool was_ended_by_server = !end_reason_ && !is_orderly;
   if (can_speak && !conversation_->server_said_fatal()) {
     const std::string text = pg::text_for(reason.message, conversation_->client_encoding());
     const std::string hint = pg::text_for(reason.hint, conversation_->client_encoding());
     std::string message;
-    pg::append_error_response(message, {.severity = "FATAL", .sqlstate = reason.sqlstate, .message = text, .hint = hint});
+    pg::append_error_response(
+        message, {.severity = "FATAL", .sqlstate = reason.sqlstate, .message = text, .hint = hint});
     // A client that does not read is not waited for.
     end_within(end_ms);
     auto sending = send(std::move(message));
@@ -262,13 +277,14 @@ Task<void> PgSession::part() {
     done.text(Tag::sqlstate, reason.sqlstate);
     done.text(Tag::reason, reason.message);
   } else {
-    done.text(Tag::reason, conversation_->client_said_goodbye() ? "client terminated" : "client closed the connection");
+    done.text(Tag::reason,
+              conversation_->client_said_goodbye() ? "client terminated" : "client closed the connection");
   }
   recorder_.publish(std::move(done));
   shard_.counters.answers_unmatched.add(conversation_->queue().misfits());
   part_from_server();
-  // To a client that has said goodbye there is no last word that could be lost, and what it was sent before is the kernel's.
-  // TLS has a last word of its own.
+  // To a client that has said goodbye there is no last word that could be lost, and what it was sent before
+  // is the kernel's. TLS has a last word of its own.
   if (conversation_->client_said_goodbye() && !end_reason_ && tls_ == nullptr) {
     if (end_timer_) end_timer_->cancel();
     client_->shutdown();
@@ -278,8 +294,8 @@ Task<void> PgSession::part() {
   co_await lingering;
 }
 
-// Reads on for a moment after our last word: a socket closed with unread bytes resets the connection, and the word
-// would be lost on its way.
+// Reads on for a moment after our last word: a socket closed with unread bytes resets the connection, and the
+// word would be lost on its way.
 Task<void> PgSession::linger() {
   if (end_timer_) end_timer_->cancel();
   // No word that could be lost was said. TLS has one of its own.

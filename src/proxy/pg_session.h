@@ -1,8 +1,8 @@
 // One client's connection to a PostgreSQL target, from its first byte to its last.
 //
-// A session's life, in the order of this file's functions: live → log_in (read the startup packet, authenticate,
-// open the server) → converse (two pumps until either ends) → part (tell the client why, close). It is owned by
-// its shard and removed when live() ends.
+// A session's life, in the order of this file's functions: live → log_in (read the startup packet,
+// authenticate, open the server) → converse (two pumps until either ends) → part (tell the client why,
+// close). It is owned by its shard and removed when live() ends.
 #pragma once
 
 #include <array>
@@ -26,7 +26,8 @@ inline Side other(Side side) { return side == Side::client ? Side::server : Side
 
 class PgSession {
  public:
-  PgSession(PgShardState& shard, std::unique_ptr<net::Stream> client, std::shared_ptr<ListenerFacts> listener);
+  PgSession(PgShardState& shard, std::unique_ptr<net::Stream> client,
+            std::shared_ptr<ListenerFacts> listener);
   ~PgSession();
 
   // All of it; then the shard removes the session.
@@ -46,8 +47,10 @@ class PgSession {
   bool is_logged_in() const { return conversation_.has_value(); }
   const Uuid& id() const { return id_; }
   SessionInfo info() const;
-  // Adds it to those that are asked for, if it is one of this target's and credential's and has sent what was not looked at.
-  void join_watch(const std::string& target, const std::string& user, std::vector<WatchRound::Asked>& out) const;
+  // Adds it to those that are asked for, if it is one of this target's and credential's and has sent what was
+  // not looked at.
+  void join_watch(const std::string& target, const std::string& user,
+                  std::vector<WatchRound::Asked>& out) const;
   void compare_watch(const WatchRound::Asked& asked);
 
  private:
@@ -81,7 +84,8 @@ class PgSession {
   // The server (pg_session_server.cc). False: as for the login.
   class LoginWatch;
   ring::Task<bool> open_server(std::vector<pg::StartupParameter> parameters);
-  ring::Task<tl::expected<Upstream, UpstreamRefusal>> reach_server(std::vector<pg::StartupParameter> parameters);
+  ring::Task<tl::expected<Upstream, UpstreamRefusal>> reach_server(
+      std::vector<pg::StartupParameter> parameters);
   UpstreamRefusal connections_max_reached() const;
   void name_for_server(std::vector<pg::StartupParameter>& parameters);
 
@@ -116,7 +120,8 @@ class PgSession {
 
   // The target's pool (pg_session_pool.cc).
   ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_pooled(
-      const Credential& credential, Opening& opening, std::vector<pg::StartupParameter> parameters, bool is_to_learn);
+      const Credential& credential, Opening& opening, std::vector<pg::StartupParameter> parameters,
+      bool is_to_learn);
   bool can_give_back() const;
   bool keeps_back(ByteView bytes);
   ring::Task<void> reset_server();
@@ -128,7 +133,8 @@ class PgSession {
   // Its name (pg_session_naming.cc).
   struct Naming {
     enum class State : uint8_t { due, sending, sent };
-    Naming(PgSession& session, std::string application_name, OwnAnswer::Kind kind = OwnAnswer::Kind::to_naming);
+    Naming(PgSession& session, std::string application_name,
+           OwnAnswer::Kind kind = OwnAnswer::Kind::to_naming);
     std::string message;
     OwnAnswer answer;
     State state = State::due;
@@ -162,8 +168,8 @@ class PgSession {
 
   // Pumps (pg_session_pump.cc).
   ring::Task<void> pump(Side from);
-  // How a pump goes on: with the next chunk, not at all, when a sync has brought the chunk's records to the disk, or when
-  // the other task has run, which says whether it does.
+  // How a pump goes on: with the next chunk, not at all, when a sync has brought the chunk's records to the
+  // disk, or when the other task has run, which says whether it does.
   enum class Way : uint8_t { next, over, syncs, aside };
   using Aside = std::optional<ring::Task<bool>>;
   Way take_turn(Side from, net::Receive& receive, Aside& aside);
@@ -172,7 +178,8 @@ class PgSession {
   Way pass_accepted(Side from, net::Receive& receive, net::Chunk chunk, Aside& aside);
   Way pass_durable(net::Receive& receive, bool is_durable, Aside& aside);
   Way pass_on(Side from, net::Receive& receive, net::Chunk chunk, Aside& aside);
-  ring::Task<bool> wait_until_accepted(Side from, net::Receive& receive, net::Chunk chunk, size_t at, Advance advance);
+  ring::Task<bool> wait_until_accepted(Side from, net::Receive& receive, net::Chunk chunk, size_t at,
+                                       Advance advance);
   ring::Task<bool> pass_named(net::Chunk chunk, ByteView bytes, bool has_body);
   ring::Task<bool> wait_until_sent(Side from, net::Chunk chunk, net::Send sending);
   ring::Task<bool> send_and_splice(Side from, net::Chunk chunk, ByteView bytes);
@@ -189,7 +196,9 @@ class PgSession {
   void after_sent_to_client(bool is_sent);
   void end_server_pump();
   // Nothing more is read of this side.
-  bool is_over(Side from) const { return from == Side::client && (server_pump_is_over_ || end_reason_ != nullptr); }
+  bool is_over(Side from) const {
+    return from == Side::client && (server_pump_is_over_ || end_reason_ != nullptr);
+  }
 
   // What it adds to the trail (pg_session_volume.cc).
   void meter_volume(std::string_view peer);
@@ -204,7 +213,8 @@ class PgSession {
   // Long bodies (pg_session_splice.cc).
   bool body_follows(Side from, const net::Receive& receive);
   uint32_t body_to_splice(Side from, uint32_t bytes_min);
-  // Whether more can be passed in this direction; `not_begun`: there is no pipe, and the head has not gone out.
+  // Whether more can be passed in this direction; `not_begun`: there is no pipe, and the head has not gone
+  // out.
   enum class Passed : uint8_t { goes_on, over, not_begun };
   ring::Task<Passed> splice_body(Side from, ByteView head, net::Chunk* chunk);
   bool note_spliced(Side from, const net::Spliced& spliced);
@@ -241,7 +251,7 @@ class PgSession {
     std::string client_leftover;
     std::string server_leftover;
     std::string notices;  // For the client, behind its login.
-    std::string unsent;  // To the client: goes with what is sent next, before any wait for others.
+    std::string unsent;   // To the client: goes with what is sent next, before any wait for others.
   };
   std::unique_ptr<Login> login_ = std::make_unique<Login>();
   std::optional<uint32_t> cancel_process_id_;  // What it is found by in the shard's cancel keys, once it is.
@@ -259,19 +269,19 @@ class PgSession {
   ring::Event server_pump_ended_;
   ring::Event client_pump_may_go_on_;
   policy::Level login_level_ = policy::Level::read;  // Whose credential the server knows us by.
-  bool is_superuser_ = false;       // On the server.
-  bool is_renewal_late_ = false;    // Other policies wait for a message's end.
-  bool volume_is_users_ = true;     // Which of the two volumes has to be waited for.
-  bool client_pump_waits_ = false;  // For the server.
+  bool is_superuser_ = false;                        // On the server.
+  bool is_renewal_late_ = false;                     // Other policies wait for a message's end.
+  bool volume_is_users_ = true;                      // Which of the two volumes has to be waited for.
+  bool client_pump_waits_ = false;                   // For the server.
   bool server_pump_is_over_ = false;
   bool client_is_at_boundary_ = true;  // What was passed to the client ends with a whole message.
-  bool client_has_ended_ = false;  // It sent its end; it may still read.
-  bool client_is_gone_ = false;    // Nothing reaches it any more.
-  bool client_is_mute_ = false;    // Its TLS has failed: nothing more is said to it.
-  bool has_no_answer_ = false;     // What it sent first gets none.
+  bool client_has_ended_ = false;      // It sent its end; it may still read.
+  bool client_is_gone_ = false;        // Nothing reaches it any more.
+  bool client_is_mute_ = false;        // Its TLS has failed: nothing more is said to it.
+  bool has_no_answer_ = false;         // What it sent first gets none.
   bool is_draining_ = false;
-  bool was_cancelled_ = false;  // A cancel request went, or may yet go, to the server.
-  bool goodbye_went_out_ = false;  // The client's Terminate, to the server.
+  bool was_cancelled_ = false;      // A cancel request went, or may yet go, to the server.
+  bool goodbye_went_out_ = false;   // The client's Terminate, to the server.
   std::unique_ptr<Naming> naming_;  // Until the server's connection has its name.
   struct Reset {
     explicit Reset(ReportedSettings& settings) : answer(OwnAnswer::Kind::to_reset, settings) {}
@@ -280,12 +290,12 @@ class PgSession {
     bool is_broken_off = false;
     std::string reason;  // Of breaking it off, where that is a failure.
   };
-  std::unique_ptr<Reset> reset_;  // Once the server is asked to discard the session's state.
-  Hold* hold_ = nullptr;  // While it is parked.
+  std::unique_ptr<Reset> reset_;             // Once the server is asked to discard the session's state.
+  Hold* hold_ = nullptr;                     // While it is parked.
   std::unique_ptr<std::string> read_ahead_;  // What the client sent meanwhile.
-  uint64_t transaction_since_us_ = 0;  // 0: none is open.
+  uint64_t transaction_since_us_ = 0;        // 0: none is open.
   std::unique_ptr<EndReason> end_reason_;
-  std::unique_ptr<EndReason> pending_end_;  // As soon as nothing runs.
+  std::unique_ptr<EndReason> pending_end_;           // As soon as nothing runs.
   std::unique_ptr<ring::CallbackTimer> idle_timer_;  // Where the limits say how long it may be idle.
   std::unique_ptr<ring::CallbackTimer> end_timer_;   // Once it ends.
   uint64_t connected_us_;

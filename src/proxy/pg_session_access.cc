@@ -45,8 +45,8 @@ bool has_one_byte_characters(std::string_view encoding) {
 }  // namespace
 
 std::shared_ptr<StatementJudge> PgShardState::judge_of(std::string_view user, std::string_view target,
-                                                       const policy::Access& access, policy::SessionFacts session,
-                                                       uint64_t generation) {
+                                                       const policy::Access& access,
+                                                       policy::SessionFacts session, uint64_t generation) {
   std::erase_if(judges, [](const auto& entry) { return entry.second.expired(); });
   std::string key = std::string(user) + '\0' + std::string(target) + '\0' +
                     std::to_string(session.server_version) + (session.is_server_read_only ? 'r' : 'w') +
@@ -64,9 +64,11 @@ std::shared_ptr<const policy::Access> PgShardState::access_of(std::string_view u
                                                               const SnapshotPtr& by) {
   const User* found_user = by->find_user(user);
   const Target* found_target = by->find_target(target);
-  if (found_user == nullptr || found_target == nullptr || !by->policies) return std::make_shared<const policy::Access>();
+  if (found_user == nullptr || found_target == nullptr || !by->policies)
+    return std::make_shared<const policy::Access>();
   const auto find = [&] {
-    return std::make_shared<const policy::Access>(by->policies->access(found_user->roles, found_target->tags));
+    return std::make_shared<const policy::Access>(
+        by->policies->access(found_user->roles, found_target->tags));
   };
   if (by != snapshot) return find();
   if (accesses_by.lock() != by) {
@@ -86,8 +88,8 @@ std::shared_ptr<const policy::Access> PgShardState::access_of(std::string_view u
 // Says in the trail what was found; of a denial the client learns nothing that it could not guess.
 void PgSession::record_access(const policy::Access& access) {
   const bool is_granted = access.is_granted();
-  auto found = recorder_.authorization(is_granted ? "policy_evaluated" : "access_denied", access, is_granted, "connect",
-                                       shard_.shard.now_us());
+  auto found = recorder_.authorization(is_granted ? "policy_evaluated" : "access_denied", access, is_granted,
+                                       "connect", shard_.shard.now_us());
   if (is_granted) {
     const std::string names = names_of(access);
     found.text(Tag::rule, text_prefix(names, rule_bytes_max));
@@ -99,13 +101,14 @@ void PgSession::record_access(const policy::Access& access) {
 }
 
 void PgSession::record_permission(bool is_granted, std::string_view permission, std::string_view reason) {
-  auto found = recorder_.authorization(is_granted ? "permission_check" : "permission_denied", *access_, is_granted, permission,
-                                       shard_.shard.now_us());
+  auto found = recorder_.authorization(is_granted ? "permission_check" : "permission_denied", *access_,
+                                       is_granted, permission, shard_.shard.now_us());
   found.text(Tag::reason, shown_name(reason));
   recorder_.publish(std::move(found));
 }
 
-// The keys of the startup packet under the user's access: every one that changes what the session may do is refused.
+// The keys of the startup packet under the user's access: every one that changes what the session may do is
+// refused.
 Result<void> PgSession::restrict_parameters(std::vector<pg::StartupParameter>& parameters) {
   server_facts_.is_server_read_only = access_->level == policy::Level::read;
   if (!has_legacy_strings()) {
@@ -117,14 +120,17 @@ Result<void> PgSession::restrict_parameters(std::vector<pg::StartupParameter>& p
     const std::string reason = policy::refuse_startup_setting(*access_, parameter.name, parameter.value);
     if (!reason.empty()) {
       record_permission(false, "set " + parameter.name, reason);
-      return fail(Fault::denied, "startup parameter \"" + parameter.name + "\" is not allowed at access level " +
-                                     sql::level_name(access_->level) + ": " + reason);
+      return fail(Fault::denied, "startup parameter \"" + parameter.name +
+                                     "\" is not allowed at access level " + sql::level_name(access_->level) +
+                                     ": " + reason);
     }
   }
   if (access_->level == policy::Level::read) {
     for (const pg::StartupParameter& parameter : parameters)
-      if (parameter.name == "default_transaction_read_only" && boolean_of(parameter.value) != true) warn_of_read_only();
-    std::erase_if(parameters, [](const auto& parameter) { return parameter.name == "default_transaction_read_only"; });
+      if (parameter.name == "default_transaction_read_only" && boolean_of(parameter.value) != true)
+        warn_of_read_only();
+    std::erase_if(parameters,
+                  [](const auto& parameter) { return parameter.name == "default_transaction_read_only"; });
     // As a key of the startup packet it is what RESET ALL and DISCARD ALL return to.
     parameters.push_back({"default_transaction_read_only", "on"});
   }
@@ -133,12 +139,12 @@ Result<void> PgSession::restrict_parameters(std::vector<pg::StartupParameter>& p
 
 // Behind the login, where the client hears it.
 void PgSession::warn_of_read_only() {
-  pg::append_notice_response(login_->notices,
-                             {.severity = "WARNING",
-                              .sqlstate = "01000",
-                              .message = "default_transaction_read_only stays on",
-                              .detail = "The startup packet asks for off, and your access level here is read.",
-                              .hint = "Ask for a policy of level write on this target."});
+  pg::append_notice_response(
+      login_->notices, {.severity = "WARNING",
+                        .sqlstate = "01000",
+                        .message = "default_transaction_read_only stays on",
+                        .detail = "The startup packet asks for off, and your access level here is read.",
+                        .hint = "Ask for a policy of level write on this target."});
 }
 
 // Once the server has said what it is: the gate, or why there can be no session.
@@ -172,12 +178,14 @@ std::string PgSession::nonce_text(ByteView bytes) {
   return text;
 }
 
-// The policies have changed. A session without access ends as soon as nothing runs; others look at their next statement.
+// The policies have changed. A session without access ends as soon as nothing runs; others look at their next
+// statement.
 void PgSession::reconsider() {
-  if (reset_) return;  // It is over; whether its connection is kept is looked at then.
+  if (reset_) return;          // It is over; whether its connection is kept is looked at then.
   if (!conversation_) return;  // It looks once more when it has logged in.
   const auto renewed = shard_.access_of(user_, database_, shard_.snapshot);
-  if (!renewed->is_granted() || needs_other_login(*renewed) || has_unfit_superuser(*renewed) || outgrew(*renewed))
+  if (!renewed->is_granted() || needs_other_login(*renewed) || has_unfit_superuser(*renewed) ||
+      outgrew(*renewed))
     renew_access();
 }
 
@@ -190,7 +198,8 @@ bool PgSession::needs_other_login(const policy::Access& renewed) const {
 
 // The superuser behind the session was for a level above `read`.
 bool PgSession::has_unfit_superuser(const policy::Access& renewed) const {
-  return renewed.level == policy::Level::read && is_superuser_ && !shard_.snapshot->find_target(database_)->allow_superuser_read;
+  return renewed.level == policy::Level::read && is_superuser_ &&
+         !shard_.snapshot->find_target(database_)->allow_superuser_read;
 }
 
 // What the session did to itself at the level that it had, nobody can tell: at `read` the server has to hold
@@ -212,15 +221,18 @@ bool PgSession::renew_access() {
   std::shared_ptr<const policy::Access> renewed = shard_.access_of(user_, database_, shard_.snapshot);
   if (!renewed->is_granted()) {
     if (!pending_end_) record_access(*renewed);
-    end_when_idle({"57P01", "terminating connection: your access to database \"" + std::string(database_) + "\" has ended",
-                   "Ask for a policy that gives it, then connect again."});
+    end_when_idle(
+        {"57P01",
+         "terminating connection: your access to database \"" + std::string(database_) + "\" has ended",
+         "Ask for a policy that gives it, then connect again."});
     return false;
   }
   if (needs_other_login(*renewed)) {
     if (!pending_end_) record_access(*renewed);
     end_when_idle({"57P01",
-                   "terminating connection: your access level on database \"" + std::string(database_) + "\" is " +
-                       sql::level_name(renewed->level) + " now, for which the server has another user",
+                   "terminating connection: your access level on database \"" + std::string(database_) +
+                       "\" is " + sql::level_name(renewed->level) +
+                       " now, for which the server has another user",
                    "Connect again."});
     return false;
   }
@@ -233,19 +245,22 @@ bool PgSession::renew_access() {
   if (outgrew(*renewed)) {
     if (!pending_end_) record_access(*renewed);
     end_when_idle({"57P01",
-                   "terminating connection: your access level on database \"" + std::string(database_) + "\" is " +
-                       sql::level_name(renewed->level) + " now, and this session was at level " +
+                   "terminating connection: your access level on database \"" + std::string(database_) +
+                       "\" is " + sql::level_name(renewed->level) + " now, and this session was at level " +
                        sql::level_name(access_->level),
                    "Connect again."});
     return false;
   }
   if (!conversation_->has_gate() && !renewed->is_unrestricted() && !conversation_->client_is_at_boundary()) {
-    // The beginning of a message is with the server already. One more chunk may end it; then there is no more waiting.
+    // The beginning of a message is with the server already. One more chunk may end it; then there is no more
+    // waiting.
     if (!is_renewal_late_) {
       is_renewal_late_ = true;
       return true;
     }
-    end({"57P01", "terminating connection: the policies for database \"" + std::string(database_) + "\" have changed", "Connect again."});
+    end({"57P01",
+         "terminating connection: the policies for database \"" + std::string(database_) + "\" have changed",
+         "Connect again."});
     return false;
   }
   is_renewal_late_ = false;
@@ -258,12 +273,16 @@ bool PgSession::renew_access() {
     return false;
   }
   if (!access_->is_unrestricted() && !conversation_->can_cut()) {
-    end({"57P01", "terminating connection: the policies have changed, and with the settings of this session its statements cannot be "
-                  "read safely", "Connect again."});
+    end({"57P01",
+         "terminating connection: the policies have changed, and with the settings of this session its "
+         "statements cannot be "
+         "read safely",
+         "Connect again."});
     return false;
   }
   conversation_->use_judge(
-      shard_.judge_of(user_, database_, *access_, server_facts_, snapshot_seen_->generation), nonce_text(*nonce));
+      shard_.judge_of(user_, database_, *access_, server_facts_, snapshot_seen_->generation),
+      nonce_text(*nonce));
   return true;
 }
 

@@ -12,7 +12,8 @@ using ring::Task;
 // Reads on while the session is parked, as far as the bound goes: a client that leaves is noticed.
 class PgSession::ClientWatch final : public net::Receive::Watcher {
  public:
-  ClientWatch(PgSession& session, net::Receive& receive, Hold& hold) : session_(session), receive_(receive), hold_(hold) {}
+  ClientWatch(PgSession& session, net::Receive& receive, Hold& hold)
+      : session_(session), receive_(receive), hold_(hold) {}
   ~ClientWatch() { receive_.unwatch(); }
   void start() {
     if (receive_.watch(*this)) received();
@@ -74,7 +75,8 @@ Task<bool> PgSession::send_before_waiting() {
 namespace {
 // So long at most while locks may be held.
 uint64_t timeout_of(const HeldStatement& statement) {
-  return statement.is_in_transaction ? std::min(statement.timeout_ms, held_in_transaction_ms_max) : statement.timeout_ms;
+  return statement.is_in_transaction ? std::min(statement.timeout_ms, held_in_transaction_ms_max)
+                                     : statement.timeout_ms;
 }
 }  // namespace
 
@@ -85,10 +87,11 @@ Task<bool> PgSession::park(net::Receive& receive, net::Chunk& chunk, Advance why
   const bool is_analysis = why == Advance::wait_analysis;
   HeldStatement statement;
   if (!is_analysis) statement = conversation_->held_statement();
-  statement.is_in_transaction =
-      conversation_->group_is_partly_out() || conversation_->queue().transaction() != pg::TransactionStatus::idle;
+  statement.is_in_transaction = conversation_->group_is_partly_out() ||
+                                conversation_->queue().transaction() != pg::TransactionStatus::idle;
   const uint64_t timeout_ms = is_analysis ? analysis_ms_max : timeout_of(statement);
-  Hold hold(*shard_.holds, shard_.shard.timers(), shard_.shard.now_ns() + timeout_ms * 1'000'000, is_analysis);
+  Hold hold(*shard_.holds, shard_.shard.timers(), shard_.shard.now_ns() + timeout_ms * 1'000'000,
+            is_analysis);
   // It gives its receive buffer back.
   chunk.detach();
   conversation_->move_chunk(chunk.bytes());
@@ -108,8 +111,8 @@ Task<bool> PgSession::park(net::Receive& receive, net::Chunk& chunk, Advance why
     if (auto* watcher = shard_.options.hold_watcher) watcher->hold_ended(hold.statement.id, *hold.ended_by());
   }
   resume(hold);
-  co_return hold.ended_by() != HoldEnd::disconnected && hold.ended_by() != HoldEnd::session_ended && !end_reason_ &&
-      !pending_end_ && !server_pump_is_over_;
+  co_return hold.ended_by() != HoldEnd::disconnected&& hold.ended_by() != HoldEnd::session_ended &&
+      !end_reason_ && !pending_end_ && !server_pump_is_over_;
 }
 
 // What was sent before the held statement has been answered, and left a transaction open.
@@ -133,8 +136,9 @@ void PgSession::describe_hold(Hold& hold, HeldStatement statement) {
   if (auto* watcher = shard_.options.hold_watcher) watcher->held(hold.statement);
 }
 
-// A statement that is too much for the shard goes to a thread with a stack for it. What comes back finds the session by its
-// hold's number, if that still waits. Of each user one at a time is there. False: the answer is there already.
+// A statement that is too much for the shard goes to a thread with a stack for it. What comes back finds the
+// session by its hold's number, if that still waits. Of each user one at a time is there. False: the answer
+// is there already.
 bool PgSession::start_analysis(const Hold& hold) {
   shard_.counters.statements_analysed_aside.add();
   const auto tell = [](HoldTable& holds, uint64_t number, Result<sql::Facts> facts) {
@@ -145,19 +149,21 @@ bool PgSession::start_analysis(const Hold& hold) {
   };
   const auto begin = [this, tell, number = hold.number()] {
     auto holds = shard_.holds;
-    const bool is_posted = shard_.workers.analyses.post([holds, number, &shard = shard_.shard, tell, user = std::string(user_),
-                                                         text = conversation_->text_to_analyse()] {
-      auto facts =
-          std::make_shared<Result<sql::Facts>>(fail(Fault::unavailable, "there is no thread to analyse it on; try again"));
-      ring::run_on_large_stack(sql::large_stack_bytes, [&] { *facts = sql::analyze(text); });
-      const auto come_back = [holds, number, tell, user, facts] {
-        tell(*holds, number, std::move(*facts));
-        holds->end_turn(user);
-      };
-      // The mailbox is bounded; a result is worth waiting for.
-      while (!shard.post(come_back)) std::this_thread::yield();
-    });
-    if (!is_posted) tell(*holds, number, fail(Fault::unavailable, "too many statements wait to be analysed; try again"));
+    const bool is_posted =
+        shard_.workers.analyses.post([holds, number, &shard = shard_.shard, tell, user = std::string(user_),
+                                      text = conversation_->text_to_analyse()] {
+          auto facts = std::make_shared<Result<sql::Facts>>(
+              fail(Fault::unavailable, "there is no thread to analyse it on; try again"));
+          ring::run_on_large_stack(sql::large_stack_bytes, [&] { *facts = sql::analyze(text); });
+          const auto come_back = [holds, number, tell, user, facts] {
+            tell(*holds, number, std::move(*facts));
+            holds->end_turn(user);
+          };
+          // The mailbox is bounded; a result is worth waiting for.
+          while (!shard.post(come_back)) std::this_thread::yield();
+        });
+    if (!is_posted)
+      tell(*holds, number, fail(Fault::unavailable, "too many statements wait to be analysed; try again"));
     return is_posted;
   };
   shard_.holds->take_turn(*shard_.holds->find(hold.number()), user_, begin);
@@ -167,7 +173,8 @@ bool PgSession::start_analysis(const Hold& hold) {
 // Tells the conversation how its message goes on.
 void PgSession::resume(Hold& hold) {
   const std::string rule = hold.is_for_analysis() ? "analysis" : hold.statement.rule;
-  Refusal refusal{.sqlstate = std::string(pg::sqlstate::query_canceled), .rule = rule, .message = "", .hint = ""};
+  Refusal refusal{
+      .sqlstate = std::string(pg::sqlstate::query_canceled), .rule = rule, .message = "", .hint = ""};
   refusal.is_denied = false;
   const bool is_over = hold.ended_by() == HoldEnd::disconnected || hold.ended_by() == HoldEnd::session_ended;
   // However the wait ended, it goes on by the policies in force now; without access nothing does.
@@ -185,7 +192,8 @@ void PgSession::resume(Hold& hold) {
       return;
     case HoldEnd::refused:
       refusal.sqlstate = pg::sqlstate::insufficient_privilege;
-      refusal.message = "the statement was not approved" + (hold.reason().empty() ? "" : ": " + hold.reason());
+      refusal.message =
+          "the statement was not approved" + (hold.reason().empty() ? "" : ": " + hold.reason());
       refusal.is_denied = true;
       conversation_->refuse_waiting(std::move(refusal));
       return;
@@ -205,8 +213,10 @@ void PgSession::resume(Hold& hold) {
     case HoldEnd::session_ended: break;
   }
   if (refusal.message.empty()) {
-    refusal.message = "the session ended while the statement waited" +
-                      (end_reason_ ? ": " + end_reason_->message : pending_end_ ? ": " + pending_end_->message : "");
+    refusal.message =
+        "the session ended while the statement waited" + (end_reason_    ? ": " + end_reason_->message
+                                                          : pending_end_ ? ": " + pending_end_->message
+                                                                         : "");
   }
   conversation_->drop_waiting(std::move(refusal), now());
 }

@@ -31,7 +31,8 @@ Task<bool> PgSession::log_in() {
     Result<pg::FirstPacket> first = co_await reading;
     if (!first) {
       if (deadline.has_passed()) shard_.counters.limits_reached.add();
-      if (deadline.has_passed() || first.error().fault == Fault::closed || client_is_mute_ || has_no_answer_) co_return false;
+      if (deadline.has_passed() || first.error().fault == Fault::closed || client_is_mute_ || has_no_answer_)
+        co_return false;
       auto refusing = refuse(pg::sqlstate::protocol_violation, first.error().message);
       co_return co_await refusing;
     }
@@ -42,9 +43,10 @@ Task<bool> PgSession::log_in() {
       co_return false;
     }
     if (first->kind == pg::FirstPacket::Kind::unsupported_version) {
-      auto refusing = refuse(pg::sqlstate::feature_not_supported,
-                             "unsupported frontend protocol " + std::to_string(first->startup.version.major) + "." +
-                                 std::to_string(first->startup.version.minor) + ": the appliance speaks 3.0 to 3.2");
+      auto refusing =
+          refuse(pg::sqlstate::feature_not_supported,
+                 "unsupported frontend protocol " + std::to_string(first->startup.version.major) + "." +
+                     std::to_string(first->startup.version.minor) + ": the appliance speaks 3.0 to 3.2");
       co_return co_await refusing;
     }
     login_->startup = std::move(first->startup);
@@ -60,7 +62,8 @@ Task<bool> PgSession::log_in() {
     co_return co_await refusing;
   }
   if (user_.empty()) {
-    auto refusing = refuse(pg::sqlstate::invalid_authorization, "no user name is given in the startup packet");
+    auto refusing =
+        refuse(pg::sqlstate::invalid_authorization, "no user name is given in the startup packet");
     co_return co_await refusing;
   }
   if (shard_.is_draining) {
@@ -109,7 +112,8 @@ Task<bool> PgSession::log_in() {
   co_return co_await greeting;
 }
 
-// TLS begins with the first byte or after SSLRequest; GSSENCRequest is declined; until the startup or cancel packet.
+// TLS begins with the first byte or after SSLRequest; GSSENCRequest is declined; until the startup or cancel
+// packet.
 Task<Result<pg::FirstPacket>> PgSession::read_first_packet(net::Gather& in) {
   for (int i = 0; i < negotiations_max; ++i) {
     if (i == 0) {
@@ -127,8 +131,8 @@ Task<Result<pg::FirstPacket>> PgSession::read_first_packet(net::Gather& in) {
     Result<void> has_length = co_await length;
     if (!has_length) co_return unexpected(std::move(has_length).error());
     auto size = pg::first_packet_size(in.bytes());
-    // What cannot be a startup packet gets no answer, as from PostgreSQL: a Terminate, say, of a client that has changed its
-    // mind.
+    // What cannot be a startup packet gets no answer, as from PostgreSQL: a Terminate, say, of a client that
+    // has changed its mind.
     has_no_answer_ = !size.has_value();
     if (!size) co_return unexpected(std::move(size).error());
     auto rest = in.at_least(*size);
@@ -154,8 +158,8 @@ Task<Result<pg::FirstPacket>> PgSession::read_first_packet(net::Gather& in) {
   co_return fail(Fault::limit, "too many negotiation requests before the startup packet");
 }
 
-// By certificate, where that is enough; else SCRAM-SHA-256, bound to the channel where the client can (PLUS). A user
-// who does not exist goes through all of it with a verifier that fits no password.
+// By certificate, where that is enough; else SCRAM-SHA-256, bound to the channel where the client can (PLUS).
+// A user who does not exist goes through all of it with a verifier that fits no password.
 Task<bool> PgSession::authenticate(net::Gather& in) {
   const User* user = snapshot_->find_user(user_);
   bool has_certificate = tls_ != nullptr && tls_->engine().has_peer_certificate();
@@ -172,7 +176,8 @@ Task<bool> PgSession::authenticate(net::Gather& in) {
     }
     if (is_enough) {
       std::string message;
-      if (auto negotiated = pg::negotiate(login_->startup)) pg::append_negotiate_protocol_version(message, *negotiated);
+      if (auto negotiated = pg::negotiate(login_->startup))
+        pg::append_negotiate_protocol_version(message, *negotiated);
       auto finishing = admit(std::move(message));
       co_return co_await finishing;
     }
@@ -187,7 +192,8 @@ Task<bool> PgSession::authenticate(net::Gather& in) {
   if (tls_ != nullptr) binding.data = tls_->engine().endpoint_hash();
   binding.plus_was_offered = !binding.data.empty();
   std::string message;
-  if (auto negotiated = pg::negotiate(login_->startup)) pg::append_negotiate_protocol_version(message, *negotiated);
+  if (auto negotiated = pg::negotiate(login_->startup))
+    pg::append_negotiate_protocol_version(message, *negotiated);
   // The stronger first, as PostgreSQL has them.
   const std::string_view mechanisms[] = {pg::scram_plus_mechanism, pg::scram_mechanism};
   pg::append_authentication_sasl(message, std::span(mechanisms).subspan(binding.plus_was_offered ? 0 : 1));
@@ -208,14 +214,16 @@ Task<bool> PgSession::authenticate(net::Gather& in) {
     Result<std::string> reply = std::string();
     if (step == 0) {
       auto initial = pg::parse_sasl_initial_response(answer->body);
-      if (initial) binding.plus_was_chosen = binding.plus_was_offered && initial->mechanism == pg::scram_plus_mechanism;
+      if (initial)
+        binding.plus_was_chosen = binding.plus_was_offered && initial->mechanism == pg::scram_plus_mechanism;
       if (!initial) {
         reply = unexpected(std::move(initial).error());
       } else if ((initial->mechanism != pg::scram_mechanism && !binding.plus_was_chosen) || !initial->data) {
         reply = fail(Fault::malformed, "the client chose a SASL mechanism that was not offered");
       } else {
         if (binding.plus_was_chosen) {
-          login_->auth_method = login_->auth_method == "scram-sha-256" ? "scram-sha-256-plus" : "certificate+scram-sha-256-plus";
+          login_->auth_method = login_->auth_method == "scram-sha-256" ? "scram-sha-256-plus"
+                                                                       : "certificate+scram-sha-256-plus";
         }
         identify();
         // Made for everybody, so that the time is the same.
@@ -243,8 +251,9 @@ Task<bool> PgSession::authenticate(net::Gather& in) {
   co_return co_await finishing;
 }
 
-// Records the login. AuthenticationOk, behind `message`, goes with what comes next, the greeting or a refusal, or before
-// the first wait. A refusal must not show whether there is such a target, not even by how many pieces it comes in.
+// Records the login. AuthenticationOk, behind `message`, goes with what comes next, the greeting or a
+// refusal, or before the first wait. A refusal must not show whether there is such a target, not even by how
+// many pieces it comes in.
 Task<bool> PgSession::admit(std::string message) {
   meter_volume(login_->client_addr);
   auto done = event(Category::authentication, "postgres_client_auth", Severity::info, Outcome::success);
@@ -255,8 +264,9 @@ Task<bool> PgSession::admit(std::string message) {
   co_return true;
 }
 
-// What the server said at its login goes on to the client, the secret of its cancel key replaced by one of ours. The process
-// id is the server's: clients know their notifications, pg_stat_activity's rows and what they may terminate by it.
+// What the server said at its login goes on to the client, the secret of its cancel key replaced by one of
+// ours. The process id is the server's: clients know their notifications, pg_stat_activity's rows and what
+// they may terminate by it.
 Task<bool> PgSession::greet() {
   std::string message = std::move(server_->greeting->parameter_statuses);
   // A server that gives no key, which PostgreSQL does not do, has nothing to cancel by.
@@ -308,8 +318,8 @@ Task<bool> PgSession::refuse(std::string_view sqlstate, std::string message, std
   message = pg::text_for(message, encoding);
   hint = pg::text_for(hint, encoding);
   std::string bytes;
-  pg::append_error_response(
-      bytes, {.severity = "FATAL", .sqlstate = sqlstate, .message = message, .hint = hint});
+  pg::append_error_response(bytes,
+                            {.severity = "FATAL", .sqlstate = sqlstate, .message = message, .hint = hint});
   auto sending = send(std::move(bytes));
   Result<void> sent = co_await sending;
   co_return false;
@@ -358,23 +368,26 @@ Task<bool> PgSession::send_unsent() {
   co_return sent.has_value();
 }
 
-audit::EventBuilder PgSession::event(Category category, std::string_view action, Severity severity, Outcome outcome) {
+audit::EventBuilder PgSession::event(Category category, std::string_view action, Severity severity,
+                                     Outcome outcome) {
   return recorder_.event(category, action, severity, outcome, shard_.shard.now_us());
 }
 
 void PgSession::identify() {
   std::string server_addr = server_ ? server_->stream->peer() : "";
-  recorder_.identify({.session_id = id_,
-                      .user = user_,
-                      .auth_method = login_->auth_method,
-                      .client_addr = login_->client_addr,
-                      .application_name = login_->startup.application_name(),
-                      .transport = tls_ != nullptr ? std::string_view("tls") : std::string_view(listener_->transport),
-                      .target = target_ != nullptr ? std::string_view(target_->name) : std::string_view(),
-                      .tags = target_ != nullptr ? &target_->tags : nullptr,
-                      .database = target_ != nullptr ? std::string_view(target_->database) : std::string_view(database_),
-                      .server_addr = server_addr,
-                      .server_user = target_ != nullptr ? std::string_view(target_->user_for(login_level_)) : std::string_view()});
+  recorder_.identify(
+      {.session_id = id_,
+       .user = user_,
+       .auth_method = login_->auth_method,
+       .client_addr = login_->client_addr,
+       .application_name = login_->startup.application_name(),
+       .transport = tls_ != nullptr ? std::string_view("tls") : std::string_view(listener_->transport),
+       .target = target_ != nullptr ? std::string_view(target_->name) : std::string_view(),
+       .tags = target_ != nullptr ? &target_->tags : nullptr,
+       .database = target_ != nullptr ? std::string_view(target_->database) : std::string_view(database_),
+       .server_addr = server_addr,
+       .server_user =
+           target_ != nullptr ? std::string_view(target_->user_for(login_level_)) : std::string_view()});
 }
 
 }  // namespace ringfence::proxy

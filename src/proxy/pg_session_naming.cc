@@ -1,8 +1,9 @@
-// The name of a pooled server connection is set in front of its session's first message, in the same piece, and nobody
-// waits for it. What the server answers to that is swallowed here before the conversation sees any of it; if it is not
-// exactly what is wanted, the session ends and the client gets none of the server's bytes. Until it is named, a connection
-// has a name that is nobody's (`ringfence`), and never that of the session before. RESET brings that one back: then it is
-// named once more (name_again), and the client is shown its own all the time.
+// The name of a pooled server connection is set in front of its session's first message, in the same piece,
+// and nobody waits for it. What the server answers to that is swallowed here before the conversation sees any
+// of it; if it is not exactly what is wanted, the session ends and the client gets none of the server's
+// bytes. Until it is named, a connection has a name that is nobody's (`ringfence`), and never that of the
+// session before. RESET brings that one back: then it is named once more (name_again), and the client is
+// shown its own all the time.
 #include "pg_session.h"
 #include "ringfence/base/log.h"
 #include "ringfence/pg/sqlstate.h"
@@ -18,15 +19,17 @@ PgSession::Naming::Naming(PgSession& session, std::string application_name, OwnA
   timer.arm(session.shard_.shard.now_ns() + pool_naming_after_ms * 1'000'000);
 }
 
-// RESET ALL and DISCARD ALL give a pooled connection the name that is nobody's; the session gets its own back like the first
-// time. Only when nothing is under way: in a transaction that is rolled back the name would go again, and behind messages of
-// the client's it would be answered among theirs.
+// RESET ALL and DISCARD ALL give a pooled connection the name that is nobody's; the session gets its own back
+// like the first time. Only when nothing is under way: in a transaction that is rolled back the name would go
+// again, and behind messages of the client's it would be answered among theirs.
 void PgSession::name_again() {
-  if (!conversation_->has_lost_name() || reset_ || end_reason_ || conversation_->client_said_goodbye()) return;
+  if (!conversation_->has_lost_name() || reset_ || end_reason_ || conversation_->client_said_goodbye())
+    return;
   if (naming_ && (!naming_->is_over || naming_->state == Naming::State::sending)) return;
   if (!conversation_->is_at_rest()) return;
   conversation_->note_named();
-  naming_ = std::make_unique<Naming>(*this, std::string(recorder_.name_at_server()), OwnAnswer::Kind::to_naming_again);
+  naming_ = std::make_unique<Naming>(*this, std::string(recorder_.name_at_server()),
+                                     OwnAnswer::Kind::to_naming_again);
 }
 
 // The client has said nothing yet, or the server does not answer.
@@ -61,8 +64,8 @@ Task<bool> PgSession::send_naming(ByteView* along) {
   co_return is_sent;
 }
 
-// Nothing of the session's goes to the server before its connection is named, but for its end; nor while the name is on its
-// way there.
+// Nothing of the session's goes to the server before its connection is named, but for its end; nor while the
+// name is on its way there.
 bool PgSession::has_to_name(ByteView bytes) const {
   if (!naming_ || bytes.empty()) return false;
   return naming_->state == Naming::State::sending ||
@@ -70,10 +73,13 @@ bool PgSession::has_to_name(ByteView bytes) const {
 }
 
 // The server has been asked, and has not answered.
-bool PgSession::is_being_named() const { return naming_ && naming_->state != Naming::State::due && !naming_->is_over; }
+bool PgSession::is_being_named() const {
+  return naming_ && naming_->state != Naming::State::due && !naming_->is_over;
+}
 
-// From the server: takes from the chunk what is the answer's, and adds what is not to be lost. False: the session ends.
-// What the server said of itself before it was asked may have come in part: the rest of that is the session's.
+// From the server: takes from the chunk what is the answer's, and adds what is not to be lost. False: the
+// session ends. What the server said of itself before it was asked may have come in part: the rest of that is
+// the session's.
 bool PgSession::take_naming(net::Chunk& chunk) {
   OwnAnswer& answer = naming_->answer;
   const ByteView begun = chunk.bytes().substr(0, conversation_->bytes_of_open_server_message(chunk.bytes()));
@@ -101,7 +107,8 @@ void PgSession::fail_naming(std::string_view reason) {
   log_warning("a session ends, for its server connection could not be named",
               {{"target", target_->name}, {"user", std::string(user_)}, {"reason", std::string(reason)}});
   end({std::string(pg::sqlstate::connection_failure),
-       "the server of database \"" + std::string(database_) + "\" did not take over the session: " + std::string(reason),
+       "the server of database \"" + std::string(database_) +
+           "\" did not take over the session: " + std::string(reason),
        "Statements without an answer may or may not have run. Connect again."});
 }
 

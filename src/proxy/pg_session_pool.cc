@@ -1,4 +1,5 @@
-// The server connection of a session whose target has a pool: where it comes from, and whether it can go back there.
+// The server connection of a session whose target has a pool: where it comes from, and whether it can go back
+// there.
 #include "pg_session.h"
 #include "ringfence/crypto/secret.h"
 #include "ringfence/pg/frame.h"
@@ -11,11 +12,12 @@ using ring::Task;
 
 namespace {
 
-// The client's name for itself is set once the connection is the session's; connections of all users are the same
-// without it.
+// The client's name for itself is set once the connection is the session's; connections of all users are the
+// same without it.
 std::string take_application_name(std::vector<pg::StartupParameter>& parameters) {
   for (pg::StartupParameter& parameter : parameters) {
-    if (parameter.name == "application_name") return std::exchange(parameter.value, std::string(warm_application_name));
+    if (parameter.name == "application_name")
+      return std::exchange(parameter.value, std::string(warm_application_name));
   }
   return {};
 }
@@ -24,7 +26,8 @@ std::string take_application_name(std::vector<pg::StartupParameter>& parameters)
 
 // `is_to_learn`: it may be left again for another one (pg_session_pin.cc).
 Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(
-    const Credential& credential, Opening& opening, std::vector<pg::StartupParameter> parameters, bool is_to_learn) {
+    const Credential& credential, Opening& opening, std::vector<pg::StartupParameter> parameters,
+    bool is_to_learn) {
   WarmPool& pool = *shard_.warm;
   const std::string application_name = take_application_name(parameters);
   std::string kind = kind_of(*target_, credential, parameters);
@@ -60,7 +63,8 @@ Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(
   if (!upstream) co_return std::move(upstream);
   pool.note_wish(*target_, login_level_, parameters);
   std::unique_ptr<WarmTicket> ticket =
-      make_ticket(*target_, login_level_, std::move(parameters), std::move(kind), *upstream->greeting, shard_.shard.now_ns());
+      make_ticket(*target_, login_level_, std::move(parameters), std::move(kind), *upstream->greeting,
+                  shard_.shard.now_ns());
   auto greeting = greeting_of(*ticket, application_name);
   greeting->leftover = std::move(upstream->greeting->leftover);
   greeting->transaction_status = upstream->greeting->transaction_status;
@@ -71,10 +75,12 @@ Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(
   co_return std::move(upstream);
 }
 
-// Whether nothing of this session is on its way, and nothing is left with the server but what it discards when told.
+// Whether nothing of this session is on its way, and nothing is left with the server but what it discards
+// when told.
 bool PgSession::can_give_back() const {
-  return server_ && server_->ticket && !end_reason_ && !pending_end_ && !is_draining_ && hold_ == nullptr && !was_cancelled_ &&
-         !server_pump_is_over_ && !goodbye_went_out_ && !is_being_named() && conversation_->is_at_rest() && shard_.warm->fits(*server_);
+  return server_ && server_->ticket && !end_reason_ && !pending_end_ && !is_draining_ && hold_ == nullptr &&
+         !was_cancelled_ && !server_pump_is_over_ && !goodbye_went_out_ && !is_being_named() &&
+         conversation_->is_at_rest() && shard_.warm->fits(*server_);
 }
 
 // The client's Terminate is not for a connection that is kept: true when `bytes` are that and nothing else.
@@ -87,8 +93,8 @@ bool PgSession::keeps_back(ByteView bytes) {
   return false;
 }
 
-// Asks the server to discard the session's state; its answer comes by the other pump. From here on no cancel request
-// finds the connection.
+// Asks the server to discard the session's state; its answer comes by the other pump. From here on no cancel
+// request finds the connection.
 Task<void> PgSession::reset_server() {
   forget_cancel_key();
   if (idle_timer_) idle_timer_->cancel();
@@ -117,20 +123,22 @@ void PgSession::break_off_reset(std::string reason) {
 }
 
 bool PgSession::is_reset() const {
-  return reset_ && reset_->answer.state() == OwnAnswer::State::done && server_->ticket->settings.are_as_at_login() &&
-         !reset_->is_broken_off && !end_reason_;
+  return reset_ && reset_->answer.state() == OwnAnswer::State::done &&
+         server_->ticket->settings.are_as_at_login() && !reset_->is_broken_off && !end_reason_;
 }
 
 // Why a reset did not make the connection fit to be kept; empty: nothing is wrong with it.
 std::string PgSession::reset_failure() const {
   if (is_reset() || reset_->is_broken_off) return reset_->reason;
   switch (reset_->answer.state()) {
-    case OwnAnswer::State::open: return reset_->is_late ? "the server did not answer in time" : "the connection is lost";
+    case OwnAnswer::State::open:
+      return reset_->is_late ? "the server did not answer in time" : "the connection is lost";
     case OwnAnswer::State::failed: return reset_->answer.reason();
     case OwnAnswer::State::done: break;
   }
   const std::string_view name = server_->ticket->settings.first_differing();
-  return name.empty() ? "the server reports too many settings" : "the setting " + std::string(name.substr(0, 64)) + " is not as at the login";
+  return name.empty() ? "the server reports too many settings"
+                      : "the setting " + std::string(name.substr(0, 64)) + " is not as at the login";
 }
 
 // When both pumps are over: the connection goes back, or ends with its session.

@@ -1,6 +1,6 @@
-// How what one side sends gets to the other: received, shown to the conversation, passed on, and what may have to be
-// waited for in between. A pump's frame is there as long as its session, so it holds what waiting for the next chunk takes;
-// all other waiting is done in tasks that are gone afterwards.
+// How what one side sends gets to the other: received, shown to the conversation, passed on, and what may
+// have to be waited for in between. A pump's frame is there as long as its session, so it holds what waiting
+// for the next chunk takes; all other waiting is done in tasks that are gone afterwards.
 #include "pg_session.h"
 
 namespace ringfence::proxy {
@@ -15,9 +15,11 @@ Task<void> cancel_receive(net::Stream& stream, net::Receive& receive) {
 }
 }  // namespace
 
-// One direction: receives, shows the conversation each chunk before it goes anywhere, passes the same bytes on.
+// One direction: receives, shows the conversation each chunk before it goes anywhere, passes the same bytes
+// on.
 Task<void> PgSession::pump(Side from) {
-  net::Receive receive(stream(from), from == Side::client ? login_->client_leftover : login_->server_leftover);
+  net::Receive receive(stream(from),
+                       from == Side::client ? login_->client_leftover : login_->server_leftover);
   net::Receive::Arrival arrival(receive);
   if (from == Side::client) login_.reset();  // The other pump has started before.
   else if (server_->receive) receive.take_over(*std::exchange(server_->receive, nullptr));
@@ -57,7 +59,8 @@ PgSession::Way PgSession::take_turn(Side from, net::Receive& receive, Aside& asi
     }
     chunk = std::move(*arrived);
   }
-  if (from == Side::server && reset_) return reset_->answer.take(chunk.bytes()) == OwnAnswer::State::open ? Way::next : Way::over;
+  if (from == Side::server && reset_)
+    return reset_->answer.take(chunk.bytes()) == OwnAnswer::State::open ? Way::next : Way::over;
   if (from == Side::server && is_being_named()) {
     if (!take_naming(chunk)) return Way::over;
     if (chunk.bytes().empty()) return Way::next;
@@ -122,8 +125,8 @@ PgSession::Way PgSession::pass_durable(net::Receive& receive, bool is_durable, A
 PgSession::Way PgSession::pass_on(Side from, net::Receive& receive, net::Chunk chunk, Aside& aside) {
   // What was recorded behind the server's last word as not executed does not reach it either.
   if (from == Side::client && conversation_->server_said_fatal()) return Way::over;
-  ByteView bytes =
-      from == Side::client ? conversation_->to_server(chunk.bytes()) : conversation_->to_client(chunk.bytes());
+  ByteView bytes = from == Side::client ? conversation_->to_server(chunk.bytes())
+                                        : conversation_->to_client(chunk.bytes());
   if (from == Side::client && keeps_back(bytes)) return Way::over;
   if (from == Side::server && client_is_gone_) return Way::next;
   count(from, bytes.size());
@@ -241,8 +244,8 @@ bool PgSession::note_durable(bool is_durable) {
   return !end_reason_ && !server_pump_is_over_;
 }
 
-// The client's next bytes wait for the server to answer all that it was sent, or are not wanted any more while what runs
-// at the server still is. False: the session or the server's pump is over.
+// The client's next bytes wait for the server to answer all that it was sent, or are not wanted any more
+// while what runs at the server still is. False: the session or the server's pump is over.
 Task<bool> PgSession::wait_for_server(Until until) {
   while (!is_over(Side::client) && (until == Until::it_ends || !conversation_->is_clear())) {
     client_pump_waits_ = true;
@@ -256,9 +259,10 @@ void PgSession::wake_client_pump() {
   if (client_pump_waits_) client_pump_may_go_on_.set();
 }
 
-// Until the conversation takes the rest of the chunk, which the pump then passes on. False: the session has to end, and
-// why is set.
-Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net::Chunk chunk, size_t at, Advance advance) {
+// Until the conversation takes the rest of the chunk, which the pump then passes on. False: the session has
+// to end, and why is set.
+Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net::Chunk chunk, size_t at,
+                                          Advance advance) {
   while (advance != Advance::all) {
     if (advance == Advance::broken) {
       end(broken_by(from));
@@ -297,7 +301,8 @@ Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net:
     }
     if (end_reason_ || (from == Side::client && server_pump_is_over_)) co_return false;
     // What waited is decided by the policies in force now; without access nothing goes on.
-    if (from == Side::client && shard_.snapshot != snapshot_seen_ && conversation_->can_change_policies()) renew_access();
+    if (from == Side::client && shard_.snapshot != snapshot_seen_ && conversation_->can_change_policies())
+      renew_access();
     if (from == Side::client && pending_end_ && conversation_->can_change_policies()) {
       auto ending = wait_for_server(Until::it_ends);
       co_await ending;
@@ -309,7 +314,8 @@ Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net:
   co_return true;
 }
 
-// Of a chunk from the client, what stands before a message that has to wait. False: the session has to end, and why is set.
+// Of a chunk from the client, what stands before a message that has to wait. False: the session has to end,
+// and why is set.
 Task<bool> PgSession::send_so_far(ByteView chunk) {
   if (shard_.options.sync && conversation_->statements() != durable_statements_) {
     DurableWait syncing(shard_);

@@ -12,7 +12,8 @@ uint32_t PgSession::body_to_splice(Side from, uint32_t bytes_min) {
   return bytes >= bytes_min ? bytes : 0;
 }
 
-// Asked for each chunk before it is sent: whether a body follows that is to be spliced, after which splice_body() comes.
+// Asked for each chunk before it is sent: whether a body follows that is to be spliced, after which
+// splice_body() comes.
 bool PgSession::body_follows(Side from, const net::Receive& receive) {
   LongBodies& bodies = long_bodies_[static_cast<size_t>(from)];
   bool is_long = body_to_splice(from, splice_bytes_min) != 0;
@@ -32,7 +33,8 @@ bool PgSession::body_follows(Side from, const net::Receive& receive) {
     bodies.are_expected = true;
     stream(from).expect_long_bodies(true);
   }
-  // What was received ahead goes first: a chunk in the pump's own receive, in the stream, or read while a statement waited.
+  // What was received ahead goes first: a chunk in the pump's own receive, in the stream, or read while a
+  // statement waited.
   if (receive.is_started() || (from == Side::client && read_ahead_ != nullptr)) return false;
   return stream(from).has_nothing_ahead();
 }
@@ -42,8 +44,8 @@ Task<PgSession::Passed> PgSession::splice_body(Side from, ByteView head, net::Ch
   bool waits_first = false;
   while (uint32_t bytes = body_to_splice(from, 1)) {
     if (from == Side::client ? is_over(from) : client_is_gone_) break;
-    net::Splice splice(shard_.shard.ring(), shard_.splice_pipes, stream(from), stream(other(from)), bytes, waits_first,
-                       head, chunk);
+    net::Splice splice(shard_.shard.ring(), shard_.splice_pipes, stream(from), stream(other(from)), bytes,
+                       waits_first, head, chunk);
     net::Spliced spliced = co_await splice;
     if (spliced.end == net::Spliced::End::no_head) co_return Passed::not_begun;
     if (!head.empty() && spliced.end != net::Spliced::End::output_failed) {

@@ -17,15 +17,16 @@ using net::TlsFailure;
 using ring::Task;
 
 namespace {
-// What a client that speaks TLS to a listener without it understands: a fatal alert, handshake_failure, in a record of
-// its own (RFC 8446, section 6).
+// What a client that speaks TLS to a listener without it understands: a fatal alert, handshake_failure, in a
+// record of its own (RFC 8446, section 6).
 constexpr std::string_view refusing_alert("\x15\x03\x01\x00\x02\x02\x28", 7);
 }  // namespace
 
 // SSLRequest where the listener has TLS.
 Task<Result<void>> PgSession::answer_ssl_request(net::Gather& in) {
   if (in.size() > 0) {
-    // Whoever sits between may have put it there, to be taken for something that came encrypted (CVE-2021-23214).
+    // Whoever sits between may have put it there, to be taken for something that came encrypted
+    // (CVE-2021-23214).
     shard_.counters.client_tls.fail(TlsFailure::early_bytes);
     co_return fail(Fault::malformed, "received unencrypted data after SSL request");
   }
@@ -36,8 +37,8 @@ Task<Result<void>> PgSession::answer_ssl_request(net::Gather& in) {
   co_return co_await starting;
 }
 
-// PostgreSQL 17's sslnegotiation=direct: TLS from the first byte on, with ALPN, so that nobody can make a client of
-// another protocol talk to us.
+// PostgreSQL 17's sslnegotiation=direct: TLS from the first byte on, with ALPN, so that nobody can make a
+// client of another protocol talk to us.
 Task<Result<void>> PgSession::start_direct_tls(net::Gather& in) {
   if (policy_ == nullptr || !policy_->context) {
     auto answering = send(std::string(refusing_alert));
@@ -83,7 +84,8 @@ Task<Result<void>> PgSession::start_tls(net::Gather& in, std::string first) {
 
 void PgSession::note_failed_tls(TlsFailure failure, const Error& error) {
   shard_.counters.client_tls.fail(failure);
-  log_debug("TLS handshake failed", {{"client", login_->client_addr}, {"listener", listener_->name}, {"reason", error.message}});
+  log_debug("TLS handshake failed",
+            {{"client", login_->client_addr}, {"listener", listener_->name}, {"reason", error.message}});
   // A certificate that does not hold is a failed login; others are noise that anybody can make.
   if (error.fault != Fault::denied || !recorder_.has_room(Recorder::outcome_bytes_max)) return;
   shard_.counters.logins_failed.add();
@@ -132,8 +134,9 @@ void PgSession::describe_tls(audit::EventBuilder& event) const {
     audit::append_json_string(out, make_valid_text(engine.peer_names().dn));
     out += ",";
   }
-  out += "\"tls_cipher\":\"" + std::string(engine.cipher()) + "\",\"tls_resumed\":" + (engine.is_resumed() ? "true" : "false") +
-         ",\"tls_version\":\"" + std::string(engine.version()) + "\"}";
+  out += "\"tls_cipher\":\"" + std::string(engine.cipher()) +
+         "\",\"tls_resumed\":" + (engine.is_resumed() ? "true" : "false") + ",\"tls_version\":\"" +
+         std::string(engine.version()) + "\"}";
   event.text(Tag::metadata, out);
 }
 

@@ -73,7 +73,8 @@ Task<bool> PgSession::wait_for_volume(net::Receive& receive, net::Chunk chunk) {
   // Whoever waits holds none of the shard's buffers.
   chunk.detach();
   uint64_t waited_ns = 0;
-  for (uint64_t wait_ns = settle_volume(); wait_ns > 0; wait_ns = settle_volume(waited_ns < behind_wait_max_ns)) {
+  for (uint64_t wait_ns = settle_volume(); wait_ns > 0;
+       wait_ns = settle_volume(waited_ns < behind_wait_max_ns)) {
     const uint64_t rule_wait_ns = volume_wait();
     if (rule_wait_ns > 0 && waited_ns + rule_wait_ns > volume_wait_max_ns) {
       shard_.counters.volume_refusals.add();

@@ -27,7 +27,8 @@ void PgSession::join_watch(const std::string& target, const std::string& user,
 void PgSession::compare_watch(const WatchRound::Asked& asked) {
   if (!can_be_watched()) return;
   auto verdict = ShownTexts::Verdict::unknown;
-  if (asked.is_answered && asked.shown) verdict = watched_->texts.compare(*asked.shown, asked.is_cut, asked.mark);
+  if (asked.is_answered && asked.shown)
+    verdict = watched_->texts.compare(*asked.shown, asked.is_cut, asked.mark);
   if (verdict == ShownTexts::Verdict::unknown) {
     shard_.counters.watch_unknown.add();
     return;
@@ -47,7 +48,8 @@ void PgSession::contradicted_by_watch(std::string_view shown) {
   if (target_->attribution_witness != AttributionWitness::end) return;
   end({std::string(pg::sqlstate::protocol_violation),
        "terminating connection: the server runs a statement that was not recorded for this session",
-       "The trail's event attribution_mismatch has both sides; attribution_witness of the target's configuration says what "
+       "The trail's event attribution_mismatch has both sides; attribution_witness of the target's "
+       "configuration says what "
        "follows from it."});
 }
 

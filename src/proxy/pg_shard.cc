@@ -101,8 +101,10 @@ void PgShardState::remove(PgSession& session) {
 
 // ---------------------------------------------------------------- the shard
 
-PgShard::PgShard(Options options, ring::Shard& shard, audit::RecordSpace& space, ShardWorkers workers, SnapshotPtr snapshot)
-    : state_(std::make_unique<PgShardState>(std::move(options), shard, space, workers, std::move(snapshot), load_)) {
+PgShard::PgShard(Options options, ring::Shard& shard, audit::RecordSpace& space, ShardWorkers workers,
+                 SnapshotPtr snapshot)
+    : state_(std::make_unique<PgShardState>(std::move(options), shard, space, workers, std::move(snapshot),
+                                            load_)) {
   set_peers({this});
 }
 
@@ -226,7 +228,9 @@ void PgShard::trail_has_room() {
   auto waiters = state_->room_waiters;
   for (PgShardState::RoomWaiter* waiter : waiters) {
     // A waiter that was resumed may have let another go.
-    if (std::find(state_->room_waiters.begin(), state_->room_waiters.end(), waiter) == state_->room_waiters.end()) continue;
+    if (std::find(state_->room_waiters.begin(), state_->room_waiters.end(), waiter) ==
+        state_->room_waiters.end())
+      continue;
     waiter->has_room = true;
     waiter->event.set();
   }

@@ -92,13 +92,16 @@ struct PgShardState {
   // One judge for all sessions of a user on a target; it goes with the last of them.
   JudgeSpace judge_space;
   std::unordered_map<std::string, std::weak_ptr<StatementJudge>> judges;
-  std::shared_ptr<StatementJudge> judge_of(std::string_view user, std::string_view target, const policy::Access& access,
-                                           policy::SessionFacts session, uint64_t generation);
-  // What the user may do on the target by `by`: while that is the shard's, one object for all of the user's sessions there.
-  std::shared_ptr<const policy::Access> access_of(std::string_view user, std::string_view target, const SnapshotPtr& by);
+  std::shared_ptr<StatementJudge> judge_of(std::string_view user, std::string_view target,
+                                           const policy::Access& access, policy::SessionFacts session,
+                                           uint64_t generation);
+  // What the user may do on the target by `by`: while that is the shard's, one object for all of the user's
+  // sessions there.
+  std::shared_ptr<const policy::Access> access_of(std::string_view user, std::string_view target,
+                                                  const SnapshotPtr& by);
   std::unordered_map<std::string, std::weak_ptr<const policy::Access>> accesses;
   std::weak_ptr<const Snapshot> accesses_by;  // The snapshot that they were found by.
-  size_t accesses_max = 64;  // With more the dead ones are taken out.
+  size_t accesses_max = 64;                   // With more the dead ones are taken out.
 
   // Where the servers are that sessions are connected to: a few.
   std::vector<std::weak_ptr<const ServerPlace>> places;
@@ -106,7 +109,8 @@ struct PgShardState {
 
   // Keys derived from backend passwords: 1.6 ms of work that is done once for each salt.
   std::map<std::string, pg::ScramKeys> derived_keys;
-  std::map<std::string, std::vector<std::shared_ptr<ring::Event>>> derivations;  // That run, and who waits for them.
+  std::map<std::string, std::vector<std::shared_ptr<ring::Event>>>
+      derivations;  // That run, and who waits for them.
 
   DefaultEncodings default_encodings;
 
@@ -115,7 +119,8 @@ struct PgShardState {
   // Connections that ask what sessions run.
   std::unique_ptr<Watch> watch;
 
-  // Sessions that are parked. Shared with jobs on other threads, which may come back when the shard's state is gone.
+  // Sessions that are parked. Shared with jobs on other threads, which may come back when the shard's state
+  // is gone.
   std::shared_ptr<HoldTable> holds = std::make_shared<HoldTable>();
 
   // Sessions that wait for room in the trail.
@@ -127,9 +132,9 @@ struct PgShardState {
   // False when no room came within trail_wait_ms.
   ring::Task<bool> wait_for_room();
 
-  // Statements that wait until their start records are on the disk: one sync serves all that a turn of the loop
-  // brought, and those that come while it runs are served by the next. In lists through the waiters themselves, for
-  // there is one for each statement.
+  // Statements that wait until their start records are on the disk: one sync serves all that a turn of the
+  // loop brought, and those that come while it runs are served by the next. In lists through the waiters
+  // themselves, for there is one for each statement.
   struct SyncWaiters {
     DurableWait* first = nullptr;
     DurableWait* last = nullptr;

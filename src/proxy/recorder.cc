@@ -23,7 +23,8 @@ using audit::Tag;
 // A statement's text may be there in two forms. The rest: who, from where, to what, and why.
 static_assert(Limits::statement_bytes_most <= audit::field_bytes_max(Tag::statement) &&
               Limits::parameters_bytes_most <= audit::field_bytes_max(Tag::parameters));
-static_assert(2 * Limits::statement_bytes_most + Limits::parameters_bytes_most + (64 << 10) <= audit::record_bytes_max);
+static_assert(2 * Limits::statement_bytes_most + Limits::parameters_bytes_most + (64 << 10) <=
+              audit::record_bytes_max);
 
 namespace {
 void keep_digest(ByteView text, uint64_t full_bytes, ByteView sha256, pg::StatementText& out) {
@@ -32,11 +33,13 @@ void keep_digest(ByteView text, uint64_t full_bytes, ByteView sha256, pg::Statem
 }
 
 // A record has room for two texts of the largest bound: of one that is there in both forms less is kept so.
-void keep_unredacted(ByteView sent, uint64_t full_bytes, size_t bytes_max, ByteView sha256, pg::StatementText& out) {
+void keep_unredacted(ByteView sent, uint64_t full_bytes, size_t bytes_max, ByteView sha256,
+                     pg::StatementText& out) {
   const bool is_whole = sent.size() == full_bytes || sha256.empty();
   std::string& kept = out.rare().unredacted;
   kept.assign(is_whole ? crypto::view_of(crypto::sha256(sent)) : sha256);
-  const size_t room = 2 * Limits::statement_bytes_most - std::min<size_t>(2 * Limits::statement_bytes_most, out.text.size() + out.raw().size());
+  const size_t room = 2 * Limits::statement_bytes_most -
+                      std::min<size_t>(2 * Limits::statement_bytes_most, out.text.size() + out.raw().size());
   kept.append(sent.substr(0, std::min(bytes_max, room)));
 }
 }  // namespace
@@ -67,7 +70,8 @@ void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, p
   if (out.is_redacted) keep_unredacted(sent, full_bytes, bytes_max, sha256, out);
 }
 
-void take_parsed_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out, ByteView sha256) {
+void take_parsed_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out,
+                      ByteView sha256) {
   size_t begin = 0;
   if (full_bytes > bytes_max) {
     if (auto first = sql::StatementSplitter(text).next()) begin = first->begin;
@@ -204,10 +208,11 @@ void put(FieldWriter& out, const MessagePart& place) {
 }
 }  // namespace
 
-pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView parameters, bool parameters_truncated,
-                                    char message_type, uint64_t now_us, Decided decided, const MessagePart& place,
-                                    ByteView secret_parameters) {
-  size_t bound = start_bytes(statement, parameters.size() + decided.instead_bytes(), secret_parameters.size());
+pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView parameters,
+                                    bool parameters_truncated, char message_type, uint64_t now_us,
+                                    Decided decided, const MessagePart& place, ByteView secret_parameters) {
+  size_t bound =
+      start_bytes(statement, parameters.size() + decided.instead_bytes(), secret_parameters.size());
   char* room = door_.space.reserve(bound);
   RINGFENCE_ASSERT(room != nullptr);
   const Uuid id = door_.ids.uuid(now_us);
@@ -307,7 +312,8 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
   FieldWriter out(room);
   Outcome outcome = Outcome::unknown;
   Severity severity = Severity::info;
-  bool is_cancelled = completion.error != nullptr && completion.error->sqlstate == pg::sqlstate::query_canceled;
+  bool is_cancelled =
+      completion.error != nullptr && completion.error->sqlstate == pg::sqlstate::query_canceled;
   switch (completion.ending) {
     case pg::Ending::success:
     case pg::Ending::suspended:
@@ -363,7 +369,8 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
     if (message.hides) hidden.add(Tag::error_message, completion.error->message);
   }
   if (!completion.tag.empty()) {
-    if (is_valid_text(completion.tag) && completion.tag.size() <= 64) out.text(Tag::command_tag, completion.tag);
+    if (is_valid_text(completion.tag) && completion.tag.size() <= 64)
+      out.text(Tag::command_tag, completion.tag);
     else out.text(Tag::command_tag, make_valid_text(completion.tag.substr(0, 64)));
   }
   bool is_unknown = text != nullptr && text->is_unknown;
@@ -374,7 +381,8 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
   if (!hidden.is_empty()) {
     out.text(Tag::redacted, hidden.texts().names());
     if (door_.sealer != nullptr) {
-      const audit::SealedTexts sealed = door_.sealer->for_outcome(hidden.texts(), door_.shard, completion.number);
+      const audit::SealedTexts sealed =
+          door_.sealer->for_outcome(hidden.texts(), door_.shard, completion.number);
       out.text(Tag::outcome_digest, sealed.digests);
       if (!sealed.sealed.empty()) out.text(Tag::outcome_sealed, sealed.sealed);
     }
@@ -414,7 +422,8 @@ void Recorder::blocked(const pg::StatementText& statement, char message_type, co
   out.text(Tag::decision, refusal != nullptr && !is_refused ? "hold" : "refuse");
   if (!is_refused) {
     if (refusal != nullptr) out.text(Tag::rule, refusal->rule).text(Tag::sqlstate, refusal->sqlstate);
-    out.text(Tag::reason, refusal != nullptr ? refusal->message : "another statement of the same message did not run");
+    out.text(Tag::reason,
+             refusal != nullptr ? refusal->message : "another statement of the same message did not run");
     door_.counters.statements_not_executed.add();
     publish(std::move(out));
     return;
@@ -426,12 +435,15 @@ void Recorder::blocked(const pg::StatementText& statement, char message_type, co
   door_.counters.statements_refused.add();
   publish(std::move(out));
   auto denied = authorization("permission_denied", access, false, refusal->permission, now_us, to_string(id));
-  denied.text(Tag::rule, refusal->rule).text(Tag::reason, refusal->message).text(Tag::sqlstate, refusal->sqlstate);
+  denied.text(Tag::rule, refusal->rule)
+      .text(Tag::reason, refusal->message)
+      .text(Tag::sqlstate, refusal->sqlstate);
   publish(std::move(denied));
 }
 
-audit::EventBuilder Recorder::authorization(std::string_view action, const policy::Access& access, bool is_granted,
-                                            std::string_view permission, uint64_t now_us, std::string_view related_id) {
+audit::EventBuilder Recorder::authorization(std::string_view action, const policy::Access& access,
+                                            bool is_granted, std::string_view permission, uint64_t now_us,
+                                            std::string_view related_id) {
   auto out = event(Category::authorization, action, is_granted ? Severity::info : Severity::warning,
                    is_granted ? Outcome::success : Outcome::denied, now_us);
   const std::string_view target = session_text(Tag::target);
@@ -442,8 +454,8 @@ audit::EventBuilder Recorder::authorization(std::string_view action, const polic
   return out;
 }
 
-audit::EventBuilder Recorder::event(Category category, std::string_view action, Severity severity, Outcome outcome,
-                                    uint64_t now_us, const Uuid* id) {
+audit::EventBuilder Recorder::event(Category category, std::string_view action, Severity severity,
+                                    Outcome outcome, uint64_t now_us, const Uuid* id) {
   audit::EventBuilder out(category, action, severity, outcome);
   const Uuid own = id != nullptr ? *id : door_.ids.uuid(now_us);
   out.id(own).ts(now_us).encoded(session_);

@@ -1,8 +1,9 @@
-// What of the client's bytes goes on to the server when not all of them may: whole messages are held until they are
-// decided, and some are replaced; a group of messages can be kept back until one of them is decided.
+// What of the client's bytes goes on to the server when not all of them may: whole messages are held until
+// they are decided, and some are replaced; a group of messages can be kept back until one of them is decided.
 //
-// What always holds: as long as nothing is held, replaced or kept back, a chunk goes on as it is, without a copy; no byte
-// of a message that is held goes on before the message was passed, and none behind a mark before it was taken away.
+// What always holds: as long as nothing is held, replaced or kept back, a chunk goes on as it is, without a
+// copy; no byte of a message that is held goes on before the message was passed, and none behind a mark
+// before it was taken away.
 #pragma once
 
 #include <memory>
@@ -65,7 +66,8 @@ class Rewriter {
     done_ = end;
     is_changed_ = true;
   }
-  // The message from `begin` (of what of it stands in this chunk) to `end`, and all that is held of it, is replaced.
+  // The message from `begin` (of what of it stands in this chunk) to `end`, and all that is held of it, is
+  // replaced.
   void replace(size_t begin, size_t end, ByteView replacement) {
     copy(own().out, done_, begin);
     own_->out.append(replacement);
@@ -83,9 +85,8 @@ class Rewriter {
     kept.out.append(bytes);
     is_changed_ = true;
   }
-  // What may be sent before the message that begins at `begin`, all before it being passed or replaced; valid until the next
-  // call of this or begin(). finish() gives the rest.
-  // Not while anything is marked.
+  // What may be sent before the message that begins at `begin`, all before it being passed or replaced; valid
+  // until the next call of this or begin(). finish() gives the rest. Not while anything is marked.
   ByteView take(size_t begin) {
     Own& kept = own();
     kept.taken = std::move(kept.out);
@@ -113,7 +114,9 @@ class Rewriter {
     return own_->taken;
   }
   // Of what precedes the message that begins at `begin`, something is kept back.
-  bool keeps_before(size_t begin) const { return is_marked_ && (own_->out.size() > own_->mark || done_ < begin); }
+  bool keeps_before(size_t begin) const {
+    return is_marked_ && (own_->out.size() > own_->mark || done_ < begin);
+  }
   // A message begins at `begin`: it, and what follows, is kept back until unmark(), over chunks too.
   void mark(size_t begin) {
     if (is_marked_) return;

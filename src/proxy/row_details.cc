@@ -9,7 +9,8 @@ namespace ringfence::proxy {
 namespace {
 
 bool has_column_rule(const std::vector<policy::Rule>& rules) {
-  return std::any_of(rules.begin(), rules.end(), [](const policy::Rule& rule) { return !rule.columns.empty(); });
+  return std::any_of(rules.begin(), rules.end(),
+                     [](const policy::Rule& rule) { return !rule.columns.empty(); });
 }
 
 // Integrity constraints, and WITH CHECK OPTION of views.
@@ -39,7 +40,10 @@ std::string without_row(ByteView body, uint32_t body_length) {
   }
   if (!is_cut && !has_detail) return "";
   std::string message;
-  Writer(message).u8(pg::from_server::error_response).u32(static_cast<uint32_t>(4 + fields.size() + 1)).cstr(fields);
+  Writer(message)
+      .u8(pg::from_server::error_response)
+      .u32(static_cast<uint32_t>(4 + fields.size() + 1))
+      .cstr(fields);
   return message;
 }
 

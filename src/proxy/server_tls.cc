@@ -31,13 +31,15 @@ Task<Result<ServerTls>> start_server_tls(PgShardState& shard, std::shared_ptr<co
   if (in.size() > 1 && answer != 'E') {
     // What came in the clear must not be taken for something that came encrypted (CVE-2021-23222).
     shard.counters.server_tls.fail(TlsFailure::early_bytes);
-    co_return fail(Fault::malformed, "the server sent unencrypted data after its answer to the request for TLS");
+    co_return fail(Fault::malformed,
+                   "the server sent unencrypted data after its answer to the request for TLS");
   }
   if (answer == 'N') co_return ServerTls{};
   // The text of an error here is anybody's, so it is not passed on (CVE-2024-10977).
-  if (answer != 'S') co_return fail(Fault::unavailable, "the server answered the request for TLS with an error");
-  auto made = std::make_unique<net::TlsStream>(std::move(dialled.stream), std::move(context), shard.tls_buffers,
-                                               &shard.counters.server_tls.legs);
+  if (answer != 'S')
+    co_return fail(Fault::unavailable, "the server answered the request for TLS with an error");
+  auto made = std::make_unique<net::TlsStream>(std::move(dialled.stream), std::move(context),
+                                               shard.tls_buffers, &shard.counters.server_tls.legs);
   net::TlsStream& tls = *made;
   dialled.stream = std::move(made);
   tls.engine().expect_host(dialled.host);

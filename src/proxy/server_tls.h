@@ -3,7 +3,7 @@
 //   sslmode      first      then
 //   disable      plain
 //   allow        plain      TLS, when the server refused
-//   prefer       TLS        plain: on the same connection after 'N', on another one when TLS or the login failed
+//   prefer       TLS        plain: on the same connection after 'N', else on another one
 //   require      TLS        the certificate is checked where sslrootcert is given
 //   verify-ca    TLS        checked against sslrootcert
 //   verify-full  TLS        and for the host's name
@@ -26,9 +26,10 @@ struct ServerTls {
   std::string endpoint_hash;  // What SCRAM binds to; empty: nothing.
 };
 
-// Asks for TLS on a fresh connection and shakes hands; `dialled.stream` is the TLS stream afterwards. Off: the server
-// said 'N'. The deadline is the caller's.
-ring::Task<Result<ServerTls>> start_server_tls(PgShardState& shard, std::shared_ptr<const net::TlsContext> context,
+// Asks for TLS on a fresh connection and shakes hands; `dialled.stream` is the TLS stream afterwards. Off:
+// the server said 'N'. The deadline is the caller's.
+ring::Task<Result<ServerTls>> start_server_tls(PgShardState& shard,
+                                               std::shared_ptr<const net::TlsContext> context,
                                                Dialled& dialled);
 
 }  // namespace ringfence::proxy

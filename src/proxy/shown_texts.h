@@ -1,9 +1,9 @@
-// The texts that the server may show as a session's query (pg_stat_activity), newest last, and whether one that it
-// shows is among them. Pure; of sessions whose target has `attribution_watch: on`.
+// The texts that the server may show as a session's query (pg_stat_activity), newest last, and whether one
+// that it shows is among them. Pure; of sessions whose target has `attribution_watch: on`.
 //
-// The server shows the text of the last Query, Parse, Bind or Execute that it read: of a Bind and an Execute that of
-// the prepared statement, whatever name it has (PostgreSQL: "The Cumulative Statistics System", pg_stat_activity). Of
-// what it skips behind an error it shows nothing.
+// The server shows the text of the last Query, Parse, Bind or Execute that it read: of a Bind and an Execute
+// that of the prepared statement, whatever name it has (PostgreSQL: "The Cumulative Statistics System",
+// pg_stat_activity). Of what it skips behind an error it shows nothing.
 #pragma once
 
 #include <cstdint>

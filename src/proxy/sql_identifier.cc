@@ -25,8 +25,8 @@ std::optional<uint32_t> hex(std::string_view digits, size_t length) {
   return error == std::errc() && end == digits.data() + length ? std::optional(code) : std::nullopt;
 }
 
-// The simple string literal behind UESCAPE, of which the server wants one byte (parser.c): a character that is no
-// hexadecimal digit, plus, quote or blank. Literals may go on in the next line. 0: none of these.
+// The simple string literal behind UESCAPE, of which the server wants one byte (parser.c): a character that
+// is no hexadecimal digit, plus, quote or blank. Literals may go on in the next line. 0: none of these.
 char escape_of(std::string_view text, const Token& token) {
   std::string content;
   if (!token.is_terminated) return 0;
@@ -48,8 +48,9 @@ char escape_of(std::string_view text, const Token& token) {
         if (++i >= text.size()) return 0;
         const char c = text[i];
         if (c == 'x') {
-          const size_t digits = std::min<size_t>(
-              text.substr(i + 1, 2).find_first_not_of("0123456789abcdefABCDEF"), text.substr(i + 1, 2).size());
+          const size_t digits =
+              std::min<size_t>(text.substr(i + 1, 2).find_first_not_of("0123456789abcdefABCDEF"),
+                               text.substr(i + 1, 2).size());
           const auto code = hex(text.substr(i + 1), digits);
           if (digits == 0 || !code) return 0;
           content.push_back(static_cast<char>(*code));
@@ -81,8 +82,9 @@ char escape_of(std::string_view text, const Token& token) {
     return 0;
   }
   if (content.size() != 1 || static_cast<unsigned char>(content[0]) >= 0x80) return 0;
-  return std::string_view("0123456789abcdefABCDEF+'\" \t\n\r\f\v").find(content[0]) == std::string_view::npos ? content[0]
-                                                                                                              : '\0';
+  return std::string_view("0123456789abcdefABCDEF+'\" \t\n\r\f\v").find(content[0]) == std::string_view::npos
+             ? content[0]
+             : '\0';
 }
 
 bool append(std::string& name, std::string_view text, pg::Encoding from, pg::Encoding to) {
@@ -148,7 +150,8 @@ std::string kept_identifier(const sql::Lexer& lexer, const Token& token, const p
       escape = escape_of(behind.text_of(literal), literal);
     }
     // U&"…
-    if (escape == '\0' || text.size() < 4 || !decode(text.substr(3, text.size() - 4), escape, encodings, name)) {
+    if (escape == '\0' || text.size() < 4 ||
+        !decode(text.substr(3, text.size() - 4), escape, encodings, name)) {
       return pg::unknown_name(sent);
     }
   } else if (token.kind == TokenKind::quoted_identifier && text.size() >= 2) {

@@ -13,9 +13,10 @@ inline bool is_identifier(const sql::Token& token) {
          token.kind == sql::TokenKind::unicode_identifier;
 }
 
-// `token` is an identifier that `lexer` has just given; behind U&"…" it is told by the lexer's next tokens whether
-// UESCAPE follows. In the server's encoding, folded, and cut at a character's edge; an unknown name where it cannot
-// be told what the server makes of it, or where the server refuses it.
-std::string kept_identifier(const sql::Lexer& lexer, const sql::Token& token, const pg::NameEncodings& encodings);
+// `token` is an identifier that `lexer` has just given; behind U&"…" it is told by the lexer's next tokens
+// whether UESCAPE follows. In the server's encoding, folded, and cut at a character's edge; an unknown name
+// where it cannot be told what the server makes of it, or where the server refuses it.
+std::string kept_identifier(const sql::Lexer& lexer, const sql::Token& token,
+                            const pg::NameEncodings& encodings);
 
 }  // namespace ringfence::proxy

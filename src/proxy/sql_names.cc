@@ -78,12 +78,14 @@ pg::NameChange recognise_name_change(ByteView statement, pg::ObjectPools& pools,
     Token name = lexer.next();
     if (is_word(lexer, name, "prepare")) name = lexer.next();
     if (is_word(lexer, name, "all")) return named(Kind::deallocate_all, pools, "");
-    return is_identifier(name) ? named(Kind::deallocate, pools, kept_identifier(lexer, name, encodings)) : pg::NameChange{};
+    return is_identifier(name) ? named(Kind::deallocate, pools, kept_identifier(lexer, name, encodings))
+                               : pg::NameChange{};
   }
   if (is_word(lexer, verb, "close")) {
     Token name = lexer.next();
     if (is_word(lexer, name, "all")) return named(Kind::close_all, pools, "");
-    return is_identifier(name) ? named(Kind::close, pools, kept_identifier(lexer, name, encodings)) : pg::NameChange{};
+    return is_identifier(name) ? named(Kind::close, pools, kept_identifier(lexer, name, encodings))
+                               : pg::NameChange{};
   }
   if (is_word(lexer, verb, "discard") && is_word(lexer, lexer.next(), "all")) {
     return named(Kind::discard_all, pools, "");

@@ -1,5 +1,5 @@
-// SQL statements that make and drop the names which the extended protocol uses too: PREPARE, DEALLOCATE, DECLARE,
-// CLOSE and DISCARD. What is not recognised only leaves a name without a known text.
+// SQL statements that make and drop the names which the extended protocol uses too: PREPARE, DEALLOCATE,
+// DECLARE, CLOSE and DISCARD. What is not recognised only leaves a name without a known text.
 #pragma once
 
 #include "ringfence/base/bytes.h"

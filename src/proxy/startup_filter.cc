@@ -19,7 +19,8 @@ std::string lower(std::string_view text) {
 }
 
 Refused not_allowed(std::string_view name) {
-  return Refused({pg::sqlstate::insufficient_privilege, "startup parameter \"" + std::string(name) + "\" is not allowed",
+  return Refused({pg::sqlstate::insufficient_privilege,
+                  "startup parameter \"" + std::string(name) + "\" is not allowed",
                   "Set it in the session if you may, or ask the appliance's operator."});
 }
 
@@ -27,14 +28,17 @@ Refused not_allowed(std::string_view name) {
 bool may_be_setting(std::string_view name) {
   if (name.find('.') != name.npos) return !name.starts_with("_pq_.");
   // Of the packet they mean something else, and there only in small letters.
-  if (name.empty() || name == "user" || name == "database" || name == "options" || name == "replication") return false;
-  return std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
+  if (name.empty() || name == "user" || name == "database" || name == "options" || name == "replication")
+    return false;
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
 }
 
 tl::expected<void, StartupRefusal> add(Settings& out, std::string_view name, std::string_view value) {
   std::string key = lower(name);
   if (!may_be_setting(key))
-    return Refused({pg::sqlstate::undefined_object, "unrecognized configuration parameter \"" + std::string(name) + "\"", ""});
+    return Refused({pg::sqlstate::undefined_object,
+                    "unrecognized configuration parameter \"" + std::string(name) + "\"", ""});
   std::erase_if(out, [&](const pg::StartupParameter& each) { return each.name == key; });
   out.push_back({std::move(key), std::string(value)});
   return {};
@@ -62,8 +66,8 @@ std::vector<std::string> words_of(std::string_view options) {
   return out;
 }
 
-// `-c name=value`, `-cname=value` and `--name=value`; every other switch is refused. A dash in a name stands for `_`
-// (guc.c: ParseLongOption).
+// `-c name=value`, `-cname=value` and `--name=value`; every other switch is refused. A dash in a name stands
+// for `_` (guc.c: ParseLongOption).
 tl::expected<void, StartupRefusal> add_options(Settings& out, std::string_view options) {
   std::vector<std::string> words = words_of(options);
   for (size_t i = 0; i < words.size(); ++i) {
@@ -95,7 +99,8 @@ std::optional<bool> boolean_of(std::string_view value) {
   return std::nullopt;
 }
 
-tl::expected<std::vector<pg::StartupParameter>, StartupRefusal> requested_settings(const pg::StartupMessage& startup) {
+tl::expected<std::vector<pg::StartupParameter>, StartupRefusal> requested_settings(
+    const pg::StartupMessage& startup) {
   Settings out;
   if (const auto options = startup.find("options")) {
     auto added = add_options(out, *options);
@@ -107,7 +112,8 @@ tl::expected<std::vector<pg::StartupParameter>, StartupRefusal> requested_settin
       if (parameter.value == "database") return not_allowed("replication");
       const std::optional<bool> is_on = boolean_of(parameter.value);
       if (!is_on)
-        return Refused({pg::sqlstate::invalid_parameter_value, "invalid value for parameter \"replication\": \"" + parameter.value + "\"",
+        return Refused({pg::sqlstate::invalid_parameter_value,
+                        "invalid value for parameter \"replication\": \"" + parameter.value + "\"",
                         "Valid values are: \"false\", 0, \"true\", 1, \"database\"."});
       if (*is_on) return not_allowed("replication");
       continue;

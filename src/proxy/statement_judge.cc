@@ -19,10 +19,12 @@ constexpr size_t facts_bytes_max = 64 << 10;
 // About what they take.
 size_t bytes_of(const sql::Facts& facts) {
   size_t bytes = sizeof facts;
-  bytes += facts.effects.size() * sizeof(sql::Effect) + (facts.relations.size() + facts.reached.size()) * sizeof(sql::RelationUse);
+  bytes += facts.effects.size() * sizeof(sql::Effect) +
+           (facts.relations.size() + facts.reached.size()) * sizeof(sql::RelationUse);
   bytes += facts.columns.size() * sizeof(sql::ColumnUse) + facts.attributes.size() * sizeof(sql::Attribute);
   bytes += (facts.functions.size() + facts.operators.size()) * sizeof(sql::Name);
-  for (const sql::Setting& setting : facts.settings) bytes += sizeof setting + setting.values.size() * sizeof(std::string);
+  for (const sql::Setting& setting : facts.settings)
+    bytes += sizeof setting + setting.values.size() * sizeof(std::string);
   return bytes;
 }
 
@@ -151,7 +153,8 @@ const Decision& StatementJudge::decide_once(Decision decision, std::shared_ptr<c
 }
 
 // `entry`: where the decision by the facts is kept, if anywhere.
-const Decision& StatementJudge::with_text(const Decision& by_facts, Entry* entry, std::string_view statement) {
+const Decision& StatementJudge::with_text(const Decision& by_facts, Entry* entry,
+                                          std::string_view statement) {
   allowed_by_ = by_facts.allowed_by;
   if (!by_facts.is_allowed || !access_.has_whitelist) return by_facts;
   if (entry != nullptr && !entry->listed_prefix.empty() && statement.starts_with(entry->listed_prefix)) {
@@ -161,7 +164,8 @@ const Decision& StatementJudge::with_text(const Decision& by_facts, Entry* entry
   Decision by_text = policy::decide_text(access_, statement, space_.scratch, space_.matches);
   if (by_text.is_allowed && facts_ != nullptr && !facts_->defines.empty()) {
     // EXECUTE and FETCH run it later without showing it.
-    by_text = policy::decide_text(access_, statement_inside(statement, *facts_), space_.scratch, space_.matches);
+    by_text =
+        policy::decide_text(access_, statement_inside(statement, *facts_), space_.scratch, space_.matches);
     by_text.at = facts_->inner;
   }
   if (by_text.is_allowed) {

@@ -1,8 +1,10 @@
-// Decides the statements of one user on one target, and remembers: what was analysed once is not analysed again.
+// Decides the statements of one user on one target, and remembers: what was analysed once is not analysed
+// again.
 //
-// Facts and the decision on them are kept by the statement's shape where the shape decides them, else by its exact bytes;
-// the whitelist looks at each text anew, or at as much of its beginning as is known to be enough. Owned by one shard and shared by that user's sessions there, so that one user
-// cannot evict what others need. What always holds: a hit takes no lock and allocates nothing.
+// Facts and the decision on them are kept by the statement's shape where the shape decides them, else by its
+// exact bytes; the whitelist looks at each text anew, or at as much of its beginning as is known to be
+// enough. Owned by one shard and shared by that user's sessions there, so that one user cannot evict what
+// others need. What always holds: a hit takes no lock and allocates nothing.
 #pragma once
 
 #include <list>
@@ -24,7 +26,7 @@ struct JudgeSpace {
   std::vector<policy::Match> matches;
   std::string key;
   std::vector<std::string_view> rules;  // See Gate::rules().
-  HashKey hash_key;  // So that nobody can choose texts that all meet in one place.
+  HashKey hash_key;                     // So that nobody can choose texts that all meet in one place.
 };
 
 // What PREPARE or DECLARE defines, out of its own text.
@@ -40,8 +42,9 @@ class StatementJudge {
 
   StatementJudge(policy::Access access, policy::SessionFacts session, JudgeSpace& space);
 
-  // `statement` is the statement's own text: no blanks, comments or `;` around it. Null when its analysis is too much for
-  // a shard: then another thread has to analyse it, and judge_analysed() decides. The decision holds until the next call.
+  // `statement` is the statement's own text: no blanks, comments or `;` around it. Null when its analysis is
+  // too much for a shard: then another thread has to analyse it, and judge_analysed() decides. The decision
+  // holds until the next call.
   const policy::Decision* judge(std::string_view statement);
   // The facts behind the last judge(), until the next; null where there are none.
   const sql::Facts* facts() const { return facts_; }
@@ -85,7 +88,8 @@ class StatementJudge {
   const policy::Decision& decide(std::string_view statement, std::shared_ptr<const sql::Facts> facts);
   const policy::Decision& decide_once(policy::Decision decision, std::shared_ptr<const sql::Facts> facts,
                                       std::string_view statement);
-  const policy::Decision& with_text(const policy::Decision& by_facts, Entry* entry, std::string_view statement);
+  const policy::Decision& with_text(const policy::Decision& by_facts, Entry* entry,
+                                    std::string_view statement);
 
   policy::Access access_;
   policy::SessionFacts session_;

@@ -1,5 +1,5 @@
-// The door through which the records of a shard's sessions get into its journal, and what waits before it for room.
-// Of the shard's thread.
+// The door through which the records of a shard's sessions get into its journal, and what waits before it for
+// room. Of the shard's thread.
 #pragma once
 
 #include <string>
@@ -28,8 +28,8 @@ class IdSource {
   uint64_t state_;
 };
 
-// What could not be written because the trail was at its bound: kept by the shard until there is room. Bounded by
-// the statements that were open then; nothing new starts without room.
+// What could not be written because the trail was at its bound: kept by the shard until there is room.
+// Bounded by the statements that were open then; nothing new starts without room.
 struct Deferred {
   struct Late {
     pg::StatementNumber number;

@@ -1,9 +1,9 @@
 // The portals that a sync group has bound and not executed so far.
 //
-// The server plans at Bind, and planning runs functions: those that are declared immutable or stable, of the text or of
-// a view, a policy or an index behind it (plancache.c, "eval_const_expressions"; execMain.c for pruning). What such a
-// function writes is committed with the group, whether an Execute follows or not. So a Bind that no Execute follows has
-// a record of its own.
+// The server plans at Bind, and planning runs functions: those that are declared immutable or stable, of the
+// text or of a view, a policy or an index behind it (plancache.c, "eval_const_expressions"; execMain.c for
+// pruning). What such a function writes is committed with the group, whether an Execute follows or not. So a
+// Bind that no Execute follows has a record of its own.
 #pragma once
 
 #include <vector>

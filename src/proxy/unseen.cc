@@ -37,31 +37,34 @@ bool is_one_of(std::string_view word, const std::string_view (&words)[n]) {
 }
 
 // They run nothing that they do not name.
-constexpr std::string_view quiet[] = {"begin",      "start",   "rollback", "abort", "savepoint", "release",
-                                      "show",       "reset",   "prepare",  "close", "discard",   "listen",
-                                      "deallocate", "unlisten", "notify",  "lock",  "checkpoint"};
+constexpr std::string_view quiet[] = {"begin",      "start",    "rollback", "abort", "savepoint", "release",
+                                      "show",       "reset",    "prepare",  "close", "discard",   "listen",
+                                      "deallocate", "unlisten", "notify",   "lock",  "checkpoint"};
 constexpr std::string_view ending[] = {"commit", "end"};
 // Looked into.
 constexpr std::string_view reading[] = {"select", "values", "with", "table", "declare", "explain"};
 constexpr std::string_view writing[] = {"insert", "update", "delete", "merge", "into", "execute"};
 // Behind these stands a parenthesis that is no call, or a call of the grammar's own.
 constexpr std::string_view no_function[] = {
-    "in",       "values",  "and",      "or",      "not",     "any",     "all",       "some",      "exists",  "as",
-    "from",     "where",   "on",       "using",   "select",  "case",    "when",      "then",      "else",    "between",
-    "like",     "ilike",   "by",       "having",  "limit",   "offset",  "union",     "except",    "intersect",
-    "row",      "array",   "over",     "filter",  "group",   "cast",    "coalesce",  "nullif",    "greatest",
-    "least",    "extract", "overlay",  "position", "substring", "trim", "grouping",  "normalize", "distinct",
-    "explain",  "varchar", "numeric",  "decimal", "dec",     "char",    "character", "varying",   "bit",
-    "time",     "timestamp", "interval", "float", "first",   "next",    "is",        "with",      "materialized"};
+    "in",          "values",    "and",       "or",       "not",       "any",       "all",      "some",
+    "exists",      "as",        "from",      "where",    "on",        "using",     "select",   "case",
+    "when",        "then",      "else",      "between",  "like",      "ilike",     "by",       "having",
+    "limit",       "offset",    "union",     "except",   "intersect", "row",       "array",    "over",
+    "filter",      "group",     "cast",      "coalesce", "nullif",    "greatest",  "least",    "extract",
+    "overlay",     "position",  "substring", "trim",     "grouping",  "normalize", "distinct", "explain",
+    "varchar",     "numeric",   "decimal",   "dec",      "char",      "character", "varying",  "bit",
+    "time",        "timestamp", "interval",  "float",    "first",     "next",      "is",       "with",
+    "materialized"};
 
 // These come to an operator, a cast or a comparison, and their types say to which.
-constexpr std::string_view comparing[] = {"in",       "between", "like", "ilike", "similar", "distinct",
-                                          "nullif",   "case",    "cast", "any",   "some",    "operator"};
+constexpr std::string_view comparing[] = {"in",     "between", "like", "ilike", "similar", "distinct",
+                                          "nullif", "case",    "cast", "any",   "some",    "operator"};
 
 bool is_operator(const Token& token, std::string_view text) {
   if (token.kind == TokenKind::operation) return true;
   if (token.kind == TokenKind::word) return is_one_of(text, comparing);
-  return token.kind == TokenKind::symbol && (text == "::" || std::string_view("+-*/%^<>=").find(text) != std::string_view::npos);
+  return token.kind == TokenKind::symbol &&
+         (text == "::" || std::string_view("+-*/%^<>=").find(text) != std::string_view::npos);
 }
 
 bool is_string(TokenKind kind) {
@@ -84,8 +87,8 @@ struct Before {
   bool has_qualifier() const { return qualifier.kind != TokenKind::end; }
 };
 
-// A parenthesis behind a name. One of the catalog's functions is called surely where its schema is written: otherwise a
-// function of that name may be nearer, or fit the arguments better.
+// A parenthesis behind a name. One of the catalog's functions is called surely where its schema is written:
+// otherwise a function of that name may be nearer, or fit the arguments better.
 Unseen call_of(const sql::Lexer& lexer, const Before& before) {
   const std::string_view name = lexer.text_of(before.name);
   if (before.name.kind != TokenKind::word) return Unseen::code;
@@ -95,7 +98,8 @@ Unseen call_of(const sql::Lexer& lexer, const Before& before) {
   std::transform(name.begin(), name.end(), room,
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   const std::string_view folded(room, name.size());
-  const bool is_catalog = before.has_qualifier() && sql::is_keyword(lexer.text_of(before.qualifier), "pg_catalog");
+  const bool is_catalog =
+      before.has_qualifier() && sql::is_keyword(lexer.text_of(before.qualifier), "pg_catalog");
   if (before.has_qualifier() && !is_catalog) return Unseen::code;
   if (!policy::is_harmless_function({}, folded, newest_server_version)) return Unseen::code;
   return is_catalog ? Unseen::none : Unseen::relation;
@@ -154,7 +158,8 @@ void skip_statement(sql::Lexer& lexer, Token& token) {
   while (token.kind != TokenKind::end && lexer.text_of(token) != ";") token = lexer.next();
 }
 
-// Whether a statement that reads no relation comes to an operator, a cast or a function that may be somebody's own.
+// Whether a statement that reads no relation comes to an operator, a cast or a function that may be
+// somebody's own.
 bool may_run_own(ByteView statement) {
   sql::Lexer lexer(statement);
   Token token = lexer.next();
@@ -189,7 +194,8 @@ Unseen unseen_by_words(ByteView text) {
       // PREPARE TRANSACTION ends one.
       const bool is_prepare = sql::is_keyword(word, "prepare");
       token = lexer.next();
-      if (is_prepare && sql::is_keyword(lexer.text_of(token), "transaction")) found = std::max(found, Unseen::ends);
+      if (is_prepare && sql::is_keyword(lexer.text_of(token), "transaction"))
+        found = std::max(found, Unseen::ends);
       skip_statement(lexer, token);
     } else if (sql::is_keyword(word, "table")) {
       found = std::max(found, Unseen::relation);
@@ -219,7 +225,8 @@ bool keeps_settings(ByteView text) {
     // One statement alone, which names the function in no way.
     const bool is_word = token.kind == TokenKind::word;
     if (lexer.text_of(token) == ";" || token.kind == TokenKind::unicode_identifier ||
-        token.kind == TokenKind::quoted_identifier || (is_word && sql::is_keyword(lexer.text_of(token), setter))) {
+        token.kind == TokenKind::quoted_identifier ||
+        (is_word && sql::is_keyword(lexer.text_of(token), setter))) {
       return false;
     }
   }

@@ -28,20 +28,23 @@ tl::unexpected<UpstreamRefusal> refuse(std::string_view sqlstate, const Target& 
 
 constexpr std::string_view too_late = "the time to connect and log in is over";
 
-Task<Result<Dialled>> dial_address(PgShardState& shard, net::Address address, std::string host, Opening& opening) {
+Task<Result<Dialled>> dial_address(PgShardState& shard, net::Address address, std::string host,
+                                   Opening& opening) {
   net::Connecting connecting(shard.shard, address, 0);
   Opening::Break breaking(opening, [&connecting] { connecting.cancel(); });
   if (opening.is_over()) co_return fail(Fault::timeout, std::string(too_late));
   auto running = connecting.run();
   auto stream = co_await running;
-  if (!stream && opening.has_passed()) co_return fail(Fault::timeout, "no connection to " + net::to_string(address) + " in time");
+  if (!stream && opening.has_passed())
+    co_return fail(Fault::timeout, "no connection to " + net::to_string(address) + " in time");
   if (!stream) co_return unexpected(std::move(stream).error());
   Dialled dialled{std::move(*stream), address, std::move(host)};
   co_return std::move(dialled);
 }
 
 // On a worker. The resolver cannot be stopped: when the opening ends before it does, its answer is nobody's.
-Task<Result<std::vector<net::Address>>> look_up(PgShardState& shard, std::string name, uint16_t port, Opening& opening) {
+Task<Result<std::vector<net::Address>>> look_up(PgShardState& shard, std::string name, uint16_t port,
+                                                Opening& opening) {
   struct Answer {
     ring::Event done;
     std::optional<Result<std::vector<net::Address>>> found;
@@ -93,10 +96,11 @@ Task<Result<Dialled>> dial_target(PgShardState& shard, const Target& target, Ope
   co_return unexpected(std::move(last));
 }
 
-// PBKDF2 on a worker, its result remembered by the shard. The key of the memory is a digest, not the password. Logins
-// that want the same keys at the same time wait for one derivation.
-// Whoever waits may have gone when it comes.
-Task<void> derive_keys(PgShardState& shard, std::string key, std::string password, pg::ScramClient::Challenge challenge) {
+// PBKDF2 on a worker, its result remembered by the shard. The key of the memory is a digest, not the
+// password. Logins that want the same keys at the same time wait for one derivation. Whoever waits may have
+// gone when it comes.
+Task<void> derive_keys(PgShardState& shard, std::string key, std::string password,
+                       pg::ScramClient::Challenge challenge) {
   ring::OnWorker<pg::ScramKeys> derive(shard.workers.logins, shard.shard, [password, challenge] {
     return pg::derive_scram_keys(password, challenge.salt, challenge.iterations);
   });
@@ -136,9 +140,15 @@ Task<Result<pg::ScramKeys>> keys_for(PgShardState& shard, const Target& target, 
 // One login: holds what its steps share.
 class ServerLogin {
  public:
-  ServerLogin(PgShardState& shard, const Target& target, const Credential& credential, Opening& opening, Upstream& upstream,
-              std::string endpoint_hash)
-      : shard_(shard), target_(target), credential_(credential), opening_(opening), upstream_(upstream), endpoint_hash_(std::move(endpoint_hash)), in_(*upstream.stream) {}
+  ServerLogin(PgShardState& shard, const Target& target, const Credential& credential, Opening& opening,
+              Upstream& upstream, std::string endpoint_hash)
+      : shard_(shard),
+        target_(target),
+        credential_(credential),
+        opening_(opening),
+        upstream_(upstream),
+        endpoint_hash_(std::move(endpoint_hash)),
+        in_(*upstream.stream) {}
 
   Task<Attempt<void>> run(std::string startup) {
     auto sending = send(std::move(startup));
@@ -166,10 +176,12 @@ class ServerLogin {
       case pg::from_server::authentication: {
         auto answering = authenticate(message.body);
         Result<void> answered = co_await answering;
-        if (!answered) co_return refuse(pg::sqlstate::connection_exception, target_, answered.error().message);
+        if (!answered)
+          co_return refuse(pg::sqlstate::connection_exception, target_, answered.error().message);
         co_return false;
       }
-      case pg::from_server::error_response: co_return tl::unexpected<UpstreamRefusal>(refusal_of(message.body));
+      case pg::from_server::error_response:
+        co_return tl::unexpected<UpstreamRefusal>(refusal_of(message.body));
       case pg::from_server::parameter_status:
         if (auto status = pg::parse_parameter_status(message.body)) {
           upstream_.greeting->settings.emplace_back(status->name, status->value);
@@ -209,10 +221,12 @@ class ServerLogin {
     // A server that has begun a proof may not ask for the password itself instead.
     bool asks_for_password =
         request->kind == pg::AuthenticationKind::cleartext || request->kind == pg::AuthenticationKind::md5;
-    if (scram_ && asks_for_password) co_return fail(Fault::denied, "the server changed its authentication method");
+    if (scram_ && asks_for_password)
+      co_return fail(Fault::denied, "the server changed its authentication method");
     bool must_bind = target_.channel_binding == ChannelBinding::require;
     if (must_bind && !is_bound_ && request->kind != pg::AuthenticationKind::sasl) {
-      co_return fail(Fault::denied, "channel binding is required, but the server does not authenticate with it");
+      co_return fail(Fault::denied,
+                     "channel binding is required, but the server does not authenticate with it");
     }
     switch (request->kind) {
       case pg::AuthenticationKind::ok:
@@ -258,8 +272,9 @@ class ServerLogin {
         co_return Result<void>{};
       }
       default:
-        co_return fail(Fault::unavailable, "the server asks for an authentication that the appliance does not have "
-                                           "(it has scram-sha-256, md5, cleartext and trust)");
+        co_return fail(Fault::unavailable,
+                       "the server asks for an authentication that the appliance does not have "
+                       "(it has scram-sha-256, md5, cleartext and trust)");
     }
     auto sending = send(std::move(answer));
     auto sent = co_await sending;
@@ -301,20 +316,22 @@ class ServerLogin {
     co_return sent;
   }
 
-  // Errors of the server's authentication are the appliance's affair; others (too many connections, starting up, no
-  // such database) help the client.
+  // Errors of the server's authentication are the appliance's affair; others (too many connections, starting
+  // up, no such database) help the client.
   UpstreamRefusal refusal_of(ByteView body) const {
     auto fields = pg::parse_error_fields(body);
     if (!fields) return refuse(pg::sqlstate::protocol_violation, target_, fields.error().message).value();
     bool may_try_otherwise = !is_authenticated_;
     std::string reason = std::string(fields->sqlstate) + " " + std::string(fields->message);
     if (fields->sqlstate.starts_with("28")) {
-      auto refusal =
-          refuse(pg::sqlstate::connection_exception, target_, "the server refused the stored credentials: " + reason).value();
+      auto refusal = refuse(pg::sqlstate::connection_exception, target_,
+                            "the server refused the stored credentials: " + reason)
+                         .value();
       refusal.may_try_otherwise = may_try_otherwise;
       return refusal;
     }
-    return {std::string(fields->sqlstate), "the server of database \"" + target_.name + "\" answered: " + std::string(fields->message),
+    return {std::string(fields->sqlstate),
+            "the server of database \"" + target_.name + "\" answered: " + std::string(fields->message),
             std::string(fields->hint), reason, may_try_otherwise};
   }
 
@@ -336,8 +353,9 @@ class ServerLogin {
 namespace {
 
 // One connection, with TLS or without.
-Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const Credential& credential, Opening& opening, Dialled dialled,
-                                const std::string& startup, bool with_tls) {
+Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const Credential& credential,
+                                Opening& opening, Dialled dialled, const std::string& startup,
+                                bool with_tls) {
   Opening::Break breaking(opening, *dialled.stream);
   Upstream upstream;
   ServerPlace place{.address = dialled.address, .host = dialled.host, .tls = nullptr};
@@ -346,7 +364,8 @@ Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const
     auto starting = start_server_tls(shard, target.tls, dialled);
     auto started = co_await starting;
     std::string wrong = !started ? started.error().message : "";
-    if (started && !started->is_on && target.sslmode > SslMode::prefer) wrong = "the server has no TLS, and sslmode requires it";
+    if (started && !started->is_on && target.sslmode > SslMode::prefer)
+      wrong = "the server has no TLS, and sslmode requires it";
     if (!wrong.empty()) {
       if (opening.has_passed()) wrong = "the TLS handshake took too long";
       auto refusal = refuse(pg::sqlstate::connection_failure, target, std::move(wrong));
@@ -376,8 +395,8 @@ Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const
 
 }  // namespace
 
-Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target, const Credential& credential, Opening& opening,
-                                      std::vector<pg::StartupParameter> parameters) {
+Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target, const Credential& credential,
+                                      Opening& opening, std::vector<pg::StartupParameter> parameters) {
   pg::StartupMessage startup;
   startup.parameters.push_back({"user", credential.user});
   startup.parameters.push_back({"database", target.database});
@@ -394,10 +413,12 @@ Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target,
     if (!dialled) co_return refuse(pg::sqlstate::cannot_connect_to_server, target, dialled.error().message);
     place.emplace(Dialled{nullptr, dialled->address, dialled->host});
     bool is_local = dialled->address.is_unix();
-    auto trying = attempt(shard, target, credential, opening, std::move(*dialled), packet, plan[i] && !is_local);
+    auto trying =
+        attempt(shard, target, credential, opening, std::move(*dialled), packet, plan[i] && !is_local);
     auto upstream = co_await trying;
     bool is_last = is_local || i + 1 == plan.size();
-    if (upstream || is_last || opening.is_over() || !upstream.error().may_try_otherwise) co_return std::move(upstream);
+    if (upstream || is_last || opening.is_over() || !upstream.error().may_try_otherwise)
+      co_return std::move(upstream);
   }
 }
 
@@ -414,12 +435,14 @@ std::shared_ptr<const ServerPlace> PgShardState::shared(ServerPlace place) {
 Task<void> cancel_upstream(PgShardState& shard, std::shared_ptr<const ServerPlace> place, uint32_t process_id,
                            std::string key) {
   Opening opening(shard.shard, cancel_connect_ms);
-  auto dialling = shard.dial_place ? shard.dial_place(*place) : dial_address(shard, place->address, place->host, opening);
+  auto dialling =
+      shard.dial_place ? shard.dial_place(*place) : dial_address(shard, place->address, place->host, opening);
   auto dialled = co_await dialling;
   if (!dialled) co_return;
   Opening::Break breaking(opening, *dialled->stream);
   if (place->tls) {
-    // The key is as good as the connection that it came by; it is not sent in the clear where that one was not.
+    // The key is as good as the connection that it came by; it is not sent in the clear where that one was
+    // not.
     auto starting = start_server_tls(shard, place->tls, *dialled);
     auto started = co_await starting;
     if (!started || !started->is_on) co_return;

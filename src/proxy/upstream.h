@@ -15,14 +15,16 @@
 
 namespace ringfence::proxy {
 
-// How a server was reached, for cancel requests, which go the same way. One for all connections that went there.
+// How a server was reached, for cancel requests, which go the same way. One for all connections that went
+// there.
 struct ServerPlace {
   net::Address address;
   std::string host;
   std::shared_ptr<const net::TlsContext> tls;  // Null: in the clear.
   bool operator==(const ServerPlace& other) const {
-    return address.size == other.address.size && std::memcmp(&address.storage, &other.address.storage, address.size) == 0 &&
-           host == other.host && tls == other.tls;
+    return address.size == other.address.size &&
+           std::memcmp(&address.storage, &other.address.storage, address.size) == 0 && host == other.host &&
+           tls == other.tls;
   }
 };
 
@@ -52,7 +54,8 @@ struct Upstream {
   std::string cancel_key;
   std::unique_ptr<ServerGreeting> greeting = std::make_unique<ServerGreeting>();
   std::unique_ptr<WarmTicket> ticket;  // Of a target with a pool; null otherwise.
-  std::unique_ptr<net::Receive> receive;  // Begun while it waited for its session: to be taken over, or awaited at the end.
+  std::unique_ptr<net::Receive>
+      receive;  // Begun while it waited for its session: to be taken over, or awaited at the end.
 };
 
 // Why it failed: what the client may know, and what only the log and the trail may.
@@ -61,17 +64,20 @@ struct UpstreamRefusal {
   std::string message;
   std::string hint;
   std::string reason;  // For staff.
-  // It failed before the server had authenticated us: with or without TLS it may go otherwise (allow, prefer).
+  // It failed before the server had authenticated us: with or without TLS it may go otherwise (allow,
+  // prefer).
   bool may_try_otherwise = false;
 };
 
-// As `credential`, which is one of the target's, within the time of `opening`. What is referred to outlives the task.
-ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_upstream(PgShardState& shard, const Target& target,
-                                                                  const Credential& credential, Opening& opening,
-                                                                  std::vector<pg::StartupParameter> parameters);
+// As `credential`, which is one of the target's, within the time of `opening`. What is referred to outlives
+// the task.
+ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_upstream(
+    PgShardState& shard, const Target& target, const Credential& credential, Opening& opening,
+    std::vector<pg::StartupParameter> parameters);
 
-// Sends a CancelRequest to the server and waits until it has closed the connection, which is when it has acted.
-ring::Task<void> cancel_upstream(PgShardState& shard, std::shared_ptr<const ServerPlace> place, uint32_t process_id,
-                                 std::string key);
+// Sends a CancelRequest to the server and waits until it has closed the connection, which is when it has
+// acted.
+ring::Task<void> cancel_upstream(PgShardState& shard, std::shared_ptr<const ServerPlace> place,
+                                 uint32_t process_id, std::string key);
 
 }  // namespace ringfence::proxy

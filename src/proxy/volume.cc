@@ -17,8 +17,8 @@ uint64_t time_of(uint64_t bytes, const VolumeRule& rule) {
 void VolumeBudget::spend(uint64_t bytes, const VolumeRule& rule, uint64_t now_ns) {
   const uint64_t cost = time_of(bytes, rule);
   uint64_t before = earned_ns_.load(std::memory_order_relaxed);
-  while (!earned_ns_.compare_exchange_weak(before, std::max(before, now_ns) + cost,
-                                           std::memory_order_relaxed)) {
+  while (
+      !earned_ns_.compare_exchange_weak(before, std::max(before, now_ns) + cost, std::memory_order_relaxed)) {
   }
 }
 

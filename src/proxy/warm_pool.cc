@@ -13,7 +13,8 @@ using ring::Task;
 
 // ---------------------------------------------------------------- what a connection is
 
-std::string kind_of(const Target& target, const Credential& credential, const std::vector<pg::StartupParameter>& parameters) {
+std::string kind_of(const Target& target, const Credential& credential,
+                    const std::vector<pg::StartupParameter>& parameters) {
   crypto::Sha256 digest;
   auto add = [&digest](std::string_view text) {
     // With its length, so that no two lists of texts run together to the same bytes.
@@ -62,7 +63,8 @@ std::unique_ptr<ServerGreeting> greeting_of(const WarmTicket& ticket, std::strin
   for (auto& [name, value] : out->settings) {
     if (name == "application_name") value = application_name;
   }
-  for (const auto& [name, value] : out->settings) pg::append_parameter_status(out->parameter_statuses, name, value);
+  for (const auto& [name, value] : out->settings)
+    pg::append_parameter_status(out->parameter_statuses, name, value);
   out->auth_method = ticket.auth_method;
   out->tls_version = ticket.tls_version;
   return out;
@@ -78,8 +80,12 @@ Credential credential_of(const Target& target, std::optional<policy::Level> leve
 // ---------------------------------------------------------------- one that waits
 
 WarmPool::Entry::Entry(WarmPool& owner, Upstream connection, const Target& target, uint64_t now_ns)
-    : pool(owner), upstream(std::move(connection)), warm(target.warm), leaving(target.leaving),
-      receive(std::make_unique<net::Receive>(*upstream.stream)), since_ns(now_ns) {
+    : pool(owner),
+      upstream(std::move(connection)),
+      warm(target.warm),
+      leaving(target.leaving),
+      receive(std::make_unique<net::Receive>(*upstream.stream)),
+      since_ns(now_ns) {
   pool.shard_.counters.pool_idle.add();
 }
 
@@ -102,13 +108,16 @@ WarmPool::~WarmPool() {
   }
 }
 
-uint64_t WarmPool::end_of(const WarmTicket& ticket) { return ticket.opened_ns + pool_lifetime_ms * 1'000'000; }
+uint64_t WarmPool::end_of(const WarmTicket& ticket) {
+  return ticket.opened_ns + pool_lifetime_ms * 1'000'000;
+}
 
 const Target* WarmPool::target_of(const WarmTicket& ticket) const {
   const Target* target = shard_.snapshot->find_target(ticket.target);
   if (target == nullptr || !target->pool.is_on()) return nullptr;
   if (ticket.fits_generation == shard_.snapshot->generation) return target;
-  if (kind_of(*target, credential_of(*target, ticket.level), ticket.parameters) != ticket.kind) return nullptr;
+  if (kind_of(*target, credential_of(*target, ticket.level), ticket.parameters) != ticket.kind)
+    return nullptr;
   ticket.fits_generation = shard_.snapshot->generation;
   return target;
 }
@@ -128,20 +137,26 @@ uint32_t WarmPool::share_of(uint32_t number) const {
   return number / shards + (shard_.options.index < number % shards ? 1 : 0);
 }
 
-// All that the server may see of a target. Sessions and places are counted before they are used, and the sum is looked at
-// afterwards, in one order for all threads: of two that come at once one at least sees the other.
-uint32_t WarmPool::connections(const Target& target) { return *target.sessions + *target.warm + *target.leaving; }
+// All that the server may see of a target. Sessions and places are counted before they are used, and the sum
+// is looked at afterwards, in one order for all threads: of two that come at once one at least sees the
+// other.
+uint32_t WarmPool::connections(const Target& target) {
+  return *target.sessions + *target.warm + *target.leaving;
+}
 
-// A place among those that may wait; the oldest here makes way for a newer one. `of_session`: the connection counts already.
+// A place among those that may wait; the oldest here makes way for a newer one. `of_session`: the connection
+// counts already.
 bool WarmPool::reserve(const Target& target, bool of_session) {
   for (int i = 0; i < 2; ++i) {
     const uint32_t others = target.warm->fetch_add(1);
-    const bool is_within = target.connections_max == 0 || connections(target) <= target.connections_max + (of_session ? 1 : 0);
+    const bool is_within =
+        target.connections_max == 0 || connections(target) <= target.connections_max + (of_session ? 1 : 0);
     if (others < target.pool.max && is_within) return true;
     target.warm->fetch_sub(1);
     if (!is_within) return false;
     if (evict(target.name)) continue;
-    // Other shards have all places, and one of them more than its share: it gives one up for the next that comes back here.
+    // Other shards have all places, and one of them more than its share: it gives one up for the next that
+    // comes back here.
     if (share_of(target.pool.max) > 0) ask_next(target.name, shard_.peer_states.size() - 1, true);
     return false;
   }
@@ -185,7 +200,8 @@ std::unique_ptr<WarmPool::Entry> WarmPool::remove(Entries& entries, size_t at) {
 }
 
 // The one that was used last: the others may expire, and its server process has what it needs at hand.
-std::unique_ptr<WarmPool::Entry> WarmPool::newest(const std::string& target, const std::string& kind, bool has_to_be_fresh) {
+std::unique_ptr<WarmPool::Entry> WarmPool::newest(const std::string& target, const std::string& kind,
+                                                  bool has_to_be_fresh) {
   auto found = entries_.find(target);
   if (found == entries_.end()) return nullptr;
   for (size_t i = found->second.size(); i-- > 0;) {
@@ -212,7 +228,8 @@ Upstream WarmPool::hand_out(Entry& entry, const Target& target, std::string_view
   return upstream;
 }
 
-std::optional<Upstream> WarmPool::take_fresh(const Target& target, const std::string& kind, std::string_view application_name) {
+std::optional<Upstream> WarmPool::take_fresh(const Target& target, const std::string& kind,
+                                             std::string_view application_name) {
   std::unique_ptr<Entry> entry = newest(target.name, kind, true);
   if (!entry) return std::nullopt;
   Upstream upstream = hand_out(*entry, target, application_name);
@@ -221,8 +238,8 @@ std::optional<Upstream> WarmPool::take_fresh(const Target& target, const std::st
   return upstream;
 }
 
-Task<std::optional<Upstream>> WarmPool::take(const Target& target, std::string kind, std::string application_name,
-                                             Opening& opening) {
+Task<std::optional<Upstream>> WarmPool::take(const Target& target, std::string kind,
+                                             std::string application_name, Opening& opening) {
   const std::string target_name = target.name;
   for (int i = 0; i < pool_tries_max && !opening.is_over(); ++i) {
     std::optional<Upstream> fresh = take_fresh(target, kind, application_name);
@@ -238,8 +255,8 @@ Task<std::optional<Upstream>> WarmPool::take(const Target& target, std::string k
     shard_.counters.pool_failures.add();
     log_debug("a warm connection is of no use any more", {{"target", target_name}, {"reason", wrong}});
     close(std::move(entry));
-    // One that is silent was cut off without a word, by a firewall perhaps, and those that waited beside it with it: they
-    // do not cost a login each.
+    // One that is silent was cut off without a word, by a firewall perhaps, and those that waited beside it
+    // with it: they do not cost a login each.
     if (shard_.shard.now_ns() - begin_ns >= pool_wake_ms * 1'000'000) {
       while (evict(target_name)) continue;
     }
@@ -260,7 +277,8 @@ Task<std::string> WarmPool::name(Entry& entry, std::string application_name, Ope
   if (!sent) co_return "the connection is lost";
   while (answer.state() == OwnAnswer::State::open) {
     Result<net::Chunk> chunk = co_await receive;
-    if (!chunk || chunk->bytes().empty()) co_return deadline.has_passed() ? "the server did not answer in time" : "the connection is lost";
+    if (!chunk || chunk->bytes().empty())
+      co_return deadline.has_passed() ? "the server did not answer in time" : "the connection is lost";
     answer.take(chunk->bytes());
   }
   co_return answer.reason();
@@ -270,7 +288,9 @@ void WarmPool::note_failed_reset(const std::string& target, std::string_view rea
   const std::optional<uint64_t> kept_back = log_pauses_[target].admit(shard_.shard.now_ns());
   if (!kept_back) return;
   log_warning("the server did not reset a connection, which is closed",
-              {{"target", target}, {"reason", std::string(reason)}, {"not_logged_before", std::to_string(*kept_back)}});
+              {{"target", target},
+               {"reason", std::string(reason)},
+               {"not_logged_before", std::to_string(*kept_back)}});
 }
 
 // ---------------------------------------------------------------- closing
@@ -341,7 +361,8 @@ Task<bool> WarmPool::make_room(const Target& target, const Opening& opening) {
   while (connections(target) > target.connections_max) {
     if (shard_.shard.now_ns() >= end_ns || opening.is_over()) co_return false;
     // What is leaving already is waited for first.
-    if (*target.leaving == 0 && !evict(target.name)) ask_next(target.name, shard_.peer_states.size() - 1, false);
+    if (*target.leaving == 0 && !evict(target.name))
+      ask_next(target.name, shard_.peer_states.size() - 1, false);
     auto pausing = pause();
     co_await pausing;
   }
@@ -442,11 +463,13 @@ void WarmPool::look() {
     filling.retry_ms = filling.next_ns = 0;
     filling.kind.clear();
   }
-  std::erase_if(log_pauses_, [this](const auto& each) { return shard_.snapshot->find_target(each.first) == nullptr; });
+  std::erase_if(log_pauses_,
+                [this](const auto& each) { return shard_.snapshot->find_target(each.first) == nullptr; });
   for (auto& [name, entries] : entries_) {
     for (size_t i = entries.size(); i-- > 0;) {
       const Target* target = target_of(*entries[i]->upstream.ticket);
-      const bool is_over_max = target != nullptr && target->warm->load(std::memory_order_relaxed) > target->pool.max;
+      const bool is_over_max =
+          target != nullptr && target->warm->load(std::memory_order_relaxed) > target->pool.max;
       if (target != nullptr && !is_over_max) continue;
       shard_.counters.pool_discards.add();
       close(remove(entries, i));
@@ -457,7 +480,8 @@ void WarmPool::look() {
 
 // ---------------------------------------------------------------- making them ahead
 
-void WarmPool::note_wish(const Target& target, policy::Level level, const std::vector<pg::StartupParameter>& parameters) {
+void WarmPool::note_wish(const Target& target, policy::Level level,
+                         const std::vector<pg::StartupParameter>& parameters) {
   if (target.pool.min == 0) return;
   Filling& filling = fillings_[target.name];
   if (filling.level == level && filling.parameters == parameters) return;
@@ -471,7 +495,8 @@ void WarmPool::note_wish(const Target& target, policy::Level level, const std::v
 // `target`: of the snapshot in force.
 const std::string& WarmPool::kind_wanted(const Target& target) {
   Filling& filling = fillings_[target.name];
-  if (filling.kind.empty()) filling.kind = kind_of(target, credential_of(target, filling.level), filling.parameters);
+  if (filling.kind.empty())
+    filling.kind = kind_of(target, credential_of(target, filling.level), filling.parameters);
   return filling.kind;
 }
 
@@ -563,7 +588,8 @@ Task<bool> WarmPool::make_one(std::string name) {
     target->warm->fetch_sub(1);
     Filling& filling = fillings_[name];
     note_failure(filling);
-    log_warning("no connection could be made ahead", {{"target", name}, {"reason", upstream.error().reason},
+    log_warning("no connection could be made ahead", {{"target", name},
+                                                      {"reason", upstream.error().reason},
                                                       {"next_try_ms", std::to_string(filling.retry_ms)}});
     co_return false;
   }
@@ -585,7 +611,8 @@ Task<bool> WarmPool::make_one(std::string name) {
   }
   const std::string host = upstream->place->host;
   if (!keep(std::move(*upstream), target)) {
-    // It leads to another host than the first, say: to make it again at once would be a login for nothing, for ever.
+    // It leads to another host than the first, say: to make it again at once would be a login for nothing,
+    // for ever.
     note_failure(fillings_[name]);
     log_warning("a connection that was made ahead could not be kept", {{"target", name}, {"host", host}});
     co_return false;

@@ -1,10 +1,11 @@
-// The server connections of one shard that are logged in, belong to no session, and wait for the next one that wants
-// exactly such a connection (a target's `pool`).
+// The server connections of one shard that are logged in, belong to no session, and wait for the next one
+// that wants exactly such a connection (a target's `pool`).
 //
-// What always holds: the server has said that it discarded what the session before had left, and has said nothing since;
-// the connection is as the snapshot in force would have it. A receive is armed on each, so that one that the server
-// closes or speaks on is noticed: it is closed, and what came is seen by nobody. A session gets one only after the
-// server has answered once more, unless it has done so within the last pool_fresh_ms.
+// What always holds: the server has said that it discarded what the session before had left, and has said
+// nothing since; the connection is as the snapshot in force would have it. A receive is armed on each, so
+// that one that the server closes or speaks on is noticed: it is closed, and what came is seen by nobody. A
+// session gets one only after the server has answered once more, unless it has done so within the last
+// pool_fresh_ms.
 #pragma once
 
 #include <atomic>
@@ -23,9 +24,10 @@ namespace ringfence::proxy {
 // What the server shows of a connection that waits, and what RESET brings back in a session that has it.
 inline constexpr std::string_view warm_application_name = "ringfence";
 
-// A digest of all that makes two connections differ for a session: target, places, database, credential, TLS, startup
-// parameters. Not reversible; of the password nothing else is kept.
-std::string kind_of(const Target& target, const Credential& credential, const std::vector<pg::StartupParameter>& parameters);
+// A digest of all that makes two connections differ for a session: target, places, database, credential, TLS,
+// startup parameters. Not reversible; of the password nothing else is kept.
+std::string kind_of(const Target& target, const Credential& credential,
+                    const std::vector<pg::StartupParameter>& parameters);
 
 // Of a connection that was just logged in with these parameters.
 std::unique_ptr<WarmTicket> make_ticket(const Target& target, std::optional<policy::Level> level,
@@ -42,28 +44,34 @@ class WarmPool {
   WarmPool(const WarmPool&) = delete;
   WarmPool& operator=(const WarmPool&) = delete;
 
-  // One of this kind that answered just now, to be named by its session. Nothing: ask take(), which may have to wait.
-  std::optional<Upstream> take_fresh(const Target& target, const std::string& kind, std::string_view application_name);
+  // One of this kind that answered just now, to be named by its session. Nothing: ask take(), which may have
+  // to wait.
+  std::optional<Upstream> take_fresh(const Target& target, const std::string& kind,
+                                     std::string_view application_name);
   // One of this kind, named for its session or to be named by it; nothing when there is none that answers.
-  ring::Task<std::optional<Upstream>> take(const Target& target, std::string kind, std::string application_name,
-                                               Opening& opening);
-  // A connection whose session's state is discarded; that session still counts among the target's. False: it cannot be kept,
-  // and is closed.
+  ring::Task<std::optional<Upstream>> take(const Target& target, std::string kind,
+                                           std::string application_name, Opening& opening);
+  // A connection whose session's state is discarded; that session still counts among the target's. False: it
+  // cannot be kept, and is closed.
   bool put(Upstream upstream);
   // Whether it is as the snapshot in force would have it, so that it may be kept.
   bool fits(const Upstream& upstream) const;
   // What connections made ahead are to be like: as the last session wanted its own.
-  void note_wish(const Target& target, policy::Level level, const std::vector<pg::StartupParameter>& parameters);
-  // The server did not discard a session's state as it should. `reason`: no secrets, no text of the session's.
+  void note_wish(const Target& target, policy::Level level,
+                 const std::vector<pg::StartupParameter>& parameters);
+  // The server did not discard a session's state as it should. `reason`: no secrets, no text of the
+  // session's.
   void note_failed_reset(const std::string& target, std::string_view reason);
-  // Where a new session would go beyond the target's connections_max, one that waits is closed, on whatever shard; done
-  // when the server has let go of it. False: there is no room.
+  // Where a new session would go beyond the target's connections_max, one that waits is closed, on whatever
+  // shard; done when the server has let go of it. False: there is no room.
   ring::Task<bool> make_room(const Target& target, const Opening& opening);
   // The same where it is the server that has no room. False: none waited, or it did not go in time.
   ring::Task<bool> free_one(const Target& target, const Opening& opening);
-  // One of the target that waits here, if there is any: the oldest that is not like those to be made ahead, or the oldest.
+  // One of the target that waits here, if there is any: the oldest that is not like those to be made ahead,
+  // or the oldest.
   bool evict(const std::string& target);
-  // Another snapshot is in force, or the shard begins: closes what does not fit it, makes what is to be there.
+  // Another snapshot is in force, or the shard begins: closes what does not fit it, makes what is to be
+  // there.
   void look();
   // The shard takes no more sessions.
   void close_all();
@@ -119,7 +127,8 @@ class WarmPool {
   Upstream hand_out(Entry& entry, const Target& target, std::string_view application_name);
   void close(std::unique_ptr<Entry> entry);
   void close(Upstream upstream);
-  ring::Task<void> say_goodbye(Upstream upstream, std::unique_ptr<net::Receive> receive, std::shared_ptr<std::atomic<uint32_t>> leaving);
+  ring::Task<void> say_goodbye(Upstream upstream, std::unique_ptr<net::Receive> receive,
+                               std::shared_ptr<std::atomic<uint32_t>> leaving);
   void sweep();
   uint64_t sweep(const std::string& name, Entries& entries);
   void wake_at(uint64_t due_ns);

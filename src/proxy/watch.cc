@@ -118,7 +118,8 @@ Task<void> Watch::run(Key key, std::shared_ptr<Watcher> watcher) {
     watcher->retry_ms = 0;
     shard_.counters.watch_samples.add();
     for (PgShardState* peer : shard_.peer_states) {
-      peer->shard.post([peer, round = std::shared_ptr<const WatchRound>(round)] { peer->watch->compare(*round); });
+      peer->shard.post(
+          [peer, round = std::shared_ptr<const WatchRound>(round)] { peer->watch->compare(*round); });
     }
   }
   auto leaving = leave(*watcher);
@@ -137,7 +138,8 @@ Task<void> Watch::pause(Watcher& watcher, uint64_t ms) {
   co_await wake;
 }
 
-// Asks each shard which of its sessions are to be looked at. False: one of them did not answer, and may yet write.
+// Asks each shard which of its sessions are to be looked at. False: one of them did not answer, and may yet
+// write.
 Task<bool> Watch::gather(std::shared_ptr<WatchRound> round) {
   round->asked.resize(shard_.peers.size());
   round->awaited = 1;
@@ -182,8 +184,8 @@ Task<bool> Watch::connect(const Key& key, const Credential& credential, Watcher&
   co_return true;
 }
 
-// Sessions at another server than the connection's, as after a change of hosts, are not asked for. When all are, the next
-// question goes by a new connection.
+// Sessions at another server than the connection's, as after a change of hosts, are not asked for. When all
+// are, the next question goes by a new connection.
 Task<bool> Watch::ask(Watcher& watcher, WatchRound& round) {
   std::vector<WatchRound::Asked*> some;
   size_t elsewhere = 0;
@@ -198,8 +200,9 @@ Task<bool> Watch::ask(Watcher& watcher, WatchRound& round) {
     co_return false;
   }
   for (size_t at = 0; at < some.size(); at += watch_ids_max) {
-    const std::vector<WatchRound::Asked*> part(some.begin() + static_cast<std::ptrdiff_t>(at),
-                                               some.begin() + static_cast<std::ptrdiff_t>(std::min(at + watch_ids_max, some.size())));
+    const std::vector<WatchRound::Asked*> part(
+        some.begin() + static_cast<std::ptrdiff_t>(at),
+        some.begin() + static_cast<std::ptrdiff_t>(std::min(at + watch_ids_max, some.size())));
     auto asking = ask_for(watcher, part);
     if (!co_await asking) co_return false;
   }
@@ -227,7 +230,8 @@ Task<bool> Watch::ask_for(Watcher& watcher, const std::vector<WatchRound::Asked*
     if (message->type == pg::from_server::ready_for_query) co_return in.size() == 0;
     if (message->type == pg::from_server::error_response) {
       const auto fields = pg::parse_error_fields(message->body);
-      watcher.reason = "the server answered: " + (fields ? std::string(fields->sqlstate) + " " + std::string(fields->message) : "");
+      watcher.reason = "the server answered: " +
+                       (fields ? std::string(fields->sqlstate) + " " + std::string(fields->message) : "");
       co_return false;
     }
     if (message->type != pg::from_server::data_row) continue;
@@ -260,9 +264,10 @@ void Watch::note_failure(const Key& key, Watcher& watcher) {
   watcher.retry_ms = std::clamp(watcher.retry_ms * 2, pool_retry_ms_min, pool_retry_ms_max);
   const std::optional<uint64_t> kept_back = watcher.log_pause.admit(shard_.shard.now_ns());
   if (!kept_back) return;
-  log_warning("a target's sessions are not watched now",
-              {{"target", key.target}, {"user", key.user}, {"reason", std::exchange(watcher.reason, {})},
-               {"not_logged_before", std::to_string(*kept_back)}});
+  log_warning("a target's sessions are not watched now", {{"target", key.target},
+                                                          {"user", key.user},
+                                                          {"reason", std::exchange(watcher.reason, {})},
+                                                          {"not_logged_before", std::to_string(*kept_back)}});
 }
 
 // ---------------------------------------------------------------- each shard's part
@@ -281,7 +286,8 @@ void Watch::compare(const WatchRound& round) {
   for (const auto& [session, owned] : shard_.sessions) all.push_back(session);
   for (PgSession* session : all) {
     if (!shard_.sessions.contains(session)) continue;
-    if (auto found = by_session.find(session->id()); found != by_session.end()) session->compare_watch(*found->second);
+    if (auto found = by_session.find(session->id()); found != by_session.end())
+      session->compare_watch(*found->second);
   }
 }
 

@@ -1,10 +1,11 @@
-// The second witness (`attribution_watch: on` of a target): a connection of the appliance's own for each of the
-// target's credentials, which asks the server once a second what its sessions run (pg_stat_activity), and holds that
-// against the texts that were sent (shown_texts.h). A text that ran by a name that stands for another one is seen so.
+// The second witness (`attribution_watch: on` of a target): a connection of the appliance's own for each of
+// the target's credentials, which asks the server once a second what its sessions run (pg_stat_activity), and
+// holds that against the texts that were sent (shown_texts.h). A text that ran by a name that stands for
+// another one is seen so.
 //
-// What always holds: a session is asked for only after its mark was taken, and compared only with what came behind
-// it, so a sample is never older than what it is held against. The first of the shards has the connections; each shard
-// looks at its own sessions.
+// What always holds: a session is asked for only after its mark was taken, and compared only with what came
+// behind it, so a sample is never older than what it is held against. The first of the shards has the
+// connections; each shard looks at its own sessions.
 #pragma once
 
 #include <atomic>

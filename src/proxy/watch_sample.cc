@@ -8,17 +8,20 @@
 
 namespace ringfence::proxy {
 
-// The server cuts at a character's edge, so a text that is up to five bytes short of the bound may have been cut.
+// The server cuts at a character's edge, so a text that is up to five bytes short of the bound may have been
+// cut.
 std::string watch_question(std::span<const uint32_t> process_ids) {
   std::string ids;
   for (uint32_t id : process_ids) ids.append(ids.empty() ? "" : ",").append(std::to_string(id));
   const std::string length = std::to_string(shown_bytes_max);
   const std::string text =
-      "SELECT a.pid, CASE WHEN a.state OPERATOR(pg_catalog.<>) 'disabled' THEN pg_catalog.\"left\"(a.query, " + length +
+      "SELECT a.pid, CASE WHEN a.state OPERATOR(pg_catalog.<>) 'disabled' THEN "
+      "pg_catalog.\"left\"(a.query, " +
+      length +
       ") END, pg_catalog.octet_length(a.query) OPERATOR(pg_catalog.>=) (pg_catalog.pg_size_bytes("
       "pg_catalog.current_setting('track_activity_query_size')) OPERATOR(pg_catalog.-) 5::pg_catalog.int8) "
-      "OR pg_catalog.length(a.query) OPERATOR(pg_catalog.>) " + length +
-      " FROM pg_catalog.pg_stat_activity a WHERE a.pid OPERATOR(pg_catalog.=) ANY ('{" + ids +
+      "OR pg_catalog.length(a.query) OPERATOR(pg_catalog.>) " +
+      length + " FROM pg_catalog.pg_stat_activity a WHERE a.pid OPERATOR(pg_catalog.=) ANY ('{" + ids +
       "}'::pg_catalog.int4[])";
   std::string out;
   pg::append_query(out, text);

@@ -12,8 +12,9 @@ namespace ringfence::proxy {
 // What pg_stat_activity shows of one session.
 struct ShownActivity {
   uint32_t process_id = 0;
-  std::optional<std::string_view> text;  // Nothing: the server does not tell it (track_activities, another role's).
-  bool is_cut = false;                   // It may be the beginning of a longer text.
+  std::optional<std::string_view>
+      text;             // Nothing: the server does not tell it (track_activities, another role's).
+  bool is_cut = false;  // It may be the beginning of a longer text.
 };
 
 // A Query that asks for these. Names no schema but pg_catalog, for the role's search_path is its own.

@@ -86,12 +86,14 @@ audit::EventBuilder attribution_mismatch(Recorder& recorder, const Contradiction
   return event;
 }
 
-audit::EventBuilder activity_mismatch(Recorder& recorder, std::string_view sent, std::string_view shown, uint64_t now_us) {
+audit::EventBuilder activity_mismatch(Recorder& recorder, std::string_view sent, std::string_view shown,
+                                      uint64_t now_us) {
   pg::StatementText recorded;
   pg::StatementText running;
   take_statement_text(sent, sent.size(), shown_bytes_max, recorded);
   take_statement_text(shown, shown.size(), shown_bytes_max, running);
-  auto event = attribution_mismatch(recorder, "the server shows a text as the session's that was not sent", now_us);
+  auto event =
+      attribution_mismatch(recorder, "the server shows a text as the session's that was not sent", now_us);
   event.text(Tag::statement, recorded.text);
   std::string metadata = "{\"shown\":";
   audit::append_json_string(metadata, running.text);

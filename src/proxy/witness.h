@@ -30,8 +30,10 @@ pg::StatementText contradicted_text(const Contradiction& contradiction);
 // The event: critical, with both sides. `related_id`: of the statement's row.
 audit::EventBuilder attribution_mismatch(Recorder& recorder, const Contradiction& contradiction,
                                          const Uuid* related_id, uint64_t rows, uint64_t now_us);
-// Of a text that the server shows as the session's, and that was not sent (watch.h). `sent`: the last one that was.
-audit::EventBuilder activity_mismatch(Recorder& recorder, std::string_view sent, std::string_view shown, uint64_t now_us);
+// Of a text that the server shows as the session's, and that was not sent (watch.h). `sent`: the last one
+// that was.
+audit::EventBuilder activity_mismatch(Recorder& recorder, std::string_view sent, std::string_view shown,
+                                      uint64_t now_us);
 // Of answers to which there is no statement at all.
 audit::EventBuilder attribution_mismatch(Recorder& recorder, std::string_view reason, uint64_t now_us);
 

@@ -8,8 +8,8 @@
 
 namespace ringfence::ring {
 
-// Bounded queue of many producers with a turn number a slot: slot i is free for the producer whose ticket is t
-// when turn == t, and holds that producer's job when turn == t + 1.
+// Bounded queue of many producers with a turn number a slot: slot i is free for the producer whose ticket is
+// t when turn == t, and holds that producer's job when turn == t + 1.
 Mailbox::Mailbox(size_t capacity)
     : mask_(capacity - 1), slots_(new Slot[capacity]), wake_fd_(eventfd(0, EFD_CLOEXEC)) {
   RINGFENCE_ASSERT((capacity & mask_) == 0 && capacity > 1);

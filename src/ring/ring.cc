@@ -11,8 +11,8 @@
 
 namespace ringfence::ring {
 
-// The provided-buffer ring (IORING_REGISTER_PBUF_RING, kernel 5.19). Buffers are taken by the kernel in the order
-// in which they came back.
+// The provided-buffer ring (IORING_REGISTER_PBUF_RING, kernel 5.19). Buffers are taken by the kernel in the
+// order in which they came back.
 class BufferPool final : public ChunkOwner {
  public:
   static Result<std::unique_ptr<BufferPool>> create(io_uring& uring, uint16_t group, unsigned count,
@@ -22,7 +22,8 @@ class BufferPool final : public ChunkOwner {
     void* ring_memory = mmap(nullptr, ring_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (ring_memory == MAP_FAILED) return fail_errno(errno, "mmap of the buffer ring");
     pool->ring_ = static_cast<io_uring_buf_ring*>(ring_memory);
-    void* memory = mmap(nullptr, pool->memory_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* memory =
+        mmap(nullptr, pool->memory_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return fail_errno(errno, "mmap of the receive buffers");
     pool->memory_ = static_cast<char*>(memory);
     io_uring_buf_reg registration{};
@@ -45,8 +46,8 @@ class BufferPool final : public ChunkOwner {
     --taken_;
     add(id, 0);
     io_uring_buf_ring_advance(ring_, 1);
-    // A woken receive may find nothing to take, and so give nothing back that would wake the next: with buffers
-    // enough all are woken, else the one that waits longest.
+    // A woken receive may find nothing to take, and so give nothing back that would wake the next: with
+    // buffers enough all are woken, else the one that waits longest.
     size_t wakes = taken_ * 4 < count_ * 3 ? starved_.size() : starved_.empty() ? 0 : 1;
     for (; wakes > 0 && !starved_.empty(); --wakes) {
       Operation* operation = starved_.front();
@@ -68,8 +69,9 @@ class BufferPool final : public ChunkOwner {
   BufferPool(unsigned count, unsigned buffer_bytes) : count_(count), buffer_bytes_(buffer_bytes) {}
   size_t memory_bytes() const { return size_t{count_} * buffer_bytes_; }
   void add(unsigned id, unsigned offset) {
-    io_uring_buf_ring_add(ring_, memory_ + size_t{id} * buffer_bytes_, buffer_bytes_, static_cast<uint16_t>(id),
-                          io_uring_buf_ring_mask(count_), static_cast<int>(offset));
+    io_uring_buf_ring_add(ring_, memory_ + size_t{id} * buffer_bytes_, buffer_bytes_,
+                          static_cast<uint16_t>(id), io_uring_buf_ring_mask(count_),
+                          static_cast<int>(offset));
   }
 
   unsigned count_;
@@ -83,11 +85,12 @@ class BufferPool final : public ChunkOwner {
 namespace {
 
 // Each flag and what it trades.
-constexpr unsigned setup_flags = IORING_SETUP_SINGLE_ISSUER    // One thread submits: no locking in the kernel.
-                                 | IORING_SETUP_DEFER_TASKRUN  // Completions run when we enter, not by interrupt.
-                                 | IORING_SETUP_TASKRUN_FLAG   // The ring says that completions wait to be run.
-                                 | IORING_SETUP_CQSIZE         // Room for multishot accepts and bursts.
-                                 | IORING_SETUP_SUBMIT_ALL;    // One bad entry does not hold back the others.
+constexpr unsigned setup_flags =
+    IORING_SETUP_SINGLE_ISSUER    // One thread submits: no locking in the kernel.
+    | IORING_SETUP_DEFER_TASKRUN  // Completions run when we enter, not by interrupt.
+    | IORING_SETUP_TASKRUN_FLAG   // The ring says that completions wait to be run.
+    | IORING_SETUP_CQSIZE         // Room for multishot accepts and bursts.
+    | IORING_SETUP_SUBMIT_ALL;    // One bad entry does not hold back the others.
 
 tl::unexpected<Error> setup_failed(int error) {
   switch (error) {
@@ -95,9 +98,10 @@ tl::unexpected<Error> setup_failed(int error) {
       return fail(Fault::unavailable,
                   "io_uring is not in this kernel; Ringfence needs Linux 6.1 or newer with CONFIG_IO_URING");
     case EPERM:
-      return fail(Fault::unavailable,
-                  "io_uring is forbidden here: set `sysctl kernel.io_uring_disabled=0`, or, in a container, use a "
-                  "seccomp profile that admits io_uring_setup, io_uring_enter and io_uring_register");
+      return fail(
+          Fault::unavailable,
+          "io_uring is forbidden here: set `sysctl kernel.io_uring_disabled=0`, or, in a container, use a "
+          "seccomp profile that admits io_uring_setup, io_uring_enter and io_uring_register");
     case ENOMEM:
       return fail(Fault::unavailable,
                   "io_uring could not lock its memory: raise the memlock limit (`ulimit -l unlimited`, or "
@@ -170,8 +174,8 @@ void Ring::wait(uint64_t wait_ns) {
 }
 
 bool Ring::has_news() const {
-  return io_uring_cq_ready(uring_.get()) > 0 ||
-         (__atomic_load_n(uring_->sq.kflags, __ATOMIC_RELAXED) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+  return io_uring_cq_ready(uring_.get()) > 0 || (__atomic_load_n(uring_->sq.kflags, __ATOMIC_RELAXED) &
+                                                 (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
 bool Ring::has_unsubmitted() const { return io_uring_sq_ready(uring_.get()) > 0; }
@@ -190,7 +194,8 @@ int Ring::deliver() {
       uint32_t flags;
     } completions[64];
     for (unsigned i = 0; i < count; ++i) {
-      completions[i] = {static_cast<Operation*>(io_uring_cqe_get_data(batch[i])), batch[i]->res, batch[i]->flags};
+      completions[i] = {static_cast<Operation*>(io_uring_cqe_get_data(batch[i])), batch[i]->res,
+                        batch[i]->flags};
     }
     // The slots go back before anything runs: what runs may submit and complete more.
     io_uring_cq_advance(uring, count);

@@ -147,7 +147,9 @@ void for_each_counter(Published& published, OfRing& of_ring, OfThread& of_thread
   copy(published.system_calls, of_thread.system_calls);
 }
 
-void read(const std::atomic<uint64_t>& published, uint64_t& out) { out = published.load(std::memory_order_relaxed); }
+void read(const std::atomic<uint64_t>& published, uint64_t& out) {
+  out = published.load(std::memory_order_relaxed);
+}
 }  // namespace
 
 void Shard::publish_counters() {
@@ -155,8 +157,9 @@ void Shard::publish_counters() {
   now.spins = spins_;
   now.spins_hit = spins_hit_;
   now.spun_ns = spun_ns_;
-  for_each_counter(published_, now, ringfence::thread_counts,
-                   [](auto& published, uint64_t value) { published.store(value, std::memory_order_relaxed); });
+  for_each_counter(published_, now, ringfence::thread_counts, [](auto& published, uint64_t value) {
+    published.store(value, std::memory_order_relaxed);
+  });
 }
 
 RingCounters Shard::counters() const {

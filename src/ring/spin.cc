@@ -29,7 +29,8 @@ std::string read_file(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return out;
   std::array<char, 4096> room;
-  for (ssize_t got; (got = ::read(fd, room.data(), room.size())) > 0;) out.append(room.data(), static_cast<size_t>(got));
+  for (ssize_t got; (got = ::read(fd, room.data(), room.size())) > 0;)
+    out.append(room.data(), static_cast<size_t>(got));
   ::close(fd);
   return out;
 }
@@ -37,7 +38,8 @@ std::string read_file(const std::string& path) {
 // Whether this process's control group, or one around it, has a quota.
 bool has_quota() {
   const std::string groups = read_file("/proc/self/cgroup");
-  for (auto [where, file] : {std::pair("/sys/fs/cgroup", "cpu.max"), std::pair("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us")}) {
+  for (auto [where, file] :
+       {std::pair("/sys/fs/cgroup", "cpu.max"), std::pair("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us")}) {
     std::string own = control_group(groups, file == std::string_view("cpu.max") ? "" : "cpu");
     for (;;) {
       if (is_bounded_by(read_file(where + own + "/" + file))) return true;
@@ -48,8 +50,8 @@ bool has_quota() {
   return false;
 }
 
-// The processors that this process may use, as far as /proc/stat tells of them in its first lines; what comes behind those is
-// long and not wanted.
+// The processors that this process may use, as far as /proc/stat tells of them in its first lines; what comes
+// behind those is long and not wanted.
 class OwnProcessors {
  public:
   OwnProcessors() : fd_(::open("/proc/stat", O_RDONLY | O_CLOEXEC)), text_(size_t{256} << 10, '\0') {
@@ -88,7 +90,9 @@ std::string control_group(std::string_view text, std::string_view controller) {
     const size_t second = line.find(':', first + 1);
     if (first == line.npos || second == line.npos) continue;
     const std::string controllers = "," + std::string(line.substr(first + 1, second - first - 1)) + ",";
-    const bool is_it = controller.empty() ? controllers == ",," : controllers.find("," + std::string(controller) + ",") != controllers.npos;
+    const bool is_it = controller.empty()
+                           ? controllers == ",,"
+                           : controllers.find("," + std::string(controller) + ",") != controllers.npos;
     const std::string_view path = line.substr(second + 1);
     if (is_it) return std::string(path == "/" ? std::string_view() : path);
   }
@@ -103,7 +107,8 @@ std::optional<IdleTicks> parse_proc_stat(std::string_view text, const std::funct
     size_t at = std::min(line.find(' '), line.size());
     if (at == 3) continue;  // "cpu  ": all of them together.
     unsigned processor = 0;
-    if (std::from_chars(line.data() + 3, line.data() + at, processor).ptr != line.data() + at) return std::nullopt;
+    if (std::from_chars(line.data() + 3, line.data() + at, processor).ptr != line.data() + at)
+      return std::nullopt;
     std::array<uint64_t, 5> values{};  // user, nice, system, idle, iowait
     for (uint64_t& value : values) {
       at = line.find_first_not_of(' ', at);
@@ -162,7 +167,8 @@ SpareCores::SpareCores() : sampler_(std::make_unique<Sampler>()) {
       }
       const uint64_t spun_ns = spun_ns_.exchange(0);
       if (before && now && now->ticks >= before->ticks) {
-        spare_.store(spare_cores(now->processors, now_ns - before_ns, (now->ticks - before->ticks) * tick_ns, spun_ns));
+        spare_.store(spare_cores(now->processors, now_ns - before_ns, (now->ticks - before->ticks) * tick_ns,
+                                 spun_ns));
       }
       before = now;
       before_ns = now_ns;

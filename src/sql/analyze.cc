@@ -17,7 +17,8 @@ class Tokens {
  public:
   explicit Tokens(std::string_view text) : text_(text) {
     Lexer lexer(text);
-    for (Token token = lexer.next(); token.kind != TokenKind::end; token = lexer.next()) tokens_.push_back(token);
+    for (Token token = lexer.next(); token.kind != TokenKind::end; token = lexer.next())
+      tokens_.push_back(token);
   }
 
   Place ordinal(Place offset) const {
@@ -28,7 +29,8 @@ class Tokens {
   }
 
   bool has_word(std::string_view lower_case) const {
-    return std::any_of(tokens_.begin(), tokens_.end(), [&](const Token& token) { return is_word(token, lower_case); });
+    return std::any_of(tokens_.begin(), tokens_.end(),
+                       [&](const Token& token) { return is_word(token, lower_case); });
   }
 
   // The token after the first `lower_case` outside of parentheses.
@@ -61,7 +63,9 @@ class Tokens {
   }
 
  private:
-  std::string_view text_of(const Token& token) const { return text_.substr(token.begin, token.end - token.begin); }
+  std::string_view text_of(const Token& token) const {
+    return text_.substr(token.begin, token.end - token.begin);
+  }
   bool is_word(const Token& token, std::string_view lower_case) const {
     return token.kind == TokenKind::word && is_keyword(text_of(token), lower_case);
   }
@@ -80,8 +84,8 @@ void to_ordinals(Uses& uses, const Tokens& tokens) {
   for (auto& use : uses) use.at = tokens.ordinal(use.at);
 }
 
-// The text with its comments as blanks: the grammar takes the square of their nesting to skip them. Places stay; newlines
-// too, because strings are continued over them. Nothing when a comment has no end.
+// The text with its comments as blanks: the grammar takes the square of their nesting to skip them. Places
+// stay; newlines too, because strings are continued over them. Nothing when a comment has no end.
 std::optional<std::string> without_comments(std::string_view text) {
   std::string out(text);
   Lexer lexer(text);
@@ -106,8 +110,9 @@ Effort effort(std::string_view text) {
   size_t tokens = 0, links = 0;
   for (Token token = lexer.next(); token.kind != TokenKind::end; token = lexer.next()) {
     const char c = text[token.begin];
-    const bool is_flat = token.is_string() || token.kind == TokenKind::integer || token.kind == TokenKind::decimal ||
-                         token.kind == TokenKind::dollar_string || token.kind == TokenKind::parameter ||
+    const bool is_flat = token.is_string() || token.kind == TokenKind::integer ||
+                         token.kind == TokenKind::decimal || token.kind == TokenKind::dollar_string ||
+                         token.kind == TokenKind::parameter ||
                          (token.kind == TokenKind::symbol && (c == ',' || c == '(' || c == ')'));
     links += is_flat ? 0 : 1;
     if (++tokens > tokens_max || links > links_max) return Effort::refused;
@@ -117,15 +122,17 @@ Effort effort(std::string_view text) {
 
 Result<Facts> analyze(std::string_view statement) {
   if (effort(statement) == Effort::refused) {
-    return fail(Fault::limit, "the statement is too long to be analysed: more than " + std::to_string(tokens_max) +
-                                  " tokens, or " + std::to_string(links_max) + " words and operators");
+    return fail(Fault::limit, "the statement is too long to be analysed: more than " +
+                                  std::to_string(tokens_max) + " tokens, or " + std::to_string(links_max) +
+                                  " words and operators");
   }
   const std::optional<std::string> bare = without_comments(statement);
   if (!bare) return fail(Fault::malformed, "unterminated /* comment");
   auto tree = Tree::parse(*bare);
   if (!tree) return unexpected(std::move(tree.error()));
   if (tree->statements() != 1) {
-    return fail(Fault::malformed, tree->statements() == 0 ? "there is no statement" : "there is more than one statement");
+    return fail(Fault::malformed,
+                tree->statements() == 0 ? "there is no statement" : "there is more than one statement");
   }
   Facts facts;
   Walk(facts).run(tree->statement(0));

@@ -78,8 +78,8 @@ Result<Tree> Tree::parse(std::string_view text) {
   }
   Tree tree;
   ProtobufCAllocator allocator{
-      [](void* arena, size_t size) { return static_cast<Arena*>(arena)->allocate(size); }, [](void*, void*) {},
-      tree.arena_.get()};
+      [](void* arena, size_t size) { return static_cast<Arena*>(arena)->allocate(size); },
+      [](void*, void*) {}, tree.arena_.get()};
   tree.result_ = pg_query__parse_result__unpack(&allocator, parsed.parse_tree.len,
                                                 reinterpret_cast<const uint8_t*>(parsed.parse_tree.data));
   if (tree.result_ == nullptr) return fail(Fault::internal, "the parse tree cannot be read");

@@ -60,7 +60,8 @@ const Message* up(const T* message) {
   return message == nullptr ? nullptr : &message->base;
 }
 
-// Calls visit(const Message&) for every message directly below this one, in the order of the fields, Nodes unwrapped.
+// Calls visit(const Message&) for every message directly below this one, in the order of the fields, Nodes
+// unwrapped.
 template <typename Visit>
 void for_each_child(const Message& message, Visit&& visit) {
   const auto* bytes = reinterpret_cast<const char*>(&message);
@@ -79,7 +80,8 @@ void for_each_child(const Message& message, Visit&& visit) {
         *reinterpret_cast<const int*>(bytes + field.quantifier_offset) != static_cast<int>(field.id)) {
       continue;
     }
-    if (const Message* child = unwrap(*reinterpret_cast<Message* const*>(bytes + field.offset))) visit(*child);
+    if (const Message* child = unwrap(*reinterpret_cast<Message* const*>(bytes + field.offset)))
+      visit(*child);
   }
 }
 

@@ -14,7 +14,10 @@ struct Row {
   Level level;
 };
 
-#define ROW(message, name, level) {&pg_query__##message##__descriptor, {name, Level::level}}
+#define ROW(message, name, level)                              \
+  {                                                            \
+    &pg_query__##message##__descriptor, { name, Level::level } \
+  }
 // The ones whose name or level depends on their fields are settled in kind_of().
 const std::unordered_map<MessageType, Row>& rows() {
   static const std::unordered_map<MessageType, Row> table = {
@@ -209,7 +212,8 @@ Kind copy_kind(const PgQuery__CopyStmt& copy) {
   const char* direction = copy.is_from ? "FROM" : "TO";
   const bool has_file = copy.filename != nullptr && copy.filename[0] != '\0';
   const std::string name = copy.is_from ? "copy_from" : "copy_to";
-  if (copy.is_program) return {name + "_program", Level::admin, std::string("COPY … ") + direction + " PROGRAM"};
+  if (copy.is_program)
+    return {name + "_program", Level::admin, std::string("COPY … ") + direction + " PROGRAM"};
   if (has_file) return {name + "_file", Level::admin, std::string("COPY … ") + direction + " a file"};
   return {name, copy.is_from ? Level::write : Level::read, std::string("COPY … ") + direction};
 }
@@ -223,8 +227,10 @@ Kind transaction_kind(const PgQuery__TransactionStmt& transaction) {
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_SAVEPOINT: return named("savepoint", Level::read);
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_RELEASE: return named("release", Level::read);
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_TO: return named("rollback_to", Level::read);
-    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_PREPARE: return named("prepare_transaction", Level::admin);
-    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT_PREPARED: return named("commit_prepared", Level::admin);
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_PREPARE:
+      return named("prepare_transaction", Level::admin);
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT_PREPARED:
+      return named("commit_prepared", Level::admin);
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_PREPARED:
       return named("rollback_prepared", Level::admin);
     default: return named("unknown", Level::admin);
@@ -247,7 +253,8 @@ Kind kind_of(const Message& statement) {
   const auto row = rows().find(statement.descriptor);
   if (row == rows().end()) return named("unknown", Level::admin);
   const auto [name, level] = row->second;
-  if (const auto* copy = as<PgQuery__CopyStmt>(&statement, pg_query__copy_stmt__descriptor)) return copy_kind(*copy);
+  if (const auto* copy = as<PgQuery__CopyStmt>(&statement, pg_query__copy_stmt__descriptor))
+    return copy_kind(*copy);
   if (const auto* s = as<PgQuery__TransactionStmt>(&statement, pg_query__transaction_stmt__descriptor)) {
     return transaction_kind(*s);
   }
@@ -272,8 +279,10 @@ Kind kind_of(const Message& statement) {
   if (const auto* s = as<PgQuery__GrantRoleStmt>(&statement, pg_query__grant_role_stmt__descriptor)) {
     return named(s->is_grant ? "grant" : "revoke", level);
   }
-  if (const auto* s = as<PgQuery__CreateTableAsStmt>(&statement, pg_query__create_table_as_stmt__descriptor)) {
-    return named(s->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW ? "create_materialized_view" : name, level);
+  if (const auto* s =
+          as<PgQuery__CreateTableAsStmt>(&statement, pg_query__create_table_as_stmt__descriptor)) {
+    return named(s->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW ? "create_materialized_view" : name,
+                 level);
   }
   const auto by_object = [&](PgQuery__ObjectType type) {
     return named(std::string(name) + "_" + object_name(type),
@@ -293,7 +302,8 @@ Kind kind_of(const Message& statement) {
     const bool is_column = s->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN;
     return by_object(is_column ? s->relation_type : s->rename_type);
   }
-  if (const auto* s = as<PgQuery__AlterObjectSchemaStmt>(&statement, pg_query__alter_object_schema_stmt__descriptor)) {
+  if (const auto* s =
+          as<PgQuery__AlterObjectSchemaStmt>(&statement, pg_query__alter_object_schema_stmt__descriptor)) {
     return by_object(s->object_type);
   }
   if (const auto* s =

@@ -77,8 +77,9 @@ Token Lexer::finish(TokenKind kind, size_t end, bool is_terminated) {
   return out;
 }
 
-// Blanks with at least one newline, `--` comments among them, then a quote: the string goes on behind that quote.
-// Returns the position behind it, or 0 if the string is over. (Block comments do not continue a string.)
+// Blanks with at least one newline, `--` comments among them, then a quote: the string goes on behind that
+// quote. Returns the position behind it, or 0 if the string is over. (Block comments do not continue a
+// string.)
 size_t Lexer::continuation(size_t after_quote) const {
   bool had_newline = false;
   for (size_t i = after_quote; i < text_.size();) {
@@ -182,7 +183,8 @@ Token Lexer::operation() {
   const char last = text_[end - 1];
   if (end - at_ > 1 && (last == '+' || last == '-') && run_special_after_ <= at_)
     end = run_trim_ > at_ + 1 ? run_trim_ : at_ + 1;
-  const bool is_symbol = end - at_ == 1 && std::string_view("+-*/%^<>=").find(text_[at_]) != std::string_view::npos;
+  const bool is_symbol =
+      end - at_ == 1 && std::string_view("+-*/%^<>=").find(text_[at_]) != std::string_view::npos;
   return finish(is_symbol ? TokenKind::symbol : TokenKind::operation, end);
 }
 

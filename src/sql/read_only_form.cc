@@ -10,11 +10,12 @@ namespace ringfence::sql {
 namespace {
 
 constexpr std::array<std::string_view, 3> verbs = {"begin", "start", "set"};
-// All that such a statement is made of (gram.y: TransactionStmt, transaction_mode_item, set_rest). What is another statement
-// has a word, a sign or a literal besides.
+// All that such a statement is made of (gram.y: TransactionStmt, transaction_mode_item, set_rest). What is
+// another statement has a word, a sign or a literal besides.
 constexpr std::array<std::string_view, 20> words = {
-    "begin", "start",        "set",        "work", "transaction", "session",     "local", "characteristics", "as",  "isolation",
-    "level", "serializable", "repeatable", "read", "committed",   "uncommitted", "only",  "write",           "not", "deferrable"};
+    "begin",           "start",       "set",       "work",  "transaction",  "session",    "local",
+    "characteristics", "as",          "isolation", "level", "serializable", "repeatable", "read",
+    "committed",       "uncommitted", "only",      "write", "not",          "deferrable"};
 
 bool is_one_of(std::string_view word, const auto& list) {
   return std::any_of(list.begin(), list.end(), [&](std::string_view each) { return is_keyword(word, each); });

@@ -9,9 +9,10 @@ constexpr std::string_view blanks = " \t\n\r\f";
 
 // Follows the tokens of one statement and knows when a `;` belongs to it.
 //
-// The grammar is: BEGIN ATOMIC (statement ';')* END, only in CREATE [OR REPLACE] FUNCTION | PROCEDURE, outside
-// parentheses. So END closes the body exactly where it stands after a `;` or after ATOMIC: a CASE's END never
-// does, and no statement in a body begins with it. `begin` and `atomic` elsewhere are ordinary names.
+// The grammar is: BEGIN ATOMIC (statement ';')* END, only in CREATE [OR REPLACE] FUNCTION | PROCEDURE,
+// outside parentheses. So END closes the body exactly where it stands after a `;` or after ATOMIC: a CASE's
+// END never does, and no statement in a body begins with it. `begin` and `atomic` elsewhere are ordinary
+// names.
 class StatementShape {
  public:
   // True if the `;` ends the statement.
@@ -51,8 +52,7 @@ class StatementShape {
           place_ = Place::routine;
         }
         return;
-      case Place::elsewhere:
-        return;
+      case Place::elsewhere: return;
     }
   }
   void other() {

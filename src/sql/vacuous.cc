@@ -13,7 +13,8 @@ bool same_column(const Message* left, const Message* right, const Changed& chang
   const Qualified one = qualified(a->fields, a->n_fields), other = qualified(b->fields, b->n_fields);
   if (one.name != other.name) return false;
   // Of two tables it is a join. Without a table's name it may be any.
-  return changed.is_joined_with_itself || one.schema.empty() || other.schema.empty() || one.schema == other.schema;
+  return changed.is_joined_with_itself || one.schema.empty() || other.schema.empty() ||
+         one.schema == other.schema;
 }
 
 // `other.x` is the same for every row of the target.
@@ -66,7 +67,8 @@ Changed changed_by(const PgQuery__RangeVar* target, PgQuery__Node* const* from, 
       rest.push_back(unwrap(join->rarg));
     }
     const auto* table = as<PgQuery__RangeVar>(item, pg_query__range_var__descriptor);
-    if (table != nullptr && std::string_view(table->relname) == target->relname) changed.is_joined_with_itself = true;
+    if (table != nullptr && std::string_view(table->relname) == target->relname)
+      changed.is_joined_with_itself = true;
   }
   return changed;
 }

@@ -12,8 +12,9 @@ namespace ringfence::sql {
 void Walk::run(const Message& statement) {
   const Kind kind = kind_of(statement);
   facts_.kind = kind.name;
-  facts_.names_every_column = kind.level >= Level::ddl && kind.name != "select_into" && kind.name != "create_view" &&
-                              kind.name != "create_table_as" && kind.name != "create_materialized_view";
+  facts_.names_every_column = kind.level >= Level::ddl && kind.name != "select_into" &&
+                              kind.name != "create_view" && kind.name != "create_table_as" &&
+                              kind.name != "create_materialized_view";
   facts_.is_shape_cacheable = kind.name == "select" || kind.name == "values" || kind.name == "insert" ||
                               kind.name == "update" || kind.name == "delete" || kind.name == "merge";
   top_ = &statement;
@@ -128,7 +129,8 @@ const Walk::Scope* Walk::push_with(const Work& work, const PgQuery__WithClause* 
   const Scope* scope = work.scope;
   std::vector<const PgQuery__CommonTableExpr*> ctes;
   for (size_t i = 0; i < with->n_ctes; ++i) {
-    if (const auto* cte = as<PgQuery__CommonTableExpr>(unwrap(with->ctes[i]), pg_query__common_table_expr__descriptor)) {
+    if (const auto* cte =
+            as<PgQuery__CommonTableExpr>(unwrap(with->ctes[i]), pg_query__common_table_expr__descriptor)) {
       ctes.push_back(cte);
     }
   }
@@ -154,7 +156,8 @@ bool Walk::is_cte(const Scope* scope, std::string_view name) const {
   return false;
 }
 
-// --- What is found -------------------------------------------------------------------------------------------------
+// --- What is found
+// -------------------------------------------------------------------------------------------------
 
 void Walk::add_effect(const Work& work, Level level, std::string kind, std::string what) {
   if (!work.is_explained) facts_.effects.push_back({level, std::move(kind), std::move(what), work.at});

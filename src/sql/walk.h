@@ -1,4 +1,5 @@
-// Collects the facts of one parsed statement. Iterative: neither the walk nor what it keeps depends on the C stack.
+// Collects the facts of one parsed statement. Iterative: neither the walk nor what it keeps depends on the C
+// stack.
 #pragma once
 
 #include <cstdint>
@@ -28,9 +29,9 @@ class Walk {
   struct Work {
     const Message* message;
     const Scope* scope = nullptr;
-    bool is_written = false;     // What is named here is changed.
-    bool is_explained = false;   // Below an EXPLAIN that runs nothing.
-    Place at = 0;                // The nearest place that the grammar told.
+    bool is_written = false;    // What is named here is changed.
+    bool is_explained = false;  // Below an EXPLAIN that runs nothing.
+    Place at = 0;               // The nearest place that the grammar told.
   };
   using Handler = void (Walk::*)(const Work&);
 
@@ -112,7 +113,8 @@ class Walk {
   const Message* top_ = nullptr;
   std::vector<Work> stack_;
   std::deque<Scope> scopes_;
-  std::unordered_set<std::string_view> tables_;      // Names and aliases that a column reference may mean as a whole row.
+  std::unordered_set<std::string_view>
+      tables_;  // Names and aliases that a column reference may mean as a whole row.
   std::vector<std::pair<std::string_view, Place>> bare_columns_;
 };
 

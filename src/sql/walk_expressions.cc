@@ -10,15 +10,18 @@ namespace {
 
 // What they do depends on what their arguments say, so one call tells nothing of the next.
 bool is_argument_sensitive(std::string_view name) {
-  static constexpr std::string_view prefixes[] = {"query_to_xml", "table_to_xml", "schema_to_xml", "database_to_xml",
-                                                  "cursor_to_xml", "crosstab",     "connectby",     "dblink",
-                                                  "xpath_table",   "lo_",          "ts_stat",       "ts_rewrite"};
-  return name == "set_config" ||
-         std::any_of(std::begin(prefixes), std::end(prefixes), [&](auto prefix) { return name.starts_with(prefix); });
+  static constexpr std::string_view prefixes[] = {
+      "query_to_xml",  "table_to_xml", "schema_to_xml", "database_to_xml",
+      "cursor_to_xml", "crosstab",     "connectby",     "dblink",
+      "xpath_table",   "lo_",          "ts_stat",       "ts_rewrite"};
+  return name == "set_config" || std::any_of(std::begin(prefixes), std::end(prefixes),
+                                             [&](auto prefix) { return name.starts_with(prefix); });
 }
 
 // Their first argument names a relation.
-bool is_of_sequence(std::string_view name) { return name == "nextval" || name == "setval" || name == "currval"; }
+bool is_of_sequence(std::string_view name) {
+  return name == "nextval" || name == "setval" || name == "currval";
+}
 
 }  // namespace
 
@@ -38,7 +41,8 @@ void Walk::on_range_var(const Work& work) {
 void Walk::on_range_sample(const Work& work) {
   const auto& sample = *reinterpret_cast<const PgQuery__RangeTableSample*>(work.message);
   const Qualified method = qualified(sample.method, sample.n_method);
-  facts_.functions.push_back({std::string(method.schema), std::string(method.name), place(sample.location, work.at)});
+  facts_.functions.push_back(
+      {std::string(method.schema), std::string(method.name), place(sample.location, work.at)});
   push_children(work);
 }
 

@@ -44,10 +44,12 @@ std::optional<std::vector<std::string>> parts_of(std::string_view text) {
 // `pg_get_serial_sequence('table', 'column')` is a sequence of the table's.
 const PgQuery__Node* table_of_serial(const PgQuery__Node* argument) {
   const Message* message = unwrap(argument);
-  while (const auto* cast = as<PgQuery__TypeCast>(message, pg_query__type_cast__descriptor)) message = unwrap(cast->arg);
+  while (const auto* cast = as<PgQuery__TypeCast>(message, pg_query__type_cast__descriptor))
+    message = unwrap(cast->arg);
   const auto* call = as<PgQuery__FuncCall>(message, pg_query__func_call__descriptor);
   if (call == nullptr || call->n_args != 2) return nullptr;
-  return qualified(call->funcname, call->n_funcname).name == "pg_get_serial_sequence" ? call->args[0] : nullptr;
+  return qualified(call->funcname, call->n_funcname).name == "pg_get_serial_sequence" ? call->args[0]
+                                                                                      : nullptr;
 }
 
 }  // namespace
@@ -105,7 +107,8 @@ void Walk::on_grant(const Work& work) {
 
 void Walk::on_reindex(const Work& work) {
   const auto& reindex = *reinterpret_cast<const PgQuery__ReindexStmt*>(work.message);
-  if (reindex.kind == PG_QUERY__REINDEX_OBJECT_TYPE__REINDEX_OBJECT_SCHEMA) add_every_relation(work, reindex.name);
+  if (reindex.kind == PG_QUERY__REINDEX_OBJECT_TYPE__REINDEX_OBJECT_SCHEMA)
+    add_every_relation(work, reindex.name);
   else if (reindex.relation == nullptr) add_every_relation(work, "");
   push_children(work);
 }
@@ -116,12 +119,14 @@ void Walk::on_vacuum(const Work& work) {
 }
 
 void Walk::on_cluster(const Work& work) {
-  if (reinterpret_cast<const PgQuery__ClusterStmt*>(work.message)->relation == nullptr) add_every_relation(work, "");
+  if (reinterpret_cast<const PgQuery__ClusterStmt*>(work.message)->relation == nullptr)
+    add_every_relation(work, "");
   push_children(work);
 }
 
 void Walk::on_create_publication(const Work& work) {
-  if (reinterpret_cast<const PgQuery__CreatePublicationStmt*>(work.message)->for_all_tables) add_every_relation(work, "");
+  if (reinterpret_cast<const PgQuery__CreatePublicationStmt*>(work.message)->for_all_tables)
+    add_every_relation(work, "");
   push_children(work);
 }
 
@@ -134,7 +139,8 @@ void Walk::on_publication_object(const Work& work) {
 
 // What it makes stands in the local schema.
 void Walk::on_import(const Work& work) {
-  add_every_relation(work, reinterpret_cast<const PgQuery__ImportForeignSchemaStmt*>(work.message)->local_schema);
+  add_every_relation(work,
+                     reinterpret_cast<const PgQuery__ImportForeignSchemaStmt*>(work.message)->local_schema);
 }
 
 void Walk::on_every(const Work& work) {

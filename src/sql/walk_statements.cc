@@ -10,7 +10,8 @@ namespace ringfence::sql {
 
 void Walk::on_select(const Work& work) {
   const auto& select = *reinterpret_cast<const PgQuery__SelectStmt*>(work.message);
-  if (select.n_locking_clause > 0) add_effect(work, Level::write, "select_for_update", "SELECT … FOR UPDATE or SHARE");
+  if (select.n_locking_clause > 0)
+    add_effect(work, Level::write, "select_for_update", "SELECT … FOR UPDATE or SHARE");
   if (select.into_clause != nullptr) add_relation(work, select.into_clause->rel, true);
   Work inner = work;
   inner.is_written = false;
@@ -75,8 +76,8 @@ void Walk::on_merge(const Work& work) {
   const Changed changed = changed_by(merge.relation, &merge.source_relation, 1);
   const bool joins_every_row = is_vacuous(unwrap(merge.join_condition), changed);
   for (size_t i = 0; i < merge.n_merge_when_clauses; ++i) {
-    const auto* when =
-        as<PgQuery__MergeWhenClause>(unwrap(merge.merge_when_clauses[i]), pg_query__merge_when_clause__descriptor);
+    const auto* when = as<PgQuery__MergeWhenClause>(unwrap(merge.merge_when_clauses[i]),
+                                                    pg_query__merge_when_clause__descriptor);
     if (when == nullptr || !add_merge_action(work, *when)) continue;
     if (joins_every_row && is_vacuous(unwrap(when->condition), changed)) facts_.misses_where = true;
   }
@@ -92,8 +93,12 @@ void Walk::on_merge(const Work& work) {
 bool Walk::add_merge_action(const Work& work, const PgQuery__MergeWhenClause& when) {
   switch (when.command_type) {
     case PG_QUERY__CMD_TYPE__CMD_NOTHING: return false;
-    case PG_QUERY__CMD_TYPE__CMD_INSERT: add_effect(work, Level::write, "insert", "MERGE … INSERT"); return false;
-    case PG_QUERY__CMD_TYPE__CMD_UPDATE: add_effect(work, Level::write, "update", "MERGE … UPDATE"); return true;
+    case PG_QUERY__CMD_TYPE__CMD_INSERT:
+      add_effect(work, Level::write, "insert", "MERGE … INSERT");
+      return false;
+    case PG_QUERY__CMD_TYPE__CMD_UPDATE:
+      add_effect(work, Level::write, "update", "MERGE … UPDATE");
+      return true;
     default: add_effect(work, Level::write, "delete", "MERGE … DELETE"); return true;
   }
 }
@@ -196,7 +201,9 @@ void Walk::on_transaction(const Work& work) {
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK: facts_.control = Control::rollback; break;
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_SAVEPOINT: facts_.control = Control::savepoint; break;
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_RELEASE: facts_.control = Control::release; break;
-    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_TO: facts_.control = Control::rollback_to; break;
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_TO:
+      facts_.control = Control::rollback_to;
+      break;
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT_PREPARED:
       facts_.control = Control::commit_prepared;
       break;
@@ -267,9 +274,7 @@ void Walk::on_comment(const Work& work) {
     case PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW:
     case PG_QUERY__OBJECT_TYPE__OBJECT_FOREIGN_TABLE:
     case PG_QUERY__OBJECT_TYPE__OBJECT_SEQUENCE:
-    case PG_QUERY__OBJECT_TYPE__OBJECT_INDEX:
-      add_named_objects(work, &comment.object, 1, false);
-      break;
+    case PG_QUERY__OBJECT_TYPE__OBJECT_INDEX: add_named_objects(work, &comment.object, 1, false); break;
     case PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN:
     case PG_QUERY__OBJECT_TYPE__OBJECT_TRIGGER:
     case PG_QUERY__OBJECT_TYPE__OBJECT_RULE:

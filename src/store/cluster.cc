@@ -37,8 +37,8 @@ std::vector<gid_t> groups_of(const RunAs& user) {
 
 // Between fork and exec: system calls only.
 bool become(const RunAs& user) {
-  return !user.is_switched || (::setgroups(user.groups.size(), user.groups.data()) == 0 && ::setgid(user.gid) == 0 &&
-                               ::setuid(user.uid) == 0);
+  return !user.is_switched || (::setgroups(user.groups.size(), user.groups.data()) == 0 &&
+                               ::setgid(user.gid) == 0 && ::setuid(user.uid) == 0);
 }
 
 Result<UserFolder> folder_of(const std::string& path, const RunAs& user) {
@@ -75,8 +75,9 @@ Result<std::string> find_bin_dir(const std::string& configured) {
     if (!directory.empty() && has_server(directory)) return directory;
     rest = colon == std::string_view::npos ? std::string_view() : rest.substr(colon + 1);
   }
-  return fail(Fault::not_found,
-              "no PostgreSQL server binaries: install postgresql-15, or set store.bin_dir, or use a postgres:// URL");
+  return fail(
+      Fault::not_found,
+      "no PostgreSQL server binaries: install postgresql-15, or set store.bin_dir, or use a postgres:// URL");
 }
 
 Result<RunAs> find_run_as(const std::string& configured) {
@@ -108,7 +109,7 @@ Result<void> check_traversable(const std::string& path, const RunAs& user) {
   std::filesystem::path absolute = std::filesystem::absolute(path).lexically_normal();
   for (const auto& part : absolute.parent_path().relative_path()) {
     at /= part;
-    struct stat info {};
+    struct stat info{};
     if (::stat(at.c_str(), &info) != 0) return fail_errno(errno, "store: " + at.string());
     bool in_group = std::find(user.groups.begin(), user.groups.end(), info.st_gid) != user.groups.end();
     mode_t bit = info.st_uid == user.uid ? S_IXUSR : in_group ? S_IXGRP : S_IXOTH;
@@ -147,7 +148,8 @@ Result<int> server_major(const std::string& bin_dir, const RunAs& user) {
 
 Result<pid_t> spawn(const ChildOptions& options) {
   std::vector<char*> arguments;
-  for (const std::string& argument : options.arguments) arguments.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : options.arguments)
+    arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   char lang[] = "LC_ALL=C";
   char path[] = "PATH=/usr/local/bin:/usr/bin:/bin";
@@ -215,7 +217,8 @@ Result<void> run(const ChildOptions& options, int timeout_ms) {
     ::usleep(5000);
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  return fail(Fault::unavailable, options.arguments[0] + " failed: " + tail_of(options.output_file, options.user));
+  return fail(Fault::unavailable,
+              options.arguments[0] + " failed: " + tail_of(options.output_file, options.user));
 }
 
 }  // namespace ringfence::store

@@ -23,7 +23,7 @@ struct ChildOptions {
   RunAs user;
   std::string output_file;  // Standard output and error are appended to it; see open_log().
   std::string directory = "/";
-  int death_signal = 0;     // Sent to the child when the thread that started it ends.
+  int death_signal = 0;  // Sent to the child when the thread that started it ends.
 };
 // Forks and executes; gives the pid. The child is a process group leader of its own.
 Result<pid_t> spawn(const ChildOptions& options);

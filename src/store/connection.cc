@@ -32,7 +32,8 @@ Result<void> finish_connect(PGconn* conn, int timeout_seconds) {
     if (ready < 0 && errno != EINTR) return fail_errno(errno, "store: poll");
     if (ready <= 0) continue;
     want = PQconnectPoll(conn);
-    if (want == PGRES_POLLING_FAILED) return fail(Fault::unavailable, "store: " + trimmed(PQerrorMessage(conn)));
+    if (want == PGRES_POLLING_FAILED)
+      return fail(Fault::unavailable, "store: " + trimmed(PQerrorMessage(conn)));
   }
   return {};
 }
@@ -60,11 +61,11 @@ int64_t Rows::affected() const {
   return value;
 }
 
-Result<std::unique_ptr<Connection>> Connection::open(const std::string& dsn, std::string_view application_name,
-                                                     int timeout_seconds) {
+Result<std::unique_ptr<Connection>> Connection::open(const std::string& dsn,
+                                                     std::string_view application_name, int timeout_seconds) {
   std::string name(application_name);
   // Half-open connections must not hold the writer for hours: the kernel gives up on unanswered data.
-  const char* keys[] = {"dbname",     "fallback_application_name", "client_encoding", "tcp_user_timeout",
+  const char* keys[] = {"dbname",     "fallback_application_name", "client_encoding",     "tcp_user_timeout",
                         "keepalives", "keepalives_idle",           "keepalives_interval", nullptr};
   const char* values[] = {dsn.c_str(), name.c_str(), "UTF8", "30000", "1", "10", "5", nullptr};
   PGconn* conn = PQconnectStartParams(keys, values, 1);
@@ -76,8 +77,8 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::string& dsn, std
   if (auto done = finish_connect(conn, timeout_seconds); !done) return unexpected(std::move(done.error()));
   // Notices are for people at a terminal.
   PQsetNoticeProcessor(conn, [](void*, const char*) {}, nullptr);
-  // A Unix socket's sender sleeps until three quarters of its buffer are read: with the default one the server runs
-  // dry before more comes. The kernel gives as much as it allows.
+  // A Unix socket's sender sleeps until three quarters of its buffer are read: with the default one the
+  // server runs dry before more comes. The kernel gives as much as it allows.
   int room = 1 << 20;
   if (const char* host = PQhost(conn); host != nullptr && (host[0] == '/' || host[0] == '@')) {
     (void)::setsockopt(PQsocket(conn), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);

@@ -66,8 +66,8 @@ dynamic_shared_memory_type = posix
 
 struct EmbeddedStore::Impl {
   EmbeddedOptions options;
-  std::string root;     // <state>/store
-  std::string data;     // root/data
+  std::string root;  // <state>/store
+  std::string data;  // root/data
   SocketFolder sockets;
   std::string log;
   std::string bin_dir;
@@ -118,16 +118,19 @@ EmbeddedStore::~EmbeddedStore() { stop(); }
 // The way to the store's folder is nobody else's; what is in the folder is its user's.
 Result<UserFolder> EmbeddedStore::Impl::prepare_directories() {
   std::error_code error;
-  if (auto safe = check_folder(options.state_directory); !safe) return unexpected(std::move(safe.error()).in("store"));
+  if (auto safe = check_folder(options.state_directory); !safe)
+    return unexpected(std::move(safe.error()).in("store"));
   std::filesystem::create_directories(options.state_directory, error);
   if (error) return fail(Fault::io, "store: create " + options.state_directory + ": " + error.message());
-  if (auto traversable = check_traversable(root, user); !traversable) return unexpected(std::move(traversable.error()));
+  if (auto traversable = check_traversable(root, user); !traversable)
+    return unexpected(std::move(traversable.error()));
   // Through root's own link, say to another disk.
   std::string place = std::filesystem::weakly_canonical(root, error).string();
   if (error) return fail(Fault::io, "store: " + root + ": " + error.message());
   auto safe = check_folder(std::filesystem::path(place).parent_path().string());
   if (!safe) return unexpected(std::move(safe.error()).in("store"));
-  if (::mkdir(place.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, "store: create " + place);
+  if (::mkdir(place.c_str(), 0700) != 0 && errno != EEXIST)
+    return fail_errno(errno, "store: create " + place);
   if (auto given = give_folder(place, user); !given) return unexpected(std::move(given.error()));
   auto folder = UserFolder::open(place, user);
   if (!folder) return folder;
@@ -150,8 +153,8 @@ Result<void> EmbeddedStore::Impl::create_cluster(const UserFolder& folder) {
     auto major = server_major(bin_dir, user);
     if (!major) return unexpected(std::move(major.error()));
     if (found != std::to_string(*major)) {
-      return fail(Fault::conflict, "the embedded store in " + data + " was made by PostgreSQL " + found + ", " +
-                                       bin_dir + " is version " + std::to_string(*major) +
+      return fail(Fault::conflict, "the embedded store in " + data + " was made by PostgreSQL " + found +
+                                       ", " + bin_dir + " is version " + std::to_string(*major) +
                                        ": set store.bin_dir to version " + found +
                                        ", or upgrade the cluster with pg_upgrade");
     }
@@ -160,8 +163,14 @@ Result<void> EmbeddedStore::Impl::create_cluster(const UserFolder& folder) {
   // Made under another name and renamed when complete: an interrupted initdb leaves nothing to trip over.
   if (auto removed = folder.remove_all("data.new"); !removed) return removed;
   ChildOptions child;
-  child.arguments = {bin_dir + "/initdb", "--pgdata=" + data + ".new", std::string("--username=") + owner_role,
-                     "--encoding=UTF8", "--locale=C", "--auth=trust", "--no-instructions", "--data-checksums"};
+  child.arguments = {bin_dir + "/initdb",
+                     "--pgdata=" + data + ".new",
+                     std::string("--username=") + owner_role,
+                     "--encoding=UTF8",
+                     "--locale=C",
+                     "--auth=trust",
+                     "--no-instructions",
+                     "--data-checksums"};
   child.user = user;
   child.output_file = root + "/initdb.log";
   child.death_signal = SIGKILL;
@@ -178,15 +187,17 @@ Result<void> EmbeddedStore::Impl::write_settings() {
                                                        quote_value(sockets.path()) + "\n");
   if (!written) return written;
   // Who may connect is whoever may enter the socket's folder.
-  return folder->replace("pg_hba.conf",
-                         "# Written by ringfence at each start. The socket's folder is 0700.\nlocal all all trust\n");
+  return folder->replace(
+      "pg_hba.conf",
+      "# Written by ringfence at each start. The socket's folder is 0700.\nlocal all all trust\n");
 }
 
 Result<pid_t> EmbeddedStore::Impl::launch() {
   ChildOptions child;
   child.arguments = {bin_dir + "/postgres", "-D", data, "-c", "config_file=" + data + "/ringfence.conf"};
   if (options.is_read_only) {
-    for (const char* setting : {"default_transaction_read_only=on", "autovacuum=off"}) child.arguments.insert(child.arguments.end(), {"-c", setting});
+    for (const char* setting : {"default_transaction_read_only=on", "autovacuum=off"})
+      child.arguments.insert(child.arguments.end(), {"-c", setting});
   }
   child.user = user;
   child.output_file = log;
@@ -205,7 +216,8 @@ void EmbeddedStore::Impl::supervise() {
     guard.unlock();
     if (!is_first && !options.is_read_only) {
       // After a kill of the postmaster alone its children hold the shared memory for a moment.
-      if (auto clear = stop_leftover(data, user, options.stop_timeout_ms); !clear) log_error("embedded store", {{"error", clear.error().message}});
+      if (auto clear = stop_leftover(data, user, options.stop_timeout_ms); !clear)
+        log_error("embedded store", {{"error", clear.error().message}});
     }
     auto pid = launch();
     uint64_t launched = mono_ns();

@@ -39,9 +39,10 @@ class Process {
 // A server's working directory is its data directory.
 bool serves(pid_t pid, const UserFolder& data, const RunAs& user) {
   const std::string process = "/proc/" + std::to_string(pid);
-  struct stat owner {};
-  struct stat directory {};
-  if (::stat(process.c_str(), &owner) != 0 || ::stat((process + "/cwd").c_str(), &directory) != 0) return false;
+  struct stat owner{};
+  struct stat directory{};
+  if (::stat(process.c_str(), &owner) != 0 || ::stat((process + "/cwd").c_str(), &directory) != 0)
+    return false;
   if (user.is_switched && owner.st_uid != user.uid) return false;
   return directory.st_dev == data.info().st_dev && directory.st_ino == data.info().st_ino;
 }
@@ -54,7 +55,8 @@ Result<void> stop_leftover(const std::string& data, const RunAs& user, int timeo
   auto pid = static_cast<pid_t>(std::strtol(folder->first_line("postmaster.pid").c_str(), nullptr, 10));
   if (pid <= 1) return {};
   Process process(pid);
-  if (!process.is_known() || !serves(pid, *folder, user)) return {};  // The number is another process's by now.
+  if (!process.is_known() || !serves(pid, *folder, user))
+    return {};  // The number is another process's by now.
   log_warning("embedded store: stopping a server left over", {{"pid", std::to_string(pid)}});
   process.send(SIGINT);
   if (process.ends_within(timeout_ms)) return {};

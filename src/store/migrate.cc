@@ -19,8 +19,8 @@ Result<int> schema_found(Connection& connection) {
 Result<void> apply(Connection& connection, const Migration& migration) {
   std::string sql = "BEGIN;\n";
   sql += migration.sql;
-  sql += "\nINSERT INTO ringfence.schema_migration (number, name) VALUES (" + std::to_string(migration.number) +
-         ", " + quote_literal(migration.name) + ");\nCOMMIT;";
+  sql += "\nINSERT INTO ringfence.schema_migration (number, name) VALUES (" +
+         std::to_string(migration.number) + ", " + quote_literal(migration.name) + ");\nCOMMIT;";
   auto done = connection.exec(sql);
   if (!done) {
     Error error = std::move(done.error());
@@ -35,8 +35,9 @@ Result<MigrationReport> migrate_locked(Connection& connection) {
   if (!found) return unexpected(std::move(found.error()));
   MigrationReport report{*found, *found};
   if (*found > schema_known()) {
-    return fail(Fault::conflict, "the store's schema is number " + std::to_string(*found) + ", this version knows " +
-                                     std::to_string(schema_known()) + ": use the newer version of ringfence");
+    return fail(Fault::conflict, "the store's schema is number " + std::to_string(*found) +
+                                     ", this version knows " + std::to_string(schema_known()) +
+                                     ": use the newer version of ringfence");
   }
   for (int i = 0; i < migrations_count; ++i) {
     if (migrations[i].number <= *found) continue;

@@ -41,24 +41,27 @@ UserFolder::~UserFolder() {
 
 Result<UserFolder> UserFolder::open(const std::string& path, const RunAs& user) {
   int fd = -1;
-  struct stat info {};
+  struct stat info{};
   auto opened = as_user(user, [&]() -> Result<void> {
     fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | (user.is_switched ? O_NOFOLLOW : 0));
     if (fd >= 0 && ::fstat(fd, &info) == 0) return {};
     int error = errno;
     if (error == ENOENT) return fail(Fault::not_found, "store: " + path + " is not there");
-    struct stat link {};
+    struct stat link{};
     if (user.is_switched && ::lstat(path.c_str(), &link) == 0 && S_ISLNK(link.st_mode)) {
-      return fail(Fault::denied, "store: " + path + " is a link, which is not followed in a folder that user " +
-                                     user.name + " may write: put the folder in its place");
+      return fail(Fault::denied, "store: " + path +
+                                     " is a link, which is not followed in a folder that user " + user.name +
+                                     " may write: put the folder in its place");
     }
     return fail_errno(error, "store: open " + path);
   });
   UserFolder out(path, user, fd, info);
   if (!opened) return unexpected(std::move(opened.error()));
   if (user.is_switched && info.st_uid != user.uid) {
-    return fail(Fault::denied, "store: " + path + " does not belong to user " + user.name + ", whom the embedded store "
-                               "runs as: chown -R " + user.name + " " + path + ", or set store.run_as");
+    return fail(Fault::denied, "store: " + path + " does not belong to user " + user.name +
+                                   ", whom the embedded store "
+                                   "runs as: chown -R " +
+                                   user.name + " " + path + ", or set store.run_as");
   }
   return out;
 }
@@ -66,7 +69,8 @@ Result<UserFolder> UserFolder::open(const std::string& path, const RunAs& user) 
 Result<void> UserFolder::make_folder(const std::string& name) const {
   return as_user(user_, [&]() -> Result<void> {
     const std::string where = path_ + "/" + name;
-    if (::mkdirat(fd_, name.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, "store: create " + where);
+    if (::mkdirat(fd_, name.c_str(), 0700) != 0 && errno != EEXIST)
+      return fail_errno(errno, "store: create " + where);
     int fd = ::openat(fd_, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 && (errno == ENOTDIR || errno == ELOOP)) {
       return fail(Fault::denied, "store: " + where + " is not a folder: remove it");
@@ -95,7 +99,8 @@ Result<void> UserFolder::replace(const std::string& name, const std::string& tex
     if (::renameat(fd_, fresh.c_str(), fd_, name.c_str()) == 0) return {};
     error = errno;
     ::unlinkat(fd_, fresh.c_str(), 0);
-    if (error == EISDIR) return fail(Fault::denied, "store: " + path_ + "/" + name + " is a folder: remove it");
+    if (error == EISDIR)
+      return fail(Fault::denied, "store: " + path_ + "/" + name + " is a folder: remove it");
     return fail_errno(error, "store: rename " + path_ + "/" + fresh);
   });
 }
@@ -109,7 +114,7 @@ Result<int> UserFolder::open_log(const std::string& name) const {
     for (bool is_second = false;; is_second = true) {
       fd = ::openat(fd_, name.c_str(), flags | (user_.is_switched ? O_NOFOLLOW : 0), 0600);
       int error = errno;
-      struct stat info {};
+      struct stat info{};
       bool is_ours = fd >= 0 && ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
                      (!user_.is_switched || (info.st_uid == user_.uid && info.st_nlink == 1));
       if (is_ours) {
@@ -123,8 +128,9 @@ Result<int> UserFolder::open_log(const std::string& name) const {
       fd = -1;
       if (is_second) return fail(Fault::denied, "store: " + where + " changes while it is opened");
       if (::renameat(fd_, name.c_str(), fd_, (name + ".old").c_str()) != 0) {
-        return fail_errno(errno, "store: " + where + " is no file of the store's user and cannot be set aside as " +
-                                     name + ".old; remove it");
+        return fail_errno(errno, "store: " + where +
+                                     " is no file of the store's user and cannot be set aside as " + name +
+                                     ".old; remove it");
       }
       log_warning("embedded store: what had the log's name is no file of the store's user, and is set aside",
                   {{"path", where + ".old"}});
@@ -135,8 +141,9 @@ Result<int> UserFolder::open_log(const std::string& name) const {
 }
 
 int UserFolder::open_regular(const std::string& name) const {
-  int fd = ::openat(fd_, name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | (user_.is_switched ? O_NOFOLLOW : 0));
-  struct stat info {};
+  int fd =
+      ::openat(fd_, name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | (user_.is_switched ? O_NOFOLLOW : 0));
+  struct stat info{};
   if (fd >= 0 && (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))) {
     ::close(fd);
     errno = EINVAL;
@@ -165,7 +172,7 @@ std::string UserFolder::tail(const std::string& name, size_t bytes_max) const {
   auto read = as_user(user_, [&]() -> Result<void> {
     int fd = open_regular(name);
     if (fd < 0) return {};
-    struct stat info {};
+    struct stat info{};
     size_t size = ::fstat(fd, &info) == 0 ? static_cast<size_t>(info.st_size) : 0;
     size_t want = std::min(size, bytes_max);
     out.resize(want);

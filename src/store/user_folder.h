@@ -1,7 +1,7 @@
 // A folder of the store's user, held open: what is in it is made, read and replaced with that user's rights.
 //
-// The user may put links, FIFOs and folders in the place of our files. As root none is followed: what stands in the way
-// is replaced, set aside or named by the error.
+// The user may put links, FIFOs and folders in the place of our files. As root none is followed: what stands
+// in the way is replaced, set aside or named by the error.
 #pragma once
 
 #include <sys/stat.h>
@@ -23,10 +23,11 @@ class UserFolder {
 
   // Makes a folder in it, mode 0700, or gives one that is there that mode.
   Result<void> make_folder(const std::string& name) const;
-  // Writes a file, whole or not at all, mode 0600, in the place of whatever had the name, unless that is a folder.
+  // Writes a file, whole or not at all, mode 0600, in the place of whatever had the name, unless that is a
+  // folder.
   Result<void> replace(const std::string& name, const std::string& text) const;
-  // A descriptor (O_CLOEXEC) that appends to a file of the user's own. What has the name and is none, or has a second
-  // name, is set aside as `<name>.old`.
+  // A descriptor (O_CLOEXEC) that appends to a file of the user's own. What has the name and is none, or has
+  // a second name, is set aside as `<name>.old`.
   Result<int> open_log(const std::string& name) const;
   // The first line of a file, up to 4096 bytes; empty when there is none.
   std::string first_line(const std::string& name) const;

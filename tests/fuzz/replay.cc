@@ -1,5 +1,5 @@
-// Runs a fuzz target over each file of the folders named as arguments, and over every prefix of the small ones,
-// so that a corpus is an ordinary test under any compiler.
+// Runs a fuzz target over each file of the folders named as arguments, and over every prefix of the small
+// ones, so that a corpus is an ordinary test under any compiler.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

@@ -1,7 +1,7 @@
 // The admin API over HTTP: health, metrics, statistics, sessions.
 //
-// Lives on one shard and is used on its thread only. Each connection is one coroutine; every wait has a deadline.
-// The server is destroyed after stop() has called back.
+// Lives on one shard and is used on its thread only. Each connection is one coroutine; every wait has a
+// deadline. The server is destroyed after stop() has called back.
 #pragma once
 
 #include <array>
@@ -31,13 +31,14 @@ struct AdminOptions {
   bool metrics_public = false;  // /metrics without the token.
   std::string node;
 
-  size_t connections_max = 256;   // A person's browser and a few scrapers need dozens.
-  uint64_t header_ms = 10'000;    // From a request's first byte, or the connection's begin, to the head's end.
-  uint64_t body_ms = 30'000;      // For its body, and for the client to take the response.
-  uint64_t idle_ms = 60'000;      // Between requests.
-  uint64_t answer_ms = 2'000;     // For what other shards have to say.
-  uint64_t explain_ms = 20'000;   // For large statements, which take a second each, one question after another.
-  uint64_t linger_ms = 1'000;     // After a refusal, for the client to read it.
+  size_t connections_max = 256;  // A person's browser and a few scrapers need dozens.
+  uint64_t header_ms = 10'000;   // From a request's first byte, or the connection's begin, to the head's end.
+  uint64_t body_ms = 30'000;     // For its body, and for the client to take the response.
+  uint64_t idle_ms = 60'000;     // Between requests.
+  uint64_t answer_ms = 2'000;    // For what other shards have to say.
+  uint64_t explain_ms =
+      20'000;                  // For large statements, which take a second each, one question after another.
+  uint64_t linger_ms = 1'000;  // After a refusal, for the client to read it.
 };
 
 struct AdminCounters {
@@ -63,9 +64,9 @@ class AdminServer {
   void listen(int fd);
   // Serves one connection, whatever carries it.
   void serve(std::unique_ptr<net::Stream> stream);
-  // Accepts no more, closes idle connections, lets running requests finish until the deadline has passed; who waits for
-  // another shard's answer at half of that time is answered without it. `stopped` is called once nothing is left, perhaps
-  // before this returns. Once only.
+  // Accepts no more, closes idle connections, lets running requests finish until the deadline has passed; who
+  // waits for another shard's answer at half of that time is answered without it. `stopped` is called once
+  // nothing is left, perhaps before this returns. Once only.
   void stop(uint64_t deadline_ms, std::function<void()> stopped);
 
   // From the next connection on: HTTPS alone. Null: plain HTTP.

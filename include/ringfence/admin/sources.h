@@ -1,7 +1,8 @@
-// What the admin shard shows, as values, and where it asks for them. Whoever wires the process implements these.
+// What the admin shard shows, as values, and where it asks for them. Whoever wires the process implements
+// these.
 //
-// The functions are called on the admin shard's thread and never block. What lives on other shards is asked for
-// and answered later; a busy shard's answer may be late, and the one who asked gives up after a while.
+// The functions are called on the admin shard's thread and never block. What lives on other shards is asked
+// for and answered later; a busy shard's answer may be late, and the one who asked gives up after a while.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +22,10 @@ struct Readiness {
 };
 
 struct TrailStats {
-  std::string state;              // "writing", "store away", "failing closed", "off".
-  uint64_t journal_bytes = 0;     // Not yet in the store.
-  uint64_t journal_records = 0;   // Likewise.
-  uint64_t oldest_age_us = 0;     // Of the oldest of them.
+  std::string state;             // "writing", "store away", "failing closed", "off".
+  uint64_t journal_bytes = 0;    // Not yet in the store.
+  uint64_t journal_records = 0;  // Likewise.
+  uint64_t oldest_age_us = 0;    // Of the oldest of them.
   uint64_t committed_rows = 0;
   uint64_t batches = 0;
   uint64_t dropped = 0;
@@ -66,8 +67,8 @@ struct SessionView {
 class SessionDirectory {
  public:
   virtual ~SessionDirectory() = default;
-  // `done` is called at most once, on the admin shard's thread, perhaps before this returns. It may come too late
-  // and may be destroyed uncalled, on any thread.
+  // `done` is called at most once, on the admin shard's thread, perhaps before this returns. It may come too
+  // late and may be destroyed uncalled, on any thread.
   virtual void list(std::function<void(std::vector<SessionView>)> done) = 0;
   // `by` says who asked, for the trail.
   virtual void end(Uuid id, std::string by, std::function<void(bool found)> done) = 0;
@@ -91,7 +92,8 @@ struct Sources {
   std::function<void(MetricsWriter&)> metrics;
   std::function<StatsSnapshot()> stats;
   SessionDirectory* sessions = nullptr;  // Outlives the server.
-  // Takes the question's JSON and answers later, as SessionDirectory does; `by` says who asked, for the trail.
+  // Takes the question's JSON and answers later, as SessionDirectory does; `by` says who asked, for the
+  // trail.
   std::function<void(std::string question, std::string by, std::function<void(PolicyAnswer)> done)> explain;
   // For the trail.
   std::function<void(const AuthenticationFailure&)> authentication_failed;

@@ -1,8 +1,8 @@
 // The configuration: what ringfence.yaml and the environment say, checked whole.
 //
-// A Config that load_config gives is complete and in range: every default is filled in, every file that holds a
-// secret has been read, every password of a user has become a SCRAM verifier. All errors of a file are found in
-// one go; with any error there is no Config.
+// A Config that load_config gives is complete and in range: every default is filled in, every file that holds
+// a secret has been read, every password of a user has become a SCRAM verifier. All errors of a file are
+// found in one go; with any error there is no Config.
 //
 // Every key can be set by environment, its path in capitals joined by `_`: RINGFENCE_STATE_DIR,
 // RINGFENCE_LISTENERS_0_PORT. The environment wins over the file.
@@ -31,8 +31,8 @@ struct LogConfig {
   LogFormat format = LogFormat::text;
 };
 
-// The files of one use of TLS, by their full paths; checked when the configuration was loaded, read again when they
-// change.
+// The files of one use of TLS, by their full paths; checked when the configuration was loaded, read again
+// when they change.
 struct TlsFiles {
   std::string certificate;  // Empty: for a server the development certificate, for a client none.
   std::string key;
@@ -41,8 +41,8 @@ struct TlsFiles {
   bool operator==(const TlsFiles&) const = default;
 };
 
-// Whose sending the kernel encrypts: that of streams, where a trial at the start found it sound and no dearer; every
-// connection's, where it is sound; nobody's.
+// Whose sending the kernel encrypts: that of streams, where a trial at the start found it sound and no
+// dearer; every connection's, where it is sound; nobody's.
 enum class KernelTlsMode : uint8_t { streams, always, off };
 
 struct ListenerConfig {
@@ -127,7 +127,7 @@ struct TargetConfig {
   uint16_t port = 5432;
   std::string database;  // The name, unless said otherwise.
   std::string user;
-  Secret password;  // Empty: none (trust).
+  Secret password;                                        // Empty: none (trust).
   std::map<policy::Level, CredentialConfig> credentials;  // For sessions of that access level.
   proxy::SslMode sslmode = proxy::SslMode::prefer;
   proxy::ChannelBinding channel_binding = proxy::ChannelBinding::prefer;

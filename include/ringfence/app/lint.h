@@ -1,4 +1,5 @@
-// Advice about a configuration that is valid but probably not meant: what `ringfence check` prints as warnings.
+// Advice about a configuration that is valid but probably not meant: what `ringfence check` prints as
+// warnings.
 #pragma once
 
 #include <vector>

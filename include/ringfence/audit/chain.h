@@ -1,9 +1,10 @@
 // The chain: what is hashed, how, and what is signed.
 //
-// leaf = SHA-256(canonical bytes), hash = SHA-256(previous hash || leaf); the hash before chain_no 1 is 32 zeros.
-// Canonical bytes are the row's non-null fields in ascending order of their tags, each tag u16, length u32, bytes,
-// integers big-endian; then chain_no, recorded_at, hash_version and retention_class under the tags below, so that
-// every column of a row is covered. Nothing here depends on how PostgreSQL stores a value.
+// leaf = SHA-256(canonical bytes), hash = SHA-256(previous hash || leaf); the hash before chain_no 1 is 32
+// zeros. Canonical bytes are the row's non-null fields in ascending order of their tags, each tag u16, length
+// u32, bytes, integers big-endian; then chain_no, recorded_at, hash_version and retention_class under the
+// tags below, so that every column of a row is covered. Nothing here depends on how PostgreSQL stores a
+// value.
 #pragma once
 
 #include <array>
@@ -22,8 +23,8 @@ inline constexpr uint16_t tag_hash_version = 1003;
 inline constexpr uint16_t tag_retention_class = 1004;
 inline constexpr size_t chain_fields_bytes = 4 * FieldWriter::field_bytes(8);
 
-// A row's fields by tag, as views. Bit `tag` of `present` says which are not null, that of `encoded` which values stand
-// behind their own header, as in the record that they were read from.
+// A row's fields by tag, as views. Bit `tag` of `present` says which are not null, that of `encoded` which
+// values stand behind their own header, as in the record that they were read from.
 struct FieldSet {
   std::array<ByteView, tag_end> at;
   uint64_t present = 0;
@@ -43,13 +44,13 @@ struct FieldSet {
   void clear() { present = encoded = 0; }
 };
 
-// Adds a record body's fields to the set; later ones replace earlier ones. False when the bytes are no fields or
-// a value's length does not fit its type; the set then holds what came before.
+// Adds a record body's fields to the set; later ones replace earlier ones. False when the bytes are no fields
+// or a value's length does not fit its type; the set then holds what came before.
 bool parse_fields(ByteView body, FieldSet& out);
 // What the fields of `mask` take when they are written.
 size_t size_of(const FieldSet& fields, uint64_t mask);
-// Writes the fields of `mask`, ascending; fields that stand one behind the other in their record go over together.
-// Behind the last.
+// Writes the fields of `mask`, ascending; fields that stand one behind the other in their record go over
+// together. Behind the last.
 char* write_fields(char* at, const FieldSet& fields, uint64_t mask);
 
 // Of a run of links as audit_link_run stores it: each is its leaf and its hash.
@@ -62,17 +63,21 @@ struct ChainPlace {
   int64_t version = hash_version;
   int64_t retention_class = retention_class_standard;
 };
-// Writes the canonical bytes of a row, size_of(fields, fields.present) + chain_fields_bytes of them. Behind the last.
+// Writes the canonical bytes of a row, size_of(fields, fields.present) + chain_fields_bytes of them. Behind
+// the last.
 char* write_canonical(char* at, const FieldSet& fields, const ChainPlace& place);
 void append_canonical(std::string& out, const FieldSet& fields, const ChainPlace& place);
-crypto::Digest chain_hash(crypto::Sha256& context, const crypto::Digest& previous, const crypto::Digest& leaf);
+crypto::Digest chain_hash(crypto::Sha256& context, const crypto::Digest& previous,
+                          const crypto::Digest& leaf);
 
 // What an anchor and a retention record sign.
 std::string anchor_message(std::string_view node, uint64_t chain_no, ByteView hash, uint64_t signed_at);
-// Of a numbered anchor: it signs also the digest of the one before (SHA-256 of its message and its signature).
-std::string anchor_message(std::string_view node, uint64_t chain_no, ByteView hash, uint64_t signed_at, uint64_t anchor_no,
-                           ByteView previous);
-// With the hash of the last link the signature holds for these rows alone; records of earlier versions have none.
+// Of a numbered anchor: it signs also the digest of the one before (SHA-256 of its message and its
+// signature).
+std::string anchor_message(std::string_view node, uint64_t chain_no, ByteView hash, uint64_t signed_at,
+                           uint64_t anchor_no, ByteView previous);
+// With the hash of the last link the signature holds for these rows alone; records of earlier versions have
+// none.
 std::string retention_message(std::string_view node, uint64_t first_chain_no, uint64_t last_chain_no,
                               uint64_t row_count, std::string_view partition, uint64_t dropped_at,
                               ByteView last_hash = {});

@@ -1,9 +1,9 @@
 // The data keys of a state directory: what clear texts in the trail are sealed with.
 //
-// They stand in the file `data.key`, one a line, the newest last: the key's id, 16 hexadecimal digits, a blank, the
-// key, 64 of them. The newest key seals; every key that is there opens what it sealed. An id is random and is kept
-// with each sealed text. The file is made at the first start, is this user's alone (0600), and no link is followed
-// to it.
+// They stand in the file `data.key`, one a line, the newest last: the key's id, 16 hexadecimal digits, a
+// blank, the key, 64 of them. The newest key seals; every key that is there opens what it sealed. An id is
+// random and is kept with each sealed text. The file is made at the first start, is this user's alone (0600),
+// and no link is followed to it.
 #pragma once
 
 #include <array>
@@ -49,7 +49,8 @@ class DataKeys {
   // Null where there is none of that id.
   const DataKey* find(ByteView id) const;
   size_t size() const { return keys_.size(); }
-  // Under which texts are compared: derived from the oldest key, so that another newest key does not change it.
+  // Under which texts are compared: derived from the oldest key, so that another newest key does not change
+  // it.
   crypto::Digest digest_key() const;
 
  private:

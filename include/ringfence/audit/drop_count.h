@@ -1,6 +1,6 @@
-// How many records a journal could not keep, over all lives of the process: a number in a file mapped into memory, so
-// that killing the process does not lose it. A power cut may set it back, and a file that cannot be read counts as
-// zero: then the number is a lower bound.
+// How many records a journal could not keep, over all lives of the process: a number in a file mapped into
+// memory, so that killing the process does not lose it. A power cut may set it back, and a file that cannot
+// be read counts as zero: then the number is a lower bound.
 #pragma once
 
 #include <atomic>
@@ -22,8 +22,8 @@ class DropCount {
   DropCount(const DropCount&) = delete;
   DropCount& operator=(const DropCount&) = delete;
 
-  // Continues what the file has, or makes it; at least `all_min`, which is known from elsewhere. Before any other
-  // thread uses it.
+  // Continues what the file has, or makes it; at least `all_min`, which is known from elsewhere. Before any
+  // other thread uses it.
   Result<void> open(const std::string& path, uint64_t all_min);
   // The producer; neither IO nor a system call.
   void add() { count_->fetch_add(1, std::memory_order_relaxed); }

@@ -25,7 +25,8 @@ enum class FieldType : uint8_t {
   json,       // RFC 8785 canonical JSON; strings, 53-bit integers, booleans, null, arrays and objects only.
 };
 
-// The tag is the number in the canonical encoding. The comment names who sets it where that is not the producer.
+// The tag is the number in the canonical encoding. The comment names who sets it where that is not the
+// producer.
 enum class Tag : uint16_t {
   id = 1,
   node = 2,
@@ -78,15 +79,17 @@ enum class Tag : uint16_t {
   redacted = 49,  // Array of the names of the fields in which something was redacted.
   reason = 50,
   statement_sha256 = 51,  // Of the whole text as sent, where `statement` does not have all of it.
-  message_id = 52,       // The postgres_message that has the whole text, of which `statement` is a part.
-  statement_begin = 53,  // Where it begins there, in bytes of the text as sent.
-  attribution = 54,      // "presumed": what ran was told by a name that may have come to stand for something else.
+  message_id = 52,        // The postgres_message that has the whole text, of which `statement` is a part.
+  statement_begin = 53,   // Where it begins there, in bytes of the text as sent.
+  attribution =
+      54,  // "presumed": what ran was told by a name that may have come to stand for something else.
   redacted_digest = 55,  // Keyed digests of the texts in which something was redacted (see sealing.h).
   sealed = 56,           // Those texts, sealed.
   outcome_digest = 57,   // The same of the texts that came with a statement's outcome.
   outcome_sealed = 58,
 };
-inline constexpr uint16_t tag_end = 59;  // One past the last tag; tags of events stay below 1000 (see chain.h).
+inline constexpr uint16_t tag_end =
+    59;  // One past the last tag; tags of events stay below 1000 (see chain.h).
 
 // How long a field may be, in bytes, whoever chose it: what is longer is cut where the field is made (see
 // append_field). Without a default, so that no tag can be without a bound; all of them together fit in one
@@ -159,8 +162,8 @@ constexpr size_t field_bytes_max(Tag tag) {
     case Tag::statement:
     case Tag::statement_raw: return 384 << 10;
     case Tag::parameters: return 192 << 10;
-    // A statement, its parameters as far as they are sealed, and what is around them. They take the room that the texts
-    // beside them leave (see proxy/hidden.h).
+    // A statement, its parameters as far as they are sealed, and what is around them. They take the room that
+    // the texts beside them leave (see proxy/hidden.h).
     case Tag::sealed:
     case Tag::outcome_sealed: return 408 << 10;
   }
@@ -205,8 +208,8 @@ enum class RecordKind : uint8_t {
 class RecordSpace {
  public:
   virtual ~RecordSpace() = default;
-  // Contiguous room for one record body of at most `size_max` bytes, or nullptr when the trail is at its bound.
-  // Valid until the next call of reserve or publish. `size_max` is at most record_bytes_max.
+  // Contiguous room for one record body of at most `size_max` bytes, or nullptr when the trail is at its
+  // bound. Valid until the next call of reserve or publish. `size_max` is at most record_bytes_max.
   virtual char* reserve(size_t size_max) = 0;
   // Publishes the first `size` bytes of what was reserved. Gives the record's seq. `start_seq` is 0 but for
   // outcomes. After this returns, killing the process does not lose the record.

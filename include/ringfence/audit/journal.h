@@ -1,8 +1,8 @@
 // The journal of one producing thread: records in memory-mapped segment files of the state directory.
 //
 // Three threads may use a Journal, each its own part: the producer (reserve, publish), the consumer (next,
-// release) and the keeper (keep). The producer never does IO, locks, allocates or makes a system call; it gets
-// its segments, allocated and prefaulted, from the keeper through one atomic slot. What always holds:
+// release) and the keeper (keep). The producer never does IO, locks, allocates or makes a system call; it
+// gets its segments, allocated and prefaulted, from the keeper through one atomic slot. What always holds:
 // - a record that was published is in the page cache: killing the process does not lose it;
 // - a position (segment number * segment bytes + offset) is never used twice, in any life of the process, and
 //   each record's checksum covers its position, so bytes of an earlier lap never verify;
@@ -44,8 +44,8 @@ struct SegmentHeader {
   uint64_t first_position() const { return segment_no * segment_bytes + segment_header_bytes; }
   uint64_t end_position() const { return (segment_no + 1) * segment_bytes; }
 };
-std::string encode_segment_header(const SegmentHeader& header);       // segment_header_bytes long.
-Result<SegmentHeader> decode_segment_header(ByteView image);          // Needs segment_header_bytes.
+std::string encode_segment_header(const SegmentHeader& header);         // segment_header_bytes long.
+Result<SegmentHeader> decode_segment_header(ByteView image);            // Needs segment_header_bytes.
 std::string segment_file_name(uint32_t producer, uint64_t segment_no);  // "3-17.seg"
 
 struct JournalRecord {
@@ -76,21 +76,21 @@ struct JournalOptions {
   uint64_t disk_reserve_bytes = 0;    // Of the file system's free room, not used for growing.
   bool drop_when_full = false;        // audit.on_full: drop. Records without room are counted, not kept.
   uint64_t dropped_min = 0;           // Records that earlier lives dropped, as far as the store knows.
-  bool sync_segments = false;         // audit.durability: disk. New segment files are synced with their folder.
+  bool sync_segments = false;  // audit.durability: disk. New segment files are synced with their folder.
   int (*sync_file)(int) = ::fdatasync;  // Another one where a test wants it to fail.
 };
 
 struct JournalCounters {
-  uint64_t records = 0;        // Published since the start.
-  uint64_t bytes = 0;          // Of bodies published since the start.
-  uint64_t depth_bytes = 0;    // Published, not yet committed in the store.
+  uint64_t records = 0;      // Published since the start.
+  uint64_t bytes = 0;        // Of bodies published since the start.
+  uint64_t depth_bytes = 0;  // Published, not yet committed in the store.
   uint64_t depth_records = 0;
-  uint64_t stalls = 0;         // Times that reserve found no room.
-  uint64_t dropped = 0;        // Records not kept (drop_when_full) since the start.
-  uint64_t segments = 0;       // Live: holding unreleased records, current or spare.
+  uint64_t stalls = 0;    // Times that reserve found no room.
+  uint64_t dropped = 0;   // Records not kept (drop_when_full) since the start.
+  uint64_t segments = 0;  // Live: holding unreleased records, current or spare.
   uint64_t segment_bytes = 0;
-  bool is_broken = false;      // What was published may not be on the disk: a sync failed.
-  bool is_full = false;        // Sealed; or no spare, and the last try to make one failed or met the bound.
+  bool is_broken = false;  // What was published may not be on the disk: a sync failed.
+  bool is_full = false;    // Sealed; or no spare, and the last try to make one failed or met the bound.
 };
 
 class Journal final : public RecordSpace {
@@ -116,8 +116,8 @@ class Journal final : public RecordSpace {
   uint64_t published_position() const { return committed_.load(std::memory_order_acquire); }
   // True when a statement could be recorded now: a cheap question before work is accepted.
   bool has_room(size_t size_max) const;
-  // Set before the producer starts. Called on the keeper's thread; must only wake the producer's loop. False: it could
-  // not, and is called again.
+  // Set before the producer starts. Called on the keeper's thread; must only wake the producer's loop. False:
+  // it could not, and is called again.
   void on_room(std::function<bool()> waker) { waker_ = std::move(waker); }
 
   // --- Consumer thread.
@@ -126,8 +126,8 @@ class Journal final : public RecordSpace {
   // Position after the last record that next() gave; what a checkpoint stores.
   uint64_t consumed_position() const { return cursor_; }
   uint64_t next_seq() const { return cursor_seq_; }
-  // No room any more: the consumer has stopped for good, so that what is published would not reach the store. A
-  // reservation that was granted stays.
+  // No room any more: the consumer has stopped for good, so that what is published would not reach the store.
+  // A reservation that was granted stays.
   void seal() { is_sealed_.store(true, std::memory_order_relaxed); }
   // Everything before `position` is committed in the store.
   void release(uint64_t position, uint64_t next_seq);
@@ -137,9 +137,9 @@ class Journal final : public RecordSpace {
   bool keep();
 
   // --- Any thread but the producer.
-  // Makes all before `position` survive a power cut. Several threads may call it; one sync serves all. Once one has failed
-  // all do, and the journal is sealed: the kernel tells a write error once and takes the pages for clean (fsync(2)), so
-  // that the next sync would answer for bytes that the disk does not have.
+  // Makes all before `position` survive a power cut. Several threads may call it; one sync serves all. Once
+  // one has failed all do, and the journal is sealed: the kernel tells a write error once and takes the pages
+  // for clean (fsync(2)), so that the next sync would answer for bytes that the disk does not have.
   Result<void> sync(uint64_t position);
   uint64_t synced_position() const { return synced_.load(std::memory_order_acquire); }
   JournalCounters counters() const;
@@ -160,10 +160,10 @@ class Journal final : public RecordSpace {
 
   // Producer's own.
   Segment* current_ = nullptr;
-  uint64_t offset_ = 0;      // Of the next record's header in the current segment.
+  uint64_t offset_ = 0;  // Of the next record's header in the current segment.
   uint64_t next_seq_ = 1;
   size_t reserved_ = 0;
-  bool dropping_ = false;    // What was reserved is the scratch room.
+  bool dropping_ = false;  // What was reserved is the scratch room.
   std::unique_ptr<char[]> scratch_;
 
   // Producer to consumer.

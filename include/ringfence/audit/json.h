@@ -1,5 +1,6 @@
-// Canonical JSON (RFC 8785) for open-ended fields: objects with sorted keys, no blanks, shortest escapes; strings,
-// integers of at most 53 bits, booleans and null only, so that every reader gives the same bytes back.
+// Canonical JSON (RFC 8785) for open-ended fields: objects with sorted keys, no blanks, shortest escapes;
+// strings, integers of at most 53 bits, booleans and null only, so that every reader gives the same bytes
+// back.
 #pragma once
 
 #include <string>
@@ -29,7 +30,8 @@ void append_json_strings(std::string& out, const Strings& strings) {
 
 // True when the bytes are canonical already: one pass, no allocation, whatever the bytes are.
 bool is_canonical_json(ByteView json);
-// Any JSON of the allowed kinds in canonical form. Numbers with a fraction or more than 53 bits become strings.
+// Any JSON of the allowed kinds in canonical form. Numbers with a fraction or more than 53 bits become
+// strings.
 Result<std::string> canonicalise_json(ByteView json);
 
 }  // namespace ringfence::audit

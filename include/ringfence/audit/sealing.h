@@ -1,10 +1,10 @@
-// What redaction took out of a record, kept all the same: a keyed digest of each text, by which two can be compared,
-// and the clear texts themselves, sealed for the owner of the state directory.
+// What redaction took out of a record, kept all the same: a keyed digest of each text, by which two can be
+// compared, and the clear texts themselves, sealed for the owner of the state directory.
 //
-// A sealed value is one byte, 1, the key's id (8 bytes), and a box (crypto/sealed_box.h). In the box stand the clear
-// texts as fields: tag u16, length u32, bytes. The box is bound to its node, its column and its record, so that it
-// opens nowhere else: `sealed` by the event's id, `outcome_sealed`, which is written with a statement's outcome, by
-// the shard and seq of the statement's start.
+// A sealed value is one byte, 1, the key's id (8 bytes), and a box (crypto/sealed_box.h). In the box stand
+// the clear texts as fields: tag u16, length u32, bytes. The box is bound to its node, its column and its
+// record, so that it opens nowhere else: `sealed` by the event's id, `outcome_sealed`, which is written with
+// a statement's outcome, by the shard and seq of the statement's start.
 #pragma once
 
 #include <string>
@@ -31,14 +31,16 @@ class ClearTexts {
   ClearTexts(const ClearTexts&) = delete;
   ClearTexts& operator=(const ClearTexts&) = delete;
 
-  // `text` is the clear text as far as it is kept, `digested` the SHA-256 of all of it. A field is added once.
+  // `text` is the clear text as far as it is kept, `digested` the SHA-256 of all of it. A field is added
+  // once.
   void add(Tag field, ByteView text, ByteView digested);
   void add(Tag field, ByteView text) { add(field, text, crypto::view_of(crypto::sha256(text))); }
   bool is_empty() const { return digested_.empty(); }
   // What a record with these takes at most, digests and headers included; 0 when it is empty.
   size_t record_bytes() const {
-    return is_empty() ? 0 : FieldWriter::field_bytes(fields_.size() + sealed_overhead) +
-                                FieldWriter::field_bytes(digests_bytes_max);
+    return is_empty() ? 0
+                      : FieldWriter::field_bytes(fields_.size() + sealed_overhead) +
+                            FieldWriter::field_bytes(digests_bytes_max);
   }
   // Names of the fields, sorted, as a JSON array: the column `redacted`.
   std::string names() const;
@@ -76,7 +78,8 @@ struct OpenedText {
 };
 std::string event_context(ByteView node, const Uuid& event);
 std::string outcome_context(ByteView node, uint32_t shard, uint64_t start_seq);
-// Fault::not_found names a key that is not there; Fault::denied: the value is not what was sealed for this record.
+// Fault::not_found names a key that is not there; Fault::denied: the value is not what was sealed for this
+// record.
 Result<std::vector<OpenedText>> open_sealed(const DataKeys& keys, ByteView context, ByteView sealed);
 
 }  // namespace ringfence::audit

@@ -20,14 +20,14 @@ enum class Durability : uint8_t { process, disk };
 
 struct TrailOptions {
   std::string state_directory;
-  std::string node;              // Empty: the host's name.
-  uint32_t producers = 1;        // Journals 0 … producers - 1.
+  std::string node;        // Empty: the host's name.
+  uint32_t producers = 1;  // Journals 0 … producers - 1.
   std::string writer_dsn;
   std::string owner_dsn;
   // The store lives in this state directory: nobody else can have written as this node.
   bool owns_store = false;
-  uint64_t segment_bytes = 16 << 20;        // audit.segment_bytes; at least 2 MiB, a multiple of 4096.
-  uint64_t journal_bytes_max = 1 << 30;     // audit.journal_max_bytes, each journal.
+  uint64_t segment_bytes = 16 << 20;     // audit.segment_bytes; at least 2 MiB, a multiple of 4096.
+  uint64_t journal_bytes_max = 1 << 30;  // audit.journal_max_bytes, each journal.
   OnFull on_full = OnFull::fail_closed;
   Durability durability = Durability::process;
   uint32_t batch_rows = 10'000;
@@ -63,8 +63,8 @@ class Trail {
   // With the data keys of the state directory.
   const TextSealer& sealer() const;
   TrailStatus status() const;
-  // After the producers ended: drains all that was published into the store, then stops. False when the deadline
-  // came first; the rest stays in the state directory and is written at the next start.
+  // After the producers ended: drains all that was published into the store, then stops. False when the
+  // deadline came first; the rest stays in the state directory and is written at the next start.
   bool stop(uint32_t deadline_ms);
   // Stops without draining; for tests.
   void abandon();

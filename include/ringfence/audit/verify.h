@@ -1,5 +1,6 @@
-// Verifies the trail against the store alone: recomputes every leaf and hash from the rows, and compares links,
-// anchors, retention records and the checkpoint. Reads in one snapshot, so a running appliance does not disturb it.
+// Verifies the trail against the store alone: recomputes every leaf and hash from the rows, and compares
+// links, anchors, retention records and the checkpoint. Reads in one snapshot, so a running appliance does
+// not disturb it.
 #pragma once
 
 #include <functional>
@@ -12,15 +13,17 @@
 namespace ringfence::audit {
 
 struct VerifyOptions {
-  std::string node;          // Empty: every node found in the store.
-  uint64_t from = 1;         // chain_no
+  std::string node;   // Empty: every node found in the store.
+  uint64_t from = 1;  // chain_no
   uint64_t to = UINT64_MAX;
-  std::vector<std::string> public_keys;  // 32 bytes each, kept elsewhere; empty: the store's own copies are believed.
-  std::string pinned_node;   // Whose keys these are, the store's are believed for others; empty: every node's.
-  // Of pinned_node, on the node itself: its signed head and its seals are compared, too. Empty: they are not known.
+  std::vector<std::string>
+      public_keys;          // 32 bytes each, kept elsewhere; empty: the store's own copies are believed.
+  std::string pinned_node;  // Whose keys these are, the store's are believed for others; empty: every node's.
+  // Of pinned_node, on the node itself: its signed head and its seals are compared, too. Empty: they are not
+  // known.
   std::string state_directory;
   uint64_t anchor_ms = 5'000;  // How often the appliance signs its head.
-  size_t findings_max = 20;  // For each node; counting goes on.
+  size_t findings_max = 20;    // For each node; counting goes on.
 };
 
 enum class FindingKind : uint8_t {
@@ -47,12 +50,12 @@ struct NodeReport {
   std::string node;
   uint64_t first = 0;
   uint64_t last = 0;
-  uint64_t rows = 0;            // Rows recomputed.
-  uint64_t expired = 0;         // Links whose rows a signed retention record covers.
-  uint64_t anchors = 0;         // Signatures verified.
-  uint64_t anchored_to = 0;     // The last row that a believed signature reaches; 0: none.
-  uint64_t unsigned_rows = 0;   // Behind it, when the chain's end was looked at.
-  bool is_pinned = false;       // The store's own copies of the keys were not believed.
+  uint64_t rows = 0;           // Rows recomputed.
+  uint64_t expired = 0;        // Links whose rows a signed retention record covers.
+  uint64_t anchors = 0;        // Signatures verified.
+  uint64_t anchored_to = 0;    // The last row that a believed signature reaches; 0: none.
+  uint64_t unsigned_rows = 0;  // Behind it, when the chain's end was looked at.
+  bool is_pinned = false;      // The store's own copies of the keys were not believed.
   uint64_t findings_count = 0;
   std::vector<Finding> findings;  // The first ones, in chain order.
 };

@@ -1,8 +1,9 @@
 // The one thread that turns journal records into committed rows of the store.
 //
-// A batch is one transaction: the compare-and-swap of every journal's checkpoint, the rows with their chain, and
-// the starts that are still open. What always holds:
-// - a record is in the store exactly once, whatever is killed when (the checkpoint moves in the transaction that
+// A batch is one transaction: the compare-and-swap of every journal's checkpoint, the rows with their chain,
+// and the starts that are still open. What always holds:
+// - a record is in the store exactly once, whatever is killed when (the checkpoint moves in the transaction
+// that
 //   holds the rows, and a batch whose COMMIT has no answer is looked up before it is sent again);
 // - chain_no has no gap, recorded_at never goes back;
 // - while the store is away the writer holds one batch and waits; everything else stays in the journals.
@@ -51,7 +52,7 @@ struct CommittedBatch {
 struct StoreClaim {
   std::string node;
   std::string public_key;
-  Uuid state_id;            // Of the state directory whose journals the checkpoints are about.
+  Uuid state_id;  // Of the state directory whose journals the checkpoints are about.
   std::string state_directory;
   std::string seal_key;     // 32 bytes: rows that are read again must be sealed with it.
   bool takes_over = false;  // Also from another state directory.
@@ -68,31 +69,31 @@ struct WriterOptions {
   uint32_t join_window_ms = 1'000;
   uint32_t open_starts_max = 200'000;  // Held in memory; older ones are looked up in the store.
   uint32_t anchor_ms = 5'000;
-  uint32_t retention_days = 90;        // 0 keeps everything.
+  uint32_t retention_days = 90;  // 0 keeps everything.
   uint32_t backoff_ms_max = 5'000;
-  std::function<void(const CommittedBatch&)> on_committed;              // On the writer's thread.
+  std::function<void(const CommittedBatch&)> on_committed;               // On the writer's thread.
   std::function<void(WriterState, const std::string& reason)> on_state;  // On the writer's thread.
 };
 
 struct WriterStatus {
   WriterState state = WriterState::starting;
-  std::string reason;           // Why it is not running; empty when it is.
+  std::string reason;  // Why it is not running; empty when it is.
   uint64_t batches = 0;
   uint64_t rows = 0;
-  uint64_t bytes = 0;           // Sent by COPY.
+  uint64_t bytes = 0;  // Sent by COPY.
   uint64_t last_batch_us = 0;
-  uint64_t lag_ms = 0;          // How long the oldest unwritten record has been known to the writer.
-  uint64_t failures = 0;        // Batches that did not commit at the first try.
-  uint64_t poisoned = 0;        // Rows stored as bytes because the store refused their content.
+  uint64_t lag_ms = 0;           // How long the oldest unwritten record has been known to the writer.
+  uint64_t failures = 0;         // Batches that did not commit at the first try.
+  uint64_t poisoned = 0;         // Rows stored as bytes because the store refused their content.
   uint64_t isolation_tries = 0;  // COPYs that it took to find them, of whole batches and of parts.
-  uint64_t orphans = 0;         // Outcomes without a start.
-  uint64_t gaps = 0;            // Gap events written.
+  uint64_t orphans = 0;          // Outcomes without a start.
+  uint64_t gaps = 0;             // Gap events written.
   uint64_t open_starts = 0;
   uint64_t chain_no = 0;
   uint64_t anchors = 0;
   uint64_t retention_refused = 0;  // Partitions of expired rows that are not as they were written: kept.
-  // For a watchdog: grows by the thread's own turns, several a second; it stands still while the thread waits for the
-  // store (waits_for_store) and when it has ended (state).
+  // For a watchdog: grows by the thread's own turns, several a second; it stands still while the thread waits
+  // for the store (waits_for_store) and when it has ended (state).
   uint64_t turns = 0;
   bool waits_for_store = false;
 };
@@ -106,8 +107,8 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  // The thread. stop() drains all that was published before it was called, for at most `deadline_ms`, then ends
-  // the thread; false when something stayed in the journals (it is found at the next start).
+  // The thread. stop() drains all that was published before it was called, for at most `deadline_ms`, then
+  // ends the thread; false when something stayed in the journals (it is found at the next start).
   void start();
   bool stop(uint32_t deadline_ms);
   // Ends the thread without draining, as a kill would; for tests and for the last resort of a shutdown.
@@ -127,12 +128,13 @@ struct Checkpoint {
   uint64_t next_seq = 1;
   uint64_t told = 0;  // Dropped records that gap events account for.
 };
-// Migrates the schema by the owner's connection and reads the node's checkpoints. Fault::denied when another state
-// directory writes as this node, and when the store is not as this one left it.
+// Migrates the schema by the owner's connection and reads the node's checkpoints. Fault::denied when another
+// state directory writes as this node, and when the store is not as this one left it.
 Result<std::vector<Checkpoint>> prepare_store(const std::string& owner_dsn, const StoreClaim& claim);
-// From now on the state directory writes as the node, behind what the store has now. Fails while somebody does, and for
-// a node that nobody knows.
-Result<void> adopt_node(const std::string& owner_dsn, const std::string& node, const std::string& state_directory);
+// From now on the state directory writes as the node, behind what the store has now. Fails while somebody
+// does, and for a node that nobody knows.
+Result<void> adopt_node(const std::string& owner_dsn, const std::string& node,
+                        const std::string& state_directory);
 // The next start takes the store as it was when it was refused with this code.
 Result<void> accept_store(const std::string& state_directory, const std::string& code);
 

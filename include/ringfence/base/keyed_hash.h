@@ -1,8 +1,9 @@
-// A hash for tables whose keys a peer chooses: SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF",
-// 2012, with one round for each word and three at the end, as Rust's and CPython's tables have it).
+// A hash for tables whose keys a peer chooses: SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast
+// short-input PRF", 2012, with one round for each word and three at the end, as Rust's and CPython's tables
+// have it).
 //
-// What always holds: who does not know the key cannot choose keys that meet in one place. A secret that is mixed into the
-// result of another hash would not do: what collides there collides all the same.
+// What always holds: who does not know the key cannot choose keys that meet in one place. A secret that is
+// mixed into the result of another hash would not do: what collides there collides all the same.
 #pragma once
 
 #include <cstdint>

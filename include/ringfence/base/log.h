@@ -2,8 +2,8 @@
 //
 //   log_info("listener ready", {{"address", address}, {"shards", std::to_string(n)}});
 //
-// No secrets at any level; no statement text at info or above. Safe from every thread: a line is one write(2).
-// Data shards log only what happens a bounded number of times a connection, never per statement.
+// No secrets at any level; no statement text at info or above. Safe from every thread: a line is one
+// write(2). Data shards log only what happens a bounded number of times a connection, never per statement.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,8 @@
-// What a thread has done so far that costs more than arithmetic: what a query must not need of it is guarded by counts.
+// What a thread has done so far that costs more than arithmetic: what a query must not need of it is guarded
+// by counts.
 //
-// Counted by the thread itself, without a lock or an atomic; whoever lets other threads read it publishes a copy.
+// Counted by the thread itself, without a lock or an atomic; whoever lets other threads read it publishes a
+// copy.
 #pragma once
 
 #include <cstddef>
@@ -9,8 +11,10 @@
 namespace ringfence {
 
 struct ThreadCounts {
-  uint64_t allocations = 0;   // Blocks asked of the allocator; counted by the program (app/allocations.cc) alone.
-  uint64_t copied_bytes = 0;  // Of messages on their way, in user space: not what TLS encrypts, not the trail's records.
+  uint64_t allocations =
+      0;  // Blocks asked of the allocator; counted by the program (app/allocations.cc) alone.
+  uint64_t copied_bytes =
+      0;  // Of messages on their way, in user space: not what TLS encrypts, not the trail's records.
   uint64_t system_calls = 0;  // Of the data path, beside io_uring_enter.
 };
 

@@ -1,4 +1,5 @@
-// UUID version 7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then version, variant and random bits.
+// UUID version 7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then version, variant and random
+// bits.
 #pragma once
 
 #include <array>

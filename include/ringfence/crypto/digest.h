@@ -40,7 +40,8 @@ class Sha256 {
 
 Digest sha256(ByteView bytes);
 
-// Incremental HMAC-SHA-256 (RFC 2104) under one key. After finish() the next message begins under the same key.
+// Incremental HMAC-SHA-256 (RFC 2104) under one key. After finish() the next message begins under the same
+// key.
 class HmacSha256 {
  public:
   explicit HmacSha256(ByteView key);

@@ -1,8 +1,8 @@
 // SHA-256 of many messages at once.
 //
-// The digests of independent messages need not wait for each other: where the processor has wide registers or SHA
-// instructions and Intel's multi-buffer library is there, up to sixteen are computed side by side, which costs a
-// fraction of one after the other. Elsewhere libcrypto does them in turn; the digests are the same.
+// The digests of independent messages need not wait for each other: where the processor has wide registers or
+// SHA instructions and Intel's multi-buffer library is there, up to sixteen are computed side by side, which
+// costs a fraction of one after the other. Elsewhere libcrypto does them in turn; the digests are the same.
 #pragma once
 
 #include <memory>

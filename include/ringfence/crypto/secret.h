@@ -1,4 +1,5 @@
-// What handling secrets needs: random bytes, comparison in constant time, and zeroing that the compiler keeps.
+// What handling secrets needs: random bytes, comparison in constant time, and zeroing that the compiler
+// keeps.
 #pragma once
 
 #include <array>

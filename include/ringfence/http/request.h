@@ -1,9 +1,9 @@
 // HTTP/1.1 requests out of bytes (RFC 9112), strictly.
 //
-// One request at a time: feed() takes bytes until a request is complete and leaves those of the next. What can be
-// read in two ways is refused, so that no proxy in front of us can be made to see other requests than we do: bare
-// line feeds and returns, folded lines, both lengths, a length given twice, trailers, transfer codings other than
-// `chunked`. Everything has a bound, and every violation the status that tells it.
+// One request at a time: feed() takes bytes until a request is complete and leaves those of the next. What
+// can be read in two ways is refused, so that no proxy in front of us can be made to see other requests than
+// we do: bare line feeds and returns, folded lines, both lengths, a length given twice, trailers, transfer
+// codings other than `chunked`. Everything has a bound, and every violation the status that tells it.
 #pragma once
 
 #include <memory>

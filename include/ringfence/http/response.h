@@ -28,7 +28,8 @@ std::string serialize(const Response& response, const Framing& framing);
 
 std::string_view reason_phrase(int status);
 
-// type is about:blank and title the status's phrase, as RFC 9457 has it for problems without a type of their own.
+// type is about:blank and title the status's phrase, as RFC 9457 has it for problems without a type of their
+// own.
 Response problem(int status, std::string_view detail, std::string_view instance = {});
 Response json_response(int status, std::string body);
 

@@ -6,8 +6,8 @@
 
 namespace ringfence::net {
 
-// Shuts a stream down when it passes; disarmed by its destructor. The stream outlives it: one that another stream is
-// laid over (TLS) is kept by that one.
+// Shuts a stream down when it passes; disarmed by its destructor. The stream outlives it: one that another
+// stream is laid over (TLS) is kept by that one.
 class Deadline {
  public:
   Deadline(ring::Shard& shard, Stream& stream, uint64_t ms);  // 0: never.

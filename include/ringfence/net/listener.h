@@ -10,8 +10,8 @@
 
 namespace ringfence::net {
 
-// Binds and listens. `what` names the setting to change when the address is taken. A stale Unix socket, one that
-// nobody answers on, is replaced.
+// Binds and listens. `what` names the setting to change when the address is taken. A stale Unix socket, one
+// that nobody answers on, is replaced.
 Result<int> listen(const Address& address, const std::string& what);
 
 class Listener {
@@ -21,8 +21,8 @@ class Listener {
   // On the shard's thread. `accepted` takes over each descriptor.
   Listener(ring::Shard& shard, int fd, Accepted accepted);
   ~Listener();
-  // No more connections; the socket is closed when the kernel has let go of the accept, and `accepted` is called for
-  // what came until then. Idempotent.
+  // No more connections; the socket is closed when the kernel has let go of the accept, and `accepted` is
+  // called for what came until then. Idempotent.
   void stop();
   bool is_stopped() const;
 

@@ -1,5 +1,5 @@
-// Two streams that are each other's peer, in memory: what tests drive sessions with. Deliveries wait in a queue and
-// happen when step() is called, in an order and in pieces that a seed decides.
+// Two streams that are each other's peer, in memory: what tests drive sessions with. Deliveries wait in a
+// queue and happen when step() is called, in an order and in pieces that a seed decides.
 #pragma once
 
 #include <deque>

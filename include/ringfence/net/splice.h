@@ -1,11 +1,11 @@
-// Bytes that nobody has to see go from one socket to another through a pipe: splice(2) moves the kernel's pages, and
-// none of them enters user space.
+// Bytes that nobody has to see go from one socket to another through a pipe: splice(2) moves the kernel's
+// pages, and none of them enters user space.
 //
-// Both directions are tried first and waited for by a poll on the ring: the ring's own splice operation runs on the
-// kernel's worker threads and costs twice as much. SIGPIPE is ignored by whoever does this: splice(2) cannot be told
-// not to raise it. A pipe is waited for by nobody: where all are taken, bytes go by
-// receive and send as ever. What always holds: a Splice waits for input only while its pipe is empty, and a pipe
-// goes back to the others only when it is.
+// Both directions are tried first and waited for by a poll on the ring: the ring's own splice operation runs
+// on the kernel's worker threads and costs twice as much. SIGPIPE is ignored by whoever does this: splice(2)
+// cannot be told not to raise it. A pipe is waited for by nobody: where all are taken, bytes go by receive
+// and send as ever. What always holds: a Splice waits for input only while its pipe is empty, and a pipe goes
+// back to the others only when it is.
 #pragma once
 
 #include <coroutine>
@@ -55,16 +55,17 @@ class SplicePipes {
 
   std::vector<Pipe> free_;
   unsigned taken_ = 0;
-  unsigned refused_for_ = 0;  // The system has no descriptors or pages left; until a pipe comes back, or so many bodies later.
+  unsigned refused_for_ =
+      0;  // The system has no descriptors or pages left; until a pipe comes back, or so many bodies later.
 };
 
 struct Spliced {
   enum class End : uint8_t {
-    none,           // As much was moved as was there, or as one turn of the loop may.
-    no_pipe,        // Nothing was moved, nor can be this way now: bytes have to be received and sent.
-    no_head,        // The same, and the head has not gone out either.
-    input_ended,    // The next receive says how.
-    cancelled,      // By cancel_receive().
+    none,         // As much was moved as was there, or as one turn of the loop may.
+    no_pipe,      // Nothing was moved, nor can be this way now: bytes have to be received and sent.
+    no_head,      // The same, and the head has not gone out either.
+    input_ended,  // The next receive says how.
+    cancelled,    // By cancel_receive().
     output_failed,
   };
   uint64_t taken = 0;  // From the input.
@@ -73,13 +74,14 @@ struct Spliced {
   int error = 0;  // Of the output.
 };
 
-// Moves some bytes, at most `bytes` and no more than are good for one turn, of those that `from` brings next; others
-// follow them at once, which may leave together with the last. In place of a receive of `from`, which
+// Moves some bytes, at most `bytes` and no more than are good for one turn, of those that `from` brings next;
+// others follow them at once, which may leave together with the last. In place of a receive of `from`, which
 // has_nothing_ahead(), and of a send of `to`. `waits_first`: another Splice has just moved what a turn may.
 //
-// `head`: bytes that go before them, at most head_bytes_max. They are written into the pipe, so that the socket gets
-// them and what can be taken at once by one call, and they leave in as few segments as the window allows. TCP that is
-// paced (bbr) arms a timer for each segment that follows another. `chunk`, which holds the head, is let go then.
+// `head`: bytes that go before them, at most head_bytes_max. They are written into the pipe, so that the
+// socket gets them and what can be taken at once by one call, and they leave in as few segments as the window
+// allows. TCP that is paced (bbr) arms a timer for each segment that follows another. `chunk`, which holds
+// the head, is let go then.
 class Splice final : private ring::Operation {
  public:
   static constexpr uint32_t turn_bytes_max = 256 * 1024;
@@ -129,7 +131,7 @@ class Splice final : private ring::Operation {
   Spliced result_;
   int input_fd_ = -1;
   int output_fd_ = -1;
-  ByteView head_;           // Until it is in the pipe.
+  ByteView head_;  // Until it is in the pipe.
   Chunk* chunk_;
   uint32_t head_left_ = 0;  // Of in_pipe_.
   uint32_t left_;

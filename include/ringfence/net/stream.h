@@ -1,7 +1,8 @@
 // A connection's bytes, whatever carries them: TCP and Unix sockets, TLS, WebSocket, or memory in tests.
 //
-// At most one receive and one send are pending on a stream at a time. A stream is shut down to cancel: what is
-// pending then completes with an error or the end, and only a stream on which nothing is pending is destroyed.
+// At most one receive and one send are pending on a stream at a time. A stream is shut down to cancel: what
+// is pending then completes with an error or the end, and only a stream on which nothing is pending is
+// destroyed.
 #pragma once
 
 #include <cerrno>
@@ -23,8 +24,8 @@ class Splice;
 class Stream;
 struct TlsSendingKeys;
 
-// One receive at a time: start() it ahead, or let co_await start it. Gives the bytes as they came; an empty Chunk
-// is the end of the stream.
+// One receive at a time: start() it ahead, or let co_await start it. Gives the bytes as they came; an empty
+// Chunk is the end of the stream.
 //
 //   Receive receive(stream);
 //   Result<Chunk> chunk = co_await receive;
@@ -49,12 +50,14 @@ class Receive {
 
   // Begins to receive, if that has not begun.
   void start();
-  // What `begun` has begun, on the same stream and with nobody waiting, comes to this one instead, which has not.
+  // What `begun` has begun, on the same stream and with nobody waiting, comes to this one instead, which has
+  // not.
   void take_over(Receive& begun);
   bool is_started() const { return started_; }
   // Somebody takes what comes at once; otherwise it is kept here until then.
   bool is_awaited() const { return waiter_ != nullptr || watcher_ != nullptr; }
-  // Starts it. True when it is done already; otherwise `watcher` is told. Then await_resume() gives what came.
+  // Starts it. True when it is done already; otherwise `watcher` is told. Then await_resume() gives what
+  // came.
   bool watch(Watcher& watcher) {
     start();
     if (!done_) watcher_ = &watcher;
@@ -71,8 +74,8 @@ class Receive {
   }
   Result<Chunk> await_resume();
 
-  // `co_await` until something has come, and no longer: await_resume() gives it then. Whoever waits most of the time keeps
-  // no place for it in its frame.
+  // `co_await` until something has come, and no longer: await_resume() gives it then. Whoever waits most of
+  // the time keeps no place for it in its frame.
   class Arrival {
    public:
     explicit Arrival(Receive& receive) : receive_(receive) {}
@@ -115,8 +118,8 @@ class Send {
   };
 
   Send(Stream& stream, ByteView bytes) : stream_(stream), bytes_(bytes) {}
-  // The same for a chunk's bytes, all or some of them: where they have to wait and receive buffers are scarce, they
-  // are moved out of the buffer. `bytes` is not valid afterwards.
+  // The same for a chunk's bytes, all or some of them: where they have to wait and receive buffers are
+  // scarce, they are moved out of the buffer. `bytes` is not valid afterwards.
   Send(Stream& stream, ByteView bytes, Chunk& chunk) : stream_(stream), bytes_(bytes), chunk_(&chunk) {}
   // One that has begun, and that nobody waits for yet, may move; then its chunk is told anew.
   Send(Send&& begun) noexcept;
@@ -133,10 +136,12 @@ class Send {
   Result<void> await_resume();
   // Of one that is done, in place of await_resume().
   bool is_sent() const { return error_ == 0; }
-  // Starts it. True when it is done already; otherwise `watcher` is told. Then await_resume() says how it went.
+  // Starts it. True when it is done already; otherwise `watcher` is told. Then await_resume() says how it
+  // went.
   bool watch(Watcher& watcher);
 
-  // For streams that have to wait with `rest` unsent while buffers are scarce: where the rest stands from now on.
+  // For streams that have to wait with `rest` unsent while buffers are scarce: where the rest stands from now
+  // on.
   ByteView settle(ByteView rest) {
     if (chunk_ == nullptr) return rest;
     own_ = std::make_unique<char[]>(rest.size());
@@ -176,30 +181,31 @@ class Stream {
   virtual void cancel_receive() = 0;
   // Whom we talk to, for people: "127.0.0.1:5432", "unix:/run/x".
   virtual std::string peer() const = 0;
-  // Sends as much as goes without waiting and says how much that was. Only while no send is pending. `more`: what
-  // follows at once may leave together with it.
+  // Sends as much as goes without waiting and says how much that was. Only while no send is pending. `more`:
+  // what follows at once may leave together with it.
   virtual size_t try_send(ByteView, bool more) {
     (void)more;
     return 0;
   }
-  // From now on what is sent leaves as TLS records that the kernel makes. An errno value, or 0: where there is no
-  // kernel beneath, it is not able to, or a send is pending, nothing has changed.
+  // From now on what is sent leaves as TLS records that the kernel makes. An errno value, or 0: where there
+  // is no kernel beneath, it is not able to, or a send is pending, nothing has changed.
   virtual int encrypt_by_kernel(const TlsSendingKeys&) { return EOPNOTSUPP; }
   // An alert of that TLS, if it goes at once.
   virtual void try_send_alert(ByteView) {}
 
   // Whether bytes may go into and out of it by a Splice (net/splice.h): nothing but a socket lies beneath.
   virtual bool can_splice() const { return false; }
-  // Long bodies come that can be spliced: a receive brings little then, and only when it is asked for, so that the
-  // rest is still in the socket.
+  // Long bodies come that can be spliced: a receive brings little then, and only when it is asked for, so
+  // that the rest is still in the socket.
   virtual void expect_long_bodies(bool) {}
-  // What comes next is still in the socket: nothing has been received, or will be, but by a receive that is begun.
+  // What comes next is still in the socket: nothing has been received, or will be, but by a receive that is
+  // begun.
   virtual bool has_nothing_ahead() const { return false; }
 
  protected:
   friend class Splice;
-  // The descriptor to take bytes from, in place of a receive: cancel_receive() goes to `splice` until end_splice(),
-  // which says how the input has ended: 0 if it has not, else an errno value.
+  // The descriptor to take bytes from, in place of a receive: cancel_receive() goes to `splice` until
+  // end_splice(), which says how the input has ended: 0 if it has not, else an errno value.
   virtual int begin_splice(Splice&) { return -1; }
   virtual void end_splice(int) {}
   // The descriptor to give bytes to, in place of a send.
@@ -219,13 +225,13 @@ class Stream {
   static void pass_on_moved(Stream& to, Send& send) { to.send_moved(send); }
 };
 
-// The first `size` bytes are gathered from a stream that may bring them in any pieces; what came beyond them stays
-// in the buffer. For set-up phases.
+// The first `size` bytes are gathered from a stream that may bring them in any pieces; what came beyond them
+// stays in the buffer. For set-up phases.
 class Gather {
  public:
   explicit Gather(Stream& stream) : stream_(&stream) {}
-  // Goes on with another stream, one that was laid over the first (TLS). Only while nothing is gathered: what came
-  // before in the clear would otherwise be taken for something that came by the new one.
+  // Goes on with another stream, one that was laid over the first (TLS). Only while nothing is gathered: what
+  // came before in the clear would otherwise be taken for something that came by the new one.
   void go_on_with(Stream& stream) {
     RINGFENCE_ASSERT(size() == 0);
     stream_ = &stream;

@@ -1,9 +1,9 @@
 // What TLS needs before a connection exists: certificates, keys, trust and the rules of the handshake, as one
 // immutable TlsContext that all shards share; and what is known of a connection afterwards, as values.
 //
-// What always holds: TLS 1.2 is the oldest version, renegotiation, compression and early data are off, and a context
-// that could not be made whole is not made at all. Contexts are built from text in memory; who reads the files knows
-// where they are. Building one costs milliseconds and belongs on no shard's thread.
+// What always holds: TLS 1.2 is the oldest version, renegotiation, compression and early data are off, and a
+// context that could not be made whole is not made at all. Contexts are built from text in memory; who reads
+// the files knows where they are. Building one costs milliseconds and belongs on no shard's thread.
 #pragma once
 
 #include <array>
@@ -30,29 +30,29 @@ inline constexpr std::string_view alpn_http = "http/1.1";
 // Why a handshake, or a connection after it, failed.
 enum class TlsFailure : uint8_t {
   none,
-  closed,            // The peer left in the middle.
-  timeout,           // Counted by who set the deadline.
-  protocol,          // The bytes are not TLS, or break it.
-  version,           // No version in common.
-  cipher,            // No cipher in common.
-  alpn,              // No application protocol in common, or none where one is needed.
-  early_bytes,       // Plaintext stood behind the request for TLS (CVE-2021-23214, CVE-2021-23222).
-  no_certificate,    // The peer showed none where one is required.
-  untrusted,         // Issued by nobody whom we trust: unknown issuer, self-signed.
-  expired,           // Or not valid yet.
+  closed,          // The peer left in the middle.
+  timeout,         // Counted by who set the deadline.
+  protocol,        // The bytes are not TLS, or break it.
+  version,         // No version in common.
+  cipher,          // No cipher in common.
+  alpn,            // No application protocol in common, or none where one is needed.
+  early_bytes,     // Plaintext stood behind the request for TLS (CVE-2021-23214, CVE-2021-23222).
+  no_certificate,  // The peer showed none where one is required.
+  untrusted,       // Issued by nobody whom we trust: unknown issuer, self-signed.
+  expired,         // Or not valid yet.
   revoked,
-  host_name,         // The certificate is another host's.
-  certificate,       // Wrong in another way: signature, purpose, missing CRL.
-  refused_by_peer,   // It sent an alert.
-  key_update,        // The peer wants new keys from us while the kernel encrypts, which cannot change them.
+  host_name,        // The certificate is another host's.
+  certificate,      // Wrong in another way: signature, purpose, missing CRL.
+  refused_by_peer,  // It sent an alert.
+  key_update,       // The peer wants new keys from us while the kernel encrypts, which cannot change them.
   internal,
 };
 inline constexpr size_t tls_failures = static_cast<size_t>(TlsFailure::internal) + 1;
 std::string_view name(TlsFailure failure);
 
-// Keys of session tickets (RFC 5077, RFC 8446 section 4.6.1): tickets are made under the current one, those made
-// under the previous one are still taken, and older ones are forgotten together with their keys, which is what
-// bounds how long a stolen key can open recorded traffic.
+// Keys of session tickets (RFC 5077, RFC 8446 section 4.6.1): tickets are made under the current one, those
+// made under the previous one are still taken, and older ones are forgotten together with their keys, which
+// is what bounds how long a stolen key can open recorded traffic.
 class TlsTicketKeys {
  public:
   // `previous` is null at the start.
@@ -72,22 +72,24 @@ class TlsTicketKeys {
   std::optional<Key> previous_;
 };
 
-// How long a session may be resumed; keys are rotated no faster than this, so a ticket lives once or twice as long.
+// How long a session may be resumed; keys are rotated no faster than this, so a ticket lives once or twice as
+// long.
 inline constexpr uint32_t tls_session_s = 3'600;
 
 // Whether the kernel may encrypt what is sent; net/kernel_tls.h finds out.
 struct KernelTlsUse {
-  uint8_t suites = 0;    // A bit for each of TLS 1.3's suites, from TLS_AES_128_GCM_SHA256 (0x1301) on; 0: it may not.
+  uint8_t suites =
+      0;  // A bit for each of TLS 1.3's suites, from TLS_AES_128_GCM_SHA256 (0x1301) on; 0: it may not.
   bool at_once = false;  // From the first byte; otherwise from when a connection has shown to be a stream.
 };
 
 // Connections with TLS, and how many of them the kernel encrypts for. One thread writes, any reads.
 struct TlsLegs {
   std::atomic<uint64_t> open{0};
-  std::atomic<uint64_t> kernel_sends{0};        // Of those.
+  std::atomic<uint64_t> kernel_sends{0};  // Of those.
   std::atomic<uint64_t> kernel_sends_total{0};
-  std::atomic<uint64_t> kernel_refused{0};      // The kernel would not; this process went on.
-  std::atomic<uint64_t> key_updates_refused{0}; // TlsFailure::key_update.
+  std::atomic<uint64_t> kernel_refused{0};       // The kernel would not; this process went on.
+  std::atomic<uint64_t> key_updates_refused{0};  // TlsFailure::key_update.
 };
 
 struct TlsServerOptions {
@@ -96,7 +98,8 @@ struct TlsServerOptions {
   std::string client_ca_pem;  // Whom clients' certificates are checked against; empty: none is asked for.
   std::string crl_pem;        // Needs client_ca_pem; every issuer of a chain needs a list in it.
   bool client_certificate_required = false;
-  std::vector<std::string> alpn;  // A client that names protocols must name one of these; empty: not looked at.
+  std::vector<std::string>
+      alpn;  // A client that names protocols must name one of these; empty: not looked at.
   KernelTlsUse kernel;
 };
 
@@ -130,7 +133,8 @@ class TlsContext {
 
   bool is_server() const { return is_server_; }
   bool verifies_host() const { return verify_host_; }
-  // Tickets carry the client's certificate past the lists of revoked ones, so there are none where it matters.
+  // Tickets carry the client's certificate past the lists of revoked ones, so there are none where it
+  // matters.
   bool gives_tickets() const { return gives_tickets_; }
   // tls-server-end-point of our own certificate (RFC 5929); empty where the algorithm has none (Ed25519).
   const std::string& endpoint_hash() const { return endpoint_hash_; }
@@ -157,8 +161,8 @@ class TlsContext {
   std::optional<TlsCertificate> certificate_;
 };
 
-// What a peer's certificate calls it. Names with a NUL in them are left out; so is the common name where there are
-// several.
+// What a peer's certificate calls it. Names with a NUL in them are left out; so is the common name where
+// there are several.
 struct TlsPeerNames {
   std::string dn;  // RFC 2253.
   std::string cn;
@@ -168,13 +172,13 @@ struct TlsPeerNames {
   std::vector<std::string> ips;  // 4 or 16 raw bytes each.
 };
 
-// libpq's rules (sslmode=verify-full): an address matches IP names, or, where there are none, the common name; a host
-// name matches DNS names, or, where there are none, the common name. A wildcard is the whole leftmost label, and
-// stands for exactly one.
+// libpq's rules (sslmode=verify-full): an address matches IP names, or, where there are none, the common
+// name; a host name matches DNS names, or, where there are none, the common name. A wildcard is the whole
+// leftmost label, and stands for exactly one.
 bool matches_host(const TlsPeerNames& names, const std::string& host);
 
-// A self-signed ECDSA P-256 certificate for this host, for development: CN `host`, with localhost, 127.0.0.1 and ::1
-// as further names. `host` may be empty.
+// A self-signed ECDSA P-256 certificate for this host, for development: CN `host`, with localhost, 127.0.0.1
+// and ::1 as further names. `host` may be empty.
 struct TlsKeyPair {
   std::string certificate_pem;
   std::string key_pem;

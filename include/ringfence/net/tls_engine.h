@@ -1,5 +1,5 @@
-// One TLS connection as bytes in, bytes out: no sockets, no waiting, no clock of ours. Whoever drives it gives it what
-// came from the peer and carries away what it wants sent.
+// One TLS connection as bytes in, bytes out: no sockets, no waiting, no clock of ours. Whoever drives it
+// gives it what came from the peer and carries away what it wants sent.
 //
 // Ciphertext is read where it lies and is handed out where it was made: an owner that can send at once copies
 // nothing. Between messages a connection holds no buffer (SSL_MODE_RELEASE_BUFFERS).
@@ -15,8 +15,8 @@ struct bio_st;
 
 namespace ringfence::net {
 
-// Where the engine puts what is to be sent. Takes all of it; the bytes are gone when take() returns. `more`: another
-// record of the same write() follows at once.
+// Where the engine puts what is to be sent. Takes all of it; the bytes are gone when take() returns. `more`:
+// another record of the same write() follows at once.
 class TlsSink {
  public:
   virtual void take(ByteView ciphertext, bool more) = 0;
@@ -58,11 +58,12 @@ class TlsEngine {
 
   // Servers, before the handshake: without keys no tickets are given nor taken.
   void use_ticket_keys(std::shared_ptr<const TlsTicketKeys> keys);
-  // Clients, before the handshake: the server's name as configured, for SNI and, where the context says so, to be
-  // checked against its certificate.
+  // Clients, before the handshake: the server's name as configured, for SNI and, where the context says so,
+  // to be checked against its certificate.
   void expect_host(const std::string& host);
 
-  // More from the peer. The bytes stay where they are until has_input() is false; only then more may be given.
+  // More from the peer. The bytes stay where they are until has_input() is false; only then more may be
+  // given.
   void give(ByteView ciphertext);
   bool has_input() const { return !input_.empty(); }
 
@@ -78,9 +79,10 @@ class TlsEngine {
   // Tells the peer that nothing more comes from us (close_notify). Reading goes on.
   void close();
 
-  // For somebody else who will encrypt what is sent from now on, where the context allows that for this connection's
-  // suite. False: it stays here. Nothing has changed until leave_sending(); after that write() is not called any
-  // more, the sink gets alerts only, and a peer that asks for new keys (KeyUpdate) ends the connection.
+  // For somebody else who will encrypt what is sent from now on, where the context allows that for this
+  // connection's suite. False: it stays here. Nothing has changed until leave_sending(); after that write()
+  // is not called any more, the sink gets alerts only, and a peer that asks for new keys (KeyUpdate) ends the
+  // connection.
   bool sending_keys(TlsSendingKeys& keys) const;
   void leave_sending();
   // Whether sending_keys() might be true, now or later.
@@ -97,7 +99,8 @@ class TlsEngine {
   bool is_resumed() const;
   bool has_peer_certificate() const;
   TlsPeerNames peer_names() const;
-  // tls-server-end-point of the server's certificate (RFC 5929), on either side. Empty: there is none to bind to.
+  // tls-server-end-point of the server's certificate (RFC 5929), on either side. Empty: there is none to bind
+  // to.
   std::string endpoint_hash() const;
 
   const TlsTicketKeys* ticket_keys() const { return ticket_keys_.get(); }

@@ -1,8 +1,9 @@
-// A Stream over any other: TLS. It owns the stream beneath and has nothing pending there that its own user did not
-// ask for, so the rules of Stream hold for it as they stand.
+// A Stream over any other: TLS. It owns the stream beneath and has nothing pending there that its own user
+// did not ask for, so the rules of Stream hold for it as they stand.
 //
-// A connection that waits holds no buffer of ours and none of OpenSSL's. What is decrypted goes into buffers of the
-// shard; what is encrypted goes straight to the stream beneath, and is copied only when that cannot take it at once.
+// A connection that waits holds no buffer of ours and none of OpenSSL's. What is decrypted goes into buffers
+// of the shard; what is encrypted goes straight to the stream beneath, and is copied only when that cannot
+// take it at once.
 #pragma once
 
 #include <memory>
@@ -14,8 +15,8 @@
 
 namespace ringfence::net {
 
-// Where decrypted bytes stand until they were sent on; one for each shard. Grows with what is in use, and keeps a
-// few buffers for the next. Outlives the chunks that it gave.
+// Where decrypted bytes stand until they were sent on; one for each shard. Grows with what is in use, and
+// keeps a few buffers for the next. Outlives the chunks that it gave.
 class TlsBuffers final : public ring::ChunkOwner {
  public:
   // The most that one record holds (RFC 8446, section 5.1).
@@ -49,8 +50,8 @@ class TlsStream final : public Stream, private TlsSink, private Receive::Watcher
             TlsLegs* legs = nullptr);
   ~TlsStream() override;
 
-  // Once, before anything else; the deadline is the caller's. `first`: bytes that were received already. On failure
-  // the peer was told by an alert, as far as it listens, and the stream is of no use any more.
+  // Once, before anything else; the deadline is the caller's. `first`: bytes that were received already. On
+  // failure the peer was told by an alert, as far as it listens, and the stream is of no use any more.
   ring::Task<Result<void>> handshake(std::string first = {});
   // After a failed handshake: the stream beneath, to be ended in an orderly way.
   std::unique_ptr<Stream> give_back() { return std::move(inner_); }
@@ -59,9 +60,9 @@ class TlsStream final : public Stream, private TlsSink, private Receive::Watcher
   // The stream beneath, for deadlines that begin before the handshake.
   Stream& inner() { return *inner_; }
 
-  // Whether the kernel encrypts what is sent; see net/kernel_tls.h. Begins as the context says: with the first send
-  // after the handshake, or once `kernel_from_bytes` have been sent. A stream of large sends is cheaper that way,
-  // single small ones are not.
+  // Whether the kernel encrypts what is sent; see net/kernel_tls.h. Begins as the context says: with the
+  // first send after the handshake, or once `kernel_from_bytes` have been sent. A stream of large sends is
+  // cheaper that way, single small ones are not.
   bool is_sent_by_kernel() const { return kernel_sends_; }
   static constexpr size_t kernel_from_bytes = 256 * 1024;
   static constexpr size_t kernel_send_bytes_min = 8 * 1024;  // A send that is part of a stream has so many.
@@ -73,9 +74,10 @@ class TlsStream final : public Stream, private TlsSink, private Receive::Watcher
   std::string peer() const override { return inner_->peer(); }
 
  protected:
-  // The end of the stream is the peer's close_notify. A connection that ends without one is an error (ECONNRESET):
-  // what came may have been cut short. Bytes that break TLS are EPROTO; EKEYEXPIRED is a peer that wants new keys
-  // from us while the kernel encrypts (RFC 8446, section 4.6.3), which Linux can change since 6.14 only.
+  // The end of the stream is the peer's close_notify. A connection that ends without one is an error
+  // (ECONNRESET): what came may have been cut short. Bytes that break TLS are EPROTO; EKEYEXPIRED is a peer
+  // that wants new keys from us while the kernel encrypts (RFC 8446, section 4.6.3), which Linux can change
+  // since 6.14 only.
   void begin_receive(Receive& receive) override;
   void redirect_receive(Receive& receive) override { receive_ = &receive; }
   void begin_send(Send& send, ByteView bytes) override;

@@ -1,7 +1,8 @@
 // Builders of PostgreSQL messages ("Message Formats"). Each appends one whole message, header included.
 //
 // Names, texts and field values may not hold a NUL, which would end them early; whoever passes a peer's bytes
-// got them from a parser here, which cuts at NULs. Secrets passed in are copied into `out`: its owner zeroes it.
+// got them from a parser here, which cuts at NULs. Secrets passed in are copied into `out`: its owner zeroes
+// it.
 #pragma once
 
 #include <array>
@@ -15,8 +16,8 @@
 
 namespace ringfence::pg {
 
-// The fields of ErrorResponse and NoticeResponse ("Error and Notice Message Fields"). Empty ones are not sent.
-// Views only: what they show has to live as long as this does.
+// The fields of ErrorResponse and NoticeResponse ("Error and Notice Message Fields"). Empty ones are not
+// sent. Views only: what they show has to live as long as this does.
 struct ErrorFields {
   std::string_view severity = "ERROR";  // ERROR FATAL PANIC, or WARNING NOTICE DEBUG INFO LOG.
   std::string_view sqlstate;

@@ -18,7 +18,8 @@ class Encoding {
   constexpr Encoding() = default;
   // As PostgreSQL reports it in client_encoding and server_encoding: "UTF8", "WIN1251".
   static Encoding named(std::string_view name);
-  // The same as a client may write it ("utf-8", "latin1", "ISO-8859-1"). What is no such name gives the unknown one.
+  // The same as a client may write it ("utf-8", "latin1", "ISO-8859-1"). What is no such name gives the
+  // unknown one.
   static Encoding asked(std::string_view name);
 
   bool is_known() const { return id_ != unknown; }
@@ -44,8 +45,9 @@ class Encoding {
 // refuses it.
 std::optional<ByteView> convert(ByteView text, Encoding from, Encoding to, std::string& room);
 
-// Words of ours, in UTF-8 but for what they quote, as a client of that encoding takes them: always valid there, and without a
-// NUL. What is no valid UTF-8 becomes U+FFFD; what the encoding does not have, or has and we know no table, `?`.
+// Words of ours, in UTF-8 but for what they quote, as a client of that encoding takes them: always valid
+// there, and without a NUL. What is no valid UTF-8 becomes U+FFFD; what the encoding does not have, or has
+// and we know no table, `?`.
 std::string text_for(ByteView text, Encoding client);
 
 }  // namespace ringfence::pg

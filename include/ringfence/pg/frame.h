@@ -1,9 +1,9 @@
 // Cuts a stream of PostgreSQL messages (type byte, length, body; "Message Formats") that arrives in arbitrary
 // chunks, without copying and without a buffer.
 //
-// What always holds: between chunks the cursor keeps at most five header bytes and two counters. Each body byte
-// of the stream is shown exactly once, in order. The segments of one chunk lie one after the other in it; only
-// a header that the chunk's end cuts belongs to none of them, and that one stands at the very end.
+// What always holds: between chunks the cursor keeps at most five header bytes and two counters. Each body
+// byte of the stream is shown exactly once, in order. The segments of one chunk lie one after the other in
+// it; only a header that the chunk's end cuts belongs to none of them, and that one stands at the very end.
 #pragma once
 
 #include <algorithm>
@@ -46,13 +46,14 @@ inline std::array<char, frame_header_size> frame_header(char type, uint32_t body
 // A piece of one message as it stands in one chunk.
 struct FrameSegment {
   char type = 0;
-  bool is_first = false;      // The message's header ends in this chunk.
-  bool is_last = false;       // The piece ends the message.
-  uint8_t header_before = 0;  // Header bytes that stood at the end of earlier chunks; 0..4, 0 unless is_first.
-  uint32_t body_length = 0;   // Of the whole message.
-  uint32_t body_offset = 0;   // Of this piece in the body.
-  ByteView piece;             // Body bytes; empty if the body is, or if the chunk ends with the header.
-  size_t begin = 0;           // In the chunk: header (what of it stands here) and piece together.
+  bool is_first = false;  // The message's header ends in this chunk.
+  bool is_last = false;   // The piece ends the message.
+  uint8_t header_before =
+      0;                     // Header bytes that stood at the end of earlier chunks; 0..4, 0 unless is_first.
+  uint32_t body_length = 0;  // Of the whole message.
+  uint32_t body_offset = 0;  // Of this piece in the body.
+  ByteView piece;            // Body bytes; empty if the body is, or if the chunk ends with the header.
+  size_t begin = 0;          // In the chunk: header (what of it stands here) and piece together.
   size_t end = 0;
 };
 
@@ -63,7 +64,8 @@ class FrameCursor {
   // `length_max` bounds the message's length field, which counts itself (4) and the body.
   explicit FrameCursor(uint32_t length_max) : length_max_(length_max) {}
 
-  // The next segment of `chunk` from `position`, which starts at 0 for each chunk and is moved on by each call:
+  // The next segment of `chunk` from `position`, which starts at 0 for each chunk and is moved on by each
+  // call:
   //
   //   size_t at = 0;
   //   while (cursor.next(chunk, at, segment) == FrameCursor::Step::segment) …
@@ -77,7 +79,8 @@ class FrameCursor {
     if ((remaining_ | header_have_) == 0 && available >= frame_header_size) [[likely]] {
       const char* p = chunk.data() + position;
       const uint32_t length = detail::load_be<uint32_t>(p + 1);
-      if (length - 4u > length_max_ - 4u) [[unlikely]] return reject(p[0], length);
+      if (length - 4u > length_max_ - 4u) [[unlikely]]
+        return reject(p[0], length);
       const uint32_t body = length - 4;
       const size_t piece = std::min<size_t>(body, available - frame_header_size);
       out.type = p[0];
@@ -89,7 +92,8 @@ class FrameCursor {
       out.piece = ByteView(p + frame_header_size, piece);
       out.begin = position;
       out.end = position += frame_header_size + piece;
-      if (!out.is_last) [[unlikely]] open(p[0], body, piece);
+      if (!out.is_last) [[unlikely]]
+        open(p[0], body, piece);
       return Step::segment;
     }
     return next_slow(chunk, position, out);
@@ -125,8 +129,8 @@ class FrameCursor {
   uint32_t body_remaining() const { return broken_ ? 0 : remaining_; }
   // Header bytes held from the end of the last chunk: 0..4.
   ByteView held_header() const { return ByteView(header_, header_have_); }
-  // How much of `chunk`, which comes next, belongs to the message that is open: 0 at a boundary. All of it where the
-  // message does not end in it, or has no end because it breaks the protocol.
+  // How much of `chunk`, which comes next, belongs to the message that is open: 0 at a boundary. All of it
+  // where the message does not end in it, or has no end because it breaks the protocol.
   size_t open_message_bytes(ByteView chunk) const;
   // The open message's type; meaningful while body_remaining() is not 0.
   char open_type() const { return type_; }

@@ -1,8 +1,9 @@
-// What may have changed a session's prepared statements and portals where no text of the client says so: a function
-// that runs DEALLOCATE and PREPARE, a trigger, a DO block. What was made before such a thing is doubtful behind it.
+// What may have changed a session's prepared statements and portals where no text of the client says so: a
+// function that runs DEALLOCATE and PREPARE, a trigger, a DO block. What was made before such a thing is
+// doubtful behind it.
 //
-// Times are stamps of a session's messages (PendingMessage::stamp), which rise. What is sent and what is answered
-// each have a NameDoubt; the first is never less doubtful than the second.
+// Times are stamps of a session's messages (PendingMessage::stamp), which rise. What is sent and what is
+// answered each have a NameDoubt; the first is never less doubtful than the second.
 #pragma once
 
 #include <array>
@@ -29,14 +30,17 @@ class NameDoubt {
   // The most that may have changed what was made at that stamp; a stamp of 0 stands for before anything.
   Unseen since(uint64_t made_at) const {
     for (size_t i = last_.size(); i > 0; --i) {
-      if (last_[i - 1] != 0 && last_[i - 1] >= made_at) return static_cast<Unseen>(i - 1 + static_cast<size_t>(Unseen::relation));
+      if (last_[i - 1] != 0 && last_[i - 1] >= made_at)
+        return static_cast<Unseen>(i - 1 + static_cast<size_t>(Unseen::relation));
     }
     return made_at == 0 ? Unseen::trigger : Unseen::none;
   }
   bool any(Unseen at_least) const { return last_[index(at_least)] != 0; }
 
  private:
-  static size_t index(Unseen what) { return static_cast<size_t>(what) - static_cast<size_t>(Unseen::relation); }
+  static size_t index(Unseen what) {
+    return static_cast<size_t>(what) - static_cast<size_t>(Unseen::relation);
+  }
   std::array<uint64_t, 3> last_{};
 };
 

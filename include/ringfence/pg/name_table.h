@@ -1,9 +1,10 @@
 // Objects by their own names, in as little memory as that takes: most sessions have none or a few.
 //
-// Open addressing: a table of references, a power of two of them and at most three quarters in use, in which an object
-// stands at the first free place from that of its name's hash on. Clients choose the names, so the hash has a key that
-// they do not know; it is given with each call, the same one always, for a table has no room for it. What always holds:
-// between that place and its own there is no free one; but for a few places the table has at most eight for each object.
+// Open addressing: a table of references, a power of two of them and at most three quarters in use, in which
+// an object stands at the first free place from that of its name's hash on. Clients choose the names, so the
+// hash has a key that they do not know; it is given with each call, the same one always, for a table has no
+// room for it. What always holds: between that place and its own there is no free one; but for a few places
+// the table has at most eight for each object.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +44,8 @@ class NameTable {
   Ref<T> take(const HashKey& key, std::string_view name) {
     if (size_ == 0) return {};
     uint32_t at = home(key, name);
-    for (; slots_[at] && slots_[at]->name != name; at = next(at)) {}
+    for (; slots_[at] && slots_[at]->name != name; at = next(at)) {
+    }
     if (!slots_[at]) return {};
     Ref<T> taken = std::move(slots_[at]);
     slots_[at] = {};

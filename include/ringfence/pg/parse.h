@@ -1,5 +1,5 @@
-// Parsers of PostgreSQL message bodies ("Message Formats"): a body (without type and length) in, views into it
-// out. The views live as long as the body's bytes.
+// Parsers of PostgreSQL message bodies ("Message Formats"): a body (without type and length) in, views into
+// it out. The views live as long as the body's bytes.
 //
 // What always holds: no parser trusts a count or a length; what is returned was checked to its last byte, so
 // iterating over it cannot fail. An error is Fault::malformed and names the message.
@@ -18,12 +18,12 @@ namespace ringfence::pg {
 
 // ---- From the server ----
 
-// Unknown field codes are skipped, as the protocol asks. A missing or ill-formed SQLSTATE reads as XX000 and a
-// missing severity as ERROR, so that a hostile or broken server cannot leave a record without them. The severity
-// is the untranslated one (V) where the server sends it.
+// Unknown field codes are skipped, as the protocol asks. A missing or ill-formed SQLSTATE reads as XX000 and
+// a missing severity as ERROR, so that a hostile or broken server cannot leave a record without them. The
+// severity is the untranslated one (V) where the server sends it.
 Result<ErrorFields> parse_error_fields(ByteView body);
-// The same of a body of which only the beginning is there: the server sends severity, SQLSTATE and message first. What
-// stands at the cut is as long as it is there.
+// The same of a body of which only the beginning is there: the server sends severity, SQLSTATE and message
+// first. What stands at the cut is as long as it is there.
 ErrorFields parse_error_beginning(ByteView body);
 
 struct CommandTag {

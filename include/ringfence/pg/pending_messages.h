@@ -1,5 +1,6 @@
-// The client's messages whose answers have not come, in the order in which they were sent: a ring that grows with a
-// burst and is given back after it. A message keeps its place, a number that counts on, for as long as it waits.
+// The client's messages whose answers have not come, in the order in which they were sent: a ring that grows
+// with a burst and is given back after it. A message keeps its place, a number that counts on, for as long as
+// it waits.
 #pragma once
 
 #include <cstdint>
@@ -10,40 +11,52 @@
 
 namespace ringfence::pg {
 
-// Names a statement to whoever records it: the number that its start record got; consecutive for the statements of
-// one Query; 0 where the trail dropped the record.
+// Names a statement to whoever records it: the number that its start record got; consecutive for the
+// statements of one Query; 0 where the trail dropped the record.
 using StatementNumber = uint64_t;
-// Of a statement that has no record, because it was refused and the server gets another message in its place: this and
-// the refusal's own number, which is below it.
+// Of a statement that has no record, because it was refused and the server gets another message in its place:
+// this and the refusal's own number, which is below it.
 inline constexpr StatementNumber unrecorded_statement = StatementNumber{1} << 63;
 
 struct PendingMessage {
   // bad_flush: a Flush with a body, which the server refuses; others it answers with nothing.
   enum class Kind : uint8_t {
-    gone, query, parse, bind, describe, close, execute, function_call, sync, copy_end, own, bad_flush
+    gone,
+    query,
+    parse,
+    bind,
+    describe,
+    close,
+    execute,
+    function_call,
+    sync,
+    copy_end,
+    own,
+    bad_flush
   };
 
   Kind kind = Kind::gone;
-  bool is_portal = false;     // describe, close
-  bool is_redacted = false;   // query
-  bool is_uncut = false;      // query
-  bool continues = false;     // query: the next entry is of the same message
-  bool is_over = false;       // query, function_call: done or failed, only ReadyForQuery is awaited
-  bool is_doubtful = false;   // sync: sent inside a COPY; the server may have swallowed it
-  bool ends_skip = false;     // sync: doubtful, and what was sent before it was skipped
-  bool is_own = false;        // parse, close, sync: the appliance's, of a statement that it prepares again
+  bool is_portal = false;        // describe, close
+  bool is_redacted = false;      // query
+  bool is_uncut = false;         // query
+  bool continues = false;        // query: the next entry is of the same message
+  bool is_over = false;          // query, function_call: done or failed, only ReadyForQuery is awaited
+  bool is_doubtful = false;      // sync: sent inside a COPY; the server may have swallowed it
+  bool ends_skip = false;        // sync: doubtful, and what was sent before it was skipped
+  bool is_own = false;           // parse, close, sync: the appliance's, of a statement that it prepares again
   Unseen unseen = Unseen::none;  // What it may run out of sight
-  uint16_t expected = 0;      // query: of its first statement; see Completion
-  uint32_t count = 0;         // query: statements
-  uint32_t completed = 0;     // query: how many are done
-  uint32_t naming_before = 0;  // So many places before it is the last message that makes or drops a name; 0: none waits
+  uint16_t expected = 0;         // query: of its first statement; see Completion
+  uint32_t count = 0;            // query: statements
+  uint32_t completed = 0;        // query: how many are done
+  uint32_t naming_before =
+      0;  // So many places before it is the last message that makes or drops a name; 0: none waits
   StatementNumber first = 0;  // query, execute, function_call
   uint64_t expected_at = 0;   // query: where those of the others stand
   uint64_t since_ns = 0;
   uint64_t message_bytes = 0;
-  uint64_t stamp = 0;         // Of all messages of the session; rises
-  Ref<Prepared> prepared;     // parse; describe and close of a statement; execute: what was recorded
-  Ref<Portal> portal;         // bind, execute; describe and close of a portal: only the name
+  uint64_t stamp = 0;      // Of all messages of the session; rises
+  Ref<Prepared> prepared;  // parse; describe and close of a statement; execute: what was recorded
+  Ref<Portal> portal;      // bind, execute; describe and close of a portal: only the name
 
   // It makes statements run, each of which has a record.
   bool runs() const { return kind == Kind::query || kind == Kind::execute || kind == Kind::function_call; }

@@ -1,13 +1,15 @@
 // A model of the server, which says to which statement each of its answers belongs.
 //
 // What the client sends is pushed in order; what the server answers is applied in order. The model follows
-// PostgreSQL's main loop: after an error in the extended protocol everything up to the next Sync is skipped; inside
-// COPY IN Sync and Flush are swallowed, and CopyData, CopyDone and CopyFail outside of it are ignored; names of
-// statements and portals change only when the server says so. ("Message Flow"; the rest is the server's behaviour.)
+// PostgreSQL's main loop: after an error in the extended protocol everything up to the next Sync is skipped;
+// inside COPY IN Sync and Flush are swallowed, and CopyData, CopyDone and CopyFail outside of it are ignored;
+// names of statements and portals change only when the server says so. ("Message Flow"; the rest is the
+// server's behaviour.)
 //
-// What always holds: each statement that was pushed gets exactly one done() call, in the order of their pushes
-// within a connection but for those that the server skips; ready() calls come from the server's answers only. No
-// sequence of answers, however wrong, breaks the model: an answer that fits nothing is counted and ignored.
+// What always holds: each statement that was pushed gets exactly one done() call, in the order of their
+// pushes within a connection but for those that the server skips; ready() calls come from the server's
+// answers only. No sequence of answers, however wrong, breaks the model: an answer that fits nothing is
+// counted and ignored.
 #pragma once
 
 #include <cstdint>
@@ -40,21 +42,21 @@ enum class Ending : uint8_t {
 struct Completion {
   StatementNumber number = 0;
   Ending ending = Ending::unknown;
-  std::string_view tag;            // Of CommandComplete: "INSERT 0 1".
-  uint64_t rows = 0;               // From the tag, or DataRows counted.
-  uint64_t bytes_to_client = 0;    // Of the server's messages for it, headers included.
-  uint64_t bytes_to_server = 0;    // Of the client's.
-  uint64_t since_ns = 0;           // When it was sent, or when the one before it was done.
+  std::string_view tag;          // Of CommandComplete: "INSERT 0 1".
+  uint64_t rows = 0;             // From the tag, or DataRows counted.
+  uint64_t bytes_to_client = 0;  // Of the server's messages for it, headers included.
+  uint64_t bytes_to_server = 0;  // Of the client's.
+  uint64_t since_ns = 0;         // When it was sent, or when the one before it was done.
   const ErrorFields* error = nullptr;
   // What was said of it when it was sent: see expect() and Prepared::expected. 0: nothing.
   uint16_t expected = 0;
-  bool is_empty_answer = false;  // EmptyQueryResponse.
-  bool is_missing = false;       // Its message is over, and it was not answered.
+  bool is_empty_answer = false;        // EmptyQueryResponse.
+  bool is_missing = false;             // Its message is over, and it was not answered.
   const Prepared* prepared = nullptr;  // Of an Execute: what ran, as far as it is known.
   // A secret was taken out of the statement's text; the server's message about it may quote what was taken.
   bool is_redacted = false;
-  // Where the server came to another statement than was foreseen when this one was sent (a Parse that was to replace
-  // its name failed): what it came to. Null otherwise.
+  // Where the server came to another statement than was foreseen when this one was sent (a Parse that was to
+  // replace its name failed): what it came to. Null otherwise.
   const Portal* ran_instead = nullptr;
   // What ran was told by a name that may stand for something else since its text was seen.
   bool is_presumed = false;
@@ -63,8 +65,8 @@ struct Completion {
 class StatementObserver {
  public:
   virtual void done(const Completion& completion) = 0;
-  // An error that belongs to no statement: an asynchronous FATAL, a failing Parse that nothing executes, a commit
-  // that fails at Sync. `text` may be null.
+  // An error that belongs to no statement: an asynchronous FATAL, a failing Parse that nothing executes, a
+  // commit that fails at Sync. `text` may be null.
   virtual void error_outside(const ErrorFields& error, const StatementText* text) = 0;
 
  protected:
@@ -81,8 +83,8 @@ class ResponseQueue {
 
   // With what the next statement of the Query that is pushed next may be answered.
   void expect(uint16_t expected) { expected_.stage(expected); }
-  // A Query message of `count` statements whose numbers begin at `first`. `continues`: the next push_query holds more
-  // statements of the same message.
+  // A Query message of `count` statements whose numbers begin at `first`. `continues`: the next push_query
+  // holds more statements of the same message.
   void push_query(StatementNumber first, uint32_t count, uint64_t message_bytes, uint64_t now_ns,
                   bool continues = false);
   // A secret was taken out of the text of the Query pushed last.
@@ -96,8 +98,8 @@ class ResponseQueue {
   void push_parse(Ref<Prepared> prepared);
   // `unseen`: what planning may run out of sight.
   void push_bind(Ref<Portal> portal, Unseen unseen = Unseen::none);
-  // The Bind that made this portal has a record of its own: done() is called for that number when it is answered, or at
-  // once where it was.
+  // The Bind that made this portal has a record of its own: done() is called for that number when it is
+  // answered, or at once where it was.
   void number_bind(Portal& portal, StatementNumber number, uint64_t now_ns);
   void push_describe(bool is_portal, std::string_view name);
   void push_close(bool is_portal, std::string_view name);
@@ -111,14 +113,16 @@ class ResponseQueue {
   // server's messages are not for this model but for who sent them; own_is_answered() ends that. An error
   // ends it as any message.
   void push_own();
-  // A Close and a Parse of the appliance's own, by which a name stands again for what is known of it. The server's
-  // answers to them are nobody's. `is_alone`: a Sync of its own ends them, and a failure is nobody's either, so
-  // that a Query may follow. Where they fail the server has nothing by that name until it is renewed again.
+  // A Close and a Parse of the appliance's own, by which a name stands again for what is known of it. The
+  // server's answers to them are nobody's. `is_alone`: a Sync of its own ends them, and a failure is nobody's
+  // either, so that a Query may follow. Where they fail the server has nothing by that name until it is
+  // renewed again.
   void push_renewal(const Ref<Prepared>& prepared, bool is_alone);
-  void push_copy_end();  // CopyDone or CopyFail.
-  void push_bad_flush();  // One with a body: an error, as of any message of its sync group. Inside a COPY nobody looks at it.
-  // Terminate: what comes behind it is not executed. The server reads it wherever it stands, also while it skips to
-  // the next Sync; inside a COPY it is FATAL.
+  void push_copy_end();   // CopyDone or CopyFail.
+  void push_bad_flush();  // One with a body: an error, as of any message of its sync group. Inside a COPY
+                          // nobody looks at it.
+  // Terminate: what comes behind it is not executed. The server reads it wherever it stands, also while it
+  // skips to the next Sync; inside a COPY it is FATAL.
   void push_terminate() { has_ended_ = true; }
   void copy_data(uint64_t message_bytes) {
     if (Entry* entry = copied_into()) copy().data(copied_place(), entry->count, message_bytes);
@@ -127,21 +131,21 @@ class ResponseQueue {
   // What a name will stand for if all that was sent before succeeds. Empty: not known.
   Ref<Prepared> foreseen_statement(std::string_view name) const;
   Ref<Portal> foreseen_portal(std::string_view name) const;
-  // Whether a Bind that is sent now comes to the statement that is foreseen, or to none. It may come to another where
-  // a Parse, a Close or a statement of SQL that was sent before, and is not answered, fails.
+  // Whether a Bind that is sent now comes to the statement that is foreseen, or to none. It may come to
+  // another where a Parse, a Close or a statement of SQL that was sent before, and is not answered, fails.
   bool is_foreseen_for_sure(std::string_view name) const;
   // What it comes to then, as far as it is there already.
   Ref<Prepared> present_statement(std::string_view name) const;
 
-  // Names as the server keeps them. The encodings are as it has reported them; until it has, names that are not
-  // ASCII stand for nothing that is known.
+  // Names as the server keeps them. The encodings are as it has reported them; until it has, names that are
+  // not ASCII stand for nothing that is known.
   void use_client_encoding(Encoding encoding) { encodings_.client = encoding; }
   void use_server_encoding(Encoding encoding) { encodings_.server = encoding; }
   // Sure unless something that ran since the server's last report may have changed the client's.
   NameEncodings encodings() const { return {encodings_.client, encodings_.server, last_run_ <= reported_}; }
   std::string kept_name(std::string_view sent);
-  // Whether a name was sent that is not ASCII; where one was, it matters that what was pushed last, which makes
-  // statements run, is known to leave the settings as they are.
+  // Whether a name was sent that is not ASCII; where one was, it matters that what was pushed last, which
+  // makes statements run, is known to leave the settings as they are.
   bool has_wide_names() const { return has_wide_names_; }
   void keeps_settings() { last_run_ = run_before_; }
 
@@ -191,16 +195,16 @@ class ResponseQueue {
   void error(const ErrorFields& fields, uint64_t bytes, uint64_t now_ns);
   void ready(TransactionStatus status);
 
-  // The connection has ended: whatever is open ends as unknown, and from the place `unsent_from` on, which never went out,
-  // as not executed.
+  // The connection has ended: whatever is open ends as unknown, and from the place `unsent_from` on, which
+  // never went out, as not executed.
   void abandon(uint64_t unsent_from = ~uint64_t{0});
 
   // ---- State
 
   bool is_empty() const { return pending_.is_empty(); }
-  // A COPY failed, a Sync had been sent inside of it, and statements behind it: the answers cannot tell whether
-  // the server swallowed that Sync and skipped them, or ran them. The connection has to end; what is open is
-  // unknown. No known client does that.
+  // A COPY failed, a Sync had been sent inside of it, and statements behind it: the answers cannot tell
+  // whether the server swallowed that Sync and skipped them, or ran them. The connection has to end; what is
+  // open is unknown. No known client does that.
   bool is_lost() const { return is_lost_; }
   // The server ignores what it reads until the next Sync, which was not sent yet.
   bool is_skipping() const { return skipping_; }
@@ -212,7 +216,8 @@ class ResponseQueue {
   bool names_may_change() const { return pending_.has_naming() || pending_changes() != 0; }
   // The same of what has a name at all.
   bool named_may_change() const {
-    return pending_changes() != 0 || (!pending_.is_empty() && last_named_ >= pending_.at(pending_.begin()).stamp);
+    return pending_changes() != 0 ||
+           (!pending_.is_empty() && last_named_ >= pending_.at(pending_.begin()).stamp);
   }
   // Whether a Parse is on its way that stands for a refused one.
   bool has_refusal() const { return refused_to_ > pending_.begin(); }
@@ -273,7 +278,8 @@ class ResponseQueue {
   void finish(Entry& entry, StatementNumber number, Ending ending, std::string_view tag, uint64_t rows,
               const ErrorFields* error, uint64_t now_ns, const Portal* ran = nullptr);
   void finish(Entry& entry, Completion completion, uint64_t now_ns, const Portal* ran = nullptr);
-  bool finish_bind(Entry& entry, Ref<Prepared> recorded, Ending ending, const ErrorFields* error, uint64_t now_ns);
+  bool finish_bind(Entry& entry, Ref<Prepared> recorded, Ending ending, const ErrorFields* error,
+                   uint64_t now_ns);
   uint64_t copied_place() const { return copy_in_ ? pending_.begin() : copy_place_; }
   Entry* copied_into();
   CopyInput& copy() {
@@ -334,48 +340,53 @@ class ResponseQueue {
     uint32_t index;  // and the statement's place in it.
     NameChange change;
 
-    bool is_before(uint64_t other, uint32_t place) const { return stamp < other || (stamp == other && index < place); }
+    bool is_before(uint64_t other, uint32_t place) const {
+      return stamp < other || (stamp == other && index < place);
+    }
   };
 
   StatementObserver& observer_;
   PendingMessages pending_;
   SessionNames names_;
-  NameDoubt foreseen_;  // By what was sent,
-  NameDoubt seen_;      // and by what was answered.
-  uint64_t stamp_ = 0;     // Of the message pushed last.
-  uint64_t last_named_ = 0;  // Of the last one that makes or drops something by a name.
+  NameDoubt foreseen_;          // By what was sent,
+  NameDoubt seen_;              // and by what was answered.
+  uint64_t stamp_ = 0;          // Of the message pushed last.
+  uint64_t last_named_ = 0;     // Of the last one that makes or drops something by a name.
   uint64_t last_changing_ = 0;  // Of the last one in which SQL does.
   uint64_t group_begin_ = 0;    // Of the last one behind which nothing is skipped for an error before it.
-  uint64_t last_run_ = 0;  // Stamp of the last message that makes statements run,
+  uint64_t last_run_ = 0;       // Stamp of the last message that makes statements run,
   uint64_t run_before_ = 0;
-  uint64_t reported_ = 0;  // and of the last one with which the server reported its settings.
-  std::unique_ptr<SkippedGroup> skipped_;     // Null: no group is being skipped.
-  std::unique_ptr<SkippedGroup> behind_end_;  // What was sent behind the end of the connection; null: nothing was.
+  uint64_t reported_ = 0;                  // and of the last one with which the server reported its settings.
+  std::unique_ptr<SkippedGroup> skipped_;  // Null: no group is being skipped.
+  std::unique_ptr<SkippedGroup>
+      behind_end_;  // What was sent behind the end of the connection; null: nothing was.
   // Of the statement that the server is answering.
   uint64_t rows_ = 0;
   uint64_t bytes_ = 0;
   ExpectedAnswers expected_;
   std::unique_ptr<CopyInput> copy_;  // Null: no copy data was sent so far.
-  uint64_t copy_place_ = 0;  // Of the last message that makes statements run.
+  uint64_t copy_place_ = 0;          // Of the last message that makes statements run.
   uint64_t last_done_ns_ = 0;
   uint64_t misfits_ = 0;
   uint64_t refused_to_ = 0;  // 1 + place of the last Parse that stands for a refused one.
   NameEncodings encodings_;
   bool is_query_awaited_ = false;  // The Query pushed last is answered; the server does not skip it.
-  bool skipping_ = false;  // An error was answered and the client has sent no Sync since.
-  bool copy_in_ = false;   // The server reads copy data and the client has not ended it.
-  bool copies_ = false;    // The statement that the server is answering is a COPY that reads.
+  bool skipping_ = false;          // An error was answered and the client has sent no Sync since.
+  bool copy_in_ = false;           // The server reads copy data and the client has not ended it.
+  bool copies_ = false;            // The statement that the server is answering is a COPY that reads.
   bool is_lost_ = false;
   bool has_stray_end_ = false;
   bool has_wide_names_ = false;
   bool may_defer_ = false;  // Something was written that may run more at the end of its transaction.
-  bool has_ended_ = false;  // The client has terminated, or the server has said FATAL: nothing more is executed.
+  bool has_ended_ =
+      false;  // The client has terminated, or the server has said FATAL: nothing more is executed.
   TransactionStatus transaction_ = TransactionStatus::idle;
   // Of statements that make or drop names, and of Queries that could not be cut.
   struct Rare {
-    std::vector<PendingChange> changes;  // In the order of their places; before `changes_begin` they are settled.
+    std::vector<PendingChange>
+        changes;  // In the order of their places; before `changes_begin` they are settled.
     size_t changes_begin = 0;
-    std::string uncut_tag;               // The last tag of an uncut Query, and its rows so far.
+    std::string uncut_tag;  // The last tag of an uncut Query, and its rows so far.
     uint64_t uncut_rows = 0;
   };
   Rare& rare() {

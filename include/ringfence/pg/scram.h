@@ -2,8 +2,8 @@
 // machines over whole messages.
 //
 // Nonces and salts are arguments; nothing here draws randomness. The slow part, PBKDF2, is apart
-// (make_scram_verifier, derive_scram_keys) and belongs on a worker thread; the state machines themselves cost a
-// few HMACs. Everything that takes a peer's message is reached before authentication.
+// (make_scram_verifier, derive_scram_keys) and belongs on a worker thread; the state machines themselves cost
+// a few HMACs. Everything that takes a peer's message is reached before authentication.
 #pragma once
 
 #include <array>
@@ -41,7 +41,8 @@ struct ScramVerifier {
   bool is_mock = false;  // Belongs to no user: verification ends like that of a wrong password.
 };
 
-// PostgreSQL's text form: SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>, base64 in its three parts.
+// PostgreSQL's text form: SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>, base64 in its three
+// parts.
 Result<ScramVerifier> parse_scram_verifier(std::string_view text);
 std::string format_scram_verifier(const ScramVerifier& verifier);
 // Slow. `iterations` is within 1..scram_iterations_max and `salt` is not empty.
@@ -53,18 +54,20 @@ struct ScramShape {
   uint32_t salt_size = scram_salt_size;
   auto operator<=>(const ScramShape&) const = default;
 };
-// The salt of a user who does not exist, and of one whose verifier we make ourselves: always the same for one name, also
-// when the user comes or goes. `server_secret` is random and the node's own; it is the same on all nodes where clients may
-// compare them.
+// The salt of a user who does not exist, and of one whose verifier we make ourselves: always the same for one
+// name, also when the user comes or goes. `server_secret` is random and the node's own; it is the same on all
+// nodes where clients may compare them.
 std::string scram_salt_of(ByteView server_secret, std::string_view user, size_t size = scram_salt_size);
-// The verifier for a user who does not exist: neither the salt nor the time tells that. Its shape: scram_shapes.h.
+// The verifier for a user who does not exist: neither the salt nor the time tells that. Its shape:
+// scram_shapes.h.
 ScramVerifier mock_scram_verifier(ByteView server_secret, std::string_view user, ScramShape shape = {});
 
 // SASLprep (RFC 4013) with PostgreSQL's leniency: pure ASCII is taken as it is, and so are bytes that are not
 // valid UTF-8, that hold prohibited or unassigned characters, or of which nothing would remain.
 std::string prepare_password(ByteView password);
 
-// Channel binding. `data` is the certificate's hash for tls-server-end-point (RFC 5929), the only type offered.
+// Channel binding. `data` is the certificate's hash for tls-server-end-point (RFC 5929), the only type
+// offered.
 struct ScramServerBinding {
   bool plus_was_offered = false;  // SCRAM-SHA-256-PLUS stood in our list of mechanisms.
   bool plus_was_chosen = false;   // The client chose it.
@@ -80,8 +83,8 @@ class ScramServer {
   // client-first-message in, server-first-message out. The user name in it is ignored, as in PostgreSQL: the
   // startup message's counts.
   Result<std::string> challenge(ByteView client_first);
-  // client-final-message in, server-final-message out if the proof is right. Fault::denied is a wrong password
-  // (or no such user); Fault::malformed breaks the protocol.
+  // client-final-message in, server-final-message out if the proof is right. Fault::denied is a wrong
+  // password (or no such user); Fault::malformed breaks the protocol.
   Result<std::string> verify(ByteView client_final);
 
  private:
@@ -145,8 +148,9 @@ class ScramClient {
   State state_ = State::start;
 };
 
-// The answer to AuthenticationMD5Password: "md5" and md5(md5(password user) salt) in hexadecimal. Fails only where
-// OpenSSL forbids MD5.
-Result<std::string> md5_password(std::string_view user, std::string_view password, const std::array<char, 4>& salt);
+// The answer to AuthenticationMD5Password: "md5" and md5(md5(password user) salt) in hexadecimal. Fails only
+// where OpenSSL forbids MD5.
+Result<std::string> md5_password(std::string_view user, std::string_view password,
+                                 const std::array<char, 4>& salt);
 
 }  // namespace ringfence::pg

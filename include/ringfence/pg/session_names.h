@@ -1,5 +1,6 @@
-// What the names of a session stand for, as the server has confirmed them: prepared statements and portals. Changed
-// by the server's answers only; the model of what is on its way (ResponseQueue) foresees on top of it.
+// What the names of a session stand for, as the server has confirmed them: prepared statements and portals.
+// Changed by the server's answers only; the model of what is on its way (ResponseQueue) foresees on top of
+// it.
 #pragma once
 
 #include <string_view>
@@ -35,7 +36,8 @@ class SessionNames {
   // The types of its parameters, as the server describes them: big-endian OIDs.
   void set_types(Prepared& prepared, ByteView oids);
 
-  // What the names keep, about: texts, parameters and the objects themselves. What several names keep counts once.
+  // What the names keep, about: texts, parameters and the objects themselves. What several names keep counts
+  // once.
   uint64_t kept_bytes() const { return kept_bytes_; }
 
  private:

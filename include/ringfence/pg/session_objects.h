@@ -1,7 +1,8 @@
-// What a session's names stand for: prepared statements and portals, as the trail needs them. Pooled per shard, so
-// that a steady stream of Parse and Bind allocates nothing.
+// What a session's names stand for: prepared statements and portals, as the trail needs them. Pooled per
+// shard, so that a steady stream of Parse and Bind allocates nothing.
 //
-// Counted by hand, for one thread. An object that nobody holds goes back to its pool, which outlives all sessions.
+// Counted by hand, for one thread. An object that nobody holds goes back to its pool, which outlives all
+// sessions.
 #pragma once
 
 #include <cstdint>
@@ -96,7 +97,8 @@ class StatementText {
     ~Rare() { crypto::secure_zero(unredacted); }
     std::string raw;     // The bytes as sent (redacted), where they were not valid text; else empty.
     std::string sha256;  // Of the text as sent, 32 bytes, where `text` does not have all of it; else empty.
-    // Where something was redacted: the SHA-256 of the text as sent, 32 bytes, then its beginning, at most the bound.
+    // Where something was redacted: the SHA-256 of the text as sent, 32 bytes, then its beginning, at most
+    // the bound.
     std::string unredacted;
   };
   ByteView raw() const { return rare_ ? ByteView(rare_->raw) : ByteView(); }
@@ -107,9 +109,9 @@ class StatementText {
     return *rare_;
   }
 
-  std::string text;         // Valid text, redacted, at most the bound.
-  uint64_t full_bytes = 0;  // Of the text as sent.
-  uint64_t begin = 0;       // Where `text` begins in it.
+  std::string text;            // Valid text, redacted, at most the bound.
+  uint64_t full_bytes = 0;     // Of the text as sent.
+  uint64_t begin = 0;          // Where `text` begins in it.
   uint64_t secret_places = 0;  // Bit n: $n+1 stands where a secret does.
   bool is_truncated = false;
   bool is_redacted = false;
@@ -146,7 +148,16 @@ struct Prepared;
 
 // What a SQL statement does to the names, once the server has said that it is done.
 struct NameChange {
-  enum class Kind : uint8_t { none, prepare, deallocate, deallocate_all, declare, close, close_all, discard_all };
+  enum class Kind : uint8_t {
+    none,
+    prepare,
+    deallocate,
+    deallocate_all,
+    declare,
+    close,
+    close_all,
+    discard_all
+  };
   Kind kind = Kind::none;
   Ref<Prepared> prepared;  // prepare, declare: what it makes. deallocate, close: only the name.
 };
@@ -158,15 +169,15 @@ struct Prepared {
   uint32_t keepers = 0;  // Its own name, and portals with names: see SessionNames.
   std::string name;
   StatementText statement;
-  std::vector<uint32_t> types;  // OIDs of its parameters as far as known; 0 where not.
-  NameChange change;            // What running it does to the names.
-  uint16_t expected = 0;        // With what it may be answered, as its recorder reads it (see Completion).
-  bool is_parsed = false;       // By a Parse, which can be sent again.
-  Encoding sent_in;             // The encoding of that Parse's text, where it is known.
+  std::vector<uint32_t> types;   // OIDs of its parameters as far as known; 0 where not.
+  NameChange change;             // What running it does to the names.
+  uint16_t expected = 0;         // With what it may be answered, as its recorder reads it (see Completion).
+  bool is_parsed = false;        // By a Parse, which can be sent again.
+  Encoding sent_in;              // The encoding of that Parse's text, where it is known.
   uint32_t gate_generation = 0;  // Of the policies by which it was let through.
   CallTraits traits;
   bool executes_by_name = false;  // EXECUTE: what it runs is looked up each time.
-  std::string rule;  // What let it pass.
+  std::string rule;               // What let it pass.
   uint64_t made_at = 0;  // Stamp of the message that made it; 0: not known to be what the server has.
   uint64_t refusal = 0;  // Not 0: its number. The server never gets it; what executes it has no record.
   // Each run of it waits so long for a word, and by which rule.
@@ -185,7 +196,7 @@ struct Prepared {
   };
   // What certain policies, and a watched target, make of it.
   struct Rare {
-    std::string instead;  // What went to the server in place of the text; empty: the text.
+    std::string instead;       // What went to the server in place of the text; empty: the text.
     std::optional<Hold> hold;  // Nothing: no run of it waits.
     std::optional<Sent> sent;  // Nothing: not known, or of no interest.
   };
@@ -223,8 +234,8 @@ struct Portal {
   uint32_t gate_generation = 0;  // Of the policies by which its Bind was let through.
   std::string name;
   std::string statement_name;
-  Ref<Prepared> statement;  // Empty: a name that we have not seen being made.
-  std::string parameters;   // JSON array; empty: none.
+  Ref<Prepared> statement;        // Empty: a name that we have not seen being made.
+  std::string parameters;         // JSON array; empty: none.
   std::string secret_parameters;  // Those that are secrets, in the clear: JSON array, null for the others.
   bool parameters_truncated = false;
   bool bind_is_known = false;  // Made by a Bind that was seen.

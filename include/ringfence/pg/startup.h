@@ -100,8 +100,8 @@ struct NegotiateProtocolVersion {
 };
 void append_negotiate_protocol_version(std::string& out, const NegotiateProtocolVersion& negotiate);
 Result<NegotiateProtocolVersion> parse_negotiate_protocol_version(ByteView body);
-// What a server of versions up to protocol_newest, without protocol options, answers to this start: nothing, or
-// the message to send before the authentication request.
+// What a server of versions up to protocol_newest, without protocol options, answers to this start: nothing,
+// or the message to send before the authentication request.
 std::optional<NegotiateProtocolVersion> negotiate(const StartupMessage& startup);
 
 }  // namespace ringfence::pg

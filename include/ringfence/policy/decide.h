@@ -14,8 +14,8 @@ namespace ringfence::policy {
 // What is known of the session and bears on the decision.
 struct SessionFacts {
   int server_version = 15;  // Major.
-  // The server's session began with default_transaction_read_only=on, as every session of level read does; one that was lowered
-  // to that level by a reload did not.
+  // The server's session began with default_transaction_read_only=on, as every session of level read does;
+  // one that was lowered to that level by a reload did not.
   bool is_server_read_only = true;
   // The server's encoding has one byte for each character: there it folds names beyond ASCII, too, as its
   // locale says.
@@ -39,13 +39,14 @@ struct Decision {
   sql::Place at = sql::nowhere;
   // Of an allowed statement: what let it pass, for the trail. Lives as long as the set of policies.
   std::string_view allowed_by;
-  // Of what the whitelist allows: so many bytes of its beginning are enough, whatever follows; 0: only all of it is.
+  // Of what the whitelist allows: so many bytes of its beginning are enough, whatever follows; 0: only all of
+  // it is.
   size_t allowed_within = 0;
   // Of an allowed statement: not 0: it waits so long for somebody's word before it runs, and by which rules.
   uint64_t hold_ms = 0;
   std::string hold_rule;
-  // Of an allowed statement: it calls functions that are not on the list of harmless ones, or does what cannot be seen, so
-  // that what comes behind it waits for its end.
+  // Of an allowed statement: it calls functions that are not on the list of harmless ones, or does what
+  // cannot be seen, so that what comes behind it waits for its end.
   bool calls_named_functions = false;
 };
 
@@ -53,10 +54,11 @@ struct Decision {
 Decision decide_facts(const Access& access, const sql::Facts& facts, const SessionFacts& session,
                       std::vector<Finding>* findings = nullptr);
 
-// The whitelist, which looks at the statement's own text: without the blanks, comments and `;` around it. Of several patterns
-// that match, the one whose occurrence ends first is what let it pass. `matches` is working memory.
-Decision decide_text(const Access& access, std::string_view text, Scratch& scratch, std::vector<Match>& matches,
-                     std::vector<Finding>* findings = nullptr);
+// The whitelist, which looks at the statement's own text: without the blanks, comments and `;` around it. Of
+// several patterns that match, the one whose occurrence ends first is what let it pass. `matches` is working
+// memory.
+Decision decide_text(const Access& access, std::string_view text, Scratch& scratch,
+                     std::vector<Match>& matches, std::vector<Finding>* findings = nullptr);
 
 // For a text without facts; `reason` says why there are none.
 Decision decide_unknown(const Access& access, std::string_view reason);

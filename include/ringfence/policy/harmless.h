@@ -1,5 +1,5 @@
-// Which functions are known to run nothing out of sight: those of the catalog that access levels read and write may
-// call, see catalog.h.
+// Which functions are known to run nothing out of sight: those of the catalog that access levels read and
+// write may call, see catalog.h.
 #pragma once
 
 #include <cstdint>

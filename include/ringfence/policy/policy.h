@@ -58,7 +58,8 @@ struct Policy {
   // Beyond the level: kinds of statement and functions that it admits.
   std::vector<Text> kinds;
   std::vector<Text> functions;
-  std::optional<std::vector<Text>> whitelist;  // Absent is not the same as empty: an empty one admits nothing.
+  std::optional<std::vector<Text>>
+      whitelist;  // Absent is not the same as empty: an empty one admits nothing.
   std::vector<Rule> allow;
   std::vector<Rule> deny;
   std::vector<HoldRule> hold;

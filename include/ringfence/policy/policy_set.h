@@ -47,10 +47,12 @@ struct Problem {
 class PolicySet : public std::enable_shared_from_this<PolicySet> {
  public:
   // Nothing, with every problem, when any policy is wrong.
-  static std::shared_ptr<const PolicySet> compile(std::vector<Policy> policies, std::vector<Problem>& problems);
+  static std::shared_ptr<const PolicySet> compile(std::vector<Policy> policies,
+                                                  std::vector<Problem>& problems);
 
-  // A policy is matched by one of the user's roles ("*": any) and by its tags: all of them (or any of them, as it says)
-  // are the target's. Without tags it matches targets without tags only; the tag "*" is on every target.
+  // A policy is matched by one of the user's roles ("*": any) and by its tags: all of them (or any of them,
+  // as it says) are the target's. Without tags it matches targets without tags only; the tag "*" is on every
+  // target.
   Access access(const std::vector<std::string>& roles, const std::vector<std::string>& tags) const;
 
   const std::vector<Policy>& policies() const { return policies_; }

@@ -1,7 +1,7 @@
 // How the trail tells of authorization: who may what on which resource, by which policies.
 //
-// Events permission_check, permission_denied, policy_evaluated and access_denied have the resource in entity_type and entity_id,
-// the reason in its own column, and the rest in `metadata`, which this makes.
+// Events permission_check, permission_denied, policy_evaluated and access_denied have the resource in
+// entity_type and entity_id, the reason in its own column, and the rest in `metadata`, which this makes.
 #pragma once
 
 #include <string>
@@ -20,7 +20,8 @@ struct Authorization {
 
 // Canonical JSON: granted, level, permission, policies (at most 20), related_id, role_id, unrestricted.
 std::string describe(const policy::Access& access, const Authorization& what);
-// The same of a statement that was refused: allowed (false), level, permission, policies, position (0: left out).
+// The same of a statement that was refused: allowed (false), level, permission, policies, position (0: left
+// out).
 std::string describe_blocked(const policy::Access& access, std::string_view permission, uint32_t position);
 
 }  // namespace ringfence::proxy

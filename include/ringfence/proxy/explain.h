@@ -1,7 +1,7 @@
 // What would become of a text, and why: asks the same judge that a session's gate asks.
 //
-// What always holds: a text is allowed here exactly when a session with this access, whose server is of this version,
-// would forward it as a Query message.
+// What always holds: a text is allowed here exactly when a session with this access, whose server is of this
+// version, would forward it as a Query message.
 #pragma once
 
 #include <optional>
@@ -48,8 +48,9 @@ struct Explanation {
   std::vector<ExplainedStatement> statements;
 };
 
-// The text of a Query message. Fault::limit when it holds more statements than are explained. May take seconds and
-// needs sql::large_stack_bytes of stack.
-Result<Explanation> explain(const policy::Access& access, policy::SessionFacts session, std::string_view text);
+// The text of a Query message. Fault::limit when it holds more statements than are explained. May take
+// seconds and needs sql::large_stack_bytes of stack.
+Result<Explanation> explain(const policy::Access& access, policy::SessionFacts session,
+                            std::string_view text);
 
 }  // namespace ringfence::proxy

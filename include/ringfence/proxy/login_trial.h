@@ -7,8 +7,9 @@
 
 namespace ringfence::proxy {
 
-// Logs in as `credential`, with the settings that a session has in its startup packet (`is_read`: one of level read), and
-// leaves again. Blocks for a little more than `connect_ms` at most. The error is for staff: why no session would get in.
+// Logs in as `credential`, with the settings that a session has in its startup packet (`is_read`: one of
+// level read), and leaves again. Blocks for a little more than `connect_ms` at most. The error is for staff:
+// why no session would get in.
 Result<void> try_login(const Target& target, const Credential& credential, bool is_read, uint64_t connect_ms);
 
 }  // namespace ringfence::proxy

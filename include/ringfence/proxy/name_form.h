@@ -16,12 +16,13 @@ class NameForm {
   static constexpr std::string_view usual = "ringfence/{user}: {name}";
 
   NameForm() = default;
-  // `client`: the client's name as it stands. Else a text of printable ASCII, up to 63 bytes, with {user}, {name} (the client's
-  // for itself) and {target}. Fault::malformed says what is wrong.
+  // `client`: the client's name as it stands. Else a text of printable ASCII, up to 63 bytes, with {user},
+  // {name} (the client's for itself) and {target}. Fault::malformed says what is wrong.
   static Result<NameForm> parse(std::string_view text);
 
-  // At most application_name_bytes_max bytes, cut at a character's edge. By a template it is printable ASCII, `?` for each
-  // other byte, as the server keeps it; what stands before {name} goes with it where the client has none.
+  // At most application_name_bytes_max bytes, cut at a character's edge. By a template it is printable ASCII,
+  // `?` for each other byte, as the server keeps it; what stands before {name} goes with it where the client
+  // has none.
   std::string name(std::string_view user, std::string_view target, std::string_view client_application) const;
   bool is_clients_own() const { return text_ == "client"; }
   bool operator==(const NameForm&) const = default;

@@ -1,5 +1,5 @@
-// The PostgreSQL sessions of one shard, and what they share there: the snapshot, the journal, the counters, the
-// cancel keys. Everything runs on the shard's thread unless it says otherwise.
+// The PostgreSQL sessions of one shard, and what they share there: the snapshot, the journal, the counters,
+// the cancel keys. Everything runs on the shard's thread unless it says otherwise.
 #pragma once
 
 #include <atomic>
@@ -60,8 +60,8 @@ struct SessionInfo {
   bool tls = false;               // On the client's leg.
 };
 
-// The threads that do what would hold a shard up, a pool with a queue of its own for each kind: neither a statement's sync
-// nor a login waits for somebody's large statements.
+// The threads that do what would hold a shard up, a pool with a queue of its own for each kind: neither a
+// statement's sync nor a login waits for somebody's large statements.
 struct ShardWorkers {
   ShardWorkers(ring::Workers& for_logins, ring::Workers& for_analyses, ring::Workers& for_syncs)
       : logins(for_logins), analyses(for_analyses), syncs(for_syncs) {}
@@ -88,12 +88,14 @@ class PgShard {
     // What users and addresses may add to the trail on all shards; null: this one counts alone. Outlives the
     // shard.
     TrailVolume* volume = nullptr;
-    // With what clear texts are sealed whose records are redacted; null: they are not kept. Outlives the shard.
+    // With what clear texts are sealed whose records are redacted; null: they are not kept. Outlives the
+    // shard.
     const audit::TextSealer* sealer = nullptr;
     // Told of each statement that is held, and how that ended; may be null. Outlives the shard.
     HoldWatcher* hold_watcher = nullptr;
   };
-  PgShard(Options options, ring::Shard& shard, audit::RecordSpace& space, ShardWorkers workers, SnapshotPtr snapshot);
+  PgShard(Options options, ring::Shard& shard, audit::RecordSpace& space, ShardWorkers workers,
+          SnapshotPtr snapshot);
   ~PgShard();
 
   // Before the threads start: all shards, this one included, for cancel requests and bounds over all of them.
@@ -110,15 +112,16 @@ class PgShard {
 
   // On the shard's thread.
   void adopt(std::unique_ptr<net::Stream> client, std::shared_ptr<ListenerFacts> listener);
-  // Once, when the shard's thread runs: makes the connections that are to be there before a session wants them.
+  // Once, when the shard's thread runs: makes the connections that are to be there before a session wants
+  // them.
   void begin();
   void use(SnapshotPtr snapshot);
   SnapshotPtr snapshot() const;
   std::vector<SessionInfo> list() const;
   bool end(const Uuid& session, const EndReason& reason);
   void end_all(const EndReason& reason);
-  // The word on a held statement; see hold.h. Here: whether it was the first one. From any thread: false when the mailbox
-  // is full, and nothing was said.
+  // The word on a held statement; see hold.h. Here: whether it was the first one. From any thread: false when
+  // the mailbox is full, and nothing was said.
   bool answer_hold_here(uint64_t number, HoldAnswer answer);
   bool answer_hold(uint64_t number, HoldAnswer answer);
   std::vector<HeldStatement> holds() const;

@@ -1,5 +1,5 @@
-// What sessions decide by: users, targets and limits, immutable. A new one replaces the old as a whole; a session
-// keeps the one it began with until it looks again.
+// What sessions decide by: users, targets and limits, immutable. A new one replaces the old as a whole; a
+// session keeps the one it began with until it looks again.
 #pragma once
 
 #include <atomic>
@@ -95,12 +95,13 @@ struct Target {
   // them.
   bool legacy_strings = false;
   AttributionWitness attribution_witness = AttributionWitness::report;
-  // The server is asked what its sessions run, by connections of the appliance's own: one for each credential.
+  // The server is asked what its sessions run, by connections of the appliance's own: one for each
+  // credential.
   bool attribution_watch = false;
   NameForm application_name;
   PoolRule pool;
-  // Connections that wait in the pools of all shards, or are being made to wait there, and those of them that are being
-  // closed and may still be at the server; carried over as `sessions` is.
+  // Connections that wait in the pools of all shards, or are being made to wait there, and those of them that
+  // are being closed and may still be at the server; carried over as `sessions` is.
   std::shared_ptr<std::atomic<uint32_t>> warm = std::make_shared<std::atomic<uint32_t>>(0);
   std::shared_ptr<std::atomic<uint32_t>> leaving = std::make_shared<std::atomic<uint32_t>>(0);
   // Sessions that are open on all shards; carried over from one snapshot to the next.
@@ -128,7 +129,7 @@ struct Limits {
 struct Snapshot {
   uint64_t generation = 0;  // Grows with each reload.
   Limits limits;
-  std::string mock_secret;  // Makes the verifiers of users who do not exist; the node's own.
+  std::string mock_secret;       // Makes the verifiers of users who do not exist; the node's own.
   pg::ScramShapes scram_shapes;  // Of the users' verifiers.
 
   struct NameHash {

@@ -4,9 +4,10 @@
 // a subtraction of their own thread's. Records are charged when they are written: a session that has spent
 // more than there was waits before its next bytes are looked at, and what it had begun is recorded whole.
 //
-// What the store does not take at once stands in front of the others' records. So while a shard's journal has more than
-// behind_bytes that are not in the store, a burst is behind_burst_bytes, and what a record has beyond small_bytes counts
-// behind_weight times. The rate of small statements stays: for those the journal is there.
+// What the store does not take at once stands in front of the others' records. So while a shard's journal has
+// more than behind_bytes that are not in the store, a burst is behind_burst_bytes, and what a record has
+// beyond small_bytes counts behind_weight times. The rate of small statements stays: for those the journal is
+// there.
 #pragma once
 
 #include <atomic>

@@ -13,8 +13,8 @@
 
 namespace ringfence::ring {
 
-// A function that is run once; owns what it captured. One that captured a few pointers and numbers is kept inside:
-// a shard may post such a job for every statement.
+// A function that is run once; owns what it captured. One that captured a few pointers and numbers is kept
+// inside: a shard may post such a job for every statement.
 class Job {
  public:
   Job() = default;
@@ -80,7 +80,8 @@ class Mailbox {
 
   // Receiver only.
   bool has_mail() const;
-  // Receiver only. True when it may sleep on wake_fd(): from here until the next woke() each post writes to it.
+  // Receiver only. True when it may sleep on wake_fd(): from here until the next woke() each post writes to
+  // it.
   bool may_sleep();
   void woke() { asleep_.store(false, std::memory_order_relaxed); }
   int wake_fd() const { return wake_fd_; }

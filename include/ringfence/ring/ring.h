@@ -1,8 +1,8 @@
 // The io_uring of one thread, and its provided receive buffers. The only user of liburing.
 //
 // A Ring is created, used and destroyed on one thread (SINGLE_ISSUER, DEFER_TASKRUN). An Operation that was
-// submitted lives, unmoved, until its completion was delivered, whether it was cancelled or not; so do the bytes
-// of a send. One wait() is one io_uring_enter: it submits what was queued and collects what completed.
+// submitted lives, unmoved, until its completion was delivered, whether it was cancelled or not; so do the
+// bytes of a send. One wait() is one io_uring_enter: it submits what was queued and collects what completed.
 #pragma once
 
 #include <sys/socket.h>
@@ -40,8 +40,8 @@ struct RingOptions {
   unsigned large_buffer_bytes = 65536;
 };
 
-// Small buffers for messages, large ones for streams: a stream costs fewer receives and sends with them, and messages
-// keep to memory that the core's cache still has.
+// Small buffers for messages, large ones for streams: a stream costs fewer receives and sends with them, and
+// messages keep to memory that the core's cache still has.
 enum class BufferSize : uint8_t { small, large };
 
 // Counted by the ring's thread, read by others: plain loads and stores, relaxed.
@@ -50,8 +50,8 @@ struct RingCounters {
   uint64_t submissions = 0;
   uint64_t completions = 0;
   uint64_t buffers_exhausted = 0;
-  uint64_t spins = 0;       // Times that the shard looked around before it slept,
-  uint64_t spins_hit = 0;   // and found work.
+  uint64_t spins = 0;      // Times that the shard looked around before it slept,
+  uint64_t spins_hit = 0;  // and found work.
   uint64_t spun_ns = 0;
 };
 
@@ -155,7 +155,8 @@ class Ring {
   void poll(int fd, unsigned events, Operation& operation);
   // Sends all of it (the kernel retries short sends) unless the socket fails.
   void send(int fd, ByteView bytes, Operation& operation);
-  // Sends some of it: for sockets whose kernel makes TLS records, which refuse the flag that asks for all (EOPNOTSUPP).
+  // Sends some of it: for sockets whose kernel makes TLS records, which refuse the flag that asks for all
+  // (EOPNOTSUPP).
   void send_some(int fd, ByteView bytes, Operation& operation);
   void accept_multishot(int fd, Operation& operation);
   void connect(int fd, const sockaddr* address, socklen_t size, Operation& operation);
@@ -165,7 +166,8 @@ class Ring {
 
   // The `bytes` bytes that a receive into buffers of this size with these completion flags brought.
   Chunk take_buffer(int bytes, uint32_t flags, BufferSize size);
-  // Completes once, with -ENOBUFS, when a small buffer comes back after one of receive's completions was -ENOBUFS.
+  // Completes once, with -ENOBUFS, when a small buffer comes back after one of receive's completions was
+  // -ENOBUFS.
   void when_buffer_returns(Operation& operation);
   // Takes the operation from those that wait for a buffer.
   void forget(Operation& operation);

@@ -1,4 +1,5 @@
-// One thread's loop: its ring, its timers, its mailbox. Everything that belongs to a shard runs on its thread.
+// One thread's loop: its ring, its timers, its mailbox. Everything that belongs to a shard runs on its
+// thread.
 //
 // Each turn reads the clocks once, runs the mail, fires what is due, then submits and waits in one
 // io_uring_enter.
@@ -24,7 +25,8 @@ struct ShardOptions {
   int cpu = -1;                // Pinned to this core; -1: not pinned.
   RingOptions ring;
   size_t mailbox_capacity = 4096;
-  SpareCores* spare_cores = nullptr;  // Outlives the shard; null: it sleeps at once when there is nothing to do.
+  SpareCores* spare_cores =
+      nullptr;  // Outlives the shard; null: it sleeps at once when there is nothing to do.
 };
 
 class Shard {

@@ -1,9 +1,10 @@
-// Looking for work for a moment before going to sleep. Being woken costs a thread tens of microseconds, which is most of
-// what one client that waits for each answer gets to see; looking costs a core that nobody else may want.
+// Looking for work for a moment before going to sleep. Being woken costs a thread tens of microseconds, which
+// is most of what one client that waits for each answer gets to see; looking costs a core that nobody else
+// may want.
 //
-// What always holds: a shard looks around only where its last waits were short, so that looking is likely to find
-// something, where looking has shown to shorten them, and only while one of the cores that the process may use has nothing to
-// do.
+// What always holds: a shard looks around only where its last waits were short, so that looking is likely to
+// find something, where looking has shown to shorten them, and only while one of the cores that the process
+// may use has nothing to do.
 #pragma once
 
 #include <algorithm>
@@ -18,14 +19,14 @@
 
 namespace ringfence::ring {
 
-// Whether looking is worth while: of one thread, from how long its last waits were, and from trials. Where waking costs
-// little there is nothing to be gained.
+// Whether looking is worth while: of one thread, from how long its last waits were, and from trials. Where
+// waking costs little there is nothing to be gained.
 class SpinHistory {
  public:
   // So long a thread looks; waits that were shorter would have been spared a sleep.
   static constexpr uint64_t window_ns = 50'000;
-  // Of so many waits in a row the first are slept, the next looked away, so many each; the rest are as those were shorter,
-  // if by a fifth at least.
+  // Of so many waits in a row the first are slept, the next looked away, so many each; the rest are as those
+  // were shorter, if by a fifth at least.
   static constexpr unsigned round_waits = 4'096;
   static constexpr unsigned trial_waits = 64;
 
@@ -70,8 +71,8 @@ class SpinHistory {
   Mean slept_;
 };
 
-// What /proc/stat (proc_stat(5)) says of some processors: for how many clock ticks since boot they did nothing, all
-// together, and how many they are.
+// What /proc/stat (proc_stat(5)) says of some processors: for how many clock ticks since boot they did
+// nothing, all together, and how many they are.
 struct IdleTicks {
   uint64_t ticks = 0;
   unsigned processors = 0;
@@ -79,19 +80,21 @@ struct IdleTicks {
 // `counts`: whether the processor of that number is meant. Nothing where the text is not that file's.
 std::optional<IdleTicks> parse_proc_stat(std::string_view text, const std::function<bool(unsigned)>& counts);
 
-// Whether a control group's quota bounds what its processes may use: what is looked away then is taken from their work.
-// cpu.max of the unified hierarchy ("max 100000", "150000 100000"), cpu.cfs_quota_us of the older one ("-1", "150000").
+// Whether a control group's quota bounds what its processes may use: what is looked away then is taken from
+// their work. cpu.max of the unified hierarchy ("max 100000", "150000 100000"), cpu.cfs_quota_us of the older
+// one ("-1", "150000").
 bool is_bounded_by(std::string_view quota);
-// The path of the group that /proc/self/cgroup (cgroups(7)) names for this controller, "" for the root; with no controller that
-// of the unified hierarchy.
+// The path of the group that /proc/self/cgroup (cgroups(7)) names for this controller, "" for the root; with
+// no controller that of the unified hierarchy.
 std::string control_group(std::string_view text, std::string_view controller);
 
-// How many of `processors` could look around without taking anything from anybody, where in `window_ns` all of them
-// together were idle for `idle_ns` and looked around, which is no use to anybody, for `spun_ns`.
+// How many of `processors` could look around without taking anything from anybody, where in `window_ns` all
+// of them together were idle for `idle_ns` and looked around, which is no use to anybody, for `spun_ns`.
 unsigned spare_cores(unsigned processors, uint64_t window_ns, uint64_t idle_ns, uint64_t spun_ns);
 
-// The spare ones of the cores that the process may use, shared by the shards. A thread of its own reads the machine's state
-// a few times a second while anybody asks, and sleeps when nobody does. In a control group with a quota there are none.
+// The spare ones of the cores that the process may use, shared by the shards. A thread of its own reads the
+// machine's state a few times a second while anybody asks, and sleeps when nobody does. In a control group
+// with a quota there are none.
 class SpareCores {
  public:
   SpareCores();

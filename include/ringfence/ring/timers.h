@@ -1,5 +1,5 @@
-// Deadlines of one thread: a binary heap that knows where each timer stands, so cancelling costs no search and
-// nothing is allocated but the heap's own growth. Reads no clock: whoever drives it says what time it is.
+// Deadlines of one thread: a binary heap that knows where each timer stands, so cancelling costs no search
+// and nothing is allocated but the heap's own growth. Reads no clock: whoever drives it says what time it is.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +37,8 @@ class Timer {
 // A timer that calls a function.
 class CallbackTimer final : public Timer {
  public:
-  CallbackTimer(Timers& timers, std::function<void()> callback) : Timer(timers), callback_(std::move(callback)) {}
+  CallbackTimer(Timers& timers, std::function<void()> callback)
+      : Timer(timers), callback_(std::move(callback)) {}
 
  protected:
   void fire() override { callback_(); }
@@ -52,7 +53,8 @@ class Timers {
 
   // When the earliest timer is due, or never.
   uint64_t next_due_ns() const { return heap_.empty() ? never : heap_.front()->due_ns_; }
-  // Fires all that is due. A timer that arms itself again for a time not after `now_ns` fires in the next call.
+  // Fires all that is due. A timer that arms itself again for a time not after `now_ns` fires in the next
+  // call.
   void run(uint64_t now_ns);
   size_t size() const { return heap_.size(); }
 

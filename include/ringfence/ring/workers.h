@@ -1,5 +1,5 @@
-// A small pool of threads for what may block or burns CPU: key derivation, name look-ups, file IO. It holds no
-// session's state; a result goes back to the asking shard by its mailbox.
+// A small pool of threads for what may block or burns CPU: key derivation, name look-ups, file IO. It holds
+// no session's state; a result goes back to the asking shard by its mailbox.
 #pragma once
 
 #include <condition_variable>
@@ -34,8 +34,8 @@ class Workers {
   std::vector<std::thread> threads_;
 };
 
-// Runs `work` on a thread made for it, whose stack has so many bytes, and waits for its end. False, without having run it,
-// when there is no such thread to be had.
+// Runs `work` on a thread made for it, whose stack has so many bytes, and waits for its end. False, without
+// having run it, when there is no such thread to be had.
 bool run_on_large_stack(size_t stack_bytes, const std::function<void()>& work);
 
 // `co_await` runs `work` on a worker and gives its value on this shard; nothing when the pool is full.

@@ -1,7 +1,7 @@
 // Text to facts, by libpg_query: PostgreSQL 15's grammar.
 //
-// The grammar's tree is as deep as the text chains operators, and both its stack use and its time grow with that
-// (time with the square), so every caller asks for the effort first and chooses the thread.
+// The grammar's tree is as deep as the text chains operators, and both its stack use and its time grow with
+// that (time with the square), so every caller asks for the effort first and chooses the thread.
 #pragma once
 
 #include <cstddef>
@@ -29,8 +29,9 @@ inline constexpr size_t links_max = 20'000;
 // One pass of the lexer.
 Effort effort(std::string_view text);
 
-// Facts of one statement, with or without the `;` that ends it. Fault::malformed with the grammar's own message when the
-// text does not parse or is not exactly one statement; Fault::limit when the effort is refused. Allocates.
+// Facts of one statement, with or without the `;` that ends it. Fault::malformed with the grammar's own
+// message when the text does not parse or is not exactly one statement; Fault::limit when the effort is
+// refused. Allocates.
 Result<Facts> analyze(std::string_view statement);
 
 }  // namespace ringfence::sql

@@ -1,8 +1,9 @@
 // What a statement is and what it touches, by PostgreSQL's own grammar: the input of every decision.
 //
-// What always holds: facts depend on the statement's text alone, and for a statement with `is_shape_cacheable` on
-// nothing but its shape (shape.h). Positions are ordinals of tokens, so that they hold for every text of that shape.
-// Where the grammar leaves a doubt, the facts say more than is there, never less.
+// What always holds: facts depend on the statement's text alone, and for a statement with
+// `is_shape_cacheable` on nothing but its shape (shape.h). Positions are ordinals of tokens, so that they
+// hold for every text of that shape. Where the grammar leaves a doubt, the facts say more than is there,
+// never less.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +23,9 @@ inline constexpr int grammar_version = 15;
 enum class Level : uint8_t { read, write, ddl, admin };
 const char* level_name(Level level);
 
-// One kind of which a statement is besides its own, mostly why it needs more than `read`; a SELECT within PREPARE, DECLARE, COPY
-// or EXPLAIN ANALYZE is one of level `read`. A MERGE has one for each of its actions besides its own, an INSERT … ON
-// CONFLICT DO UPDATE is an update too, and COPY … FROM an insert.
+// One kind of which a statement is besides its own, mostly why it needs more than `read`; a SELECT within
+// PREPARE, DECLARE, COPY or EXPLAIN ANALYZE is one of level `read`. A MERGE has one for each of its actions
+// besides its own, an INSERT … ON CONFLICT DO UPDATE is an update too, and COPY … FROM an insert.
 struct Effect {
   Level level = Level::write;
   std::string kind;  // As rules name it: "delete"; "select_for_update" for row locks.
@@ -55,10 +56,11 @@ struct ColumnUse {
   Place at = nowhere;
 };
 
-// A setting of the session or the transaction that a statement changes: SET, RESET, BEGIN's modes, set_config().
+// A setting of the session or the transaction that a statement changes: SET, RESET, BEGIN's modes,
+// set_config().
 struct Setting {
   enum class Verb : uint8_t { set, reset, from_current };
-  std::string name;                 // Lower case; transaction modes by their settings' names; "" if not a constant.
+  std::string name;  // Lower case; transaction modes by their settings' names; "" if not a constant.
   std::vector<std::string> values;  // As far as they are constants.
   Verb verb = Verb::set;
   bool is_constant = true;  // False: the value is computed.
@@ -88,25 +90,26 @@ struct Facts {
   // are told of.
   std::vector<RelationUse> reached;
   std::vector<ColumnUse> columns;
-  std::vector<Name> functions;  // Called ones, with those of TABLESAMPLE; not those behind operators and casts.
+  std::vector<Name>
+      functions;  // Called ones, with those of TABLESAMPLE; not those behind operators and casts.
   std::vector<Name> operators;
   // `expression.name` and `table.name`: a column, or a call of the function with that name.
   std::vector<Attribute> attributes;
   std::vector<Setting> settings;
 
-  // `*`, a whole row, NATURAL or USING, an INSERT or COPY without a column list, columns renamed by an alias: stands for
-  // every column that a rule is about.
+  // `*`, a whole row, NATURAL or USING, an INSERT or COPY without a column list, columns renamed by an alias:
+  // stands for every column that a rule is about.
   bool names_every_column = false;
-  // An UPDATE or DELETE, here or in a WITH clause, whose WHERE is missing or does not depend on the row; a MERGE that changes
-  // rows which neither its join nor the clause's own condition picks.
+  // An UPDATE or DELETE, here or in a WITH clause, whose WHERE is missing or does not depend on the row; a
+  // MERGE that changes rows which neither its join nor the clause's own condition picks.
   bool misses_where = false;
   // DO, CALL: what it does cannot be seen.
   bool is_opaque = false;
   bool is_shape_cacheable = false;
 
   Control control = Control::none;
-  // PREPARE, DECLARE: the name made; EXECUTE (also in EXPLAIN and CREATE TABLE AS), FETCH, MOVE: the name used;
-  // DEALLOCATE, CLOSE: the name dropped. Empty for DEALLOCATE ALL and CLOSE ALL.
+  // PREPARE, DECLARE: the name made; EXECUTE (also in EXPLAIN and CREATE TABLE AS), FETCH, MOVE: the name
+  // used; DEALLOCATE, CLOSE: the name dropped. Empty for DEALLOCATE ALL and CLOSE ALL.
   std::string defines;
   std::string executes;
   std::string drops;

@@ -1,10 +1,10 @@
 // Cuts SQL text into tokens exactly where PostgreSQL 15's scanner does (its scan.l), with
 // standard_conforming_strings on unless told otherwise.
 //
-// What always holds: no allocation, no recursion, time linear in the text, and every byte belongs to one token or
-// to the blanks and comments between them. Where PostgreSQL 15 reports an error (junk after a number, an
-// unterminated literal) the whole message fails there; here such text is cut as PostgreSQL 14 cut it, and an
-// unterminated token runs to the end of the text.
+// What always holds: no allocation, no recursion, time linear in the text, and every byte belongs to one
+// token or to the blanks and comments between them. Where PostgreSQL 15 reports an error (junk after a
+// number, an unterminated literal) the whole message fails there; here such text is cut as PostgreSQL 14 cut
+// it, and an unterminated token runs to the end of the text.
 #pragma once
 
 #include <cstddef>
@@ -54,7 +54,9 @@ class Lexer {
   Token next();
   // False once a block comment without its end was met: the rest of the text was that comment.
   bool comments_are_terminated() const { return comments_are_terminated_; }
-  std::string_view text_of(const Token& token) const { return text_.substr(token.begin, token.end - token.begin); }
+  std::string_view text_of(const Token& token) const {
+    return text_.substr(token.begin, token.end - token.begin);
+  }
 
  private:
   char at(size_t i) const { return i < text_.size() ? text_[i] : '\0'; }
@@ -72,9 +74,9 @@ class Lexer {
   Strings strings_;
   size_t at_ = 0;
   // The run of operator characters last looked at, so that cutting it into many tokens stays linear.
-  size_t run_limit_ = 0;         // Its end, or where a comment begins in it.
+  size_t run_limit_ = 0;          // Its end, or where a comment begins in it.
   size_t run_special_after_ = 0;  // One past its last character that lets + or - end an operator; 0 if none.
-  size_t run_trim_ = 0;          // From here to run_limit_ there is only + and -.
+  size_t run_trim_ = 0;           // From here to run_limit_ there is only + and -.
   bool comments_are_terminated_ = true;
 };
 

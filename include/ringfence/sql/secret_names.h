@@ -29,8 +29,8 @@ class SecretNames {
 
   // The table alone.
   static const SecretNames& built_in();
-  // The table by which this process redacts: the built-in one until use() gives another, which is done once, before
-  // other threads read it.
+  // The table by which this process redacts: the built-in one until use() gives another, which is done once,
+  // before other threads read it.
   static const SecretNames& in_use();
   static void use(const std::vector<std::string>& more);
   // Letters, digits, - and _, at least two and at most 64 of them, of which the first is a letter.

@@ -1,8 +1,8 @@
 // The extents of the statements in a Query message's text, where PostgreSQL's grammar separates them.
 //
-// A `;` separates unless it stands in parentheses (CREATE RULE … DO (a; b)) or in the BEGIN ATOMIC … END body of a
-// CREATE FUNCTION or CREATE PROCEDURE. PostgreSQL parses a whole message before it runs any of it, so for text
-// that it would refuse the extents matter to nobody.
+// A `;` separates unless it stands in parentheses (CREATE RULE … DO (a; b)) or in the BEGIN ATOMIC … END body
+// of a CREATE FUNCTION or CREATE PROCEDURE. PostgreSQL parses a whole message before it runs any of it, so
+// for text that it would refuse the extents matter to nobody.
 //
 // What always holds: extents are in order, do not overlap, are not empty, and begin and end with a token: no
 // blanks, comments or `;` at either end. No allocation; linear time.

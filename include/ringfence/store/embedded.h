@@ -1,8 +1,8 @@
 // The embedded store: a private PostgreSQL cluster in the state directory.
 //
-// It listens on a Unix socket in a 0700 directory and nowhere else, runs as an unprivileged user, and ends with
-// the process that owns this object, however that process ends. One supervising thread starts the server,
-// restarts it when it dies, and stops it.
+// It listens on a Unix socket in a 0700 directory and nowhere else, runs as an unprivileged user, and ends
+// with the process that owns this object, however that process ends. One supervising thread starts the
+// server, restarts it when it dies, and stops it.
 #pragma once
 
 #include <memory>
@@ -18,8 +18,8 @@ struct EmbeddedOptions {
   std::string run_as;           // store.run_as, when root: empty: ringfence, postgres or nobody.
   int start_timeout_ms = 60'000;
   int stop_timeout_ms = 20'000;
-  // For who only looks: a cluster that is there is started so that transactions write nothing, and one that a server is
-  // running on already is left alone, which is an error.
+  // For who only looks: a cluster that is there is started so that transactions write nothing, and one that a
+  // server is running on already is left alone, which is an error.
   bool is_read_only = false;
 };
 
@@ -37,8 +37,8 @@ class EmbeddedStore {
   void stop();
 
   bool is_running() const;
-  int pid() const;             // Of the postmaster; 0 when it does not run.
-  unsigned restarts() const;   // Times that it had to be started again.
+  int pid() const;            // Of the postmaster; 0 when it does not run.
+  unsigned restarts() const;  // Times that it had to be started again.
 
   // key=value connection strings; valid after start().
   std::string owner_dsn() const;   // Migrations and partitions.

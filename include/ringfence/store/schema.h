@@ -7,7 +7,8 @@
 
 namespace ringfence::store {
 
-// Columns of each table of the schema `ringfence`; none of a partition that the migrations make, which has its parent's.
+// Columns of each table of the schema `ringfence`; none of a partition that the migrations make, which has
+// its parent's.
 const std::map<std::string, std::vector<std::string>>& schema_tables();
 // The query of each view.
 const std::map<std::string, std::string>& schema_views();

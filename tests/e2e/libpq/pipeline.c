@@ -8,9 +8,10 @@ static char sent[1 << 20];
 static size_t sent_size;
 
 static void add(const char* text, const char* parameter, const char* more) {
-  sent_size += (size_t)snprintf(sent + sent_size, sizeof sent - sent_size, "%s{\"text\": \"%s\"%s%s%s%s%s}",
-                                sent_size ? ", " : "", text, parameter ? ", \"parameters\": [\"" : "",
-                                parameter ? parameter : "", parameter ? "\"]" : "", more[0] ? ", " : "", more);
+  sent_size +=
+      (size_t)snprintf(sent + sent_size, sizeof sent - sent_size, "%s{\"text\": \"%s\"%s%s%s%s%s}",
+                       sent_size ? ", " : "", text, parameter ? ", \"parameters\": [\"" : "",
+                       parameter ? parameter : "", parameter ? "\"]" : "", more[0] ? ", " : "", more);
 }
 
 static void die(PGconn* connection, const char* what) {
@@ -26,7 +27,8 @@ static void expect(PGconn* connection, ExecStatusType wanted) {
     die(connection, "result");
   }
   PQclear(result);
-  if (wanted != PGRES_PIPELINE_SYNC && PQgetResult(connection) != NULL) die(connection, "one result too many");
+  if (wanted != PGRES_PIPELINE_SYNC && PQgetResult(connection) != NULL)
+    die(connection, "one result too many");
 }
 
 static void send_divide(PGconn* connection, const char* divisor) {
@@ -49,7 +51,8 @@ int main(void) {
     add(divide, number, "\"rows\": 1, \"type\": \"E\"");
   }
   if (!PQpipelineSync(connection)) die(connection, "sync");
-  /* Three groups that are all on their way before the first answer is read; the second has an error in its middle. */
+  /* Three groups that are all on their way before the first answer is read; the second has an error in its
+   * middle. */
   const char* groups[3][3] = {{"1", "2", "3"}, {"4", "0", "5"}, {"6", "7", "8"}};
   for (int group = 0; group < 3; ++group) {
     for (int i = 0; i < 3; ++i) send_divide(connection, groups[group][i]);
@@ -77,7 +80,8 @@ int main(void) {
 
   /* A transaction over two groups, with a request to flush instead of a Sync, and one row at a time. */
   const char* texts[] = {"BEGIN", "CREATE TEMP TABLE t (n int)", "INSERT INTO t VALUES (1), (2), (3)"};
-  const char* tags[] = {"\"tag\": \"BEGIN\"", "\"tag\": \"CREATE TABLE\"", "\"tag\": \"INSERT 0 3\", \"rows\": 3"};
+  const char* tags[] = {"\"tag\": \"BEGIN\"", "\"tag\": \"CREATE TABLE\"",
+                        "\"tag\": \"INSERT 0 3\", \"rows\": 3"};
   for (int i = 0; i < 3; ++i) {
     if (!PQsendQueryParams(connection, texts[i], 0, NULL, NULL, NULL, NULL, 0)) die(connection, "send");
     add(texts[i], NULL, tags[i]);

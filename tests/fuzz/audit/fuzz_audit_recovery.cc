@@ -33,7 +33,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   FieldSet fields;
   if (parse_fields(image, fields)) {
     std::string canonical(size_of(fields, fields.present), '\0');
-    if (write_fields(canonical.data(), fields, fields.present) != canonical.data() + canonical.size()) std::abort();
+    if (write_fields(canonical.data(), fields, fields.present) != canonical.data() + canonical.size())
+      std::abort();
     FieldSet again;
     if (!parse_fields(canonical, again) || again.present != fields.present) std::abort();
   }

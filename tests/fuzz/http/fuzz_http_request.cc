@@ -1,5 +1,5 @@
-// The first byte seeds the places where the rest is cut; whatever the cuts, the same requests and the same refusal
-// must come out, and what came out holds to the bounds.
+// The first byte seeds the places where the rest is cut; whatever the cuts, the same requests and the same
+// refusal must come out, and what came out holds to the bounds.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -47,7 +47,8 @@ std::string run(ByteView bytes, Pieces* pieces) {
     size_t used = parser.feed(bytes.substr(at, size));
     require(used <= size);
     at += used;
-    if (parser.state() == RequestParser::State::failed) return out + "failed " + std::to_string(parser.failure().status);
+    if (parser.state() == RequestParser::State::failed)
+      return out + "failed " + std::to_string(parser.failure().status);
     if (parser.state() == RequestParser::State::complete) append(out, parser.take());
     else require(used == size);
   }

@@ -66,7 +66,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     server.give(piece);
     while (server.has_input() && !is_over) {
       size_t got = 0;
-      TlsEngine::Step step = server.is_established() ? server.read(plaintext, sizeof plaintext, got) : server.handshake();
+      TlsEngine::Step step =
+          server.is_established() ? server.read(plaintext, sizeof plaintext, got) : server.handshake();
       if (got > sizeof plaintext) std::abort();
       is_over = step == TlsEngine::Step::failed || step == TlsEngine::Step::ended;
       if (step == TlsEngine::Step::wants_input && server.has_input()) std::abort();

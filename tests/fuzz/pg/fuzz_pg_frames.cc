@@ -64,7 +64,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     cut_chunk(many, ByteView(chunk.data(), chunk.size()), chunked);
     rest.remove_prefix(take);
   }
-  if (whole.messages != chunked.messages || whole.is_broken != chunked.is_broken || whole.error != chunked.error)
+  if (whole.messages != chunked.messages || whole.is_broken != chunked.is_broken ||
+      whole.error != chunked.error)
     std::abort();
   if (!whole.is_broken && whole.messages + std::string(one.held_header()) != stream) std::abort();
   return 0;

@@ -88,7 +88,8 @@ size_t parse_any(uint8_t which, ByteView body) {
       if (auto m = parse_password(body)) return touch(*m);
       break;
     default:
-      if (auto m = parse_sasl_initial_response(body)) return touch(m->mechanism) + touch(m->data.value_or(ByteView()));
+      if (auto m = parse_sasl_initial_response(body))
+        return touch(m->mechanism) + touch(m->data.value_or(ByteView()));
       break;
   }
   return 0;

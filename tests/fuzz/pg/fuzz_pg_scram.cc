@@ -1,4 +1,5 @@
-// Two messages, separated by a newline, to both sides of SCRAM and to the verifier's parser. No guess may log in.
+// Two messages, separated by a newline, to both sides of SCRAM and to the verifier's parser. No guess may log
+// in.
 #include <cstdint>
 #include <cstdlib>
 

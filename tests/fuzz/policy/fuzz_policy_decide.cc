@@ -1,6 +1,6 @@
-// Random SQL is analysed and decided: the same twice, by the cache as without it, and nothing that writes is allowed at level
-// read. What writes is said by a second opinion that shares nothing with ours: the JSON that libpg_query makes of its
-// tree, searched for the names of nodes. Input as for fuzz_sql_shape.
+// Random SQL is analysed and decided: the same twice, by the cache as without it, and nothing that writes is
+// allowed at level read. What writes is said by a second opinion that shares nothing with ours: the JSON that
+// libpg_query makes of its tree, searched for the names of nodes. Input as for fuzz_sql_shape.
 #include <pg_query.h>
 
 #include <cstdint>
@@ -21,24 +21,75 @@ namespace {
 
 // Statements that change nothing by themselves. Whatever else libpg_query calls a Stmt does.
 const std::set<std::string, std::less<>> harmless_statements = {
-    "SelectStmt", "VariableShowStmt", "ExplainStmt", "TransactionStmt", "DeclareCursorStmt", "FetchStmt", "ClosePortalStmt",
-    "PrepareStmt", "ExecuteStmt", "DeallocateStmt", "CopyStmt", "DiscardStmt", "ListenStmt", "UnlistenStmt", "VariableSetStmt",
-    "RawStmt"};
+    "SelectStmt",        "VariableShowStmt", "ExplainStmt",     "TransactionStmt",
+    "DeclareCursorStmt", "FetchStmt",        "ClosePortalStmt", "PrepareStmt",
+    "ExecuteStmt",       "DeallocateStmt",   "CopyStmt",        "DiscardStmt",
+    "ListenStmt",        "UnlistenStmt",     "VariableSetStmt", "RawStmt"};
 // Functions of PostgreSQL's own that change something, from its manual (chapters 9.17, 9.27, 9.28, 35.4).
-const std::set<std::string, std::less<>> writing_functions = {
-    "nextval", "setval", "lo_create", "lo_creat", "lo_import", "lo_export", "lo_unlink", "lo_put", "lo_from_bytea", "lowrite",
-    "lo_open", "lo_truncate", "lo_truncate64", "pg_notify", "pg_terminate_backend", "pg_cancel_backend", "pg_reload_conf",
-    "pg_rotate_logfile", "pg_switch_wal", "pg_create_restore_point", "pg_backup_start", "pg_backup_stop", "pg_promote",
-    "pg_logical_emit_message", "pg_create_physical_replication_slot", "pg_create_logical_replication_slot",
-    "pg_drop_replication_slot", "pg_replication_slot_advance", "pg_replication_origin_create", "pg_replication_origin_drop",
-    "pg_advisory_lock", "pg_advisory_xact_lock", "pg_try_advisory_lock", "pg_advisory_lock_shared", "pg_try_advisory_xact_lock",
-    "pg_stat_reset", "pg_stat_reset_shared", "pg_stat_reset_slru", "pg_import_system_collations", "pg_export_snapshot",
-    "query_to_xml", "query_to_xmlschema", "query_to_xml_and_xmlschema", "cursor_to_xml", "ts_stat", "ts_rewrite",
-    "dblink", "dblink_exec", "dblink_connect", "pg_read_file", "pg_read_binary_file", "pg_ls_dir", "pg_file_write",
-    "brin_summarize_new_values", "gin_clean_pending_list", "pg_wal_replay_pause", "pg_current_xact_id",
-    "pg_logical_slot_get_changes", "database_to_xml", "schema_to_xml", "table_to_xml"};
+const std::set<std::string, std::less<>> writing_functions = {"nextval",
+                                                              "setval",
+                                                              "lo_create",
+                                                              "lo_creat",
+                                                              "lo_import",
+                                                              "lo_export",
+                                                              "lo_unlink",
+                                                              "lo_put",
+                                                              "lo_from_bytea",
+                                                              "lowrite",
+                                                              "lo_open",
+                                                              "lo_truncate",
+                                                              "lo_truncate64",
+                                                              "pg_notify",
+                                                              "pg_terminate_backend",
+                                                              "pg_cancel_backend",
+                                                              "pg_reload_conf",
+                                                              "pg_rotate_logfile",
+                                                              "pg_switch_wal",
+                                                              "pg_create_restore_point",
+                                                              "pg_backup_start",
+                                                              "pg_backup_stop",
+                                                              "pg_promote",
+                                                              "pg_logical_emit_message",
+                                                              "pg_create_physical_replication_slot",
+                                                              "pg_create_logical_replication_slot",
+                                                              "pg_drop_replication_slot",
+                                                              "pg_replication_slot_advance",
+                                                              "pg_replication_origin_create",
+                                                              "pg_replication_origin_drop",
+                                                              "pg_advisory_lock",
+                                                              "pg_advisory_xact_lock",
+                                                              "pg_try_advisory_lock",
+                                                              "pg_advisory_lock_shared",
+                                                              "pg_try_advisory_xact_lock",
+                                                              "pg_stat_reset",
+                                                              "pg_stat_reset_shared",
+                                                              "pg_stat_reset_slru",
+                                                              "pg_import_system_collations",
+                                                              "pg_export_snapshot",
+                                                              "query_to_xml",
+                                                              "query_to_xmlschema",
+                                                              "query_to_xml_and_xmlschema",
+                                                              "cursor_to_xml",
+                                                              "ts_stat",
+                                                              "ts_rewrite",
+                                                              "dblink",
+                                                              "dblink_exec",
+                                                              "dblink_connect",
+                                                              "pg_read_file",
+                                                              "pg_read_binary_file",
+                                                              "pg_ls_dir",
+                                                              "pg_file_write",
+                                                              "brin_summarize_new_values",
+                                                              "gin_clean_pending_list",
+                                                              "pg_wal_replay_pause",
+                                                              "pg_current_xact_id",
+                                                              "pg_logical_slot_get_changes",
+                                                              "database_to_xml",
+                                                              "schema_to_xml",
+                                                              "table_to_xml"};
 // Settings with which a session becomes somebody else.
-const std::set<std::string, std::less<>> forbidden_settings = {"role", "session_authorization", "session_replication_role"};
+const std::set<std::string, std::less<>> forbidden_settings = {"role", "session_authorization",
+                                                               "session_replication_role"};
 
 // The JSON is libpg_query's own, so it is well formed.
 class SecondOpinion {
@@ -56,8 +107,9 @@ class SecondOpinion {
     for (size_t at = json_.find(option); at != json_.npos; at = json_.find(option, at + 1)) {
       const std::string_view rest = json_.substr(at + option.size());
       bool is_off = false;
-      for (const char* arg : {R"(,"arg":{"Integer":{}})", R"(,"arg":{"Integer":{"ival":0}})", R"(,"arg":{"String":{"sval":"false"}})",
-                              R"(,"arg":{"String":{"sval":"off"}})"}) {
+      for (const char* arg :
+           {R"(,"arg":{"Integer":{}})", R"(,"arg":{"Integer":{"ival":0}})",
+            R"(,"arg":{"String":{"sval":"false"}})", R"(,"arg":{"String":{"sval":"off"}})"}) {
         is_off = is_off || rest.starts_with(arg);
       }
       if (!is_off) return true;
@@ -114,7 +166,8 @@ class SecondOpinion {
   }
   void note_key(const std::string& key) {
     // Fields begin with a small letter, nodes with a capital one.
-    if (key.ends_with("Stmt") && key[0] >= 'A' && key[0] <= 'Z' && !harmless_statements.contains(key)) why = key;
+    if (key.ends_with("Stmt") && key[0] >= 'A' && key[0] <= 'Z' && !harmless_statements.contains(key))
+      why = key;
     // SELECT INTO, row locks; a COPY to a file has a name.
     if (key == "intoClause" || key == "IntoClause" || key == "LockingClause" || key == "filename") why = key;
   }
@@ -130,8 +183,8 @@ std::shared_ptr<const policy::PolicySet> readers() {
 }
 
 bool same(const policy::Decision& a, const policy::Decision& b) {
-  return a.is_allowed == b.is_allowed && a.rule == b.rule && a.message == b.message && a.hint == b.hint && a.at == b.at &&
-         a.calls_named_functions == b.calls_named_functions;
+  return a.is_allowed == b.is_allowed && a.rule == b.rule && a.message == b.message && a.hint == b.hint &&
+         a.at == b.at && a.calls_named_functions == b.calls_named_functions;
 }
 
 }  // namespace
@@ -157,11 +210,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const policy::Decision first = *fresh.judge(text);
   must(same(first, *fresh.judge(text)), "the second time it is decided otherwise", first.message);
   const policy::Decision remembered = *remembering.judge(text);
-  must(same(first, remembered), "by the cache it is decided otherwise", first.message + " / " + remembered.message);
+  must(same(first, remembered), "by the cache it is decided otherwise",
+       first.message + " / " + remembered.message);
   if (!is_valid_text(text)) must(!first.is_allowed, "what is no text is allowed", "");
   if (!first.is_allowed) return 0;
   PgQueryParseResult parsed = pg_query_parse(text.c_str());
-  must(parsed.error == nullptr, "what does not parse is allowed", parsed.error != nullptr ? parsed.error->message : "");
+  must(parsed.error == nullptr, "what does not parse is allowed",
+       parsed.error != nullptr ? parsed.error->message : "");
   const SecondOpinion opinion(parsed.parse_tree);
   must(opinion.why.empty(), "what writes is allowed at level read", opinion.why);
   pg_query_free_parse_result(parsed);

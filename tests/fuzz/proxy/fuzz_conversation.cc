@@ -1,5 +1,6 @@
-// Bytes of both directions, as the input says, into a Conversation whose trail now and then has no room. Input:
-// chunks, each two bytes (1 bit direction, 1 bit whether the trail is full at first, 14 bits length) and its bytes.
+// Bytes of both directions, as the input says, into a Conversation whose trail now and then has no room.
+// Input: chunks, each two bytes (1 bit direction, 1 bit whether the trail is full at first, 14 bits length)
+// and its bytes.
 #include <algorithm>
 
 #include "proxy/conversation.h"
@@ -27,7 +28,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (;;) {
       ByteView bytes(chunk.data(), chunk.size());
       now = {now.ns + 1000, now.us + 1};
-      Advance advance = from_client ? conversation.client_bytes(bytes, at, now) : conversation.server_bytes(bytes, at, now);
+      Advance advance =
+          from_client ? conversation.client_bytes(bytes, at, now) : conversation.server_bytes(bytes, at, now);
       must(at <= chunk.size(), "read past the chunk");
       if (advance == Advance::all) break;
       if (advance == Advance::wait_trail) {

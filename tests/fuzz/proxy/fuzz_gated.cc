@@ -1,5 +1,6 @@
-// Bytes of both directions into a Conversation whose statements are decided: read-only, with a whitelist. Input as that of
-// fuzz_conversation.cc. What waits for an answer is shown again when the server has said more.
+// Bytes of both directions into a Conversation whose statements are decided: read-only, with a whitelist.
+// Input as that of fuzz_conversation.cc. What waits for an answer is shown again when the server has said
+// more.
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -31,8 +32,9 @@ std::shared_ptr<const policy::PolicySet> readers() {
 class Session {
  public:
   Session(fuzz::Ground& ground, std::shared_ptr<StatementJudge> judge)
-      : ground_(ground), conversation_(ground.recorder, ground.pools, ground.counters, ground.limits,
-                                       std::make_unique<Gate>(std::move(judge), "nonce")) {}
+      : ground_(ground),
+        conversation_(ground.recorder, ground.pools, ground.counters, ground.limits,
+                      std::make_unique<Gate>(std::move(judge), "nonce")) {}
 
   void client(ByteView bytes) {
     if (is_over_ || waiting_) return;  // Whoever waits is not read from.
@@ -47,7 +49,8 @@ class Session {
     const ByteView view(chunk.data(), chunk.size());
     size_t at = 0;
     Advance advance;
-    while ((advance = conversation_.server_bytes(view, at, now())) == Advance::wait_trail) ground_.make_room();
+    while ((advance = conversation_.server_bytes(view, at, now())) == Advance::wait_trail)
+      ground_.make_room();
     must(at <= view.size(), "read past the server's chunk");
     if (advance != Advance::all) is_over_ = true;
     else conversation_.to_client(view);
@@ -78,7 +81,9 @@ class Session {
           must(ground_.space.is_full, "waits though there is room");
           ground_.make_room();
           break;
-        case Advance::wait_analysis: conversation_.analysed(sql::analyze(conversation_.text_to_analyse())); break;
+        case Advance::wait_analysis:
+          conversation_.analysed(sql::analyze(conversation_.text_to_analyse()));
+          break;
         case Advance::wait_answer:
         case Advance::wait_queue:
           conversation_.to_server_so_far(view);
@@ -104,7 +109,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   JudgeSpace judge_space(HashKey{1, 7});
   fuzz::Ground ground(8192);
   {
-    Session session(ground, std::make_shared<StatementJudge>(policies->access({}, {}), policy::SessionFacts{}, judge_space));
+    Session session(ground, std::make_shared<StatementJudge>(policies->access({}, {}), policy::SessionFacts{},
+                                                             judge_space));
     Reader in(ByteView(reinterpret_cast<const char*>(data), size));
     while (in.remaining() >= 2) {
       uint16_t head = in.u16();

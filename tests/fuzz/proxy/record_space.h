@@ -1,4 +1,5 @@
-// What a session stands on in the fuzz targets, with a trail that counts what is open and stops at what none may be given.
+// What a session stands on in the fuzz targets, with a trail that counts what is open and stops at what none
+// may be given.
 #pragma once
 
 #include <cstdio>

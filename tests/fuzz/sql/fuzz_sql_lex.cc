@@ -1,5 +1,5 @@
-// Tokens and statements have to be in order, not empty, and within the text; the statements hold every token but
-// the separating semicolons.
+// Tokens and statements have to be in order, not empty, and within the text; the statements hold every token
+// but the separating semicolons.
 #include <cstdint>
 #include <cstdlib>
 

@@ -1,5 +1,5 @@
-// Two texts of one shape have the same facts, wherever these are cached by shape. Input: a statement's text, or, behind a
-// NUL, the choices by which a grammar makes one.
+// Two texts of one shape have the same facts, wherever these are cached by shape. Input: a statement's text,
+// or, behind a NUL, the choices by which a grammar makes one.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -21,7 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (text.find('\0') != std::string::npos || effort(text) != Effort::small) return 0;
   uint64_t state = size;
   for (size_t i = 0; i < size; ++i) state = state * 31 + data[i];
-  const std::string other = with_other_constants(text, [&] { return state = state * 6364136223846793005u + 1442695040888963407u; });
+  const std::string other =
+      with_other_constants(text, [&] { return state = state * 6364136223846793005u + 1442695040888963407u; });
   std::string shape, shape_of_other;
   if (!make_shape(text, shape)) return 0;
   const auto must = [&](bool holds, const char* what) {

@@ -74,7 +74,9 @@ struct Fixture {
       if (policy_answer) done(*policy_answer);
       else late_explain = std::move(done);
     };
-    sources.authentication_failed = [this](const AuthenticationFailure& failure) { failures.push_back(failure); };
+    sources.authentication_failed = [this](const AuthenticationFailure& failure) {
+      failures.push_back(failure);
+    };
     server = std::make_unique<AdminServer>(shard, options, sources);
   }
   ~Fixture() {
@@ -98,7 +100,9 @@ struct Fixture {
     network.run();
     return client.heard;
   }
-  std::string get(const std::string& target, bool with_token = true) { return request("GET", target, with_token); }
+  std::string get(const std::string& target, bool with_token = true) {
+    return request("GET", target, with_token);
+  }
   std::string request(const std::string& method, const std::string& target, bool with_token = true,
                       const std::string& body = "") {
     std::string text = method + " " + target + " HTTP/1.1\r\nHost: x\r\n";
@@ -132,6 +136,8 @@ inline std::string body_of(const std::string& response) {
   size_t end = response.find("\r\n\r\n");
   return end == std::string::npos ? "" : response.substr(end + 4);
 }
-inline bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+inline bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace ringfence::admin

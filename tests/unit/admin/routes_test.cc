@@ -106,11 +106,13 @@ TEST_CASE("a query that is not understood is refused") {
 
 TEST_CASE("sessions come in pages that a cursor continues, each once") {
   Fixture f;
-  for (uint64_t n : {7u, 3u, 5u, 1u, 6u, 2u, 4u}) f.directory.sessions.push_back(view(n, n % 2 == 0 ? "bob" : "alice"));
+  for (uint64_t n : {7u, 3u, 5u, 1u, 6u, 2u, 4u})
+    f.directory.sessions.push_back(view(n, n % 2 == 0 ? "bob" : "alice"));
   std::string cursor;
   std::vector<std::string> seen;
   for (int page = 0; page < 3; ++page) {
-    Json answer = Json::parse(body_of(f.get("/api/v1/sessions?limit=3" + (cursor.empty() ? "" : "&cursor=" + cursor))));
+    Json answer =
+        Json::parse(body_of(f.get("/api/v1/sessions?limit=3" + (cursor.empty() ? "" : "&cursor=" + cursor))));
     for (const auto& session : answer["sessions"]) seen.push_back(session["id"]);
     CHECK(answer["next_cursor"].is_null() == (page == 2));
     if (page < 2) cursor = answer["next_cursor"];
@@ -148,7 +150,8 @@ TEST_CASE("an answer that does not come in time is 503, and may come later witho
   Fixture f;
   f.directory.is_busy = true;
   Client& listing = f.connect();
-  ring::spawn(listing.say("GET /api/v1/sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + "\r\n\r\n"));
+  ring::spawn(
+      listing.say("GET /api/v1/sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + "\r\n\r\n"));
   f.network.run();
   CHECK(listing.heard.empty());
   f.pass_ms(2'000);
@@ -215,7 +218,9 @@ TEST_CASE("a question to the policies is passed on whole, with who asks") {
   CHECK(f.questions.size() == 1);
 }
 
-TEST_CASE("a question to the policies that makes no sense is a problem, and one without an answer is told to come again") {
+TEST_CASE(
+    "a question to the policies that makes no sense is a problem, and one without an answer is told to come "
+    "again") {
   Fixture f;
   f.policy_answer = PolicyAnswer{422, "there is no user \"ana\""};
   std::string response = f.request("POST", "/api/v1/policy/explain", true, "{}");

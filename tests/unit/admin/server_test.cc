@@ -26,8 +26,12 @@ TEST_CASE("requests in any pieces, one after the other or at once, are answered 
   for (uint64_t seed = 1; seed <= 50; ++seed) {
     CAPTURE(seed);
     Fixture f(seed);
-    std::string heard = f.talk(health + "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\nPOST /healthz HTTP/1.1\r\nHost: x\r\n"
-                               "Content-Length: 5\r\n\r\nhello" + health, 1 + seed % 9);
+    std::string heard =
+        f.talk(health +
+                   "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\nPOST /healthz HTTP/1.1\r\nHost: x\r\n"
+                   "Content-Length: 5\r\n\r\nhello" +
+                   health,
+               1 + seed % 9);
     CHECK(count(heard, "HTTP/1.1 200 OK") == 3);
     CHECK(count(heard, "HTTP/1.1 405 ") == 1);
     CHECK(heard.find("ready") < heard.find("405"));
@@ -54,7 +58,8 @@ TEST_CASE("what is no request is answered with its status and the connection end
     CHECK(count(heard, "HTTP/1.1 200 OK") == 1);
     CHECK(count(heard, "HTTP/1.1 400 ") == 1);
     CHECK(f.clients.back()->has_ended);
-    heard = f.talk("POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n" + std::string(5000, 'x'));
+    heard = f.talk("POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n" +
+                   std::string(5000, 'x'));
     CHECK(count(heard, "HTTP/1.1 413 ") == 1);
   }
 }
@@ -62,7 +67,8 @@ TEST_CASE("what is no request is answered with its status and the connection end
 TEST_CASE("a client that waits for leave to send its body gets it once") {
   Fixture f;
   Client& client = f.connect();
-  ring::spawn(client.say("POST /healthz HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"));
+  ring::spawn(
+      client.say("POST /healthz HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"));
   f.network.run();
   CHECK(client.heard == "HTTP/1.1 100 Continue\r\n\r\n");
   ring::spawn(client.say("ab"));
@@ -120,7 +126,8 @@ TEST_CASE("stopping ends idle connections at once and lets a running request fin
   Client& idle = f.connect();
   ring::spawn(idle.say(health));
   Client& running = f.connect();
-  ring::spawn(running.say("GET /api/v1/sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + "\r\n\r\n" + health));
+  ring::spawn(running.say("GET /api/v1/sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token +
+                          "\r\n\r\n" + health));
   f.network.run();
   bool stopped = false;
   f.server->stop(5'000, [&] { stopped = true; });
@@ -190,7 +197,8 @@ TEST_CASE("a request that comes when no answer is waited for any more is told so
   Fixture f;
   f.directory.is_busy = true;
   Client& client = f.connect();
-  ring::spawn(client.say("GET /api/v1/sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + "\r\n"));
+  ring::spawn(
+      client.say("GET /api/v1/sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + "\r\n"));
   f.network.run();
   bool stopped = false;
   f.server->stop(1'000, [&] { stopped = true; });
@@ -260,16 +268,19 @@ TEST_CASE("on a shard of its own the server answers a socket, and stops") {
     REQUIRE(::send(client, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
     std::string heard;
     char piece[4096];
-    for (ssize_t got = 0; (got = ::recv(client, piece, sizeof piece, 0)) > 0;) heard.append(piece, static_cast<size_t>(got));
+    for (ssize_t got = 0; (got = ::recv(client, piece, sizeof piece, 0)) > 0;)
+      heard.append(piece, static_cast<size_t>(got));
     ::close(client);
     return heard;
   };
-  const std::string close_after = "Host: x\r\nConnection: close\r\nAuthorization: Bearer " + token + "\r\n\r\n";
+  const std::string close_after =
+      "Host: x\r\nConnection: close\r\nAuthorization: Bearer " + token + "\r\n\r\n";
   CHECK(status_of(ask("GET /healthz HTTP/1.1\r\n" + close_after)) == 200);
   CHECK(status_of(ask("GET /api/v1/sessions HTTP/1.1\r\n" + close_after)) == 200);
   CHECK(status_of(ask("GET /api/v1/sessions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")) == 401);
   // More than any buffer of the socket: the answer arrives although most of it is never read.
-  CHECK(status_of(ask("POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n" + std::string(100'000, 'x'))) == 413);
+  CHECK(status_of(ask("POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n" +
+                      std::string(100'000, 'x'))) == 413);
   int idle = ::socket(AF_INET, SOCK_STREAM, 0);
   REQUIRE(::connect(idle, reinterpret_cast<sockaddr*>(&bound), sizeof bound) == 0);
 

@@ -153,7 +153,8 @@ targets:
 }
 
 TEST_CASE("a user's password becomes a verifier that the password satisfies, with a salt of its own") {
-  auto result = parse(minimal + "users: [{name: a, password: wonderland}, {name: b, password: wonderland}]\n");
+  auto result =
+      parse(minimal + "users: [{name: a, password: wonderland}, {name: b, password: wonderland}]\n");
   REQUIRE(result.config);
   CHECK(result.config->users[0].verifier.reveal() != result.config->users[1].verifier.reveal());
   auto verifier = pg::parse_scram_verifier(result.config->users[0].verifier.reveal());
@@ -167,7 +168,8 @@ TEST_CASE("a user's password becomes a verifier that the password satisfies, wit
 }
 
 TEST_CASE("an unknown key is an error with its line and the nearest known key") {
-  CHECK(only_error(minimal + "limts: {}\n") == "ringfence.yaml:5: limts: is an unknown key; did you mean limits?");
+  CHECK(only_error(minimal + "limts: {}\n") ==
+        "ringfence.yaml:5: limts: is an unknown key; did you mean limits?");
   CHECK(only_error(minimal + "limits:\n  idle: 1\n") ==
         "ringfence.yaml:6: limits.idle: is an unknown key; did you mean idle_ms?");
   starts(only_error(minimal + "users:\n  - {name: a, password: b, wibbly_wobbly: 1}\n"),
@@ -177,19 +179,23 @@ TEST_CASE("an unknown key is an error with its line and the nearest known key") 
 TEST_CASE("a wrong type or a value out of range names what would be right") {
   CHECK(only_error(minimal + "limits:\n  connections_max: many\n") ==
         "ringfence.yaml:6: limits.connections_max: is \"many\"; use a whole number from 1 to 1000000");
-  starts(only_error(minimal + "limits: {startup_ms: 99}\n"), "ringfence.yaml:5: limits.startup_ms: is \"99\"; use");
+  starts(only_error(minimal + "limits: {startup_ms: 99}\n"),
+         "ringfence.yaml:5: limits.startup_ms: is \"99\"; use");
   starts(only_error(minimal + "limits: {startup_ms: 10MiB}\n"), "ringfence.yaml:5: limits.startup_ms: ");
   starts(only_error(minimal + "limits: {startup_ms: -1}\n"), "ringfence.yaml:5: limits.startup_ms: ");
   starts(only_error(minimal + "limits: {startup_ms: [1]}\n"),
          "ringfence.yaml:5: limits.startup_ms: is a list; write a single value");
   starts(only_error(minimal + "limits: 5\n"), "ringfence.yaml:5: limits: is a single value; write a group");
-  starts(only_error(minimal + "users: {name: a}\n"), "ringfence.yaml:5: users: is a group of keys; write a list");
+  starts(only_error(minimal + "users: {name: a}\n"),
+         "ringfence.yaml:5: users: is a group of keys; write a list");
   starts(only_error(minimal + "log: {level: loud}\n"),
          "ringfence.yaml:5: log.level: is \"loud\"; use debug or info or warning or error");
-  starts(only_error(minimal + "audit: {enabled: maybe}\n"), "ringfence.yaml:5: audit.enabled: is \"maybe\"; use true or false");
+  starts(only_error(minimal + "audit: {enabled: maybe}\n"),
+         "ringfence.yaml:5: audit.enabled: is \"maybe\"; use true or false");
   starts(only_error(minimal + "shards: 0\n"), "ringfence.yaml:5: shards: is \"0\"; use auto or");
   starts(only_error(minimal + "node: a b\n"), "ringfence.yaml:5: node: is \"a b\"; use 1 to 64 letters");
-  starts(only_error(minimal + "state_dir: here\n"), "ringfence.yaml:5: state_dir: is \"here\"; use an absolute path");
+  starts(only_error(minimal + "state_dir: here\n"),
+         "ringfence.yaml:5: state_dir: is \"here\"; use an absolute path");
 }
 
 TEST_CASE("sizes and durations take suffixes of their own kind") {
@@ -211,8 +217,10 @@ TEST_CASE("the journal's sizes must fit together") {
          "ringfence.yaml:5: audit.journal_segment_bytes: is no power of two");
   starts(only_error(minimal + "audit: {journal_segment_bytes: 16MiB, journal_max_bytes: 20MiB}\n"),
          "ringfence.yaml:5: audit.journal_max_bytes: is too small for two segments");
-  starts(only_error(minimal + "audit: {statement_bytes_max: 393217}\n"), "ringfence.yaml:5: audit.statement_bytes_max: ");
-  starts(only_error(minimal + "audit: {parameters_bytes_max: 196609}\n"), "ringfence.yaml:5: audit.parameters_bytes_max: ");
+  starts(only_error(minimal + "audit: {statement_bytes_max: 393217}\n"),
+         "ringfence.yaml:5: audit.statement_bytes_max: ");
+  starts(only_error(minimal + "audit: {parameters_bytes_max: 196609}\n"),
+         "ringfence.yaml:5: audit.parameters_bytes_max: ");
 }
 
 TEST_CASE("a key, a name or an address that stands twice is an error that names the first") {
@@ -235,14 +243,21 @@ TEST_CASE("a key, a name or an address that stands twice is an error that names 
 }
 
 TEST_CASE("what is required and missing is an error") {
-  starts(only_error("admin: {token: 0123456789abcdef}\n"), "ringfence.yaml:1: listeners: is missing or empty");
-  starts(only_error("admin: {token: 0123456789abcdef}\nlisteners: []\n"), "ringfence.yaml:2: listeners: is missing or empty");
+  starts(only_error("admin: {token: 0123456789abcdef}\n"),
+         "ringfence.yaml:1: listeners: is missing or empty");
+  starts(only_error("admin: {token: 0123456789abcdef}\nlisteners: []\n"),
+         "ringfence.yaml:2: listeners: is missing or empty");
   starts(only_error("listeners: [{name: a}]\n"), "ringfence.yaml: admin.token: is missing");
-  starts(only_error("admin: {token: 0123456789abcdef}\nlisteners:\n  - port: 1\n"), "ringfence.yaml:3: listeners[0].name: is missing");
-  starts(only_error(minimal + "users:\n  - name: a\n"), "ringfence.yaml:6: users[0].password: is missing; add password, ");
-  starts(only_error(minimal + "targets:\n  - {name: a, user: u}\n"), "ringfence.yaml:6: targets[0].host: is missing");
-  starts(only_error(minimal + "targets:\n  - {name: a, host: h}\n"), "ringfence.yaml:6: targets[0].user: is missing");
-  starts(only_error(minimal + "targets:\n  - {host: h, user: u}\n"), "ringfence.yaml:6: targets[0].name: is missing");
+  starts(only_error("admin: {token: 0123456789abcdef}\nlisteners:\n  - port: 1\n"),
+         "ringfence.yaml:3: listeners[0].name: is missing");
+  starts(only_error(minimal + "users:\n  - name: a\n"),
+         "ringfence.yaml:6: users[0].password: is missing; add password, ");
+  starts(only_error(minimal + "targets:\n  - {name: a, user: u}\n"),
+         "ringfence.yaml:6: targets[0].host: is missing");
+  starts(only_error(minimal + "targets:\n  - {name: a, host: h}\n"),
+         "ringfence.yaml:6: targets[0].user: is missing");
+  starts(only_error(minimal + "targets:\n  - {host: h, user: u}\n"),
+         "ringfence.yaml:6: targets[0].name: is missing");
 }
 
 TEST_CASE("what excludes each other may not stand together") {
@@ -250,7 +265,8 @@ TEST_CASE("what excludes each other may not stand together") {
          "ringfence.yaml:6: users[0].password_file: and password say the same twice");
   starts(only_error(minimal + "targets:\n  - {name: a, user: u, host: b, hosts: [c]}\n"),
          "ringfence.yaml:6: targets[0].hosts: stands beside host");
-  starts(only_error("admin: {token: 0123456789abcdef}\nlisteners:\n  - {name: a, path: /p, address: 127.0.0.1}\n"),
+  starts(only_error(
+             "admin: {token: 0123456789abcdef}\nlisteners:\n  - {name: a, path: /p, address: 127.0.0.1}\n"),
          "ringfence.yaml:3: listeners[0].address: and path say the same twice");
   starts(only_error("admin: {token: 0123456789abcdef}\nlisteners:\n  - {name: a, path: /p, port: 1}\n"),
          "ringfence.yaml:3: listeners[0].port: has no meaning beside a path");
@@ -260,30 +276,40 @@ TEST_CASE("what excludes each other may not stand together") {
 
 TEST_CASE("tokens, verifiers, addresses, hosts, tags and store URLs are looked at closely") {
   const std::string listeners = "listeners: [{name: a}]\n";
-  starts(only_error(listeners + "admin: {token: short}\n"), "ringfence.yaml:2: admin.token: is 5 characters long");
-  starts(only_error(listeners + "admin: {token: '0123456789 abcdef'}\n"), "ringfence.yaml:2: admin.token: holds blanks");
-  starts(only_error(minimal + "users: [{name: a, verifier: md5abc}]\n"), "ringfence.yaml:5: users[0].verifier: is no SCRAM verifier");
-  starts(only_error(minimal + "users: [{name: a, password: ''}]\n"), "ringfence.yaml:5: users[0].password: is empty");
-  starts(only_error(minimal + "users: [{name: \"a\\u0007\", password: b}]\n"), "ringfence.yaml:5: users[0].name: ");
+  starts(only_error(listeners + "admin: {token: short}\n"),
+         "ringfence.yaml:2: admin.token: is 5 characters long");
+  starts(only_error(listeners + "admin: {token: '0123456789 abcdef'}\n"),
+         "ringfence.yaml:2: admin.token: holds blanks");
+  starts(only_error(minimal + "users: [{name: a, verifier: md5abc}]\n"),
+         "ringfence.yaml:5: users[0].verifier: is no SCRAM verifier");
+  starts(only_error(minimal + "users: [{name: a, password: ''}]\n"),
+         "ringfence.yaml:5: users[0].password: is empty");
+  starts(only_error(minimal + "users: [{name: \"a\\u0007\", password: b}]\n"),
+         "ringfence.yaml:5: users[0].name: ");
   starts(only_error("admin: {token: 0123456789abcdef}\nlisteners: [{name: a, address: localhost}]\n"),
          "ringfence.yaml:2: listeners[0].address: is \"localhost\"; use an IP address");
-  starts(only_error(minimal + "targets: [{name: a, user: u, host: 'a b'}]\n"), "ringfence.yaml:5: targets[0].host: is \"a b\"; use a host");
+  starts(only_error(minimal + "targets: [{name: a, user: u, host: 'a b'}]\n"),
+         "ringfence.yaml:5: targets[0].host: is \"a b\"; use a host");
   starts(only_error(minimal + "targets: [{name: a, user: u, host: h, tags: [x, x]}]\n"),
          "ringfence.yaml:5: targets[0].tags[1]: \"x\" stands here for the second time");
-  starts(only_error(minimal + "targets: [{name: a, user: u, host: h, tags: [x y]}]\n"), "ringfence.yaml:5: targets[0].tags[0]: is no tag");
-  starts(only_error(minimal + "targets: [{name: a, user: u, host: h, tags: x}]\n"), "ringfence.yaml:5: targets[0].tags: is a single value; write a list");
+  starts(only_error(minimal + "targets: [{name: a, user: u, host: h, tags: [x y]}]\n"),
+         "ringfence.yaml:5: targets[0].tags[0]: is no tag");
+  starts(only_error(minimal + "targets: [{name: a, user: u, host: h, tags: x}]\n"),
+         "ringfence.yaml:5: targets[0].tags: is a single value; write a list");
   starts(only_error(minimal + "store: mysql://x\n"), "ringfence.yaml:5: store: is neither");
 }
 
 TEST_CASE("an error never shows a secret") {
-  auto result = parse("listeners: [{name: a}]\nadmin: {token: hunter2}\nusers: [{name: a, verifier: hunter2}]\n"
-                      "store: hunter2\n");
+  auto result = parse(
+      "listeners: [{name: a}]\nadmin: {token: hunter2}\nusers: [{name: a, verifier: hunter2}]\n"
+      "store: hunter2\n");
   CHECK(result.errors.size() == 3);
   for (const auto& error : result.errors) CHECK(to_string(error).find("hunter2") == std::string::npos);
 }
 
 TEST_CASE("all errors of a file are found in one go, in the order of its lines") {
-  auto result = parse("shards: none\nlisteners:\n  - {name: a, port: 70000}\nadmin: {tokn: x}\nlimits: {idle_ms: z}\n");
+  auto result =
+      parse("shards: none\nlisteners:\n  - {name: a, port: 70000}\nadmin: {tokn: x}\nlimits: {idle_ms: z}\n");
   REQUIRE(result.errors.size() == 5);
   const int lines[] = {1, 3, 4, 4, 5};
   for (size_t i = 0; i < 5; ++i) CHECK(result.errors[i].line == lines[i]);
@@ -309,20 +335,14 @@ TEST_CASE("a node that contains itself and aliases that multiply are refused") {
 }
 
 TEST_CASE("the environment sets any key and beats the file") {
-  Environment environment{{"RINGFENCE_STATE_DIR", "/srv/rf"},
-                          {"RINGFENCE_ADMIN_PORT", "9999"},
-                          {"RINGFENCE_LISTENERS_0_PORT", "7001"},
-                          {"RINGFENCE_LISTENERS_1_NAME", "second"},
-                          {"RINGFENCE_LISTENERS_1_PORT", "7002"},
-                          {"RINGFENCE_USERS_0_NAME", "alice"},
-                          {"RINGFENCE_USERS_0_PASSWORD", "wonderland"},
-                          {"RINGFENCE_TARGETS_0_NAME", "shop"},
-                          {"RINGFENCE_TARGETS_0_USER", "app"},
-                          {"RINGFENCE_TARGETS_0_HOSTS_0", "db1"},
-                          {"RINGFENCE_TARGETS_0_HOSTS_1", "db2"},
-                          {"RINGFENCE_TARGETS_0_TAGS_0", "prod"},
-                          {"RINGFENCE_LIMITS_IDLE_MS", "5m"},
-                          {"RINGFENCE_STORE_URL", "postgres://h/d"}};
+  Environment environment{
+      {"RINGFENCE_STATE_DIR", "/srv/rf"},           {"RINGFENCE_ADMIN_PORT", "9999"},
+      {"RINGFENCE_LISTENERS_0_PORT", "7001"},       {"RINGFENCE_LISTENERS_1_NAME", "second"},
+      {"RINGFENCE_LISTENERS_1_PORT", "7002"},       {"RINGFENCE_USERS_0_NAME", "alice"},
+      {"RINGFENCE_USERS_0_PASSWORD", "wonderland"}, {"RINGFENCE_TARGETS_0_NAME", "shop"},
+      {"RINGFENCE_TARGETS_0_USER", "app"},          {"RINGFENCE_TARGETS_0_HOSTS_0", "db1"},
+      {"RINGFENCE_TARGETS_0_HOSTS_1", "db2"},       {"RINGFENCE_TARGETS_0_TAGS_0", "prod"},
+      {"RINGFENCE_LIMITS_IDLE_MS", "5m"},           {"RINGFENCE_STORE_URL", "postgres://h/d"}};
   auto result = parse(minimal, environment);
   for (const auto& error : result.errors) MESSAGE(to_string(error));
   REQUIRE(result.config);
@@ -340,11 +360,12 @@ TEST_CASE("the environment sets any key and beats the file") {
 TEST_CASE("the environment alone is enough, and its choice replaces the file's other choice") {
   Environment environment{{"RINGFENCE_LISTENERS_0_NAME", "a"}, {"RINGFENCE_ADMIN_TOKEN", "0123456789abcdef"}};
   CHECK(parse("", environment).config);
-  auto result = parse("listeners: [{name: a}]\nadmin: {token_file: /nowhere}\nstore: {url: 'postgres://h'}\n"
-                      "targets: [{name: t, user: u, hosts: [x]}]\n",
-                      {{"RINGFENCE_ADMIN_TOKEN", "0123456789abcdef"},
-                       {"RINGFENCE_STORE", "embedded"},
-                       {"RINGFENCE_TARGETS_0_HOST", "y"}});
+  auto result = parse(
+      "listeners: [{name: a}]\nadmin: {token_file: /nowhere}\nstore: {url: 'postgres://h'}\n"
+      "targets: [{name: t, user: u, hosts: [x]}]\n",
+      {{"RINGFENCE_ADMIN_TOKEN", "0123456789abcdef"},
+       {"RINGFENCE_STORE", "embedded"},
+       {"RINGFENCE_TARGETS_0_HOST", "y"}});
   for (const auto& error : result.errors) MESSAGE(to_string(error));
   REQUIRE(result.config);
   CHECK(result.config->store.embedded);
@@ -353,8 +374,10 @@ TEST_CASE("the environment alone is enough, and its choice replaces the file's o
 
 TEST_CASE("a variable that belongs to no key is an error, save the reserved ones") {
   CHECK(only_error(minimal, {{"RINGFENCE_ADMIN_PROT", "1"}}) ==
-        "environment: RINGFENCE_ADMIN_PROT: is a variable that belongs to no key; did you mean RINGFENCE_ADMIN_PORT?");
-  starts(only_error(minimal, {{"RINGFENCE_LISTENERS_7_PORT", "1"}}), "environment: RINGFENCE_LISTENERS_7_PORT: is a variable");
+        "environment: RINGFENCE_ADMIN_PROT: is a variable that belongs to no key; did you mean "
+        "RINGFENCE_ADMIN_PORT?");
+  starts(only_error(minimal, {{"RINGFENCE_LISTENERS_7_PORT", "1"}}),
+         "environment: RINGFENCE_LISTENERS_7_PORT: is a variable");
   CHECK(parse(minimal, {{"RINGFENCE_PG_PORT", "1"},
                         {"RINGFENCE_ADMIN_URL", "x"},
                         {"RINGFENCE_STORE_DSN", "x"},
@@ -388,10 +411,14 @@ TEST_CASE("a secret's file that cannot be read or is empty is an error, one open
   auto result = parse(listeners + "admin: {token_file: " + open + "}\n");
   REQUIRE(result.config);
   REQUIRE(result.warnings.size() == 1);
-  starts(to_string(result.warnings[0]), "ringfence.yaml:2: admin.token_file: " + open + " can be read by others");
-  starts(only_error(listeners + "admin: {token_file: " + empty + "}\n"), "ringfence.yaml:2: admin.token_file: " + empty + " is empty");
-  starts(only_error(listeners + "admin: {token_file: /nowhere/at/all}\n"), "ringfence.yaml:2: admin.token_file: cannot be read: ");
-  starts(only_error(listeners + "admin: {token_file: " + folder.path() + "}\n"), "ringfence.yaml:2: admin.token_file: cannot be read: ");
+  starts(to_string(result.warnings[0]),
+         "ringfence.yaml:2: admin.token_file: " + open + " can be read by others");
+  starts(only_error(listeners + "admin: {token_file: " + empty + "}\n"),
+         "ringfence.yaml:2: admin.token_file: " + empty + " is empty");
+  starts(only_error(listeners + "admin: {token_file: /nowhere/at/all}\n"),
+         "ringfence.yaml:2: admin.token_file: cannot be read: ");
+  starts(only_error(listeners + "admin: {token_file: " + folder.path() + "}\n"),
+         "ringfence.yaml:2: admin.token_file: cannot be read: ");
 }
 
 TEST_CASE("a dollar sign and brace are taken as they stand, with a warning") {
@@ -408,7 +435,8 @@ TEST_CASE("a file that is not there is an error") {
 }
 
 TEST_CASE("the effective configuration reads as YAML of the same meaning and shows no secret") {
-  auto result = parse(minimal + "node: gate\nstore: 'postgres://rf:hunter2@db/x?password=hunter2'\n"
+  auto result = parse(minimal +
+                      "node: gate\nstore: 'postgres://rf:hunter2@db/x?password=hunter2'\n"
                       "users: [{name: 'O\"Brien', password: hunter2}]\n"
                       "targets: [{name: shop, hosts: [a, /run/x], user: u, password: hunter2, tags: [t]}]\n");
   REQUIRE(result.config);
@@ -429,8 +457,10 @@ TEST_CASE("the effective configuration reads as YAML of the same meaning and sho
 constexpr const char* everything = "policies: [{name: p, roles: [r], level: admin}]\n";
 
 TEST_CASE("policies are read with their places, and every mistake is told") {
-  auto good = parse(minimal + "policies:\n  - name: p\n    roles: [r]\n    level: write\n    tag_match: any\n"
-                    "    tags: [t]\n    whitelist: ['^select']\n    deny:\n      - {relations: [hr.*], missing_where: true}\n"
+  auto good = parse(minimal +
+                    "policies:\n  - name: p\n    roles: [r]\n    level: write\n    tag_match: any\n"
+                    "    tags: [t]\n    whitelist: ['^select']\n    deny:\n      - {relations: [hr.*], "
+                    "missing_where: true}\n"
                     "    metadata: [owner=ana]\n");
   REQUIRE(good.config);
   const policy::Policy& policy = good.config->policies->policies()[0];
@@ -440,19 +470,22 @@ TEST_CASE("policies are read with their places, and every mistake is told") {
   CHECK(policy.deny[0].missing_where);
   CHECK(policy.metadata.at("owner") == "ana");
   CHECK(describe_effective(*good.config).find("relations: [\"hr.*\"]") != std::string::npos);
-  auto bad = parse(minimal + "policies:\n  - {name: p, roles: [], level: all, whitelist: ['(?!x)'], surprise: 1}\n"
+  auto bad = parse(minimal +
+                   "policies:\n  - {name: p, roles: [], level: all, whitelist: ['(?!x)'], surprise: 1}\n"
                    "  - {name: p, roles: [r], deny: [{}]}\n");
   CHECK_FALSE(bad.config);
   CHECK(bad.errors.size() >= 5);
 }
 
 TEST_CASE("what stands on one line is told apart") {
-  auto bad = parse(minimal + "policies:\n  - {name: p, roles: [r], whitelist: ['(', ok, '[z-a]'], kinds: [SELEKT, UPDATE, DELET]}\n");
+  auto bad = parse(minimal +
+                   "policies:\n  - {name: p, roles: [r], whitelist: ['(', ok, '[z-a]'], kinds: [SELEKT, "
+                   "UPDATE, DELET]}\n");
   REQUIRE(bad.errors.size() == 4);
   std::set<std::string> keys;
   for (const ConfigError& error : bad.errors) keys.insert(error.key);
-  CHECK(keys == std::set<std::string>{"policies[0].kinds[0]", "policies[0].kinds[2]", "policies[0].whitelist[0]",
-                                      "policies[0].whitelist[2]"});
+  CHECK(keys == std::set<std::string>{"policies[0].kinds[0]", "policies[0].kinds[2]",
+                                      "policies[0].whitelist[0]", "policies[0].whitelist[2]"});
   for (const ConfigError& error : bad.errors) {
     CHECK(error.line == bad.errors[0].line);
     const bool is_first = error.message.find("pattern (") != std::string::npos;
@@ -463,27 +496,33 @@ TEST_CASE("what stands on one line is told apart") {
 }
 
 TEST_CASE("advice is given for what is valid but probably not meant") {
-  auto config = parse("listeners: [{name: a, address: 0.0.0.0}]\nadmin: {token: 0123456789abcdef, address: 10.1.1.1}\n"
-                      "audit: {enabled: false}\n");
+  auto config = parse(
+      "listeners: [{name: a, address: 0.0.0.0}]\nadmin: {token: 0123456789abcdef, address: 10.1.1.1}\n"
+      "audit: {enabled: false}\n");
   REQUIRE(config.config);
   CHECK(lint(*config.config, "x").size() == 7);
-  auto quiet = parse(minimal + "users: [{name: a, password: b, roles: [r]}]\ntargets: [{name: t, host: 127.0.0.1, user: u}]\n" +
-                     std::string(everything));
+  auto quiet =
+      parse(minimal +
+            "users: [{name: a, password: b, roles: [r]}]\ntargets: [{name: t, host: 127.0.0.1, user: u}]\n" +
+            std::string(everything));
   CHECK(lint(*quiet.config, "x").empty());
-  auto far = parse(minimal + "users: [{name: a, password: b, roles: [r]}]\ntargets: [{name: t, host: h, user: u}]\n" +
+  auto far = parse(minimal +
+                   "users: [{name: a, password: b, roles: [r]}]\ntargets: [{name: t, host: h, user: u}]\n" +
                    std::string(everything));
   REQUIRE(lint(*far.config, "x").size() == 1);
   CHECK(lint(*far.config, "x")[0].message.find("not checked") != std::string::npos);
-  auto nobody = parse(minimal + "users: [{name: a, password: b}]\ntargets: [{name: t, host: 127.0.0.1, user: u}]\n" +
-                      std::string(everything));
+  auto nobody =
+      parse(minimal + "users: [{name: a, password: b}]\ntargets: [{name: t, host: 127.0.0.1, user: u}]\n" +
+            std::string(everything));
   REQUIRE(lint(*nobody.config, "x").size() == 2);
   CHECK(lint(*nobody.config, "x")[0].message.find("no access to any target") != std::string::npos);
   CHECK(lint(*nobody.config, "x")[1].message.find("no user has the role r of policy p") != std::string::npos);
 }
 
 TEST_CASE("TLS: listeners prefer it, Unix sockets have none, the admin API needs it beyond the loopback") {
-  auto result = parse("listeners: [{name: a}, {name: b, path: /run/x/.s.PGSQL.1}, {name: c, port: 1, tls: require}]\n"
-                      "admin: {token: 0123456789abcdef}\ntargets: [{name: t, host: h, user: u}]\n");
+  auto result = parse(
+      "listeners: [{name: a}, {name: b, path: /run/x/.s.PGSQL.1}, {name: c, port: 1, tls: require}]\n"
+      "admin: {token: 0123456789abcdef}\ntargets: [{name: t, host: h, user: u}]\n");
   REQUIRE(result.config);
   CHECK(result.config->listeners[0].tls == proxy::ListenerTls::prefer);
   CHECK(result.config->listeners[1].tls == proxy::ListenerTls::off);
@@ -503,28 +542,44 @@ TEST_CASE("TLS: what does not fit together is told with its line") {
   std::string key = folder.write("k.pem", pair.key_pem);
   std::string other = folder.write("o.pem", net::make_development_certificate("x", 2)->key_pem);
   const std::string admin = "admin: {token: 0123456789abcdef}\n";
-  auto listener = [&](const std::string& keys) { return only_error(admin + "listeners:\n  - name: a\n    " + keys + "\n"); };
-  starts(listener("tls: sometimes"), "ringfence.yaml:4: listeners[0].tls: is \"sometimes\"; use off or prefer or require or verify");
-  starts(listener("tls_key_file: " + key), "ringfence.yaml:4: listeners[0].tls_key_file: stands without tls_certificate_file");
-  starts(listener("tls_certificate_file: " + certificate + "\n    tls_key_file: " + other),
-         "ringfence.yaml:4: listeners[0].tls_certificate_file: cannot be used: the private key does not belong");
+  auto listener = [&](const std::string& keys) {
+    return only_error(admin + "listeners:\n  - name: a\n    " + keys + "\n");
+  };
+  starts(listener("tls: sometimes"),
+         "ringfence.yaml:4: listeners[0].tls: is \"sometimes\"; use off or prefer or require or verify");
+  starts(listener("tls_key_file: " + key),
+         "ringfence.yaml:4: listeners[0].tls_key_file: stands without tls_certificate_file");
+  starts(
+      listener("tls_certificate_file: " + certificate + "\n    tls_key_file: " + other),
+      "ringfence.yaml:4: listeners[0].tls_certificate_file: cannot be used: the private key does not belong");
   starts(listener("tls_certificate_file: /nowhere/c.pem\n    tls_key_file: " + key),
          "ringfence.yaml:4: listeners[0].tls_certificate_file: cannot be used: /nowhere/c.pem");
-  starts(listener("tls: verify"), "ringfence.yaml:4: listeners[0].tls: is verify, which checks clients' certificates");
-  starts(listener("tls_client_login: certificate"), "ringfence.yaml:4: listeners[0].tls_client_login: has no meaning without");
+  starts(listener("tls: verify"),
+         "ringfence.yaml:4: listeners[0].tls: is verify, which checks clients' certificates");
+  starts(listener("tls_client_login: certificate"),
+         "ringfence.yaml:4: listeners[0].tls_client_login: has no meaning without");
   starts(listener("tls: off\n    tls_client_ca_file: " + certificate),
          "ringfence.yaml:5: listeners[0].tls_client_ca_file: has no meaning while tls is off");
-  starts(listener("path: /run/x/.s\n    tls: require"), "ringfence.yaml:5: listeners[0].tls: has no meaning beside a path");
-  CHECK(parse(admin + "listeners: [{name: a, tls: verify, tls_client_ca_file: " + certificate + ", tls_certificate_file: " +
-              certificate + ", tls_key_file: " + key + ", tls_client_users: [{certificate: X, user: x}]}]\n")
+  starts(listener("path: /run/x/.s\n    tls: require"),
+         "ringfence.yaml:5: listeners[0].tls: has no meaning beside a path");
+  CHECK(parse(admin + "listeners: [{name: a, tls: verify, tls_client_ca_file: " + certificate +
+              ", tls_certificate_file: " + certificate + ", tls_key_file: " + key +
+              ", tls_client_users: [{certificate: X, user: x}]}]\n")
             .config);
   auto target = [&](const std::string& keys) {
-    return only_error(minimal + "targets:\n  - {name: t, host: h, user: u}\n  - name: s\n    host: h\n    user: u\n    " + keys + "\n");
+    return only_error(
+        minimal + "targets:\n  - {name: t, host: h, user: u}\n  - name: s\n    host: h\n    user: u\n    " +
+        keys + "\n");
   };
-  starts(target("sslmode: verify-full"), "ringfence.yaml:10: targets[1].sslmode: checks the server's certificate");
-  starts(target("sslmode: no"), "ringfence.yaml:10: targets[1].sslmode: is \"no\"; use disable or allow or prefer");
+  starts(target("sslmode: verify-full"),
+         "ringfence.yaml:10: targets[1].sslmode: checks the server's certificate");
+  starts(target("sslmode: no"),
+         "ringfence.yaml:10: targets[1].sslmode: is \"no\"; use disable or allow or prefer");
   starts(target("sslrootcert: system"), "ringfence.yaml:10: targets[1].sslrootcert: is system");
-  starts(target("sslrootcert: /nowhere"), "ringfence.yaml:10: targets[1].sslrootcert: cannot be used: /nowhere");
-  starts(target("sslmode: disable\n    channel_binding: require"), "ringfence.yaml:11: targets[1].channel_binding: is require");
-  starts(target("sslcrl: " + certificate), "ringfence.yaml:10: targets[1].sslcrl: has no meaning without sslrootcert");
+  starts(target("sslrootcert: /nowhere"),
+         "ringfence.yaml:10: targets[1].sslrootcert: cannot be used: /nowhere");
+  starts(target("sslmode: disable\n    channel_binding: require"),
+         "ringfence.yaml:11: targets[1].channel_binding: is require");
+  starts(target("sslcrl: " + certificate),
+         "ringfence.yaml:10: targets[1].sslcrl: has no meaning without sslrootcert");
 }

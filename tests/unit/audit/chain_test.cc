@@ -76,8 +76,8 @@ TEST_CASE("fields that go over together are those that go over one by one") {
     state = state * 6364136223846793005u + 1442695040888963407u;
     return (state >> 33) % bound;
   };
-  const Tag texts[] = {Tag::node, Tag::category, Tag::action, Tag::outcome, Tag::user_name, Tag::target, Tag::statement,
-                       Tag::rule, Tag::command_tag, Tag::reason};
+  const Tag texts[] = {Tag::node,   Tag::category,  Tag::action, Tag::outcome,     Tag::user_name,
+                       Tag::target, Tag::statement, Tag::rule,   Tag::command_tag, Tag::reason};
   const std::string values[] = {"", "x", "SELECT 1", std::string(300, 's')};
   const std::string outside = "set from elsewhere";
   for (int round = 0; round < 2'000; ++round) {

@@ -149,7 +149,11 @@ TEST_CASE("where too many are refused to tell them apart, others' sessions keep 
   for (size_t row = 0; row < store.rows.size(); ++row) {
     // Each connects, asks often and leaves; all of what one of them says is refused.
     const bool is_end = row < 2 || row + 2 >= store.rows.size();
-    store.name(row, row < 2 ? "postgres_connect" : is_end ? "postgres_disconnect" : "postgres_query", ids[row % 2]);
+    store.name(row,
+               row < 2  ? "postgres_connect"
+               : is_end ? "postgres_disconnect"
+                        : "postgres_query",
+               ids[row % 2]);
     if (row % 2 == 0) store.refused_up_to[row] = is_end ? RowForm::as_bytes : RowForm::whole;
   }
   Isolation isolation = store.isolation();

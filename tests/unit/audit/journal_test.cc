@@ -43,7 +43,8 @@ std::unique_ptr<Journal> open_journal(JournalOptions options) {
   return std::move(*journal);
 }
 
-uint64_t put(Journal& journal, const std::string& body, RecordKind kind = RecordKind::event, uint64_t start = 0) {
+uint64_t put(Journal& journal, const std::string& body, RecordKind kind = RecordKind::event,
+             uint64_t start = 0) {
   char* room = journal.reserve(body.size());
   if (room == nullptr) return 0;
   std::memcpy(room, body.data(), body.size());
@@ -58,7 +59,8 @@ void spill(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
 }
 
-std::vector<std::string> read_all(const std::string& directory, uint64_t from, uint64_t next_seq, uint64_t* lost) {
+std::vector<std::string> read_all(const std::string& directory, uint64_t from, uint64_t next_seq,
+                                  uint64_t* lost) {
   auto recovered = recover(directory, "n1");
   REQUIRE_MESSAGE(recovered, recovered.error().message);
   std::vector<std::string> out;
@@ -80,8 +82,11 @@ TEST_CASE("records come out in order, in place, with gapless numbers, across seg
   uint64_t consumed = 0;
   JournalRecord record;
   for (int turn = 0; turn < 2000; ++turn) {
-    std::string body = "record " + std::to_string(turn) + std::string(static_cast<size_t>(turn * 7 % 900), 'x');
-    RecordKind kind = turn % 3 == 0 ? RecordKind::start : turn % 3 == 1 ? RecordKind::outcome : RecordKind::event;
+    std::string body =
+        "record " + std::to_string(turn) + std::string(static_cast<size_t>(turn * 7 % 900), 'x');
+    RecordKind kind = turn % 3 == 0   ? RecordKind::start
+                      : turn % 3 == 1 ? RecordKind::outcome
+                                      : RecordKind::event;
     uint64_t seq = put(*journal, body, kind, kind == RecordKind::outcome ? produced : 0);
     REQUIRE(seq == ++produced);
     journal->keep();
@@ -139,7 +144,8 @@ TEST_CASE("a producer that could not be woken is woken at the next opportunity")
   std::string body(1000, 'b');
   while (put(*journal, body) != 0) journal->keep();
   JournalRecord record;
-  while (journal->next(record)) {}
+  while (journal->next(record)) {
+  }
   journal->release(journal->consumed_position(), journal->next_seq());
   CHECK(journal->keep());
   CHECK(tried == 1);
@@ -312,7 +318,8 @@ TEST_CASE("a torn or corrupted last record ends recovery before it, at whichever
       CHECK(read_all(dir.path, 0, 1, nullptr).size() == 2);
     }
     std::string torn = whole;
-    std::fill(torn.begin() + static_cast<std::ptrdiff_t>(at), torn.begin() + static_cast<std::ptrdiff_t>(last_end), '\0');
+    std::fill(torn.begin() + static_cast<std::ptrdiff_t>(at),
+              torn.begin() + static_cast<std::ptrdiff_t>(last_end), '\0');
     if (torn != whole) {
       spill(path, torn);
       CHECK(read_all(dir.path, 0, 1, nullptr).size() == 2);
@@ -398,7 +405,9 @@ TEST_CASE("a segment that was cut short or emptied is reported, an unfinished ne
   }
   {
     TempDir other;
-    { auto journal = open_journal(options_in(other)); }
+    {
+      auto journal = open_journal(options_in(other));
+    }
     std::string first = other.path + "/" + segment_file_name(0, 0);
     spill(first, "");
     auto recovered = recover(other.path, "n1");
@@ -435,7 +444,8 @@ TEST_CASE("a producer and a consumer on two threads agree on every record") {
       std::this_thread::yield();
       continue;
     }
-    in_order = in_order && record.seq == next && record.body == std::to_string(next) + std::string(next % 300, 'p');
+    in_order =
+        in_order && record.seq == next && record.body == std::to_string(next) + std::string(next % 300, 'p');
     ++next;
     if (next % 16 == 0) {
       journal->release(journal->consumed_position(), journal->next_seq());
@@ -456,6 +466,8 @@ TEST_CASE("a second process on one state directory is refused by the first one's
   REQUIRE(!second);
   CHECK(second.error().fault == Fault::conflict);
   CHECK(second.error().message.find(std::to_string(::getpid())) != std::string::npos);
-  { StateLock moved = std::move(*first); }
+  {
+    StateLock moved = std::move(*first);
+  }
   CHECK(StateLock::take(dir.path));
 }

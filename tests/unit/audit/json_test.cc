@@ -6,8 +6,9 @@ using namespace ringfence;
 using namespace ringfence::audit;
 
 TEST_CASE("canonical JSON is known without parsing it into a tree") {
-  for (const char* json : {"null", "true", "{}", "[]", "[1,2]", "-5", "0", "9007199254740991", "\"a\\n\\u0001\"",
-                           "{\"a\":1,\"b\":{\"c\":[[]]}}", "[{\"a\":null},\"\xc3\xa4\"]", "\"\""}) {
+  for (const char* json :
+       {"null", "true", "{}", "[]", "[1,2]", "-5", "0", "9007199254740991", "\"a\\n\\u0001\"",
+        "{\"a\":1,\"b\":{\"c\":[[]]}}", "[{\"a\":null},\"\xc3\xa4\"]", "\"\""}) {
     CAPTURE(json);
     CHECK(is_canonical_json(json));
     CHECK(canonicalise_json(json).value() == json);
@@ -39,8 +40,9 @@ TEST_CASE("what is not canonical is refused, and made canonical") {
 
 TEST_CASE("text that is no JSON is refused by both") {
   std::string deep(1000, '[');
-  for (std::string json : {std::string(""), std::string("{"), std::string("[1,]"), std::string("\"\xff\""),
-                           std::string("{\"a\"}"), std::string("nul"), std::string("01"), std::string("1 "), deep}) {
+  for (std::string json :
+       {std::string(""), std::string("{"), std::string("[1,]"), std::string("\"\xff\""),
+        std::string("{\"a\"}"), std::string("nul"), std::string("01"), std::string("1 "), deep}) {
     CAPTURE(json);
     CHECK(!is_canonical_json(json));
     if (json != "1 ") CHECK(!canonicalise_json(json));

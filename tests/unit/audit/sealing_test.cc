@@ -58,7 +58,7 @@ TEST_CASE("the file of data keys is made once, is its owner's alone, and is read
   CHECK(DataKeys::read(folder.path).error().fault == Fault::not_found);
   auto made = DataKeys::open(folder.path);
   REQUIRE(made);
-  struct stat info {};
+  struct stat info{};
   REQUIRE(::stat(folder.file().c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0600);
   CHECK(read_file(folder.file()) == made->text());
@@ -94,8 +94,8 @@ TEST_CASE("what is no file of data keys is told by its line") {
   CHECK(DataKeys::parse(first + second)->text() == first + second);
   CHECK(DataKeys::parse("").error().fault == Fault::malformed);
   CHECK(DataKeys::parse(first + first).error().message.find("twice") != std::string::npos);
-  for (const std::string& wrong : {first + "x", "x" + first, first + "\n", first.substr(0, 80) + "g\n",
-                                   std::string(1000, '1')}) {
+  for (const std::string& wrong :
+       {first + "x", "x" + first, first + "\n", first.substr(0, 80) + "g\n", std::string(1000, '1')}) {
     CAPTURE(wrong);
     CHECK(DataKeys::parse(wrong).error().fault == Fault::malformed);
   }
@@ -153,8 +153,8 @@ TEST_CASE("the newest key seals, every key opens its own, and digests stay compa
   }
   CHECK(fault_of(open_sealed(*DataKeys::parse(first), context, young.sealed)) == Fault::not_found);
   // The id of one key with another key behind it.
-  CHECK(fault_of(open_sealed(*DataKeys::parse(first.substr(0, 17) + second.substr(17)), context, old.sealed)) ==
-        Fault::denied);
+  CHECK(fault_of(open_sealed(*DataKeys::parse(first.substr(0, 17) + second.substr(17)), context,
+                             old.sealed)) == Fault::denied);
   // The digest is no plain one of the text.
   CHECK(old.digests.find(to_hex(crypto::view_of(crypto::sha256("same")))) == std::string::npos);
 }
@@ -170,7 +170,8 @@ FieldSet joined(const std::string& start, const std::string& outcome, std::strin
   row.outcome_seq = 2;
   encoder.begin({}, 1, true);
   std::vector<PendingRow> rows{row};
-  while (!encoder.encode(rows, 0, 1)) {}
+  while (!encoder.encode(rows, 0, 1)) {
+  }
   kept = std::string(encoder.canonical_rows()[0].fields);
   FieldSet out;
   parse_fields(ByteView(kept).substr(0, kept.size() - chain_fields_bytes), out);
@@ -178,7 +179,9 @@ FieldSet joined(const std::string& start, const std::string& outcome, std::strin
 }
 }  // namespace
 
-TEST_CASE("a row of a start and its outcome says of both what was redacted, and nothing of a text that was replaced") {
+TEST_CASE(
+    "a row of a start and its outcome says of both what was redacted, and nothing of a text that was "
+    "replaced") {
   std::string start;
   append_field(start, Tag::statement, "set password = '***'");
   append_field(start, Tag::redacted, "[\"statement\"]");
@@ -220,7 +223,10 @@ TEST_CASE("an outcome that has another statement has all that is said of it") {
   char number[8] = {0, 0, 0, 0, 0, 0, 0, 5};
   std::string kept;
   auto with = [](std::string fields, Tag tag, ByteView bytes) {
-    ringfence::Writer(fields).u16(static_cast<uint16_t>(tag)).u32(static_cast<uint32_t>(bytes.size())).bytes(bytes);
+    ringfence::Writer(fields)
+        .u16(static_cast<uint16_t>(tag))
+        .u32(static_cast<uint32_t>(bytes.size()))
+        .bytes(bytes);
     return fields;
   };
   start = with(start, Tag::statement_begin, ByteView(number, 8));

@@ -25,14 +25,16 @@ namespace {
 void write_life(const TempDir& dir, const std::string& node, int count, bool is_killed = false) {
   auto trail = open_trail(trail_options(dir, node));
   trail->start();
-  for (int i = 0; i < count; ++i) put_outcome(trail->journal(0), put_start(trail->journal(0), "select " + std::to_string(i)));
+  for (int i = 0; i < count; ++i)
+    put_outcome(trail->journal(0), put_start(trail->journal(0), "select " + std::to_string(i)));
   if (!is_killed) {
     REQUIRE(trail->stop(20'000));
     return;
   }
   put_start(trail->journal(1), "left open");
   CHECK(eventually([&] {
-    return query("SELECT count(*) FROM ringfence.audit_event WHERE node = '" + node + "' AND outcome = 'running'") == "1";
+    return query("SELECT count(*) FROM ringfence.audit_event WHERE node = '" + node +
+                 "' AND outcome = 'running'") == "1";
   }));
   trail->abandon();
 }
@@ -100,7 +102,7 @@ TEST_CASE("files of the state directory are made whole, for their owner alone, a
   CHECK(*read_file(dir.path, "one", 100) == "first");
   REQUIRE(replace_file(dir.path, "one", "second"));
   CHECK(*read_file(dir.path, "one", 100) == "second");
-  struct stat info {};
+  struct stat info{};
   REQUIRE(::stat((dir.path + "/one").c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0600);
   CHECK(read_file(dir.path, "one", 3).error().fault == Fault::limit);
@@ -139,8 +141,9 @@ TEST_CASE("a seal is over every column, the node, and what is open") {
   CHECK(a.is_start(crypto::view_of(seal), 1, 2, false, "fields"));
   CHECK(!a.is_start({}, 1, 2, false, "fields"));
   for (const crypto::Digest& other :
-       {a.start(2, 2, false, "fields"), a.start(1, 3, false, "fields"), a.start(1, 2, true, "fields"), a.start(1, 2, false, "field"),
-        other_node.start(1, 2, false, "fields"), other_key.start(1, 2, false, "fields"), a.mark(1, 2, false)}) {
+       {a.start(2, 2, false, "fields"), a.start(1, 3, false, "fields"), a.start(1, 2, true, "fields"),
+        a.start(1, 2, false, "field"), other_node.start(1, 2, false, "fields"),
+        other_key.start(1, 2, false, "fields"), a.mark(1, 2, false)}) {
     CHECK(other != seal);
   }
   SealedState state;
@@ -205,17 +208,26 @@ TEST_CASE("the head file keeps a line for each node, and believes no other's") {
 TEST_CASE("a made-up open start is not believed: no row, a critical event, and it is gone") {
   TempDir dir;
   write_life(dir, "madeup", 3, true);
-  query("INSERT INTO ringfence.audit_open (node, shard, seq, is_written, fields) SELECT node, 1, 77, false, fields FROM "
-        "ringfence.audit_open" + of("madeup") + "; "
-        "INSERT INTO ringfence.audit_open SELECT node, 70000, -5, true, fields, seal FROM ringfence.audit_open" + of("madeup") + " AND seq <> 77");
+  query(
+      "INSERT INTO ringfence.audit_open (node, shard, seq, is_written, fields) SELECT node, 1, 77, false, "
+      "fields FROM "
+      "ringfence.audit_open" +
+      of("madeup") +
+      "; "
+      "INSERT INTO ringfence.audit_open SELECT node, 70000, -5, true, fields, seal FROM "
+      "ringfence.audit_open" +
+      of("madeup") + " AND seq <> 77");
   std::string said;
   CHECK(!verifies("madeup", &dir, &said));
   CHECK(said.find("2 open starts that the node did not seal") != std::string::npos);
   write_life(dir, "madeup", 1);
-  CHECK(query("SELECT count(*) FROM ringfence.audit_event" + of("madeup") + " AND statement = 'left open'") == "1");
-  CHECK(query("SELECT count(*) FROM ringfence.audit_event" + of("madeup") + " AND action = 'postgres_query_outcome'") == "1");
+  CHECK(query("SELECT count(*) FROM ringfence.audit_event" + of("madeup") + " AND statement = 'left open'") ==
+        "1");
+  CHECK(query("SELECT count(*) FROM ringfence.audit_event" + of("madeup") +
+              " AND action = 'postgres_query_outcome'") == "1");
   CHECK(query("SELECT severity, entity_id, outcome FROM ringfence.audit_event" + of("madeup") +
-              " AND action = 'trail_start_refused' ORDER BY entity_id") == "CRITICAL|1/77|denied;CRITICAL|70000/-5|denied");
+              " AND action = 'trail_start_refused' ORDER BY entity_id") ==
+        "CRITICAL|1/77|denied;CRITICAL|70000/-5|denied");
   CHECK(query("SELECT count(*) FROM ringfence.audit_open" + of("madeup")) == "0");
   CHECK_MESSAGE(verifies("madeup", &dir, &said), said);
 }
@@ -225,14 +237,13 @@ TEST_CASE("what is changed, taken away or put back while nobody writes is refuse
   const std::string node = "stopped";
   write_life(dir, node, 30);
   write_life(dir, node, 10, true);
-  const std::string open = "(SELECT node, shard, seq, is_written, fields, seal FROM ringfence.audit_open" + of(node) + ")";
+  const std::string open =
+      "(SELECT node, shard, seq, is_written, fields, seal FROM ringfence.audit_open" + of(node) + ")";
   const char* const changes[] = {
       // Open starts.
-      "DELETE FROM ringfence.audit_open@",
-      "UPDATE ringfence.audit_open SET fields = fields || '\\x00'@",
+      "DELETE FROM ringfence.audit_open@", "UPDATE ringfence.audit_open SET fields = fields || '\\x00'@",
       "UPDATE ringfence.audit_open SET is_written = NOT is_written@",
-      "UPDATE ringfence.audit_open SET seq = seq + 1@",
-      "UPDATE ringfence.audit_open SET seal = NULL@",
+      "UPDATE ringfence.audit_open SET seq = seq + 1@", "UPDATE ringfence.audit_open SET seal = NULL@",
       // Checkpoints.
       "UPDATE ringfence.audit_checkpoint SET position = position + 8@ AND shard = 0",
       "UPDATE ringfence.audit_checkpoint SET next_seq = next_seq + 8@ AND shard = 0",
@@ -241,8 +252,7 @@ TEST_CASE("what is changed, taken away or put back while nobody writes is refuse
       "UPDATE ringfence.audit_checkpoint SET hash = '\\x00'@ AND shard = 65535",
       "UPDATE ringfence.audit_checkpoint SET recorded_at = recorded_at + interval '1 us'@ AND shard = 65535",
       "UPDATE ringfence.audit_checkpoint SET seal = NULL@",
-      "DELETE FROM ringfence.audit_checkpoint@ AND shard = 0",
-      "DELETE FROM ringfence.audit_checkpoint@",
+      "DELETE FROM ringfence.audit_checkpoint@ AND shard = 0", "DELETE FROM ringfence.audit_checkpoint@",
       "INSERT INTO ringfence.audit_checkpoint (node, shard, position, next_seq) VALUES ('stopped', 9, 8, 2)",
       // Rows and links of the tail.
       "DELETE FROM ringfence.audit_event@ AND chain_no > 38",
@@ -250,14 +260,18 @@ TEST_CASE("what is changed, taken away or put back while nobody writes is refuse
       "UPDATE ringfence.audit_event SET statement = 'SELECT 2'@ AND chain_no = 35",
       "INSERT INTO ringfence.audit_event SELECT * FROM ringfence.audit_event@ AND chain_no = 35",
       "DELETE FROM ringfence.audit_link_run@ AND first_chain_no > 30",
-      "DELETE FROM ringfence.audit_event@; DELETE FROM ringfence.audit_link_run@; DELETE FROM ringfence.audit_anchor@; "
+      "DELETE FROM ringfence.audit_event@; DELETE FROM ringfence.audit_link_run@; DELETE FROM "
+      "ringfence.audit_anchor@; "
       "DELETE FROM ringfence.audit_checkpoint@; DELETE FROM ringfence.audit_open@"};
-  const char* const tables[] = {"audit_open", "audit_checkpoint", "audit_event", "audit_link_run", "audit_anchor"};
+  const char* const tables[] = {"audit_open", "audit_checkpoint", "audit_event", "audit_link_run",
+                                "audit_anchor"};
   std::string keep;
   std::string put_back;
   for (std::string table : tables) {
-    keep += "DROP TABLE IF EXISTS kept_" + table + "; CREATE TABLE kept_" + table + " AS SELECT * FROM ringfence." + table + of(node) + ";";
-    put_back += "DELETE FROM ringfence." + table + of(node) + "; INSERT INTO ringfence." + table + " SELECT * FROM kept_" + table + ";";
+    keep += "DROP TABLE IF EXISTS kept_" + table + "; CREATE TABLE kept_" + table +
+            " AS SELECT * FROM ringfence." + table + of(node) + ";";
+    put_back += "DELETE FROM ringfence." + table + of(node) + "; INSERT INTO ringfence." + table +
+                " SELECT * FROM kept_" + table + ";";
   }
   for (std::string change : changes) {
     query(keep);
@@ -276,12 +290,14 @@ TEST_CASE("an earlier state of the store is refused, whole as it is") {
   TempDir dir;
   const std::string node = "earlier_store";
   write_life(dir, node, 10);
-  const char* const tables[] = {"audit_open", "audit_checkpoint", "audit_event", "audit_link_run", "audit_anchor"};
-  for (const char* table : tables) query("CREATE TABLE old_" + std::string(table) + " AS SELECT * FROM ringfence." + table + of(node));
+  const char* const tables[] = {"audit_open", "audit_checkpoint", "audit_event", "audit_link_run",
+                                "audit_anchor"};
+  for (const char* table : tables)
+    query("CREATE TABLE old_" + std::string(table) + " AS SELECT * FROM ringfence." + table + of(node));
   write_life(dir, node, 10);
   for (const char* table : tables) {
-    query("DELETE FROM ringfence." + std::string(table) + of(node) + "; INSERT INTO ringfence." + table + " SELECT * FROM old_" + table +
-          "; DROP TABLE old_" + table);
+    query("DELETE FROM ringfence." + std::string(table) + of(node) + "; INSERT INTO ringfence." + table +
+          " SELECT * FROM old_" + table + "; DROP TABLE old_" + table);
   }
   CHECK(verifies(node));  // The store alone does not tell.
   std::string report;
@@ -296,14 +312,17 @@ TEST_CASE("an earlier state of the store is refused, whole as it is") {
   CHECK(!accept_store(dir.path, "0123456789AB"));
   REQUIRE(accept_store(dir.path, code_in(said)));
   write_life(dir, node, 5);
-  CHECK(query("SELECT chain_no, severity, reason, metadata->'signed'->>'chain_no', metadata->'found'->>'chain_no', metadata->>'code' FROM "
-              "ringfence.audit_event" + of(node) + " AND action = 'trail_store_accepted'") ==
+  CHECK(query("SELECT chain_no, severity, reason, metadata->'signed'->>'chain_no', "
+              "metadata->'found'->>'chain_no', metadata->>'code' FROM "
+              "ringfence.audit_event" +
+              of(node) + " AND action = 'trail_store_accepted'") ==
         "11|CRITICAL|it ends at row 10, and row 20 was signed|20|10|" + code_in(said));
   CHECK(!read_acceptance(dir.path)->has_value());
   CHECK(refusal(dir, node) == "");
   CHECK_MESSAGE(verifies(node, &dir, &report), report);
   // What the journals still had of the ten rows is in again, behind the event.
-  CHECK(query("SELECT count(*), count(DISTINCT statement) FROM ringfence.audit_event" + of(node) + " AND chain_no BETWEEN 12 AND 21") == "10|10");
+  CHECK(query("SELECT count(*), count(DISTINCT statement) FROM ringfence.audit_event" + of(node) +
+              " AND chain_no BETWEEN 12 AND 21") == "10|10");
   CHECK(head_of(dir, node).chain_no == 26);
 }
 
@@ -312,10 +331,13 @@ TEST_CASE("a store that was accepted goes on behind its last good link, and the 
   const std::string node = "accepted";
   write_life(dir, node, 30);
   // The end rewritten, a row and a link far behind, a start made up.
-  query("UPDATE ringfence.audit_event SET statement = 'SELECT 2'" + of(node) + " AND chain_no = 25; "
-        "INSERT INTO ringfence.audit_event (node, shard, chain_no, recorded_at, hash_version, leaf, hash, retention_class) "
+  query("UPDATE ringfence.audit_event SET statement = 'SELECT 2'" + of(node) +
+        " AND chain_no = 25; "
+        "INSERT INTO ringfence.audit_event (node, shard, chain_no, recorded_at, hash_version, leaf, hash, "
+        "retention_class) "
         "VALUES ('accepted', 0, 4611686018427387904, now(), 1, '', '', 1); "
-        "INSERT INTO ringfence.audit_link_run VALUES ('accepted', 9223372036854775807, decode(repeat('33', 64), 'hex')); "
+        "INSERT INTO ringfence.audit_link_run VALUES ('accepted', 9223372036854775807, decode(repeat('33', "
+        "64), 'hex')); "
         "INSERT INTO ringfence.audit_anchor (node, chain_no, hash, signed_at, key_id, signature) "
         "VALUES ('accepted', 9223372036854775807, '', now(), 'ffff', '')");
   std::string report;
@@ -323,13 +345,16 @@ TEST_CASE("a store that was accepted goes on behind its last good link, and the 
   std::string said = refusal(dir, node);
   REQUIRE(accept_store(dir.path, code_in(said)));
   write_life(dir, node, 5);
-  CHECK(query("SELECT chain_no, metadata->'removed'->>'rows', metadata->'removed'->>'links', metadata->'removed'->>'anchors' FROM "
-              "ringfence.audit_event" + of(node) + " AND action = 'trail_store_accepted'") == "31|1|1|1");
+  CHECK(query("SELECT chain_no, metadata->'removed'->>'rows', metadata->'removed'->>'links', "
+              "metadata->'removed'->>'anchors' FROM "
+              "ringfence.audit_event" +
+              of(node) + " AND action = 'trail_store_accepted'") == "31|1|1|1");
   CHECK(refusal(dir, node) == "");
   // What was changed in front of it stays a finding.
   CHECK(!verifies(node, &dir, &report));
   CHECK(report.find("chain_no 25 changed") != std::string::npos);
-  for (const char* table : {"audit_event", "audit_link_run", "audit_anchor", "audit_checkpoint", "audit_node"}) {
+  for (const char* table :
+       {"audit_event", "audit_link_run", "audit_anchor", "audit_checkpoint", "audit_node"}) {
     query("DELETE FROM ringfence." + std::string(table) + of(node));
   }
 }
@@ -338,7 +363,8 @@ TEST_CASE("a kill between the acceptance and what it does is no second question"
   TempDir dir;
   const std::string node = "halfway";
   write_life(dir, node, 10);
-  query("DELETE FROM ringfence.audit_open" + of(node) + "; UPDATE ringfence.audit_checkpoint SET told = 5" + of(node) + " AND shard = 0");
+  query("DELETE FROM ringfence.audit_open" + of(node) + "; UPDATE ringfence.audit_checkpoint SET told = 5" +
+        of(node) + " AND shard = 0");
   std::string code = code_in(refusal(dir, node));
   // Both files are written, the transaction is not.
   Acceptance taken;
@@ -353,7 +379,8 @@ TEST_CASE("a kill between the acceptance and what it does is no second question"
   head.anchor_no = 0;
   REQUIRE(HeadFile(dir.path, node).write(sealer, head));
   write_life(dir, node, 1);
-  CHECK(query("SELECT reason FROM ringfence.audit_event" + of(node) + " AND action = 'trail_store_accepted'") == "the first reason");
+  CHECK(query("SELECT reason FROM ringfence.audit_event" + of(node) +
+              " AND action = 'trail_store_accepted'") == "the first reason");
   CHECK(query("SELECT told FROM ringfence.audit_checkpoint" + of(node) + " AND shard = 0") == "5");
   CHECK(refusal(dir, node) == "");
   std::string report;
@@ -398,9 +425,12 @@ TEST_CASE("each anchor signs the one before: none can be taken out of the middle
   for (int life = 0; life < 4; ++life) write_life(dir, node, 3);
   std::string report;
   CHECK_MESSAGE(verifies(node, &dir, &report), report);
-  CHECK(query("SELECT count(*) >= 4 AND min(anchor_no) = 1 AND max(anchor_no) = count(*) FROM ringfence.audit_anchor" + of(node)) == "t");
+  CHECK(query("SELECT count(*) >= 4 AND min(anchor_no) = 1 AND max(anchor_no) = count(*) FROM "
+              "ringfence.audit_anchor" +
+              of(node)) == "t");
   query("CREATE TABLE kept_anchor AS SELECT * FROM ringfence.audit_anchor" + of(node));
-  for (const char* change : {"DELETE FROM ringfence.audit_anchor@ AND chain_no = 6", "DELETE FROM ringfence.audit_anchor@ AND chain_no < 6",
+  for (const char* change : {"DELETE FROM ringfence.audit_anchor@ AND chain_no = 6",
+                             "DELETE FROM ringfence.audit_anchor@ AND chain_no < 6",
                              "DELETE FROM ringfence.audit_anchor@ AND chain_no = 12",
                              "UPDATE ringfence.audit_anchor SET previous = '\\x00'@ AND chain_no = 9",
                              "UPDATE ringfence.audit_anchor SET anchor_no = NULL@ AND chain_no = 9"}) {
@@ -409,7 +439,8 @@ TEST_CASE("each anchor signs the one before: none can be taken out of the middle
     CAPTURE(sql);
     query(sql);
     CHECK(!verifies(node, &dir, &report));
-    query("DELETE FROM ringfence.audit_anchor" + of(node) + "; INSERT INTO ringfence.audit_anchor SELECT * FROM kept_anchor");
+    query("DELETE FROM ringfence.audit_anchor" + of(node) +
+          "; INSERT INTO ringfence.audit_anchor SELECT * FROM kept_anchor");
   }
   query("DROP TABLE kept_anchor");
   CHECK_MESSAGE(verifies(node, &dir, &report), report);
@@ -421,21 +452,26 @@ TEST_CASE("a trail of a version without seals is adopted once, when it verifies"
   write_life(dir, node, 10, true);
   // As the version before left it.
   auto unseal = [&] {
-    query("UPDATE ringfence.audit_open SET seal = NULL" + of(node) + "; UPDATE ringfence.audit_checkpoint SET seal = NULL" + of(node) +
+    query("UPDATE ringfence.audit_open SET seal = NULL" + of(node) +
+          "; UPDATE ringfence.audit_checkpoint SET seal = NULL" + of(node) +
           "; DELETE FROM ringfence.audit_anchor" + of(node));
     OwnKeys keys = keys_of(dir);
-    auto head = query("SELECT chain_no, encode(hash, 'hex') FROM ringfence.audit_link" + of(node) + " ORDER BY chain_no DESC LIMIT 1");
+    auto head = query("SELECT chain_no, encode(hash, 'hex') FROM ringfence.audit_link" + of(node) +
+                      " ORDER BY chain_no DESC LIMIT 1");
     const uint64_t chain_no = std::stoull(head);
     const std::string hash = bytes_of_hex(head.substr(head.find('|') + 1));
     const uint64_t now = wall_us();
-    auto signature = crypto::ed25519_sign(keys.identity.key.private_key, anchor_message(node, chain_no, hash, now));
+    auto signature =
+        crypto::ed25519_sign(keys.identity.key.private_key, anchor_message(node, chain_no, hash, now));
     REQUIRE(signature);
     auto owner = store::Connection::open(cluster().store.owner_dsn(), "anchor");
     REQUIRE(owner);
-    REQUIRE((*owner)->exec_params(
-        "INSERT INTO ringfence.audit_anchor VALUES ($1, $2::bigint, $3::bytea, $4::timestamptz, $5, $6::bytea)",
-        {node, std::to_string(chain_no), store::Param::bytes(hash), rfc3339(now), key_id_of(crypto::view_of(keys.identity.key.public_key)),
-         store::Param::bytes(crypto::view_of(*signature))}));
+    REQUIRE(
+        (*owner)->exec_params("INSERT INTO ringfence.audit_anchor VALUES ($1, $2::bigint, $3::bytea, "
+                              "$4::timestamptz, $5, $6::bytea)",
+                              {node, std::to_string(chain_no), store::Param::bytes(hash), rfc3339(now),
+                               key_id_of(crypto::view_of(keys.identity.key.public_key)),
+                               store::Param::bytes(crypto::view_of(*signature))}));
   };
   unseal();
   // With the head that a version with seals kept it is no adoption.
@@ -448,7 +484,8 @@ TEST_CASE("a trail of a version without seals is adopted once, when it verifies"
   // A kill after the key was made.
   REQUIRE(seal_key(dir.path));
   write_life(dir, node, 2);
-  CHECK(query("SELECT count(*) FROM ringfence.audit_event" + of(node) + " AND action = 'postgres_query_outcome' AND outcome = 'unknown'") == "1");
+  CHECK(query("SELECT count(*) FROM ringfence.audit_event" + of(node) +
+              " AND action = 'postgres_query_outcome' AND outcome = 'unknown'") == "1");
   std::string report;
   CHECK_MESSAGE(verifies(node, &dir, &report), report);
   unseal();
@@ -468,9 +505,11 @@ TEST_CASE("a trail that was made up before the node's first start is not adopted
   CHECK(refusal(dir, node).find("no signature of the node's key") != std::string::npos);
   // Without any row there is a place for open starts all the same.
   query("DELETE FROM ringfence.audit_event" + of(node) + "; DELETE FROM ringfence.audit_link_run" + of(node) +
-        "; UPDATE ringfence.audit_checkpoint SET position = 0, hash = NULL" + of(node) + " AND shard = 65535");
+        "; UPDATE ringfence.audit_checkpoint SET position = 0, hash = NULL" + of(node) +
+        " AND shard = 65535");
   CHECK(refusal(dir, node).find("no signature of the node's key") != std::string::npos);
   query("DELETE FROM ringfence.audit_checkpoint" + of(node));
   write_life(dir, node, 1);
-  CHECK(query("SELECT action FROM ringfence.audit_event" + of(node) + " ORDER BY chain_no") == "trail_start_refused;postgres_query");
+  CHECK(query("SELECT action FROM ringfence.audit_event" + of(node) + " ORDER BY chain_no") ==
+        "trail_start_refused;postgres_query");
 }

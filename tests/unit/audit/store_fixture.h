@@ -105,7 +105,8 @@ inline uint64_t put_outcome(RecordSpace& space, uint64_t start_seq, std::string_
 
 inline std::string query(const std::string& sql) {
   // Tables of the tests' own are none of the trail's: the owner's name is that of its schema.
-  auto connection = store::Connection::open(cluster().store.owner_dsn() + " options='-c search_path=public'", "test");
+  auto connection =
+      store::Connection::open(cluster().store.owner_dsn() + " options='-c search_path=public'", "test");
   REQUIRE_MESSAGE(connection, connection.error().message);
   auto rows = (*connection)->exec(sql);
   REQUIRE_MESSAGE(rows, rows.error().message);

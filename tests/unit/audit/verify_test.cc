@@ -38,7 +38,8 @@ void write_rows(const std::string& node, int count) {
   }
   EventBuilder event(Category::audit, "changed_entity", Severity::info, Outcome::success);
   event.ts(wall_us()).text(Tag::entity_type, "user").text(Tag::entity_id, "7");
-  event.text(Tag::changes, "{\"bb\":[1,2],\"a\":{\"x\":null,\"y\":true}}").text(Tag::metadata, "{ \"z\": 1, \"f\": 1.5 }");
+  event.text(Tag::changes, "{\"bb\":[1,2],\"a\":{\"x\":null,\"y\":true}}")
+      .text(Tag::metadata, "{ \"z\": 1, \"f\": 1.5 }");
   event.text(Tag::parameters, "[\"\xc3\xa4\\n\",null]").publish(trail->journal(1));
   REQUIRE(trail->stop(20'000));
 }
@@ -46,19 +47,30 @@ void write_rows(const std::string& node, int count) {
 // Applies the change, expects the finding at the row, and takes the change back.
 void expect(const std::string& node, const std::string& sql, FindingKind kind, uint64_t chain_no) {
   CAPTURE(sql);
-  query("DROP TABLE IF EXISTS keep_event, keep_link, keep_anchor; "
-        "CREATE TABLE keep_event AS SELECT * FROM ringfence.audit_event WHERE node = '" + node + "'; "
-        "CREATE TABLE keep_link AS SELECT * FROM ringfence.audit_link_run WHERE node = '" + node + "'; "
-        "CREATE TABLE keep_anchor AS SELECT * FROM ringfence.audit_anchor WHERE node = '" + node + "'");
+  query(
+      "DROP TABLE IF EXISTS keep_event, keep_link, keep_anchor; "
+      "CREATE TABLE keep_event AS SELECT * FROM ringfence.audit_event WHERE node = '" +
+      node +
+      "'; "
+      "CREATE TABLE keep_link AS SELECT * FROM ringfence.audit_link_run WHERE node = '" +
+      node +
+      "'; "
+      "CREATE TABLE keep_anchor AS SELECT * FROM ringfence.audit_anchor WHERE node = '" +
+      node + "'");
   query(sql);
   VerifyReport report = verify(node);
   CHECK(!report.is_good());
   REQUIRE(!report.nodes.front().findings.empty());
   CHECK_MESSAGE(report.nodes.front().findings.front().kind == kind, report.text());
   CHECK_MESSAGE(report.nodes.front().findings.front().chain_no == chain_no, report.text());
-  query("DELETE FROM ringfence.audit_event WHERE node = '" + node + "'; "
-        "DELETE FROM ringfence.audit_link_run WHERE node = '" + node + "'; "
-        "DELETE FROM ringfence.audit_anchor WHERE node = '" + node + "'; "
+  query("DELETE FROM ringfence.audit_event WHERE node = '" + node +
+        "'; "
+        "DELETE FROM ringfence.audit_link_run WHERE node = '" +
+        node +
+        "'; "
+        "DELETE FROM ringfence.audit_anchor WHERE node = '" +
+        node +
+        "'; "
         "INSERT INTO ringfence.audit_event SELECT * FROM keep_event; "
         "INSERT INTO ringfence.audit_link_run SELECT * FROM keep_link; "
         "INSERT INTO ringfence.audit_anchor SELECT * FROM keep_anchor");
@@ -87,7 +99,9 @@ TEST_CASE("an untouched chain verifies, whole and in parts, across restarts") {
 TEST_CASE("a change of any column is found, and the row is named") {
   write_rows("tamper", 20);
   CHECK_MESSAGE(verify("tamper").is_good(), verify("tamper").text());
-  auto where = [](int chain_no) { return " WHERE node = 'tamper' AND chain_no = " + std::to_string(chain_no); };
+  auto where = [](int chain_no) {
+    return " WHERE node = 'tamper' AND chain_no = " + std::to_string(chain_no);
+  };
   for (uint16_t tag = 1; tag < tag_end; ++tag) {
     const FieldInfo* info = field_info(tag);
     if (info->tag == Tag::node) continue;
@@ -102,10 +116,12 @@ TEST_CASE("a change of any column is found, and the row is named") {
       case FieldType::bytes: value = "'\\x00'"; break;
       case FieldType::json: value = "'{\"other\":1}'"; break;
     }
-    expect("tamper", "UPDATE ringfence.audit_event SET " + column + " = " + value + where(7), FindingKind::changed, 7);
+    expect("tamper", "UPDATE ringfence.audit_event SET " + column + " = " + value + where(7),
+           FindingKind::changed, 7);
   }
   expect("tamper", "UPDATE ringfence.audit_event SET user_name = NULL" + where(3), FindingKind::changed, 3);
-  expect("tamper", "UPDATE ringfence.audit_event SET recorded_at = recorded_at + interval '1 us'" + where(9), FindingKind::changed, 9);
+  expect("tamper", "UPDATE ringfence.audit_event SET recorded_at = recorded_at + interval '1 us'" + where(9),
+         FindingKind::changed, 9);
   expect("tamper", "UPDATE ringfence.audit_event SET hash_version = 2" + where(4), FindingKind::changed, 4);
   expect("tamper", "UPDATE ringfence.audit_event SET leaf = hash" + where(4), FindingKind::changed, 4);
   expect("tamper", "UPDATE ringfence.audit_event SET hash = leaf" + where(4), FindingKind::changed, 4);
@@ -113,36 +129,53 @@ TEST_CASE("a change of any column is found, and the row is named") {
 
 TEST_CASE("rows deleted, cut, doubled, inserted, swapped or moved to another node are found") {
   write_rows("rows", 20);
-  CHECK(query("SELECT count(*), sum(length(links)) / 64 FROM ringfence.audit_link_run WHERE node = 'rows'") == "1|21");
+  CHECK(query("SELECT count(*), sum(length(links)) / 64 FROM ringfence.audit_link_run WHERE node = 'rows'") ==
+        "1|21");
   std::string of = " WHERE node = 'rows' AND chain_no ";
   std::string run = " WHERE node = 'rows' AND first_chain_no ";
-  expect("rows", "UPDATE ringfence.audit_link_run SET links = overlay(links PLACING '\\x00' FROM 9 * 64 + 1)" + run + "= 1",
+  expect("rows",
+         "UPDATE ringfence.audit_link_run SET links = overlay(links PLACING '\\x00' FROM 9 * 64 + 1)" + run +
+             "= 1",
          FindingKind::reordered, 10);
   expect("rows", "DELETE FROM ringfence.audit_link_run" + run + "= 1", FindingKind::cut, 1);
-  expect("rows", "UPDATE ringfence.audit_link_run SET links = substring(links FROM 1 FOR 20 * 64)" + run + "= 1",
+  expect("rows",
+         "UPDATE ringfence.audit_link_run SET links = substring(links FROM 1 FOR 20 * 64)" + run + "= 1",
          FindingKind::cut, 21);
-  expect("rows", "INSERT INTO ringfence.audit_link_run SELECT node, 4, substring(links FROM 1 FOR 64) FROM "
-         "ringfence.audit_link_run" + run + "= 1", FindingKind::doubled, 4);
+  expect("rows",
+         "INSERT INTO ringfence.audit_link_run SELECT node, 4, substring(links FROM 1 FOR 64) FROM "
+         "ringfence.audit_link_run" +
+             run + "= 1",
+         FindingKind::doubled, 4);
   // The rest looks at single links: a run may be of one.
-  query("CREATE TABLE single_link AS SELECT * FROM ringfence.audit_link WHERE node = 'rows'; "
-        "DELETE FROM ringfence.audit_link_run WHERE node = 'rows'; "
-        "INSERT INTO ringfence.audit_link_run SELECT node, chain_no, leaf || hash FROM single_link; "
-        "DROP TABLE single_link");
+  query(
+      "CREATE TABLE single_link AS SELECT * FROM ringfence.audit_link WHERE node = 'rows'; "
+      "DELETE FROM ringfence.audit_link_run WHERE node = 'rows'; "
+      "INSERT INTO ringfence.audit_link_run SELECT node, chain_no, leaf || hash FROM single_link; "
+      "DROP TABLE single_link");
   CHECK_MESSAGE(verify("rows").is_good(), verify("rows").text());
   expect("rows", "DELETE FROM ringfence.audit_event" + of + "= 5", FindingKind::missing, 5);
   expect("rows", "DELETE FROM ringfence.audit_link_run" + run + "= 5", FindingKind::missing, 5);
-  expect("rows", "DELETE FROM ringfence.audit_event" + of + "= 5; DELETE FROM ringfence.audit_link_run" + run + "= 5",
+  expect("rows",
+         "DELETE FROM ringfence.audit_event" + of + "= 5; DELETE FROM ringfence.audit_link_run" + run + "= 5",
          FindingKind::missing, 5);
-  expect("rows", "DELETE FROM ringfence.audit_event" + of + "> 18; DELETE FROM ringfence.audit_link_run" + run + "> 18",
-         FindingKind::cut, 19);
+  expect(
+      "rows",
+      "DELETE FROM ringfence.audit_event" + of + "> 18; DELETE FROM ringfence.audit_link_run" + run + "> 18",
+      FindingKind::cut, 19);
   expect("rows", "INSERT INTO ringfence.audit_event SELECT * FROM ringfence.audit_event" + of + "= 6",
          FindingKind::doubled, 6);
-  expect("rows", "UPDATE ringfence.audit_event SET chain_no = 21 + chain_no" + of + "= 6", FindingKind::missing, 6);
-  expect("rows", "UPDATE ringfence.audit_event SET chain_no = 17 - chain_no" + of + "IN (8, 9)", FindingKind::changed, 8);
+  expect("rows", "UPDATE ringfence.audit_event SET chain_no = 21 + chain_no" + of + "= 6",
+         FindingKind::missing, 6);
+  expect("rows", "UPDATE ringfence.audit_event SET chain_no = 17 - chain_no" + of + "IN (8, 9)",
+         FindingKind::changed, 8);
   expect("rows", "UPDATE ringfence.audit_event SET node = 'tamper2'" + of + "= 10", FindingKind::missing, 10);
-  expect("rows", "UPDATE ringfence.audit_anchor SET hash = '\\x00' WHERE node = 'rows'", FindingKind::forged, 21);
-  expect("rows", "UPDATE ringfence.audit_link_run SET links = substring(links FROM 1 FOR 32) || "
-         "substring(links FROM 1 FOR 32)" + run + "= 10", FindingKind::reordered, 10);
+  expect("rows", "UPDATE ringfence.audit_anchor SET hash = '\\x00' WHERE node = 'rows'", FindingKind::forged,
+         21);
+  expect("rows",
+         "UPDATE ringfence.audit_link_run SET links = substring(links FROM 1 FOR 32) || "
+         "substring(links FROM 1 FOR 32)" +
+             run + "= 10",
+         FindingKind::reordered, 10);
   query("DELETE FROM ringfence.audit_event WHERE node = 'tamper2'");
   CHECK_MESSAGE(verify("rows").is_good(), verify("rows").text());
 }
@@ -150,8 +183,9 @@ TEST_CASE("rows deleted, cut, doubled, inserted, swapped or moved to another nod
 TEST_CASE("rows and records of nodes that no list names are found, also those of the empty name") {
   write_rows("named", 3);
   CHECK_MESSAGE(verify("").is_good(), verify("").text());
-  query("CREATE TABLE keep_one AS SELECT * FROM ringfence.audit_event WHERE node = 'named' AND chain_no = 2; "
-        "UPDATE keep_one SET node = ''; INSERT INTO ringfence.audit_event SELECT * FROM keep_one");
+  query(
+      "CREATE TABLE keep_one AS SELECT * FROM ringfence.audit_event WHERE node = 'named' AND chain_no = 2; "
+      "UPDATE keep_one SET node = ''; INSERT INTO ringfence.audit_event SELECT * FROM keep_one");
   VerifyReport rows = verify("");
   CHECK(!rows.is_good());
   CHECK_MESSAGE(rows.nodes.front().node.empty(), rows.text());
@@ -159,7 +193,9 @@ TEST_CASE("rows and records of nodes that no list names are found, also those of
   query("INSERT INTO ringfence.audit_link_run VALUES ('', 1, decode(repeat('33', 64), 'hex'))");
   CHECK(!verify("").is_good());
   query("DELETE FROM ringfence.audit_link_run WHERE node = ''");
-  query("INSERT INTO ringfence.audit_retention VALUES ('ghost', 1, 3, 3, 'p', now(), 'ghost', 'ffff', '\\x00')");
+  query(
+      "INSERT INTO ringfence.audit_retention VALUES ('ghost', 1, 3, 3, 'p', now(), 'ghost', 'ffff', "
+      "'\\x00')");
   CHECK(!verify("").is_good());
   query("DELETE FROM ringfence.audit_retention WHERE node = 'ghost'");
   CHECK_MESSAGE(verify("").is_good(), verify("").text());
@@ -168,19 +204,23 @@ TEST_CASE("rows and records of nodes that no list names are found, also those of
 TEST_CASE("rows that expired are covered by a signed record, and by nothing else") {
   write_rows("expired", 5);
   // As if the partition were old: its rows move to one that ends long ago.
-  query("CREATE TABLE ringfence.audit_event_c1_20200101 PARTITION OF ringfence.audit_event_c1 FOR VALUES FROM "
-        "('2020-01-01 00:00+00') TO ('2020-01-02 00:00+00')");
+  query(
+      "CREATE TABLE ringfence.audit_event_c1_20200101 PARTITION OF ringfence.audit_event_c1 FOR VALUES FROM "
+      "('2020-01-01 00:00+00') TO ('2020-01-02 00:00+00')");
   TempDir dir;
   TrailOptions options = trail_options(dir, "expired2");
   options.retention_days = 30;
   query("INSERT INTO ringfence.audit_event_c1_20200101 SELECT * FROM ringfence.audit_event WHERE false");
   auto trail = open_trail(options);
   trail->start();
-  CHECK(eventually([] { return query("SELECT to_regclass('ringfence.audit_event_c1_20200101') IS NULL") == "t"; }));
+  CHECK(eventually(
+      [] { return query("SELECT to_regclass('ringfence.audit_event_c1_20200101') IS NULL") == "t"; }));
   CHECK(trail->stop(10'000));
   query("DELETE FROM ringfence.audit_event WHERE node = 'expired' AND chain_no <= 3");
   CHECK(verify("expired").nodes.front().findings.front().kind == FindingKind::missing);
-  query("INSERT INTO ringfence.audit_retention VALUES ('expired', 1, 3, 3, 'p', now(), 'expired', 'ffff', '\\x00')");
+  query(
+      "INSERT INTO ringfence.audit_retention VALUES ('expired', 1, 3, 3, 'p', now(), 'expired', 'ffff', "
+      "'\\x00')");
   CHECK(verify("expired").nodes.front().findings.front().kind == FindingKind::forged);
 }
 
@@ -219,12 +259,14 @@ RetentionOutcome drop(const std::string& node, const crypto::Ed25519KeyPair& key
 void sign_unseen(const std::string& node, const crypto::Ed25519KeyPair& key, uint64_t first, uint64_t last,
                  uint64_t count, const std::string& partition) {
   uint64_t now = wall_us();
-  auto signature = crypto::ed25519_sign(key.private_key, retention_message(node, first, last, count, partition, now));
+  auto signature =
+      crypto::ed25519_sign(key.private_key, retention_message(node, first, last, count, partition, now));
   REQUIRE(signature);
   auto owner = store::Connection::open(cluster().store.owner_dsn(), "retention");
   REQUIRE(owner);
   auto done = (*owner)->exec_params(
-      "INSERT INTO ringfence.audit_retention VALUES ($1, $2::bigint, $3::bigint, $4::bigint, $5, $6::timestamptz, $1, "
+      "INSERT INTO ringfence.audit_retention VALUES ($1, $2::bigint, $3::bigint, $4::bigint, $5, "
+      "$6::timestamptz, $1, "
       "$7, $8::bytea)",
       {node, std::to_string(first), std::to_string(last), std::to_string(count), partition, rfc3339(now),
        key_id_of(crypto::view_of(key.public_key)), store::Param::bytes(crypto::view_of(*signature))});
@@ -234,14 +276,15 @@ void sign_unseen(const std::string& node, const crypto::Ed25519KeyPair& key, uin
 std::string today() { return query("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')"); }
 const std::string old_partition = "ringfence.audit_event_c1_20200101";
 void make_old_partition() {
-  query("CREATE TABLE " + old_partition + " PARTITION OF ringfence.audit_event_c1 FOR VALUES FROM "
+  query("CREATE TABLE " + old_partition +
+        " PARTITION OF ringfence.audit_event_c1 FOR VALUES FROM "
         "('2020-01-01 00:00+00') TO ('2020-01-02 00:00+00')");
 }
 // A row of the node as a store's owner would make one up: another day's, whatever else it says.
 void make_up_rows(const std::string& node, const std::string& which) {
-  query("CREATE TABLE made_up AS SELECT * FROM ringfence.audit_event WHERE node = '" + node + "' AND chain_no " + which +
-        "; UPDATE made_up SET recorded_at = '2020-01-01 12:00+00'; INSERT INTO " + old_partition +
-        " SELECT * FROM made_up; DROP TABLE made_up");
+  query("CREATE TABLE made_up AS SELECT * FROM ringfence.audit_event WHERE node = '" + node +
+        "' AND chain_no " + which + "; UPDATE made_up SET recorded_at = '2020-01-01 12:00+00'; INSERT INTO " +
+        old_partition + " SELECT * FROM made_up; DROP TABLE made_up");
 }
 
 }  // namespace
@@ -292,8 +335,10 @@ TEST_CASE("a partition of today under an old name is not signed for") {
 TEST_CASE("rows whose links were exchanged for others are not signed for") {
   TempDir dir;
   uint64_t head = write_lives(dir, "relinked", 5);
-  query("UPDATE ringfence.audit_link_run SET links = overlay(links PLACING '\\x00' FROM 1) WHERE node = 'relinked' AND "
-        "first_chain_no = 1");
+  query(
+      "UPDATE ringfence.audit_link_run SET links = overlay(links PLACING '\\x00' FROM 1) WHERE node = "
+      "'relinked' AND "
+      "first_chain_no = 1");
   RetentionOutcome outcome = drop("relinked", key_in(dir), wall_us() + 40 * day_us);
   CHECK(head == 10);
   REQUIRE(outcome.refused.size() == 1);
@@ -343,8 +388,9 @@ TEST_CASE("records of earlier versions hold where their numbers and times are po
   CHECK(first_finding().find("written after the anchor") != std::string::npos);
   sign_unseen("earlier", key, 1, head, head, "audit_event_c1_99990101");
   CHECK(first_finding().find("older than the rows") != std::string::npos);
-  sign_unseen("earlier", key, 1, head, head, "audit_event_c1_" + query("SELECT to_char(now() AT TIME ZONE 'UTC' - "
-              "interval '1 day', 'YYYYMMDD')"));
+  sign_unseen("earlier", key, 1, head, head,
+              "audit_event_c1_" + query("SELECT to_char(now() AT TIME ZONE 'UTC' - "
+                                        "interval '1 day', 'YYYYMMDD')"));
   CHECK_MESSAGE(verify("earlier").is_good(), verify("earlier").text());
   CHECK(verify("earlier").nodes.front().expired == head);
   sign_unseen("earlier", key, 3, 4, 2, "audit_event_c1_20200103");
@@ -353,7 +399,8 @@ TEST_CASE("records of earlier versions hold where their numbers and times are po
 
 namespace {
 
-// What a store's owner can do without the key: other rows from `from` on, with leaves, hashes and links that fit.
+// What a store's owner can do without the key: other rows from `from` on, with leaves, hashes and links that
+// fit.
 void rewrite(const std::string& node, uint64_t from, const std::string& change) {
   std::string of = " WHERE node = '" + node + "'";
   query("UPDATE ringfence.audit_event SET " + change + of + " AND chain_no >= " + std::to_string(from));
@@ -374,20 +421,22 @@ void rewrite(const std::string& node, uint64_t from, const std::string& change) 
     return out + "'";
   };
   std::string head;
-  auto read = (*owner)->stream("SELECT " + StoredRow::columns() + " FROM ringfence.audit_event" + of + " ORDER BY chain_no", {},
-                               [&](store::Rows& rows) {
-    row.read(rows, sha);
-    previous = chain_hash(sha, previous, row.leaf);
-    head = literal(previous);
-    std::string no = std::to_string(row.place.chain_no);
-    updates += "UPDATE ringfence.audit_event SET leaf = " + literal(row.leaf) + ", hash = " + head + of + " AND chain_no = " + no + ";";
-    updates += "INSERT INTO ringfence.audit_link_run VALUES ('" + node + "', " + no + ", " + literal(row.leaf) +
-               "::bytea || " + head + "::bytea);";
-    return true;
-  });
+  auto read = (*owner)->stream(
+      "SELECT " + StoredRow::columns() + " FROM ringfence.audit_event" + of + " ORDER BY chain_no", {},
+      [&](store::Rows& rows) {
+        row.read(rows, sha);
+        previous = chain_hash(sha, previous, row.leaf);
+        head = literal(previous);
+        std::string no = std::to_string(row.place.chain_no);
+        updates += "UPDATE ringfence.audit_event SET leaf = " + literal(row.leaf) + ", hash = " + head + of +
+                   " AND chain_no = " + no + ";";
+        updates += "INSERT INTO ringfence.audit_link_run VALUES ('" + node + "', " + no + ", " +
+                   literal(row.leaf) + "::bytea || " + head + "::bytea);";
+        return true;
+      });
   REQUIRE(read);
-  query("DELETE FROM ringfence.audit_link_run" + of + ";" + updates + "UPDATE ringfence.audit_checkpoint SET hash = " + head + of +
-        " AND shard = 65535");
+  query("DELETE FROM ringfence.audit_link_run" + of + ";" + updates +
+        "UPDATE ringfence.audit_checkpoint SET hash = " + head + of + " AND shard = 65535");
 }
 
 void sign_anchor(const std::string& node, const crypto::Ed25519KeyPair& key, uint64_t chain_no) {
@@ -397,7 +446,8 @@ void sign_anchor(const std::string& node, const crypto::Ed25519KeyPair& key, uin
   std::vector<StoredLink> link;
   REQUIRE(read_links(**owner, node, chain_no, chain_no, link, [](uint64_t, bool) {}));
   REQUIRE(link.size() == 1);
-  auto signature = crypto::ed25519_sign(key.private_key, anchor_message(node, chain_no, crypto::view_of(link.front().hash), now));
+  auto signature = crypto::ed25519_sign(
+      key.private_key, anchor_message(node, chain_no, crypto::view_of(link.front().hash), now));
   REQUIRE(signature);
   auto done = (*owner)->exec_params(
       "INSERT INTO ringfence.audit_anchor VALUES ($1, $2::bigint, $3::bytea, $4::timestamptz, $5, $6::bytea)",
@@ -418,7 +468,8 @@ TEST_CASE("a tail that was written anew without its anchors is found, and so is 
   VerifyReport report = verify("unsigned");
   CHECK(report.nodes.front().anchored_to == 10);
   CHECK(report.nodes.front().unsigned_rows == 10);
-  CHECK(report.text().find("not signed: the last signature reaches row 10, the 10 rows") != std::string::npos);
+  CHECK(report.text().find("not signed: the last signature reaches row 10, the 10 rows") !=
+        std::string::npos);
   CHECK(report.json().find("\"signed_to\":10,\"unsigned_rows\":10,\"keys\":\"store\"") != std::string::npos);
   // Rows of a minute may wait for their signature; those of three may not.
   CHECK_MESSAGE(report.is_good(), report.text());
@@ -494,7 +545,8 @@ TEST_CASE("what a killed life left unsigned is signed by the next one before it 
   CHECK(signed_to < 5);
   trail = open_trail(options);
   trail->start();
-  CHECK(eventually([] { return query("SELECT max(chain_no) FROM ringfence.audit_anchor WHERE node = 'left'") == "5"; }));
+  CHECK(eventually(
+      [] { return query("SELECT max(chain_no) FROM ringfence.audit_anchor WHERE node = 'left'") == "5"; }));
   trail->abandon();
   CHECK(verify("left").nodes.front().unsigned_rows == 0);
 }

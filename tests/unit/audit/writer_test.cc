@@ -16,7 +16,11 @@ std::string rows_of(const std::string& node, const std::string& columns, const s
   return query("SELECT " + columns + " FROM ringfence.audit_event WHERE node = '" + node + "' AND " + where +
                " ORDER BY chain_no");
 }
-std::string count_of(const std::string& node) { return rows_of(node, "1").empty() ? "0" : query("SELECT count(*) FROM ringfence.audit_event WHERE node = '" + node + "'"); }
+std::string count_of(const std::string& node) {
+  return rows_of(node, "1").empty()
+             ? "0"
+             : query("SELECT count(*) FROM ringfence.audit_event WHERE node = '" + node + "'");
+}
 }  // namespace
 
 TEST_CASE("a statement that ends within the join window is one row with both records' fields") {
@@ -28,9 +32,12 @@ TEST_CASE("a statement that ends within the join window is one row with both rec
   EventBuilder event(Category::system, "started", Severity::info, Outcome::success);
   CHECK(event.ts(wall_us()).text(Tag::reason, "test").publish(trail->journal(1)));
   REQUIRE(trail->stop(10'000));
-  CHECK(rows_of("join", "chain_no, shard, seq, outcome_seq, action, outcome, rows, statement, tags::text, command_tag",
-                "shard = 0") == "1|0|1|2|postgres_query|success|7|select 1|[\"prod\"]|SELECT 1");
-  CHECK(rows_of("join", "chain_no, seq, action, reason, id IS NOT NULL", "shard = 1") == "2|1|started|test|t");
+  CHECK(
+      rows_of("join",
+              "chain_no, shard, seq, outcome_seq, action, outcome, rows, statement, tags::text, command_tag",
+              "shard = 0") == "1|0|1|2|postgres_query|success|7|select 1|[\"prod\"]|SELECT 1");
+  CHECK(rows_of("join", "chain_no, seq, action, reason, id IS NOT NULL", "shard = 1") ==
+        "2|1|started|test|t");
   CHECK(query("SELECT count(*) FROM ringfence.audit_link WHERE node = 'join'") == "2");
   CHECK(query("SELECT chain_no FROM ringfence.audit_anchor WHERE node = 'join'") == "2");
   CHECK(query("SELECT count(*) FROM ringfence.audit_open WHERE node = 'join'") == "0");
@@ -49,8 +56,9 @@ TEST_CASE("a statement that outlives the window is a running row and an outcome 
   REQUIRE(trail->stop(10'000));
   CHECK(rows_of("late", "action, outcome, seq, outcome_seq, rows, user_name, statement") ==
         "postgres_query|running|1|||alice|select pg_sleep(5);postgres_query_outcome|cancelled|2||3|alice|");
-  CHECK(query("SELECT outcome, rows, statement, duration_us FROM ringfence.audit_query WHERE node = 'late'") ==
-        "cancelled|3|select pg_sleep(5)|1234");
+  CHECK(
+      query("SELECT outcome, rows, statement, duration_us FROM ringfence.audit_query WHERE node = 'late'") ==
+      "cancelled|3|select pg_sleep(5)|1234");
   CHECK(rows_of("late", "parent_id = (SELECT id FROM ringfence.audit_event WHERE node = 'late' AND seq = 1)",
                 "seq = 2") == "t");
   CHECK(query("SELECT count(*) FROM ringfence.audit_open WHERE node = 'late'") == "0");
@@ -63,7 +71,9 @@ TEST_CASE("an outcome row that has another statement is what the view shows") {
   uint64_t seq = put_start(trail->journal(0), "select 'foreseen'");
   CHECK(eventually([] { return rows_of("another", "outcome") == "running"; }));
   std::string body;
-  for (auto [tag, value] : {std::pair{Tag::outcome, "success"}, {Tag::statement, "select 'ran'"}, {Tag::metadata, "{\"a\":1}"},
+  for (auto [tag, value] : {std::pair{Tag::outcome, "success"},
+                            {Tag::statement, "select 'ran'"},
+                            {Tag::metadata, "{\"a\":1}"},
                             {Tag::redacted, "[\"statement\"]"}}) {
     append_field(body, tag, value);
   }
@@ -72,8 +82,8 @@ TEST_CASE("an outcome row that has another statement is what the view shows") {
   std::memcpy(room, body.data(), body.size());
   trail->journal(0).publish(RecordKind::outcome, body.size(), seq);
   REQUIRE(trail->stop(10'000));
-  CHECK(query("SELECT outcome, statement, statement_bytes, metadata, redacted FROM ringfence.audit_query WHERE node = 'another'") ==
-        "success|select 'ran'||{\"a\": 1}|[\"statement\"]");
+  CHECK(query("SELECT outcome, statement, statement_bytes, metadata, redacted FROM ringfence.audit_query "
+              "WHERE node = 'another'") == "success|select 'ran'||{\"a\": 1}|[\"statement\"]");
 }
 
 TEST_CASE("what was published before an end without flush is written once at the next start") {
@@ -97,14 +107,16 @@ TEST_CASE("what was published before an end without flush is written once at the
     put_outcome(trail->journal(0), seq);
     REQUIRE(trail->stop(10'000));
   }
-  CHECK(query("SELECT count(*), count(DISTINCT seq) FROM ringfence.audit_event WHERE node = 'crash' AND statement = 'done'") ==
-        "50|50");
+  CHECK(query("SELECT count(*), count(DISTINCT seq) FROM ringfence.audit_event WHERE node = 'crash' AND "
+              "statement = 'done'") == "50|50");
   CHECK(rows_of("crash", "action, outcome, shard, seq", "statement = 'never answered'") ==
         "postgres_query|unknown|1|1");
-  CHECK(rows_of("crash", "shard, outcome, parent_id IS NOT NULL", "action = 'postgres_query_outcome'") == "65535|unknown|t");
+  CHECK(rows_of("crash", "shard, outcome, parent_id IS NOT NULL", "action = 'postgres_query_outcome'") ==
+        "65535|unknown|t");
   CHECK(rows_of("crash", "outcome", "statement = 'new life'") == "success");
   CHECK(rows_of("crash", "1", "action = 'trail_gap'") == "");
-  CHECK(query("SELECT count(*) = max(chain_no) AND count(*) = count(DISTINCT chain_no) FROM ringfence.audit_event WHERE node = 'crash'") == "t");
+  CHECK(query("SELECT count(*) = max(chain_no) AND count(*) = count(DISTINCT chain_no) FROM "
+              "ringfence.audit_event WHERE node = 'crash'") == "t");
 }
 
 TEST_CASE("a killed process loses no published record and none is written twice") {
@@ -142,14 +154,18 @@ TEST_CASE("a killed process loses no published record and none is written twice"
   auto trail = open_trail(trail_options(dir, "killed"));
   trail->start();
   REQUIRE(trail->stop(60'000));
-  // Every number up to the last published one, each once; a record may be in that its producer had no time to note.
+  // Every number up to the last published one, each once; a record may be in that its producer had no time to
+  // note.
   std::string seqs =
       "(SELECT seq AS s FROM ringfence.audit_event WHERE node = 'killed' AND shard = 0 UNION ALL "
-      "SELECT outcome_seq FROM ringfence.audit_event WHERE node = 'killed' AND shard = 0 AND outcome_seq IS NOT NULL) x";
+      "SELECT outcome_seq FROM ringfence.audit_event WHERE node = 'killed' AND shard = 0 AND outcome_seq IS "
+      "NOT NULL) x";
   CHECK(query("SELECT count(*) = max(s) AND count(DISTINCT s) = max(s) AND min(s) = 1 FROM " + seqs) == "t");
   CHECK(query("SELECT max(s) - " + std::to_string(expected) + " BETWEEN 0 AND 3 FROM " + seqs) == "t");
-  CHECK(query("SELECT count(*) FROM ringfence.audit_event WHERE node = 'killed' AND action = 'trail_gap'") == "0");
-  CHECK(query("SELECT count(*) FROM ringfence.audit_query WHERE node = 'killed' AND outcome = 'running'") == "0");
+  CHECK(query("SELECT count(*) FROM ringfence.audit_event WHERE node = 'killed' AND action = 'trail_gap'") ==
+        "0");
+  CHECK(query("SELECT count(*) FROM ringfence.audit_query WHERE node = 'killed' AND outcome = 'running'") ==
+        "0");
   CHECK(query("SELECT count(*) = max(chain_no) FROM ringfence.audit_link WHERE node = 'killed'") == "t");
 }
 
@@ -169,7 +185,8 @@ TEST_CASE("a second writer of the same node stops with a conflict") {
   CHECK(first->stop(10'000));
 }
 
-TEST_CASE("another state directory of the same node is refused before it takes records, until it adopts the node") {
+TEST_CASE(
+    "another state directory of the same node is refused before it takes records, until it adopts the node") {
   TempDir dir;
   TempDir other;
   auto first = open_trail(trail_options(dir, "whose"));
@@ -189,7 +206,8 @@ TEST_CASE("another state directory of the same node is refused before it takes r
   REQUIRE(first->stop(10'000));
   first.reset();
   CHECK(!adopt_node(cluster().store.owner_dsn(), "nobody", other.path));
-  REQUIRE(eventually([&] { return adopt_node(cluster().store.owner_dsn(), "whose", other.path).has_value(); }));
+  REQUIRE(
+      eventually([&] { return adopt_node(cluster().store.owner_dsn(), "whose", other.path).has_value(); }));
   auto third = open_trail(trail_options(other, "whose"));
   third->start();
   put_outcome(third->journal(0), put_start(third->journal(0), "x"));
@@ -227,9 +245,10 @@ TEST_CASE("the count of dropped records survives the process, and is told once")
     trail->start();
     REQUIRE(trail->stop(30'000));
   }
-  CHECK(query("SELECT count(*), sum(rows) FROM ringfence.audit_event WHERE node = 'dropkill' AND action = 'trail_gap'") ==
-        "1|" + std::to_string(dropped));
-  CHECK(query("SELECT told FROM ringfence.audit_checkpoint WHERE node = 'dropkill' AND shard = 0") == std::to_string(dropped));
+  CHECK(query("SELECT count(*), sum(rows) FROM ringfence.audit_event WHERE node = 'dropkill' AND action = "
+              "'trail_gap'") == "1|" + std::to_string(dropped));
+  CHECK(query("SELECT told FROM ringfence.audit_checkpoint WHERE node = 'dropkill' AND shard = 0") ==
+        std::to_string(dropped));
 }
 
 TEST_CASE("a checkpoint that somebody moved stops the writer before it writes") {
@@ -276,7 +295,8 @@ TEST_CASE("content that the store refuses goes in as bytes, and blocks nothing")
   REQUIRE(trail->stop(30'000));
   CHECK(count_of("poison") == "201");
   CHECK(trail->status().writer.poisoned == 2);
-  CHECK(query("SELECT count(*) FROM ringfence.audit_event WHERE node = 'poison' AND statement IS NULL AND position('\\xfffe'::bytea IN "
+  CHECK(query("SELECT count(*) FROM ringfence.audit_event WHERE node = 'poison' AND statement IS NULL AND "
+              "position('\\xfffe'::bytea IN "
               "statement_raw) > 0 AND user_name = 'alice' AND outcome = 'success'") == "2");
   CHECK(rows_of("poison", "encode(statement_raw, 'escape')", "action = 'record'") == "no fields at all");
 }
@@ -392,7 +412,10 @@ TEST_CASE("dropped records are counted in a gap event") {
   CHECK(dropped > 0);
   trail->start();
   REQUIRE(trail->stop(30'000));
-  CHECK(query("SELECT count(*) FROM ringfence.audit_event WHERE node = 'drops' AND action = 'postgres_query'") == std::to_string(kept));
+  CHECK(
+      query(
+          "SELECT count(*) FROM ringfence.audit_event WHERE node = 'drops' AND action = 'postgres_query'") ==
+      std::to_string(kept));
   CHECK(rows_of("drops", "severity, category, rows, metadata->>'count'", "action = 'trail_gap'") ==
         "CRITICAL|audit|" + std::to_string(dropped) + "|" + std::to_string(dropped));
 }
@@ -401,9 +424,10 @@ TEST_CASE("the writer's role can neither change nor delete a row") {
   (void)cluster();
   auto connection = store::Connection::open(cluster().store.writer_dsn(), "test");
   REQUIRE(connection);
-  for (const char* sql : {"UPDATE ringfence.audit_event SET user_name = 'x'", "DELETE FROM ringfence.audit_event",
-                          "DELETE FROM ringfence.audit_link_run", "TRUNCATE ringfence.audit_event",
-                          "UPDATE ringfence.audit_anchor SET hash = ''", "DROP TABLE ringfence.audit_event"}) {
+  for (const char* sql :
+       {"UPDATE ringfence.audit_event SET user_name = 'x'", "DELETE FROM ringfence.audit_event",
+        "DELETE FROM ringfence.audit_link_run", "TRUNCATE ringfence.audit_event",
+        "UPDATE ringfence.audit_anchor SET hash = ''", "DROP TABLE ringfence.audit_event"}) {
     CAPTURE(sql);
     CHECK(!(*connection)->exec(sql));
     CHECK((*connection)->sqlstate() == "42501");

@@ -42,14 +42,15 @@ TEST_CASE("crc32c gives the check values of RFC 3720 and continues over parts") 
 }
 
 TEST_CASE("the keyed hash is SipHash-1-3") {
-  // As `openssl mac` (size 8, c-rounds 1, d-rounds 3) gives it, of 00 01 02 … under the key 00 01 … 0f, whose first eight
-  // bytes are the low half. Those of 0, 1 and 8 bytes stand in the tests of Rust's library too.
+  // As `openssl mac` (size 8, c-rounds 1, d-rounds 3) gives it, of 00 01 02 … under the key 00 01 … 0f, whose
+  // first eight bytes are the low half. Those of 0, 1 and 8 bytes stand in the tests of Rust's library too.
   const HashKey key{0x0706050403020100u, 0x0f0e0d0c0b0a0908u};
   std::string bytes;
   for (int i = 0; i < 64; ++i) bytes.push_back(static_cast<char>(i));
-  const std::pair<size_t, uint64_t> vectors[] = {
-      {0, 0xabac0158050fc4dcu}, {1, 0xc9f49bf37d57ca93u}, {7, 0xd3927d989bb11140u}, {8, 0x369095118d299a8eu},
-      {15, 0xd320d86d2a519956u}, {16, 0xcc4fdd1a7d908b66u}, {63, 0x9d199062b7bbb3a8u}};
+  const std::pair<size_t, uint64_t> vectors[] = {{0, 0xabac0158050fc4dcu},  {1, 0xc9f49bf37d57ca93u},
+                                                 {7, 0xd3927d989bb11140u},  {8, 0x369095118d299a8eu},
+                                                 {15, 0xd320d86d2a519956u}, {16, 0xcc4fdd1a7d908b66u},
+                                                 {63, 0x9d199062b7bbb3a8u}};
   for (auto [size, hash] : vectors) CHECK(keyed_hash(key, bytes.substr(0, size)) == hash);
   CHECK(keyed_hash({key.low ^ 1, key.high}, bytes) != keyed_hash(key, bytes));
   CHECK(keyed_hash({key.low, key.high ^ 1}, bytes) != keyed_hash(key, bytes));

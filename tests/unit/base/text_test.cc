@@ -21,7 +21,8 @@ TEST_CASE("base64 has the vectors of RFC 4648 and refuses what is not canonical"
 TEST_CASE("valid text is UTF-8 as PostgreSQL has it") {
   CHECK(is_valid_text("plain"));
   CHECK(is_valid_text("gr\xc3\xbc\xc3\x9f dich \xe2\x82\xac \xf0\x9f\x98\x80 more than eight bytes"));
-  const ByteView bad[] = {ByteView("a\0b", 3), "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff", "\xe2\x82",
+  const ByteView bad[] = {ByteView("a\0b", 3),          "\xc0\x80", "\xed\xa0\x80",
+                          "\xf4\x90\x80\x80",           "\xff",     "\xe2\x82",
                           "long enough for a word \x80"};
   for (ByteView b : bad) {
     CHECK_FALSE(is_valid_text(b));
@@ -37,7 +38,9 @@ TEST_CASE("a prefix never cuts a character in two") {
   CHECK(text_prefix("\xf0\x9f\x98\x80", 3).empty());
 }
 
-TEST_CASE("times are RFC 3339 in UTC") { CHECK(rfc3339(1'767'323'045'000'006) == "2026-01-02T03:04:05.000006Z"); }
+TEST_CASE("times are RFC 3339 in UTC") {
+  CHECK(rfc3339(1'767'323'045'000'006) == "2026-01-02T03:04:05.000006Z");
+}
 
 TEST_CASE("a peer's text cannot break a log line") {
   std::string text = log_line(LogFormat::text, 0, LogLevel::info, "m", {{"k", "a\nlevel=error \x1b[2J"}});

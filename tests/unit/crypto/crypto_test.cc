@@ -97,13 +97,15 @@ TEST_CASE("HMAC-SHA-256 gives the examples of RFC 4231") {
   CHECK(hex(hmac_sha256("Jefe", "what do ya want for nothing?")) ==
         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
   CHECK(hex(hmac_sha256(key3, data3)) == "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe");
-  CHECK(hex(hmac_sha256(unhex("0102030405060708090a0b0c0d0e0f10111213141516171819"), std::string(50, '\xcd'))) ==
+  CHECK(hex(hmac_sha256(unhex("0102030405060708090a0b0c0d0e0f10111213141516171819"),
+                        std::string(50, '\xcd'))) ==
         "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b");
   CHECK(hex(hmac_sha256(key6, "Test Using Larger Than Block-Size Key - Hash Key First")) ==
         "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
-  CHECK(hex(hmac_sha256(key6,
-                        "This is a test using a larger than block-size key and a larger than block-size data. The "
-                        "key needs to be hashed before being used by the HMAC algorithm.")) ==
+  CHECK(hex(hmac_sha256(
+            key6,
+            "This is a test using a larger than block-size key and a larger than block-size data. The "
+            "key needs to be hashed before being used by the HMAC algorithm.")) ==
         "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2");
   CHECK(hmac_sha256("", "") == hmac_sha256(ByteView(), ByteView()));
 }
@@ -140,15 +142,18 @@ TEST_CASE("Ed25519 gives the examples of RFC 8032") {
   for (const Example& example : {
            Example{"9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
                    "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "",
-                   "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46b"
+                   "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701"
+                   "cf9b46b"
                    "d25bf5f0595bbe24655141438e7a100b"},
            Example{"4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
                    "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72",
-                   "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c"
+                   "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d"
+                   "0f11d8c"
                    "387b2eaeb4302aeeb00d291612bb0c00"},
            Example{"c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
                    "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025", "af82",
-                   "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc659"
+                   "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f7609"
+                   "84dc659"
                    "4a7c15e9716ed28dc027beceea1ec40a"},
        }) {
     auto private_key = array_of<32>(example.private_key);
@@ -210,7 +215,8 @@ TEST_CASE("many digests at once are those of each message alone") {
   // Lengths around every block boundary, an empty one among them.
   for (size_t count : {0, 1, 2, 15, 16, 17, 130, 300}) {
     std::vector<std::string> texts;
-    for (size_t i = 0; i < count; ++i) texts.emplace_back(i == 5 ? 0 : (i * 37) % 700, static_cast<char>('a' + i % 26));
+    for (size_t i = 0; i < count; ++i)
+      texts.emplace_back(i == 5 ? 0 : (i * 37) % 700, static_cast<char>('a' + i % 26));
     std::vector<ByteView> messages(texts.begin(), texts.end());
     std::vector<crypto::Digest> digests(count);
     many.digest(messages, digests.data());

@@ -38,8 +38,8 @@ TEST_CASE("AES-256-GCM gives the published answers") {
   constexpr std::string_view key = "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308";
   const Case cases[] = {
       {zeros, "000000000000000000000000", "", "", "", "530f8afbc74536b9a963b4f1c4cb738b"},
-      {zeros, "000000000000000000000000", "", "00000000000000000000000000000000", "cea7403d4d606b6e074ec5d3baf39d18",
-       "d0d1c8a799996bf0265b98b5d48ab919"},
+      {zeros, "000000000000000000000000", "", "00000000000000000000000000000000",
+       "cea7403d4d606b6e074ec5d3baf39d18", "d0d1c8a799996bf0265b98b5d48ab919"},
       {key, "cafebabefacedbaddecaf888", "feedfacedeadbeeffeedfacedeadbeefabaddad2",
        "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525"
        "b16aedf5aa0de657ba637b39",
@@ -55,7 +55,8 @@ TEST_CASE("AES-256-GCM gives the published answers") {
     CHECK(out == unhex(one.sealed));
     CHECK(tag == tag_of(one.tag));
     std::string opened(text.size(), '\0');
-    CHECK(aes_256_gcm_decrypt(key_of(one.key), unhex(one.nonce), unhex(one.context), out, view_of(tag), opened.data()));
+    CHECK(aes_256_gcm_decrypt(key_of(one.key), unhex(one.nonce), unhex(one.context), out, view_of(tag),
+                              opened.data()));
     CHECK(opened == text);
   }
 }

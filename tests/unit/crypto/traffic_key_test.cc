@@ -9,7 +9,8 @@ using namespace ringfence;
 namespace {
 std::string from_hex(std::string_view digits) {
   std::string out;
-  for (size_t i = 0; i < digits.size(); i += 2) out += static_cast<char>(std::stoi(std::string(digits.substr(i, 2)), nullptr, 16));
+  for (size_t i = 0; i < digits.size(); i += 2)
+    out += static_cast<char>(std::stoi(std::string(digits.substr(i, 2)), nullptr, 16));
   return out;
 }
 std::string expand(const std::string& secret, std::string_view label, size_t size) {

@@ -10,7 +10,8 @@ using State = RequestParser::State;
 
 namespace {
 
-// Feeds the text in pieces of `step` bytes (0: at once) and gives the status of the refusal, 0 when there was none.
+// Feeds the text in pieces of `step` bytes (0: at once) and gives the status of the refusal, 0 when there was
+// none.
 int refusal(const std::string& text, size_t step = 0, RequestLimits limits = {}) {
   RequestParser parser(limits);
   size_t at = 0;
@@ -38,7 +39,8 @@ std::string post(const std::string& headers, const std::string& body) {
 }  // namespace
 
 TEST_CASE("a request without a body is complete at its empty line, whatever the pieces") {
-  const std::string text = "GET /a%20b/c?x=1&y=%2B+z&x=2&&flag HTTP/1.1\r\nHost: localhost\r\nX-Thing:  two words \t\r\n\r\n";
+  const std::string text =
+      "GET /a%20b/c?x=1&y=%2B+z&x=2&&flag HTTP/1.1\r\nHost: localhost\r\nX-Thing:  two words \t\r\n\r\n";
   for (size_t step = 1; step <= text.size(); ++step) {
     RequestParser parser;
     size_t at = 0;
@@ -61,7 +63,8 @@ TEST_CASE("a request without a body is complete at its empty line, whatever the 
 
 TEST_CASE("bodies come by length and by chunks, whatever the pieces") {
   const std::string by_length = post("Content-Length: 11\r\n", "hello world");
-  const std::string by_chunks = post("Transfer-Encoding: Chunked\r\n", "5\r\nhello\r\n6;name=value\r\n world\r\n0\r\n\r\n");
+  const std::string by_chunks =
+      post("Transfer-Encoding: Chunked\r\n", "5\r\nhello\r\n6;name=value\r\n world\r\n0\r\n\r\n");
   for (const auto& text : {by_length, by_chunks}) {
     for (size_t step = 1; step <= text.size(); ++step) {
       RequestParser parser;
@@ -74,7 +77,8 @@ TEST_CASE("bodies come by length and by chunks, whatever the pieces") {
 
 TEST_CASE("requests that follow each other in one piece are given one by one") {
   const std::string text = post("Content-Length: 3\r\n", "abc") + "\r\nGET /2 HTTP/1.1\r\n" + host + "\r\n" +
-                           post("Transfer-Encoding: chunked\r\n", "1\r\nz\r\n0\r\n\r\n") + "GET /4 HTTP/1.0\r\n\r\n";
+                           post("Transfer-Encoding: chunked\r\n", "1\r\nz\r\n0\r\n\r\n") +
+                           "GET /4 HTTP/1.0\r\n\r\n";
   for (size_t step = 1; step <= text.size(); ++step) {
     RequestParser parser;
     std::string seen;
@@ -104,7 +108,8 @@ TEST_CASE("keeping the connection follows version and Connection header") {
 
 TEST_CASE("a wish for another protocol is left unheard") {
   RequestParser parser;
-  parser.feed("GET / HTTP/1.1\r\n" + host + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\nGET");
+  parser.feed("GET / HTTP/1.1\r\n" + host +
+              "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\nGET");
   REQUIRE(parser.state() == State::complete);
   CHECK(parser.take().path == "/");
 }
@@ -116,10 +121,13 @@ TEST_CASE("what can be read in two ways is refused") {
   CHECK(refusal_everywhere(post("Content-Length: 3\r\nContent-Length: 4\r\n", "abcd")) == 400);
   CHECK(refusal_everywhere(post("Content-Length: 3\r\nContent-Length: 3\r\n", "abc")) == 400);
   CHECK(refusal_everywhere(post("Content-Length: 3, 3\r\n", "abc")) == 400);
-  for (const char* length : {"+3", "-3", "0x3", "3 3", "", "99999999999999999999", "3;", "\x0b" "3"}) {
+  for (const char* length : {"+3", "-3", "0x3", "3 3", "", "99999999999999999999", "3;",
+                             "\x0b"
+                             "3"}) {
     CHECK(refusal_everywhere(post("Content-Length: " + std::string(length) + "\r\n", "abc")) == 400);
   }
-  CHECK(refusal_everywhere(post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n")) == 400);
+  CHECK(refusal_everywhere(
+            post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n")) == 400);
   CHECK(refusal_everywhere("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n") == 400);
   // Lines.
   CHECK(refusal_everywhere("GET / HTTP/1.1\nHost: x\n\n") == 400);
@@ -136,10 +144,12 @@ TEST_CASE("what can be read in two ways is refused") {
   CHECK(refusal_everywhere("\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n") == 400);
   // Chunks.
   const std::string chunked = "Transfer-Encoding: chunked\r\n";
-  for (const char* body : {"5\nhello\r\n0\r\n\r\n", "5\r\nhello\n0\r\n\r\n", "5\r\nhello\r\n0\n\r\n", "5\r\nhello\r\n0\r\n\n",
-                           "5\rhello\r\n0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n", "+5\r\nhello\r\n0\r\n\r\n", "0x5\r\nhello\r\n0\r\n\r\n",
-                           "5\r\nhelloX0\r\n\r\n", "5\r\nhello!\r\n0\r\n\r\n", "\r\n0\r\n\r\n", "g\r\n", "5;a=\nb\r\nhello\r\n0\r\n\r\n",
-                           "fffffffffffffffff\r\n", "0\r\nTrailer: x\r\n\r\n", "0\r\n \r\n\r\n"}) {
+  for (const char* body :
+       {"5\nhello\r\n0\r\n\r\n", "5\r\nhello\n0\r\n\r\n", "5\r\nhello\r\n0\n\r\n", "5\r\nhello\r\n0\r\n\n",
+        "5\rhello\r\n0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n", "+5\r\nhello\r\n0\r\n\r\n",
+        "0x5\r\nhello\r\n0\r\n\r\n", "5\r\nhelloX0\r\n\r\n", "5\r\nhello!\r\n0\r\n\r\n", "\r\n0\r\n\r\n",
+        "g\r\n", "5;a=\nb\r\nhello\r\n0\r\n\r\n", "fffffffffffffffff\r\n", "0\r\nTrailer: x\r\n\r\n",
+        "0\r\n \r\n\r\n"}) {
     INFO(body);
     int status = refusal(post(chunked, body));
     bool is_refused = status == 400 || status == 413;
@@ -175,7 +185,9 @@ TEST_CASE("every bound is met exactly and refused one beyond") {
   limits.headers_max = 3;
   limits.head_bytes_max = 400;
   limits.body_bytes_max = 10;
-  auto get = [](size_t target) { return "GET /" + std::string(target - 1, 'a') + " HTTP/1.1\r\n" + host + "\r\n"; };
+  auto get = [](size_t target) {
+    return "GET /" + std::string(target - 1, 'a') + " HTTP/1.1\r\n" + host + "\r\n";
+  };
   CHECK(refusal_everywhere(get(100), limits) == 0);
   CHECK(refusal_everywhere(get(101), limits) == 414);
   CHECK(refusal_everywhere("GET /" + std::string(10'000, 'a'), limits) == 414);
@@ -194,9 +206,11 @@ TEST_CASE("every bound is met exactly and refused one beyond") {
   CHECK(refusal_everywhere(wide(401), limits) == 431);
   CHECK(refusal_everywhere(post("Content-Length: 10\r\n", "0123456789"), limits) == 0);
   CHECK(refusal_everywhere(post("Content-Length: 11\r\n", ""), limits) == 413);
-  CHECK(refusal_everywhere(post("Transfer-Encoding: chunked\r\n", "5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n"), limits) == 0);
+  CHECK(refusal_everywhere(post("Transfer-Encoding: chunked\r\n", "5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n"),
+                           limits) == 0);
   CHECK(refusal_everywhere(post("Transfer-Encoding: chunked\r\n", "5\r\n01234\r\n6\r\n"), limits) == 413);
-  CHECK(refusal_everywhere(post("Transfer-Encoding: chunked\r\n", "1;" + std::string(300, 'x')), limits) == 400);
+  CHECK(refusal_everywhere(post("Transfer-Encoding: chunked\r\n", "1;" + std::string(300, 'x')), limits) ==
+        400);
 }
 
 TEST_CASE("a client that waits for 100 Continue is known before its body is here") {

@@ -36,9 +36,10 @@ TEST_CASE("a header's value cannot end its line") {
 TEST_CASE("problem details carry status, title, detail and instance") {
   Response response = problem(404, "no session \"x\"", "/api/v1/sessions/x");
   CHECK(response.content_type == "application/problem+json");
-  CHECK(response.body ==
-        "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,\"detail\":\"no session \\\"x\\\"\","
-        "\"instance\":\"/api/v1/sessions/x\"}\n");
+  CHECK(
+      response.body ==
+      "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,\"detail\":\"no session \\\"x\\\"\","
+      "\"instance\":\"/api/v1/sessions/x\"}\n");
 }
 
 TEST_CASE("JSON strings escape what JSON must and mend what is no text") {

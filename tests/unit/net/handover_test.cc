@@ -1,4 +1,5 @@
-// Keys that leave an engine are those of its next record: records made with them here are read by OpenSSL's own end.
+// Keys that leave an engine are those of its next record: records made with them here are read by OpenSSL's
+// own end.
 #include <doctest/doctest.h>
 #include <openssl/ssl.h>
 
@@ -101,11 +102,13 @@ class Pair {
   SSL_CTX* context_;
 };
 
-constexpr const char* suites[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"};
+constexpr const char* suites[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
+                                  "TLS_CHACHA20_POLY1305_SHA256"};
 
 }  // namespace
 
-TEST_CASE("with the keys and the number that an engine hands over its stream goes on, whatever was sent before") {
+TEST_CASE(
+    "with the keys and the number that an engine hands over its stream goes on, whatever was sent before") {
   for (bool is_server : {true, false}) {
     for (unsigned i = 0; i < 3; ++i) {
       for (bool with_tickets : {true, false}) {
@@ -117,7 +120,8 @@ TEST_CASE("with the keys and the number that an engine hands over its stream goe
           Pair pair(is_server, suites[i], with_tickets);
           REQUIRE(pair.engine->is_established());
           REQUIRE(pair.engine->may_leave_sending());
-          for (int n = 0; n < said; ++n) REQUIRE(pair.engine->write(std::string(20'000, 'a')) == TlsEngine::Step::done);
+          for (int n = 0; n < said; ++n)
+            REQUIRE(pair.engine->write(std::string(20'000, 'a')) == TlsEngine::Step::done);
           pair.deliver();
           CHECK(pair.read().size() == static_cast<size_t>(said) * 20'000);
           TlsSendingKeys keys;
@@ -141,7 +145,8 @@ TEST_CASE("with the keys and the number that an engine hands over its stream goe
   }
 }
 
-TEST_CASE("an engine that has left sending gives alerts to its sink in the clear, and nothing that is encrypted") {
+TEST_CASE(
+    "an engine that has left sending gives alerts to its sink in the clear, and nothing that is encrypted") {
   Pair pair(true, suites[0], true);
   TlsSendingKeys keys;
   REQUIRE(pair.engine->sending_keys(keys));

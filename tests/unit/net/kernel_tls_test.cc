@@ -1,5 +1,5 @@
-// TLS whose sending is the kernel's, on real sockets and a real ring, read by OpenSSL's own client. Where the kernel
-// cannot do it the cases say so and are over: tests/kernel boots one that can.
+// TLS whose sending is the kernel's, on real sockets and a real ring, read by OpenSSL's own client. Where the
+// kernel cannot do it the cases say so and are over: tests/kernel boots one that can.
 #include "ringfence/net/kernel_tls.h"
 
 #include <netinet/in.h>
@@ -30,7 +30,8 @@ bool has_kernel() {
   return false;
 }
 
-constexpr const char* suites[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"};
+constexpr const char* suites[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
+                                  "TLS_CHACHA20_POLY1305_SHA256"};
 
 struct Work {
   bool is_shaken = false;
@@ -86,7 +87,8 @@ class Served {
     auto keys = TlsTicketKeys::rotate(nullptr).value();
     Work work;
     thread.run([&] {
-      tls = std::make_unique<TlsStream>(std::make_unique<SocketStream>(thread.shard, accepted), context, buffers, &legs);
+      tls = std::make_unique<TlsStream>(std::make_unique<SocketStream>(thread.shard, accepted), context,
+                                        buffers, &legs);
       tls->engine().use_ticket_keys(keys);
       ring::spawn(shake(tls.get(), &work));
     });
@@ -173,7 +175,8 @@ TEST_SUITE("net kernel tls") {
     MESSAGE("suites " << int{kernel().suites} << ", cost " << kernel().cost << ", " << kernel().reason);
   }
 
-  TEST_CASE("a connection whose sending the kernel takes over brings every byte, both ways, with each suite") {
+  TEST_CASE(
+      "a connection whose sending the kernel takes over brings every byte, both ways, with each suite") {
     if (!has_kernel()) return;
     for (const char* suite : suites) {
       for (bool at_once : {true, false}) {
@@ -181,7 +184,8 @@ TEST_SUITE("net kernel tls") {
         CAPTURE(at_once);
         Served served(suite, at_once);
         served.receive();
-        std::vector<std::string> pieces = {"first", std::string(3, 'x'), pattern(2'000'000), "in between", pattern(100'000), ""};
+        std::vector<std::string> pieces = {"first",      std::string(3, 'x'), pattern(2'000'000),
+                                           "in between", pattern(100'000),    ""};
         std::string all;
         for (const std::string& piece : pieces) all += piece;
         served.send(pieces);

@@ -1,4 +1,5 @@
-// Listening sockets: what start-up is told when an address cannot be had, and that accepting stops when told to.
+// Listening sockets: what start-up is told when an address cannot be had, and that accepting stops when told
+// to.
 #include "ringfence/net/listener.h"
 
 #include <netinet/in.h>
@@ -109,7 +110,7 @@ TEST_CASE("a file that is no socket is not taken away for one") {
   std::fclose(file);
   auto refused = listen(unix_address(path).value(), "listeners[0].address");
   if (refused) ::close(*refused);
-  struct stat status {};
+  struct stat status{};
   REQUIRE(::stat(path.c_str(), &status) == 0);
   CHECK(S_ISREG(status.st_mode));
   CHECK_FALSE(refused);
@@ -128,7 +129,9 @@ TEST_CASE("each connection is handed over once") {
   CHECK(thread.wait_until([&] { return accepting.count == 200; }));
 }
 
-TEST_CASE("a listener that is stopped while clients come lets the address go, and once it has stopped hands over no more") {
+TEST_CASE(
+    "a listener that is stopped while clients come lets the address go, and once it has stopped hands over "
+    "no more") {
   for (int round = 0; round < 20; ++round) {
     ShardThread thread;
     int fd = listen(any_port(), "x").value();
@@ -168,9 +171,7 @@ TEST_CASE("a listener may be destroyed before the kernel has let go of its accep
   ShardThread thread;
   int fd = listen(any_port(), "x").value();
   Address address = local_address(fd);
-  thread.run([&] {
-    Listener listener(thread.shard, fd, [](int accepted) { ::close(accepted); });
-  });
+  thread.run([&] { Listener listener(thread.shard, fd, [](int accepted) { ::close(accepted); }); });
   CHECK(thread.wait_until([&] {
     int client = dial(address);
     if (client >= 0) ::close(client);

@@ -24,7 +24,8 @@ class RecordMaker {
     size_t size = plain.size() + 16;
     std::string out = {23, 3, 3, static_cast<char>(size >> 8), static_cast<char>(size)};
     std::string nonce = iv_;
-    for (unsigned i = 0; i < 8; ++i) nonce[11 - i] = static_cast<char>(nonce[11 - i] ^ static_cast<char>(sequence_ >> (8 * i)));
+    for (unsigned i = 0; i < 8; ++i)
+      nonce[11 - i] = static_cast<char>(nonce[11 - i] ^ static_cast<char>(sequence_ >> (8 * i)));
     ++sequence_;
     std::string sealed(size, '\0');
     int written = 0;

@@ -139,7 +139,8 @@ TEST_CASE("try_send takes what goes without waiting and says how much that was")
     size_t taken = 0;
     fixture.thread.run([&] {
       CHECK(fixture.stream->try_send("", false) == 0);
-      for (size_t size; (size = fixture.stream->try_send(ByteView(much()).substr(taken), false)) > 0;) taken += size;
+      for (size_t size; (size = fixture.stream->try_send(ByteView(much()).substr(taken), false)) > 0;)
+        taken += size;
     });
     CHECK(taken > 0);
     CHECK(taken < much().size());
@@ -320,7 +321,8 @@ TEST_CASE("what comes while nobody receives waits in the kernel, and then comes 
   }
 }
 
-TEST_CASE("what comes in full buffers is received into large ones, and messages behind it into small ones again") {
+TEST_CASE(
+    "what comes in full buffers is received into large ones, and messages behind it into small ones again") {
   Fixture fixture(Kind::tcp, 8);
   Outcome received;
   fixture.thread.run([&] { ring::spawn(receive_all(fixture.stream.get(), &received)); });
@@ -350,7 +352,8 @@ TEST_CASE("a stream that finds no large buffer goes on with small ones") {
   Outcome received;
   // All large chunks are kept, as slow peers' would be, until the ring has none left.
   ring::Ring& ring = fixture.thread.shard.ring();
-  auto keep_until_out = [](Stream* stream, ring::Ring* from, std::vector<ring::Chunk>* into, size_t* had) -> ring::Task<void> {
+  auto keep_until_out = [](Stream* stream, ring::Ring* from, std::vector<ring::Chunk>* into,
+                           size_t* had) -> ring::Task<void> {
     while (!from->buffers_are_out(ring::BufferSize::large)) {
       Receive receive(*stream);
       Result<Chunk> chunk = co_await receive;

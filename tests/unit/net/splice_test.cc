@@ -1,4 +1,5 @@
-// From socket to socket through a pipe, on a real ring: the test has the far ends of both, and blocks on them.
+// From socket to socket through a pipe, on a real ring: the test has the far ends of both, and blocks on
+// them.
 #include "ringfence/net/splice.h"
 
 #include <csignal>
@@ -209,7 +210,8 @@ TEST_CASE("pieces of any size make the same stream") {
   start(fixture, static_cast<uint32_t>(bytes.size()), out);
   std::thread writer([&] {
     for (size_t at = 0; at < bytes.size();) {
-      size_t size = std::min<size_t>(random() % 3 == 0 ? random() % 90'000 : random() % 700, bytes.size() - at);
+      size_t size =
+          std::min<size_t>(random() % 3 == 0 ? random() % 90'000 : random() % 700, bytes.size() - at);
       fixture.from.far->send(ByteView(bytes).substr(at, size));
       at += size;
     }
@@ -217,7 +219,8 @@ TEST_CASE("pieces of any size make the same stream") {
   });
   std::string got;
   while (got.size() < bytes.size()) {
-    std::string piece = fixture.to.far->read(std::min<size_t>(bytes.size() - got.size(), 1 + random() % 100'000));
+    std::string piece =
+        fixture.to.far->read(std::min<size_t>(bytes.size() - got.size(), 1 + random() % 100'000));
     if (piece.empty()) break;
     got += piece;
   }
@@ -349,7 +352,8 @@ TEST_CASE("shutdown of either stream ends a wait") {
       std::atomic<bool> is_done = false;
       std::thread writer([&] {
         const std::string bytes = noise(1 << 20, 8);
-        while (!is_input && !is_done && fixture.from.far->send(bytes)) {}
+        while (!is_input && !is_done && fixture.from.far->send(bytes)) {
+        }
       });
       if (!is_input) ::usleep(20'000);
       fixture.thread.run([&] { (is_input ? fixture.from : fixture.to).stream->shutdown(); });

@@ -1,4 +1,5 @@
-// Session tickets and what a client may not do, with OpenSSL's own client on the other side: ours never resumes.
+// Session tickets and what a client may not do, with OpenSSL's own client on the other side: ours never
+// resumes.
 #include <doctest/doctest.h>
 #include <openssl/ssl.h>
 
@@ -25,7 +26,8 @@ struct Session {
 // A client of libssl over memory, against an engine of ours.
 class Client {
  public:
-  Client(std::shared_ptr<const TlsContext> context, std::shared_ptr<const TlsTicketKeys> keys, int version, SSL_SESSION* session)
+  Client(std::shared_ptr<const TlsContext> context, std::shared_ptr<const TlsTicketKeys> keys, int version,
+         SSL_SESSION* session)
       : server(std::move(context), from_server_), context_(SSL_CTX_new(TLS_client_method())) {
     server.use_ticket_keys(std::move(keys));
     SSL_CTX_set_max_proto_version(context_, version);

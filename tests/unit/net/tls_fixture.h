@@ -23,14 +23,18 @@ inline TlsServerOptions server_options() {
   out.alpn = {std::string(alpn_postgresql)};
   return out;
 }
-inline std::shared_ptr<const TlsContext> server_context() { return TlsContext::server(server_options()).value(); }
+inline std::shared_ptr<const TlsContext> server_context() {
+  return TlsContext::server(server_options()).value();
+}
 inline TlsClientOptions client_options() {
   TlsClientOptions out;
   out.ca_pem = key_pair().certificate_pem;
   out.verify_host = true;
   return out;
 }
-inline std::shared_ptr<const TlsContext> client_context() { return TlsContext::client(client_options()).value(); }
+inline std::shared_ptr<const TlsContext> client_context() {
+  return TlsContext::client(client_options()).value();
+}
 
 struct Side {
   std::unique_ptr<TlsStream> tls;

@@ -139,7 +139,8 @@ TEST_CASE("an end with close_notify is the end; one without is an error") {
   }
 }
 
-TEST_CASE("a connection that ends in the middle of a record is an error, and nothing of that record is given") {
+TEST_CASE(
+    "a connection that ends in the middle of a record is an error, and nothing of that record is given") {
   Engines pair(client_context(), server_context());
   REQUIRE(pair.shake_hands());
   pair.to_server.bytes.clear();
@@ -183,7 +184,8 @@ TEST_CASE("bytes that are no TLS end the handshake, whatever they are") {
     server.tls = std::make_unique<TlsStream>(std::move(pair.right), server_context(), buffers);
     ring::spawn(shake(&server));
     std::string bytes = seed == 0 ? "GET / HTTP/1.1\r\nHost: x\r\n\r\n" : noise(400, seed);
-    if (seed % 2 == 1) bytes = std::string("\x16\x03\x01\x01\x00", 5) + bytes;  // Looks like a handshake record.
+    if (seed % 2 == 1)
+      bytes = std::string("\x16\x03\x01\x01\x00", 5) + bytes;  // Looks like a handshake record.
     auto write = [](Stream* stream, std::string what) -> ring::Task<void> {
       Send sending(*stream, what);
       Result<void> sent = co_await sending;
@@ -430,7 +432,8 @@ TEST_CASE("a development certificate names this host and the loopback, and is va
     link.shake_hands();
     CHECK(link.is_established());
   }
-  CHECK(read_certificate(make_development_certificate("b\nad, name", 1)->certificate_pem)->subject == "CN=localhost");
+  CHECK(read_certificate(make_development_certificate("b\nad, name", 1)->certificate_pem)->subject ==
+        "CN=localhost");
 }
 
 TEST_CASE("what cannot be a context is refused with the reason") {

@@ -107,7 +107,8 @@ TEST_CASE("an identifier is cut at a character's edge") {
 
 TEST_CASE("words of ours are valid in every client encoding") {
   std::mt19937 random(5);
-  for (const char* name : {"UTF8", "LATIN1", "WIN1252", "WIN1251", "KOI8R", "SQL_ASCII", "EUC_JP", "SJIS", "no such"}) {
+  for (const char* name :
+       {"UTF8", "LATIN1", "WIN1252", "WIN1251", "KOI8R", "SQL_ASCII", "EUC_JP", "SJIS", "no such"}) {
     const pg::Encoding client = pg::Encoding::named(name);
     CAPTURE(name);
     for (int i = 0; i < 2'000; ++i) {
@@ -120,8 +121,10 @@ TEST_CASE("words of ours are valid in every client encoding") {
       CHECK(told.find('\0') == told.npos);
       std::string room;
       if (client.is_utf8() || std::string(name) == "SQL_ASCII") CHECK(is_valid_text(told));
-      else if (client.is_single_byte()) CHECK(pg::convert(told, client, pg::Encoding::named("UTF8"), room).has_value());
-      else CHECK(std::all_of(told.begin(), told.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; }));
+      else if (client.is_single_byte())
+        CHECK(pg::convert(told, client, pg::Encoding::named("UTF8"), room).has_value());
+      else
+        CHECK(std::all_of(told.begin(), told.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; }));
     }
   }
   CHECK(pg::text_for("plain", pg::Encoding()) == "plain");
@@ -132,7 +135,8 @@ TEST_CASE("words of ours are valid in every client encoding") {
 
 TEST_CASE("an encoding is known by the names that clients write") {
   for (const char* name : {"UTF8", "utf-8", "Unicode", "utf_8"}) CHECK(pg::Encoding::asked(name).is_utf8());
-  for (const char* name : {"latin1", "LATIN-1", "ISO-8859-1", "iso88591"}) CHECK(pg::Encoding::asked(name) == pg::Encoding::named("LATIN1"));
+  for (const char* name : {"latin1", "LATIN-1", "ISO-8859-1", "iso88591"})
+    CHECK(pg::Encoding::asked(name) == pg::Encoding::named("LATIN1"));
   CHECK(pg::Encoding::asked("windows-1252") == pg::Encoding::named("WIN1252"));
   CHECK(pg::Encoding::asked("koi8-r") == pg::Encoding::named("KOI8R"));
   CHECK_FALSE(pg::Encoding::asked("no such").is_known());

@@ -77,10 +77,7 @@ std::string sample() {
 }
 
 const std::vector<Message> sample_messages = {
-    {'Q', std::string("select 1\0", 9)},
-    {'S', ""},
-    {'P', std::string("s\0select $1\0\0\0", 14)},
-    {'S', ""},
+    {'Q', std::string("select 1\0", 9)}, {'S', ""}, {'P', std::string("s\0select $1\0\0\0", 14)}, {'S', ""},
     {'f', std::string("\0", 1)},
 };
 
@@ -142,8 +139,10 @@ TEST_CASE("a length below four or above the bound breaks the stream and is named
     std::string_view message;
   };
   for (const Example& example : {
-           Example{std::string("Q\0\0\0\3", 5), Fault::malformed, "message of type 'Q' announces length 3; the least is 4"},
-           Example{std::string("\0\0\0\0\0", 5), Fault::malformed, "message of type 0x00 announces length 0; the least is 4"},
+           Example{std::string("Q\0\0\0\3", 5), Fault::malformed,
+                   "message of type 'Q' announces length 3; the least is 4"},
+           Example{std::string("\0\0\0\0\0", 5), Fault::malformed,
+                   "message of type 0x00 announces length 0; the least is 4"},
            Example{std::string("D\0\0\3\xe9", 5), Fault::limit,
                    "message of type 'D' announces length 1001; the most accepted here is 1000"},
            Example{std::string("D\xff\xff\xff\xff", 5), Fault::malformed,
@@ -154,7 +153,8 @@ TEST_CASE("a length below four or above the bound breaks the stream and is named
       FrameSegment segment;
       const std::string bytes = example.bytes + "more";
       size_t at = 0;
-      if (split < 5) REQUIRE(cursor.next(ByteView(bytes).substr(0, split), at, segment) == FrameCursor::Step::need_more);
+      if (split < 5)
+        REQUIRE(cursor.next(ByteView(bytes).substr(0, split), at, segment) == FrameCursor::Step::need_more);
       at = 0;
       const ByteView rest = ByteView(bytes).substr(split < 5 ? split : 0);
       CHECK(cursor.next(rest, at, segment) == FrameCursor::Step::broken);
@@ -209,7 +209,9 @@ Counts count(const std::vector<ByteView>& chunks, bool by_runs, uint32_t length_
 }
 }  // namespace
 
-TEST_CASE("a run passes over whole messages of its type, and counts what cutting them would, at every two split points") {
+TEST_CASE(
+    "a run passes over whole messages of its type, and counts what cutting them would, at every two split "
+    "points") {
   std::string stream;
   auto add = [&](char type, size_t body) {
     auto header = frame_header(type, static_cast<uint32_t>(body));
@@ -231,7 +233,8 @@ TEST_CASE("a run passes over whole messages of its type, and counts what cutting
     const ByteView all(text);
     for (size_t first = 0; first <= all.size(); ++first) {
       for (size_t second = first; second <= all.size(); ++second) {
-        const std::vector<ByteView> chunks{all.substr(0, first), all.substr(first, second - first), all.substr(second)};
+        const std::vector<ByteView> chunks{all.substr(0, first), all.substr(first, second - first),
+                                           all.substr(second)};
         REQUIRE(count(chunks, true) == expected);
       }
     }
@@ -244,19 +247,22 @@ TEST_CASE("how much of what comes next is the open message's is known at every c
   {
     FrameCursor cursor(1000);
     FrameSegment segment;
-    for (size_t at = 0; cursor.next(stream, at, segment) == FrameCursor::Step::segment;) ends.push_back(segment.end);
+    for (size_t at = 0; cursor.next(stream, at, segment) == FrameCursor::Step::segment;)
+      ends.push_back(segment.end);
   }
   for (size_t cut_at = 0; cut_at <= stream.size(); ++cut_at) {
     FrameCursor cursor(1000);
     FrameSegment segment;
     size_t at = 0;
-    while (cursor.next(stream.substr(0, cut_at), at, segment) == FrameCursor::Step::segment) {}
+    while (cursor.next(stream.substr(0, cut_at), at, segment) == FrameCursor::Step::segment) {
+    }
     size_t end = 0;
     for (size_t each : ends) {
       if (end < cut_at) end = each;
     }
     for (size_t more = 0; cut_at + more <= stream.size(); ++more) {
-      REQUIRE(cursor.open_message_bytes(ByteView(stream).substr(cut_at, more)) == std::min(more, end - cut_at));
+      REQUIRE(cursor.open_message_bytes(ByteView(stream).substr(cut_at, more)) ==
+              std::min(more, end - cut_at));
     }
   }
 }

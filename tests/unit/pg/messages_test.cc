@@ -85,12 +85,13 @@ TEST_CASE("command tags give their command and rows") {
     std::string_view tag, command;
     std::optional<uint64_t> rows;
   };
-  for (const Example& e : {Example{"SELECT 10", "SELECT", 10}, Example{"INSERT 0 5", "INSERT", 5},
-                           Example{"UPDATE 0", "UPDATE", 0}, Example{"COPY 7", "COPY", 7}, Example{"COPY", "COPY", {}},
-                           Example{"FETCH 3", "FETCH", 3}, Example{"MERGE 1", "MERGE", 1},
-                           Example{"CREATE TABLE", "CREATE TABLE", {}}, Example{"", "", {}},
-                           Example{"SELECT 18446744073709551616", "SELECT 18446744073709551616", {}},
-                           Example{"SELECT 1x", "SELECT 1x", {}}, Example{"BEGIN", "BEGIN", {}}}) {
+  for (const Example& e :
+       {Example{"SELECT 10", "SELECT", 10}, Example{"INSERT 0 5", "INSERT", 5},
+        Example{"UPDATE 0", "UPDATE", 0}, Example{"COPY 7", "COPY", 7}, Example{"COPY", "COPY", {}},
+        Example{"FETCH 3", "FETCH", 3}, Example{"MERGE 1", "MERGE", 1},
+        Example{"CREATE TABLE", "CREATE TABLE", {}}, Example{"", "", {}},
+        Example{"SELECT 18446744073709551616", "SELECT 18446744073709551616", {}},
+        Example{"SELECT 1x", "SELECT 1x", {}}, Example{"BEGIN", "BEGIN", {}}}) {
     const std::string body = body_of('C', [&](std::string& out) { append_command_complete(out, e.tag); });
     auto tag = parse_command_complete(body);
     REQUIRE(tag);
@@ -132,7 +133,8 @@ TEST_CASE("session messages of the server round-trip") {
 
 TEST_CASE("authentication requests round-trip and unknown kinds are refused") {
   CHECK(parse_authentication(body_of('R', append_authentication_ok))->kind == AuthenticationKind::ok);
-  CHECK(parse_authentication(body_of('R', append_authentication_cleartext))->kind == AuthenticationKind::cleartext);
+  CHECK(parse_authentication(body_of('R', append_authentication_cleartext))->kind ==
+        AuthenticationKind::cleartext);
   auto md5 = body_of('R', [](std::string& out) { append_authentication_md5(out, {'a', 'b', 'c', 'd'}); });
   CHECK(parse_authentication(md5)->md5_salt == std::array<char, 4>{'a', 'b', 'c', 'd'});
   check_bounds(md5, parse_authentication);
@@ -247,7 +249,8 @@ TEST_CASE("FunctionCall, passwords and SASL messages are parsed within bounds") 
   auto password = body_of('p', [](std::string& out) { append_password(out, "secret"); });
   CHECK(*parse_password(password) == "secret");
   check_bounds(password, parse_password);
-  auto initial = body_of('p', [](std::string& out) { append_sasl_initial_response(out, "SCRAM-SHA-256", "n,,"); });
+  auto initial =
+      body_of('p', [](std::string& out) { append_sasl_initial_response(out, "SCRAM-SHA-256", "n,,"); });
   auto parsed = parse_sasl_initial_response(initial);
   REQUIRE(parsed);
   CHECK(parsed->mechanism == "SCRAM-SHA-256");

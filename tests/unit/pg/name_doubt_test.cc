@@ -154,7 +154,8 @@ TEST_CASE("a renewal makes a name certain; one that fails leaves it to the next"
   }
 }
 
-TEST_CASE("names are the server's in whatever encoding they come; what may have changed it leaves them unknown") {
+TEST_CASE(
+    "names are the server's in whatever encoding they come; what may have changed it leaves them unknown") {
   Model m;
   m.queue.use_server_encoding(Encoding::named("UTF8"));
   m.queue.use_client_encoding(Encoding::named("UTF8"));

@@ -38,7 +38,8 @@ struct Watched {
   void clear() { name.text.clear(); }
 };
 
-// Names whose hashes by std::hash, which has no secret, agree in as many low bits as a table of so many places uses.
+// Names whose hashes by std::hash, which has no secret, agree in as many low bits as a table of so many
+// places uses.
 std::vector<std::string> colliding_names(size_t count, uint32_t places) {
   std::vector<std::string> out;
   for (uint64_t i = 0; out.size() < count; ++i) {
@@ -58,7 +59,8 @@ TEST_CASE("a table of names finds what was added and not taken, whatever the ord
     NameTable<Prepared> table;
     std::map<std::string, Prepared*> model;
     for (int step = 0; step < 2'000; ++step) {
-      // Few names, so that most places are near one another, and some are taken while others move up behind them.
+      // Few names, so that most places are near one another, and some are taken while others move up behind
+      // them.
       const std::string name = "s" + std::to_string(random() % 40);
       if (random() % 2 == 0 && !model.contains(name)) {
         Ref<Prepared> object = named(pools, name);

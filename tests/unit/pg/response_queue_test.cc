@@ -30,9 +30,10 @@ struct Model : StatementObserver {
 
   void done(const Completion& c) override {
     std::string instead = "-";
-    if (c.ran_instead != nullptr) instead = c.ran_instead->statement ? c.ran_instead->statement->statement.text : "?";
-    endings.push_back(
-        {c.number, c.ending, std::string(c.tag), c.rows, c.error ? std::string(c.error->sqlstate) : "", instead});
+    if (c.ran_instead != nullptr)
+      instead = c.ran_instead->statement ? c.ran_instead->statement->statement.text : "?";
+    endings.push_back({c.number, c.ending, std::string(c.tag), c.rows,
+                       c.error ? std::string(c.error->sqlstate) : "", instead});
   }
   void error_outside(const ErrorFields& error, const StatementText* text) override {
     outside.push_back(std::string(error.sqlstate) + (text != nullptr ? " " + text->text : ""));
@@ -161,7 +162,8 @@ TEST_CASE("N Executes before one Sync end one by one, and after an error the res
   CHECK(m.queue.misfits() == 0);
 }
 
-TEST_CASE("names of the protocol that differ behind their 63rd byte are one name, as they are to the server") {
+TEST_CASE(
+    "names of the protocol that differ behind their 63rd byte are one name, as they are to the server") {
   const std::string common(63, 'n');
   Model model;
   model.queue.use_client_encoding(Encoding::named("UTF8"));
@@ -548,7 +550,8 @@ TEST_CASE("what a panicking server was running is unknown") {
   CHECK(m.said() == "1unknown 2skipped");
 }
 
-TEST_CASE("what a client sends behind Terminate is not executed; what it sent before ends as the server says") {
+TEST_CASE(
+    "what a client sends behind Terminate is not executed; what it sent before ends as the server says") {
   Model m;
   m.query();
   m.queue.push_terminate();
@@ -732,7 +735,9 @@ TEST_CASE("no sequence of answers breaks the model, and each statement ends once
   }
 }
 
-TEST_CASE("what names keep counts once for all of them, with the texts that their portals need, and is nothing without names") {
+TEST_CASE(
+    "what names keep counts once for all of them, with the texts that their portals need, and is nothing "
+    "without names") {
   Model m;
   CHECK(m.queue.kept_bytes() == 0);
   m.parse("", std::string(10'000, 'x'));

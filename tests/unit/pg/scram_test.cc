@@ -19,8 +19,8 @@ const std::string rfc_server_nonce = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
 const std::string rfc_client_first = "n,,n=user,r=" + rfc_client_nonce;
 const std::string rfc_server_first =
     "r=" + rfc_client_nonce + rfc_server_nonce + ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
-const std::string rfc_client_final = "c=biws,r=" + rfc_client_nonce + rfc_server_nonce +
-                                     ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+const std::string rfc_client_final =
+    "c=biws,r=" + rfc_client_nonce + rfc_server_nonce + ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
 const std::string rfc_server_final = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
 
 std::string salt() { return base64_decode("W22ZaJ0SNY7soEsUEjb6gQ==").value(); }
@@ -33,7 +33,8 @@ Result<void> log_in(ScramServer& server, ScramClient& client, std::string_view p
   if (!server_first) return unexpected(server_first.error());
   auto challenge = client.take_challenge(*server_first);
   if (!challenge) return unexpected(challenge.error());
-  auto server_final = server.verify(client.final(derive_scram_keys(password, challenge->salt, challenge->iterations)));
+  auto server_final =
+      server.verify(client.final(derive_scram_keys(password, challenge->salt, challenge->iterations)));
   if (!server_final) return unexpected(server_final.error());
   return client.check(*server_final);
 }
@@ -79,10 +80,26 @@ TEST_CASE("channel binding cannot be stripped, swapped or faked") {
 }
 
 TEST_CASE("the server refuses malformed first messages") {
-  for (std::string_view message : {
-           "", "n", "n,", "n,,", "n,,r=x", "n,,n=u", "n,,n=u,", "n,,n=u,r=", "n,,n=u,r=a b", "n,a=x,n=u,r=x", "x,,n=u,r=x",
-           "p=tls-unique,,n=u,r=x", "p=tls-server-end-point,,n=u,r=x", "n,,m=x,n=u,r=x", "n,,n=u,r=x,m=1", "n,,n=u,r=x,",
-           "n,,n=u,r=x,e", "nn,,n=u,r=x", "n,,n=u,x=1,r=x", "n,,n=u,r=\xc3\xa9"}) {
+  for (std::string_view message : {"",
+                                   "n",
+                                   "n,",
+                                   "n,,",
+                                   "n,,r=x",
+                                   "n,,n=u",
+                                   "n,,n=u,",
+                                   "n,,n=u,r=",
+                                   "n,,n=u,r=a b",
+                                   "n,a=x,n=u,r=x",
+                                   "x,,n=u,r=x",
+                                   "p=tls-unique,,n=u,r=x",
+                                   "p=tls-server-end-point,,n=u,r=x",
+                                   "n,,m=x,n=u,r=x",
+                                   "n,,n=u,r=x,m=1",
+                                   "n,,n=u,r=x,",
+                                   "n,,n=u,r=x,e",
+                                   "nn,,n=u,r=x",
+                                   "n,,n=u,x=1,r=x",
+                                   "n,,n=u,r=\xc3\xa9"}) {
     CAPTURE(message);
     ScramServer server(quick_verifier(), "server");
     auto reply = server.challenge(message);
@@ -117,7 +134,7 @@ TEST_CASE("the server refuses each truncation and each changed byte of the final
     REQUIRE(server.challenge(first));
     REQUIRE_FALSE(server.verify(changed));
   }
-  for (std::string_view tail : {",", ",x=1", "=", ",p=" }) {
+  for (std::string_view tail : {",", ",x=1", "=", ",p="}) {
     ScramServer server(verifier, "server");
     REQUIRE(server.challenge(first));
     REQUIRE_FALSE(server.verify(final + std::string(tail)));
@@ -143,15 +160,17 @@ TEST_CASE("the client refuses malformed challenges and unreasonable iteration co
     std::string message;
     Fault fault;
   };
-  for (const Example& e : {
-           Example{"", Fault::malformed}, Example{"r=client,s=YQ==,i=1", Fault::malformed},
-           Example{"r=other1,s=YQ==,i=1", Fault::malformed}, Example{"r=client1,s=,i=1", Fault::malformed},
-           Example{"r=client1,s=*,i=1", Fault::malformed}, Example{"r=client1,s=YQ==", Fault::malformed},
-           Example{"r=client1,s=YQ==,i=", Fault::malformed}, Example{"r=client1,s=YQ==,i=0", Fault::malformed},
-           Example{"r=client1,s=YQ==,i=-1", Fault::malformed}, Example{"r=client1,s=YQ==,i=1x", Fault::malformed},
-           Example{"r=client1,s=YQ==,i=1000001", Fault::limit}, Example{"r=client1,s=YQ==,i=99999999999", Fault::limit},
-           Example{"r=client1,s=YQ==,i=1,m=x", Fault::malformed}, Example{"m=x,r=client1,s=YQ==,i=1", Fault::malformed},
-           Example{"e=other-error", Fault::malformed}}) {
+  for (const Example& e :
+       {Example{"", Fault::malformed}, Example{"r=client,s=YQ==,i=1", Fault::malformed},
+        Example{"r=other1,s=YQ==,i=1", Fault::malformed}, Example{"r=client1,s=,i=1", Fault::malformed},
+        Example{"r=client1,s=*,i=1", Fault::malformed}, Example{"r=client1,s=YQ==", Fault::malformed},
+        Example{"r=client1,s=YQ==,i=", Fault::malformed}, Example{"r=client1,s=YQ==,i=0", Fault::malformed},
+        Example{"r=client1,s=YQ==,i=-1", Fault::malformed},
+        Example{"r=client1,s=YQ==,i=1x", Fault::malformed},
+        Example{"r=client1,s=YQ==,i=1000001", Fault::limit},
+        Example{"r=client1,s=YQ==,i=99999999999", Fault::limit},
+        Example{"r=client1,s=YQ==,i=1,m=x", Fault::malformed},
+        Example{"m=x,r=client1,s=YQ==,i=1", Fault::malformed}, Example{"e=other-error", Fault::malformed}}) {
     CAPTURE(e.message);
     ScramClient client("client");
     client.first();
@@ -171,8 +190,9 @@ TEST_CASE("the client refuses malformed challenges and unreasonable iteration co
 TEST_CASE("verifiers round-trip in PostgreSQL's text form and anything else is refused") {
   const ScramVerifier verifier = rfc_verifier();
   const std::string text = format_scram_verifier(verifier);
-  CHECK(text == "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
-                "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=");
+  CHECK(text ==
+        "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
+        "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=");
   auto parsed = parse_scram_verifier(text);
   REQUIRE(parsed);
   CHECK(parsed->iterations == 4096);
@@ -186,7 +206,9 @@ TEST_CASE("verifiers round-trip in PostgreSQL's text form and anything else is r
   CHECK_FALSE(parse_scram_verifier(zero.replace(14, 4, "0")));
 }
 
-TEST_CASE("users who do not exist look like those who do, in the same proportion, and go on doing so when others come") {
+TEST_CASE(
+    "users who do not exist look like those who do, in the same proportion, and go on doing so when others "
+    "come") {
   const auto verifier = [](uint32_t iterations, size_t salt_size) {
     ScramVerifier out;
     out.iterations = iterations;
@@ -257,16 +279,19 @@ TEST_CASE("unknown users get the same challenge each time and no password fits")
 TEST_CASE("passwords are prepared as PostgreSQL does") {
   CHECK(prepare_password("pencil") == "pencil");
   CHECK(prepare_password("a\x01 b") == "a\x01 b");
-  CHECK(prepare_password("I\xc2\xadX") == "IX");                    // RFC 4013, section 3: soft hyphen.
-  CHECK(prepare_password("\xc2\xaa") == "a");                       // NFKC.
-  CHECK(prepare_password("\xe2\x85\xa8") == "IX");                  // Roman numeral nine.
-  CHECK(prepare_password("a\xc2\xa0z") == "a z");                   // Non-ASCII space.
-  CHECK(prepare_password("\xc2\xad") == "\xc2\xad");                // Nothing would remain.
-  CHECK(prepare_password("\xd8\xa7\x31") == "\xd8\xa7\x31");        // Mixed directions are prohibited.
-  CHECK(prepare_password("\xc3\xa4\xff") == "\xc3\xa4\xff");        // Not UTF-8.
-  CHECK(prepare_password("a\xcd\x80" "b") == "a\xcd\x80" "b");      // Prohibited, although NFKC would replace it.
-  CHECK(prepare_password("\xef\xac\x81x") == "fix");                // A ligature.
-  CHECK(prepare_password("\xc3\xa4\x07") == "\xc3\xa4\x07");        // A control character.
+  CHECK(prepare_password("I\xc2\xadX") == "IX");              // RFC 4013, section 3: soft hyphen.
+  CHECK(prepare_password("\xc2\xaa") == "a");                 // NFKC.
+  CHECK(prepare_password("\xe2\x85\xa8") == "IX");            // Roman numeral nine.
+  CHECK(prepare_password("a\xc2\xa0z") == "a z");             // Non-ASCII space.
+  CHECK(prepare_password("\xc2\xad") == "\xc2\xad");          // Nothing would remain.
+  CHECK(prepare_password("\xd8\xa7\x31") == "\xd8\xa7\x31");  // Mixed directions are prohibited.
+  CHECK(prepare_password("\xc3\xa4\xff") == "\xc3\xa4\xff");  // Not UTF-8.
+  CHECK(prepare_password("a\xcd\x80"
+                         "b") ==
+        "a\xcd\x80"
+        "b");                                                 // Prohibited, although NFKC would replace it.
+  CHECK(prepare_password("\xef\xac\x81x") == "fix");          // A ligature.
+  CHECK(prepare_password("\xc3\xa4\x07") == "\xc3\xa4\x07");  // A control character.
 }
 
 TEST_CASE("md5 answers are PostgreSQL's") {

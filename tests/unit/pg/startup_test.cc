@@ -31,7 +31,8 @@ TEST_CASE("a startup message round-trips with its protocol options apart") {
   CHECK(parsed->startup.user() == "ann");
   CHECK(parsed->startup.database() == "sales");
   CHECK(parsed->startup.application_name() == "psql");
-  for (size_t size = 0; size < bytes.size(); ++size) CHECK_FALSE(parse_first_packet(ByteView(bytes).substr(0, size)));
+  for (size_t size = 0; size < bytes.size(); ++size)
+    CHECK_FALSE(parse_first_packet(ByteView(bytes).substr(0, size)));
   CHECK_FALSE(parse_first_packet(bytes + "x"));
 }
 
@@ -113,6 +114,7 @@ TEST_CASE("what is unknown is negotiated, and the answer round-trips") {
   REQUIRE(parsed);
   CHECK(parsed->version == answer->version);
   CHECK(parsed->unknown_options == answer->unknown_options);
-  for (size_t size = 0; size < body.size(); ++size) CHECK_FALSE(parse_negotiate_protocol_version(body.substr(0, size)));
+  for (size_t size = 0; size < body.size(); ++size)
+    CHECK_FALSE(parse_negotiate_protocol_version(body.substr(0, size)));
   CHECK_FALSE(parse_negotiate_protocol_version(ByteView("\0\3\0\0\xff\xff\xff\xff", 8)));
 }

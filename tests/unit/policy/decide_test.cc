@@ -48,19 +48,48 @@ World at(Level level) {
 
 TEST_CASE("a reader's statements pass") {
   for (std::string_view text :
-       {"select * from t where a ~* 'x' and b between 1 and 2 order by c limit 5", "select count(*), sum(a) over () from t",
+       {"select * from t where a ~* 'x' and b between 1 and 2 order by c limit 5",
+        "select count(*), sum(a) over () from t",
         "select pg_catalog.format_type(a, 1), pg_get_userbyid(2), obj_description(1, 'pg_class')",
         "select string_agg(a, ',' order by b) filter (where c) from t group by rollup (d)",
-        "begin", "begin read only", "commit", "rollback", "savepoint a", "show all", "set application_name = 'x'",
-        "set extra_float_digits = 3", "set datestyle = iso", "set client_encoding to 'UTF8'", "set time zone 'UTC'",
-        "set search_path = a, b", "set statement_timeout = '5s'", "set transaction read only", "reset all", "discard all",
-        "set session characteristics as transaction read only", "select set_config('search_path', '', false)",
-        "explain (analyze, buffers) select 1", "explain update t set a = 1", "copy (select 1) to stdout", "listen x",
-        "prepare p as select $1", "execute p(1)", "deallocate p", "declare c cursor for select 1", "fetch 5 from c",
-        "with recursive r as (select 1 union all select * from r) select * from r", "select random(), now()",
-        "select * from generate_series(1, 5)", "select pg_total_relation_size('t')", "select '{}'::jsonb -> 'a' ->> 'b'",
-        "select * from t tablesample system (1)", "select t.a, s.t.b from s.t", "select (now()).date_part",
-        "select (pg_identify_object(1, 2, 3)).identity", "reset default_transaction_read_only", "select (aclexplode(a)).grantee from t"}) {
+        "begin",
+        "begin read only",
+        "commit",
+        "rollback",
+        "savepoint a",
+        "show all",
+        "set application_name = 'x'",
+        "set extra_float_digits = 3",
+        "set datestyle = iso",
+        "set client_encoding to 'UTF8'",
+        "set time zone 'UTC'",
+        "set search_path = a, b",
+        "set statement_timeout = '5s'",
+        "set transaction read only",
+        "reset all",
+        "discard all",
+        "set session characteristics as transaction read only",
+        "select set_config('search_path', '', false)",
+        "explain (analyze, buffers) select 1",
+        "explain update t set a = 1",
+        "copy (select 1) to stdout",
+        "listen x",
+        "prepare p as select $1",
+        "execute p(1)",
+        "deallocate p",
+        "declare c cursor for select 1",
+        "fetch 5 from c",
+        "with recursive r as (select 1 union all select * from r) select * from r",
+        "select random(), now()",
+        "select * from generate_series(1, 5)",
+        "select pg_total_relation_size('t')",
+        "select '{}'::jsonb -> 'a' ->> 'b'",
+        "select * from t tablesample system (1)",
+        "select t.a, s.t.b from s.t",
+        "select (now()).date_part",
+        "select (pg_identify_object(1, 2, 3)).identity",
+        "reset default_transaction_read_only",
+        "select (aclexplode(a)).grantee from t"}) {
     CAPTURE(text);
     const Decision decision = at(Level::read).decide(text);
     CHECK_MESSAGE(decision.is_allowed, decision.message);
@@ -68,33 +97,97 @@ TEST_CASE("a reader's statements pass") {
 }
 
 TEST_CASE("whatever writes, or cannot be seen into, is refused to a reader") {
-  for (std::string_view text :
-       {"insert into t values (1)", "with d as (delete from t returning *) select * from d", "select 1 into t",
-        "explain analyze delete from t", "copy t from stdin", "copy t to program 'x'", "copy t to '/tmp/x'",
-        "copy (delete from t returning a) to stdout", "begin read write", "begin isolation level serializable, read write",
-        "set transaction read write", "set transaction_read_only = off", "set transaction_read_only to 'no'",
-        "set local transaction_read_only to 0", "set default_transaction_read_only = false",
-        "set session characteristics as transaction read write", "select set_config('transaction_read_only', 'off', false)",
-        "select set_config('transaction' || '_read_only', 'off', false)", "select set_config($1, $2, false)",
-        "set role postgres", "set session authorization x", "select set_config('role', 'x', false)", "do $$ begin end $$",
-        "call p()", "select lo_create(0)", "select lo_import('/etc/passwd')", "select pg_catalog.lo_unlink(1)",
-        "select query_to_xml('delete from t', true, true, '')", "select * from dblink('x', 'y') as t(a int)",
-        "select pg_notify('a', 'b')", "notify a", "select pg_terminate_backend(1)", "select pg_advisory_lock(1)",
-        "lock table t", "alter system set a = 1", "checkpoint", "vacuum", "analyze", "reindex table t", "cluster", "load 'x'",
-        "commit prepared 'x'", "prepare transaction 'x'", "select pg_read_file('x')", "select pg_ls_dir('.')",
-        "select pg_stat_reset()", "select pg_reload_conf()", "select pg_switch_wal()", "select table_to_xml('t', true, true, '')",
-        "select my_function()", "select public.lower('x')", "select 1 operator(public.+) 2", "select 1 @@@@ 2", "select * from t for update",
-        "select nextval('s')", "select setval('s', 1)", "grant all on t to x", "refresh materialized view v",
-        "prepare p as delete from t", "create temp table x (a int)", "set search_path = pg_temp, public",
-        "set search_path = public, pg_catalog", "set search_path = 'public,pg_catalog'", "set client_encoding = 'SJIS'",
-        "set standard_conforming_strings = off", "set statement_timeout = 0", "set work_mem = '1TB'", "set session_replication_role = replica",
-        "select ts_stat('select 1')", "select ts_rewrite('a'::tsquery, 'select 1')", "select pg_create_restore_point('x')",
-        "select * from crosstab('select 1')", "select xpath_table('a', 'b', 'c', 'd', 'e')", "select pg_logical_emit_message(true, 'a', 'b')",
-        "select (select lo_unlink(1))", "select 1 where exists (select lo_unlink(1))", "values (lo_unlink(1))",
-        "select ('/etc/hostname'::text).pg_read_file", "select (pid).pg_terminate_backend from pg_stat_activity", "select (0::oid).lo_create",
-        "select (99).my_function", "select t.lo_import from t", "select ('select 1'::text).ts_stat", "select (row(1)).my_function",
-        "reset transaction_read_only", "set transaction_read_only to default", "set local transaction_read_only = default",
-        "select 1; drop table t", "selec 1", "select pg_current_xact_id()", "explain execute_me()"}) {
+  for (std::string_view text : {"insert into t values (1)",
+                                "with d as (delete from t returning *) select * from d",
+                                "select 1 into t",
+                                "explain analyze delete from t",
+                                "copy t from stdin",
+                                "copy t to program 'x'",
+                                "copy t to '/tmp/x'",
+                                "copy (delete from t returning a) to stdout",
+                                "begin read write",
+                                "begin isolation level serializable, read write",
+                                "set transaction read write",
+                                "set transaction_read_only = off",
+                                "set transaction_read_only to 'no'",
+                                "set local transaction_read_only to 0",
+                                "set default_transaction_read_only = false",
+                                "set session characteristics as transaction read write",
+                                "select set_config('transaction_read_only', 'off', false)",
+                                "select set_config('transaction' || '_read_only', 'off', false)",
+                                "select set_config($1, $2, false)",
+                                "set role postgres",
+                                "set session authorization x",
+                                "select set_config('role', 'x', false)",
+                                "do $$ begin end $$",
+                                "call p()",
+                                "select lo_create(0)",
+                                "select lo_import('/etc/passwd')",
+                                "select pg_catalog.lo_unlink(1)",
+                                "select query_to_xml('delete from t', true, true, '')",
+                                "select * from dblink('x', 'y') as t(a int)",
+                                "select pg_notify('a', 'b')",
+                                "notify a",
+                                "select pg_terminate_backend(1)",
+                                "select pg_advisory_lock(1)",
+                                "lock table t",
+                                "alter system set a = 1",
+                                "checkpoint",
+                                "vacuum",
+                                "analyze",
+                                "reindex table t",
+                                "cluster",
+                                "load 'x'",
+                                "commit prepared 'x'",
+                                "prepare transaction 'x'",
+                                "select pg_read_file('x')",
+                                "select pg_ls_dir('.')",
+                                "select pg_stat_reset()",
+                                "select pg_reload_conf()",
+                                "select pg_switch_wal()",
+                                "select table_to_xml('t', true, true, '')",
+                                "select my_function()",
+                                "select public.lower('x')",
+                                "select 1 operator(public.+) 2",
+                                "select 1 @@@@ 2",
+                                "select * from t for update",
+                                "select nextval('s')",
+                                "select setval('s', 1)",
+                                "grant all on t to x",
+                                "refresh materialized view v",
+                                "prepare p as delete from t",
+                                "create temp table x (a int)",
+                                "set search_path = pg_temp, public",
+                                "set search_path = public, pg_catalog",
+                                "set search_path = 'public,pg_catalog'",
+                                "set client_encoding = 'SJIS'",
+                                "set standard_conforming_strings = off",
+                                "set statement_timeout = 0",
+                                "set work_mem = '1TB'",
+                                "set session_replication_role = replica",
+                                "select ts_stat('select 1')",
+                                "select ts_rewrite('a'::tsquery, 'select 1')",
+                                "select pg_create_restore_point('x')",
+                                "select * from crosstab('select 1')",
+                                "select xpath_table('a', 'b', 'c', 'd', 'e')",
+                                "select pg_logical_emit_message(true, 'a', 'b')",
+                                "select (select lo_unlink(1))",
+                                "select 1 where exists (select lo_unlink(1))",
+                                "values (lo_unlink(1))",
+                                "select ('/etc/hostname'::text).pg_read_file",
+                                "select (pid).pg_terminate_backend from pg_stat_activity",
+                                "select (0::oid).lo_create",
+                                "select (99).my_function",
+                                "select t.lo_import from t",
+                                "select ('select 1'::text).ts_stat",
+                                "select (row(1)).my_function",
+                                "reset transaction_read_only",
+                                "set transaction_read_only to default",
+                                "set local transaction_read_only = default",
+                                "select 1; drop table t",
+                                "selec 1",
+                                "select pg_current_xact_id()",
+                                "explain execute_me()"}) {
     CAPTURE(text);
     const Decision decision = at(Level::read).decide(text);
     CHECK_FALSE(decision.is_allowed);
@@ -107,15 +200,25 @@ TEST_CASE("a key of the startup packet may be what SET may be, and none that onl
   const auto allowed = [](Level level, std::string_view name, std::string_view value) {
     return refuse_startup_setting(at(level).access(), name, value).empty();
   };
-  const std::pair<const char*, const char*> everybodys[] = {
-      {"row_security", "off"}, {"enable_seqscan", "off"}, {"app.tenant", "7"}, {"standard_conforming_strings", "on"},
-      {"application_name", "x"}, {"transaction_timeout", "5s"}, {"default_transaction_read_only", "off"}, {"search_path", "a"}};
+  const std::pair<const char*, const char*> everybodys[] = {{"row_security", "off"},
+                                                            {"enable_seqscan", "off"},
+                                                            {"app.tenant", "7"},
+                                                            {"standard_conforming_strings", "on"},
+                                                            {"application_name", "x"},
+                                                            {"transaction_timeout", "5s"},
+                                                            {"default_transaction_read_only", "off"},
+                                                            {"search_path", "a"}};
   for (const auto& [name, value] : everybodys) {
     CAPTURE(name);
-    for (Level level : {Level::read, Level::write, Level::ddl, Level::admin}) CHECK(allowed(level, name, value));
+    for (Level level : {Level::read, Level::write, Level::ddl, Level::admin})
+      CHECK(allowed(level, name, value));
   }
-  const std::pair<const char*, const char*> who[] = {{"role", "postgres"}, {"session_authorization", "postgres"}, {"session_replication_role", "replica"},
-                                                     {"local_preload_libraries", "x"}, {"session_preload_libraries", "x"}, {"ignore_system_indexes", "on"}};
+  const std::pair<const char*, const char*> who[] = {{"role", "postgres"},
+                                                     {"session_authorization", "postgres"},
+                                                     {"session_replication_role", "replica"},
+                                                     {"local_preload_libraries", "x"},
+                                                     {"session_preload_libraries", "x"},
+                                                     {"ignore_system_indexes", "on"}};
   for (const auto& [name, value] : who) {
     CAPTURE(name);
     for (Level level : {Level::read, Level::write, Level::ddl}) CHECK_FALSE(allowed(level, name, value));
@@ -128,26 +231,61 @@ TEST_CASE("a key of the startup packet may be what SET may be, and none that onl
 
 TEST_CASE("a reader's time limits may be changed, but not to what PostgreSQL takes for none") {
   const Access reader = at(Level::read).access();
-  const char* const settings[] = {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout",
-                                  "transaction_timeout"};
+  const char* const settings[] = {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout",
+                                  "idle_session_timeout", "transaction_timeout"};
   const auto is_allowed = [&](const std::string& name, const std::string& value) {
     const bool by_set = at(Level::read).allows("set " + name + " = '" + value + "'");
     CHECK(at(Level::read).allows("set local " + name + " to '" + value + "'") == by_set);
     CHECK(at(Level::read).allows("select set_config('" + name + "', '" + value + "', false)") == by_set);
-    CHECK(at(Level::read).allows("select pg_catalog.set_config('" + name + "'::text, '" + value + "'::varchar::text, true)") == by_set);
+    CHECK(at(Level::read)
+              .allows("select pg_catalog.set_config('" + name + "'::text, '" + value +
+                      "'::varchar::text, true)") == by_set);
     CHECK(refuse_startup_setting(reader, name, value).empty() == by_set);
     return by_set;
   };
   for (const std::string name : settings) {
     CAPTURE(name);
-    for (const char* value : {"1", "5000", "1ms", "5s", "5 s", "30min", "2h", "24d", " 5s ", "2147483647", "2147483647ms", "596h"}) {
+    for (const char* value : {"1", "5000", "1ms", "5s", "5 s", "30min", "2h", "24d", " 5s ", "2147483647",
+                              "2147483647ms", "596h"}) {
       CAPTURE(value);
       CHECK(is_allowed(name, value));
     }
-    for (const char* value :
-         {"0", "0s", "0.4", "1us", "499us", "1e-9", "1e3", "1e-9d", "0.1ms", ".1", "-1", "+5", "05", "0x5", "0x0", "5 us", "5S", "5MIN",
-          "5sec", "5kB", "s", "", " ", "5s5", "5 s s", "5\t0", "1,000", "2147483648", "2147484s", "25d", "18446744073709551617",
-          "99999999999999999999999999d", "none", "off", "default", "infinity"}) {
+    for (const char* value : {"0",
+                              "0s",
+                              "0.4",
+                              "1us",
+                              "499us",
+                              "1e-9",
+                              "1e3",
+                              "1e-9d",
+                              "0.1ms",
+                              ".1",
+                              "-1",
+                              "+5",
+                              "05",
+                              "0x5",
+                              "0x0",
+                              "5 us",
+                              "5S",
+                              "5MIN",
+                              "5sec",
+                              "5kB",
+                              "s",
+                              "",
+                              " ",
+                              "5s5",
+                              "5 s s",
+                              "5\t0",
+                              "1,000",
+                              "2147483648",
+                              "2147484s",
+                              "25d",
+                              "18446744073709551617",
+                              "99999999999999999999999999d",
+                              "none",
+                              "off",
+                              "default",
+                              "infinity"}) {
       CAPTURE(value);
       CHECK_FALSE(is_allowed(name, value));
     }
@@ -178,20 +316,26 @@ TEST_CASE("a writer sets by UPDATE pg_settings what he may set, and nothing with
 
 TEST_CASE("what set_config sets is known only where no cast changes it") {
   for (std::string_view text :
-       {"select set_config('statement_timeout', 2::bit(1)::text, false)", "select set_config('lock_timeout', '10'::bpchar(1), false)",
-        "select set_config('client_encoding', 'SJISx'::char(4), false)", "select set_config('search_path', '11'::regnamespace::text, false)",
-        "select set_config('statement_timeout', '5'::own.text, false)", "select set_config('jit'::varchar(2), 'x', false)",
-        "select set_config('statement_timeout', array['5']::text[], false)", "select set_config('statement_timeout', null, false)",
-        "select set_config('jit', 'on')"}) {
+       {"select set_config('statement_timeout', 2::bit(1)::text, false)",
+        "select set_config('lock_timeout', '10'::bpchar(1), false)",
+        "select set_config('client_encoding', 'SJISx'::char(4), false)",
+        "select set_config('search_path', '11'::regnamespace::text, false)",
+        "select set_config('statement_timeout', '5'::own.text, false)",
+        "select set_config('jit'::varchar(2), 'x', false)",
+        "select set_config('statement_timeout', array['5']::text[], false)",
+        "select set_config('statement_timeout', null, false)", "select set_config('jit', 'on')"}) {
     CAPTURE(text);
     CHECK_FALSE(at(Level::read).allows(text));
   }
-  CHECK(at(Level::read).allows("select set_config('application_name'::character varying, 'x'::pg_catalog.text, false)"));
+  CHECK(at(Level::read)
+            .allows("select set_config('application_name'::character varying, 'x'::pg_catalog.text, false)"));
 }
 
 TEST_CASE("tools may look at keys and tablespaces as they do, and clean a connection up") {
   CHECK(at(Level::read).allows("select (information_schema._pg_expandarray(i.indkey)).n from pg_index i"));
-  CHECK(at(Level::read).allows("select r.a from (select information_schema._pg_expandarray(i.indkey) as keys, 1 as a from pg_index i) r where (r.keys).x = 1"));
+  CHECK(at(Level::read)
+            .allows("select r.a from (select information_schema._pg_expandarray(i.indkey) as keys, 1 as a "
+                    "from pg_index i) r where (r.keys).x = 1"));
   CHECK(at(Level::read).allows("select pg_tablespace_location(oid) from pg_tablespace"));
   CHECK(at(Level::read).allows("select pg_advisory_unlock_all()"));
   CHECK_FALSE(at(Level::read).allows("select pg_advisory_unlock(1)"));
@@ -237,11 +381,14 @@ TEST_CASE("a policy admits kinds and functions by name beyond its level") {
   CHECK_FALSE(world.allows("call app.other()"));
 }
 
-TEST_CASE("what cannot be seen into is known to the decision, and not admitted where the server is silent about it") {
+TEST_CASE(
+    "what cannot be seen into is known to the decision, and not admitted where the server is silent about "
+    "it") {
   World world = at(Level::read);
   world.policy.kinds = {Text{"do", ""}};
   world.policy.functions = {Text{"report", ""}, Text{"<~>", ""}};
-  for (std::string_view text : {"select report(1)", "select (t.x).report from t", "select 1 <~> 2", "do $$ begin end $$", "call report()"}) {
+  for (std::string_view text : {"select report(1)", "select (t.x).report from t", "select 1 <~> 2",
+                                "do $$ begin end $$", "call report()"}) {
     CAPTURE(text);
     const Decision decision = world.decide(text);
     CHECK(decision.is_allowed);
@@ -324,8 +471,10 @@ TEST_CASE("a rule by kind sees what MERGE, ON CONFLICT and COPY do") {
   rule.kinds = {{"select"}};
   rule.relations = {{"hr.*"}};
   world.policy.deny = {rule};
-  for (std::string_view text : {"select a from hr.pay", "prepare p as select a from hr.pay", "declare c cursor for select a from hr.pay",
-                                "copy (select a from hr.pay) to stdout", "explain analyze select a from hr.pay"}) {
+  for (std::string_view text :
+       {"select a from hr.pay", "prepare p as select a from hr.pay",
+        "declare c cursor for select a from hr.pay", "copy (select a from hr.pay) to stdout",
+        "explain analyze select a from hr.pay"}) {
     CAPTURE(text);
     CHECK_FALSE(world.allows(text));
   }
@@ -354,7 +503,8 @@ TEST_CASE("a rule by kind sees what MERGE, ON CONFLICT and COPY do") {
   world.policy.allow[0].kinds = {{"merge"}};
   CHECK_FALSE(world.allows(erasing));
   CHECK(world.allows("merge into t using s on t.i = s.i when matched then do nothing"));
-  world.policy.allow[0].kinds = {Text{"merge", ""}, Text{"delete", ""}, Text{"copy_from", ""}, Text{"insert", ""}};
+  world.policy.allow[0].kinds = {Text{"merge", ""}, Text{"delete", ""}, Text{"copy_from", ""},
+                                 Text{"insert", ""}};
   CHECK(world.allows(erasing));
   CHECK(world.allows("copy t from stdin"));
 
@@ -371,11 +521,13 @@ TEST_CASE("a column rule counts every way in which a column can be meant") {
   rule.columns = {{"users.password"}};
   world.policy.deny = {rule};
   for (std::string_view text :
-       {"select password from users", "select u.password from users u", "select * from users", "select u from users u",
-        "select u.* from users u", "table users", "select x from users as u (i, x)", "select id from users natural join t",
-        "select count(password) from users", "update users set password = 'x' where id = 1", "insert into users values (1)",
-        "select 1 from users order by password", "copy users to stdout", "delete from users where id = 1 returning *",
-        "with u as (select * from users) select 1", "select row_to_json(users) from users"}) {
+       {"select password from users", "select u.password from users u", "select * from users",
+        "select u from users u", "select u.* from users u", "table users", "select x from users as u (i, x)",
+        "select id from users natural join t", "select count(password) from users",
+        "update users set password = 'x' where id = 1", "insert into users values (1)",
+        "select 1 from users order by password", "copy users to stdout",
+        "delete from users where id = 1 returning *", "with u as (select * from users) select 1",
+        "select row_to_json(users) from users"}) {
     CAPTURE(text);
     CHECK_FALSE(world.allows(text));
   }
@@ -391,27 +543,52 @@ TEST_CASE("a column rule counts a call with the whole row that is written as a c
   world.policy.deny = {rule};
   const auto check_refused = [&] {
     for (std::string_view text :
-         {"select u.row_to_json from users u", "select u.to_jsonb from users u", "select users.to_json from users",
-          "select u.json_agg from users u", "select u.jsonb_agg from users u", "select u.array_agg from users u",
-          "select u.concat from users u", "select u.json_build_array from users u", "select u.jsonb_build_array from users u",
-          "select u.quote_literal from users u", "select u.quote_nullable from users u", "select u.record_out from users u",
-          "select u.record_send from users u", "select u.hash_record from users u", "select u.hstore from users u",
-          "select public.users.to_jsonb from public.users", "select db.public.users.to_jsonb from public.users",
-          "select u.\"row_to_json\" from users u", "select U.ROW_TO_JSON from users u", "select 1 from users u where u.to_jsonb ? 'x'",
-          "select id from users u order by u.to_jsonb", "select count(*) from users u group by u.to_jsonb",
-          "select id from users u join t on u.to_jsonb = t.a", "select (u.to_jsonb) -> 'password' from users u",
-          "select lower(u.concat) from users u", "delete from users where id = 1 returning users.to_jsonb",
-          "update users u set name = u.concat where id = 1", "update t set a = u.to_jsonb from users u where u.id = t.id",
+         {"select u.row_to_json from users u",
+          "select u.to_jsonb from users u",
+          "select users.to_json from users",
+          "select u.json_agg from users u",
+          "select u.jsonb_agg from users u",
+          "select u.array_agg from users u",
+          "select u.concat from users u",
+          "select u.json_build_array from users u",
+          "select u.jsonb_build_array from users u",
+          "select u.quote_literal from users u",
+          "select u.quote_nullable from users u",
+          "select u.record_out from users u",
+          "select u.record_send from users u",
+          "select u.hash_record from users u",
+          "select u.hstore from users u",
+          "select public.users.to_jsonb from public.users",
+          "select db.public.users.to_jsonb from public.users",
+          "select u.\"row_to_json\" from users u",
+          "select U.ROW_TO_JSON from users u",
+          "select 1 from users u where u.to_jsonb ? 'x'",
+          "select id from users u order by u.to_jsonb",
+          "select count(*) from users u group by u.to_jsonb",
+          "select id from users u join t on u.to_jsonb = t.a",
+          "select (u.to_jsonb) -> 'password' from users u",
+          "select lower(u.concat) from users u",
+          "delete from users where id = 1 returning users.to_jsonb",
+          "update users u set name = u.concat where id = 1",
+          "update t set a = u.to_jsonb from users u where u.id = t.id",
           "insert into t (a) select u.to_jsonb from users u",
           "insert into t (a) values (1) on conflict (a) do update set b = (select u.to_jsonb from users u)",
           "merge into t using users u on u.id = t.id when matched then update set a = u.to_jsonb",
-          "copy (select u.row_to_json from users u) to stdout", "select s.row_to_json from (select * from users) s",
-          "select s.row_to_json from (select u.id, u.name from users u) s", "with s as (select id from users) select s.to_jsonb from s",
-          "select j.row_to_json from users join t using (id) as j", "select j.to_jsonb from (users join t on true) as j",
-          "select f.row_to_json from users u, f(u) f", "select f.row_to_json from users u, lateral lower(u.name) f",
-          "select (c.addr).to_json, u.to_json from users u, c", "prepare p as select u.to_jsonb from users u",
-          "declare c cursor for select u.to_jsonb from users u", "select x.to_jsonb from t, lateral (select u.to_jsonb from users u) x",
-          "select u.report from users u", "select u.other from users u", "delete from users where id = 1 returning old",
+          "copy (select u.row_to_json from users u) to stdout",
+          "select s.row_to_json from (select * from users) s",
+          "select s.row_to_json from (select u.id, u.name from users u) s",
+          "with s as (select id from users) select s.to_jsonb from s",
+          "select j.row_to_json from users join t using (id) as j",
+          "select j.to_jsonb from (users join t on true) as j",
+          "select f.row_to_json from users u, f(u) f",
+          "select f.row_to_json from users u, lateral lower(u.name) f",
+          "select (c.addr).to_json, u.to_json from users u, c",
+          "prepare p as select u.to_jsonb from users u",
+          "declare c cursor for select u.to_jsonb from users u",
+          "select x.to_jsonb from t, lateral (select u.to_jsonb from users u) x",
+          "select u.report from users u",
+          "select u.other from users u",
+          "delete from users where id = 1 returning old",
           "insert into users (id) values (1) returning new"}) {
       CAPTURE(text);
       CHECK_FALSE(world.allows(text));
@@ -424,9 +601,11 @@ TEST_CASE("a column rule counts a call with the whole row that is written as a c
   world.policy.level = Level::write;
   CHECK(world.decide("select u.id, u.row_to_json from users u").at == 5);
   for (std::string_view text :
-       {"select u.id, u.name, users.count, public.users.rank, u.format, u.mode, u.first_value from users u, users, public.users",
-        "select u.lag, u.text, u.version, u.date_part, u.length, u.max, u.min from users u", "select u.row_to_json from other u",
-        "select u.num_nulls, u.pg_typeof from users u", "update users u set name = u.id where u.id = 1 returning u.id",
+       {"select u.id, u.name, users.count, public.users.rank, u.format, u.mode, u.first_value from users u, "
+        "users, public.users",
+        "select u.lag, u.text, u.version, u.date_part, u.length, u.max, u.min from users u",
+        "select u.row_to_json from other u", "select u.num_nulls, u.pg_typeof from users u",
+        "update users u set name = u.id where u.id = 1 returning u.id",
         "select to_jsonb(u.id) from users u"}) {
     CAPTURE(text);
     CHECK(world.allows(text));
@@ -484,8 +663,8 @@ TEST_CASE("findings name every rule that bears on the statement") {
 }
 
 TEST_CASE("a FunctionCall passes only by the list of functions") {
-  CHECK(decide_function_call(at(Level::read).access(), 1397, {}).is_allowed);        // abs(int)
-  CHECK_FALSE(decide_function_call(at(Level::read).access(), 964, {}).is_allowed);   // lo_unlink
+  CHECK(decide_function_call(at(Level::read).access(), 1397, {}).is_allowed);       // abs(int)
+  CHECK_FALSE(decide_function_call(at(Level::read).access(), 964, {}).is_allowed);  // lo_unlink
   CHECK_FALSE(decide_function_call(at(Level::read).access(), 50'000, {}).is_allowed);
   CHECK(decide_function_call(at(Level::admin).access(), 50'000, {}).is_allowed);
 }
@@ -620,8 +799,8 @@ TEST_CASE("set_config may have a computed value where any is harmless") {
   }
   for (std::string_view text :
        {"select set_config('role', $1, false)", "select set_config($1, $2, false)",
-        "select set_config('search_path', $1, false)",
-        "select set_config('TimeZone', $1)", "select set_config('client_encoding', $1, false)",
+        "select set_config('search_path', $1, false)", "select set_config('TimeZone', $1)",
+        "select set_config('client_encoding', $1, false)",
         "select set_config('standard_conforming_strings', $1, false)",
         "select set_config('session_authorization', $1, false)",
         "select set_config(setting_name => 'TimeZone', new_value => $1, is_local => false)",
@@ -637,9 +816,9 @@ TEST_CASE("a reader may set what costs a bounded amount") {
        {"set work_mem = '64MB'", "set work_mem = '256MB'", "set work_mem to 65536", "set work_mem = '1024kB'",
         "set effective_cache_size = '64GB'", "set max_parallel_workers_per_gather = 4",
         "set default_statistics_target = 500", "set app.tenant = '7'", "set xmlbinary = hex",
-        "set random_page_cost = 1.1", "set geqo = off", "set geqo_threshold = 20", "set join_collapse_limit = 1",
-        "set jit_above_cost = -1", "set constraint_exclusion = partition", "set lc_monetary = 'C'",
-        "set default_text_search_config = 'pg_catalog.english'"}) {
+        "set random_page_cost = 1.1", "set geqo = off", "set geqo_threshold = 20",
+        "set join_collapse_limit = 1", "set jit_above_cost = -1", "set constraint_exclusion = partition",
+        "set lc_monetary = 'C'", "set default_text_search_config = 'pg_catalog.english'"}) {
     CAPTURE(text);
     CHECK(at(Level::read).allows(text));
   }
@@ -647,7 +826,8 @@ TEST_CASE("a reader may set what costs a bounded amount") {
        {"set work_mem = '257MB'", "set work_mem = '1GB'", "set work_mem = -1", "set work_mem = '0'",
         "set work_mem = '1e9'", "set work_mem = '99999999999999999999'", "set work_mem = '1TB'",
         "set max_parallel_workers_per_gather = 9", "set max_parallel_workers_per_gather = '1e3'",
-        "set plv8.start_proc = 'f'", "set jit_dump_bitcode = on", "set hash_mem_multiplier = 1000", "set temp_buffers = '9GB'"}) {
+        "set plv8.start_proc = 'f'", "set jit_dump_bitcode = on", "set hash_mem_multiplier = 1000",
+        "set temp_buffers = '9GB'"}) {
     CAPTURE(text);
     CHECK_FALSE(at(Level::read).allows(text));
   }
@@ -657,19 +837,22 @@ TEST_CASE("below admin nothing is searched before PostgreSQL's own functions") {
   for (Level level : {Level::write, Level::ddl}) {
     for (std::string_view text :
          {"set search_path = evil, pg_catalog", "set local search_path = evil, PG_CATALOG, public",
-          "set search_path = 'evil,pg_catalog'", "select set_config('search_path', 'evil, \"pg_catalog\"', false)",
+          "set search_path = 'evil,pg_catalog'",
+          "select set_config('search_path', 'evil, \"pg_catalog\"', false)",
           "update pg_settings set setting = 'evil, pg_catalog' where name = 'search_path'",
           "select set_config('search_path', current_setting('app.path'), false)",
-          "set schema 'evil,pg_catalog'", "select set_config('search_path', 'pg_catalogs, pg_catalog', false)",
+          "set schema 'evil,pg_catalog'",
+          "select set_config('search_path', 'pg_catalogs, pg_catalog', false)",
           "select set_config('search_path', '\" pg_catalog\", evil, pg_catalog', false)"}) {
       CAPTURE(text);
       CHECK_FALSE(at(level).allows(text));
       CHECK(at(Level::admin).allows(text));
     }
     for (std::string_view text :
-         {"set search_path = public, pg_temp", "set search_path = pg_catalog, public", "set search_path to default",
-          "set schema 'public'", "select set_config('search_path', '', false)",
-          "select set_config('search_path', 'pg_catalog, public', false)", "select set_config('search_path', '\"pg_catalog\",a', true)"}) {
+         {"set search_path = public, pg_temp", "set search_path = pg_catalog, public",
+          "set search_path to default", "set schema 'public'", "select set_config('search_path', '', false)",
+          "select set_config('search_path', 'pg_catalog, public', false)",
+          "select set_config('search_path', '\"pg_catalog\",a', true)"}) {
       CAPTURE(text);
       CHECK(at(level).allows(text));
     }
@@ -677,7 +860,9 @@ TEST_CASE("below admin nothing is searched before PostgreSQL's own functions") {
     CHECK(refuse_startup_setting(at(level).access(), "search_path", "evil,pg_catalog") != "");
   }
   // That is the function's, which is called by its name anyway.
-  CHECK(at(Level::ddl).allows("create function f() returns int language sql set search_path = public, pg_catalog as 'select 1'"));
+  CHECK(at(Level::ddl)
+            .allows("create function f() returns int language sql set search_path = public, pg_catalog as "
+                    "'select 1'"));
   CHECK(at(Level::ddl).allows("alter function f() set search_path = a, pg_catalog"));
 }
 
@@ -687,7 +872,8 @@ TEST_CASE("a view over functions that only an administrator may call is refused 
         "select rolpassword from pg_authid", "select passwd from pg_shadow", "select setting from pg_config",
         "select 1 from pg_ident_file_mappings", "select umoptions from pg_user_mapping",
         "select m.umoptions from pg_user_mappings m", "table pg_catalog.pg_user_mappings",
-        "select m from pg_user_mappings m", "select option_value from information_schema.user_mapping_options",
+        "select m from pg_user_mappings m",
+        "select option_value from information_schema.user_mapping_options",
         "select * from information_schema._pg_user_mappings", "select subconninfo from pg_subscription"}) {
     CAPTURE(text);
     for (Level level : {Level::read, Level::write, Level::ddl}) CHECK_FALSE(at(level).allows(text));
@@ -712,11 +898,13 @@ TEST_CASE("a view over functions that only an administrator may call is refused 
 
 TEST_CASE("rows of the catalog are an administrator's to change") {
   for (std::string_view text :
-       {"update pg_authid set rolsuper = true", "insert into pg_catalog.pg_auth_members values (1, 2, 3, true)",
-        "delete from pg_policy", "copy pg_proc from stdin", "update pg_catalog.anything set a = 1",
-        "with d as (delete from pg_shdepend returning 1) select * from d", "explain analyze delete from pg_class",
-        "prepare p as update pg_database set datacl = null", "update pg_stat_database_conflicts set datname = 'x'",
-        "delete from information_schema.enabled_roles", "delete from enabled_roles", "update pg_group set groname = 'x'",
+       {"update pg_authid set rolsuper = true",
+        "insert into pg_catalog.pg_auth_members values (1, 2, 3, true)", "delete from pg_policy",
+        "copy pg_proc from stdin", "update pg_catalog.anything set a = 1",
+        "with d as (delete from pg_shdepend returning 1) select * from d",
+        "explain analyze delete from pg_class", "prepare p as update pg_database set datacl = null",
+        "update pg_stat_database_conflicts set datname = 'x'", "delete from information_schema.enabled_roles",
+        "delete from enabled_roles", "update pg_group set groname = 'x'",
         "merge into pg_type t using x on true when matched then delete",
         "insert into pg_description values (1, 1, 1, 'x') on conflict do nothing"}) {
     CAPTURE(text);
@@ -726,9 +914,10 @@ TEST_CASE("rows of the catalog are an administrator's to change") {
     admitted.policy.kinds = {Text{"*", ""}};
     CHECK_FALSE(admitted.allows(text));
   }
-  for (std::string_view text : {"update pg_settings set setting = '64MB' where name = 'work_mem'",
-                                "update public.pg_class set a = 1", "insert into pg_jobs select relname from pg_class",
-                                "lock pg_class", "update t set a = (select count(*) from pg_type)"}) {
+  for (std::string_view text :
+       {"update pg_settings set setting = '64MB' where name = 'work_mem'", "update public.pg_class set a = 1",
+        "insert into pg_jobs select relname from pg_class", "lock pg_class",
+        "update t set a = (select count(*) from pg_type)"}) {
     CAPTURE(text);
     CHECK(at(Level::write).allows(text));
   }
@@ -740,8 +929,9 @@ TEST_CASE("rules about functions are about operators and calls behind a dot, too
   World world = at(Level::write);
   world.policy.deny.push_back({});
   world.policy.deny[0].functions = {{"<!!>"}, {"app.@@@"}};
-  for (std::string_view text : {"select 1 <!!> 2", "select 1 operator(app.<!!>) 2", "select 1 operator(app.@@@) 2",
-                                "select a from t order by a using <!!>", "select 1 <!!> any (select 2)"}) {
+  for (std::string_view text :
+       {"select 1 <!!> 2", "select 1 operator(app.<!!>) 2", "select 1 operator(app.@@@) 2",
+        "select a from t order by a using <!!>", "select 1 <!!> any (select 2)"}) {
     CAPTURE(text);
     CHECK_FALSE(world.allows(text));
   }
@@ -749,20 +939,22 @@ TEST_CASE("rules about functions are about operators and calls behind a dot, too
   World within = at(Level::admin);
   within.policy.allow.push_back({});
   within.policy.allow[0].functions = {{"count"}, {"app.*"}, {"app.##"}};
-  for (std::string_view text : {"select count(*), a + 1 from t where a = 2", "select app.f(1)", "select t.name from t",
-                                "select 1 operator(app.##) 2", "call app.p()"}) {
+  for (std::string_view text : {"select count(*), a + 1 from t where a = 2", "select app.f(1)",
+                                "select t.name from t", "select 1 operator(app.##) 2", "call app.p()"}) {
     CAPTURE(text);
     CHECK(within.allows(text));
   }
-  for (std::string_view text : {"select 1 <!!> 2", "select 1 operator(public.+) 2", "select t.to_jsonb from t",
-                                "select (t).leak from t", "do $$ $$", "call p()"}) {
+  for (std::string_view text :
+       {"select 1 <!!> 2", "select 1 operator(public.+) 2", "select t.to_jsonb from t",
+        "select (t).leak from t", "do $$ $$", "call p()"}) {
     CAPTURE(text);
     CHECK_FALSE(within.allows(text));
   }
 }
 
 TEST_CASE("what is about all of a schema names each of its relations") {
-  World relation = at(Level::admin), schema = at(Level::admin), column = at(Level::admin), other = at(Level::admin);
+  World relation = at(Level::admin), schema = at(Level::admin), column = at(Level::admin),
+        other = at(Level::admin);
   relation.policy.deny.emplace_back().relations = {{"hr.salaries"}};
   schema.policy.deny.emplace_back().relations = {{"hr.*"}};
   column.policy.deny.emplace_back().columns = {{"hr.salaries.note"}};
@@ -771,9 +963,10 @@ TEST_CASE("what is about all of a schema names each of its relations") {
   within.policy.allow.emplace_back().relations = {{"public.*"}, {"hr.s*"}};
   everything.policy.allow.emplace_back().relations = {{"public.*"}, {"hr.*"}};
   for (std::string_view text :
-       {"alter schema hr rename to free", "drop schema hr cascade", "drop schema if exists x, hr", "alter schema \"HR\" owner to x",
-        "grant select on all tables in schema hr to public", "revoke all on all sequences in schema a, hr from x",
-        "reindex schema hr", "create publication p for tables in schema hr", "alter publication p add tables in schema hr",
+       {"alter schema hr rename to free", "drop schema hr cascade", "drop schema if exists x, hr",
+        "alter schema \"HR\" owner to x", "grant select on all tables in schema hr to public",
+        "revoke all on all sequences in schema a, hr from x", "reindex schema hr",
+        "create publication p for tables in schema hr", "alter publication p add tables in schema hr",
         "import foreign schema far from server s into hr"}) {
     CAPTURE(text);
     for (const World* world : {&relation, &schema, &column}) CHECK_FALSE(world->allows(text));
@@ -783,14 +976,16 @@ TEST_CASE("what is about all of a schema names each of its relations") {
   CHECK(everything.allows("drop schema hr cascade"));
   everything.policy.allow[0].relations = {{"*"}};
   for (std::string_view text :
-       {"vacuum", "analyze", "cluster", "reindex database shop", "drop owned by x", "reassign owned by x to y",
-        "alter table all in tablespace a set tablespace b", "create publication p for all tables"}) {
+       {"vacuum", "analyze", "cluster", "reindex database shop", "drop owned by x",
+        "reassign owned by x to y", "alter table all in tablespace a set tablespace b",
+        "create publication p for all tables"}) {
     CAPTURE(text);
     for (const World* world : {&relation, &schema, &other, &within}) CHECK_FALSE(world->allows(text));
     CHECK(everything.allows(text));
   }
-  for (std::string_view text : {"drop schema public", "alter schema free rename to x", "vacuum public.t", "create schema free",
-                                "grant usage on schema hr to x", "alter role x rename to y", "drop function hr.f"}) {
+  for (std::string_view text :
+       {"drop schema public", "alter schema free rename to x", "vacuum public.t", "create schema free",
+        "grant usage on schema hr to x", "alter role x rename to y", "drop function hr.f"}) {
     CAPTURE(text);
     CHECK(relation.allows(text));
   }
@@ -802,16 +997,19 @@ TEST_CASE("a sequence in a string is a relation") {
   within.policy.allow.emplace_back().relations = {{"public.*"}};
   for (std::string_view text :
        {"select setval('hr.salaries_id_seq', 1)", "select nextval('HR . \"salaries_id_seq\"'::regclass)",
-        "select pg_catalog.currval('shop.hr.salaries_id_seq')", "select nextval($1)", "select setval(a::regclass, 1) from public.t",
-        "insert into public.t values (nextval('salaries_id_seq'))", "select nextval('\"hr\".\"salaries_id_seq')",
-        "select setval(pg_get_serial_sequence('hr.salaries', 'id'), 1)", "select ('hr.salaries_id_seq'::regclass).nextval"}) {
+        "select pg_catalog.currval('shop.hr.salaries_id_seq')", "select nextval($1)",
+        "select setval(a::regclass, 1) from public.t",
+        "insert into public.t values (nextval('salaries_id_seq'))",
+        "select nextval('\"hr\".\"salaries_id_seq')",
+        "select setval(pg_get_serial_sequence('hr.salaries', 'id'), 1)",
+        "select ('hr.salaries_id_seq'::regclass).nextval"}) {
     CAPTURE(text);
     CHECK_FALSE(denied.allows(text));
     CHECK_FALSE(within.allows(text));
   }
-  for (std::string_view text :
-       {"select nextval('public.t_id_seq')", "select setval(pg_get_serial_sequence('\"public\".\"t\"', 'id'), 1)",
-        "insert into public.t (a) values (nextval('public.\"T\"'::regclass))"}) {
+  for (std::string_view text : {"select nextval('public.t_id_seq')",
+                                "select setval(pg_get_serial_sequence('\"public\".\"t\"', 'id'), 1)",
+                                "insert into public.t (a) values (nextval('public.\"T\"'::regclass))"}) {
     CAPTURE(text);
     CHECK(denied.allows(text));
     CHECK(within.allows(text));

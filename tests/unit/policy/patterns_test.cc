@@ -88,8 +88,11 @@ TEST_CASE("one scan tells of every pattern, and a scratch serves any number of d
 
 TEST_CASE("a match that a text's beginning decides is one whatever follows it") {
   const std::vector<std::string> texts = {
-      "^a", "a", "b+", "^(ab|ba)*", "a$", "ab$", "a\\Z", "b\\z", "a\\b", "\\Ba", "b\\B", "^[ab ]+a", "", "^$", "a.b", "a\nb",
-      "\\w+", "\\w+\\b", "é", "é\\b", "(*UTF8)(*UCP)a\\b", "(?m)^b", "(?m)a$", "b{2,3}", "[^a]a", "a|b$", " a\\b", "(a|b){3}", "^(?:a|b )+", "(?:ab$|b)", "(?i)B", "[$]", "^a{2}.", "^[^-]-"};
+      "^a",         "a",         "b+",     "^(ab|ba)*", "a$",       "ab$",   "a\\Z",
+      "b\\z",       "a\\b",      "\\Ba",   "b\\B",      "^[ab ]+a", "",      "^$",
+      "a.b",        "a\nb",      "\\w+",   "\\w+\\b",   "é",        "é\\b",  "(*UTF8)(*UCP)a\\b",
+      "(?m)^b",     "(?m)a$",    "b{2,3}", "[^a]a",     "a|b$",     " a\\b", "(a|b){3}",
+      "^(?:a|b )+", "(?:ab$|b)", "(?i)B",  "[$]",       "^a{2}.",   "^[^-]-"};
   std::vector<std::string> held;
   std::shared_ptr<const Patterns> patterns;
   for (const std::string& text : texts) {
@@ -101,7 +104,9 @@ TEST_CASE("a match that a text's beginning decides is one whatever follows it") 
   std::vector<Match> matches, others;
   const std::string_view letters[] = {"a", "b", " ", "\n", "é", "a", "b", "-"};
   uint64_t state = 7;
-  const auto pick = [&](uint64_t below) { return ((state = state * 6364136223846793005u + 1442695040888963407u) >> 33) % below; };
+  const auto pick = [&](uint64_t below) {
+    return ((state = state * 6364136223846793005u + 1442695040888963407u) >> 33) % below;
+  };
   size_t decided = 0, undecided = 0;
   for (int round = 0; round < 4'000; ++round) {
     std::string text;
@@ -117,7 +122,8 @@ TEST_CASE("a match that a text's beginning decides is one whatever follows it") 
         std::string other = text.substr(0, cut);
         for (uint64_t n = pick(4); n > 0; --n) other += letters[pick(8)];
         REQUIRE(patterns->scan(other, scratch, others));
-        const bool is_there = std::any_of(others.begin(), others.end(), [&](const Match& one) { return one.id == match.id; });
+        const bool is_there =
+            std::any_of(others.begin(), others.end(), [&](const Match& one) { return one.id == match.id; });
         CHECK_MESSAGE(is_there, held[match.id], " in ", text, " and not in ", other);
       }
     }

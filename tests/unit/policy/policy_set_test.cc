@@ -7,7 +7,8 @@ using namespace ringfence::policy;
 
 namespace {
 
-Policy policy(std::string name, std::vector<Text> roles, std::vector<Text> tags = {}, Level level = Level::read) {
+Policy policy(std::string name, std::vector<Text> roles, std::vector<Text> tags = {},
+              Level level = Level::read) {
   Policy made;
   made.name = std::move(name);
   made.where = "file:1";
@@ -57,7 +58,8 @@ TEST_CASE("tags match all or any, and no tags match only targets without tags") 
 }
 
 TEST_CASE("of several matching policies the highest level and all whitelists count") {
-  Policy one = policy("one", {{"dev"}}), two = policy("two", {{"dev"}}, {}, Level::write), other = policy("other", {{"ops"}});
+  Policy one = policy("one", {{"dev"}}), two = policy("two", {{"dev"}}, {}, Level::write),
+         other = policy("other", {{"ops"}});
   one.whitelist = {Text{"^select", "file:2"}};
   other.whitelist = {Text{"^never", "file:3"}};
   two.whitelist = {Text{"^insert", "file:4"}};
@@ -71,7 +73,8 @@ TEST_CASE("of several matching policies the highest level and all whitelists cou
 
 TEST_CASE("what is wrong is told with its place") {
   CHECK(first_problem({policy("p", {})}).find("no roles") != std::string::npos);
-  CHECK(first_problem({policy("p", {{"a"}}), policy("p", {{"a"}})}).find("another policy p") != std::string::npos);
+  CHECK(first_problem({policy("p", {{"a"}}), policy("p", {{"a"}})}).find("another policy p") !=
+        std::string::npos);
   Policy bad = policy("p", {{"a"}});
   bad.whitelist = {Text{"^fine", "file:7"}, Text{"(?!WHERE)", "file:8"}};
   CHECK(first_problem({bad}).rfind("file:8: the pattern (?!WHERE) cannot be used: ", 0) == 0);
@@ -84,7 +87,8 @@ TEST_CASE("what is wrong is told with its place") {
 
 TEST_CASE("lint warns of patterns that match everything and of those that never can") {
   Policy p = policy("p", {{"a"}});
-  p.whitelist = {Text{".*", "file:2"}, Text{"^select", "file:3"}, Text{"^ select", "file:4"}, Text{"", "file:5"}};
+  p.whitelist = {Text{".*", "file:2"}, Text{"^select", "file:3"}, Text{"^ select", "file:4"},
+                 Text{"", "file:5"}};
   const auto advice = compiled({p})->lint();
   REQUIRE(advice.size() == 3);
   CHECK(advice[0].where == "file:2");

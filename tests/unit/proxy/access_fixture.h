@@ -8,8 +8,8 @@
 namespace ringfence {
 
 // Whoever has the role `role` gets `level` on targets without tags.
-inline std::shared_ptr<const policy::PolicySet> policies_for(const char* role, policy::Level level,
-                                                             const std::vector<policy::Text>& denied_kinds = {}) {
+inline std::shared_ptr<const policy::PolicySet> policies_for(
+    const char* role, policy::Level level, const std::vector<policy::Text>& denied_kinds = {}) {
   policy::Policy policy;
   policy.name = "test";
   policy.roles.push_back({role, ""});

@@ -40,12 +40,14 @@ std::unique_ptr<Gate> restricted(JudgeSpace& space) {
   policy::Policy policy;
   policy.name = "readers-of-everything-that-is-theirs";
   policy.roles = {{"dev", ""}};
-  policy.whitelist = std::vector<policy::Text>{{"^select .* from pgbench_accounts", "/etc/ringfence/ringfence.yaml:12"}};
+  policy.whitelist =
+      std::vector<policy::Text>{{"^select .* from pgbench_accounts", "/etc/ringfence/ringfence.yaml:12"}};
   policy.deny.push_back({.where = "f:1", .relations = {{"secret", "f:1"}}});
   std::vector<policy::Problem> problems;
   auto set = policy::PolicySet::compile({policy}, problems);
   REQUIRE(set);
-  return std::make_unique<Gate>(std::make_shared<StatementJudge>(set->access({"dev"}, {}), policy::SessionFacts{}, space), "n");
+  return std::make_unique<Gate>(
+      std::make_shared<StatementJudge>(set->access({"dev"}, {}), policy::SessionFacts{}, space), "n");
 }
 
 struct Fixture {

@@ -1,4 +1,5 @@
-// A function that a policy names may lift read-only; nothing that could use it gets to the server before we know.
+// A function that a policy names may lift read-only; nothing that could use it gets to the server before we
+// know.
 #include "session_fixture.h"
 
 using namespace ringfence;
@@ -21,7 +22,8 @@ std::function<void(Snapshot&)> may_call(std::vector<policy::Text> functions) {
 }
 
 struct Watched : World {
-  explicit Watched(std::vector<policy::Text> functions = {{"f", ""}, {"g", ""}}, uint64_t seed = 1, size_t piece_max = 0)
+  explicit Watched(std::vector<policy::Text> functions = {{"f", ""}, {"g", ""}}, uint64_t seed = 1,
+                   size_t piece_max = 0)
       : World(seed, piece_max, may_call(std::move(functions))) {
     connect();
     log_in();
@@ -100,7 +102,8 @@ TEST_CASE("a session that was made writable ends, and what waited never goes out
 
 TEST_CASE("a group goes out up to its Sync, and what is behind waits") {
   Watched world;
-  world.send(world.client, group({"P s select f()", "B s", "E", "H", "P  select 1", "B", "E", "S", "P  select 2", "B", "E", "S"}));
+  world.send(world.client, group({"P s select f()", "B s", "E", "H", "P  select 1", "B", "E", "S",
+                                  "P  select 2", "B", "E", "S"}));
   CHECK(world.reached() == "PBEHPBES");
   world.send(world.server, answers("12C12C"));
   CHECK(world.reached() == "");
@@ -130,8 +133,10 @@ TEST_CASE("a client that flushes and reads before it goes on is not left waiting
 }
 
 TEST_CASE("one Query holds no call together with the end of a transaction, in whatever order") {
-  for (const char* text : {"select f(); commit; select g()", "begin; select f(); rollback", "commit; select f()", "end; select f()",
-                           "declare c cursor with hold for select f(); commit", "prepare p as select f(); execute p; abort"}) {
+  for (const char* text :
+       {"select f(); commit; select g()", "begin; select f(); rollback", "commit; select f()",
+        "end; select f()", "declare c cursor with hold for select f(); commit",
+        "prepare p as select f(); execute p; abort"}) {
     CAPTURE(text);
     Watched world;
     world.send(world.client, query(text));
@@ -139,7 +144,8 @@ TEST_CASE("one Query holds no call together with the end of a transaction, in wh
     CHECK(world.server.got.find("select") == std::string::npos);
     CHECK(world.server.got.find("rf_") != std::string::npos);
   }
-  for (const char* text : {"begin; select 1; commit", "begin; select f()", "select f(); select g()", "savepoint a; select f(); rollback to a"}) {
+  for (const char* text : {"begin; select 1; commit", "begin; select f()", "select f(); select g()",
+                           "savepoint a; select f(); rollback to a"}) {
     CAPTURE(text);
     Watched world;
     world.send(world.client, query(text));
@@ -200,7 +206,8 @@ TEST_CASE("the refusal of a call with COMMIT says what to do, and the session go
   auto parsed = pg::parse_query(World::last_body(world.server.got));
   REQUIRE(parsed.has_value());
   std::string failed;
-  pg::append_error_response(failed, {.sqlstate = "42601", .message = "syntax error at or near \"" + std::string(*parsed) + "\""});
+  pg::append_error_response(
+      failed, {.sqlstate = "42601", .message = "syntax error at or near \"" + std::string(*parsed) + "\""});
   pg::append_ready_for_query(failed, 'I');
   world.send(world.server, failed);
   auto fields = pg::parse_error_fields(world.last_error());
@@ -215,7 +222,8 @@ TEST_CASE("the refusal of a call with COMMIT says what to do, and the session go
 
 TEST_CASE("where no function is named nothing waits") {
   Watched world(std::vector<policy::Text>{});
-  const std::string bytes = query("select 1") + query("begin; select 2; commit") + group({"P  select 3", "B", "E", "S"}) + query("select 4");
+  const std::string bytes = query("select 1") + query("begin; select 2; commit") +
+                            group({"P  select 3", "B", "E", "S"}) + query("select 4");
   world.send(world.client, bytes);
   CHECK(world.server.got == bytes);
 }

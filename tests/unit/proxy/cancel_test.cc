@@ -10,7 +10,9 @@ namespace {
 
 pg::BackendKeyData key_of(std::string_view bytes) {
   for (size_t at = 0; at + 5 <= bytes.size(); at += 1 + detail::load_be<uint32_t>(bytes.data() + at + 1)) {
-    if (bytes[at] == 'K') return *pg::parse_backend_key_data(bytes.substr(at + 5, detail::load_be<uint32_t>(bytes.data() + at + 1) - 4));
+    if (bytes[at] == 'K')
+      return *pg::parse_backend_key_data(
+          bytes.substr(at + 5, detail::load_be<uint32_t>(bytes.data() + at + 1) - 4));
   }
   return {};
 }
@@ -31,7 +33,8 @@ struct Session : World {
   }
   // How many requests went to the server.
   size_t cancelled() const {
-    for (size_t at = 0; at < cancels.size(); at += request().size()) CHECK(cancels.substr(at, request().size()) == request());
+    for (size_t at = 0; at < cancels.size(); at += request().size())
+      CHECK(cancels.substr(at, request().size()) == request());
     return cancels.size() / request().size();
   }
   pg::BackendKeyData key;  // As the client was told.
@@ -99,7 +102,8 @@ TEST_CASE("an address is counted without its port, and a network of IPv6 as one"
   CHECK_FALSE(same("[2001:db8:1:2::3]:1", "[2001:db8:1:3::3]:1"));
   CHECK(same("unix:", "unix:/run/x"));
   CancelFailures failures(HashKey{1, 2});
-  for (uint32_t i = 0; i < wrong_cancels_per_second; ++i) CHECK(failures.note("10.0.0.1:" + std::to_string(i), 5));
+  for (uint32_t i = 0; i < wrong_cancels_per_second; ++i)
+    CHECK(failures.note("10.0.0.1:" + std::to_string(i), 5));
   CHECK_FALSE(failures.note("10.0.0.1:1", 5));
   CHECK(failures.note("10.0.0.2:1", 5));
   failures.take_back("10.0.0.1:1", 5);
@@ -124,7 +128,9 @@ TEST_CASE("a wrong key finds nobody, on no shard, and gets no byte") {
   CHECK(a.cancelled() + b.cancelled() == 0);
 }
 
-TEST_CASE("a flood of wrong keys does not keep the right ones from any shard, and costs the others one question at a time") {
+TEST_CASE(
+    "a flood of wrong keys does not keep the right ones from any shard, and costs the others one question at "
+    "a time") {
   Session a, b;
   a.pg_shard->set_peers({&*a.pg_shard, &*b.pg_shard});
   b.pg_shard->set_peers({&*a.pg_shard, &*b.pg_shard});

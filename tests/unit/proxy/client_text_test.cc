@@ -53,7 +53,8 @@ std::string refusal_of(const std::string& text, const std::string& encoding, boo
   const size_t name = sent.find("rf_nonce");
   REQUIRE(name != sent.npos);
   std::string answer;
-  const std::string quoted = "syntax error at or near \"" + sent.substr(name, sent.find('\0', name) - name) + "\"";
+  const std::string quoted =
+      "syntax error at or near \"" + sent.substr(name, sent.find('\0', name) - name) + "\"";
   pg::append_error_response(answer, {.sqlstate = "42601", .message = quoted, .position = 1});
   answer += message('Z', "I");
   at = 0;
@@ -73,10 +74,31 @@ std::string refusal_of(const std::string& text, const std::string& encoding, boo
 
 TEST_CASE("every field of a refusal is valid in the client's encoding, whatever bytes were refused") {
   std::mt19937 random(11);
-  const std::string pieces[] = {"SELECT 1", "\xef\xbc\x9b", "DELETE", "\xc3", "\xe9", " ", "\xe2\x80\xa6", "'", "\"", "\xff", "x",
-                                "\xf0\x9f\x98\x80", "lo_create(0)", "$", "1", "\\", "/*", "\x80", "COPY t FROM STDIN", "\x01", "(", ";"};
+  const std::string pieces[] = {"SELECT 1",
+                                "\xef\xbc\x9b",
+                                "DELETE",
+                                "\xc3",
+                                "\xe9",
+                                " ",
+                                "\xe2\x80\xa6",
+                                "'",
+                                "\"",
+                                "\xff",
+                                "x",
+                                "\xf0\x9f\x98\x80",
+                                "lo_create(0)",
+                                "$",
+                                "1",
+                                "\\",
+                                "/*",
+                                "\x80",
+                                "COPY t FROM STDIN",
+                                "\x01",
+                                "(",
+                                ";"};
   size_t refused = 0;
-  for (const char* encoding : {"UTF8", "LATIN1", "WIN1252", "WIN1251", "KOI8R", "SQL_ASCII", "EUC_JP", "EUC_KR"}) {
+  for (const char* encoding :
+       {"UTF8", "LATIN1", "WIN1252", "WIN1251", "KOI8R", "SQL_ASCII", "EUC_JP", "EUC_KR"}) {
     CAPTURE(encoding);
     for (int i = 0; i < 300; ++i) {
       std::string text = random() % 2 == 0 ? "SELECT 1" : "";
@@ -92,8 +114,12 @@ TEST_CASE("every field of a refusal is valid in the client's encoding, whatever 
 }
 
 TEST_CASE("a refusal quotes whole tokens") {
-  const std::string text = "SELECT 1\xef\xbc\x9b" "DELETE FROM t";
-  CHECK(refusal_of(text, "UTF8", false).find("\"1\xef\xbc\x9b" "DELETE\"") != std::string::npos);
+  const std::string text =
+      "SELECT 1\xef\xbc\x9b"
+      "DELETE FROM t";
+  CHECK(refusal_of(text, "UTF8", false)
+            .find("\"1\xef\xbc\x9b"
+                  "DELETE\"") != std::string::npos);
   CHECK(refusal_of(text, "LATIN1", false).find("is not sent in UTF-8") != std::string::npos);
   CHECK(refusal_of("COPY t FROM STDIN", "UTF8", false).find("COPY \xe2\x80\xa6 FROM") != std::string::npos);
   CHECK(refusal_of("COPY t FROM STDIN", "WIN1252", false).find("COPY \x85 FROM") != std::string::npos);

@@ -1,5 +1,5 @@
-// Drives a Conversation with both streams of a simulated session, cut and interleaved by a seed, and compares the
-// trail with what the simulated server ran.
+// Drives a Conversation with both streams of a simulated session, cut and interleaved by a seed, and compares
+// the trail with what the simulated server ran.
 #include "proxy/conversation.h"
 
 #include <doctest/doctest.h>
@@ -68,7 +68,9 @@ class Client {
     }
   }
   std::string name() { return pick(2) == 0 ? "" : std::string(1, static_cast<char>('a' + pick(3))); }
-  void add(std::string bytes, bool is_statement = false) { sent_.push_back({std::move(bytes), is_statement}); }
+  void add(std::string bytes, bool is_statement = false) {
+    sent_.push_back({std::move(bytes), is_statement});
+  }
   void sync() {
     std::string out;
     pg::append_sync(out);
@@ -212,7 +214,8 @@ struct Trial {
     size_t at = 0;
     std::string chunk(bytes);
     for (int tries = 0; !is_over; ++tries) {
-      Advance advance = from_client ? conversation.client_bytes(chunk, at, now()) : conversation.server_bytes(chunk, at, now());
+      Advance advance = from_client ? conversation.client_bytes(chunk, at, now())
+                                    : conversation.server_bytes(chunk, at, now());
       if (advance == Advance::all) return;
       if (advance == Advance::broken) is_over = true;
       REQUIRE(advance != Advance::wait_queue);
@@ -222,16 +225,17 @@ struct Trial {
     }
   }
   size_t starts() const {
-    return static_cast<size_t>(std::count_if(space.records.begin(), space.records.end(), [](const auto& record) {
-      return record.kind == audit::RecordKind::start;
-    }));
+    return static_cast<size_t>(
+        std::count_if(space.records.begin(), space.records.end(),
+                      [](const auto& record) { return record.kind == audit::RecordKind::start; }));
   }
 
   static void trace(std::string_view asked, std::string_view answer) {
     std::string line(1, asked[0]);
     for (char c : asked.substr(5)) line += c >= ' ' ? c : '.';
     line += " -> ";
-    for (size_t at = 0; at < answer.size(); at += 1 + detail::load_be<uint32_t>(answer.data() + at + 1)) line += answer[at];
+    for (size_t at = 0; at < answer.size(); at += 1 + detail::load_be<uint32_t>(answer.data() + at + 1))
+      line += answer[at];
     MESSAGE(line);
   }
   void run(const std::vector<Sent>& messages) {
@@ -239,7 +243,7 @@ struct Trial {
     for (const Sent& sent : messages) stream += sent.bytes;
     std::string answers;  // On their way to the proxy.
     size_t passed = 0;
-    std::string held;     // At the server, less than a message.
+    std::string held;  // At the server, less than a message.
     while (!is_over && (passed < stream.size() || !answers.empty())) {
       bool client_turn = passed < stream.size() && (answers.empty() || random() % 2 == 0);
       if (client_turn) {
@@ -274,8 +278,8 @@ struct Trial {
   }
 };
 
-// Empty when the trail is the truth; else what is wrong. What never ran by the server's account may stand in the
-// trail as not executed, unknown or failed, but not as a success.
+// Empty when the trail is the truth; else what is wrong. What never ran by the server's account may stand in
+// the trail as not executed, unknown or failed, but not as a success.
 std::string compare(const Trial& trial) {
   std::vector<Truth> truths = trial.server.ran;
   std::vector<Trailed> rest;
@@ -352,12 +356,15 @@ void run_seeds(uint64_t count, unsigned refuse_one_in, bool may_bind_alone = fal
   }
   if (refuse_one_in > 0 && only == 0) CHECK(waits > 0);
   if (only == 0) CHECK(dead > count / 10);
-  MESSAGE(dead << " servers ended before their clients; " << lost << " sessions ended because their answers could not tell");
+  MESSAGE(dead << " servers ended before their clients; " << lost
+               << " sessions ended because their answers could not tell");
 }
 
 }  // namespace
 
-TEST_CASE("the trail is what the server ran, however messages are mixed, cut and pipelined") { run_seeds(4000, 0); }
+TEST_CASE("the trail is what the server ran, however messages are mixed, cut and pipelined") {
+  run_seeds(4000, 0);
+}
 
 TEST_CASE("what is bound and not executed is in the trail, as what it was and no more") {
   run_seeds(3000, 0, true);

@@ -147,7 +147,8 @@ TEST_CASE("a client that leaves while its server is reached ends that at once, a
   }
 }
 
-TEST_CASE("what a client sends while its server is reached is not lost, also when it ends its own direction") {
+TEST_CASE(
+    "what a client sends while its server is reached is not lost, also when it ends its own direction") {
   for (bool ends : {false, true}) {
     for (size_t piece_max : {0, 1}) {
       World world(1, piece_max, with_deadlines);

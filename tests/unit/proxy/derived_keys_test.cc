@@ -1,5 +1,5 @@
-// What a SCRAM login derives from a password is derived once: at the server's side for each salt, at the client's side
-// never, for the verifier is all that there is.
+// What a SCRAM login derives from a password is derived once: at the server's side for each salt, at the
+// client's side never, for the verifier is all that there is.
 #include "session_fixture.h"
 
 using namespace ringfence;

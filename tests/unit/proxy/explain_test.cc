@@ -1,5 +1,5 @@
-// Explaining and enforcing are the same: every text of a corpus is sent through a session's conversation and explained,
-// under policies of many kinds.
+// Explaining and enforcing are the same: every text of a corpus is sent through a session's conversation and
+// explained, under policies of many kinds.
 #include "ringfence/proxy/explain.h"
 
 #include <doctest/doctest.h>
@@ -51,7 +51,8 @@ std::vector<policy::Access> accesses() {
   out.push_back(access_of({listed}));
   Policy within;
   within.level = sql::Level::write;
-  within.allow.push_back({.where = "test:4", .kinds = texts({"select", "insert"}), .relations = texts({"t"})});
+  within.allow.push_back(
+      {.where = "test:4", .kinds = texts({"select", "insert"}), .relations = texts({"t"})});
   out.push_back(access_of({within}));
   Policy named;
   named.functions = texts({"app.*", "harmless"});
@@ -65,22 +66,80 @@ std::vector<policy::Access> accesses() {
 
 std::vector<std::string> corpus() {
   std::vector<std::string> out = {
-      "", ";", "-- nothing", "select 1", "select a from t", "select * from t", "select secret from t",
-      "insert into t (a) values (1)", "update t set a = 1", "update t set a = 1 where b = 2", "delete from t where 1 = 1",
-      "select hr.x from hr.people", "select app.f(1)", "select public.g(1)", "select harmless(1)", "select pg_sleep(1)",
-      "select lo_create(0)", "select nextval('s')", "select pg_read_file('x')", "with d as (delete from t returning *) select * from d",
-      "select * into x from t", "explain analyze delete from t", "explain delete from t", "copy t to stdout", "copy t from stdin",
-      "copy t to program 'x'", "begin", "begin read write", "commit", "set datestyle = iso", "set role x", "set work_mem = '1GB'",
-      "select set_config('role', 'x', false)", "prepare p as select a from t", "prepare p as delete from t", "execute p(1)",
-      "declare c cursor for select a from t", "fetch c", "deallocate all", "do $$ begin end $$", "call app.p()", "notify a",
-      "truncate t", "create table x (a int)", "drop table t", "alter system set work_mem = '1'", "vacuum t", "create role r password 'x'",
-      "selec 1", "select 'open", "select /* open", "select \"\xff\"", "select '\xc3\xa9' from hr.people", "select (t).secret from t t",
-      "select 1; select a from t", "select a from t; delete from t where a = 1", "begin; update t set a = 1 where a = 2; commit",
-      "select a from t;;; -- x\n; selec", "create rule r as on insert to t do (select 1; select 2)", "select a from t where b @@@ 1",
-      "lock table t", "select a from t for update", "listen a", "reset all", "show all", "values (1)", "table t", "merge into t using s on true when matched then delete",
+      "",
+      ";",
+      "-- nothing",
+      "select 1",
+      "select a from t",
+      "select * from t",
+      "select secret from t",
+      "insert into t (a) values (1)",
+      "update t set a = 1",
+      "update t set a = 1 where b = 2",
+      "delete from t where 1 = 1",
+      "select hr.x from hr.people",
+      "select app.f(1)",
+      "select public.g(1)",
+      "select harmless(1)",
+      "select pg_sleep(1)",
+      "select lo_create(0)",
+      "select nextval('s')",
+      "select pg_read_file('x')",
+      "with d as (delete from t returning *) select * from d",
+      "select * into x from t",
+      "explain analyze delete from t",
+      "explain delete from t",
+      "copy t to stdout",
+      "copy t from stdin",
+      "copy t to program 'x'",
+      "begin",
+      "begin read write",
+      "commit",
+      "set datestyle = iso",
+      "set role x",
+      "set work_mem = '1GB'",
+      "select set_config('role', 'x', false)",
+      "prepare p as select a from t",
+      "prepare p as delete from t",
+      "execute p(1)",
+      "declare c cursor for select a from t",
+      "fetch c",
+      "deallocate all",
+      "do $$ begin end $$",
+      "call app.p()",
+      "notify a",
+      "truncate t",
+      "create table x (a int)",
+      "drop table t",
+      "alter system set work_mem = '1'",
+      "vacuum t",
+      "create role r password 'x'",
+      "selec 1",
+      "select 'open",
+      "select /* open",
+      "select \"\xff\"",
+      "select '\xc3\xa9' from hr.people",
+      "select (t).secret from t t",
+      "select 1; select a from t",
+      "select a from t; delete from t where a = 1",
+      "begin; update t set a = 1 where a = 2; commit",
+      "select a from t;;; -- x\n; selec",
+      "create rule r as on insert to t do (select 1; select 2)",
+      "select a from t where b @@@ 1",
+      "lock table t",
+      "select a from t for update",
+      "listen a",
+      "reset all",
+      "show all",
+      "values (1)",
+      "table t",
+      "merge into t using s on true when matched then delete",
       "merge into t using s on t.a = s.a when not matched then insert (a) values (1)",
-      "insert into t (a) values (1) on conflict (a) do update set b = 2", "set statement_timeout = '0.4'", "set lock_timeout = '5s'",
-      "select t.to_jsonb from t", "select t.a from t"};
+      "insert into t (a) values (1) on conflict (a) do update set b = 2",
+      "set statement_timeout = '0.4'",
+      "set lock_timeout = '5s'",
+      "select t.to_jsonb from t",
+      "select t.a from t"};
   std::string large = "select a from t where a = 1";
   for (int i = 0; i < 2'000; ++i) large += " + 1";
   out.push_back(large);
@@ -118,7 +177,8 @@ Enforced enforce(const policy::Access& access, JudgeSpace& judge_space, const st
   Advance advance = conversation.client_bytes(bytes, at, {1'000, 1});
   while (advance == Advance::wait_analysis) {
     Result<sql::Facts> facts = fail(Fault::internal, "");
-    ring::run_on_large_stack(sql::large_stack_bytes, [&] { facts = sql::analyze(conversation.text_to_analyse()); });
+    ring::run_on_large_stack(sql::large_stack_bytes,
+                             [&] { facts = sql::analyze(conversation.text_to_analyse()); });
     conversation.analysed(std::move(facts));
     advance = conversation.client_bytes(bytes, at, {1'000, 1});
   }
@@ -140,7 +200,8 @@ Explanation explained(const policy::Access& access, const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("what is explained as allowed is forwarded, and what is explained as refused is refused by that rule") {
+TEST_CASE(
+    "what is explained as allowed is forwarded, and what is explained as refused is refused by that rule") {
   JudgeSpace judge_space{HashKey{1, 2}};
   size_t allowed = 0, refused = 0;
   for (const policy::Access& access : accesses()) {
@@ -159,7 +220,8 @@ TEST_CASE("what is explained as allowed is forwarded, and what is explained as r
       ++(explanation.is_allowed ? allowed : refused);
       for (const ExplainedStatement& statement : explanation.statements) {
         bool finds_refusal = false;
-        for (const policy::Finding& finding : statement.findings) finds_refusal = finds_refusal || finding.refuses;
+        for (const policy::Finding& finding : statement.findings)
+          finds_refusal = finds_refusal || finding.refuses;
         CHECK(finds_refusal == !statement.is_allowed);
       }
     }
@@ -190,7 +252,8 @@ TEST_CASE("every pattern and rule that bears on a statement is named") {
   policy.deny.push_back({.where = "f:5", .kinds = texts({"select"})});
   const Explanation explanation = explained(access_of({policy}), "select a from t");
   std::string all;
-  for (const auto& finding : explanation.statements.at(0).findings) all += finding.rule + (finding.refuses ? "-" : "+") + " ";
+  for (const auto& finding : explanation.statements.at(0).findings)
+    all += finding.rule + (finding.refuses ? "-" : "+") + " ";
   CHECK(all == "level write+ policy p0: deny f:4- policy p0: deny f:5- whitelist f:1+ whitelist f:2+ ");
 }
 

@@ -1,4 +1,5 @@
-// What a client is sent from its last proof on: AuthenticationOk, then the greeting or a refusal, and in how many pieces.
+// What a client is sent from its last proof on: AuthenticationOk, then the greeting or a refusal, and in how
+// many pieces.
 #include "pool_fixture.h"
 
 using namespace ringfence;
@@ -18,7 +19,8 @@ ring::Task<void> listen_by_piece(Peer* peer, std::vector<std::string>* pieces) {
 }
 
 // A login of a new client; the types of the messages that each piece brought after its proof.
-std::vector<std::string> log_in_by_piece(World& world, std::string_view database = "shop", std::string_view password = "secret") {
+std::vector<std::string> log_in_by_piece(World& world, std::string_view database = "shop",
+                                         std::string_view password = "secret") {
   world.client = Peer{};
   std::vector<std::string> pieces;
   auto pair = world.network.make_pair(0);
@@ -59,7 +61,8 @@ TEST_CASE("a server connection that is at hand greets its client in one piece wi
   }
 }
 
-TEST_CASE("a client whose server connection has to be made, or woken, is not kept waiting for AuthenticationOk") {
+TEST_CASE(
+    "a client whose server connection has to be made, or woken, is not kept waiting for AuthenticationOk") {
   for (uint64_t seed = 1; seed <= 16; ++seed) {
     {
       PoolWorld world(seed);
@@ -80,7 +83,9 @@ TEST_CASE("a client whose server connection has to be made, or woken, is not kep
   }
 }
 
-TEST_CASE("a refusal stands behind AuthenticationOk and in one piece with it, whether there is such a target or not") {
+TEST_CASE(
+    "a refusal stands behind AuthenticationOk and in one piece with it, whether there is such a target or "
+    "not") {
   for (uint64_t seed = 1; seed <= 16; ++seed) {
     for (std::string_view database : {"shop", "none"}) {
       for (bool has_pool : {false, true}) {
@@ -89,14 +94,16 @@ TEST_CASE("a refusal stands behind AuthenticationOk and in one piece with it, wh
           snapshot.targets["shop"].pool.max = has_pool ? 2 : 0;
         });
         CHECK(log_in_by_piece(world, database) == std::vector<std::string>{"RRE"});
-        CHECK(world.error() == "3D000 database \"" + std::string(database) + "\" is not available to user \"ada\"");
+        CHECK(world.error() ==
+              "3D000 database \"" + std::string(database) + "\" is not available to user \"ada\"");
         CHECK(!world.server.stream);
       }
     }
   }
 }
 
-TEST_CASE("whoever does not prove who he is gets no AuthenticationOk, though a server connection is at hand") {
+TEST_CASE(
+    "whoever does not prove who he is gets no AuthenticationOk, though a server connection is at hand") {
   for (uint64_t seed = 1; seed <= 8; ++seed) {
     PoolWorld world(seed);
     world.begin();
@@ -149,7 +156,8 @@ TEST_CASE("a client that does not take AuthenticationOk in time costs no login a
       auto challenge = scram.take_challenge(World::last_body(world.client.got).substr(4));
       REQUIRE(challenge.has_value());
       out.clear();
-      pg::append_sasl_response(out, scram.final(pg::derive_scram_keys("secret", challenge->salt, challenge->iterations)));
+      pg::append_sasl_response(
+          out, scram.final(pg::derive_scram_keys("secret", challenge->salt, challenge->iterations)));
       ring::spawn(pour(world.client.stream.get(), out));
       // So far and no further until it is too late.
       for (size_t i = 0; i < steps && !world.server.stream; ++i) world.network.step();

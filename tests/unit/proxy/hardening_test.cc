@@ -61,7 +61,8 @@ std::string error(std::string_view text) {
 
 }  // namespace
 
-TEST_CASE("a Flush with a body fails as any message of its group does, and what stands behind it is not executed") {
+TEST_CASE(
+    "a Flush with a body fails as any message of its group does, and what stands behind it is not executed") {
   for (bool is_within_group : {false, true}) {
     Talk talk;
     CHECK(talk.client(message('H', "")) == Advance::all);
@@ -73,7 +74,8 @@ TEST_CASE("a Flush with a body fails as any message of its group does, and what 
     pg::append_execute(group, "", 0);
     pg::append_sync(group);
     CHECK(talk.client(group + query("select 3")) == Advance::all);
-    std::string answers = (is_within_group ? message('1', "") : "") + error("invalid message format") + ready();
+    std::string answers =
+        (is_within_group ? message('1', "") : "") + error("invalid message format") + ready();
     CHECK(talk.server(answers + complete("SELECT 1") + ready()) == Advance::all);
     REQUIRE(talk.statements().size() == 2);
     CHECK(talk.statements()[0].statement == "select 2");
@@ -141,7 +143,8 @@ TEST_CASE("with standard_conforming_strings off a Query is one record, with what
   // Literals alone are hidden, as they are cut with the setting on: no text hides what it does.
   CHECK(talk.client(query("alter role app password 'Secret5' /* passw */")) == Advance::all);
   CHECK(talk.statements()[1].statement == "alter role app password '***' /* passw */");
-  CHECK(talk.server(error("syntax") + ready() + parameter("standard_conforming_strings", "on")) == Advance::all);
+  CHECK(talk.server(error("syntax") + ready() + parameter("standard_conforming_strings", "on")) ==
+        Advance::all);
   CHECK(talk.client(query("select 1; select 2")) == Advance::all);
   CHECK(talk.statements().size() == 4);
 }
@@ -163,7 +166,8 @@ TEST_CASE("an encoding whose characters may hold a backslash is not cut either")
 
 TEST_CASE("a server's message that may quote a password is not shown") {
   const char* texts[] = {"alter role postgres password 'TopSecret", "alter role app password 'x' 'TopSecret'",
-                         "alter role app password 'abc''TopSecret'", "do $$begin raise exception 'password TopSecret'; end$$"};
+                         "alter role app password 'abc''TopSecret'",
+                         "do $$begin raise exception 'password TopSecret'; end$$"};
   for (const char* text : texts) {
     Talk talk;
     CHECK(talk.client(query(text)) == Advance::all);
@@ -193,10 +197,12 @@ TEST_CASE("what runs by a name that was not seen being made says so, and by whic
   pg::append_execute(group, "refcursor");
   pg::append_sync(group);
   CHECK(talk.client(group) == Advance::all);
-  CHECK(talk.server(message('2', "") + complete("SELECT 1") + complete("SELECT 1") + ready()) == Advance::all);
+  CHECK(talk.server(message('2', "") + complete("SELECT 1") + complete("SELECT 1") + ready()) ==
+        Advance::all);
   auto statements = talk.statements();
   REQUIRE(statements.size() == 2);
-  CHECK(statements[0].statement == "-- text not known: portal \"cursor\" of prepared statement \"made in a function\"");
+  CHECK(statements[0].statement ==
+        "-- text not known: portal \"cursor\" of prepared statement \"made in a function\"");
   CHECK(statements[1].statement == "-- text not known: portal \"refcursor\"");
   CHECK(talk.space.records[0][Tag::metadata] == "{\"statement_unknown\":true}");
   CHECK(talk.space.records[0].integer(Tag::statement_bytes) == 0);
@@ -215,7 +221,8 @@ TEST_CASE("a statement that the server ran instead of the foreseen one is not le
   pg::append_execute(group, "");
   pg::append_sync(group);
   CHECK(talk.client(group) == Advance::all);
-  CHECK(talk.server(complete("DEALLOCATE") + ready() + message('2', "") + complete("SELECT 1") + ready()) == Advance::all);
+  CHECK(talk.server(complete("DEALLOCATE") + ready() + message('2', "") + complete("SELECT 1") + ready()) ==
+        Advance::all);
   CHECK(talk.statements()[1].statement == "-- text not known: portal \"\" of prepared statement \"s\"");
 }
 
@@ -243,7 +250,8 @@ TEST_CASE("PREPARE by the extended protocol gives its name a text") {
 TEST_CASE("the application's name in the trail follows the server's word, but for the name that we gave it") {
   Talk talk;
   Uuid id;
-  talk.recorder.identify({.session_id = id, .connection_id = id, .user = "ada", .application_name = "first", .database = "d"});
+  talk.recorder.identify(
+      {.session_id = id, .connection_id = id, .user = "ada", .application_name = "first", .database = "d"});
   talk.recorder.call("ringfence/ada: first", "first");
   auto name_of_next = [&] {
     CHECK(talk.client(query("select 1")) == Advance::all);
@@ -251,11 +259,13 @@ TEST_CASE("the application's name in the trail follows the server's word, but fo
     return talk.space.records.back()[Tag::application_name];
   };
   CHECK(name_of_next() == "first");
-  CHECK(talk.server(complete("SELECT 1") + parameter("application_name", "a longer second") + ready()) == Advance::all);
+  CHECK(talk.server(complete("SELECT 1") + parameter("application_name", "a longer second") + ready()) ==
+        Advance::all);
   CHECK(name_of_next() == "a longer second");
   CHECK(talk.server(complete("SELECT 1") + parameter("application_name", "") + ready()) == Advance::all);
   CHECK(name_of_next().empty());
-  CHECK(talk.server(complete("SELECT 1") + parameter("application_name", "ringfence/ada: first") + ready()) == Advance::all);
+  CHECK(talk.server(complete("SELECT 1") + parameter("application_name", "ringfence/ada: first") + ready()) ==
+        Advance::all);
   CHECK(name_of_next() == "first");
 }
 
@@ -326,7 +336,8 @@ TEST_CASE("texts of prepared statements are bounded for each session") {
 namespace {
 
 // What a session whose names keep as much as they may still does, and what not.
-Advance after_too_many(const std::string& last, const std::function<std::string(int)>& one, const std::string& answer) {
+Advance after_too_many(const std::string& last, const std::function<std::string(int)>& one,
+                       const std::string& answer) {
   Talk talk;
   talk.limits.prepared_bytes_max = 100'000;
   for (int sent = 0; sent < 10'000 && talk.conversation.queue().kept_bytes() < 100'000; ++sent) {
@@ -357,12 +368,14 @@ std::string bind_message(std::string_view portal, std::string_view statement) {
 
 }  // namespace
 
-TEST_CASE("a session whose prepared statements keep as much as they may makes no more names, and does all else") {
+TEST_CASE(
+    "a session whose prepared statements keep as much as they may makes no more names, and does all else") {
   auto parsed = [](int i) { return parse_message("s" + std::to_string(i), "select " + std::to_string(i)); };
   const std::string told = message('1', "");
   for (const std::string& refused :
        {parse_message("another", "select 1"), bind_message("portal", "s1"), query("prepare p as select 1"),
-        query("select 1; declare c cursor for select 1"), parse_message("", "/* x */ PREPARE p as select 1")}) {
+        query("select 1; declare c cursor for select 1"),
+        parse_message("", "/* x */ PREPARE p as select 1")}) {
     CHECK(after_too_many(refused, parsed, told) == Advance::broken);
   }
   std::string closed;
@@ -374,14 +387,17 @@ TEST_CASE("a session whose prepared statements keep as much as they may makes no
 }
 
 TEST_CASE("portals and names that SQL makes have the same bound") {
-  CHECK(after_too_many(bind_message("another", ""), [](int i) { return bind_message("p" + std::to_string(i), ""); },
-                       message('2', "")) == Advance::broken);
-  CHECK(after_too_many(query("prepare p as select 1"),
-                       [](int i) { return query("prepare p" + std::to_string(i) + " as select 1"); },
-                       complete("PREPARE") + ready()) == Advance::broken);
-  CHECK(after_too_many(parse_message("s", "select 1"),
-                       [](int i) { return query("declare c" + std::to_string(i) + " cursor for select 1"); },
-                       complete("DECLARE CURSOR") + message('Z', "T")) == Advance::broken);
+  CHECK(after_too_many(
+            bind_message("another", ""), [](int i) { return bind_message("p" + std::to_string(i), ""); },
+            message('2', "")) == Advance::broken);
+  CHECK(after_too_many(
+            query("prepare p as select 1"),
+            [](int i) { return query("prepare p" + std::to_string(i) + " as select 1"); },
+            complete("PREPARE") + ready()) == Advance::broken);
+  CHECK(after_too_many(
+            parse_message("s", "select 1"),
+            [](int i) { return query("declare c" + std::to_string(i) + " cursor for select 1"); },
+            complete("DECLARE CURSOR") + message('Z', "T")) == Advance::broken);
 }
 
 TEST_CASE("a session that has closed enough makes names again") {
@@ -428,7 +444,8 @@ TEST_CASE("a script longer than what is recorded is cut all the same, and a huge
   std::string huge = query("select 1; select '" + std::string(2'000'000, 'x') + "'; drop table victim");
   CHECK(talk.client(huge.substr(0, 5'000)) == Advance::all);
   CHECK(talk.client(huge.substr(5'000)) == Advance::all);
-  CHECK(talk.server(complete("SELECT 1") + complete("SELECT 1") + complete("DROP TABLE") + ready()) == Advance::all);
+  CHECK(talk.server(complete("SELECT 1") + complete("SELECT 1") + complete("DROP TABLE") + ready()) ==
+        Advance::all);
   REQUIRE(talk.statements().size() == 4);
   CHECK(talk.statements()[3].outcome == "success");
 }

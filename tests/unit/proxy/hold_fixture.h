@@ -7,7 +7,8 @@
 namespace ringfence::proxy {
 
 // Any DELETE waits; everything up to `level` passes.
-inline std::function<void(Snapshot&)> holding(policy::Level level = policy::Level::write, uint64_t timeout_ms = 10'000,
+inline std::function<void(Snapshot&)> holding(policy::Level level = policy::Level::write,
+                                              uint64_t timeout_ms = 10'000,
                                               std::vector<policy::Text> functions = {}) {
   return [=](Snapshot& snapshot) {
     policy::Policy policy;
@@ -72,7 +73,8 @@ struct Holding : HasWatcher, World {
         case 'Q': run(std::string(body.substr(0, body.size() - 1)), out, true); break;
         case 'P': {
           const std::string_view name = body.substr(0, body.find('\0'));
-          const std::string_view text = body.substr(name.size() + 1, body.find('\0', name.size() + 1) - name.size() - 1);
+          const std::string_view text =
+              body.substr(name.size() + 1, body.find('\0', name.size() + 1) - name.size() - 1);
           skips = text.starts_with("rf_") || text == "select broken";
           if (skips) fail(std::string(text), out);
           else out += std::string("1\0\0\0\4", 5);
@@ -116,7 +118,8 @@ struct Holding : HasWatcher, World {
     if (is_query) pg::append_ready_for_query(out, in_transaction ? 'T' : 'I');
   }
   static void fail(const std::string& text, std::string& out) {
-    pg::append_error_response(out, {.sqlstate = "42601", .message = "syntax error at or near \"" + text + "\""});
+    pg::append_error_response(out,
+                              {.sqlstate = "42601", .message = "syntax error at or near \"" + text + "\""});
   }
   // What the client sends, and all that follows from it.
   void say(std::string bytes) {
@@ -126,7 +129,9 @@ struct Holding : HasWatcher, World {
   bool has_run(std::string_view text) const { return std::find(ran.begin(), ran.end(), text) != ran.end(); }
   uint64_t held() const { return pg_shard->counters().sessions_held.get(); }
   uint64_t number() const { return watcher.all.back().id.number; }
-  PgSession* session() { return pg_shard->state().sessions.empty() ? nullptr : pg_shard->state().sessions.begin()->first; }
+  PgSession* session() {
+    return pg_shard->state().sessions.empty() ? nullptr : pg_shard->state().sessions.begin()->first;
+  }
   void release() {
     pg_shard->answer_hold_here(number(), {.is_released = true});
     settle();
@@ -148,7 +153,8 @@ struct Holding : HasWatcher, World {
     std::string_view bytes = client.got;
     for (size_t at = 0; at + 5 <= bytes.size(); at += 1 + detail::load_be<uint32_t>(bytes.data() + at + 1)) {
       if (bytes[at] != 'E') continue;
-      auto fields = pg::parse_error_fields(bytes.substr(at + 5, detail::load_be<uint32_t>(bytes.data() + at + 1) - 4));
+      auto fields =
+          pg::parse_error_fields(bytes.substr(at + 5, detail::load_be<uint32_t>(bytes.data() + at + 1) - 4));
       out.push_back(std::string(fields->sqlstate) + " " + std::string(fields->message));
     }
     return out;
@@ -157,7 +163,9 @@ struct Holding : HasWatcher, World {
   std::vector<std::string> not_run() const {
     std::vector<std::string> out;
     for (const VectorSpace::Record& record : space.records) {
-      if (record.kind != audit::RecordKind::event || !record[audit::Tag::action].starts_with("postgres_query")) continue;
+      if (record.kind != audit::RecordKind::event ||
+          !record[audit::Tag::action].starts_with("postgres_query"))
+        continue;
       out.push_back(record[audit::Tag::statement] + " | " + record[audit::Tag::outcome] + " | " +
                     record[audit::Tag::reason]);
     }

@@ -1,5 +1,5 @@
-// Held statements on a real shard: words from other threads, and what a parked session costs. Every allocation of the
-// process comes through the functions below.
+// Held statements on a real shard: words from other threads, and what a parked session costs. Every
+// allocation of the process comes through the functions below.
 #include <malloc.h>
 
 #include <cerrno>
@@ -67,7 +67,8 @@ std::shared_ptr<const policy::PolicySet> holding_deletes() {
 }
 
 struct HoldingShard : ShardFixture {
-  // Room in the trail for all statements that are released at once: nobody tells this shard when there is room again.
+  // Room in the trail for all statements that are released at once: nobody tells this shard when there is
+  // room again.
   HoldingShard() : ShardFixture(uint64_t{32} << 20) {
     on_shard([&] {
       auto made = std::make_shared<Snapshot>(*pg_shard->snapshot());
@@ -138,7 +139,8 @@ TEST_CASE("a client that hangs up is noticed by the shard while its statement wa
   CHECK(fixture.pg_shard->counters().holds[static_cast<size_t>(HoldEnd::disconnected)].get() == 1);
 }
 
-TEST_CASE("a parked session costs its own bytes and nothing more while it waits, and takes no receive buffer") {
+TEST_CASE(
+    "a parked session costs its own bytes and nothing more while it waits, and takes no receive buffer") {
   HoldingShard fixture;
   constexpr size_t count = 600;  // More than the ring has receive buffers.
   std::vector<std::unique_ptr<Wire>> clients;

@@ -121,9 +121,10 @@ TEST_CASE("one statement of many holds them all, and one word is asked for") {
   CHECK(world.watcher.all[0].statement == "select 1; delete from t; delete from u");
   world.refuse("not on a Friday");
   CHECK(world.errors() == Lines{"42501 the statement was not approved: not on a Friday"});
-  CHECK(world.not_run() == Lines{"select 1 | not_executed | another statement of the same message did not run",
-                                 "delete from t | denied | the statement was not approved: not on a Friday",
-                                 "delete from u | not_executed | another statement of the same message did not run"});
+  CHECK(world.not_run() ==
+        Lines{"select 1 | not_executed | another statement of the same message did not run",
+              "delete from t | denied | the statement was not approved: not on a Friday",
+              "delete from u | not_executed | another statement of the same message did not run"});
   CHECK(world.ran.empty());
   world.say(query("select 2"));
   CHECK(world.ran == Lines{"select 2"});
@@ -137,11 +138,15 @@ TEST_CASE("a refusal, a deadline and a cancel leave the session usable, with the
     HoldEnd how;
   };
   const Way ways[] = {
-      {[](Holding& world) { world.refuse(); }, "42501 the statement was not approved: no", "denied", HoldEnd::refused},
-      {[](Holding& world) { world.advance_to(10'000); world.serve(); },
+      {[](Holding& world) { world.refuse(); }, "42501 the statement was not approved: no", "denied",
+       HoldEnd::refused},
+      {[](Holding& world) {
+         world.advance_to(10'000);
+         world.serve();
+       },
        "57014 canceling statement: nobody approved it within 10000 ms", "not_executed", HoldEnd::expired},
-      {[](Holding& world) { world.cancel(); }, "57014 canceling statement due to user request", "not_executed",
-       HoldEnd::cancelled},
+      {[](Holding& world) { world.cancel(); }, "57014 canceling statement due to user request",
+       "not_executed", HoldEnd::cancelled},
   };
   for (const Way& way : ways) {
     for (bool is_extended : {false, true}) {
@@ -153,7 +158,8 @@ TEST_CASE("a refusal, a deadline and a cancel leave the session usable, with the
       way.end(world);
       CHECK(world.held() == 0);
       CHECK(world.errors() == Lines{way.error});
-      CHECK(world.not_run() == Lines{std::string("delete from t | ") + way.outcome + " | " + (way.error + 6)});
+      CHECK(world.not_run() ==
+            Lines{std::string("delete from t | ") + way.outcome + " | " + (way.error + 6)});
       CHECK(world.watcher.ends.size() == 1);
       CHECK(world.watcher.ends[0].second == way.how);
       CHECK(world.pg_shard->counters().holds[static_cast<size_t>(way.how)].get() == 1);
@@ -186,7 +192,8 @@ TEST_CASE("a client that leaves while its statement waits is noticed, whatever i
       world.settle();
       CHECK(world.held() == 0);
       CHECK(world.reached.empty());
-      CHECK(world.not_run() == Lines{"delete from t | not_executed | the client left while the statement waited"});
+      CHECK(world.not_run() ==
+            Lines{"delete from t | not_executed | the client left while the statement waited"});
       CHECK(world.watcher.ends == std::vector<std::pair<uint64_t, HoldEnd>>{{1, HoldEnd::disconnected}});
       world.server.stream->shutdown();
       world.settle();
@@ -292,15 +299,22 @@ TEST_CASE("a long group goes out in the end, and COPY does not wait for its Sync
   }
 }
 
-TEST_CASE("draining, an operator, a reload that takes the access away and the server's end all end a parked session") {
+TEST_CASE(
+    "draining, an operator, a reload that takes the access away and the server's end all end a parked "
+    "session") {
   struct Way {
     void (*end)(Holding&);
     const char* error;
   };
   const Way ways[] = {
-      {[](Holding& world) { world.pg_shard->drain(); }, "57P01 terminating connection: the appliance is shutting down"},
-      {[](Holding& world) { world.pg_shard->end_all({"57P01", "by an operator", ""}); }, "57P01 by an operator"},
-      {[](Holding& world) { world.reload([](Snapshot& snapshot) { snapshot.policies = policies_for("nobody", policy::Level::admin); }); },
+      {[](Holding& world) { world.pg_shard->drain(); },
+       "57P01 terminating connection: the appliance is shutting down"},
+      {[](Holding& world) { world.pg_shard->end_all({"57P01", "by an operator", ""}); },
+       "57P01 by an operator"},
+      {[](Holding& world) {
+         world.reload(
+             [](Snapshot& snapshot) { snapshot.policies = policies_for("nobody", policy::Level::admin); });
+       },
        "57P01 terminating connection: your access to database \"shop\" has ended"},
       {[](Holding& world) { world.server.stream->shutdown(); },
        "08006 the server of database \"shop\" closed the connection"},
@@ -320,7 +334,8 @@ TEST_CASE("draining, an operator, a reload that takes the access away and the se
       CHECK(world.ran.size() == ran);
       REQUIRE(world.errors() == Lines{way.error});
       REQUIRE(world.not_run().size() == 1);
-      CHECK(world.not_run()[0].starts_with("delete from t | not_executed | the session ended while the statement waited"));
+      CHECK(world.not_run()[0].starts_with(
+          "delete from t | not_executed | the session ended while the statement waited"));
       CHECK(world.watcher.ends == std::vector<std::pair<uint64_t, HoldEnd>>{{1, HoldEnd::session_ended}});
       world.client.stream->shutdown();
       world.server.stream->shutdown();
@@ -379,7 +394,8 @@ TEST_CASE("what was prepared or bound before a rule holds it is held by the rule
   CHECK(world.ran == Lines{"delete from t"});
 }
 
-TEST_CASE("a Bind that is too long to be held is refused, one of a statement that is not held passes in pieces") {
+TEST_CASE(
+    "a Bind that is too long to be held is refused, one of a statement that is not held passes in pieces") {
   Holding world(holding(), 1, 50'000);
   const std::string value(gated_bytes_max + 10, 'x');
   const std::optional<std::string_view> values[] = {value};
@@ -402,7 +418,8 @@ TEST_CASE("a Bind that is too long to be held is refused, one of a statement tha
   CHECK(world.errors()[0].starts_with("54000"));
 }
 
-// [a Parse that fails, Close d, Parse d "select 1", Sync][Bind d, Execute, Sync]: the server keeps the d that it had.
+// [a Parse that fails, Close d, Parse d "select 1", Sync][Bind d, Execute, Sync]: the server keeps the d that
+// it had.
 std::string group_that_fails_then_bind(std::string_view name) {
   std::string bytes;
   pg::append_parse(bytes, "x", "select broken");
@@ -426,7 +443,8 @@ TEST_CASE("a name means what the server knows by it, not what a group that faile
     CHECK(held.ran.empty());
     CHECK(held.held() == 1);
     // The same where the policies have become stricter since it was prepared.
-    Holding world([](Snapshot& snapshot) { snapshot.policies = policies_for("*", policy::Level::write); }, seed, seed % 9);
+    Holding world([](Snapshot& snapshot) { snapshot.policies = policies_for("*", policy::Level::write); },
+                  seed, seed % 9);
     world.say(prepare);
     world.reload(grown_stricter);
     world.say(group_that_fails_then_bind("d"));
@@ -439,7 +457,8 @@ TEST_CASE("a name means what the server knows by it, not what a group that faile
 }
 
 TEST_CASE("what a Query makes of a name is not executed behind it unheld") {
-  for (const char* text : {"prepare d as delete from t; execute d", "deallocate d; prepare d as delete from t; execute d"}) {
+  for (const char* text :
+       {"prepare d as delete from t; execute d", "deallocate d; prepare d as delete from t; execute d"}) {
     CAPTURE(text);
     Holding world;
     world.say(query("prepare d as select 1"));
@@ -498,7 +517,8 @@ TEST_CASE("without access nothing goes out behind a wait, and what was held has 
   CHECK(world.not_run()[0].starts_with("delete from t | not_executed"));
 }
 
-TEST_CASE("of words that come at the same moment exactly one counts, and only a release lets the statement run") {
+TEST_CASE(
+    "of words that come at the same moment exactly one counts, and only a release lets the statement run") {
   for (uint64_t seed = 1; seed < 600; ++seed) {
     CAPTURE(seed);
     Holding world(holding(), seed, seed % 5);
@@ -516,9 +536,12 @@ TEST_CASE("of words that come at the same moment exactly one counts, and only a 
       const uint64_t number = world.watcher.all[0].id.number;
       switch (word) {
         case 0: taken += world.pg_shard->answer_hold_here(number, {.is_released = true}) ? 1 : 0; break;
-        case 1: taken += world.pg_shard->answer_hold_here(number, {.is_released = false, .reason = "no"}) ? 1 : 0; break;
+        case 1:
+          taken += world.pg_shard->answer_hold_here(number, {.is_released = false, .reason = "no"}) ? 1 : 0;
+          break;
         case 2:
-          if (world.session() != nullptr && world.session()->is_logged_in()) ring::spawn(world.session()->cancel_by_client());
+          if (world.session() != nullptr && world.session()->is_logged_in())
+            ring::spawn(world.session()->cancel_by_client());
           break;
         case 3: world.client.stream->shutdown(); break;
         case 4: world.pg_shard->drain(); break;
@@ -541,7 +564,8 @@ TEST_CASE("of words that come at the same moment exactly one counts, and only a 
     if (can_run) REQUIRE(world.has_run("delete from t"));
     // One record, whatever came: of what was sent its start, of what was not its refusal.
     size_t starts = 0;
-    for (const auto& [seq, statement] : statements_of(world.space)) starts += statement.statement == "delete from t" ? 1 : 0;
+    for (const auto& [seq, statement] : statements_of(world.space))
+      starts += statement.statement == "delete from t" ? 1 : 0;
     REQUIRE(starts + world.not_run().size() == 1);
     if (end != HoldEnd::released) REQUIRE(world.not_run().size() == 1);
   }
@@ -557,7 +581,9 @@ TEST_CASE("a word for a hold that is over, or never was, finds nothing") {
   CHECK(world.pg_shard->holds().empty());
 }
 
-TEST_CASE("without room in the trail a released statement does not go out, and the record of one that is dropped is kept") {
+TEST_CASE(
+    "without room in the trail a released statement does not go out, and the record of one that is dropped "
+    "is kept") {
   Holding world;
   world.say(query("delete from t"));
   world.space.is_full = true;
@@ -575,7 +601,8 @@ TEST_CASE("without room in the trail a released statement does not go out, and t
   CHECK(world.held() == 0);
   world.space.is_full = false;
   world.pg_shard->trail_has_room();
-  CHECK(world.not_run() == Lines{"delete from u | not_executed | the client left while the statement waited"});
+  CHECK(world.not_run() ==
+        Lines{"delete from u | not_executed | the client left while the statement waited"});
 }
 
 TEST_CASE("a statement that another thread analyses can be cancelled, and its client may leave, meanwhile") {
@@ -583,7 +610,8 @@ TEST_CASE("a statement that another thread analyses can be cancelled, and its cl
   for (int i = 0; i < 5'000; ++i) text += "+1";
   for (int way = 0; way < 4; ++way) {
     CAPTURE(way);
-    Holding world([](Snapshot& snapshot) { snapshot.policies = policies_for("*", policy::Level::read); }, 1, 0, 1);
+    Holding world([](Snapshot& snapshot) { snapshot.policies = policies_for("*", policy::Level::read); }, 1,
+                  0, 1);
     // The thread is busy with something else.
     std::atomic<bool> may_go{false};
     REQUIRE(world.workers.post([&] {
@@ -620,9 +648,7 @@ TEST_CASE("a statement that another thread analyses can be cancelled, and its cl
     may_go = true;
     // What comes back for a session that does not wait any more finds nothing.
     std::atomic<bool> is_last{false};
-    world.turn_until([&] {
-      return world.workers.post([&] { is_last = true; });
-    });
+    world.turn_until([&] { return world.workers.post([&] { is_last = true; }); });
     world.turn_until([&] { return is_last.load(); });
     CHECK(world.watcher.all.empty());
   }

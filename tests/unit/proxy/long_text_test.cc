@@ -56,7 +56,8 @@ TEST_CASE("of a value without room its beginning is kept, with its length") {
       for (size_t bytes_max : {1, 2, 10, 40, 60, 61, 62, 63, 200, 1000}) {
         out = encoded(bind_of({value}, format), bytes_max < 2 ? 2 : bytes_max, true, is_truncated);
         CHECK(is_truncated);
-        if (bytes_max >= 63) CHECK(out.find("\"bytes\":" + std::to_string(value.size())) != std::string::npos);
+        if (bytes_max >= 63)
+          CHECK(out.find("\"bytes\":" + std::to_string(value.size())) != std::string::npos);
       }
     }
   }
@@ -68,7 +69,8 @@ TEST_CASE("of a text that is cut the digest of all of it is kept, whatever piece
     size_t length;
     bool is_cut;
   };
-  for (Case one : {Case{100, false}, Case{65'536, false}, Case{70'000, true}, Case{1 << 20, true}, Case{text.size(), true}}) {
+  for (Case one : {Case{100, false}, Case{65'536, false}, Case{70'000, true}, Case{1 << 20, true},
+                   Case{text.size(), true}}) {
     for (bool is_parse : {false, true}) {
       for (size_t piece : {size_t{977}, size_t{16'384}, text.size() * 2}) {
         CAPTURE(one.length);
@@ -95,7 +97,8 @@ TEST_CASE("of a text that is cut the digest of all of it is kept, whatever piece
         }
         for (size_t from = 0; from < bytes.size(); from += piece) {
           size_t at = 0;
-          CHECK(conversation.client_bytes(ByteView(bytes).substr(from, piece), at, Now{1, 1}) == Advance::all);
+          CHECK(conversation.client_bytes(ByteView(bytes).substr(from, piece), at, Now{1, 1}) ==
+                Advance::all);
         }
         REQUIRE(space.records.size() == 1);
         const VectorSpace::Record& record = space.records[0];
@@ -143,7 +146,8 @@ TEST_CASE("a record has room for the largest text that is redacted and invalid a
   pg::StatementText out;
   take_statement_text(text, text.size(), Limits::statement_bytes_most, out);
   CHECK(out.is_redacted);
-  CHECK(out.text.size() + out.raw().size() + out.unredacted().size() <= 2 * Limits::statement_bytes_most + 32);
+  CHECK(out.text.size() + out.raw().size() + out.unredacted().size() <=
+        2 * Limits::statement_bytes_most + 32);
   VectorSpace space;
   ShardCounters counters;
   audit::TextSealer sealer(*audit::DataKeys::parse("0011223344556677 " + std::string(64, '1')), "node");

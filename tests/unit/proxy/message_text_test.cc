@@ -49,7 +49,9 @@ struct Talk {
 
 }  // namespace
 
-TEST_CASE("a Query of several statements has its whole text in a record before theirs, which name it and their places") {
+TEST_CASE(
+    "a Query of several statements has its whole text in a record before theirs, which name it and their "
+    "places") {
   const std::string text = "/* why */ select 1; -- not; this\nselect 'ä';\n; select 3 /* end */ ;--";
   Talk talk;
   CHECK(talk.ask(text) == Advance::all);
@@ -61,7 +63,8 @@ TEST_CASE("a Query of several statements has its whole text in a record before t
   for (const VectorSpace::Record* start : starts) {
     CHECK((*start)[Tag::message_id] == talk.whole()[Tag::id]);
     const auto begin = static_cast<size_t>(start->integer(Tag::statement_begin));
-    CHECK(text.substr(begin, static_cast<size_t>(start->integer(Tag::statement_bytes))) == (*start)[Tag::statement]);
+    CHECK(text.substr(begin, static_cast<size_t>(start->integer(Tag::statement_bytes))) ==
+          (*start)[Tag::statement]);
   }
 }
 
@@ -95,7 +98,8 @@ TEST_CASE("a refused Query of several statements has its whole text in a record 
   Talk talk;
   auto policies = policies_for("*", policy::Level::write);
   talk.access = policies->access({"x"}, {});
-  talk.conversation.use_judge(std::make_shared<StatementJudge>(talk.access, policy::SessionFacts{}, talk.judges), "nonce");
+  talk.conversation.use_judge(
+      std::make_shared<StatementJudge>(talk.access, policy::SessionFacts{}, talk.judges), "nonce");
   talk.ask(text);
   CHECK(talk.whole()[Tag::statement] == text);
   int parts = 0;
@@ -124,7 +128,8 @@ TEST_CASE("a comment that fills what is recorded hides no statement, neither of 
       } else {
         pg::append_query(bytes, text);
       }
-      for (size_t from = 0; from < bytes.size(); from += piece) CHECK(talk.say(bytes.substr(from, piece)) == Advance::all);
+      for (size_t from = 0; from < bytes.size(); from += piece)
+        CHECK(talk.say(bytes.substr(from, piece)) == Advance::all);
       REQUIRE(talk.starts().size() == 1);
       const VectorSpace::Record& start = *talk.starts()[0];
       CHECK(start[Tag::statement] == "delete from t");

@@ -50,7 +50,8 @@ TEST_CASE("no name is longer than the server keeps, and none ends within a chara
 }
 
 TEST_CASE("a form that cannot be meant is an error") {
-  for (std::string_view form : {"", "{", "}", "{}", "{usr}", "{user", "user}", "{{user}}", "a\tb", "ringfence \xc3\xa4"}) {
+  for (std::string_view form :
+       {"", "{", "}", "{}", "{usr}", "{user", "user}", "{{user}}", "a\tb", "ringfence \xc3\xa4"}) {
     CAPTURE(form);
     CHECK_FALSE(NameForm::parse(form));
   }

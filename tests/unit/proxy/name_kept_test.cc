@@ -79,7 +79,8 @@ TEST_CASE("a name that RESET takes away is not told, and the session is to be na
       Talk talk(level);
       talk.client("RESET ALL");
       CHECK_FALSE(talk.conversation->has_lost_name());
-      CHECK(talk.server(zone + called("ringfence") + complete("RESET") + ready, piece) == zone + complete("RESET") + ready);
+      CHECK(talk.server(zone + called("ringfence") + complete("RESET") + ready, piece) ==
+            zone + complete("RESET") + ready);
       CHECK(talk.conversation->has_lost_name());
       CHECK(talk.recorder.application_name() == "psql");
       talk.conversation->note_named();
@@ -93,11 +94,13 @@ TEST_CASE("a client that has named itself hears its first name again, once") {
     CAPTURE(piece);
     Talk talk(policy::Level::read);
     talk.client("SET application_name = 'other'");
-    CHECK(talk.server(called("other") + complete("SET") + ready, piece) == called("other") + complete("SET") + ready);
+    CHECK(talk.server(called("other") + complete("SET") + ready, piece) ==
+          called("other") + complete("SET") + ready);
     CHECK(talk.recorder.application_name() == "other");
     CHECK_FALSE(talk.conversation->has_lost_name());
     talk.client("DISCARD ALL");
-    CHECK(talk.server(called("ringfence") + complete("DISCARD ALL") + ready, piece) == called(own) + complete("DISCARD ALL") + ready);
+    CHECK(talk.server(called("ringfence") + complete("DISCARD ALL") + ready, piece) ==
+          called(own) + complete("DISCARD ALL") + ready);
     CHECK(talk.conversation->has_lost_name());
     CHECK(talk.recorder.application_name() == "psql");
     talk.client("RESET ALL");

@@ -8,7 +8,8 @@ namespace {
 
 std::string error(std::string_view sqlstate) {
   std::string out;
-  pg::append_error_response(out, {.severity = "ERROR", .sqlstate = sqlstate, .message = "the server's own words"});
+  pg::append_error_response(out,
+                            {.severity = "ERROR", .sqlstate = sqlstate, .message = "the server's own words"});
   return out;
 }
 std::string ready(char state = 'I') {
@@ -32,7 +33,8 @@ std::string notification() {
   const auto header = pg::frame_header('A', static_cast<uint32_t>(body.size()));
   return std::string(header.data(), header.size()) + body;
 }
-// What a server says to the name and the first statement, with words of itself in between, and what the client gets of it.
+// What a server says to the name and the first statement, with words of itself in between, and what the
+// client gets of it.
 struct Said {
   std::string by_server;
   std::string to_client;
@@ -40,14 +42,16 @@ struct Said {
 Said said_around_name() {
   std::string set;
   pg::append_command_complete(set, "SET");
-  return {set + notice() + reported("application_name", "ringfence/ada") + reported("DateStyle", "German") + ready() + notification() +
-              notice() + answer(),
+  return {set + notice() + reported("application_name", "ringfence/ada") + reported("DateStyle", "German") +
+              ready() + notification() + notice() + answer(),
           reported("DateStyle", "German") + notification() + notice() + answer()};
 }
 
 }  // namespace
 
-TEST_CASE("a handover asks the server for nothing before its client is greeted, and for a name together with what it says first") {
+TEST_CASE(
+    "a handover asks the server for nothing before its client is greeted, and for a name together with what "
+    "it says first") {
   PoolWorld world;
   world.begin();
   world.run_first("select 1");
@@ -107,7 +111,8 @@ TEST_CASE("a goodbye that meets the name on its way waits for it") {
     world.send(world.client, terminate());
     world.advance_to(pool_naming_after_ms + 2);
     const std::string got = world.servers.back().got;
-    const bool is_one_of_both = got == naming_message("ringfence/ada") + terminate() || got == terminate() || World::types(got) == "QQ";
+    const bool is_one_of_both = got == naming_message("ringfence/ada") + terminate() || got == terminate() ||
+                                World::types(got) == "QQ";
     CHECK_MESSAGE(is_one_of_both, World::types(got));
   }
 }
@@ -134,7 +139,9 @@ TEST_CASE("a session that says nothing for a while is named all the same") {
   }
 }
 
-TEST_CASE("of the answer to the name nothing reaches the client, in whatever pieces it comes and whatever follows it") {
+TEST_CASE(
+    "of the answer to the name nothing reaches the client, in whatever pieces it comes and whatever follows "
+    "it") {
   for (uint64_t seed = 1; seed <= 40; ++seed) {
     PoolWorld world(seed);
     world.pieces = 1 + seed % 7;
@@ -143,9 +150,12 @@ TEST_CASE("of the answer to the name nothing reaches the client, in whatever pie
   }
 }
 
-TEST_CASE("a session whose connection cannot be named ends with an error, and hears nothing of what its server said") {
-  const std::string wrong[] = {error("57014") + ready() + answer(), error("57P01"), answer(), ready(), ready('T'),
-                               std::string("C\0\0\0\1", 5)};
+TEST_CASE(
+    "a session whose connection cannot be named ends with an error, and hears nothing of what its server "
+    "said") {
+  const std::string wrong[] = {
+      error("57014") + ready() + answer(), error("57P01"), answer(), ready(), ready('T'),
+      std::string("C\0\0\0\1", 5)};
   for (const std::string& said : wrong) {
     PoolWorld world;
     world.begin();
@@ -180,7 +190,8 @@ TEST_CASE("a server that is silent when asked for a name has so long, and its se
   }
 }
 
-TEST_CASE("a server that dies before it has answered to the name: the client is told, and nothing is left behind") {
+TEST_CASE(
+    "a server that dies before it has answered to the name: the client is told, and nothing is left behind") {
   for (uint64_t seed = 1; seed <= 8; ++seed) {
     for (int said : {0, 7, 18}) {
       PoolWorld world(seed);
@@ -198,7 +209,8 @@ TEST_CASE("a server that dies before it has answered to the name: the client is 
   }
 }
 
-TEST_CASE("a connection that ends between its handover and the session's first word is an end like any other") {
+TEST_CASE(
+    "a connection that ends between its handover and the session's first word is an end like any other") {
   PoolWorld world;
   world.begin();
   world.give_back();
@@ -211,7 +223,9 @@ TEST_CASE("a connection that ends between its handover and the session's first w
   CHECK(world.counters().pool_in_use.get() == 0);
 }
 
-TEST_CASE("what the server says of itself before it is asked for a name goes to the client, and settings that it reports then too") {
+TEST_CASE(
+    "what the server says of itself before it is asked for a name goes to the client, and settings that it "
+    "reports then too") {
   PoolWorld world;
   world.begin();
   world.send(world.servers.back(), reported("TimeZone", "Asia/Tokyo"));
@@ -222,7 +236,9 @@ TEST_CASE("what the server says of itself before it is asked for a name goes to 
   CHECK(world.client.got == reported("TimeZone", "UTC") + answer());
 }
 
-TEST_CASE("a message that the server began before it was asked for a name is the session's to its end, wherever it is cut") {
+TEST_CASE(
+    "a message that the server began before it was asked for a name is the session's to its end, wherever it "
+    "is cut") {
   const Said said = said_around_name();
   for (const std::string& begun : {reported("TimeZone", "Asia/Tokyo"), notice(), notification()}) {
     for (size_t cut = 0; cut <= begun.size(); ++cut) {
@@ -240,7 +256,8 @@ TEST_CASE("a message that the server began before it was asked for a name is the
         const bool is_shown = cut > 0 || begun[0] == 'S';
         const std::string rest = begun.substr(cut) + said.by_server;
         if (!is_in_bytes) world.send(world.servers.back(), rest);
-        for (size_t i = 0; is_in_bytes && i < rest.size(); ++i) world.send(world.servers.back(), rest.substr(i, 1));
+        for (size_t i = 0; is_in_bytes && i < rest.size(); ++i)
+          world.send(world.servers.back(), rest.substr(i, 1));
         CHECK(world.client.got == (is_shown ? begun : std::string()) + said.to_client);
         world.send(world.client, query("select 2"));
         CHECK(world.servers.back().got.ends_with(query("select 2")));
@@ -265,7 +282,9 @@ TEST_CASE("what the server says around the answer to the name comes through in a
   }
 }
 
-TEST_CASE("a connection that cannot be named in the middle of a message ends without a word that would stand in it") {
+TEST_CASE(
+    "a connection that cannot be named in the middle of a message ends without a word that would stand in "
+    "it") {
   PoolWorld world;
   world.begin();
   const std::string begun = notice();
@@ -288,7 +307,8 @@ TEST_CASE("a client that goes while its connection is being named leaves nothing
         if (says_goodbye) world.send(world.client, terminate());
         world.client.stream->shutdown();
         world.settle();
-        world.send(world.servers.back(), naming_answer("ringfence/ada") + (is_alone ? std::string() : answer()));
+        world.send(world.servers.back(),
+                   naming_answer("ringfence/ada") + (is_alone ? std::string() : answer()));
         world.servers.back().stream->shutdown();
         world.settle();
         CHECK(world.counters().pool_idle.get() == 0);

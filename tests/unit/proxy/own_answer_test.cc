@@ -1,5 +1,5 @@
-// What the appliance asks of a server between two sessions: only the very answer that is wanted makes a connection fit
-// for the next one.
+// What the appliance asks of a server between two sessions: only the very answer that is wanted makes a
+// connection fit for the next one.
 #include <doctest/doctest.h>
 
 #include "proxy/own_answer.h"
@@ -31,7 +31,8 @@ std::string ready(char state = 'I') {
   return out;
 }
 std::string wanted() {
-  return status("TimeZone", "UTC") + complete("DISCARD ALL") + ready() + complete("RESET") + complete("SET") + ready();
+  return status("TimeZone", "UTC") + complete("DISCARD ALL") + ready() + complete("RESET") + complete("SET") +
+         ready();
 }
 OwnAnswer::State state_of(std::string_view bytes, OwnAnswer::Kind kind = OwnAnswer::Kind::to_reset) {
   ReportedSettings settings(ReportedSettings::List{{"TimeZone", "UTC"}});
@@ -80,19 +81,24 @@ TEST_CASE("nothing may stand behind the answer") {
 
 TEST_CASE("what the server says of itself meanwhile is taken, and has a bound") {
   std::string notice;
-  pg::append_notice_response(notice, {.severity = "NOTICE", .sqlstate = "00000", .message = "for the one before"});
+  pg::append_notice_response(notice,
+                             {.severity = "NOTICE", .sqlstate = "00000", .message = "for the one before"});
   const std::string notification = message('A', std::string("\0\0\0\1c\0p\0", 8));
-  CHECK(state_of(notice + notification + complete("SET") + ready(), OwnAnswer::Kind::to_naming) == OwnAnswer::State::done);
+  CHECK(state_of(notice + notification + complete("SET") + ready(), OwnAnswer::Kind::to_naming) ==
+        OwnAnswer::State::done);
   std::string many;
   for (int i = 0; i < 300; ++i) many += notice;
   CHECK(state_of(many) == OwnAnswer::State::failed);
   std::string long_notice;
-  pg::append_notice_response(long_notice, {.severity = "NOTICE", .sqlstate = "00000", .message = std::string(70'000, 'x')});
+  pg::append_notice_response(
+      long_notice, {.severity = "NOTICE", .sqlstate = "00000", .message = std::string(70'000, 'x')});
   CHECK(state_of(long_notice) == OwnAnswer::State::failed);
 }
 
-TEST_CASE("of an answer that stands before somebody else's, no byte behind it is taken, wherever the pieces end") {
-  const std::string own = complete("SET") + status("application_name", "x") + status("TimeZone", "PST") + ready();
+TEST_CASE(
+    "of an answer that stands before somebody else's, no byte behind it is taken, wherever the pieces end") {
+  const std::string own =
+      complete("SET") + status("application_name", "x") + status("TimeZone", "PST") + ready();
   const std::string all = own + complete("SELECT 1") + ready();
   for (size_t cut = 0; cut <= all.size(); ++cut) {
     ReportedSettings settings(ReportedSettings::List{{"TimeZone", "UTC"}, {"application_name", "x"}});
@@ -118,7 +124,8 @@ TEST_CASE("settings that differ from those at the login are known until they are
   settings.note("TimeZone", "Asia/Tokyo");
   settings.note("is_superuser", "on");
   CHECK_FALSE(settings.are_as_at_login());
-  CHECK(settings.now() == ReportedSettings::List{{"TimeZone", "Asia/Tokyo"}, {"DateStyle", "ISO"}, {"is_superuser", "on"}});
+  CHECK(settings.now() ==
+        ReportedSettings::List{{"TimeZone", "Asia/Tokyo"}, {"DateStyle", "ISO"}, {"is_superuser", "on"}});
   settings.note("TimeZone", "UTC");
   CHECK_FALSE(settings.are_as_at_login());  // A setting that was not reported then.
   ReportedSettings other(ReportedSettings::List{{"TimeZone", "UTC"}});
@@ -131,7 +138,8 @@ TEST_CASE("settings that differ from those at the login are known until they are
 }
 
 TEST_CASE("of a setting that the server reports twice at the login, the last value is the login's") {
-  ReportedSettings settings(ReportedSettings::List{{"TimeZone", "UTC"}, {"DateStyle", "ISO"}, {"TimeZone", "Asia/Tokyo"}});
+  ReportedSettings settings(
+      ReportedSettings::List{{"TimeZone", "UTC"}, {"DateStyle", "ISO"}, {"TimeZone", "Asia/Tokyo"}});
   CHECK(settings.now() == ReportedSettings::List{{"TimeZone", "Asia/Tokyo"}, {"DateStyle", "ISO"}});
   settings.note("TimeZone", "Asia/Tokyo");
   CHECK(settings.are_as_at_login());
@@ -143,7 +151,8 @@ TEST_CASE("of a setting that the server reports twice at the login, the last val
 
 TEST_CASE("why an answer is not the one that is wanted is said without the server's text") {
   std::string error;
-  pg::append_error_response(error, {.severity = "ERROR", .sqlstate = "42501", .message = "permission denied for secret_thing"});
+  pg::append_error_response(
+      error, {.severity = "ERROR", .sqlstate = "42501", .message = "permission denied for secret_thing"});
   ReportedSettings settings;
   OwnAnswer answer(OwnAnswer::Kind::to_reset, settings);
   CHECK(answer.take(error) == OwnAnswer::State::failed);
@@ -173,7 +182,8 @@ TEST_CASE("connections are of one kind only when everything that a session notic
   target.database = "shop_db";
   target.user = "app";
   const Credential credential{"app", "secret"};
-  const std::vector<pg::StartupParameter> parameters = {{"application_name", "ringfence"}, {"timezone", "UTC"}};
+  const std::vector<pg::StartupParameter> parameters = {{"application_name", "ringfence"},
+                                                        {"timezone", "UTC"}};
   const std::string kind = kind_of(target, credential, parameters);
   CHECK(kind == kind_of(target, credential, parameters));
   CHECK(kind.find("secret") == std::string::npos);

@@ -1,10 +1,12 @@
-// Server connections that outlive their sessions: when they are kept, when they are handed on, and when they are not.
+// Server connections that outlive their sessions: when they are kept, when they are handed on, and when they
+// are not.
 #include "pool_fixture.h"
 
 using namespace ringfence;
 using namespace ringfence::proxy;
 
-TEST_CASE("a connection whose state is discarded serves the next session, which learns the same of the server") {
+TEST_CASE(
+    "a connection whose state is discarded serves the next session, which learns the same of the server") {
   for (uint64_t seed = 1; seed <= 8; ++seed) {
     PoolWorld world(seed);
     world.begin();
@@ -30,7 +32,8 @@ TEST_CASE("a connection whose state is discarded serves the next session, which 
   }
 }
 
-TEST_CASE("the client's Terminate does not reach a connection that is kept, and one that is not kept gets it") {
+TEST_CASE(
+    "the client's Terminate does not reach a connection that is kept, and one that is not kept gets it") {
   PoolWorld world;
   world.begin();
   world.run_first("select 1");
@@ -52,7 +55,8 @@ TEST_CASE("the client's Terminate does not reach a connection that is kept, and 
 
 TEST_CASE("a session's end is not the server's word: without its answer, or with another, nothing is kept") {
   std::string error;
-  pg::append_error_response(error, {.severity = "ERROR", .sqlstate = "42501", .message = "permission denied for setseed"});
+  pg::append_error_response(
+      error, {.severity = "ERROR", .sqlstate = "42501", .message = "permission denied for setseed"});
   std::string other;
   pg::append_command_complete(other, "DISCARD ALL");
   pg::append_ready_for_query(other, 'T');
@@ -90,9 +94,12 @@ TEST_CASE("what only a Sync would end is not ended by us") {
   CHECK(world.servers.back().got == terminate());
 }
 
-TEST_CASE("a connection that the server ends or speaks on while it waits is closed, and nobody hears what it said") {
+TEST_CASE(
+    "a connection that the server ends or speaks on while it waits is closed, and nobody hears what it "
+    "said") {
   std::string notice;
-  pg::append_notice_response(notice, {.severity = "NOTICE", .sqlstate = "00000", .message = "secret of the one before"});
+  pg::append_notice_response(
+      notice, {.severity = "NOTICE", .sqlstate = "00000", .message = "secret of the one before"});
   for (const std::string& said : {std::string(), notice}) {
     PoolWorld world;
     world.begin();
@@ -113,7 +120,9 @@ TEST_CASE("a connection that the server ends or speaks on while it waits is clos
   }
 }
 
-TEST_CASE("a connection that is lost as it is handed out is replaced by a new one before its session is told anything") {
+TEST_CASE(
+    "a connection that is lost as it is handed out is replaced by a new one before its session is told "
+    "anything") {
   for (uint64_t seed = 1; seed <= 8; ++seed) {
     PoolWorld world(seed);
     world.begin();
@@ -167,7 +176,8 @@ TEST_CASE("a connection is used for an hour at most") {
   CHECK(world.servers.back().has_ended);
 }
 
-TEST_CASE("a snapshot with another password, or without a pool, closes what waits; the same target keeps it") {
+TEST_CASE(
+    "a snapshot with another password, or without a pool, closes what waits; the same target keeps it") {
   for (int change = 0; change < 3; ++change) {
     PoolWorld world;
     world.begin();
@@ -245,7 +255,9 @@ TEST_CASE("a connection made ahead that leads to a later host is not kept, and i
   CHECK(world.servers.size() == 2);
 }
 
-TEST_CASE("a session that said goodbye ended by itself, whoever ends what is left of it while its connection is reset") {
+TEST_CASE(
+    "a session that said goodbye ended by itself, whoever ends what is left of it while its connection is "
+    "reset") {
   for (bool is_drained : {false, true}) {
     PoolWorld world;
     world.begin();
@@ -309,7 +321,9 @@ TEST_CASE("a connection that was reset and cannot be kept is counted as discarde
   CHECK(world.counters().pool_discards.get() == 1);
 }
 
-TEST_CASE("before any session came, connections are made ahead with the target's own user, not with an administrator's") {
+TEST_CASE(
+    "before any session came, connections are made ahead with the target's own user, not with an "
+    "administrator's") {
   PoolWorld world(1, [](Target& target) {
     target.pool.min = 1;
     target.credentials[policy::Level::admin] = {"boss", "Boss-Secret"};
@@ -329,7 +343,9 @@ TEST_CASE("before any session came, connections are made ahead with the target's
   CHECK(world.counters().pool_idle.get() == 1);
 }
 
-TEST_CASE("connections of another kind than the last session's do not stand in the way of those made ahead, and go first") {
+TEST_CASE(
+    "connections of another kind than the last session's do not stand in the way of those made ahead, and go "
+    "first") {
   for (bool by_time : {false, true}) {
     PoolWorld world(1, [](Target& target) {
       target.pool.min = 1;
@@ -348,8 +364,8 @@ TEST_CASE("connections of another kind than the last session's do not stand in t
     world.send(world.servers.back(), PoolWorld::pool_welcome());
     CHECK(world.counters().pool_idle.get() == 1);
     const SnapshotPtr snapshot = world.pg_shard->snapshot();
-    const std::vector<pg::StartupParameter> others = {{"application_name", std::string(warm_application_name)},
-                                                      {"client_encoding", "LATIN1"}};
+    const std::vector<pg::StartupParameter> others = {
+        {"application_name", std::string(warm_application_name)}, {"client_encoding", "LATIN1"}};
     pool.note_wish(*snapshot->find_target("shop"), policy::Level::admin, others);
     world.advance_to(4 * pool_fill_pause_ms);
     REQUIRE(world.servers.size() == 3);

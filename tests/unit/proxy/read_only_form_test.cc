@@ -37,7 +37,9 @@ std::string complete(ByteView tag) { return message('C', std::string(tag) + '\0'
 const std::string ready = message('Z', "T");
 std::string warning() {
   std::string out;
-  pg::append_notice_response(out, {.severity = "WARNING", .sqlstate = "01000", .message = "READ WRITE was replaced by READ ONLY",
+  pg::append_notice_response(out, {.severity = "WARNING",
+                                   .sqlstate = "01000",
+                                   .message = "READ WRITE was replaced by READ ONLY",
                                    .detail = "Your access level here is read.",
                                    .hint = "Ask for a policy of level write on this target."});
   return out;
@@ -52,7 +54,8 @@ struct Talk {
     REQUIRE(kept);
     access = kept->access({"x"}, {});
     auto judge = std::make_shared<StatementJudge>(access, policy::SessionFacts{}, judges);
-    conversation = std::make_unique<Conversation>(recorder, pools, counters, limits, std::make_unique<Gate>(std::move(judge), "nonce"));
+    conversation = std::make_unique<Conversation>(recorder, pools, counters, limits,
+                                                  std::make_unique<Gate>(std::move(judge), "nonce"));
   }
   static policy::Policy level(policy::Level level) {
     policy::Policy policy;
@@ -94,7 +97,8 @@ struct Talk {
   std::vector<std::string> starts() const {
     std::vector<std::string> out;
     for (const auto& record : space.records)
-      if (record.kind == audit::RecordKind::start) out.push_back(record[Tag::statement] + "|" + record[Tag::metadata]);
+      if (record.kind == audit::RecordKind::start)
+        out.push_back(record[Tag::statement] + "|" + record[Tag::metadata]);
     return out;
   }
 };
@@ -109,14 +113,17 @@ TEST_CASE("a reader's READ WRITE goes on as READ ONLY with a warning, and the re
     CHECK(talk.server(complete("BEGIN") + ready, piece) == complete("BEGIN") + warning() + ready);
     CHECK(talk.client(query("SELECT 1")) == query("SELECT 1"));
     CHECK(talk.server(complete("SELECT 1") + ready) == complete("SELECT 1") + ready);
-    CHECK(talk.starts() == std::vector<std::string>{"BEGIN READ WRITE|{\"sent_on\":\"BEGIN READ ONLY \"}", "SELECT 1|"});
+    CHECK(talk.starts() ==
+          std::vector<std::string>{"BEGIN READ WRITE|{\"sent_on\":\"BEGIN READ ONLY \"}", "SELECT 1|"});
     CHECK(talk.space.events("postgres_query_blocked").empty());
   }
 }
 
 TEST_CASE("in a message of several statements only that statement changes") {
   Talk talk(Talk::level(policy::Level::read));
-  const std::string sent = "/* WRITE */ SELECT 'READ WRITE' ; begin read write;SELECT 'x'; set transaction read write ; SELECT 2 -- READ WRITE";
+  const std::string sent =
+      "/* WRITE */ SELECT 'READ WRITE' ; begin read write;SELECT 'x'; set transaction read write ; SELECT 2 "
+      "-- READ WRITE";
   std::string instead = sent;
   instead.replace(instead.find("begin read write") + 11, 5, "ONLY ");
   instead.replace(instead.find("transaction read write") + 17, 5, "ONLY ");
@@ -124,9 +131,10 @@ TEST_CASE("in a message of several statements only that statement changes") {
   const std::string one = complete("SELECT 1");
   CHECK(talk.server(one + complete("BEGIN") + one + complete("SET") + one + ready) ==
         one + complete("BEGIN") + warning() + one + complete("SET") + warning() + one + ready);
-  CHECK(talk.starts() == std::vector<std::string>{"SELECT 'READ WRITE'|", "begin read write|{\"sent_on\":\"begin read ONLY \"}",
-                                                  "SELECT 'x'|", "set transaction read write|{\"sent_on\":\"set transaction read ONLY \"}",
-                                                  "SELECT 2|"});
+  CHECK(talk.starts() ==
+        std::vector<std::string>{
+            "SELECT 'READ WRITE'|", "begin read write|{\"sent_on\":\"begin read ONLY \"}", "SELECT 'x'|",
+            "set transaction read write|{\"sent_on\":\"set transaction read ONLY \"}", "SELECT 2|"});
   REQUIRE(talk.space.events("postgres_message").size() == 1);
   CHECK((*talk.space.events("postgres_message")[0])[Tag::statement] == sent);
 }
@@ -136,13 +144,17 @@ TEST_CASE("a prepared READ WRITE is prepared as READ ONLY, and each run of it wa
   std::string again;
   pg::append_bind(again, "", "b");
   pg::append_execute(again, "");
-  CHECK(talk.client(executed("BEGIN READ WRITE", "b") + sync_now() + executed("COMMIT") + sync_now() + again + sync_now()) ==
-        executed("BEGIN READ ONLY ", "b") + sync_now() + executed("COMMIT") + sync_now() + again + sync_now());
+  CHECK(talk.client(executed("BEGIN READ WRITE", "b") + sync_now() + executed("COMMIT") + sync_now() + again +
+                    sync_now()) == executed("BEGIN READ ONLY ", "b") + sync_now() + executed("COMMIT") +
+                                       sync_now() + again + sync_now());
   const std::string bound = message('2', "");
-  CHECK(talk.server(message('1', "") + bound + complete("BEGIN") + ready) == message('1', "") + bound + complete("BEGIN") + warning() + ready);
-  CHECK(talk.server(message('1', "") + bound + complete("COMMIT") + ready) == message('1', "") + bound + complete("COMMIT") + ready);
+  CHECK(talk.server(message('1', "") + bound + complete("BEGIN") + ready) ==
+        message('1', "") + bound + complete("BEGIN") + warning() + ready);
+  CHECK(talk.server(message('1', "") + bound + complete("COMMIT") + ready) ==
+        message('1', "") + bound + complete("COMMIT") + ready);
   CHECK(talk.server(bound + complete("BEGIN") + ready) == bound + complete("BEGIN") + warning() + ready);
-  CHECK(talk.starts() == std::vector<std::string>{"BEGIN READ WRITE|{\"sent_on\":\"BEGIN READ ONLY \"}", "COMMIT|",
+  CHECK(talk.starts() == std::vector<std::string>{"BEGIN READ WRITE|{\"sent_on\":\"BEGIN READ ONLY \"}",
+                                                  "COMMIT|",
                                                   "BEGIN READ WRITE|{\"sent_on\":\"BEGIN READ ONLY \"}"});
 }
 
@@ -180,8 +192,9 @@ TEST_CASE("a writer's READ WRITE stays, and a whitelist decides the text that go
 }
 
 TEST_CASE("what makes the session writable otherwise is refused as before") {
-  for (const char* text : {"SET default_transaction_read_only = off", "SET transaction_read_only TO 'off'",
-                           "SELECT set_config('transaction_read_only', 'off', true)", "BEGIN READ WRITE, ISOLATION"}) {
+  for (const char* text :
+       {"SET default_transaction_read_only = off", "SET transaction_read_only TO 'off'",
+        "SELECT set_config('transaction_read_only', 'off', true)", "BEGIN READ WRITE, ISOLATION"}) {
     Talk talk(Talk::level(policy::Level::read));
     CAPTURE(text);
     CHECK(talk.client(query(text)) != query(text));
@@ -193,7 +206,8 @@ TEST_CASE("other policies judge a prepared one by what the server has") {
   Talk talk(Talk::level(policy::Level::read));
   talk.client(executed("BEGIN READ WRITE", "b") + sync_now());
   talk.server(message('1', "") + message('2', "") + complete("BEGIN") + ready);
-  talk.conversation->use_judge(std::make_shared<StatementJudge>(talk.access, policy::SessionFacts{}, talk.judges), "nonce");
+  talk.conversation->use_judge(
+      std::make_shared<StatementJudge>(talk.access, policy::SessionFacts{}, talk.judges), "nonce");
   std::string again;
   pg::append_bind(again, "", "b");
   pg::append_execute(again, "");
@@ -208,8 +222,11 @@ TEST_CASE("with a trail that is often full the record has both all the same") {
     talk.space.refuse_one_in = 2;
     const std::string sent = query("SELECT 1; BEGIN READ WRITE; SELECT 2");
     size_t at = 0;
-    while (talk.conversation->client_bytes(sent, at, {1'000, 1}) != Advance::all) {}
+    while (talk.conversation->client_bytes(sent, at, {1'000, 1}) != Advance::all) {
+    }
     CHECK(talk.conversation->to_server(sent) == query("SELECT 1; BEGIN READ ONLY ; SELECT 2"));
-    CHECK(talk.starts() == std::vector<std::string>{"SELECT 1|", "BEGIN READ WRITE|{\"sent_on\":\"BEGIN READ ONLY \"}", "SELECT 2|"});
+    CHECK(talk.starts() == std::vector<std::string>{"SELECT 1|",
+                                                    "BEGIN READ WRITE|{\"sent_on\":\"BEGIN READ ONLY \"}",
+                                                    "SELECT 2|"});
   }
 }

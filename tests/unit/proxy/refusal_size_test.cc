@@ -1,5 +1,5 @@
-// What is refused is recorded in as many records as there are statements, each within a record's bound; and what runs
-// beside it is recorded too.
+// What is refused is recorded in as many records as there are statements, each within a record's bound; and
+// what runs beside it is recorded too.
 #include <doctest/doctest.h>
 
 #include "hold_fixture.h"
@@ -18,7 +18,8 @@ std::function<void(Snapshot&)> reading(uint32_t statement_bytes_max) {
 
 size_t not_run(const VectorSpace& space) {
   size_t found = 0;
-  for (const VectorSpace::Record& record : space.records) found += record[audit::Tag::action].starts_with("postgres_query");
+  for (const VectorSpace::Record& record : space.records)
+    found += record[audit::Tag::action].starts_with("postgres_query");
   return found;
 }
 
@@ -41,7 +42,8 @@ TEST_CASE("a refused Query of long statements takes no more than a record's room
   for (uint32_t bytes_max : {65'536u, most}) {
     Holding world(reading(bytes_max));
     std::string text;
-    for (int i = 0; i < 4; ++i) text += (i == 1 ? "drop table x /* " : "select 1 /* ") + std::string(250'000, 'c') + " */;";
+    for (int i = 0; i < 4; ++i)
+      text += (i == 1 ? "drop table x /* " : "select 1 /* ") + std::string(250'000, 'c') + " */;";
     world.say(query(text));
     CHECK(world.errors().size() == 1);
     // One whose bytes are no text is kept in two forms.
@@ -55,8 +57,12 @@ TEST_CASE("a refused Query of long statements takes no more than a record's room
 TEST_CASE("what a refusal quotes of the statement is short, to the client and in the trail") {
   Holding world(reading(65'536));
   const std::string much(1'000'000, 'a');
-  const std::string texts[] = {"'" + much + "'", "select set_config('" + much.substr(0, 900'000) + "', 'x', false)", much,
-                               "select 1 from t where x = = " + much, "\"" + much + "\" (", "set password 'hunter2'"};
+  const std::string texts[] = {"'" + much + "'",
+                               "select set_config('" + much.substr(0, 900'000) + "', 'x', false)",
+                               much,
+                               "select 1 from t where x = = " + much,
+                               "\"" + much + "\" (",
+                               "set password 'hunter2'"};
   for (const std::string& text : texts) {
     world.say(query(text));
     std::string bytes;

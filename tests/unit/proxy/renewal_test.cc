@@ -6,7 +6,8 @@ using namespace ringfence::proxy;
 
 namespace {
 
-std::shared_ptr<const policy::PolicySet> policies_of(policy::Level level, std::vector<policy::Text> functions = {}) {
+std::shared_ptr<const policy::PolicySet> policies_of(policy::Level level,
+                                                     std::vector<policy::Text> functions = {}) {
   policy::Policy policy;
   policy.name = "test";
   policy.roles = {{"*", ""}};
@@ -179,7 +180,8 @@ TEST_CASE("a session whose settings hide what statements say ends when it is res
   CHECK(errors(world.client.got)[0].starts_with("57P01 "));
 }
 
-TEST_CASE("access that is gone ends a session after the running statement, and what stands behind is not sent") {
+TEST_CASE(
+    "access that is gone ends a session after the running statement, and what stands behind is not sent") {
   World world;
   world.connect();
   world.log_in();
@@ -207,7 +209,8 @@ TEST_CASE("a marker that somebody stole turns no other error into a refusal") {
   second.back() = '2';
   world.client.got.clear();
   world.server.got.clear();
-  world.send(world.client, query("select " + first) + query("select " + second) + query("delete from t") + query("select 3"));
+  world.send(world.client, query("select " + first) + query("select " + second) + query("delete from t") +
+                               query("select 3"));
   CHECK(marker_in(world) == second);
   world.send(world.server, failure("42703", "column \"" + first + "\" does not exist"));
   world.send(world.server, failure("42601", "syntax error at or near \"" + second + "\""));

@@ -44,7 +44,8 @@ std::string ready() {
 }
 
 // What the client gets of an error, however it is cut.
-std::string shown(std::shared_ptr<const policy::PolicySet> policies, const std::string& error, size_t piece_max = 0) {
+std::string shown(std::shared_ptr<const policy::PolicySet> policies, const std::string& error,
+                  size_t piece_max = 0) {
   World world(1, piece_max, [&](Snapshot& snapshot) { snapshot.policies = policies; });
   world.connect();
   world.log_in();
@@ -67,7 +68,8 @@ TEST_CASE("an error about a row has no detail where a rule is about columns") {
     for (size_t piece_max : {0, 1, 3, 7}) {
       CAPTURE(sqlstate);
       CAPTURE(piece_max);
-      CHECK(shown(policies_about(About::columns), failing(sqlstate, row), piece_max) == failing(sqlstate, "") + ready());
+      CHECK(shown(policies_about(About::columns), failing(sqlstate, row), piece_max) ==
+            failing(sqlstate, "") + ready());
     }
   }
   CHECK(shown(policies_about(About::columns, true), failing("23502", row)) == failing("23502", "") + ready());
@@ -76,10 +78,14 @@ TEST_CASE("an error about a row has no detail where a rule is about columns") {
 TEST_CASE("every other error goes on as it is") {
   const std::string row = "Failing row contains (1, null, secret).";
   for (size_t piece_max : {0, 5}) {
-    CHECK(shown(policies_about(About::columns), failing("42501", "a detail"), piece_max) == failing("42501", "a detail") + ready());
-    CHECK(shown(policies_about(About::columns), failing("23502", ""), piece_max) == failing("23502", "") + ready());
-    CHECK(shown(policies_about(About::relations), failing("23502", row), piece_max) == failing("23502", row) + ready());
-    CHECK(shown(policies_about(About::nothing), failing("23502", row), piece_max) == failing("23502", row) + ready());
+    CHECK(shown(policies_about(About::columns), failing("42501", "a detail"), piece_max) ==
+          failing("42501", "a detail") + ready());
+    CHECK(shown(policies_about(About::columns), failing("23502", ""), piece_max) ==
+          failing("23502", "") + ready());
+    CHECK(shown(policies_about(About::relations), failing("23502", row), piece_max) ==
+          failing("23502", row) + ready());
+    CHECK(shown(policies_about(About::nothing), failing("23502", row), piece_max) ==
+          failing("23502", row) + ready());
   }
 }
 
@@ -94,5 +100,6 @@ TEST_CASE("of an error that is too long to be looked at only the beginning is sh
     CHECK(got.find("secret") == got.npos);
     CHECK(got.ends_with(ready()));
   }
-  CHECK(shown(policies_about(About::relations), failing("23502", "secret" + much)) == failing("23502", "secret" + much) + ready());
+  CHECK(shown(policies_about(About::relations), failing("23502", "secret" + much)) ==
+        failing("23502", "secret" + much) + ready());
 }

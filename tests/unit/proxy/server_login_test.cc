@@ -1,5 +1,5 @@
-// The login to the server behind a session: each way that a server asks for the password, refuses, answers nonsense
-// or goes away.
+// The login to the server behind a session: each way that a server asks for the password, refuses, answers
+// nonsense or goes away.
 #include "ringfence/pg/frame.h"
 #include "session_fixture.h"
 
@@ -35,13 +35,16 @@ std::string sasl_final(ByteView data) {
 }
 std::string error(std::string_view sqlstate, std::string_view text) {
   std::string out;
-  pg::append_error_response(out, {.severity = "FATAL", .sqlstate = sqlstate, .message = text, .hint = "their hint"});
+  pg::append_error_response(
+      out, {.severity = "FATAL", .sqlstate = sqlstate, .message = text, .hint = "their hint"});
   return out;
 }
 
 pg::BackendKeyData key_of(std::string_view bytes) {
   for (size_t at = 0; at + 5 <= bytes.size(); at += 1 + detail::load_be<uint32_t>(bytes.data() + at + 1)) {
-    if (bytes[at] == 'K') return *pg::parse_backend_key_data(bytes.substr(at + 5, detail::load_be<uint32_t>(bytes.data() + at + 1) - 4));
+    if (bytes[at] == 'K')
+      return *pg::parse_backend_key_data(
+          bytes.substr(at + 5, detail::load_be<uint32_t>(bytes.data() + at + 1) - 4));
   }
   return {};
 }
@@ -50,7 +53,8 @@ void check_is_in(World& world, std::string_view auth_method) {
   REQUIRE(World::types(world.client.got) == "RRRRSKZ");
   auto events = world.space.events("postgres_auth");
   REQUIRE(events.size() == 1);
-  CHECK((*events[0])[Tag::metadata].find("\"server_auth_method\":\"" + std::string(auth_method) + "\"") != std::string::npos);
+  CHECK((*events[0])[Tag::metadata].find("\"server_auth_method\":\"" + std::string(auth_method) + "\"") !=
+        std::string::npos);
   CHECK(world.space.events("postgres_auth_failed").empty());
   world.client.got.clear();
   world.server.got.clear();
@@ -59,7 +63,8 @@ void check_is_in(World& world, std::string_view auth_method) {
   world.send(world.server, answer());
   CHECK(world.client.got == answer());
 }
-// The client was told, the trail and the counter say so once, the server's connection is closed, the password nowhere.
+// The client was told, the trail and the counter say so once, the server's connection is closed, the password
+// nowhere.
 void check_is_refused(World& world, std::string_view sqlstate, std::string_view reason) {
   REQUIRE(World::types(world.client.got) == "RRRRE");
   CHECK(world.error().starts_with(sqlstate));
@@ -124,7 +129,8 @@ TEST_CASE("a server that asks for md5 gets the hash with its salt, and not the p
     pg::append_authentication_md5(request, {'\x01', '\0', '\xff', 'z'});
     world.send(world.server, request);
     std::string expected;
-    pg::append_password(expected, pg::md5_password("app", backend_password, {'\x01', '\0', '\xff', 'z'}).value());
+    pg::append_password(expected,
+                        pg::md5_password("app", backend_password, {'\x01', '\0', '\xff', 'z'}).value());
     CHECK(world.server.got == expected);
     world.send(world.server, World::welcome());
     check_is_in(world, "md5");
@@ -237,9 +243,9 @@ TEST_CASE("what is no login of a server's is refused at its first wrong message"
       {std::string("R\0\0\0\3", 5), "08006", "a message of 3 bytes"},
       {"R\xff\xff\xff\xff", "08006", "bytes while logging in"},
       {message('R', "\0\0"), "08000", ""},
-      {message('R', ByteView("\0\0\0\x07", 4)), "08000", "does not have"},   // GSSAPI
-      {message('R', ByteView("\0\0\0\x63", 4)), "08000", ""},                // 99: no such thing.
-      {message('R', ByteView("\0\0\0\5\1\2", 6)), "08000", ""},              // Half of a salt.
+      {message('R', ByteView("\0\0\0\x07", 4)), "08000", "does not have"},  // GSSAPI
+      {message('R', ByteView("\0\0\0\x63", 4)), "08000", ""},               // 99: no such thing.
+      {message('R', ByteView("\0\0\0\5\1\2", 6)), "08000", ""},             // Half of a salt.
       {message('X', "what"), "08P01", "a message of type 'X'"},
       {message('D', ByteView("\0\0", 2)), "08P01", "a message of type 'D'"},
       {ready, "08P01", "ReadyForQuery before authentication"},
@@ -250,7 +256,8 @@ TEST_CASE("what is no login of a server's is refused at its first wrong message"
       {sasl({pg::scram_mechanism}) + sasl({pg::scram_mechanism}), "08000", "began SASL twice"},
       {sasl({pg::scram_mechanism}) + sasl_continue("nonsense"), "08000", ""},
       {sasl({pg::scram_mechanism}) + sasl_continue("r=another,s=eA==,i=4096"), "08000", ""},
-      {sasl({pg::scram_mechanism, pg::scram_plus_mechanism}), "08000", "channel binding on a connection without TLS"},
+      {sasl({pg::scram_mechanism, pg::scram_plus_mechanism}), "08000",
+       "channel binding on a connection without TLS"},
       {many, "08P01", "too many messages"},
   };
   for (const Case& wrong : cases) {
@@ -334,7 +341,8 @@ TEST_CASE("a client that closes after any byte of its login leaves nothing open 
     if (pay(packet) && pay(first)) {
       auto challenge = scram.take_challenge(World::last_body(world.client.got).substr(4));
       REQUIRE(challenge);
-      static const pg::ScramKeys keys = pg::derive_scram_keys("secret", challenge->salt, challenge->iterations);
+      static const pg::ScramKeys keys =
+          pg::derive_scram_keys("secret", challenge->salt, challenge->iterations);
       std::string final;
       pg::append_sasl_response(final, scram.final(keys));
       came_through = pay(final);

@@ -1,5 +1,5 @@
-// A simulation of PostgreSQL's main loop that takes frontend messages and gives the backend's bytes, and remembers
-// what it truly ran. Statement texts say what they do:
+// A simulation of PostgreSQL's main loop that takes frontend messages and gives the backend's bytes, and
+// remembers what it truly ran. Statement texts say what they do:
 //
 //   rows N          N rows            fail            an error
 //   copyin K        COPY FROM STDIN; fails at its K-th CopyData (0: never)
@@ -81,7 +81,9 @@ class ServerModel {
   };
 
   static std::string text(ByteView body) { return std::string(body.substr(0, body.find('\0'))); }
-  static int number(const std::string& statement) { return std::atoi(statement.c_str() + statement.find(' ') + 1); }
+  static int number(const std::string& statement) {
+    return std::atoi(statement.c_str() + statement.find(' ') + 1);
+  }
   void message(char type, ByteView body) {
     auto header = pg::frame_header(type, static_cast<uint32_t>(body.size()));
     out_.append(header.data(), header.size());
@@ -117,7 +119,8 @@ class ServerModel {
     if (statement.starts_with("copyin")) return Run::copies;
     int64_t rows = 0;
     std::string tag;
-    for (char c : statement.substr(0, statement.find(' '))) tag += static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+    for (char c : statement.substr(0, statement.find(' ')))
+      tag += static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
     if (statement == "commit" && failed_) tag = "ROLLBACK";
     if (statement == "deallocate all") tag = "DEALLOCATE ALL";
     if (statement.starts_with("rows") || statement.starts_with("copyout")) {
@@ -148,7 +151,8 @@ class ServerModel {
       size_t as = statement.find(" as ");
       statements_[statement.substr(8, as - 8)] = statement.substr(as + 4);
     }
-    if (statement == "deallocate all") std::erase_if(statements_, [](const auto& each) { return !each.first.empty(); });
+    if (statement == "deallocate all")
+      std::erase_if(statements_, [](const auto& each) { return !each.first.empty(); });
     else if (statement.starts_with("deallocate ")) statements_.erase(statement.substr(11));
     ran.push_back({statement, "success", rows});
     pg::append_command_complete(out_, tag);
@@ -157,7 +161,8 @@ class ServerModel {
 
   // A name that is there cannot be prepared, one that is not cannot be deallocated.
   bool breaks_names(const std::string& statement) const {
-    if (statement.starts_with("prepare ")) return statements_.contains(statement.substr(8, statement.find(" as ") - 8));
+    if (statement.starts_with("prepare "))
+      return statements_.contains(statement.substr(8, statement.find(" as ") - 8));
     if (!statement.starts_with("deallocate ") || statement == "deallocate all") return false;
     return !statements_.contains(statement.substr(11));
   }

@@ -1,5 +1,5 @@
-// A whole session over in-memory streams: a scripted client, a scripted server, deliveries in an order and in pieces
-// that a seed decides, and a clock that stands still unless it is told.
+// A whole session over in-memory streams: a scripted client, a scripted server, deliveries in an order and in
+// pieces that a seed decides, and a clock that stands still unless it is told.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -49,8 +49,8 @@ inline ring::Task<void> take_cancel(std::unique_ptr<net::Stream> stream, std::st
 constexpr std::string_view backend_password = "Backend-Secret";
 
 struct World {
-  // `change` has the last word on the snapshot. Without `worker_threads` what needs a worker fails at once. `sync`:
-  // what durability `disk` calls; empty: durability `process`.
+  // `change` has the last word on the snapshot. Without `worker_threads` what needs a worker fails at once.
+  // `sync`: what durability `disk` calls; empty: durability `process`.
   explicit World(uint64_t seed = 1, size_t piece_max = 0, std::function<void(Snapshot&)> change = {},
                  unsigned worker_threads = 0, std::function<Result<void>()> sync = {})
       : network(seed), pieces(piece_max), workers(worker_threads, worker_threads * 4) {
@@ -127,7 +127,8 @@ struct World {
   // The types of the whole messages that came.
   static std::string types(std::string_view bytes) {
     std::string out;
-    for (size_t at = 0; at + 5 <= bytes.size(); at += 1 + detail::load_be<uint32_t>(bytes.data() + at + 1)) out += bytes[at];
+    for (size_t at = 0; at + 5 <= bytes.size(); at += 1 + detail::load_be<uint32_t>(bytes.data() + at + 1))
+      out += bytes[at];
     return out;
   }
   static ByteView last_body(std::string_view bytes) {
@@ -152,7 +153,8 @@ struct World {
     auto challenge = scram.take_challenge(last_body(client.got).substr(4));
     REQUIRE(challenge.has_value());
     out.clear();
-    pg::append_sasl_response(out, scram.final(pg::derive_scram_keys(password, challenge->salt, challenge->iterations)));
+    pg::append_sasl_response(
+        out, scram.final(pg::derive_scram_keys(password, challenge->salt, challenge->iterations)));
     send(client, out);
   }
   // What a server says that lets us in.

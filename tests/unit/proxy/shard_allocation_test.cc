@@ -1,5 +1,5 @@
-// In the steady state a shard allocates nothing for a statement: its whole thread is counted, with its ring, its
-// sockets and the journal. Every allocation of the process comes through the functions below.
+// In the steady state a shard allocates nothing for a statement: its whole thread is counted, with its ring,
+// its sockets and the journal. Every allocation of the process comes through the functions below.
 #include <dlfcn.h>
 #include <pthread.h>
 
@@ -19,7 +19,7 @@ void* __libc_memalign(size_t, size_t);
 namespace {
 thread_local uint64_t allocations = 0;
 thread_local uint64_t locks = 0;
-}
+}  // namespace
 
 extern "C" {
 int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
@@ -84,7 +84,8 @@ void restrict_everybody(ShardFixture& fixture) {
   policy.name = "readers";
   policy.roles = {{"*", ""}};
   policy.whitelist.emplace();
-  for (int i = 0; i < 99; ++i) policy.whitelist->push_back({"^select [a-z]+ from report_" + std::to_string(i) + "$", ""});
+  for (int i = 0; i < 99; ++i)
+    policy.whitelist->push_back({"^select [a-z]+ from report_" + std::to_string(i) + "$", ""});
   policy.whitelist->push_back({"^select abalance from pgbench_accounts where aid = ", ""});
   std::vector<policy::Problem> problems;
   auto set = policy::PolicySet::compile({policy}, problems);
@@ -162,7 +163,8 @@ TEST_CASE("a simple statement whose constant changes allocates nothing on its sh
 TEST_CASE("an unnamed statement that is parsed, described and run allocates nothing on its shard") {
   check_steady_state([](int n) {
     std::string out;
-    pg::append_parse(out, "", "SELECT abalance FROM pgbench_accounts WHERE aid = " + std::to_string(100'000 + n));
+    pg::append_parse(out, "",
+                     "SELECT abalance FROM pgbench_accounts WHERE aid = " + std::to_string(100'000 + n));
     pg::append_bind(out, "", "");
     pg::append_describe(out, 'P', "");
     pg::append_execute(out, "");
@@ -212,14 +214,16 @@ TEST_CASE("a restricted session's statements are decided without an allocation o
   check_steady_state(
       [](int n) {
         std::string out;
-        pg::append_query(out, "SELECT abalance FROM pgbench_accounts WHERE aid = " + std::to_string(100'000 + n));
+        pg::append_query(out,
+                         "SELECT abalance FROM pgbench_accounts WHERE aid = " + std::to_string(100'000 + n));
         return out;
       },
       1, Durability::process, Users::restricted);
   check_steady_state(
       [](int n) {
         std::string out;
-        pg::append_parse(out, "", "SELECT abalance FROM pgbench_accounts WHERE aid = " + std::to_string(100'000 + n));
+        pg::append_parse(out, "",
+                         "SELECT abalance FROM pgbench_accounts WHERE aid = " + std::to_string(100'000 + n));
         pg::append_bind(out, "", "");
         pg::append_execute(out, "");
         pg::append_sync(out);

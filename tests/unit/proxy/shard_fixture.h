@@ -1,14 +1,14 @@
-// A real shard with its thread and ring, a real journal that is read and kept, sessions over loopback sockets, and a
-// server behind them that answers by rote. What is faked is PostgreSQL alone.
+// A real shard with its thread and ring, a real journal that is read and kept, sessions over loopback
+// sockets, and a server behind them that answers by rote. What is faked is PostgreSQL alone.
 #pragma once
 
 #include <doctest/doctest.h>
 
-#include "access_fixture.h"
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "access_fixture.h"
 
 #include <atomic>
 #include <filesystem>
@@ -154,7 +154,8 @@ class RoteServer {
     wire.shutdown();
   }
   static void append_row(std::string& out, bool is_described) {
-    if (is_described) append_message(out, 'T', ByteView("\0\1a\0\0\0\0\0\0\0\0\0\0\x17\0\4\xff\xff\xff\xff\0\0", 22));
+    if (is_described)
+      append_message(out, 'T', ByteView("\0\1a\0\0\0\0\0\0\0\0\0\0\x17\0\4\xff\xff\xff\xff\0\0", 22));
     append_message(out, 'D', ByteView("\0\1\0\0\0\1x", 7));
     pg::append_command_complete(out, "SELECT 1");
   }

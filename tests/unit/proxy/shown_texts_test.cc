@@ -56,7 +56,8 @@ TEST_CASE("what comes behind the question may be shown too") {
   send(texts, "SELECT 2");
   texts.note_rest();
   send(texts, "SELECT 3");
-  for (const char* shown : {"SELECT 1", "SELECT 2", "SELECT 3"}) CHECK(texts.compare(shown, false, mark) == Verdict::fits);
+  for (const char* shown : {"SELECT 1", "SELECT 2", "SELECT 3"})
+    CHECK(texts.compare(shown, false, mark) == Verdict::fits);
   CHECK(texts.compare("SELECT 4", false, mark) == Verdict::contradicts);
 }
 
@@ -125,7 +126,8 @@ TEST_CASE("the rows of an answer") {
   REQUIRE(two);
   CHECK(!two->text);
   CHECK(two->is_cut);
-  for (size_t cut = 0; cut < shown.size(); ++cut) CHECK(!proxy::parse_watch_row(std::string_view(shown).substr(0, cut)));
+  for (size_t cut = 0; cut < shown.size(); ++cut)
+    CHECK(!proxy::parse_watch_row(std::string_view(shown).substr(0, cut)));
   CHECK(!proxy::parse_watch_row(row("47x", "SELECT 1", "f")));
   CHECK(!proxy::parse_watch_row(shown + "x"));
   const uint32_t ids[] = {1, 4294967295};

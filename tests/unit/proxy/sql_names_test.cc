@@ -37,8 +37,9 @@ TEST_CASE("identifiers are folded, unquoted and cut as the server does it") {
 }
 
 TEST_CASE("UESCAPE is read in each form of a literal that the server takes") {
-  for (const char* escape : {"", " UESCAPE '\\'", " uescape E'\\\\'", " UESCAPE $$\\$$", " UESCAPE E'\\x5c'", " UESCAPE E'\\134'",
-                             " UESCAPE E'\\u005C'", " UESCAPE $x$\\$x$", " /* ' */ UESCAPE '\\'\n''"}) {
+  for (const char* escape :
+       {"", " UESCAPE '\\'", " uescape E'\\\\'", " UESCAPE $$\\$$", " UESCAPE E'\\x5c'", " UESCAPE E'\\134'",
+        " UESCAPE E'\\u005C'", " UESCAPE $x$\\$x$", " /* ' */ UESCAPE '\\'\n''"}) {
     CAPTURE(escape);
     CHECK(kept(std::string("U&\"d\\0061ta\"") + escape) == "data");
   }
@@ -47,30 +48,74 @@ TEST_CASE("UESCAPE is read in each form of a literal that the server takes") {
   CHECK(kept("U&\"\\00E9\"", "LATIN1", "LATIN1") == "\xe9");
   CHECK(kept("U&\"\\00E9\xe9\"", "LATIN1") == "\xc3\xa9\xc3\xa9");
   // The server refuses these.
-  for (const char* text : {"U&\"\\D83D\"", "U&\"\\DE00\"", "U&\"\\00\"", "U&\"a\" UESCAPE 'ab'", "U&\"a\" UESCAPE 'a'", "U&\"a\" UESCAPE ''''",
-                           "U&\"a\" UESCAPE N'!'", "U&\"a\" UESCAPE U&'!'"}) {
+  for (const char* text :
+       {"U&\"\\D83D\"", "U&\"\\DE00\"", "U&\"\\00\"", "U&\"a\" UESCAPE 'ab'", "U&\"a\" UESCAPE 'a'",
+        "U&\"a\" UESCAPE ''''", "U&\"a\" UESCAPE N'!'", "U&\"a\" UESCAPE U&'!'"}) {
     CAPTURE(text);
     CHECK(is_unknown(text));
   }
 }
 
 TEST_CASE("by its words a statement runs nothing out of sight, or may") {
-  for (const std::string text : {"SELECT 1", "select pg_catalog.lower('f()'), coalesce(x)", "BEGIN; SAVEPOINT a; ROLLBACK", "SET a = b", "VALUES (1), (2)", "PREPARE a AS SELECT f()",
-                           "DEALLOCATE a", "SELECT 'x' UNION ALL SELECT interval '1 day'", "SET a = 'b'", "SELECT (1, 2), $1", "SHOW a", ""}) {
+  for (const std::string text :
+       {"SELECT 1", "select pg_catalog.lower('f()'), coalesce(x)", "BEGIN; SAVEPOINT a; ROLLBACK",
+        "SET a = b", "VALUES (1), (2)", "PREPARE a AS SELECT f()", "DEALLOCATE a",
+        "SELECT 'x' UNION ALL SELECT interval '1 day'", "SET a = 'b'", "SELECT (1, 2), $1", "SHOW a", ""}) {
     CAPTURE(text);
     CHECK(unseen_by_words(text) == Unseen::none);
   }
-  for (const std::string text : {"COMMIT", "SELECT 1; END", "PREPARE TRANSACTION 'x'", "SET CONSTRAINTS ALL IMMEDIATE"}) {
+  for (const std::string text :
+       {"COMMIT", "SELECT 1; END", "PREPARE TRANSACTION 'x'", "SET CONSTRAINTS ALL IMMEDIATE"}) {
     CAPTURE(text);
     CHECK(unseen_by_words(text) == Unseen::ends);
   }
-  for (const std::string text : {"DO $$ $$", "CALL p()", "SELECT f()", "SELECT s.lower('x')", "SELECT \"lower\"('x')", "SELECT 1 FROM t", "TABLE t", "SELECT 1; SELECT f()",
-                           "WITH w AS (DELETE FROM t RETURNING 1) SELECT 1", "INSERT INTO t VALUES (1)", "COPY t FROM STDIN", "EXECUTE a", "FETCH c",
-                           "EXPLAIN ANALYZE EXECUTE a", "(SELECT f())", "SELECT 1 FROM generate_series(1, 2), v", "DECLARE c CURSOR FOR SELECT f()",
-                           "SELECT lower('x')", "SELECT 1 + 1", "SELECT $1::d", "SELECT CAST($1 AS d)", "SELECT d '1'", "SELECT s.d '1'", "SELECT \"d\" '1'", "SELECT -x",
-                           "SELECT (ROW(1)).f", "SELECT ($1).f", "SELECT ($1)[1].f", "SELECT 1 IN (2)", "SELECT 1 LIKE '2'", "SELECT CASE 1 WHEN 2 THEN 3 END",
-                           "SELECT 1 BETWEEN 2 AND 3", "SELECT NULLIF(1, 2)", "SELECT 1 IS DISTINCT FROM 2", "VALUES (1 OPERATOR(s.+) 2)", "SELECT 1 LIMIT 1::d",
-                           "SELECT 1 FROM t; SELECT 1", "SELECT 1 FROM t;", "DEALLOCATE\v" "a", "SELECT f\v" "(1)", "COMMIT; SELECT 1 + 1; COMMIT", "CREATE TABLE t ()", "\"x\"", "SELECT 1 INTO t", "PREPARE a AS SELECT 1; DO $$ $$"}) {
+  for (const std::string text : {"DO $$ $$",
+                                 "CALL p()",
+                                 "SELECT f()",
+                                 "SELECT s.lower('x')",
+                                 "SELECT \"lower\"('x')",
+                                 "SELECT 1 FROM t",
+                                 "TABLE t",
+                                 "SELECT 1; SELECT f()",
+                                 "WITH w AS (DELETE FROM t RETURNING 1) SELECT 1",
+                                 "INSERT INTO t VALUES (1)",
+                                 "COPY t FROM STDIN",
+                                 "EXECUTE a",
+                                 "FETCH c",
+                                 "EXPLAIN ANALYZE EXECUTE a",
+                                 "(SELECT f())",
+                                 "SELECT 1 FROM generate_series(1, 2), v",
+                                 "DECLARE c CURSOR FOR SELECT f()",
+                                 "SELECT lower('x')",
+                                 "SELECT 1 + 1",
+                                 "SELECT $1::d",
+                                 "SELECT CAST($1 AS d)",
+                                 "SELECT d '1'",
+                                 "SELECT s.d '1'",
+                                 "SELECT \"d\" '1'",
+                                 "SELECT -x",
+                                 "SELECT (ROW(1)).f",
+                                 "SELECT ($1).f",
+                                 "SELECT ($1)[1].f",
+                                 "SELECT 1 IN (2)",
+                                 "SELECT 1 LIKE '2'",
+                                 "SELECT CASE 1 WHEN 2 THEN 3 END",
+                                 "SELECT 1 BETWEEN 2 AND 3",
+                                 "SELECT NULLIF(1, 2)",
+                                 "SELECT 1 IS DISTINCT FROM 2",
+                                 "VALUES (1 OPERATOR(s.+) 2)",
+                                 "SELECT 1 LIMIT 1::d",
+                                 "SELECT 1 FROM t; SELECT 1",
+                                 "SELECT 1 FROM t;",
+                                 "DEALLOCATE\v"
+                                 "a",
+                                 "SELECT f\v"
+                                 "(1)",
+                                 "COMMIT; SELECT 1 + 1; COMMIT",
+                                 "CREATE TABLE t ()",
+                                 "\"x\"",
+                                 "SELECT 1 INTO t",
+                                 "PREPARE a AS SELECT 1; DO $$ $$"}) {
     CAPTURE(text);
     CHECK(unseen_by_words(text) >= Unseen::relation);
   }
@@ -83,13 +128,16 @@ TEST_CASE("what is decided is told by its facts") {
     return unseen_by(*facts, text, 15);
   };
   CHECK(by_facts("SELECT pg_catalog.lower('x'), $1") == Unseen::none);
-  for (const std::string_view text : {"SELECT lower('x')", "SELECT 1 + 1", "SELECT $1::d", "SELECT d '1'", "VALUES (1 + 1)", "PREPARE a AS SELECT 1 + 1",
-                                      "PREPARE a (int) AS SELECT $1::d", "EXECUTE a(1 + 1)", "COPY (SELECT $1::d) TO STDOUT", "EXPLAIN ANALYZE SELECT 1 + 1",
-                                      "DECLARE c CURSOR FOR SELECT d '1'"}) {
+  for (const std::string_view text :
+       {"SELECT lower('x')", "SELECT 1 + 1", "SELECT $1::d", "SELECT d '1'", "VALUES (1 + 1)",
+        "PREPARE a AS SELECT 1 + 1", "PREPARE a (int) AS SELECT $1::d", "EXECUTE a(1 + 1)",
+        "COPY (SELECT $1::d) TO STDOUT", "EXPLAIN ANALYZE SELECT 1 + 1",
+        "DECLARE c CURSOR FOR SELECT d '1'"}) {
     CAPTURE(text);
     CHECK(by_facts(text) == Unseen::relation);
   }
-  for (const std::string_view text : {"SET a = 'b'", "SET search_path = a, b", "BEGIN READ ONLY", "FETCH 1 FROM c", "EXECUTE a", "DEALLOCATE a", "SHOW a"}) {
+  for (const std::string_view text : {"SET a = 'b'", "SET search_path = a, b", "BEGIN READ ONLY",
+                                      "FETCH 1 FROM c", "EXECUTE a", "DEALLOCATE a", "SHOW a"}) {
     CAPTURE(text);
     CHECK(by_facts(text) == Unseen::none);
   }
@@ -105,8 +153,9 @@ TEST_CASE("what is decided is told by its facts") {
 
 TEST_CASE("a text that leaves the settings as they are") {
   CHECK(keeps_settings("SELECT 1"));
-  for (const std::string text : {"SET a = b", "SELECT set_config('a', 'b', false)", "SELECT SET_CONFIG('a', 'b', false)", "SELECT 1; RESET ALL", "SELECT f()",
-                           "SELECT \"set_config\"('a', 'b', false)", "ROLLBACK", "SELECT 1 FROM v"}) {
+  for (const std::string text : {"SET a = b", "SELECT set_config('a', 'b', false)",
+                                 "SELECT SET_CONFIG('a', 'b', false)", "SELECT 1; RESET ALL", "SELECT f()",
+                                 "SELECT \"set_config\"('a', 'b', false)", "ROLLBACK", "SELECT 1 FROM v"}) {
     CAPTURE(text);
     CHECK_FALSE(keeps_settings(text));
   }

@@ -20,16 +20,21 @@ std::string settings(std::vector<pg::StartupParameter> parameters) {
 
 }  // namespace
 
-TEST_CASE("a key of the packet wins over options, wherever it stands, and of one named twice the last counts") {
+TEST_CASE(
+    "a key of the packet wins over options, wherever it stands, and of one named twice the last counts") {
   CHECK(settings({{"search_path", "a"}, {"options", "-c search_path=b"}}) == "search_path=a;");
   CHECK(settings({{"options", "-c search_path=b"}, {"search_path", "a"}}) == "search_path=a;");
-  CHECK(settings({{"options", "-c Search_Path=b -c geqo=on"}, {"SEARCH_PATH", "a"}}) == "geqo=on;search_path=a;");
+  CHECK(settings({{"options", "-c Search_Path=b -c geqo=on"}, {"SEARCH_PATH", "a"}}) ==
+        "geqo=on;search_path=a;");
   CHECK(settings({{"options", "-c search_path=b --search-path=c"}}) == "search_path=c;");
-  CHECK(settings({{"DateStyle", "ISO"}, {"TimeZone", "UTC"}, {"datestyle", "German"}}) == "timezone=UTC;datestyle=German;");
+  CHECK(settings({{"DateStyle", "ISO"}, {"TimeZone", "UTC"}, {"datestyle", "German"}}) ==
+        "timezone=UTC;datestyle=German;");
   CHECK(settings({{"options", "-c application_name=inner"}}) == "application_name=inner;");
-  CHECK(settings({{"options", "-c application_name=inner"}, {"application_name", "outer"}}) == "application_name=outer;");
-  CHECK(settings({{"user", "u"}, {"database", "d"}, {"options", R"(-c app.tenant=a\ b -crow_security=off)"}}) ==
-        "app.tenant=a b;row_security=off;");
+  CHECK(settings({{"options", "-c application_name=inner"}, {"application_name", "outer"}}) ==
+        "application_name=outer;");
+  CHECK(
+      settings({{"user", "u"}, {"database", "d"}, {"options", R"(-c app.tenant=a\ b -crow_security=off)"}}) ==
+      "app.tenant=a b;row_security=off;");
 }
 
 TEST_CASE("replication is read as a boolean, as PostgreSQL reads one") {

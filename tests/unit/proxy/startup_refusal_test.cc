@@ -47,15 +47,17 @@ TEST_CASE("a startup packet without a user is refused before anything is asked")
 
 TEST_CASE("other major versions of the protocol are refused by their number") {
   check_first_packet(packet(2u << 16, std::string(288, '\0')), "0A000", "unsupported frontend protocol 2.0");
-  check_first_packet(packet(4u << 16, std::string("user\0ada\0\0", 10)), "0A000", "unsupported frontend protocol 4.0");
-  check_first_packet(packet(0, std::string("user\0ada\0\0", 10)), "0A000", "unsupported frontend protocol 0.0");
+  check_first_packet(packet(4u << 16, std::string("user\0ada\0\0", 10)), "0A000",
+                     "unsupported frontend protocol 4.0");
+  check_first_packet(packet(0, std::string("user\0ada\0\0", 10)), "0A000",
+                     "unsupported frontend protocol 0.0");
 }
 
 TEST_CASE("a first packet whose length cannot be one is answered by closing, without a byte") {
   std::string length;
   Writer(length).u32(4 + pg::startup_length_max + 1);
-  for (const std::string& bytes : {length, std::string("\xff\xff\xff\xff"), std::string("\0\0\0\7", 4), std::string(4, '\0'),
-                                   std::string("GET / HTTP/1.1\r\n\r\n")}) {
+  for (const std::string& bytes : {length, std::string("\xff\xff\xff\xff"), std::string("\0\0\0\7", 4),
+                                   std::string(4, '\0'), std::string("GET / HTTP/1.1\r\n\r\n")}) {
     for (size_t piece : {0, 1, 7}) {
       CAPTURE(bytes);
       World world(1, piece);
@@ -125,7 +127,9 @@ TEST_CASE("what no setting is, and what the appliance does not speak, is refused
       {{"options", "-c geqo"}, "42501", "startup parameter \"options: geqo\" is not allowed"},
       {{"options", "-c user=postgres"}, "42704", "unrecognized configuration parameter \"user\""},
       {{"options", "-c Database=postgres"}, "42704", "unrecognized configuration parameter \"Database\""},
-      {{"options", "-c replication=database"}, "42704", "unrecognized configuration parameter \"replication\""},
+      {{"options", "-c replication=database"},
+       "42704",
+       "unrecognized configuration parameter \"replication\""},
       {{"options", "-c options=-P"}, "42704", "unrecognized configuration parameter \"options\""},
       {{"options", "-c _pq_.x=1"}, "42704", "unrecognized configuration parameter \"_pq_.x\""},
       {{"options", "-c =1"}, "42704", "unrecognized configuration parameter \"\""},
@@ -222,15 +226,19 @@ TEST_CASE("without room in the trail nobody is let in") {
 }
 
 TEST_CASE("a client that answers the SASL request with something else is refused") {
-  const std::string wrong[] = {query("select 1"), std::string("p\0\0\0\4", 5), std::string("p\0\0\0\3", 5),
-                               "p\xff\xff\xff\xff", [] {
+  const std::string wrong[] = {query("select 1"),
+                               std::string("p\0\0\0\4", 5),
+                               std::string("p\0\0\0\3", 5),
+                               "p\xff\xff\xff\xff",
+                               [] {
                                  std::string out;
                                  pg::append_password(out, "secret");
                                  return out;
                                }(),
                                [] {
                                  std::string out;
-                                 pg::append_sasl_initial_response(out, pg::scram_plus_mechanism, "p=tls-server-end-point,,n=,r=x");
+                                 pg::append_sasl_initial_response(out, pg::scram_plus_mechanism,
+                                                                  "p=tls-server-end-point,,n=,r=x");
                                  return out;
                                }()};
   for (const std::string& bytes : wrong) {

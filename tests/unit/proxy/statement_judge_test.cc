@@ -24,8 +24,10 @@ struct World {
   JudgeSpace space{HashKey{0x1234567890abcdefu, 2}};
   StatementJudge judge;
   explicit World(Policy policy) : judge(access_of(std::move(policy)), {}, space) {}
-  bool allows(std::string_view text) { const Decision* decision = judge.judge(text);
-    return decision != nullptr && decision->is_allowed; }
+  bool allows(std::string_view text) {
+    const Decision* decision = judge.judge(text);
+    return decision != nullptr && decision->is_allowed;
+  }
 };
 
 }  // namespace
@@ -70,8 +72,8 @@ TEST_CASE("the whitelist looks at each text, remembered or not") {
 
 TEST_CASE("a beginning that a whitelist pattern has is enough, and what begins otherwise is looked at") {
   Policy policy;
-  policy.whitelist = {Text{"^select a from t where b = [0-9]+$", "file:1"}, Text{"^select a from t wh", "file:2"},
-                      Text{"^prepare p as select", "file:3"}};
+  policy.whitelist = {Text{"^select a from t where b = [0-9]+$", "file:1"},
+                      Text{"^select a from t wh", "file:2"}, Text{"^prepare p as select", "file:3"}};
   World world{policy};
   for (int round = 0; round < 3; ++round) {
     CHECK(world.allows("select a from t where b = 17"));

@@ -249,8 +249,8 @@ TEST_CASE("an Execute that fails takes the rest of its group with it") {
 TEST_CASE("what stands behind the server's last word, whenever that comes") {
   check_all_cuts({parse("", "die"), bind("", ""), execute(""), parse("a", "rows 1"), bind("", "a"),
                   execute(""), sync_message()});
-  check_all_cuts({query("rows 1;die;rows 2"), parse("", "rows 1"), bind("", ""), execute(""),
-                  sync_message(), query("rows 3")});
+  check_all_cuts({query("rows 1;die;rows 2"), parse("", "rows 1"), bind("", ""), execute(""), sync_message(),
+                  query("rows 3")});
 }
 
 TEST_CASE("copy data is counted to the COPY that read it, and to nothing else") {

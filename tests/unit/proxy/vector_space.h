@@ -55,7 +55,8 @@ class VectorSpace final : public audit::RecordSpace {
   std::vector<const Record*> events(std::string_view action) const {
     std::vector<const Record*> out;
     for (const Record& record : records) {
-      if (record.kind == audit::RecordKind::event && record[audit::Tag::action] == action) out.push_back(&record);
+      if (record.kind == audit::RecordKind::event && record[audit::Tag::action] == action)
+        out.push_back(&record);
     }
     return out;
   }
@@ -64,7 +65,7 @@ class VectorSpace final : public audit::RecordSpace {
   std::mt19937_64 random{1};
   unsigned refuse_one_in = 0;
   bool is_full = false;
-  uint64_t waiting = 0;  // Bytes that the store does not have.
+  uint64_t waiting = 0;                          // Bytes that the store does not have.
   size_t granted_max = audit::record_bytes_max;  // What is longer finds no room.
 
  private:

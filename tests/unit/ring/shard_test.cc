@@ -42,7 +42,9 @@ TEST_CASE("a full mailbox refuses, and takes again when something was run") {
   CHECK(mailbox.run() == 1);
 }
 
-TEST_CASE("a job keeps what it captured, a little or much, however often it is moved, and lets go of it once it ran") {
+TEST_CASE(
+    "a job keeps what it captured, a little or much, however often it is moved, and lets go of it once it "
+    "ran") {
   auto owned = std::make_shared<int>(0);
   uint64_t many[8] = {1, 2, 3, 4, 5, 6, 7, 8};
   uint64_t sum = 0;
@@ -68,7 +70,8 @@ TEST_CASE("a job keeps what it captured, a little or much, however often it is m
   CHECK(sum == 0);
 }
 
-TEST_CASE("workers run what waits in order, refuse more than their bound, and take again what there is room for") {
+TEST_CASE(
+    "workers run what waits in order, refuse more than their bound, and take again what there is room for") {
   std::promise<void> go;
   auto gone = go.get_future().share();
   std::vector<int> ran;  // The worker's, until it has ended.
@@ -150,7 +153,8 @@ TEST_CASE("a shard runs what is posted from any thread, fires timers, and stops"
   std::unique_ptr<CallbackTimer> timer;
   shard.post([&] {
     uint64_t began = shard.now_ns();
-    timer = std::make_unique<CallbackTimer>(shard.timers(), [&, began] { fired.set_value(shard.now_ns() - began); });
+    timer = std::make_unique<CallbackTimer>(shard.timers(),
+                                            [&, began] { fired.set_value(shard.now_ns() - began); });
     timer->arm(began + 20'000'000);
   });
   CHECK(fired.get_future().get() >= 20'000'000);

@@ -14,7 +14,8 @@ using namespace ringfence::ring;
 namespace {
 
 // So many waits, each as long as `slept` or `looked` says; how often it looked.
-unsigned waits(SpinHistory& history, unsigned count, uint64_t slept_ns, uint64_t looked_ns, bool may_look = true) {
+unsigned waits(SpinHistory& history, unsigned count, uint64_t slept_ns, uint64_t looked_ns,
+               bool may_look = true) {
   unsigned looks = 0;
   for (unsigned i = 0; i < count; ++i) {
     const bool looks_now = history.wants_to_look() && may_look;
@@ -26,7 +27,8 @@ unsigned waits(SpinHistory& history, unsigned count, uint64_t slept_ns, uint64_t
 
 }  // namespace
 
-TEST_CASE("looking is promising once most of the last waits were short, and not any more once they are long") {
+TEST_CASE(
+    "looking is promising once most of the last waits were short, and not any more once they are long") {
   SpinHistory history;
   CHECK_FALSE(history.is_promising());
   for (int i = 0; i < 4; ++i) history.note(20'000, false);
@@ -40,7 +42,8 @@ TEST_CASE("looking is promising once most of the last waits were short, and not 
   CHECK_FALSE(history.is_promising());
 }
 
-TEST_CASE("a thread looks where a trial has shown that its waits get shorter by that, and tries again later") {
+TEST_CASE(
+    "a thread looks where a trial has shown that its waits get shorter by that, and tries again later") {
   constexpr unsigned round = SpinHistory::round_waits, trial = SpinHistory::trial_waits;
   SpinHistory gains, gains_little, has_no_core, loses_it;
   CHECK(waits(gains, 4 * round, 70'000, 30'000) > 3 * round);
@@ -58,7 +61,8 @@ TEST_CASE("a thread looks where a trial has shown that its waits get shorter by 
 
 TEST_CASE("of /proc/stat the idle time of the processors that count is read") {
   constexpr std::string_view text =
-      "cpu  100 0 50 900 10 0 3 0 0 0\ncpu0 50 0 25 400 5 0 3 0 0 0\ncpu1 50 0 25 500 5 0 0 0 0 0\nintr 12345 0 1\nctxt 7\n";
+      "cpu  100 0 50 900 10 0 3 0 0 0\ncpu0 50 0 25 400 5 0 3 0 0 0\ncpu1 50 0 25 500 5 0 0 0 0 0\nintr "
+      "12345 0 1\nctxt 7\n";
   auto all = parse_proc_stat(text, [](unsigned) { return true; });
   REQUIRE(all);
   CHECK(all->ticks == 910);
@@ -68,7 +72,8 @@ TEST_CASE("of /proc/stat the idle time of the processors that count is read") {
   CHECK(second->ticks == 505);
   CHECK(second->processors == 1);
   CHECK_FALSE(parse_proc_stat(text, [](unsigned) { return false; }));
-  for (std::string_view wrong : {"", "intr 1", "cpu0", "cpu0 1 2 3", "cpu0 1 2 3 x 5", "cpux 1 2 3 4 5", "cpu0 1 2 3 4\ncpu1 1 2 3"}) {
+  for (std::string_view wrong :
+       {"", "intr 1", "cpu0", "cpu0 1 2 3", "cpu0 1 2 3 x 5", "cpux 1 2 3 4 5", "cpu0 1 2 3 4\ncpu1 1 2 3"}) {
     CHECK_FALSE(parse_proc_stat(wrong, [](unsigned) { return true; }));
   }
 }
@@ -94,7 +99,8 @@ TEST_CASE("a control group with a quota is bounded, one without or with no such 
 }
 
 TEST_CASE("a process's control group is found in either hierarchy") {
-  constexpr std::string_view text = "12:cpuset:/a\n4:cpu,cpuacct:/system.slice/ringfence.service\n1:name=systemd:/b\n0::/init.scope\n";
+  constexpr std::string_view text =
+      "12:cpuset:/a\n4:cpu,cpuacct:/system.slice/ringfence.service\n1:name=systemd:/b\n0::/init.scope\n";
   CHECK(control_group(text, "") == "/init.scope");
   CHECK(control_group(text, "cpu") == "/system.slice/ringfence.service");
   CHECK(control_group(text, "cpuacct") == "/system.slice/ringfence.service");
@@ -114,7 +120,9 @@ TEST_CASE("no more look than there are cores, and a core that is given back is t
 }
 
 TEST_CASE("the sampler ends, asked or not") {
-  { SpareCores cores; }
+  {
+    SpareCores cores;
+  }
   SpareCores cores;
   for (int i = 0; i < 100; ++i) {
     if (cores.take()) cores.give_back(10);

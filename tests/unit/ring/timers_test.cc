@@ -76,7 +76,8 @@ TEST_CASE("whatever is armed and cancelled, what fires is what an ordered map sa
   std::multimap<uint64_t, int> model;
   std::vector<std::unique_ptr<CallbackTimer>> all;
   std::vector<int> fired;
-  for (int i = 0; i < 200; ++i) all.push_back(std::make_unique<CallbackTimer>(timers, [&fired, i] { fired.push_back(i); }));
+  for (int i = 0; i < 200; ++i)
+    all.push_back(std::make_unique<CallbackTimer>(timers, [&fired, i] { fired.push_back(i); }));
   uint64_t now = 0;
   auto forget = [&](int i) { std::erase_if(model, [&](const auto& entry) { return entry.second == i; }); };
   for (int step = 0; step < 20'000; ++step) {

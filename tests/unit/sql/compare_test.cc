@@ -1,4 +1,5 @@
-// Our lexer and splitter against PostgreSQL's own, by libpg_query: on a corpus and on random mixtures of pieces.
+// Our lexer and splitter against PostgreSQL's own, by libpg_query: on a corpus and on random mixtures of
+// pieces.
 #include <doctest/doctest.h>
 #include <pg_query.h>
 #include <pg_query/pg_query.pb-c.h>
@@ -22,12 +23,15 @@ bool their_tokens(const std::string& text, Spans& out) {
   PgQueryScanResult result = pg_query_scan(text.c_str());
   const bool is_good = result.error == nullptr;
   if (is_good) {
-    auto* scan = pg_query__scan_result__unpack(nullptr, result.pbuf.len, reinterpret_cast<uint8_t*>(result.pbuf.data));
+    auto* scan =
+        pg_query__scan_result__unpack(nullptr, result.pbuf.len, reinterpret_cast<uint8_t*>(result.pbuf.data));
     for (size_t i = 0; i < scan->n_tokens; ++i) {
       const auto* token = scan->tokens[i];
-      if (token->token == PG_QUERY__TOKEN__SQL_COMMENT || token->token == PG_QUERY__TOKEN__C_COMMENT) continue;
+      if (token->token == PG_QUERY__TOKEN__SQL_COMMENT || token->token == PG_QUERY__TOKEN__C_COMMENT)
+        continue;
       // libpg_query gives no usable end for U&'x' and U&"x"; the token after it shows where it ended.
-      const bool has_end = token->token != PG_QUERY__TOKEN__USCONST && token->token != PG_QUERY__TOKEN__UIDENT;
+      const bool has_end =
+          token->token != PG_QUERY__TOKEN__USCONST && token->token != PG_QUERY__TOKEN__UIDENT;
       out.emplace_back(token->start, has_end ? token->end : 0);
     }
     pg_query__scan_result__free_unpacked(scan, nullptr);
@@ -94,8 +98,10 @@ const std::vector<std::string>& corpus() {
       "select 'a'\n  'b' -- c\n  'd', 'x' 'y'",
       "select j->'a'->>'b', j#>>'{a}', a @> b, c ?| d, ~5, |/ 4, 5!=6, a<@b, a||b||'c', a ~~* b",
       "select /* a /* nested */ ; */ 1 /**/ + /***/ 2 --;\n;;; select 3;",
-      "create rule r as on insert to t do also (insert into a values (1); insert into b values (2)); select 1",
-      "create function f() returns int language sql begin atomic select case when true then 1 else 2 end; end; select 2",
+      "create rule r as on insert to t do also (insert into a values (1); insert into b values (2)); select "
+      "1",
+      "create function f() returns int language sql begin atomic select case when true then 1 else 2 end; "
+      "end; select 2",
       "create function f() returns int begin atomic select 1 as case; end; drop table t",
       "create function f() returns int begin atomic select 1 case; select 2 as end; end; drop table t",
       "create procedure p() begin atomic end; select 1",
@@ -123,10 +129,13 @@ const std::vector<std::string>& corpus() {
 
 std::string random_text(std::mt19937& random) {
   static const std::vector<std::string_view> pieces = {
-      "select", " ", "\n", "\t", ";", "'", "''", "'a'", "\"", "\"x\"", "$", "$$", "$a$", "$1", "E'", "e'\\''", "U&'",
-      "u&\"", "B'", "x'0", "N'", "--", "/*", "*/", "-", "+", "*", "/", "=", "<", ">", "!", "@", "|", "#", "1", "2.5",
-      ".", "..", ":", "::", ":=", "(", ")", "begin", "atomic", "end", "case", "create", "function", "a", "e", "u",
-      "&", "\\", ",", "[", "]", "~", "?", "`", "%", "^", "\r", "\f", "\xc3\xa9", "or replace", "procedure", "f()"};
+      "select", " ",  "\n",  "\t", ";",     "'",        "''",         "'a'",       "\"",     "\"x\"",
+      "$",      "$$", "$a$", "$1", "E'",    "e'\\''",   "U&'",        "u&\"",      "B'",     "x'0",
+      "N'",     "--", "/*",  "*/", "-",     "+",        "*",          "/",         "=",      "<",
+      ">",      "!",  "@",   "|",  "#",     "1",        "2.5",        ".",         "..",     ":",
+      "::",     ":=", "(",   ")",  "begin", "atomic",   "end",        "case",      "create", "function",
+      "a",      "e",  "u",   "&",  "\\",    ",",        "[",          "]",         "~",      "?",
+      "`",      "%",  "^",   "\r", "\f",    "\xc3\xa9", "or replace", "procedure", "f()"};
   std::string out;
   for (auto count = random() % 24; count > 0; --count) out += pieces[random() % pieces.size()];
   return out;

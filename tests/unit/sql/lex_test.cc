@@ -82,7 +82,8 @@ TEST_CASE("trailing plus and minus stay with an operator only if it has an exten
 }
 
 TEST_CASE("unterminated tokens run to the end and say so") {
-  for (std::string_view text : {"'abc", "E'abc\\", "E'abc\\'", "\"abc", "$$abc", "$x$abc$x", "U&'abc", "b'01", "'a'\n'b"}) {
+  for (std::string_view text :
+       {"'abc", "E'abc\\", "E'abc\\'", "\"abc", "$$abc", "$x$abc$x", "U&'abc", "b'01", "'a'\n'b"}) {
     CAPTURE(text);
     Lexer lexer(text);
     Token token = lexer.next();
@@ -96,7 +97,8 @@ TEST_CASE("unterminated tokens run to the end and say so") {
 }
 
 TEST_CASE("a million operator characters, quotes or comment openers are cut in linear time") {
-  for (std::string_view unit : {"+", "-+", "+*", "/", "@+", "'a' ", "/* ", "$a", "$a$", "1e", "\"", "E'\\", "'a'\n"}) {
+  for (std::string_view unit :
+       {"+", "-+", "+*", "/", "@+", "'a' ", "/* ", "$a", "$a$", "1e", "\"", "E'\\", "'a'\n"}) {
     std::string text;
     while (text.size() < 1'000'000) text += unit;
     Lexer lexer(text);

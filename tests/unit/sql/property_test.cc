@@ -5,8 +5,8 @@
 #include <random>
 #include <vector>
 
-#include "ringfence/sql/analyze.h"
 #include "on_stack.h"
+#include "ringfence/sql/analyze.h"
 #include "ringfence/sql/shape.h"
 #include "ringfence/sql/split.h"
 #include "same_shape.h"
@@ -53,7 +53,8 @@ TEST_CASE("statements of one shape have the same facts: statements by a grammar"
   Seen seen;
   constexpr size_t rounds = 12'000;
   for (size_t i = 0; i < rounds; ++i) check(grammar.statement(), random, seen);
-  MESSAGE(seen.parsed << " of " << rounds << " statements parsed, " << seen.cacheable << " are cached by shape");
+  MESSAGE(seen.parsed << " of " << rounds << " statements parsed, " << seen.cacheable
+                      << " are cached by shape");
   CHECK(seen.parsed > rounds / 2);
   CHECK(seen.cacheable > rounds / 4);
 }
@@ -65,7 +66,8 @@ TEST_CASE("statements of one shape have the same facts: statements by sqlsmith")
   Seen seen;
   size_t count = 0;
   for (std::string line; std::getline(file, line); ++count) check(line, random, seen);
-  MESSAGE(count << " statements, " << seen.parsed << " of " << seen.looked_at << " statements parsed, " << seen.cacheable << " are cached by shape");
+  MESSAGE(count << " statements, " << seen.parsed << " of " << seen.looked_at << " statements parsed, "
+                << seen.cacheable << " are cached by shape");
   CHECK(count > 500);
   CHECK(seen.looked_at > 250);
   CHECK(seen.parsed > seen.looked_at * 9 / 10);
@@ -73,9 +75,32 @@ TEST_CASE("statements of one shape have the same facts: statements by sqlsmith")
 }
 
 TEST_CASE("a million terms of any left-recursive rule are cut, shaped and refused on the smallest stack") {
-  const char* const pieces[] = {"+1",     "::int", "not ",  "- ",        " union select 1", " and true", ".b",      "[1]",  "||'b'",
-                                " join t on true", ",1", "(", " is null", " collate \"C\"", "case when true then ", "array[",
-                                "f(", "(select * from ", "a ", "1 ", " union all ", " order by 1", " in (1)", "from t, ", " over ()", ".*"};
+  const char* const pieces[] = {"+1",
+                                "::int",
+                                "not ",
+                                "- ",
+                                " union select 1",
+                                " and true",
+                                ".b",
+                                "[1]",
+                                "||'b'",
+                                " join t on true",
+                                ",1",
+                                "(",
+                                " is null",
+                                " collate \"C\"",
+                                "case when true then ",
+                                "array[",
+                                "f(",
+                                "(select * from ",
+                                "a ",
+                                "1 ",
+                                " union all ",
+                                " order by 1",
+                                " in (1)",
+                                "from t, ",
+                                " over ()",
+                                ".*"};
   on_stack(size_t{128} << 10, [&] {
     for (const char* piece : pieces) {
       std::string text = "select * from t where a ";

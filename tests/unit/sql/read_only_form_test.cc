@@ -16,15 +16,18 @@ TEST_CASE("READ WRITE of a transaction statement becomes READ ONLY in as many by
       {"BEGIN TRANSACTION READ\tWRITE", "BEGIN TRANSACTION READ\tONLY "},
       {"BEGIN WORK READ WRITE", "BEGIN WORK READ ONLY "},
       {"START TRANSACTION READ WRITE", "START TRANSACTION READ ONLY "},
-      {"BEGIN ISOLATION LEVEL SERIALIZABLE, READ WRITE, DEFERRABLE", "BEGIN ISOLATION LEVEL SERIALIZABLE, READ ONLY , DEFERRABLE"},
-      {"BEGIN READ WRITE ISOLATION LEVEL REPEATABLE READ NOT DEFERRABLE", "BEGIN READ ONLY  ISOLATION LEVEL REPEATABLE READ NOT DEFERRABLE"},
+      {"BEGIN ISOLATION LEVEL SERIALIZABLE, READ WRITE, DEFERRABLE",
+       "BEGIN ISOLATION LEVEL SERIALIZABLE, READ ONLY , DEFERRABLE"},
+      {"BEGIN READ WRITE ISOLATION LEVEL REPEATABLE READ NOT DEFERRABLE",
+       "BEGIN READ ONLY  ISOLATION LEVEL REPEATABLE READ NOT DEFERRABLE"},
       {"BEGIN READ ONLY READ WRITE", "BEGIN READ ONLY READ ONLY "},
       {"BEGIN READ WRITE, READ WRITE", "BEGIN READ ONLY , READ ONLY "},
       {"BEGIN READ/* WRITE */WRITE/* x */", "BEGIN READ/* WRITE */ONLY /* x */"},
       {"BEGIN READ -- WRITE\nWRITE", "BEGIN READ -- WRITE\nONLY "},
       {"SET TRANSACTION READ WRITE", "SET TRANSACTION READ ONLY "},
       {"SET LOCAL TRANSACTION READ WRITE", "SET LOCAL TRANSACTION READ ONLY "},
-      {"SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE", "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY "},
+      {"SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+       "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY "},
       {"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ UNCOMMITTED, READ WRITE",
        "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ UNCOMMITTED, READ ONLY "},
   };
@@ -49,27 +52,51 @@ TEST_CASE("READ WRITE of a transaction statement becomes READ ONLY in as many by
 }
 
 TEST_CASE("a statement that is not just that has no read-only form") {
-  const std::string long_comment = "BEGIN READ WRITE /*" + std::string(sql::read_only_form_bytes_max, 'x') + "*/";
-  for (std::string_view text : std::initializer_list<std::string_view>{
-           "", "BEGIN", "BEGIN READ ONLY", "BEGIN ISOLATION LEVEL READ COMMITTED", "BEGIN WRITE", "BEGIN READ, WRITE",
-           "SELECT 'BEGIN READ WRITE'", "BEGIN READ WRITE 'x'", "BEGIN READ WRITE; DELETE FROM t", "BEGIN READ \"write\"",
-           "BEGIN READ WRITE 1", "SET transaction_read_only = off", "SET TRANSACTION SNAPSHOT 'READ WRITE'", "SET x TO read, write",
-           "COMMIT AND CHAIN", "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC READ WRITE", "BEGIN READ WRITE /* open",
-           "BEGIN READ WRITE $$x$$", "BEGIN READ WRITE \xe2\x80\x83", ", BEGIN READ WRITE", "READ WRITE", "PREPARE p AS BEGIN READ WRITE",
-           "BEGIN R\xc3\x89" "AD WRITE", long_comment}) {
+  const std::string long_comment =
+      "BEGIN READ WRITE /*" + std::string(sql::read_only_form_bytes_max, 'x') + "*/";
+  for (std::string_view text :
+       std::initializer_list<std::string_view>{"",
+                                               "BEGIN",
+                                               "BEGIN READ ONLY",
+                                               "BEGIN ISOLATION LEVEL READ COMMITTED",
+                                               "BEGIN WRITE",
+                                               "BEGIN READ, WRITE",
+                                               "SELECT 'BEGIN READ WRITE'",
+                                               "BEGIN READ WRITE 'x'",
+                                               "BEGIN READ WRITE; DELETE FROM t",
+                                               "BEGIN READ \"write\"",
+                                               "BEGIN READ WRITE 1",
+                                               "SET transaction_read_only = off",
+                                               "SET TRANSACTION SNAPSHOT 'READ WRITE'",
+                                               "SET x TO read, write",
+                                               "COMMIT AND CHAIN",
+                                               "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC READ WRITE",
+                                               "BEGIN READ WRITE /* open",
+                                               "BEGIN READ WRITE $$x$$",
+                                               "BEGIN READ WRITE \xe2\x80\x83",
+                                               ", BEGIN READ WRITE",
+                                               "READ WRITE",
+                                               "PREPARE p AS BEGIN READ WRITE",
+                                               "BEGIN R\xc3\x89"
+                                               "AD WRITE",
+                                               long_comment}) {
     CAPTURE(text);
     CHECK_FALSE(read_only_form(text));
   }
 }
 
 TEST_CASE("whatever has a read-only form never lets a session write by it") {
-  const char* pieces[] = {"begin", "start", "set", "transaction", "session", "local", "characteristics", "as", "isolation", "level",
-                          "serializable", "repeatable", "read", "committed", "only", "write", "not", "deferrable", ",", "/**/",
-                          "read write", "read only", "work", "--x\n", "'x'", ";"};
+  const char* pieces[] = {
+      "begin",     "start",     "set",   "transaction",  "session",    "local", "characteristics",
+      "as",        "isolation", "level", "serializable", "repeatable", "read",  "committed",
+      "only",      "write",     "not",   "deferrable",   ",",          "/**/",  "read write",
+      "read only", "work",      "--x\n", "'x'",          ";"};
   std::mt19937 random(7);
   size_t parsed = 0;
   for (int i = 0; i < 200'000; ++i) {
-    std::string text = random() % 3 == 0 ? "begin" : random() % 2 == 0 ? "set transaction" : "start transaction";
+    std::string text = random() % 3 == 0   ? "begin"
+                       : random() % 2 == 0 ? "set transaction"
+                                           : "start transaction";
     for (size_t n = random() % 6; n > 0; --n) text += std::string(" ") + pieces[random() % std::size(pieces)];
     const auto form = read_only_form(text);
     if (!form) continue;

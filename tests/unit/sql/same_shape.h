@@ -1,4 +1,5 @@
-// Another text of a text's shape, and all that a decision may look at in a statement's facts: for tests and fuzz targets.
+// Another text of a text's shape, and all that a decision may look at in a statement's facts: for tests and
+// fuzz targets.
 #pragma once
 
 #include <string>
@@ -13,7 +14,8 @@ inline std::string print(const Facts& facts) {
   std::string out = facts.kind + "|";
   const auto number = [&](auto value) { out += std::to_string(value) + ","; };
   const auto name = [&](const auto& use) { out += use.schema + "." + use.name + "@", number(use.at); };
-  for (const auto& e : facts.effects) out += e.kind + " " + e.what + "@", number(static_cast<int>(e.level)), number(e.at);
+  for (const auto& e : facts.effects)
+    out += e.kind + " " + e.what + "@", number(static_cast<int>(e.level)), number(e.at);
   for (const auto& r : facts.relations) out += r.catalog + ".", name(r), number(r.is_written);
   for (const auto& c : facts.columns) out += c.qualifier + "." + c.name, number(c.at);
   for (const auto& f : facts.functions) out += "f", name(f);
@@ -24,8 +26,8 @@ inline std::string print(const Facts& facts) {
     for (const std::string& value : s.values) out += "=" + value;
     number(static_cast<int>(s.verb)), number(s.is_constant), number(s.is_local), number(s.at);
   }
-  for (bool flag : {facts.names_every_column, facts.misses_where, facts.is_opaque, facts.is_shape_cacheable, facts.drops_all,
-                    facts.is_portal}) {
+  for (bool flag : {facts.names_every_column, facts.misses_where, facts.is_opaque, facts.is_shape_cacheable,
+                    facts.drops_all, facts.is_portal}) {
     number(flag);
   }
   number(static_cast<int>(facts.control)), number(facts.inner);

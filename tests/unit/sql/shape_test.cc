@@ -28,11 +28,14 @@ std::string random_statement(std::mt19937_64& random) {
     return std::string(*(choices.begin() + random() % choices.size()));
   };
   const auto expression = [&](auto& self, int depth) -> std::string {
-    const std::string leaf = pick({"1", "2.5", "'x'", "E'x'", "a", "t.b", "$1", "null", "true", "$$x$$", "-3", "now()", "u",
-                                   "f(1, 'x')", "interval '1 day'", "'1'::int", "date '2020-01-01'"});
+    const std::string leaf =
+        pick({"1", "2.5", "'x'", "E'x'", "a", "t.b", "$1", "null", "true", "$$x$$", "-3", "now()", "u",
+              "f(1, 'x')", "interval '1 day'", "'1'::int", "date '2020-01-01'"});
     if (depth == 0) return leaf;
     switch (random() % 8) {
-      case 0: return self(self, depth - 1) + pick({" + ", " = ", " and ", " or ", " || ", " is distinct from "}) + self(self, depth - 1);
+      case 0:
+        return self(self, depth - 1) + pick({" + ", " = ", " and ", " or ", " || ", " is distinct from "}) +
+               self(self, depth - 1);
       case 1: return "(" + self(self, depth - 1) + ")";
       case 2: return "case when " + self(self, depth - 1) + " then " + self(self, depth - 1) + " end";
       case 3: return "(select " + self(self, depth - 1) + " from v)";
@@ -44,12 +47,18 @@ std::string random_statement(std::mt19937_64& random) {
   };
   const auto e = [&] { return expression(expression, static_cast<int>(random() % 4)); };
   switch (random() % 7) {
-    case 0: return "select " + e() + ", " + e() + " from t, u as x where " + e() + pick({"", " for update", " limit 5", " order by 1"});
-    case 1: return "insert into t (a) values (" + e() + "), (" + e() + ")" + pick({"", " returning *", " on conflict do nothing"});
-    case 2: return "update t set a = " + e() + pick({"", " where " }) ;
+    case 0:
+      return "select " + e() + ", " + e() + " from t, u as x where " + e() +
+             pick({"", " for update", " limit 5", " order by 1"});
+    case 1:
+      return "insert into t (a) values (" + e() + "), (" + e() + ")" +
+             pick({"", " returning *", " on conflict do nothing"});
+    case 2: return "update t set a = " + e() + pick({"", " where "});
     case 3: return "update t set a = " + e() + " where " + e();
     case 4: return "delete from t where " + e();
-    case 5: return "with w as (" + pick({"select ", "delete from v returning "}) + e() + ") select " + e() + " from w";
+    case 5:
+      return "with w as (" + pick({"select ", "delete from v returning "}) + e() + ") select " + e() +
+             " from w";
     default: return pick({"explain ", "prepare p as ", "declare c cursor for ", ""}) + "select " + e();
   }
 }

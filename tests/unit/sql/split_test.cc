@@ -46,7 +46,8 @@ TEST_CASE("the body of a SQL-standard routine belongs to its statement") {
               "select 2; end; select 3") ==
         "[create or replace function f() returns int begin atomic select case when true then 1 end; "
         "select 2; end][select 3]");
-  CHECK(split("CREATE PROCEDURE p() BEGIN ATOMIC END; SELECT 1") == "[CREATE PROCEDURE p() BEGIN ATOMIC END][SELECT 1]");
+  CHECK(split("CREATE PROCEDURE p() BEGIN ATOMIC END; SELECT 1") ==
+        "[CREATE PROCEDURE p() BEGIN ATOMIC END][SELECT 1]");
 }
 
 TEST_CASE("names that look like body keywords hide no statement") {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "proxy/conversation.h"
+#include "proxy/pg/conversation.h"
 #include "ringfence/pg/messages.h"
 
 using namespace ringfence;

@@ -17,7 +17,7 @@
 #include "ringfence/crypto/secret.h"
 #include "ringfence/net/listener.h"
 #include "ringfence/sql/secret_names.h"
-#include "state_directory.h"
+#include "app/config/state_directory.h"
 
 namespace ringfence::app {
 

@@ -4,7 +4,7 @@
 #include "appliance.h"
 #include "explain.h"
 #include "ringfence/base/utf8.h"
-#include "ringfence/proxy/authorization.h"
+#include "ringfence/proxy/core/authorization.h"
 #include "ringfence/sql/redact.h"
 
 namespace ringfence::app {

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "ringfence/policy/policy_set.h"
-#include "ringfence/proxy/login_trial.h"
+#include "ringfence/proxy/pg/login_trial.h"
 #include "ringfence/store/connection.h"
-#include "tls_files.h"
+#include "app/config/tls_files.h"
 
 namespace ringfence::app {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "ringfence/app/config.h"
+#include "ringfence/app/config/config.h"
 
 namespace ringfence::app {
 

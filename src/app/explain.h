@@ -9,7 +9,7 @@
 
 #include "ringfence/base/result.h"
 #include "ringfence/policy/policy_set.h"
-#include "ringfence/proxy/explain.h"
+#include "ringfence/proxy/pg/explain.h"
 
 namespace ringfence::app {
 

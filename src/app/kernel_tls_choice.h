@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "ringfence/app/config.h"
+#include "ringfence/app/config/config.h"
 #include "ringfence/net/kernel_tls.h"
 
 namespace ringfence::app {

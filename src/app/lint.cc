@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "config_rules.h"
+#include "app/config/config_rules.h"
 #include "credential_check.h"
 #include "ringfence/net/address.h"
 #include "ringfence/policy/policy_set.h"

@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "ringfence/app/config.h"
+#include "ringfence/app/config/config.h"
 #include "ringfence/net/tls.h"
-#include "tls_files.h"
+#include "app/config/tls_files.h"
 
 namespace ringfence::app {
 

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "ringfence/app/config.h"
+#include "ringfence/app/config/config.h"
 #include "ringfence/audit/trail.h"
 #include "ringfence/store/embedded.h"
 

@@ -9,17 +9,28 @@ import re
 import sys
 import tempfile
 
-# Folder -> level. A folder includes from lower levels; the exceptions are below.
+# Folder -> level. A folder includes from lower levels; the exceptions are below. A folder within a folder stands for
+# itself: who is in `proxy` is in no layer.
 LEVELS = {
     'base': 0,
     'crypto': 1, 'pg': 1, 'http': 1, 'sql': 1, 'policy': 1,
-    'ring': 2, 'store': 2,
-    'net': 3, 'audit': 3,
-    'proxy': 4, 'admin': 4,
-    'app': 5,
+    'ring': 2, 'model': 2,
+    'store': 3, 'net': 3,
+    'audit': 4, 'auth': 4,
+    'proxy/core': 5, 'live': 5,
+    'proxy/pg': 6, 'proxy/http': 6, 'proxy/tcp': 6, 'control': 6,
+    'admin': 7, 'admin/web': 7, 'admin/api': 7,
+    'app': 8, 'app/config': 8, 'app/commands': 8,
 }
+# Lower levels that a folder may not include none the less: what it asks goes through others.
+NEVER = {'admin': ['proxy/'], 'admin/web': ['proxy/'], 'admin/api': ['proxy/']}
+# Folders whose private headers another folder may include.
+PRIVATE_TO = {'app/config': {'app', 'app/commands'}, 'app': {'app/commands'}}
 # Headers of the same level that a folder may include none the less.
 SIDEWAYS = {
+    'app': ['ringfence/app/config/'],
+    'app/commands': ['ringfence/app/'],
+    'admin/api': ['ringfence/admin/web/'],
     'pg': ['ringfence/crypto/'],
     'http': ['ringfence/crypto/'],
     'sql': ['ringfence/crypto/'],
@@ -37,7 +48,7 @@ HOMES = [
     (re.compile(r'hs(/hs)?(_.*)?\.h'), {'policy'}, 'Hyperscan lives in policy alone'),
     (re.compile(r'llhttp\.h'), {'http'}, 'llhttp lives in http alone'),
     (re.compile(r'wslay/'), {'http'}, 'wslay lives in http alone'),
-    (re.compile(r'(CLI/|yaml-cpp/)'), {'app'}, 'command line and configuration file are read by app alone'),
+    (re.compile(r'(CLI/|yaml-cpp/)'), {'app', 'app/config', 'app/commands'}, 'command line and configuration file are read by app alone'),
 ]
 # Level 1 is pure: no IO, no threads, no clock, no log. Times and randomness are arguments.
 IMPURE = re.compile(
@@ -49,12 +60,20 @@ PURE = {'pg', 'http', 'sql', 'policy'}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 
 
+def folder_of(parts):
+    """Of a path below src or include/ringfence: the deepest folder that is a layer; else the first one."""
+    for depth in range(len(parts) - 1, 0, -1):
+        if '/'.join(parts[:depth]) in LEVELS:
+            return '/'.join(parts[:depth])
+    return parts[0]
+
+
 def sources(root):
     for top in ('include/ringfence', 'src'):
         base = root / top
         for path in sorted(base.rglob('*')):
             if path.suffix in ('.h', '.cc', '.c', '.hpp', '.cpp') and len(path.relative_to(base).parts) > 1:
-                yield top, path.relative_to(base).parts[0], path
+                yield top, folder_of(path.relative_to(base).parts), path
 
 
 def verdict(root, top, folder, path, name):
@@ -62,29 +81,29 @@ def verdict(root, top, folder, path, name):
     if folder not in LEVELS:
         return 'the folder %s is not in the layer table' % folder
     level = LEVELS[folder]
-    ours = re.match(r'(?:ringfence|(?:\.\./)*src)/([a-z_]+)/', name)
-    other = ours[1] if ours and ours[1] in LEVELS else None
+    ours = re.match(r'(?:ringfence|(?:\.\./)*src)/(.+)', name)
+    other = folder_of(tuple(ours[1].split('/'))) if ours else None
     if name.startswith('ringfence/'):
-        if other is None:
+        if other not in LEVELS:
             return 'no such folder'
         if other != folder:
-            if {folder, other} == {'proxy', 'admin'}:
-                return 'proxy and admin never include each other'
+            if any(other.startswith(prefix) for prefix in NEVER.get(folder, [])):
+                return '%s never includes %s' % (folder, other)
             sideways = any(name.startswith(prefix) for prefix in SIDEWAYS.get(folder, []))
             if LEVELS[other] >= level and not sideways:
                 return '%s (level %d) may not include %s (level %d)' % (folder, level, other, LEVELS[other])
     else:
         # A private header: beside the file that includes it, or below src/<the same folder>.
-        owner = name.split('/')[0]
+        owner = folder_of(tuple(name.split('/')))
         resolved = (path.parent / name).resolve()
         if resolved.is_file() and (root / 'src').resolve() in resolved.parents:
-            owner = resolved.relative_to((root / 'src').resolve()).parts[0]
-            if owner != folder:
+            owner = folder_of(resolved.relative_to((root / 'src').resolve()).parts)
+            if owner != folder and folder not in PRIVATE_TO.get(owner, ()):
                 return 'a private header of %s' % owner
             if top == 'include/ringfence':
                 return 'a public header includes a private one'
         elif owner in LEVELS and (root / 'src' / name).is_file():
-            if owner != folder:
+            if owner != folder and folder not in PRIVATE_TO.get(owner, ()):
                 return 'a private header of %s' % owner
             if top == 'include/ringfence':
                 return 'a public header includes a private one'
@@ -114,14 +133,20 @@ def self_test():
         ('src/pg/a.cc', '  #  include "ringfence/ring/ring.h"'),
         ('src/sql/a.cc', '#include "ringfence/policy/rules.h"'),
         ('src/policy/a.cc', '#include "ringfence/sql/lexer.h"'),
-        ('src/proxy/a.cc', '#include "ringfence/admin/server.h"'),
-        ('include/ringfence/admin/a.h', '#include "ringfence/proxy/session.h"'),
-        ('src/store/a.cc', '#include "ringfence/ring/ring.h"'),
-        ('src/audit/a.cc', '#include "ringfence/net/stream.h"'),
+        ('src/proxy/core/a.cc', '#include "ringfence/admin/server.h"'),
+        ('src/proxy/core/a.cc', '#include "ringfence/proxy/pg/session.h"'),
+        ('src/proxy/pg/a.cc', '#include "ringfence/proxy/tcp/session.h"'),
+        ('src/proxy/a.cc', '#include <vector>'),
+        ('src/control/a.cc', '#include "ringfence/proxy/pg/session.h"'),
+        ('include/ringfence/admin/a.h', '#include "ringfence/proxy/core/session.h"'),
+        ('src/admin/web/a.cc', '#include "ringfence/admin/api/users.h"'),
+        ('src/app/config/a.cc', '#include "ringfence/app/appliance.h"'),
+        ('src/store/a.cc', '#include "app/config/secret.h"'),
+        ('src/store/a.cc', '#include "ringfence/net/stream.h"'),
         ('src/net/a.cc', '#include <liburing.h>'),
         ('src/audit/a.cc', '#include <libpq-fe.h>'),
         ('src/audit/a.cc', '#include <postgresql/libpq-fe.h>'),
-        ('src/proxy/a.cc', '#include <openssl/ssl.h>'),
+        ('src/proxy/core/a.cc', '#include <openssl/ssl.h>'),
         ('src/net/a.cc', '#include <openssl/evp.h>'),
         ('src/policy/a.cc', '#include <pg_query.h>'),
         ('src/sql/a.cc', '#include <hs/hs.h>'),
@@ -135,17 +160,20 @@ def self_test():
     allowed = [
         ('src/pg/a.cc', '#include "ringfence/crypto/digest.h"\n#include <vector>\n// #include <liburing.h>'),
         ('src/policy/a.cc', '#include "ringfence/sql/facts.h"\n#include <hs.h>'),
-        ('src/proxy/a.cc', '#include "ringfence/net/stream.h"\n#include "ringfence/audit/event.h"'),
+        ('src/proxy/pg/a.cc', '#include "ringfence/net/stream.h"\n#include "ringfence/audit/event.h"\n#include "ringfence/proxy/core/a.h"'),
+        ('src/control/a.cc', '#include "ringfence/proxy/core/registry.h"'),
+        ('src/admin/api/a.cc', '#include "ringfence/admin/web/router.h"\n#include "ringfence/control/sessions.h"'),
+        ('src/app/commands/a.cc', '#include "app/config/secret.h"\n#include "ringfence/app/lint.h"'),
         ('src/store/a.cc', '#include "secret.h"\n#include "store/secret.h"\n#include <libpq-fe.h>'),
         ('src/net/a.cc', '#include <openssl/ssl.h>\n#include "ringfence/ring/ring.h"'),
-        ('src/app/a.cc', '#include "ringfence/admin/server.h"\n#include "ringfence/proxy/session.h"\n#include <thread>'),
+        ('src/app/a.cc', '#include "ringfence/admin/server.h"\n#include "ringfence/proxy/pg/session.h"\n#include <thread>'),
     ]
     wrong = []
     for expected, cases in ((1, forbidden), (0, allowed)):
         for name, text in cases:
             with tempfile.TemporaryDirectory() as directory:
                 root = pathlib.Path(directory)
-                for other, content in (('src/store/secret.h', ''), (name, text + '\n')):
+                for other, content in (('src/store/secret.h', ''), ('src/app/config/secret.h', ''), (name, text + '\n')):
                     (root / other).parent.mkdir(parents=True, exist_ok=True)
                     (root / other).write_text(content)
                 found = list(violations(root))

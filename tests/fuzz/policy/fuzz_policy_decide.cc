@@ -11,7 +11,7 @@
 
 #include "../../unit/sql/same_shape.h"
 #include "../../unit/sql/statement_grammar.h"
-#include "proxy/statement_judge.h"
+#include "proxy/pg/statement_judge.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/sql/analyze.h"
 

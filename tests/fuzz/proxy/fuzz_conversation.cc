@@ -3,7 +3,7 @@
 // and its bytes.
 #include <algorithm>
 
-#include "proxy/conversation.h"
+#include "proxy/pg/conversation.h"
 #include "record_space.h"
 
 using namespace ringfence;

@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "proxy/conversation.h"
+#include "proxy/pg/conversation.h"
 #include "record_space.h"
 #include "ringfence/sql/analyze.h"
 

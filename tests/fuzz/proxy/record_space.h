@@ -7,9 +7,9 @@
 #include <map>
 #include <string>
 
-#include "proxy/recorder.h"
+#include "proxy/pg/recorder.h"
 #include "ringfence/audit/event.h"
-#include "ringfence/proxy/snapshot.h"
+#include "ringfence/proxy/core/snapshot.h"
 
 namespace ringfence::fuzz {
 

@@ -1,4 +1,4 @@
-#include "ringfence/app/config.h"
+#include "ringfence/app/config/config.h"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -8,8 +8,8 @@
 #include <fstream>
 #include <set>
 
-#include "config_reader.h"
-#include "config_rules.h"
+#include "app/config/config_reader.h"
+#include "app/config/config_rules.h"
 #include "ringfence/app/lint.h"
 #include "ringfence/pg/scram.h"
 #include "ringfence/policy/policy_set.h"

@@ -4,7 +4,7 @@
 
 #include <doctest/doctest.h>
 
-#include "proxy/conversation.h"
+#include "proxy/pg/conversation.h"
 #include "ringfence/pg/messages.h"
 
 namespace {

@@ -1,6 +1,6 @@
 // Cancel requests: whom they find, on which shard, and what a flood of wrong ones does to the right ones.
-#include "proxy/cancel_desk.h"
-#include "proxy/cancel_failures.h"
+#include "proxy/pg/cancel_desk.h"
+#include "proxy/pg/cancel_failures.h"
 #include "session_fixture.h"
 
 using namespace ringfence;

@@ -4,7 +4,7 @@
 #include <random>
 
 #include "access_fixture.h"
-#include "proxy/conversation.h"
+#include "proxy/pg/conversation.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/pg/messages.h"
 #include "vector_space.h"

@@ -1,6 +1,6 @@
 // Drives a Conversation with both streams of a simulated session, cut and interleaved by a seed, and compares
 // the trail with what the simulated server ran.
-#include "proxy/conversation.h"
+#include "proxy/pg/conversation.h"
 
 #include <doctest/doctest.h>
 

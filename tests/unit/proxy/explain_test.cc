@@ -1,10 +1,10 @@
 // Explaining and enforcing are the same: every text of a corpus is sent through a session's conversation and
 // explained, under policies of many kinds.
-#include "ringfence/proxy/explain.h"
+#include "ringfence/proxy/pg/explain.h"
 
 #include <doctest/doctest.h>
 
-#include "proxy/conversation.h"
+#include "proxy/pg/conversation.h"
 #include "ringfence/ring/workers.h"
 #include "ringfence/sql/analyze.h"
 #include "vector_space.h"

@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "proxy/conversation.h"
+#include "proxy/pg/conversation.h"
 #include "ringfence/pg/messages.h"
 #include "vector_space.h"
 

@@ -1,7 +1,7 @@
 // A session whose statements may be held, before a server that answers by itself and remembers what it ran.
 #pragma once
 
-#include "proxy/pg_session.h"
+#include "proxy/pg/pg_session.h"
 #include "session_fixture.h"
 
 namespace ringfence::proxy {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "proxy/hold_table.h"
+#include "ringfence/proxy/core/hold_table.h"
 
 using namespace ringfence;
 using namespace ringfence::proxy;

@@ -1,8 +1,8 @@
 // What is kept of texts and values beyond their bounds.
 #include <doctest/doctest.h>
 
-#include "proxy/conversation.h"
-#include "proxy/parameters.h"
+#include "proxy/pg/conversation.h"
+#include "proxy/pg/parameters.h"
 #include "ringfence/audit/json.h"
 #include "ringfence/crypto/digest.h"
 #include "ringfence/pg/build.h"

@@ -1,4 +1,4 @@
-#include "ringfence/proxy/name_form.h"
+#include "ringfence/proxy/core/name_form.h"
 
 #include <doctest/doctest.h>
 

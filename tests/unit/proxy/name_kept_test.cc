@@ -2,7 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "access_fixture.h"
-#include "proxy/conversation.h"
+#include "proxy/pg/conversation.h"
 #include "ringfence/pg/messages.h"
 #include "vector_space.h"
 

@@ -2,8 +2,8 @@
 // connection fit for the next one.
 #include <doctest/doctest.h>
 
-#include "proxy/own_answer.h"
-#include "proxy/warm_pool.h"
+#include "proxy/pg/own_answer.h"
+#include "proxy/pg/warm_pool.h"
 #include "ringfence/pg/messages.h"
 
 using namespace ringfence;

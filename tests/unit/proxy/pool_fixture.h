@@ -3,7 +3,7 @@
 
 #include <list>
 
-#include "proxy/warm_pool.h"
+#include "proxy/pg/warm_pool.h"
 #include "session_fixture.h"
 
 namespace ringfence::proxy {

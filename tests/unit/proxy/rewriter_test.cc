@@ -1,5 +1,5 @@
 // Messages held and replaced, whatever the pieces in which they come.
-#include "proxy/rewriter.h"
+#include "proxy/pg/rewriter.h"
 
 #include <doctest/doctest.h>
 

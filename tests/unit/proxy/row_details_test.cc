@@ -1,5 +1,5 @@
 // Errors that would show the columns that a rule denies.
-#include "proxy/row_details.h"
+#include "proxy/pg/row_details.h"
 
 #include "session_fixture.h"
 

@@ -10,11 +10,11 @@
 #include <functional>
 #include <thread>
 
-#include "proxy/pg_shard_state.h"
+#include "proxy/pg/pg_shard_state.h"
 #include "ringfence/net/memory_stream.h"
 #include "ringfence/pg/messages.h"
 #include "ringfence/pg/startup.h"
-#include "ringfence/proxy/pg_shard.h"
+#include "ringfence/proxy/pg/pg_shard.h"
 #include "vector_space.h"
 
 namespace ringfence::proxy {

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <atomic>
 
-#include "proxy/bounds.h"
+#include "ringfence/proxy/core/bounds.h"
 #include "session_fixture.h"
 
 using namespace ringfence;

@@ -23,7 +23,7 @@
 #include "ringfence/pg/messages.h"
 #include "ringfence/pg/scram.h"
 #include "ringfence/pg/startup.h"
-#include "ringfence/proxy/pg_shard.h"
+#include "ringfence/proxy/pg/pg_shard.h"
 #include "ringfence/ring/shard.h"
 #include "ringfence/ring/workers.h"
 

@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 
-#include "proxy/shown_texts.h"
-#include "proxy/watch_sample.h"
+#include "proxy/pg/shown_texts.h"
+#include "proxy/pg/watch_sample.h"
 
 using namespace ringfence;
 using proxy::ShownTexts;

@@ -1,8 +1,8 @@
 // Names in SQL as the server keeps them, and what statements may run out of sight.
 #include <doctest/doctest.h>
 
-#include "proxy/sql_identifier.h"
-#include "proxy/unseen.h"
+#include "proxy/pg/sql_identifier.h"
+#include "proxy/pg/unseen.h"
 #include "ringfence/sql/analyze.h"
 
 using namespace ringfence;

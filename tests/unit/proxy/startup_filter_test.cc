@@ -1,5 +1,5 @@
 // What of a startup packet the server is asked for, and in which order.
-#include "proxy/startup_filter.h"
+#include "proxy/pg/startup_filter.h"
 
 #include <doctest/doctest.h>
 

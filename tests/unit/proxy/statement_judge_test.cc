@@ -1,5 +1,5 @@
 // What is remembered of statements, and that remembering changes no decision.
-#include "proxy/statement_judge.h"
+#include "proxy/pg/statement_judge.h"
 
 #include <doctest/doctest.h>
 

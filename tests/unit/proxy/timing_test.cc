@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <random>
 
-#include "proxy/conversation.h"
+#include "proxy/pg/conversation.h"
 #include "server_model.h"
 #include "vector_space.h"
 

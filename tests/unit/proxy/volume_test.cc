@@ -1,5 +1,5 @@
 // How much a user may add to the trail. The clock is the test's.
-#include "ringfence/proxy/volume.h"
+#include "ringfence/proxy/core/volume.h"
 
 #include <doctest/doctest.h>
 

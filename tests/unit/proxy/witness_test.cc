@@ -1,9 +1,9 @@
 // What becomes of answers that cannot be those to what was recorded.
-#include "proxy/witness.h"
+#include "proxy/pg/witness.h"
 
 #include <doctest/doctest.h>
 
-#include "proxy/conversation.h"
+#include "proxy/pg/conversation.h"
 #include "ringfence/pg/messages.h"
 #include "vector_space.h"
 

@@ -1,0 +1,22 @@
+#include "ringfence/app/config/env.h"
+
+#include <string_view>
+
+extern char** environ;
+
+namespace ringfence::app {
+
+Environment current_environment() {
+  Environment out;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    std::string_view text(*entry);
+    size_t equals = text.find('=');
+    if (equals == std::string_view::npos) continue;
+    std::string_view name = text.substr(0, equals);
+    if (!name.starts_with("RINGFENCE_") && name != "CREDENTIALS_DIRECTORY") continue;
+    out.emplace(name, text.substr(equals + 1));
+  }
+  return out;
+}
+
+}  // namespace ringfence::app

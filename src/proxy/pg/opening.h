@@ -5,12 +5,15 @@
 
 #include <cstdint>
 #include <functional>
+#include <string_view>
 #include <vector>
 
 #include "ringfence/net/stream.h"
 #include "ringfence/ring/shard.h"
 
 namespace ringfence::proxy {
+
+inline constexpr std::string_view opening_is_over = "the time to connect and log in is over";
 
 class Opening {
  public:

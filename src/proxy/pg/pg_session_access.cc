@@ -44,47 +44,6 @@ bool has_one_byte_characters(std::string_view encoding) {
 
 }  // namespace
 
-std::shared_ptr<StatementJudge> PgShardState::judge_of(std::string_view user, std::string_view target,
-                                                       const policy::Access& access,
-                                                       policy::SessionFacts session, uint64_t generation) {
-  std::erase_if(judges, [](const auto& entry) { return entry.second.expired(); });
-  std::string key = std::string(user) + '\0' + std::string(target) + '\0' +
-                    std::to_string(session.server_version) + (session.is_server_read_only ? 'r' : 'w') +
-                    (session.folds_beyond_ascii ? 'f' : 'k') + std::to_string(generation);
-  std::weak_ptr<StatementJudge>& known = judges[key];
-  std::shared_ptr<StatementJudge> judge = known.lock();
-  if (!judge) {
-    judge = std::make_shared<StatementJudge>(access, session, judge_space);
-    known = judge;
-  }
-  return judge;
-}
-
-std::shared_ptr<const policy::Access> PgShardState::access_of(std::string_view user, std::string_view target,
-                                                              const SnapshotPtr& by) {
-  const User* found_user = by->find_user(user);
-  const Target* found_target = by->find_target(target);
-  if (found_user == nullptr || found_target == nullptr || !by->policies)
-    return std::make_shared<const policy::Access>();
-  const auto find = [&] {
-    return std::make_shared<const policy::Access>(
-        by->policies->access(found_user->roles, found_target->tags));
-  };
-  if (by != snapshot) return find();
-  if (accesses_by.lock() != by) {
-    accesses.clear();
-    accesses_by = by;
-  }
-  if (accesses.size() >= accesses_max) {
-    std::erase_if(accesses, [](const auto& entry) { return entry.second.expired(); });
-    accesses_max = std::max<size_t>(64, accesses.size() * 2);
-  }
-  std::weak_ptr<const policy::Access>& known = accesses[std::string(user) + '\0' + std::string(target)];
-  std::shared_ptr<const policy::Access> access = known.lock();
-  if (!access) known = access = find();
-  return access;
-}
-
 // Says in the trail what was found; of a denial the client learns nothing that it could not guess.
 void PgSession::record_access(const policy::Access& access) {
   const bool is_granted = access.is_granted();
@@ -164,7 +123,7 @@ Result<std::unique_ptr<Gate>> PgSession::make_gate() {
   }
   auto nonce = crypto::random_bytes(18);
   if (!nonce) return unexpected(std::move(nonce).error());
-  auto judge = shard_.judge_of(user_, database_, *access_, server_facts_, snapshot_seen_->generation);
+  auto judge = shard_.judges.find(user_, database_, *access_, server_facts_, snapshot_seen_->generation);
   return std::make_unique<Gate>(std::move(judge), nonce_text(*nonce));
 }
 
@@ -183,7 +142,7 @@ std::string PgSession::nonce_text(ByteView bytes) {
 void PgSession::reconsider() {
   if (reset_) return;          // It is over; whether its connection is kept is looked at then.
   if (!conversation_) return;  // It looks once more when it has logged in.
-  const auto renewed = shard_.access_of(user_, database_, shard_.snapshot);
+  const auto renewed = shard_.accesses.find(user_, database_, shard_.snapshot, shard_.snapshot);
   if (!renewed->is_granted() || needs_other_login(*renewed) || has_unfit_superuser(*renewed) ||
       outgrew(*renewed))
     renew_access();
@@ -218,7 +177,8 @@ void PgSession::end_when_idle(const EndReason& reason) {
 // Before each chunk from the client. False: the session has to end, and why is set.
 bool PgSession::renew_access() {
   if (shard_.snapshot == snapshot_seen_) return true;
-  std::shared_ptr<const policy::Access> renewed = shard_.access_of(user_, database_, shard_.snapshot);
+  std::shared_ptr<const policy::Access> renewed =
+      shard_.accesses.find(user_, database_, shard_.snapshot, shard_.snapshot);
   if (!renewed->is_granted()) {
     if (!pending_end_) record_access(*renewed);
     end_when_idle(
@@ -281,7 +241,7 @@ bool PgSession::renew_access() {
     return false;
   }
   conversation_->use_judge(
-      shard_.judge_of(user_, database_, *access_, server_facts_, snapshot_seen_->generation),
+      shard_.judges.find(user_, database_, *access_, server_facts_, snapshot_seen_->generation),
       nonce_text(*nonce));
   return true;
 }

@@ -55,8 +55,8 @@ net::Chunk PgSession::take_read_ahead(Side from) {
 Task<bool> PgSession::send_before_waiting() {
   ByteView bytes = conversation_->before_waiting();
   if (bytes.empty()) co_return true;
-  if (shard_.options.sync && conversation_->statements() != durable_statements_) {
-    DurableWait syncing(shard_);
+  if (shard_.disk_sync.is_needed() && conversation_->statements() != durable_statements_) {
+    DurableWait syncing(shard_.disk_sync);
     bool is_durable = co_await syncing;
     if (!note_durable(is_durable)) co_return false;
   }

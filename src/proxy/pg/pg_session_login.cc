@@ -82,7 +82,7 @@ Task<bool> PgSession::log_in() {
     co_return co_await refusing;
   }
   if (!recorder_.has_room(Recorder::outcome_bytes_max)) {
-    auto waiting = shard_.wait_for_room();
+    auto waiting = shard_.room.wait();
     bool has_room = co_await waiting;
     if (!has_room) {
       shard_.counters.trail_refusals.add();

@@ -108,9 +108,9 @@ PgSession::Way PgSession::pass_pending(Side from, net::Receive& receive, Aside& 
 PgSession::Way PgSession::pass_accepted(Side from, net::Receive& receive, net::Chunk chunk, Aside& aside) {
   if (from == Side::server) {
     after_answers();
-  } else if (shard_.options.sync && conversation_->statements() != durable_statements_) {
+  } else if (shard_.disk_sync.is_needed() && conversation_->statements() != durable_statements_) {
     pending_chunk(from) = std::move(chunk);
-    pending_[static_cast<size_t>(from)]->sync.emplace(shard_);
+    pending_[static_cast<size_t>(from)]->sync.emplace(shard_.disk_sync);
     return Way::syncs;
   }
   return pass_on(from, receive, std::move(chunk), aside);
@@ -290,7 +290,7 @@ Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net:
       }
     } else if (advance == Advance::wait_trail) {
       shard_.counters.trail_waits.add();
-      auto waiting = shard_.wait_for_room();
+      auto waiting = shard_.room.wait();
       bool has_room = co_await waiting;
       if (!has_room) {
         shard_.counters.trail_refusals.add();
@@ -317,8 +317,8 @@ Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net:
 // Of a chunk from the client, what stands before a message that has to wait. False: the session has to end,
 // and why is set.
 Task<bool> PgSession::send_so_far(ByteView chunk) {
-  if (shard_.options.sync && conversation_->statements() != durable_statements_) {
-    DurableWait syncing(shard_);
+  if (shard_.disk_sync.is_needed() && conversation_->statements() != durable_statements_) {
+    DurableWait syncing(shard_.disk_sync);
     bool is_durable = co_await syncing;
     if (!note_durable(is_durable)) co_return false;
   }

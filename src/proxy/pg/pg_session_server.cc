@@ -68,7 +68,7 @@ class PgSession::LoginWatch final : public net::Receive::Watcher {
 Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) {
   target_ = snapshot_->find_target(database_);
   snapshot_seen_ = snapshot_;
-  access_ = shard_.access_of(user_, database_, snapshot_);
+  access_ = shard_.accesses.find(user_, database_, snapshot_, shard_.snapshot);
   login_level_ = access_->level;
   if (target_ != nullptr) identify();
   record_access(*access_);

@@ -2,8 +2,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
-#include <thread>
 #include <utility>
 
 #include "cancel_desk.h"
@@ -18,56 +16,6 @@ namespace ringfence::proxy {
 using ring::Task;
 
 // ---------------------------------------------------------------- the shared state
-
-Task<bool> PgShardState::wait_for_room() {
-  RoomWaiter waiter;
-  auto place = room_waiters.insert(room_waiters.end(), &waiter);
-  ring::CallbackTimer timer(shard.timers(), [&waiter] { waiter.event.set(); });
-  timer.arm(shard.now_ns() + trail_wait_ms * 1'000'000);
-  co_await waiter.event;
-  room_waiters.erase(place);
-  co_return waiter.has_room;
-}
-
-bool DurableWait::await_suspend(std::coroutine_handle<> coroutine) {
-  shard_.wait_for_sync(*this);
-  if (is_over_) return false;  // Neither our mailbox nor a worker had room.
-  coroutine_ = coroutine;
-  return true;
-}
-
-void PgShardState::wait_for_sync(DurableWait& waiter) {
-  if (sync_waiters.first == nullptr) sync_waiters.first = &waiter;
-  else sync_waiters.last->next_ = &waiter;
-  sync_waiters.last = &waiter;
-  if (sync_is_running) return;
-  sync_is_running = true;
-  // By our own mailbox: it is run when all of this turn's completions were delivered.
-  if (!shard.post([this] { start_sync(); })) start_sync();
-}
-
-void PgShardState::start_sync() {
-  sync_served = std::exchange(sync_waiters, {});
-  bool is_posted = workers.syncs.post([this] {
-    bool is_durable = options.sync().has_value();
-    while (!shard.post([this, is_durable] { finish_sync(is_durable); })) std::this_thread::yield();
-  });
-  if (!is_posted) finish_sync(false);
-}
-
-void PgShardState::finish_sync(bool is_durable) {
-  counters.trail_syncs.add();
-  SyncWaiters served = std::exchange(sync_served, {});
-  for (DurableWait* waiter = served.first; waiter != nullptr;) {
-    DurableWait* next = waiter->next_;  // The waiter goes when its coroutine goes on.
-    waiter->is_durable_ = is_durable;
-    waiter->is_over_ = true;
-    if (waiter->coroutine_) waiter->coroutine_.resume();
-    waiter = next;
-  }
-  if (sync_waiters.first == nullptr) sync_is_running = false;
-  else start_sync();
-}
 
 PgShardState::PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpace& journal, ShardWorkers w,
                            SnapshotPtr initial, std::atomic<uint32_t>& l)
@@ -88,9 +36,12 @@ PgShardState::PgShardState(PgShard::Options o, ring::Shard& s, audit::RecordSpac
       user_meters((own_volume ? *own_volume : *options.volume).users),
       address_meters((own_volume ? *own_volume : *options.volume).addresses),
       cancel_desk(std::make_unique<CancelDesk>(*this)),
-      judge_space(options.hash_key),
+      judges(options.hash_key),
+      backend_keys(shard, workers.logins, counters),
       warm(std::make_unique<WarmPool>(*this)),
-      watch(std::make_unique<Watch>(*this)) {}
+      watch(std::make_unique<Watch>(*this)),
+      room(shard),
+      disk_sync(shard, workers.syncs, options.sync, counters) {}
 
 PgShardState::~PgShardState() = default;
 
@@ -225,15 +176,7 @@ bool PgShard::is_drained() const { return state_->sessions.empty(); }
 
 void PgShard::trail_has_room() {
   state_->door.flush_deferred();
-  auto waiters = state_->room_waiters;
-  for (PgShardState::RoomWaiter* waiter : waiters) {
-    // A waiter that was resumed may have let another go.
-    if (std::find(state_->room_waiters.begin(), state_->room_waiters.end(), waiter) ==
-        state_->room_waiters.end())
-      continue;
-    waiter->has_room = true;
-    waiter->event.set();
-  }
+  state_->room.open();
 }
 
 }  // namespace ringfence::proxy

@@ -26,13 +26,11 @@ tl::unexpected<UpstreamRefusal> refuse(std::string_view sqlstate, const Target& 
                                           std::string(unreachable_hint), std::move(reason), false});
 }
 
-constexpr std::string_view too_late = "the time to connect and log in is over";
-
 Task<Result<Dialled>> dial_address(PgShardState& shard, net::Address address, std::string host,
                                    Opening& opening) {
   net::Connecting connecting(shard.shard, address, 0);
   Opening::Break breaking(opening, [&connecting] { connecting.cancel(); });
-  if (opening.is_over()) co_return fail(Fault::timeout, std::string(too_late));
+  if (opening.is_over()) co_return fail(Fault::timeout, std::string(opening_is_over));
   auto running = connecting.run();
   auto stream = co_await running;
   if (!stream && opening.has_passed())
@@ -94,47 +92,6 @@ Task<Result<Dialled>> dial_target(PgShardState& shard, const Target& target, Ope
     if (opening.is_over()) co_return fail(Fault::timeout, "no host answered in time; last: " + last.message);
   }
   co_return unexpected(std::move(last));
-}
-
-// PBKDF2 on a worker, its result remembered by the shard. The key of the memory is a digest, not the
-// password. Logins that want the same keys at the same time wait for one derivation. Whoever waits may have
-// gone when it comes.
-Task<void> derive_keys(PgShardState& shard, std::string key, std::string password,
-                       pg::ScramClient::Challenge challenge) {
-  ring::OnWorker<pg::ScramKeys> derive(shard.workers.logins, shard.shard, [password, challenge] {
-    return pg::derive_scram_keys(password, challenge.salt, challenge.iterations);
-  });
-  std::optional<pg::ScramKeys> keys = co_await derive;
-  crypto::secure_zero(password);
-  if (keys) {
-    shard.counters.key_derivations.add();
-    if (shard.derived_keys.size() >= derived_keys_max) shard.derived_keys.clear();
-    shard.derived_keys.emplace(key, *keys);
-  }
-  auto waiting = shard.derivations.extract(key);
-  for (const auto& waiter : waiting.mapped()) waiter->set();
-}
-
-Task<Result<pg::ScramKeys>> keys_for(PgShardState& shard, const Target& target, const Credential& credential,
-                                     const pg::ScramClient::Challenge& challenge, Opening& opening) {
-  std::string material = target.name + '\0' + credential.password + '\0' + challenge.salt + '\0' +
-                         std::to_string(challenge.iterations);
-  crypto::Digest digest = crypto::sha256(material);
-  crypto::secure_zero(material);
-  std::string key(crypto::view_of(digest));
-  if (auto found = shard.derived_keys.find(key); found != shard.derived_keys.end()) co_return found->second;
-  auto done = std::make_shared<ring::Event>();
-  auto [running, is_first] = shard.derivations.try_emplace(key);
-  running->second.push_back(done);
-  if (is_first) ring::spawn(derive_keys(shard, key, credential.password, challenge));
-  {
-    Opening::Break breaking(opening, [done] { done->set(); });
-    ring::Event& event = *done;
-    co_await event;
-  }
-  auto found = shard.derived_keys.find(key);
-  if (found != shard.derived_keys.end()) co_return found->second;
-  co_return fail(Fault::limit, opening.is_over() ? std::string(too_late) : "too many key derivations wait");
 }
 
 // One login: holds what its steps share.
@@ -258,7 +215,7 @@ class ServerLogin {
         if (!scram_) co_return fail(Fault::malformed, "SASLContinue without SASL");
         auto challenge = scram_->take_challenge(request->data);
         if (!challenge) co_return unexpected(std::move(challenge).error());
-        auto deriving = keys_for(shard_, target_, credential_, *challenge, opening_);
+        auto deriving = shard_.backend_keys.find(target_, credential_, *challenge, opening_);
         auto keys = co_await deriving;
         if (!keys) co_return unexpected(std::move(keys).error());
         pg::append_sasl_response(answer, scram_->final(*keys));
@@ -379,7 +336,7 @@ Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const
     }
   }
   upstream.stream = std::move(dialled.stream);
-  upstream.place = shard.shared(std::move(place));
+  upstream.place = shard.places.shared(std::move(place));
   ServerLogin login(shard, target, credential, opening, upstream, std::move(endpoint_hash));
   auto running = login.run(startup);
   auto done = co_await running;
@@ -420,16 +377,6 @@ Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target,
     if (upstream || is_last || opening.is_over() || !upstream.error().may_try_otherwise)
       co_return std::move(upstream);
   }
-}
-
-std::shared_ptr<const ServerPlace> PgShardState::shared(ServerPlace place) {
-  std::erase_if(places, [](const auto& one) { return one.expired(); });
-  for (const auto& one : places) {
-    if (auto known = one.lock(); known && *known == place) return known;
-  }
-  auto made = std::make_shared<const ServerPlace>(std::move(place));
-  places.push_back(made);
-  return made;
 }
 
 Task<void> cancel_upstream(PgShardState& shard, std::shared_ptr<const ServerPlace> place, uint32_t process_id,

@@ -15,19 +15,6 @@
 
 namespace ringfence::proxy {
 
-// How a server was reached, for cancel requests, which go the same way. One for all connections that went
-// there.
-struct ServerPlace {
-  net::Address address;
-  std::string host;
-  std::shared_ptr<const net::TlsContext> tls;  // Null: in the clear.
-  bool operator==(const ServerPlace& other) const {
-    return address.size == other.address.size &&
-           std::memcmp(&address.storage, &other.address.storage, address.size) == 0 && host == other.host &&
-           tls == other.tls;
-  }
-};
-
 // What a server says while it lets us in: of no use once the client has been told.
 struct ServerGreeting {
   std::string parameter_statuses;  // Whole messages, as the server sent them, notices among them.

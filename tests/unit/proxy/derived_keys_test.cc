@@ -66,12 +66,12 @@ TEST_CASE("what is remembered of a password is neither it nor its name") {
   World world(3, 0, {}, 2);
   world.reach_server();
   let_in_by_scram(world, "fedcba9876543210");
-  REQUIRE(world.pg_shard->state().derived_keys.size() == 1);
-  for (const auto& [name, keys] : world.pg_shard->state().derived_keys) {
+  REQUIRE(world.pg_shard->state().backend_keys.known().size() == 1);
+  for (const auto& [name, keys] : world.pg_shard->state().backend_keys.known()) {
     CHECK(name.find(backend_password) == std::string::npos);
     CHECK(crypto::view_of(keys.client_key).find(backend_password) == std::string::npos);
   }
-  CHECK(world.pg_shard->state().derivations.empty());
+  CHECK_FALSE(world.pg_shard->state().backend_keys.is_deriving());
 }
 
 TEST_CASE("a client's login derives nothing: the verifier is all that is kept") {

@@ -146,7 +146,7 @@ TEST_CASE("a server that asks for SCRAM gets the proof and has to give its own")
     CHECK(world.server.got.find(backend_password) == std::string::npos);
     world.send(world.server, sasl_final(*final) + World::welcome());
     check_is_in(world, "scram-sha-256");
-    CHECK(world.pg_shard->state().derived_keys.size() == 1);
+    CHECK(world.pg_shard->state().backend_keys.known().size() == 1);
   }
 }
 

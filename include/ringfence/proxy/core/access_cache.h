@@ -1,0 +1,28 @@
+// What users may do on targets, found once for each user and target of a shard: all of the user's sessions
+// there share one object. Of the shard's thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "ringfence/policy/policy_set.h"
+#include "ringfence/proxy/core/snapshot.h"
+
+namespace ringfence::proxy {
+
+class AccessCache {
+ public:
+  // By the snapshot `by`. It is kept, as long as a session has it, while `by` is `current`, the shard's own.
+  // Never null: who or what is unknown has no access.
+  std::shared_ptr<const policy::Access> find(std::string_view user, std::string_view target,
+                                             const SnapshotPtr& by, const SnapshotPtr& current);
+
+ private:
+  std::unordered_map<std::string, std::weak_ptr<const policy::Access>> known_;
+  std::weak_ptr<const Snapshot> known_by_;  // The snapshot that they were found by.
+  size_t sweep_at_ = 64;                    // With so many the dead ones are taken out.
+};
+
+}  // namespace ringfence::proxy

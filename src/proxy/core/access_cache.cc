@@ -1,0 +1,32 @@
+#include "ringfence/proxy/core/access_cache.h"
+
+#include <algorithm>
+
+namespace ringfence::proxy {
+
+std::shared_ptr<const policy::Access> AccessCache::find(std::string_view user, std::string_view target,
+                                                        const SnapshotPtr& by, const SnapshotPtr& current) {
+  const User* found_user = by->find_user(user);
+  const Target* found_target = by->find_target(target);
+  if (found_user == nullptr || found_target == nullptr || !by->policies)
+    return std::make_shared<const policy::Access>();
+  const auto find = [&] {
+    return std::make_shared<const policy::Access>(
+        by->policies->access(found_user->roles, found_target->tags));
+  };
+  if (by != current) return find();
+  if (known_by_.lock() != by) {
+    known_.clear();
+    known_by_ = by;
+  }
+  if (known_.size() >= sweep_at_) {
+    std::erase_if(known_, [](const auto& entry) { return entry.second.expired(); });
+    sweep_at_ = std::max<size_t>(64, known_.size() * 2);
+  }
+  std::weak_ptr<const policy::Access>& known = known_[std::string(user) + '\0' + std::string(target)];
+  std::shared_ptr<const policy::Access> access = known.lock();
+  if (!access) known = access = find();
+  return access;
+}
+
+}  // namespace ringfence::proxy

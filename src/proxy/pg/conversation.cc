@@ -296,6 +296,7 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     // Of a text whose beginning we hold, the last statement is longer than what we see.
     uint64_t length = end - begin;
     if (is_last && full_bytes > text.size()) length = full_bytes - begin;
+    if (following && query_started_ + 1 == statements_per_query_max) counters_.limits_reached.add();
     const bool is_part = query_started_ > 0 || following.has_value() || begin > 0;
     if (is_part && !record_message(text, full_bytes)) {
       if (count > 0) push(true);

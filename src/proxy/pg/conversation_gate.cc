@@ -267,6 +267,7 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
       size_t all = 0;
       sql::split_statements(text, [&](sql::Extent) { ++all; });
       if (all > statements_per_query_max) {
+        counters_.limits_reached.add();
         gate_->refusal() = Gate::too_many(statements_per_query_max);
         verdict = Gate::Verdict::refused;
       }

@@ -21,6 +21,7 @@ ByteView Conversation::to_server(ByteView chunk) {
   const bool was_marked = out.is_marked();
   const ByteView bytes = out.finish(queue_.size() < group_messages_max ? group_bytes_max : 0);
   if (was_marked && !out.is_marked()) {
+    counters_.limits_reached.add();  // The group is longer than what is kept back.
     group_is_partly_out_ = true;
     unsent_from_ = ~uint64_t{0};
   }

@@ -155,6 +155,7 @@ Task<Result<pg::FirstPacket>> PgSession::read_first_packet(net::Gather& in) {
     Result<void> answered = co_await answering;
     if (!answered) co_return unexpected(std::move(answered).error());
   }
+  shard_.counters.limits_reached.add();
   co_return fail(Fault::limit, "too many negotiation requests before the startup packet");
 }
 
@@ -205,6 +206,7 @@ Task<bool> PgSession::authenticate(net::Gather& in) {
     Result<Message> answer = co_await reading;
     // psql hangs up here to ask for a password: not a failure.
     if (!answer && answer.error().fault == Fault::closed) co_return false;
+    if (!answer && answer.error().fault == Fault::limit) shard_.counters.limits_reached.add();
     if (!answer || answer->type != pg::from_client::password) {
       auto refusing = refuse(pg::sqlstate::protocol_violation,
                              answer ? "expected a SASL response" : answer.error().message);
@@ -286,11 +288,14 @@ Task<bool> PgSession::greet() {
   message.append(login_->notices);
   login_->server_leftover = std::move(greeting->leftover);
   pg::append_ready_for_query(message, greeting->transaction_status);
+  net::Deadline deadline(shard_.shard, *client_, limits_.authentication_ms);
   auto sending = send(std::move(message));
   Result<void> sent = co_await sending;
+  if (deadline.has_passed()) shard_.counters.limits_reached.add();
   if (!sent) {
     auto gone = event(Category::authentication, "postgres_disconnect", Severity::info, Outcome::success);
-    gone.text(Tag::reason, "client closed the connection");
+    gone.text(Tag::reason, deadline.has_passed() ? "the client did not take the greeting in time"
+                                                 : "client closed the connection");
     recorder_.publish(std::move(gone));
     co_return false;
   }
@@ -320,8 +325,10 @@ Task<bool> PgSession::refuse(std::string_view sqlstate, std::string message, std
   std::string bytes;
   pg::append_error_response(bytes,
                             {.severity = "FATAL", .sqlstate = sqlstate, .message = message, .hint = hint});
+  net::Deadline deadline(shard_.shard, *client_, limits_.startup_ms);
   auto sending = send(std::move(bytes));
   Result<void> sent = co_await sending;
+  if (deadline.has_passed()) shard_.counters.limits_reached.add();
   co_return false;
 }
 

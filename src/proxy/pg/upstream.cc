@@ -114,7 +114,10 @@ class ServerLogin {
     for (int i = 0; i < server_login_messages_max; ++i) {
       auto reading = read_message(in_, server_login_message_bytes_max);
       Result<Message> message = co_await reading;
-      if (!message) co_return refuse(pg::sqlstate::connection_failure, target_, message.error().message);
+      if (!message) {
+        if (message.error().fault == Fault::limit) shard_.counters.limits_reached.add();
+        co_return refuse(pg::sqlstate::connection_failure, target_, message.error().message);
+      }
       auto handling = handle(*message);
       auto handled = co_await handling;
       if (!handled) co_return tl::unexpected<UpstreamRefusal>(std::move(handled).error());
@@ -123,6 +126,7 @@ class ServerLogin {
         co_return Attempt<void>{};
       }
     }
+    shard_.counters.limits_reached.add();
     co_return refuse(pg::sqlstate::protocol_violation, target_, "the server's login has too many messages");
   }
 

@@ -174,3 +174,44 @@ TEST_CASE("a client that does not take AuthenticationOk in time costs no login a
   }
   CHECK(without >= 4);
 }
+
+TEST_CASE("a client that does not take its greeting in time is hung up on") {
+  size_t late = 0;
+  for (size_t steps = 0; steps < 40; ++steps) {
+    World world(steps, 0, [](Snapshot& snapshot) { snapshot.limits.authentication_ms = 5'000; });
+    world.reach_server();
+    ring::spawn(pour(world.server.stream.get(), World::welcome()));
+    for (size_t i = 0; i < steps; ++i) world.network.step();
+    if (world.pg_shard->counters().sessions_open.get() > 0) continue;
+    const bool is_greeting = !world.space.events("postgres_connect").empty();
+    world.advance_to(5'001);
+    if (!is_greeting || world.pg_shard->counters().sessions_open.get() > 0) continue;
+    ++late;
+    CHECK(world.client.has_ended);
+    CHECK(world.pg_shard->counters().limits_reached.get() == 1);
+    REQUIRE(world.space.events("postgres_disconnect").size() == 1);
+    CHECK((*world.space.events("postgres_disconnect")[0])[audit::Tag::reason] ==
+          "the client did not take the greeting in time");
+  }
+  CHECK(late > 0);
+}
+
+TEST_CASE("a client that does not take its refusal in time is hung up on") {
+  size_t late = 0;
+  for (size_t steps = 0; steps < 40; ++steps) {
+    World world(steps, 0, [](Snapshot& snapshot) { snapshot.limits.startup_ms = 1'000; });
+    world.connect();
+    pg::StartupMessage startup;
+    startup.parameters = {{"database", "shop"}};  // Without a user.
+    std::string out;
+    pg::append_startup(out, startup);
+    ring::spawn(pour(world.client.stream.get(), out));
+    for (size_t i = 0; i < steps; ++i) world.network.step();
+    world.advance_to(1'001);
+    if (!world.client.got.empty()) continue;
+    ++late;
+    CHECK(world.client.has_ended);
+    CHECK(world.pg_shard->counters().limits_reached.get() == 1);
+  }
+  CHECK(late > 0);
+}

@@ -1,5 +1,4 @@
 // Questions to the policies as they are in force, for the admin API.
-#include <thread>
 
 #include "appliance.h"
 #include "explain.h"
@@ -100,13 +99,10 @@ void Appliance::explain(std::string question, std::string by, std::function<void
           describe(*answered, snapshot->limits.statement_bytes_max, by, *checked, hidden);
           seal(*checked, hidden);
         }
-        // The mailbox is bounded; an answer is worth waiting for.
-        while (!home->post([this, done, told, checked] {
+        home->give_back([this, done, told, checked] {
           if (checked) publish(admin_producer(), *checked);
           done(told);
-        })) {
-          std::this_thread::yield();
-        }
+        });
       });
   if (!is_taken) done({503, "too many questions wait for an answer; try again"});
 }

@@ -3,6 +3,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <memory>
+#include <utility>
+
 #include "ringfence/base/result.h"
 #include "ringfence/base/thread_counts.h"
 
@@ -17,7 +20,18 @@ Mailbox::Mailbox(size_t capacity)
   for (size_t i = 0; i < capacity; ++i) slots_[i].turn.store(i, std::memory_order_relaxed);
 }
 
-Mailbox::~Mailbox() { ::close(wake_fd_); }
+Mailbox::~Mailbox() {
+  for (Returned* job = take_returned(); job != nullptr;) delete std::exchange(job, job->next);
+  ::close(wake_fd_);
+}
+
+void Mailbox::wake() {
+  if (!asleep_.exchange(false, std::memory_order_seq_cst)) return;
+  wakes_.fetch_add(1, std::memory_order_relaxed);
+  count_system_call();
+  uint64_t one = 1;
+  [[maybe_unused]] ssize_t written = ::write(wake_fd_, &one, sizeof one);
+}
 
 bool Mailbox::post(Job job) {
   uint64_t ticket = tail_.load(std::memory_order_relaxed);
@@ -36,17 +50,34 @@ bool Mailbox::post(Job job) {
   slot->job = std::move(job);
   // Sequentially consistent with the receiver's asleep_ then turn: one of the two sees the other.
   slot->turn.store(ticket + 1, std::memory_order_seq_cst);
-  if (asleep_.exchange(false, std::memory_order_seq_cst)) {
-    wakes_.fetch_add(1, std::memory_order_relaxed);
-    count_system_call();
-    uint64_t one = 1;
-    [[maybe_unused]] ssize_t written = ::write(wake_fd_, &one, sizeof one);
-  }
+  wake();
   return true;
 }
 
+void Mailbox::give_back(Job job) {
+  auto* mine = new Returned{std::move(job), returned_.load(std::memory_order_relaxed)};
+  // Sequentially consistent with the receiver's asleep_, as in post().
+  while (!returned_.compare_exchange_weak(mine->next, mine, std::memory_order_seq_cst,
+                                          std::memory_order_relaxed)) {
+  }
+  wake();
+}
+
+// The first one first.
+Mailbox::Returned* Mailbox::take_returned() {
+  if (returned_.load(std::memory_order_relaxed) == nullptr) return nullptr;
+  Returned* last_first = returned_.exchange(nullptr, std::memory_order_acquire);
+  Returned* out = nullptr;
+  while (last_first != nullptr) {
+    Returned* next = std::exchange(last_first->next, out);
+    out = std::exchange(last_first, next);
+  }
+  return out;
+}
+
 bool Mailbox::has_mail() const {
-  return slots_[head_ & mask_].turn.load(std::memory_order_seq_cst) == head_ + 1;
+  return slots_[head_ & mask_].turn.load(std::memory_order_seq_cst) == head_ + 1 ||
+         returned_.load(std::memory_order_seq_cst) != nullptr;
 }
 
 size_t Mailbox::run() {
@@ -59,6 +90,10 @@ size_t Mailbox::run() {
     ++head_;
     job();
     ++ran;
+  }
+  for (Returned* next = take_returned(); next != nullptr; ++ran) {
+    const std::unique_ptr<Returned> returned(std::exchange(next, next->next));
+    returned->job();
   }
   return ran;
 }

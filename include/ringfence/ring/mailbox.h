@@ -69,13 +69,17 @@ class Mailbox {
  public:
   // `capacity` is a power of two.
   explicit Mailbox(size_t capacity);
-  ~Mailbox();
   Mailbox(const Mailbox&) = delete;
   Mailbox& operator=(const Mailbox&) = delete;
 
+  ~Mailbox();
   // From any thread. False when the mailbox is full: the job was not taken and has not run.
   bool post(Job job);
-  // Receiver only: runs what is there, at most as many as the capacity. Returns how many ran.
+  // From any thread: the result of work that the receiver gave away. It is always taken, so that nobody waits
+  // in a loop for a full mailbox; there are as many at a time as the receiver had work given away, which is
+  // bounded there. In the order of each thread, not in that of post().
+  void give_back(Job job);
+  // Receiver only: runs what is there, at most as many posted ones as the capacity. Returns how many ran.
   size_t run();
 
   // Receiver only.
@@ -92,11 +96,18 @@ class Mailbox {
     std::atomic<uint64_t> turn{0};
     Job job;
   };
+  struct Returned {
+    Job job;
+    Returned* next;
+  };
+  void wake();
+  Returned* take_returned();
 
   const size_t mask_;
   std::unique_ptr<Slot[]> slots_;
   alignas(64) std::atomic<uint64_t> tail_{0};
   alignas(64) uint64_t head_ = 0;
+  alignas(64) std::atomic<Returned*> returned_{nullptr};  // The last one first.
   alignas(64) std::atomic<bool> asleep_{false};
   std::atomic<uint64_t> wakes_{0};
   int wake_fd_;

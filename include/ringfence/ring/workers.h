@@ -53,8 +53,7 @@ class OnWorker {
   bool await_suspend(std::coroutine_handle<> waiter) {
     return workers_.post([this, waiter] {
       value_.emplace(work_());
-      // The mailbox is bounded; a result is worth waiting for.
-      while (!shard_.post([waiter] { waiter.resume(); })) std::this_thread::yield();
+      shard_.give_back([waiter] { waiter.resume(); });
     });
   }
   std::optional<T> await_resume() { return std::move(value_); }

@@ -1,6 +1,5 @@
 #include "ringfence/proxy/core/disk_sync.h"
 
-#include <thread>
 #include <utility>
 
 namespace ringfence::proxy {
@@ -26,7 +25,7 @@ void DiskSync::start() {
   served_ = std::exchange(waiting_, {});
   bool is_posted = workers_.post([this] {
     bool is_durable = sync_().has_value();
-    while (!shard_.post([this, is_durable] { finish(is_durable); })) std::this_thread::yield();
+    shard_.give_back([this, is_durable] { finish(is_durable); });
   });
   if (!is_posted) finish(false);
 }

@@ -159,8 +159,7 @@ bool PgSession::start_analysis(const Hold& hold) {
             tell(*holds, number, std::move(*facts));
             holds->end_turn(user);
           };
-          // The mailbox is bounded; a result is worth waiting for.
-          while (!shard.post(come_back)) std::this_thread::yield();
+          shard.give_back(come_back);
         });
     if (!is_posted)
       tell(*holds, number, fail(Fault::unavailable, "too many statements wait to be analysed; try again"));

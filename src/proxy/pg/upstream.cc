@@ -1,7 +1,5 @@
 #include "upstream.h"
 
-#include <thread>
-
 #include "message_reader.h"
 #include "ringfence/base/base64.h"
 #include "ringfence/crypto/secret.h"
@@ -54,8 +52,7 @@ Task<Result<std::vector<net::Address>>> look_up(PgShardState& shard, std::string
       answer->found = std::move(*found);
       answer->done.set();
     };
-    // The mailbox is bounded; a result is worth waiting for.
-    while (!home.post(tell)) std::this_thread::yield();
+    home.give_back(tell);
   });
   if (!is_posted) co_return fail(Fault::unavailable, "too many name look-ups wait");
   Opening::Break breaking(opening, [answer] { answer->done.set(); });

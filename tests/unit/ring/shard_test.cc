@@ -133,6 +133,55 @@ TEST_CASE("posts of several threads all run once, each thread's in order, and no
   CHECK(in_order);
 }
 
+TEST_CASE("what was given away comes back to a full mailbox, in each thread's order, and wakes who sleeps") {
+  constexpr int threads = 3;
+  constexpr int each = 20'000;
+  Mailbox mailbox(2);
+  int posted = 0;
+  for (int i = 0; i < 2; ++i) REQUIRE(mailbox.post([&] { ++posted; }));
+  std::vector<int> last(threads, -1);
+  int ran = 0;
+  bool in_order = true;
+  std::vector<std::thread> workers;
+  for (int t = 0; t < threads; ++t) {
+    workers.emplace_back([&, t] {
+      for (int i = 0; i < each; ++i) {
+        mailbox.give_back([&, t, i] {
+          in_order = in_order && last[static_cast<size_t>(t)] == i - 1;
+          last[static_cast<size_t>(t)] = i;
+          ++ran;
+        });
+      }
+    });
+  }
+  bool slept_through = false;
+  while (ran < threads * each && !slept_through) {
+    if (mailbox.may_sleep()) {
+      pollfd waiting{mailbox.wake_fd(), POLLIN, 0};
+      slept_through = ::poll(&waiting, 1, 20'000) != 1;
+      uint64_t value;
+      if (!slept_through) CHECK(::read(mailbox.wake_fd(), &value, sizeof value) == sizeof value);
+    }
+    mailbox.woke();
+    mailbox.run();
+  }
+  for (std::thread& worker : workers) worker.join();
+  CHECK_FALSE(slept_through);
+  CHECK(posted == 2);
+  CHECK(ran == threads * each);
+  CHECK(in_order);
+}
+
+TEST_CASE("what comes back to a mailbox that nobody reads any more is let go of") {
+  auto owned = std::make_shared<int>(0);
+  {
+    Mailbox mailbox(2);
+    for (int i = 0; i < 100; ++i) mailbox.give_back([owned] { FAIL("it has run"); });
+    CHECK(owned.use_count() == 101);
+  }
+  CHECK(owned.use_count() == 1);
+}
+
 TEST_CASE("a shard runs what is posted from any thread, fires timers, and stops") {
   ShardOptions options;
   options.ring.buffers = 4;

@@ -65,7 +65,7 @@ package fakeroot              files that belong to root
 package lintian               what Debian thinks of the package
 kernel qemu-system-x86        boots Debian's kernel, for what the one at hand cannot do
 kernel g++                    init.c, with libc's static library
-kernel python3-pytest         tests/e2e/test_kernel_tls.py in it
+kernel python3-pytest         tests/e2e/tls/test_kernel_tls.py in it
 image  debootstrap            a fresh Debian to install the package in
 image  systemd-container      boots it
 image  curl                   as in it

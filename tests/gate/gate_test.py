@@ -24,9 +24,9 @@ def introspect(build, what):
 
 
 def ran(log):
-    """Names of the tests in a testlog that did run, whatever they gave."""
-    tests = [json.loads(line) for line in log.read_text(errors='replace').splitlines()]
-    return {test['name'] for test in tests if test['result'] != 'SKIP'}
+    """Names of the tests in a testlog that did run, whatever they gave. Suites may stand before a name."""
+    tests = [json.loads(line) for line in log.splitlines()]
+    return {test['name'].split(' / ')[-1] for test in tests if test['result'] != 'SKIP'}
 
 
 def left_out(root, files, suites):
@@ -76,9 +76,13 @@ def self_test():
         ('a program beside the tests', files[:1], [suite('a', 'a'), benchmark], []),
         ('nothing at all', files, [], ['file tests/unit/a.cc', 'file tests/unit/b.cc']),
     ]
-    return ['self-test: %s: expected %s, found %s' % (name, expected, found)
-            for name, sources, suites, expected in cases
-            if (found := left_out(root, sources, suites)) != expected]
+    log = ('{"name": "r:tsan / unit a", "result": "OK"}\n{"name": "b", "result": "FAIL"}\n'
+           '{"name": "r / c", "result": "SKIP"}\n')
+    wrong = [] if ran(log) == {'unit a', 'b'} else ['self-test: of a log %s ran' % ran(log)]
+    return wrong + [
+        'self-test: %s: expected %s, found %s' % (name, expected, found)
+        for name, sources, suites, expected in cases
+        if (found := left_out(root, sources, suites)) != expected]
 
 
 def main():
@@ -91,7 +95,8 @@ def main():
             problems.append('the suite %s left no results: %s' % (name, log))
             continue
         where = build / directory
-        suites.append((introspect(where, 'targets'), introspect(where, 'tests'), ran(log)))
+        names = ran(log.read_text(errors='replace'))
+        suites.append((introspect(where, 'targets'), introspect(where, 'tests'), names))
     files = sorted((root / 'tests').rglob('*.cc'))
     if not files:
         problems.append('no sources below %s' % (root / 'tests'))

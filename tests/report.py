@@ -2,8 +2,7 @@
 """What ./dev asks about a build directory or a run of the tests.
 
 summary DIR         adds up DIR/*.json (meson's testlog) and DIR/*.xml (JUnit); the last line has the counts
-tsan-targets BUILD  ninja targets of the tests that belong under the thread sanitizer
-tsan-names BUILD    names of the same tests, one a line
+targets BUILD TAG   ninja targets of the tests with this tag among their suites: tsan, unsanitized
 fuzz-targets BUILD  name=path of each fuzz program
 progress            ninja's output shortened: errors, and a line for every tenth of the work
 """
@@ -14,18 +13,14 @@ import subprocess
 import sys
 import xml.etree.ElementTree
 
-# What passes data between threads. Others join with suite: 'tsan'.
-TSAN_NAMES = {'unit base', 'unit ring', 'unit audit'}
-
 
 def introspect(build, what):
     return json.loads(subprocess.check_output(['meson', 'introspect', build, '--' + what]))
 
 
-def tsan_tests(build):
+def tagged_tests(build, tag):
     for test in introspect(build, 'tests'):
-        suites = {suite.split(':')[-1] for suite in test['suite']}
-        if test['name'] in TSAN_NAMES or 'tsan' in suites:
+        if tag in {suite.split(':')[-1] for suite in test['suite']}:
             yield test
 
 
@@ -70,9 +65,9 @@ def summary(directory):
             passed, failed, names = count_junit(path)
         else:
             continue
-        print('%-8s %5d passed, %d failed' % (path.stem, passed, failed))
+        print('%-11s %5d passed, %d failed' % (path.stem, passed, failed))
         for name in names:
-            print('         failed: ' + name)
+            print('            failed: ' + name)
         total_passed += passed
         total_failed += failed
     print('%d passed, %d failed' % (total_passed, total_failed))
@@ -107,11 +102,8 @@ def main():
                 path = pathlib.Path(target['filename'][0]).relative_to(pathlib.Path(argument).resolve())
                 print('%s=%s' % (target['name'][len('fuzz_'):], path))
         return 0
-    for test in tsan_tests(argument):
-        if command == 'tsan-targets':
-            print(pathlib.Path(test['cmd'][0]).relative_to(pathlib.Path(argument).resolve()))
-        else:
-            print(test['name'])
+    for test in tagged_tests(argument, sys.argv[3]):
+        print(pathlib.Path(test['cmd'][0]).relative_to(pathlib.Path(argument).resolve()))
     return 0
 
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "grammar_thread.h"
 #include "ringfence/base/utf8.h"
 
 namespace ringfence::sql {
@@ -66,6 +67,7 @@ std::string shown(std::string_view message, std::string_view text, int place) {
 Result<Tree> Tree::parse(std::string_view text) {
   if (text.find('\0') != text.npos) return fail(Fault::malformed, "the text holds a NUL byte");
   std::string terminated(text);
+  prepare_grammar_thread();
   PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(terminated.c_str());
   struct Free {
     PgQueryProtobufParseResult& result;

@@ -1,7 +1,9 @@
 import itertools
 import os
+import pathlib
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -10,6 +12,7 @@ import harness
 
 def pytest_configure(config):
     config.addinivalue_line('markers', 'long: takes long; only in ./dev test all')
+    config.addinivalue_line('markers', 'tsan: for a program that is built with TSan; only in ./dev test tsan')
     config.addinivalue_line('markers', 'xdist_group(name): stays in one process of several')
     if not harness.BINARY.exists():
         pytest.exit('%s is missing: ./dev build' % harness.BINARY, returncode=2)
@@ -100,6 +103,16 @@ def own(target, store_cluster, request):
 def app(request):
     """An application_name of this test alone, by which it finds its rows in the trail."""
     return '%s-%d' % (re.sub(r'\W+', '_', request.node.name)[:40], next(names))
+
+
+@pytest.fixture
+def fake_backend():
+    """The port of a server that lets anybody in."""
+    program = pathlib.Path(__file__).with_name('fake_backend.py')
+    with subprocess.Popen([sys.executable, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as one:
+        yield int(one.stdout.readline())
+        one.stdin.close()
 
 
 CLOCK = r'''

@@ -226,6 +226,12 @@ def clean_environment():
     return {key: value for key, value in os.environ.items() if not key.startswith(('PG', 'RINGFENCE_'))}
 
 
+def memory(appliance, what):
+    """Bytes of the process by the kernel's status file: VmRSS, RssAnon."""
+    with open('/proc/%d/status' % appliance.process.pid) as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith(what + ':'))
+
+
 def own_memory(pid):
     """Bytes of the process's Pss, of every mapping that is not a file's."""
     total, counts = 0, True

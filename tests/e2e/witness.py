@@ -107,6 +107,13 @@ def compare(rows, log):
     return {'executed': len(log.executed), 'in trail': len(by_tag), **outcomes}
 
 
+def complete(trail, app, log):
+    """The statements of a test once all that the log shows has a final row; before that nothing."""
+    rows = statements(trail, app)
+    is_final = all(row['outcome'] != 'running' for row in rows)
+    return rows if is_final and {tag_of(row) for row in rows} >= set(log.executed) else None
+
+
 def sequence(trail):
     """Every record of every journal is there exactly once: numbers from 1 without a gap. Gives how many."""
     shards = trail.rows(
@@ -129,6 +136,20 @@ def verify(one):
                           capture_output=True, timeout=120, env=harness.clean_environment())
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def everything(one, app, log, timeout):
+    """Once all that the target executed is in the trail, with its outcome: the counts, after every comparison."""
+    trail = one.trail()
+    try:
+        rows = harness.eventually(lambda: complete(trail, app, log), timeout, 0.2, 'every statement in the trail')
+    except AssertionError:
+        rows = statements(trail, app)  # The comparison says what is missing.
+    found = compare(rows, log)
+    found['records'] = sequence(trail)
+    assert not gaps(trail)
+    verify(one)
+    return found
 
 
 class Load:
@@ -276,6 +297,16 @@ class Gate:
             self.links = [old for old in self.links if old.client.fileno() >= 0] + [link]
             for source, sink, is_client in ((client, server, True), (server, client, False)):
                 threading.Thread(target=link.pump, args=(source, sink, is_client), daemon=True).start()
+
+
+def through(gate, store_cluster, make, **changes):
+    """An appliance by make(**changes) that reaches its store through the gate, and the store's database."""
+    database = 'gate_%d' % gate.port
+    store_cluster.sql('CREATE DATABASE %s' % database)
+    one = make(store=gate.url(database), **changes)
+    one.store_conninfo = lambda: 'host=%s port=%d user=postgres dbname=%s' % (
+        store_cluster.socket, store_cluster.port, database)
+    return one, database
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 """run.py CACHE TEST_NET RINGFENCE RESULTS: kernel TLS, in a machine whose kernel has it.
 
 Boots the distribution's kernel (machine.py) and runs in it the unit tests of the suite `net kernel tls` from the program
-TEST_NET, and tests/e2e/test_kernel_tls.py with the program RINGFENCE. Both lie below the project. What came out goes to
+TEST_NET, and tests/e2e/tls/test_kernel_tls.py with the program RINGFENCE. Both lie below the project. What came out goes to
 RESULTS as JUnit files. The kernel is kept in CACHE.
 """
 import pathlib
@@ -20,7 +20,7 @@ unit=$?
 [ $unit -eq 0 ] || cat /run/results/unit.xml
 cd /run/project/tests/e2e || exit 1
 RINGFENCE_BINARY=/run/project/%(program)s /usr/bin/python3 -B -m pytest -p no:cacheprovider -q -rs \\
-  --junitxml=/run/results/e2e.xml test_kernel_tls.py
+  --junitxml=/run/results/e2e.xml tls/test_kernel_tls.py
 e2e=$?
 [ $unit -eq 0 ] && [ $e2e -eq 0 ]
 """

@@ -11,7 +11,7 @@ import harmless
 import harness
 import matrix
 import senders
-import test_matrix_jdbc
+import programs
 from wall import PASSWORD
 
 
@@ -57,12 +57,12 @@ def test_psqls_own_commands_pass(wall, any_database):
 
 @pytest.fixture(scope='session')
 def metadata_class():
-    source, place = test_matrix_jdbc.JDBC / 'Metadata.java', matrix.cache('jdbc')
-    if not test_matrix_jdbc.JAR.exists() or not matrix.tool('javac'):
+    source, place = programs.JDBC / 'Metadata.java', matrix.cache('jdbc')
+    if not programs.JAR.exists() or not matrix.tool('javac'):
         pytest.skip('pgjdbc or a JDK is not installed')
     made = place / 'Metadata.class'
     if not made.exists() or made.stat().st_mtime < source.stat().st_mtime:
-        harness.subprocess.run(['javac', '-encoding', 'UTF-8', '-cp', str(test_matrix_jdbc.JAR), '-d', str(place), str(source)], check=True, timeout=120)
+        harness.subprocess.run(['javac', '-encoding', 'UTF-8', '-cp', str(programs.JAR), '-d', str(place), str(source)], check=True, timeout=120)
     return place
 
 
@@ -70,7 +70,7 @@ def metadata_class():
                                              pytest.param('0', 'simple', marks=pytest.mark.long), pytest.param('5', 'extendedCacheEverything', marks=pytest.mark.long)])
 def test_jdbcs_metadata_calls_pass(wall, metadata_class, threshold, mode):
     wall.rest()
-    done = harness.subprocess.run(['java', '-XX:TieredStopAtLevel=1', '-cp', '%s:%s' % (metadata_class, test_matrix_jdbc.JAR), 'Metadata', threshold, mode], text=True,
+    done = harness.subprocess.run(['java', '-XX:TieredStopAtLevel=1', '-cp', '%s:%s' % (metadata_class, programs.JAR), 'Metadata', threshold, mode], text=True,
                                   capture_output=True, timeout=120, env=wall.appliance.environment('reader', 'owner', PGPASSWORD=PASSWORD))
     assert done.returncode == 0, done.stdout + done.stderr
     found = dict(line.split(' ', 1) for line in done.stdout.splitlines())

@@ -4,7 +4,7 @@ import pytest
 import harness
 import senders
 import test_adversary
-from test_matrix_servers import unpack
+from programs import unpack
 from wall import Wall
 
 pytestmark = pytest.mark.long

@@ -12,30 +12,8 @@ import harness
 import witness
 
 
-@pytest.fixture
-def guarded(own, target):
-    witness.prepare(target)
-
-    def make(**changes):
-        return witness.add_target(own(**changes))
-    return make
-
-
 def everything(one, app, log):
-    """Once all that the target executed is in the trail, with its outcome: the counts, after the comparison."""
-    def complete():
-        rows = witness.statements(one.trail(), app)
-        tags = {witness.tag_of(row) for row in rows}
-        return rows if tags >= set(log.executed) and all(row['outcome'] != 'running' for row in rows) else None
-    try:
-        rows = harness.eventually(complete, 60, 0.2, 'every statement in the trail')
-    except AssertionError:
-        rows = witness.statements(one.trail(), app)
-    found = witness.compare(rows, log)
-    witness.sequence(one.trail())
-    assert not witness.gaps(one.trail())
-    witness.verify(one)
-    return found
+    return witness.everything(one, app, log, 60)
 
 
 # --- Failover ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ import pytest
 
 import harness
 import raw
-from test_pool import counts, next_session, pid_of, pooled, start, wait_idle
+from pooling import counts, next_session, pid_of, pooled, wait_idle
+from test_pool import start
 
 NAME = "SELECT current_setting('application_name')"
 

@@ -128,19 +128,14 @@ def test_a_client_that_resets_while_rows_flow(appliance, trail, app):
 def test_a_reader_that_stops_reading_costs_only_itself(appliance, app):
     with raw.RawClient(appliance.pg_port) as slow:
         slow.log_in('alice', harness.USERS['alice'], 'shop', application_name=app)
-        before = memory(appliance)
+        before = harness.memory(appliance, 'VmRSS')
         slow.send(raw.query("SELECT repeat('y', 10000) FROM generate_series(1, 30000)"))
         time.sleep(1)
-        assert memory(appliance) - before < 64 << 20
+        assert harness.memory(appliance, 'VmRSS') - before < 64 << 20
         for _ in range(10):
             with appliance.connect() as other:
                 assert other.execute('SELECT 1').fetchone() == (1,)
         assert len(raw.rows(slow.receive_until(b'Z'))) == 30000
-
-
-def memory(appliance):
-    with open('/proc/%d/status' % appliance.process.pid) as status:
-        return next(int(line.split()[1]) << 10 for line in status if line.startswith('VmRSS'))
 
 
 def test_hundreds_of_connections_come_and_go(appliance, trail, app):

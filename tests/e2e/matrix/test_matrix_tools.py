@@ -66,7 +66,7 @@ def contents(target, database):
 
 # --- libpq --------------------------------------------------------------------------------------------------------
 def test_libpq_pipeline_mode(appliance, target, trail):
-    source = harness.ROOT / 'tests/e2e/libpq/pipeline.c'
+    source = harness.ROOT / 'tests/e2e/matrix/libpq/pipeline.c'
     program = matrix.cache('libpq') / 'pipeline'
     if not matrix.tool('gcc'):
         pytest.skip('there is no C compiler')

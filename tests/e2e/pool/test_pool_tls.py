@@ -7,7 +7,7 @@ import pytest
 
 import certificates
 import harness
-from test_pool import counts, next_session, pid_of, wait_idle
+from pooling import counts, next_session, pid_of, wait_idle
 
 TLS_OF_ALL = "SELECT coalesce(bool_and(s.ssl), false), count(*) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) WHERE a.usename = 'pooled'"
 

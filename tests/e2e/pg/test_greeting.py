@@ -7,7 +7,7 @@ import pytest
 
 import harness
 import raw
-from test_pool import pid_of, pooled, wait_idle
+from pooling import pid_of, pooled, wait_idle
 
 DATA_SEGMENTS_IN = 152  # tcpi_data_segs_in in struct tcp_info, <linux/tcp.h>.
 

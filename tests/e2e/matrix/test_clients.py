@@ -10,7 +10,7 @@ import pytest
 import harness
 import matrix
 import raw
-from test_matrix_jdbc import JAR, JDBC
+from programs import JAR, JDBC
 
 asyncpg = pytest.importorskip('asyncpg')
 

@@ -1,14 +1,11 @@
 """pgjdbc as Debian ships it, and the trail beside what it sent."""
-import pathlib
 import subprocess
 
 import pytest
 
 import harness
 import matrix
-
-JDBC = harness.ROOT / 'tests/e2e/jdbc'
-JAR = pathlib.Path('/usr/share/java/postgresql.jar')
+from programs import JAR, JDBC
 
 
 @pytest.fixture(scope='session')

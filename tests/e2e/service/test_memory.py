@@ -8,10 +8,7 @@ processes, whose number changes their Pss. Sockets are the kernel's and in no pr
 import contextlib
 import functools
 import hashlib
-import pathlib
 import resource
-import subprocess
-import sys
 import time
 
 import pytest
@@ -53,14 +50,6 @@ def many_files():
 def cheap_scram(monkeypatch):
     """The same user logs in thousands of times: its key is derived once."""
     monkeypatch.setattr(hashlib, 'pbkdf2_hmac', functools.lru_cache(hashlib.pbkdf2_hmac))
-
-
-@pytest.fixture
-def fake_backend():
-    program = pathlib.Path(__file__).with_name('fake_backend.py')
-    with subprocess.Popen([sys.executable, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one:
-        yield int(one.stdout.readline())
-        one.stdin.close()
 
 
 def growth(appliance, database, warm, pairs, statements_each):

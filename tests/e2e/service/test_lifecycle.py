@@ -9,7 +9,6 @@ import psycopg
 import pytest
 
 import harness
-import raw
 
 
 def run(*arguments, **more):

@@ -1,37 +1,8 @@
 """node's `pg` and `postgres`, at versions that are pinned, and the trail beside what they sent."""
-import hashlib
-import shutil
-import subprocess
-
 import pytest
 
-import harness
 import matrix
-
-NODE = harness.ROOT / 'tests/e2e/node'
-
-
-def install(source, name):
-    """npm's packages of a folder, below build/; again only when the folder says something else."""
-    if not matrix.tool('npm') or not matrix.tool('node'):
-        pytest.skip('node and npm are not installed')
-    wanted = hashlib.sha256(b''.join((source / file).read_bytes() for file in ('package.json', 'package-lock.json')))
-    place = matrix.cache(name)
-    stamp = place / 'installed'
-    if not stamp.exists() or stamp.read_text() != wanted.hexdigest():
-        for file in ('package.json', 'package-lock.json'):
-            shutil.copy(source / file, place / file)
-        done = subprocess.run(['npm', 'ci', '--ignore-scripts', '--no-audit', '--no-fund'], cwd=place, text=True,
-                              capture_output=True, timeout=300)
-        if done.returncode != 0:
-            pytest.skip('npm could not install: ' + done.stderr.strip()[-300:])
-        stamp.write_text(wanted.hexdigest())
-    return place / 'node_modules'
-
-
-@pytest.fixture(scope='session')
-def modules():
-    return install(NODE, 'node')
+from programs import NODE, modules  # noqa: F401
 
 
 def run_case(appliance, target, trail, modules, library, case, **more):

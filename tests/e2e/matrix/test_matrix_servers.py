@@ -1,15 +1,11 @@
 """A part of the client matrix against servers newer than Debian's, as npm ships them."""
-import itertools
-import json
-import shutil
-
 import pytest
 
 import harness
 import matrix
 import test_matrix_node
+from programs import modules, unpack  # noqa: F401
 from test_matrix_jdbc import classes, run as run_jdbc  # noqa: F401
-from test_matrix_node import NODE, install, modules  # noqa: F401
 
 pytestmark = pytest.mark.long
 
@@ -38,29 +34,6 @@ def newer(request):
         harness.PG_BIN = old
     harness.remove(directory)
     assert code == 0, appliance.log_tail()
-
-
-def unpack(version, directory):
-    """The server's programs in a place that its user can enter."""
-    packages = install(NODE / 'servers', 'servers')
-    native = directory / 'native'
-    shutil.copytree(packages / ('server' + version) / 'native', native, symlinks=True)
-    hydrate(native)
-    for path in itertools.chain([native], native.rglob('*')):
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() or path.parent.name == 'bin' else 0o644)
-    return native
-
-
-def hydrate(native):
-    """The package lists its symbolic links in a file, as npm keeps none; its own script runs as part of the install,
-    which we do not let packages do."""
-    listed = native / 'pg-symlinks.json'
-    for entry in json.loads(listed.read_text()) if listed.exists() else []:
-        # Both names are given from the package's root; `target` is the link.
-        link = native.parent / entry['target']
-        if not link.exists() and not link.is_symlink():
-            link.symlink_to(native.parent / entry['source'])
 
 
 @pytest.mark.parametrize('library, case', [

@@ -1,9 +1,6 @@
 """The server's answers are held against what was recorded: silent whatever PostgreSQL is told to do, heard when an answer
 cannot be that to the statement in the trail."""
 import gzip
-import pathlib
-import subprocess
-import sys
 
 import pytest
 
@@ -12,7 +9,7 @@ import raw
 from commands import COMMANDS, COPIED
 
 PASSWORD = harness.USERS['alice']
-SQLSMITH = pathlib.Path(__file__).parents[1] / 'unit/sql/sqlsmith.sql.gz'
+SQLSMITH = harness.ROOT / 'tests/unit/sql/sqlsmith.sql.gz'
 
 
 def session(appliance, app, database='shop'):
@@ -109,21 +106,13 @@ def test_many_random_statements_contradict_nothing(appliance, trail, app):
     assert trail.events(app, 'attribution_mismatch') == []
 
 
-@pytest.fixture
-def fake_server():
-    program = pathlib.Path(__file__).with_name('fake_backend.py')
-    with subprocess.Popen([sys.executable, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one:
-        yield int(one.stdout.readline())
-        one.stdin.close()
-
-
 def liar(own, port, witness):
     target = {'name': 'liar', 'host': '127.0.0.1', 'port': port, 'database': 'shop', 'user': 'shop_app', 'sslmode': 'disable'}
     return own(targets=[{**target, **witness}]).start()
 
 
-def test_another_tag_is_a_critical_event_and_the_row_says_that_the_text_is_not_known(own, fake_server, app):
-    one = liar(own, fake_server, {'attribution_witness': 'report'})
+def test_another_tag_is_a_critical_event_and_the_row_says_that_the_text_is_not_known(own, fake_backend, app):
+    one = liar(own, fake_backend, {'attribution_witness': 'report'})
     with session(one, app, 'liar') as client:
         client.run('SELECT 1 /* answer: DELETE 5 */')
         client.run('SELECT 1; SELECT 2; BEGIN /* answer: SELECT 1, CREATE TABLE, BEGIN */')
@@ -153,8 +142,8 @@ def test_another_tag_is_a_critical_event_and_the_row_says_that_the_text_is_not_k
     assert one.stop() == 0
 
 
-def test_the_session_ends_with_a_word_that_says_why(own, fake_server, app):
-    one = liar(own, fake_server, {})
+def test_the_session_ends_with_a_word_that_says_why(own, fake_backend, app):
+    one = liar(own, fake_backend, {})
     with session(one, app, 'liar') as client:
         assert raw.rows(client.run('SELECT 1')) == [[b'1']]
         client.send(raw.query('INSERT INTO t VALUES (1) /* answer: DROP TABLE */'))
@@ -170,8 +159,8 @@ def test_the_session_ends_with_a_word_that_says_why(own, fake_server, app):
     assert one.stop() == 0
 
 
-def test_more_answers_than_statements_end_the_session_in_any_case(own, fake_server, app):
-    one = liar(own, fake_server, {'attribution_witness': 'report'})
+def test_more_answers_than_statements_end_the_session_in_any_case(own, fake_backend, app):
+    one = liar(own, fake_backend, {'attribution_witness': 'report'})
     with session(one, app, 'liar') as client:
         client.send(raw.query('SELECT 1 /* answer: SELECT 1, DELETE 1 */'))
         kind, body = client.receive()

@@ -20,7 +20,7 @@ import certificates
 import harness
 import matrix
 import raw
-from test_matrix_node import modules  # noqa: F401
+from programs import modules  # noqa: F401
 
 ALICE = harness.USERS['alice']
 STARTUP_MS = 4000

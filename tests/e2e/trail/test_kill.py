@@ -16,49 +16,8 @@ import raw
 import witness
 
 
-@pytest.fixture
-def guarded(own, target):
-    """Makes appliances with the target database in which the server's log tells everything."""
-    witness.prepare(target)
-
-    def make(**changes):
-        return witness.add_target(own(**changes))
-    return make
-
-
-@pytest.fixture
-def gate(store_cluster):
-    gates = []
-
-    def make():
-        gates.append(witness.Gate(store_cluster.port))
-        return gates[-1]
-    yield make
-    for one in gates:
-        one.shut()
-
-
-def recovered(one, app, log, timeout=40):
-    """The statements of this test once all that the log shows has a final row."""
-    trail = one.trail()
-
-    def complete():
-        rows = witness.statements(trail, app)
-        tags = {witness.tag_of(row) for row in rows}
-        return rows if tags >= set(log.executed) and all(row['outcome'] != 'running' for row in rows) else None
-    try:
-        return harness.eventually(complete, timeout, 0.2, 'every executed statement in the trail')
-    except AssertionError:
-        return witness.statements(trail, app)  # The comparison says what is missing.
-
-
 def settle(one, app, log):
-    rows = recovered(one, app, log)
-    found = witness.compare(rows, log)
-    found['records'] = witness.sequence(one.trail())
-    assert not witness.gaps(one.trail())
-    witness.verify(one)
-    return found
+    return witness.everything(one, app, log, 40)
 
 
 def told(one):
@@ -133,13 +92,8 @@ def store_state(one, old):
 
 
 def through(gate, guarded, store_cluster):
-    """An appliance that reaches its store through a gate."""
     between = gate()
-    database = 'gate_%d' % between.port
-    store_cluster.sql('CREATE DATABASE %s' % database)
-    one = guarded(store=between.url(database))
-    one.store_conninfo = lambda: 'host=%s port=%d user=postgres dbname=%s' % (
-        store_cluster.socket, store_cluster.port, database)
+    one, database = witness.through(between, store_cluster, guarded)
     return one, between, database
 
 

@@ -23,30 +23,13 @@ BIG = 'x' * 60_000
 
 
 @pytest.fixture
-def faulty(own, store_cluster, target):
-    """Makes an appliance and the gate between it and its store."""
-    witness.prepare(target)
-    gates = []
-
+def faulty(guarded, gate, store_cluster):
+    """Makes an appliance with one data shard and the gate between it and its store."""
     def make(**changes):
-        gate = witness.Gate(store_cluster.port)
-        gates.append(gate)
-        database = 'fault_%d' % gate.port
-        store_cluster.sql('CREATE DATABASE %s' % database)
-        one = witness.add_target(own(store=gate.url(database), shards=1, **changes))
-        one.store_conninfo = lambda: 'host=%s port=%d user=postgres dbname=%s' % (
-            store_cluster.socket, store_cluster.port, database)
-        return one, gate
-    yield make
-    for gate in gates:
-        gate.shut()
-
-
-def memory(one):
-    with open('/proc/%d/status' % one.process.pid) as status:
-        fields = dict(line.split(':', 1) for line in status)
-    # The journal's mapped pages are the page cache's.
-    return int(fields['RssAnon'].split()[0]) << 10
+        between = gate()
+        one, _ = witness.through(between, store_cluster, guarded, shards=1, **changes)
+        return one, between
+    return make
 
 
 def fill(one, app, shape="SELECT '%s' /* %s */", worker=0):
@@ -85,7 +68,8 @@ def test_a_store_away_for_long_makes_sessions_wait_then_refuses_and_recovers_wit
     one, gate = faulty(audit=SMALL)
     one.start()
     position = one.target.log_position()
-    before = memory(one)
+    # The journal's mapped pages are the page cache's.
+    before = harness.memory(one, 'RssAnon')
     client = raw.RawClient(one.pg_port)
     client.log_in('alice', harness.USERS['alice'], witness.DATABASE, application_name=app)
     gate.shut()
@@ -113,7 +97,7 @@ def test_a_store_away_for_long_makes_sessions_wait_then_refuses_and_recovers_wit
     assert client.at_end()
     client.socket.close()
     answered += small
-    assert memory(one) - before < 32 << 20
+    assert harness.memory(one, 'RssAnon') - before < 32 << 20
     # The next one is lucky: the store comes back while it waits.
     waiting = threading.Thread(target=lambda: answered.append(late(one, app)), daemon=True)
     waiting.start()
@@ -124,7 +108,7 @@ def test_a_store_away_for_long_makes_sessions_wait_then_refuses_and_recovers_wit
     assert answered[-1] == 'k0.1.0k'
     witness.quiet(one.target)
     log = witness.Log(one.target.logged(position))
-    rows = harness.eventually(lambda: enough(one, app, log), 30, 0.2, 'every statement in the trail')
+    rows = all_of_it(one, app, log)
     found = witness.compare(rows, log)
     assert found['success'] == len(answered) and 'k0.3.0k' not in log.executed
     witness.sequence(one.trail())
@@ -140,10 +124,9 @@ def late(one, app):
     return 'k0.1.0k'
 
 
-def enough(one, app, log):
-    rows = witness.statements(one.trail(), app)
-    return rows if {witness.tag_of(row) for row in rows} >= set(log.executed) and all(
-        row['outcome'] != 'running' for row in rows) else None
+def all_of_it(one, app, log):
+    trail = one.trail()
+    return harness.eventually(lambda: witness.complete(trail, app, log), 30, 0.2, 'every statement in the trail')
 
 
 def test_a_waiting_session_goes_on_when_the_store_is_back_in_time(faulty, app):
@@ -260,7 +243,7 @@ def test_a_full_state_directory_is_a_bound_and_no_signal(faulty, small_disk, app
     one.start()
     witness.quiet(one.target)
     log = witness.Log(one.target.logged(position))
-    rows = harness.eventually(lambda: enough(one, app, log), 30, 0.2, 'every statement in the trail')
+    rows = all_of_it(one, app, log)
     witness.compare(rows, log)
     witness.sequence(one.trail())
     assert not witness.gaps(one.trail())
@@ -492,7 +475,7 @@ def test_a_slow_store_costs_time_and_nothing_else(faulty, store_cluster, app):
     one, gate = faulty(audit={'batch_ms': 50})
     one.start()
     position = one.target.log_position()
-    database = 'fault_%d' % gate.port
+    database = 'gate_%d' % gate.port
     with witness.Load(one, app, 0, kinds=('simple', 'prepared', 'pipelined', 'copy'), pause=0.005) as load:
         for _ in range(8):
             pids = [pid for [pid] in store_cluster.sql('SELECT pid FROM pg_stat_activity WHERE datname = %s', database)]
@@ -502,7 +485,7 @@ def test_a_slow_store_costs_time_and_nothing_else(faulty, store_cluster, app):
     assert load.errors == []
     witness.quiet(one.target)
     log = witness.Log(one.target.logged(position))
-    rows = harness.eventually(lambda: enough(one, app, log), 30, 0.2, 'every statement in the trail')
+    rows = all_of_it(one, app, log)
     found = witness.compare(rows, log)
     assert 'unknown' not in found and found['executed'] > 100
     witness.sequence(one.trail())
@@ -541,7 +524,7 @@ def test_a_full_store_is_waited_for(faulty, app):
     assert load.errors == []
     witness.quiet(one.target)
     log = witness.Log(one.target.logged(position))
-    rows = harness.eventually(lambda: enough(one, app, log), 30, 0.2, 'every statement in the trail')
+    rows = all_of_it(one, app, log)
     assert 'unknown' not in witness.compare(rows, log)
     witness.sequence(one.trail())
     assert one.metrics()['ringfence_writer_poisoned_total'] == 0
@@ -561,7 +544,7 @@ def test_durability_disk_syncs_in_groups_and_loses_nothing(faulty, app):
     witness.quiet(one.target)
     one.start()
     log = witness.Log(one.target.logged(position))
-    rows = harness.eventually(lambda: enough(one, app, log), 30, 0.2, 'every statement in the trail')
+    rows = all_of_it(one, app, log)
     found = witness.compare(rows, log)
     print('%d statements, %d syncs; after the kill: %s' % (started, syncs, found))
     assert found['in trail'] >= len(load.answered) > 20

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <future>
 
+#include "app/config/state_directory.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
 #include "ringfence/base/run_as.h"
@@ -17,7 +18,6 @@
 #include "ringfence/crypto/secret.h"
 #include "ringfence/net/listener.h"
 #include "ringfence/sql/secret_names.h"
-#include "app/config/state_directory.h"
 
 namespace ringfence::app {
 

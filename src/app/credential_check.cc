@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "app/config/tls_files.h"
 #include "ringfence/policy/policy_set.h"
 #include "ringfence/proxy/pg/login_trial.h"
 #include "ringfence/store/connection.h"
-#include "app/config/tls_files.h"
 
 namespace ringfence::app {
 

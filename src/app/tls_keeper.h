@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "app/config/tls_files.h"
 #include "ringfence/app/config/config.h"
 #include "ringfence/net/tls.h"
-#include "app/config/tls_files.h"
 
 namespace ringfence::app {
 

@@ -315,7 +315,6 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
       query_at_ = begin;
       return false;
     }
-    const bool is_whole = length == statement.size();
     // Numbers are not consecutive where the trail drops records for lack of room.
     if (count > 0 && number != first + count) {
       push(true);
@@ -324,7 +323,7 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     }
     if (count == 0) first = number;
     if (!decided.instead.empty()) note_changed(number);
-    queue_.expect(is_uncut ? sql::any_tag : sql::expected_tag(statement, is_whole));
+    queue_.expect(is_uncut ? sql::any_tag : sql::expected_tag(statement, length == statement.size()));
     // Of what is not cut the statements are not known one by one, nor what they do to names.
     pg::NameChange change;
     if (is_uncut) unseen = pg::Unseen::code;

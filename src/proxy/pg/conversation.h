@@ -219,6 +219,7 @@ class Conversation final : private pg::StatementObserver {
   void hold_cut_header();
   // Decides a message that is to be decided. Refused: has_replacement(). False: no room in the trail.
   bool admit(char type, ByteView body, uint32_t body_length);
+  void begin_judging();
   bool admit_query(ByteView body, uint32_t body_length);
   bool admit_parse(ByteView body, uint32_t body_length);
   bool admit_execute(ByteView body);

@@ -54,4 +54,13 @@ void Conversation::warn_of_change(const pg::Completion& completion) {
                                               .hint = "Ask for a policy of level write on this target."});
 }
 
+// Nothing is known yet of the message at hand.
+void Conversation::begin_judging() {
+  traits_ = {};
+  inner_unseen_ = pg::Unseen::none;
+  fetched_ = {};
+  gate_->rules().clear();
+  changes_names_ = false;
+}
+
 }  // namespace ringfence::proxy

@@ -251,11 +251,7 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
   Gate::Verdict verdict = Gate::Verdict::pass;
   size_t refused_begin = 0;
   size_t count = 0;
-  traits_ = {};
-  inner_unseen_ = pg::Unseen::none;
-  fetched_ = {};
-  gate_->rules().clear();
-  changes_names_ = false;
+  begin_judging();
   if (body_length > gated_bytes_max) {
     gate_->refusal() = Gate::too_long(gated_bytes_max);
     verdict = Gate::Verdict::refused;
@@ -325,11 +321,7 @@ bool Conversation::admit_query(ByteView body, uint32_t body_length) {
 }
 
 bool Conversation::admit_parse(ByteView body, uint32_t body_length) {
-  traits_ = {};
-  inner_unseen_ = pg::Unseen::none;
-  fetched_ = {};
-  gate_->rules().clear();
-  changes_names_ = false;
+  begin_judging();
   const size_t name_end = body.find('\0');
   const bool is_too_long = body_length > gated_bytes_max;
   if (name_end == ByteView::npos && !is_too_long) return true;  // The server refuses it.

@@ -23,6 +23,18 @@ using audit::Severity;
 using audit::Tag;
 using ring::Task;
 
+namespace {
+
+// Says which version is spoken, and what of the startup packet is not known; empty where nothing is to be
+// said.
+std::string negotiation_of(const pg::StartupMessage& startup) {
+  std::string message;
+  if (auto negotiated = pg::negotiate(startup)) pg::append_negotiate_protocol_version(message, *negotiated);
+  return message;
+}
+
+}  // namespace
+
 Task<bool> PgSession::log_in() {
   net::Gather in(*client_);
   {
@@ -176,10 +188,7 @@ Task<bool> PgSession::authenticate(net::Gather& in) {
       co_return co_await refusing;
     }
     if (is_enough) {
-      std::string message;
-      if (auto negotiated = pg::negotiate(login_->startup))
-        pg::append_negotiate_protocol_version(message, *negotiated);
-      auto finishing = admit(std::move(message));
+      auto finishing = admit(negotiation_of(login_->startup));
       co_return co_await finishing;
     }
   }
@@ -192,9 +201,7 @@ Task<bool> PgSession::authenticate(net::Gather& in) {
   pg::ScramServerBinding binding;
   if (tls_ != nullptr) binding.data = tls_->engine().endpoint_hash();
   binding.plus_was_offered = !binding.data.empty();
-  std::string message;
-  if (auto negotiated = pg::negotiate(login_->startup))
-    pg::append_negotiate_protocol_version(message, *negotiated);
+  std::string message = negotiation_of(login_->startup);
   // The stronger first, as PostgreSQL has them.
   const std::string_view mechanisms[] = {pg::scram_plus_mechanism, pg::scram_mechanism};
   pg::append_authentication_sasl(message, std::span(mechanisms).subspan(binding.plus_was_offered ? 0 : 1));
@@ -315,47 +322,6 @@ Task<bool> PgSession::greet() {
   }
   if (!greeting->name_due.empty()) naming_ = std::make_unique<Naming>(*this, std::move(greeting->name_due));
   co_return true;
-}
-
-Task<bool> PgSession::refuse(std::string_view sqlstate, std::string message, std::string hint) {
-  // The client may have said already in which encoding it reads.
-  const pg::Encoding encoding = pg::Encoding::asked(login_->startup.find("client_encoding").value_or("UTF8"));
-  message = pg::text_for(message, encoding);
-  hint = pg::text_for(hint, encoding);
-  std::string bytes;
-  pg::append_error_response(bytes,
-                            {.severity = "FATAL", .sqlstate = sqlstate, .message = message, .hint = hint});
-  net::Deadline deadline(shard_.shard, *client_, limits_.startup_ms);
-  auto sending = send(std::move(bytes));
-  Result<void> sent = co_await sending;
-  if (deadline.has_passed()) shard_.counters.limits_reached.add();
-  co_return false;
-}
-
-// The first one is an event at once, those like it are counted.
-void PgSession::record_failed_login(std::string_view sqlstate, std::string_view reason) {
-  const std::string user = shown_name(user_);
-  const bool is_first = shard_.failures.is_first(
-      {Category::authentication, "postgres_auth_failed", login_->client_addr, user, reason, sqlstate});
-  if (!is_first) {
-    shard_.counters.failures_counted.add();
-    return;
-  }
-  auto failed = event(Category::authentication, "postgres_auth_failed", Severity::warning, Outcome::denied);
-  failed.text(Tag::sqlstate, sqlstate);
-  failed.text(Tag::reason, reason);
-  if (tls_ != nullptr) describe_tls(failed);
-  recorder_.publish(std::move(failed));
-}
-
-Task<bool> PgSession::refuse_authentication(std::string reason, bool by_certificate) {
-  shard_.counters.logins_failed.add();
-  std::string_view sqlstate =
-      by_certificate ? pg::sqlstate::invalid_authorization : pg::sqlstate::invalid_password;
-  record_failed_login(sqlstate, reason);
-  auto refusing = refuse(sqlstate, std::string(by_certificate ? "certificate" : "password") +
-                                       " authentication failed for user \"" + std::string(user_) + "\"");
-  co_return co_await refusing;
 }
 
 Task<Result<void>> PgSession::send(std::string bytes) {

@@ -38,11 +38,16 @@ suite_tsan() {  # What crosses threads, under the thread sanitizer.
   configure tsan gcc --buildtype=plain -Doptimization=1 -Dcpp_args=-g1 -Db_sanitize=thread -Dbenchmarks=false
   targets=$(targets_tagged tsan tsan)
   [ -n "$targets" ] || die "no tests are tagged tsan" "tests/unit says which are"
-  step "building the tests with TSan"
+  step "building the tests and the program with TSan"
   # shellcheck disable=SC2086
-  compile tsan $targets
+  compile tsan $targets src/app/ringfence
   step "running the tests with TSan"
   meson_tests tsan tsan unrandomised --suite tsan --timeout-multiplier 3
+  step "running the program with TSan"
+  rm -f "$build/test/tsan-e2e.xml"
+  (cd "$root/tests/e2e" && export RINGFENCE_BINARY="$build/tsan/src/app/ringfence" &&
+    unrandomised "$python" -B -m pytest -p no:cacheprovider -q -ra -m tsan --junitxml="$build/test/tsan-e2e.xml" \
+      service/test_threads.py >&2) || failed tsan-e2e
 }
 suite_allocations() {  # What counts allocations: it replaces the allocator, as sanitizers do, so it runs without them.
   build_release
@@ -124,14 +129,14 @@ cmd_test() {
   export_sanitizer_options
   for suite in $wanted; do
     case $suite in
-      gate) suite_asan; suite_tsan; suite_allocations; suite_complete; suite_e2e -m 'not long' "$@" ;;
-      all) suite_asan; suite_tsan; suite_allocations; suite_complete; suite_e2e "$@"; suite_package; suite_kernel_tls ;;
+      gate) suite_asan; suite_tsan; suite_allocations; suite_complete; suite_e2e -m 'not long and not tsan' "$@" ;;
+      all) suite_asan; suite_tsan; suite_allocations; suite_complete; suite_e2e -m 'not tsan' "$@"; suite_package; suite_kernel_tls ;;
       unit) suite_asan --no-suite corpus --no-suite layers ;;
       corpus) suite_asan --suite corpus ;;
       layers) suite_layers ;;
       tsan) suite_tsan ;;
       allocations) suite_allocations ;;
-      e2e) suite_e2e -m 'not long' "$@" ;;
+      e2e) suite_e2e -m 'not long and not tsan' "$@" ;;
       long) suite_e2e -m long "$@" ;;
       package) suite_package ;;
       kernel-tls) suite_kernel_tls ;;

@@ -11,14 +11,15 @@ namespace {
 size_t allocations = 0;
 }
 
-void* operator new(size_t size) {
+// Not inlined: g++ 12 would warn of a `free` that meets what an operator new returned.
+[[gnu::noinline]] void* operator new(size_t size) {
   ++allocations;
   void* memory = std::malloc(size > 0 ? size : 1);
   if (memory == nullptr) std::abort();
   return memory;
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 using namespace ringfence;
 using namespace ringfence::proxy;

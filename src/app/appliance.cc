@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <future>
 
+#include "app/config/state_directory.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
 #include "ringfence/base/run_as.h"
@@ -17,7 +18,6 @@
 #include "ringfence/crypto/secret.h"
 #include "ringfence/net/listener.h"
 #include "ringfence/sql/secret_names.h"
-#include "app/config/state_directory.h"
 
 namespace ringfence::app {
 
@@ -280,7 +280,7 @@ Result<void> Appliance::start_admin() {
   options.node = config_.node;
   admin::Sources sources;
   sources.readiness = [this] { return readiness(); };
-  sources.metrics = [this](admin::MetricsWriter& out) { write_metrics(out); };
+  sources.metrics = [this](MetricsWriter& out) { write_metrics(out); };
   sources.stats = [this] { return stats(); };
   sources.sessions = this;
   sources.explain = [this](std::string question, std::string by,

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "ringfence/admin/metrics.h"
+#include "ringfence/base/metrics_writer.h"
 #include "ringfence/base/uuid.h"
 
 namespace ringfence::admin {

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "kernel_tls_choice.h"
-#include "ringfence/admin/server.h"
-#include "ringfence/admin/sources.h"
+#include "ringfence/admin/api/admin_server.h"
+#include "ringfence/admin/api/sources.h"
 #include "ringfence/app/config/config.h"
 #include "ringfence/audit/trail.h"
 #include "ringfence/proxy/core/failure_reports.h"

@@ -272,7 +272,8 @@ AnswerStream& Connection::stream(Response head) {
   // Whatever becomes of the rest of the request until the stream's end: the peer was told so.
   request_.keep_alive = head_framing.keep_alive;
   head_framing.date_us = server_.shard.now_us();
-  if (request_.method == "HEAD") framing = Framing::none;
+  const bool has_content = head.status != 204 && head.status != 304;
+  if (request_.method == "HEAD" || !has_content) framing = Framing::none;
   streamed_ =
       std::make_unique<AnswerStream>(server_.shard, *stream_, framing, http::serialize(head, head_framing),
                                      server_.options.body_ms, server_.counters.streams_stalled);

@@ -228,3 +228,20 @@ TEST_CASE("a body that is broken off does not look complete") {
   CHECK(client.has_ended);
   CHECK(count(client.heard, "HTTP/1.1") == 1);
 }
+
+TEST_CASE("a status without content has no body, whatever is written") {
+  WebFixture f;
+  bool was_taken = true;
+  f.router.add({"GET", "/none", "", {}, "None."},
+               Handler([&](const Call&, Responder& responder) -> ring::Task<void> {
+                 http::Response head;
+                 head.status = 204;
+                 was_taken = responder.stream(std::move(head)).try_write("text");
+                 co_return;
+               }));
+  std::string heard = f.talk(get("/none") + get("/none"));
+  CHECK(count(heard, "HTTP/1.1 204 ") == 2);
+  CHECK_FALSE(has(heard, "Transfer-Encoding"));
+  CHECK_FALSE(has(heard, "text"));
+  CHECK_FALSE(was_taken);
+}

@@ -30,7 +30,7 @@ class AnswerStream final : private net::Send::Watcher {
   static constexpr size_t buffer_bytes_max = 64 * 1024;
   static constexpr size_t send_bytes_max = 16 * 1024;
 
-  enum class Framing : uint8_t { none, chunks, closing };  // none: the request was HEAD.
+  enum class Framing : uint8_t { none, chunks, closing };  // none: HEAD, 204 and 304 have no body.
 
   // `head` goes out at once. `stalled` counts.
   AnswerStream(ring::Shard& shard, net::Stream& stream, Framing framing, std::string head, uint64_t stall_ms,

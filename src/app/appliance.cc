@@ -280,7 +280,7 @@ Result<void> Appliance::start_admin() {
   options.node = config_.node;
   admin::Sources sources;
   sources.readiness = [this] { return readiness(); };
-  sources.metrics = [this](admin::MetricsWriter& out) { write_metrics(out); };
+  sources.metrics = [this](MetricsWriter& out) { write_metrics(out); };
   sources.stats = [this] { return stats(); };
   sources.sessions = this;
   sources.explain = [this](std::string question, std::string by,

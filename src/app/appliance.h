@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "kernel_tls_choice.h"
-#include "ringfence/admin/server.h"
-#include "ringfence/admin/sources.h"
+#include "ringfence/admin/api/admin_server.h"
+#include "ringfence/admin/api/sources.h"
 #include "ringfence/app/config/config.h"
 #include "ringfence/audit/trail.h"
 #include "ringfence/proxy/core/failure_reports.h"
@@ -74,8 +74,8 @@ class Appliance final : public admin::SessionDirectory {
                             audit::Category category = audit::Category::system) const;
   admin::Readiness readiness() const;
   admin::StatsSnapshot stats() const;
-  void write_metrics(admin::MetricsWriter& out) const;
-  void write_tls_metrics(admin::MetricsWriter& out) const;
+  void write_metrics(MetricsWriter& out) const;
+  void write_tls_metrics(MetricsWriter& out) const;
   void authentication_failed(const admin::AuthenticationFailure& failure);
   audit::TrailStatus trail_status() const;
   uint32_t admin_producer() const { return static_cast<uint32_t>(data_shards_.size()); }

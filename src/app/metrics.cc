@@ -175,7 +175,7 @@ admin::StatsSnapshot Appliance::stats() const {
 
 namespace {
 
-void write_handshakes(admin::MetricsWriter& out, const std::string& leg, uint64_t done, uint64_t resumed,
+void write_handshakes(MetricsWriter& out, const std::string& leg, uint64_t done, uint64_t resumed,
                       const std::array<uint64_t, net::tls_failures>& failed) {
   out.counter("ringfence_tls_handshakes_total", "TLS handshakes that succeeded", done, {{"leg", leg}});
   out.counter("ringfence_tls_resumed_total", "Of those, resumed with a ticket", resumed, {{"leg", leg}});
@@ -186,8 +186,7 @@ void write_handshakes(admin::MetricsWriter& out, const std::string& leg, uint64_
   }
 }
 
-void write_legs(admin::MetricsWriter& out, const std::string& leg,
-                const std::vector<const net::TlsLegs*>& parts) {
+void write_legs(MetricsWriter& out, const std::string& leg, const std::vector<const net::TlsLegs*>& parts) {
   uint64_t open = 0, by_kernel = 0, total = 0, refused = 0, key_updates = 0;
   for (const net::TlsLegs* part : parts) {
     open += part->open.load(std::memory_order_relaxed);
@@ -216,7 +215,7 @@ void write_legs(admin::MetricsWriter& out, const std::string& leg,
 
 }  // namespace
 
-void Appliance::write_tls_metrics(admin::MetricsWriter& out) const {
+void Appliance::write_tls_metrics(MetricsWriter& out) const {
   using Handshakes = ShardCounters::Handshakes;
   const std::pair<const char*, Handshakes ShardCounters::*> legs[] = {{"client", &ShardCounters::client_tls},
                                                                       {"server", &ShardCounters::server_tls}};
@@ -265,7 +264,7 @@ void Appliance::write_tls_metrics(admin::MetricsWriter& out) const {
             facts.is_stale ? 1 : 0);
 }
 
-void Appliance::write_metrics(admin::MetricsWriter& out) const {
+void Appliance::write_metrics(MetricsWriter& out) const {
   Phase phase = phase_.load();
   out.gauge("ringfence_start_time_seconds", "When the process started, in seconds since the Unix epoch",
             static_cast<double>(started_us_) / 1e6);

@@ -78,6 +78,8 @@ struct RequestParser::Impl {
     chunk_left = 0;
     line_bytes = 0;
     body_wire_bytes = 0;
+    body_bytes = 0;
+    body_max = limits.body_bytes_max;
   }
 
   // Gives -1, which stops llhttp.
@@ -125,19 +127,18 @@ struct RequestParser::Impl {
   int check_host();
   int split_target();
   int on_chunk() {
-    if (parser.content_length > limits.body_bytes_max - request.body.size()) return refuse_body();
+    if (parser.content_length > body_max - body_bytes) return refuse_body();
     chunk_left = parser.content_length;
     return 0;
   }
   int on_body(ByteView bytes) {
-    if (bytes.size() > limits.body_bytes_max - request.body.size()) return refuse_body();
+    if (bytes.size() > body_max - body_bytes) return refuse_body();
     request.body.append(bytes);
+    body_bytes += bytes.size();
     chunk_left -= is_chunked ? bytes.size() : 0;
     return 0;
   }
-  int refuse_body() {
-    return refuse(413, "the body has more than " + std::to_string(limits.body_bytes_max) + " bytes");
-  }
+  int refuse_body() { return refuse(413, "the body has more than " + std::to_string(body_max) + " bytes"); }
   int on_complete() {
     state = State::complete;
     // What follows belongs to the next request.
@@ -160,6 +161,8 @@ struct RequestParser::Impl {
   uint64_t chunk_left = 0;  // Data bytes of this chunk that have not come yet.
   size_t line_bytes = 0;    // Of a chunked body's current line.
   size_t body_wire_bytes = 0;
+  size_t body_bytes = 0;  // Decoded, those that were taken among them.
+  size_t body_max = 0;
 };
 
 // False when the parser has failed.
@@ -212,6 +215,7 @@ void RequestParser::Impl::parse_head() {
   skipped_line = false;
   name_open = false;
   execute(head);
+  if (state == State::body && limits.asks_about_body) state = State::asking;
   if (state != State::head) return;
   // The only head that llhttp wants more than an empty line after: HTTP/2's preface.
   if (head.starts_with("PRI ")) refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
@@ -283,7 +287,7 @@ int RequestParser::Impl::check_lengths() {
     }
     is_chunked = true;
   }
-  if (lengths == 1 && parser.content_length > limits.body_bytes_max) return refuse_body();
+  if (!limits.asks_about_body && lengths == 1 && parser.content_length > body_max) return refuse_body();
   return 0;
 }
 
@@ -336,7 +340,7 @@ size_t RequestParser::Impl::feed_chunked(ByteView bytes) {
   body_wire_bytes += size;
   if (line_bytes > chunk_line_max) {
     refuse(400, "a chunk's size line is too long");
-  } else if (body_wire_bytes > chunk_overhead_factor * limits.body_bytes_max + chunk_overhead_slack) {
+  } else if (body_wire_bytes > chunk_overhead_factor * body_max + chunk_overhead_slack) {
     refuse(413, "the chunks' framing is too large");
   } else if (end != ByteView::npos && before != '\r') {
     refuse(400, "line feed without carriage return");
@@ -349,6 +353,17 @@ size_t RequestParser::Impl::feed_chunked(ByteView bytes) {
 RequestParser::RequestParser(RequestLimits limits) : impl_(std::make_unique<Impl>(limits)) {}
 RequestParser::~RequestParser() = default;
 
+void RequestParser::begin_body(size_t bytes_max) {
+  RINGFENCE_ASSERT(impl_->state == State::asking);
+  impl_->state = State::body;
+  impl_->body_max = bytes_max;
+  if (!impl_->is_chunked && impl_->parser.content_length > bytes_max) impl_->refuse_body();
+}
+
+const Request& RequestParser::request() const { return impl_->request; }
+
+std::string RequestParser::take_body() { return std::exchange(impl_->request.body, {}); }
+
 size_t RequestParser::feed(ByteView bytes) {
   size_t used = 0;
   if (impl_->state == State::head) used = impl_->feed_head(bytes);
@@ -359,7 +374,7 @@ size_t RequestParser::feed(ByteView bytes) {
 RequestParser::State RequestParser::state() const { return impl_->state; }
 bool RequestParser::has_begun() const { return impl_->state != State::head || !impl_->head.empty(); }
 bool RequestParser::expects_continue() const {
-  return impl_->state == State::body && impl_->expects_continue && impl_->request.body.empty();
+  return impl_->state == State::body && impl_->expects_continue && impl_->body_bytes == 0;
 }
 const RequestParser::Failure& RequestParser::failure() const { return impl_->failure; }
 

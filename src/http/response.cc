@@ -1,5 +1,7 @@
 #include "ringfence/http/response.h"
 
+#include <charconv>
+
 namespace ringfence::http {
 
 namespace {
@@ -10,11 +12,19 @@ void append_header(std::string& out, std::string_view name, std::string_view val
   out += "\r\n";
 }
 
+std::string begin_head(int status, uint64_t date_us) {
+  std::string out = "HTTP/1.1 " + std::to_string(status) + " ";
+  out.append(reason_phrase(status)).append("\r\n");
+  append_header(out, "Date", http_date(date_us));
+  return out;
+}
+
 }  // namespace
 
 std::string_view reason_phrase(int status) {
   switch (status) {
     case 100: return "Continue";
+    case 101: return "Switching Protocols";
     case 200: return "OK";
     case 201: return "Created";
     case 202: return "Accepted";
@@ -34,6 +44,7 @@ std::string_view reason_phrase(int status) {
     case 415: return "Unsupported Media Type";
     case 417: return "Expectation Failed";
     case 422: return "Unprocessable Content";
+    case 426: return "Upgrade Required";
     case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";
@@ -47,25 +58,37 @@ std::string_view reason_phrase(int status) {
 }
 
 std::string serialize(const Response& response, const Framing& framing) {
-  std::string out;
+  std::string out = begin_head(response.status, framing.date_us);
   out.reserve(256 + response.body.size());
-  out.append("HTTP/1.1 ")
-      .append(std::to_string(response.status))
-      .append(" ")
-      .append(reason_phrase(response.status));
-  out += "\r\n";
-  append_header(out, "Date", http_date(framing.date_us));
   for (const auto& header : response.headers) append_header(out, header.name, header.value);
   // RFC 9110, 8.6: a 1xx or 204 response has no length.
-  bool has_length = response.status >= 200 && response.status != 204;
-  if (has_length) {
-    if (!response.content_type.empty()) append_header(out, "Content-Type", response.content_type);
+  bool has_content = response.status >= 200 && response.status != 204;
+  if (has_content && !response.content_type.empty())
+    append_header(out, "Content-Type", response.content_type);
+  if (has_content && framing.end == BodyEnd::length)
     append_header(out, "Content-Length", std::to_string(response.body.size()));
-  }
+  if (has_content && framing.end == BodyEnd::chunks) append_header(out, "Transfer-Encoding", "chunked");
   append_header(out, "Connection", framing.keep_alive ? "keep-alive" : "close");
   out += "\r\n";
-  if (has_length && !framing.head_only) out += response.body;
+  if (has_content && !framing.head_only && framing.end == BodyEnd::length) out += response.body;
   return out;
+}
+
+void append_chunk(std::string& out, ByteView bytes) {
+  if (bytes.empty()) return;
+  char size[16];
+  const auto digits =
+      static_cast<size_t>(std::to_chars(size, size + sizeof size, bytes.size(), 16).ptr - size);
+  out.append(size, digits).append("\r\n").append(bytes).append("\r\n");
+}
+
+std::string switch_protocols(std::string_view protocol, const std::vector<Header>& headers,
+                             uint64_t date_us) {
+  std::string out = begin_head(101, date_us);
+  append_header(out, "Upgrade", protocol);
+  append_header(out, "Connection", "Upgrade");
+  for (const auto& header : headers) append_header(out, header.name, header.value);
+  return out + "\r\n";
 }
 
 Response problem(int status, std::string_view detail, std::string_view instance) {

@@ -91,6 +91,18 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) {
          std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
+bool list_has(std::string_view list, std::string_view token) {
+  while (!list.empty()) {
+    const size_t end = std::min(list.find(','), list.size());
+    std::string_view entry = list.substr(0, end);
+    list.remove_prefix(std::min(end + 1, list.size()));
+    while (entry.starts_with(' ') || entry.starts_with('\t')) entry.remove_prefix(1);
+    while (entry.ends_with(' ') || entry.ends_with('\t')) entry.remove_suffix(1);
+    if (equals_ignoring_case(entry, token)) return true;
+  }
+  return false;
+}
+
 void append_json_string(std::string& out, ByteView text) {
   if (!is_valid_text(text)) {
     append_json_string(out, make_valid_text(text));

@@ -42,12 +42,15 @@ struct RequestLimits {
   size_t headers_max = 100;             // 431
   size_t head_bytes_max = 32 * 1024;    // 431; request line and headers together, as sent.
   size_t body_bytes_max = 1024 * 1024;  // 413; decoded.
+  // feed() stops behind the head of a request with a body, until begin_body() has said how long that may be.
+  bool asks_about_body = false;
 };
 
 class RequestParser {
  public:
   enum class State : uint8_t {
     head,      // Before or within the request line and headers.
+    asking,    // The head is there; begin_body() is to be called. Only where the limits say so.
     body,      // The headers are there, the body is not.
     complete,  // take() gives the request.
     failed,    // failure() says why; nothing more is taken from this peer.
@@ -71,6 +74,12 @@ class RequestParser {
   // The client waits for `100 Continue` before it sends the body (RFC 9110, 10.1.1). In state body only.
   bool expects_continue() const;
   const Failure& failure() const;
+  // In state asking: the body follows, of at most `bytes_max` decoded bytes. A longer one fails with 413.
+  void begin_body(size_t bytes_max);
+  // From state asking on: the request without its body. Valid until take().
+  const Request& request() const;
+  // What came of the body since the last call. take() then gives the request without these bytes.
+  std::string take_body();
   // In state complete. The parser begins the next request.
   Request take();
 

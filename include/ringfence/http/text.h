@@ -24,6 +24,8 @@ Result<Parameters> parse_query(ByteView query);
 std::string http_date(uint64_t unix_us);
 
 bool equals_ignoring_case(std::string_view a, std::string_view b);
+// Whether a header's list, separated by commas, has the token; letters' case does not matter.
+bool list_has(std::string_view list, std::string_view token);
 
 // Appends the text in quotes. Bytes that are no valid UTF-8, and NULs, become U+FFFD.
 void append_json_string(std::string& out, ByteView text);

@@ -2,6 +2,7 @@
 
 #include "ringfence/base/log.h"
 #include "ringfence/net/deadline.h"
+#include "ringfence/net/linger.h"
 #include "ringfence/pg/messages.h"
 
 namespace ringfence::proxy {
@@ -303,14 +304,10 @@ Task<void> PgSession::linger() {
     client_->shutdown();
     co_return;
   }
-  if (!client_is_gone_) client_->shutdown_write();
-  net::Deadline deadline(shard_.shard, *client_, linger_ms);
-  size_t drained = 0;
-  while (!client_is_gone_ && drained < linger_bytes_max) {
-    net::Receive receive(*client_);
-    Result<net::Chunk> chunk = co_await receive;
-    if (!chunk || chunk->bytes().empty()) break;
-    drained += chunk->bytes().size();
+  if (!client_is_gone_) {
+    net::Deadline deadline(shard_.shard, *client_, linger_ms);
+    auto lingering = net::linger(*client_, linger_bytes_max);
+    co_await lingering;
   }
   client_->shutdown();
 }

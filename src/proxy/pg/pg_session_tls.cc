@@ -5,6 +5,7 @@
 #include "ringfence/audit/json.h"
 #include "ringfence/base/log.h"
 #include "ringfence/base/utf8.h"
+#include "ringfence/net/tls_accept.h"
 #include "ringfence/pg/messages.h"
 
 namespace ringfence::proxy {
@@ -59,22 +60,17 @@ Task<Result<void>> PgSession::start_direct_tls(net::Gather& in) {
 }
 
 Task<Result<void>> PgSession::start_tls(net::Gather& in, std::string first) {
-  auto made = std::make_unique<net::TlsStream>(std::move(client_), policy_->context, shard_.tls_buffers,
-                                               &shard_.counters.client_tls.legs);
-  net::TlsStream& tls = *made;
-  client_ = std::move(made);
-  if (policy_->context->gives_tickets()) tls.engine().use_ticket_keys(snapshot_->ticket_keys);
-  auto shaking = tls.handshake(std::move(first));
-  Result<void> shaken = co_await shaking;
-  if (!shaken) {
-    TlsFailure failure = tls.engine().failure();
-    note_failed_tls(failure != TlsFailure::none ? failure : TlsFailure::closed, shaken.error());
+  net::TlsAccepting how{policy_->context, shard_.tls_buffers, &shard_.counters.client_tls.legs, nullptr};
+  if (policy_->context->gives_tickets()) how.ticket_keys = snapshot_->ticket_keys;
+  auto accepting = net::accept_tls(client_, std::move(how), std::move(first));
+  net::TlsAccepted accepted = co_await accepting;
+  if (accepted.tls == nullptr) {
+    note_failed_tls(accepted.failure, accepted.result.error());
     // What has to be said was said by an alert; in the clear there is nothing more to say.
-    std::unique_ptr<net::Stream> beneath = tls.give_back();
-    client_ = std::move(beneath);
     client_is_mute_ = true;
-    co_return shaken;
+    co_return accepted.result;
   }
+  net::TlsStream& tls = *accepted.tls;
   tls_ = &tls;
   shard_.counters.client_tls.done.add();
   if (tls.engine().is_resumed()) shard_.counters.client_tls.resumed.add();

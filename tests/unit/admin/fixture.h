@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "ringfence/admin/server.h"
+#include "ringfence/admin/api/admin_server.h"
 #include "ringfence/net/memory_stream.h"
 
 namespace ringfence::admin {

@@ -4,8 +4,8 @@
 
 #include <future>
 
-#include "fixture.h"
 #include "ringfence/net/address.h"
+#include "web_fixture.h"
 
 using namespace ringfence;
 using namespace ringfence::admin;
@@ -13,12 +13,6 @@ using namespace ringfence::admin;
 namespace {
 
 const std::string health = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
-
-size_t count(const std::string& text, const std::string& part) {
-  size_t out = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++out;
-  return out;
-}
 
 }  // namespace
 

@@ -238,3 +238,47 @@ TEST_CASE("the absolute form of a target means its path") {
   CHECK(request.path == "/a");
   CHECK(request.query == Parameters{{"b", "c"}});
 }
+
+TEST_CASE("a body may be taken piece by piece, under a bound that is told after the head") {
+  for (const std::string framing : {"Content-Length: 6\r\n\r\nabcdef",
+                                    "Transfer-Encoding: chunked\r\n\r\n"
+                                    "2\r\nab\r\n4\r\ncdef\r\n0\r\n\r\n"}) {
+    CAPTURE(framing);
+    const std::string text = "POST /x?a=1 HTTP/1.1\r\nHost: x\r\n" + framing;
+    RequestLimits limits;
+    limits.asks_about_body = true;
+    limits.body_bytes_max = 1;
+    RequestParser parser(limits);
+    size_t used = parser.feed(text);
+    REQUIRE(parser.state() == RequestParser::State::asking);
+    CHECK(text.substr(used - 4, 4) == "\r\n\r\n");
+    CHECK(parser.feed(ByteView(text).substr(used)) == 0);
+    CHECK(parser.request().path == "/x");
+    parser.begin_body(6);
+    std::string body;
+    for (; used < text.size(); ++used) {
+      CHECK(parser.feed(ByteView(text).substr(used, 1)) == 1);
+      std::string piece = parser.take_body();
+      CHECK(piece.size() <= 1);
+      body += piece;
+    }
+    CHECK(body == "abcdef");
+    REQUIRE(parser.state() == RequestParser::State::complete);
+    CHECK(parser.take().body.empty());
+    // The next request asks anew; one byte less is too little for it.
+    used = parser.feed(text);
+    REQUIRE(parser.state() == RequestParser::State::asking);
+    parser.begin_body(5);
+    if (parser.state() == RequestParser::State::body) parser.feed(ByteView(text).substr(used));
+    REQUIRE(parser.state() == RequestParser::State::failed);
+    CHECK(parser.failure().status == 413);
+  }
+}
+
+TEST_CASE("a request without a body asks about none") {
+  RequestLimits limits;
+  limits.asks_about_body = true;
+  RequestParser parser(limits);
+  parser.feed("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  CHECK(parser.state() == RequestParser::State::complete);
+}

@@ -64,3 +64,37 @@ TEST_CASE("percent encoding goes round and refuses what is cut short") {
   CHECK(*percent_decode("a+b", true) == "a b");
   CHECK(*percent_decode("a+b") == "a+b");
 }
+
+TEST_CASE("a body that follows in chunks or until the end has no length in its head") {
+  Response response;
+  response.content_type = "text/event-stream";
+  response.body = "never sent";
+  Framing framing;
+  framing.end = BodyEnd::chunks;
+  std::string text = serialize(response, framing);
+  CHECK(
+      text.ends_with("Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
+                     "Connection: keep-alive\r\n\r\n"));
+  append_chunk(text, "");
+  append_chunk(text, std::string(26, 'x'));
+  text += last_chunk;
+  CHECK(text.ends_with("\r\n\r\n1a\r\n" + std::string(26, 'x') + "\r\n0\r\n\r\n"));
+  framing.end = BodyEnd::closing;
+  framing.keep_alive = false;
+  CHECK(serialize(response, framing).ends_with("text/event-stream\r\nConnection: close\r\n\r\n"));
+}
+
+TEST_CASE("a change of protocol names it, and adds no length") {
+  std::string text = switch_protocols("websocket", {{"Sec-WebSocket-Accept", "a\nb"}}, 784'111'777'000'000);
+  CHECK(text ==
+        "HTTP/1.1 101 Switching Protocols\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Accept: a b\r\n\r\n");
+}
+
+TEST_CASE("a list of tokens has whole entries only") {
+  CHECK(list_has("keep-alive, Upgrade", "upgrade"));
+  CHECK(list_has("\twebsocket ,x", "websocket"));
+  CHECK_FALSE(list_has("websockets", "websocket"));
+  CHECK_FALSE(list_has("web socket", "websocket"));
+  CHECK_FALSE(list_has("", "upgrade"));
+}

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "ringfence/admin/sources.h"
+#include "ringfence/admin/api/sources.h"
 
 namespace ringfence::admin {
 

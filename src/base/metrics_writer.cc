@@ -1,11 +1,11 @@
-#include "ringfence/admin/metrics.h"
+#include "ringfence/base/metrics_writer.h"
 
 #include <charconv>
 #include <cmath>
 
 #include "ringfence/base/result.h"
 
-namespace ringfence::admin {
+namespace ringfence {
 
 namespace {
 
@@ -95,4 +95,4 @@ std::string MetricsWriter::take() {
   return out;
 }
 
-}  // namespace ringfence::admin
+}  // namespace ringfence

@@ -11,7 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "ringfence/admin/metrics.h"
+#include "ringfence/admin/web/token_authenticator.h"
+#include "ringfence/base/metrics_writer.h"
 #include "ringfence/base/uuid.h"
 
 namespace ringfence::admin {
@@ -72,13 +73,6 @@ class SessionDirectory {
   virtual void list(std::function<void(std::vector<SessionView>)> done) = 0;
   // `by` says who asked, for the trail.
   virtual void end(Uuid id, std::string by, std::function<void(bool found)> done) = 0;
-};
-
-struct AuthenticationFailure {
-  std::string client_addr;
-  std::string method;
-  std::string path;
-  std::string reason;  // "missing" or "wrong".
 };
 
 // What a question about the policies comes to.

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-namespace ringfence::admin {
+namespace ringfence {
 
 struct Label {
   std::string_view name;
@@ -43,4 +43,4 @@ class MetricsWriter {
   std::map<std::string, size_t, std::less<>> by_name_;
 };
 
-}  // namespace ringfence::admin
+}  // namespace ringfence

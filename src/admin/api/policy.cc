@@ -1,0 +1,30 @@
+// Questions about the policies in force.
+#include "resources.h"
+
+namespace ringfence::admin {
+
+using http::Response;
+using ring::Task;
+
+namespace {
+
+Task<Response> explain(Resources& resources, const Call& call) {
+  Ask<PolicyAnswer> ask(resources.asks, resources.shard, resources.options.explain_ms);
+  resources.sources.explain(call.request.body, call.by(), ask.done());
+  std::optional<PolicyAnswer> answer = co_await ask;
+  if (!answer) co_return late(resources, "who analyses statements");
+  if (answer->status == 200) co_return http::json_response(200, std::move(answer->text));
+  Response response = http::problem(answer->status, answer->text, call.request.path);
+  if (answer->status == 503) response.headers.push_back({"Retry-After", "1"});
+  co_return response;
+}
+
+}  // namespace
+
+void add_policy(Router& router, Resources& resources) {
+  router.add(
+      {"POST", "/api/v1/policy/explain", "policy:explain", {}, "Whether a statement would pass, and why."},
+      WholeHandler([&resources](const Call& call) { return explain(resources, call); }));
+}
+
+}  // namespace ringfence::admin

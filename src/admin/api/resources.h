@@ -1,0 +1,29 @@
+// What the resources' handlers work with, and the files that register them: one for each resource.
+#pragma once
+
+#include "ringfence/admin/api/admin_server.h"
+#include "ringfence/admin/web/ask.h"
+#include "ringfence/admin/web/router.h"
+
+namespace ringfence::admin {
+
+struct Resources {
+  ring::Shard& shard;
+  const AdminOptions& options;
+  const Sources& sources;
+  AdminCounters& counters;
+  Asks& asks;
+  const Server& server;
+};
+
+// The handlers keep `resources`, which outlives the router's use.
+void add_health(Router& router, Resources& resources);
+void add_metrics(Router& router, Resources& resources);
+void add_stats(Router& router, Resources& resources);
+void add_sessions(Router& router, Resources& resources);
+void add_policy(Router& router, Resources& resources);
+
+// The answer to a request that others did not answer in time.
+http::Response late(Resources& resources, std::string_view who = "the data shards");
+
+}  // namespace ringfence::admin

@@ -23,7 +23,7 @@ struct Readiness {
 };
 
 struct TrailStats {
-  std::string state;             // "writing", "store away", "failing closed", "off".
+  std::string state;             // "off", or the writer's (audit::WriterState): "starting", "running" ….
   uint64_t journal_bytes = 0;    // Not yet in the store.
   uint64_t journal_records = 0;  // Likewise.
   uint64_t oldest_age_us = 0;    // Of the oldest of them.
@@ -55,7 +55,8 @@ struct SessionView {
   std::string client_addr;
   std::string application_name;
   unsigned shard = 0;
-  std::string state;  // "connecting", "idle", "active", "idle_in_transaction", "failed_transaction".
+  // "active", "held", "idle", "idle_in_transaction", "idle_in_failed_transaction".
+  std::string state;
   bool tls = false;
   uint64_t connected_at_us = 0;
   uint64_t last_activity_us = 0;

@@ -239,7 +239,8 @@ Task<bool> Connection::finish_answer(bool keep_alive) {
     bool is_whole = co_await finishing;
     streamed_.reset();
     receive_->unwatch();
-    co_return is_whole&& keep_alive && !has_left_ && !server_.is_stopping;
+    is_whole = is_whole && keep_alive && !has_left_ && !server_.is_stopping;
+    co_return is_whole;
   }
   if (upgrade_) co_return false;
   if (!whole_) {
@@ -250,8 +251,9 @@ Task<bool> Connection::finish_answer(bool keep_alive) {
   Response response = std::move(*whole_);
   whole_.reset();
   Task<bool> responding = respond(std::move(response), request_.method == "HEAD", keep_alive);
-  bool was_sent = co_await responding;
-  co_return was_sent&& keep_alive;
+  const bool was_sent = co_await responding;
+  keep_alive = keep_alive && was_sent;
+  co_return keep_alive;
 }
 
 void Connection::answer(Response response) {

@@ -241,7 +241,7 @@ Result<void> Appliance::start_data_shards() {
   for (DataShard& data : data_shards_) {
     auto started = data.shard->start();
     if (!started) return unexpected(std::move(started).error().in("data shard"));
-    data.shard->post([pg = data.pg.get()] { pg->begin(); });
+    data.shard->deliver([pg = data.pg.get()] { pg->begin(); });
   }
   if (trail_) trail_->start();
   return {};

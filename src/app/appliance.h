@@ -46,7 +46,7 @@ class Appliance final : public admin::SessionDirectory {
   std::string status_line() const;
 
   // admin::SessionDirectory, on the admin shard's thread.
-  void list(std::function<void(std::vector<admin::SessionView>)> done) override;
+  void list(std::function<void(std::vector<model::SessionInfo>)> done) override;
   void end(Uuid id, std::string by, std::function<void(bool found)> done) override;
   // admin::Sources::explain, on the admin shard's thread.
   void explain(std::string question, std::string by, std::function<void(admin::PolicyAnswer)> done);
@@ -54,6 +54,9 @@ class Appliance final : public admin::SessionDirectory {
  private:
   enum class Phase : uint8_t { starting, running, draining };
 
+  // Asks each data shard on its thread; `done` is called on the admin shard's.
+  template <typename Answer>
+  void ask_shards(std::function<Answer(proxy::PgShard&)> ask, std::function<void(std::vector<Answer>)> done);
   Result<void> start_store();
   Result<void> start_trail();
   Result<void> start_data_shards();

@@ -99,7 +99,7 @@ void Appliance::explain(std::string question, std::string by, std::function<void
           describe(*answered, snapshot->limits.statement_bytes_max, by, *checked, hidden);
           seal(*checked, hidden);
         }
-        home->give_back([this, done, told, checked] {
+        home->deliver([this, done, told, checked] {
           if (checked) publish(admin_producer(), *checked);
           done(told);
         });

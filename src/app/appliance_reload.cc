@@ -140,7 +140,7 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
   snapshot_ = make_snapshot(config);
   use_snapshot();
   crypto::Digest token = crypto::sha256(config.admin.token.reveal());
-  admin_shard_->post([this, token] { admin_->set_token_digest(token); });
+  admin_shard_->deliver([this, token] { admin_->set_token_digest(token); });
   publish(main_producer(), event("configuration_reloaded", Severity::info, Outcome::success));
   reloads_.fetch_add(1);
   // What needs a restart stays as it was started, so that the next comparison is true too.
@@ -158,10 +158,10 @@ void Appliance::use_snapshot() {
   for (DataShard& data : data_shards_) {
     proxy::PgShard* pg = data.pg.get();
     proxy::SnapshotPtr snapshot = snapshot_;
-    data.shard->post([pg, snapshot] { pg->use(snapshot); });
+    data.shard->deliver([pg, snapshot] { pg->use(snapshot); });
   }
   if (!config_.admin.tls) return;
-  admin_shard_->post([this, context = tls_.admin()] { admin_->use_tls(context); });
+  admin_shard_->deliver([this, context = tls_.admin()] { admin_->use_tls(context); });
 }
 
 // Each is in the trail before its file goes; what found no room waits.

@@ -52,10 +52,10 @@ void Appliance::stop_listening() {
 void Appliance::stop_admin() {
   auto gone = std::make_shared<std::promise<void>>();
   auto is_gone = gone->get_future();
-  admin_shard_->post([this, gone] {
+  admin_shard_->deliver([this, gone] {
     admin_->stop(admin_stop_ms, [this, gone] {
       // Not inside the server's own call.
-      admin_shard_->post([this, gone] {
+      admin_shard_->deliver([this, gone] {
         admin_.reset();
         admin_failures_->tell_all();
         gone->set_value();
@@ -76,20 +76,20 @@ void Appliance::stop_admin() {
 void Appliance::tell_admin_failures() {
   auto told = std::make_shared<std::promise<void>>();
   auto is_told = told->get_future();
-  const bool is_posted = admin_shard_->post([this, told] {
+  admin_shard_->deliver([this, told] {
     admin_failures_->tell_all();
     told->set_value();
   });
-  if (is_posted) is_told.wait_for(std::chrono::milliseconds(admin_stop_ms));
+  is_told.wait_for(std::chrono::milliseconds(admin_stop_ms));
 }
 
 void Appliance::stop(const std::atomic<bool>& hurry) {
   bool was_running = phase_.exchange(Phase::draining) == Phase::running;
   if (was_running) log_info("draining", {{"deadline_ms", std::to_string(config_.limits.drain_ms)}});
   if (was_running) stop_listening();
-  auto post_to_all = [this](auto action) {
+  auto order_all = [this](auto action) {
     for (DataShard& data : data_shards_) {
-      if (proxy::PgShard* pg = data.pg.get()) data.shard->post([pg, action] { action(*pg); });
+      if (proxy::PgShard* pg = data.pg.get()) data.shard->deliver([pg, action] { action(*pg); });
     }
   };
   auto drained = [this] {
@@ -102,11 +102,11 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
     uint64_t deadline = mono_ns() + ms * 1'000'000;
     while (!drained() && mono_ns() < deadline && !(may_hurry && hurry.load())) usleep(10'000);
   };
-  post_to_all([](proxy::PgShard& pg) { pg.drain(); });
+  order_all([](proxy::PgShard& pg) { pg.drain(); });
   wait_until_drained(config_.limits.drain_ms, true);
   if (!drained()) {
     log_warning("sessions are still open at the end of the drain; ending them");
-    post_to_all([](proxy::PgShard& pg) {
+    order_all([](proxy::PgShard& pg) {
       pg.end_all(
           {"57P01", "terminating connection: the appliance is shutting down", "Connect again in a moment."});
     });

@@ -47,9 +47,8 @@ audit::TrailOptions trail_options(const Config& config, unsigned shards, const S
   options.owns_store = store.is_embedded();
   options.segment_bytes = config.audit.journal_segment_bytes;
   options.journal_bytes_max = config.audit.journal_max_bytes;
-  options.on_full = config.audit.on_full == OnFull::drop ? audit::OnFull::drop : audit::OnFull::fail_closed;
-  options.durability =
-      config.audit.durability == Durability::disk ? audit::Durability::disk : audit::Durability::process;
+  options.on_full = config.audit.on_full;
+  options.durability = config.audit.durability;
   options.batch_rows = config.audit.batch_rows;
   options.batch_ms = static_cast<uint32_t>(config.audit.batch_ms);
   options.join_window_ms = static_cast<uint32_t>(config.audit.join_ms);

@@ -21,7 +21,7 @@ Mailbox::Mailbox(size_t capacity)
 }
 
 Mailbox::~Mailbox() {
-  for (Returned* job = take_returned(); job != nullptr;) delete std::exchange(job, job->next);
+  for (Delivered* job = take_delivered(); job != nullptr;) delete std::exchange(job, job->next);
   ::close(wake_fd_);
 }
 
@@ -54,22 +54,22 @@ bool Mailbox::post(Job job) {
   return true;
 }
 
-void Mailbox::give_back(Job job) {
-  auto* mine = new Returned{std::move(job), returned_.load(std::memory_order_relaxed)};
+void Mailbox::deliver(Job job) {
+  auto* mine = new Delivered{std::move(job), delivered_.load(std::memory_order_relaxed)};
   // Sequentially consistent with the receiver's asleep_, as in post().
-  while (!returned_.compare_exchange_weak(mine->next, mine, std::memory_order_seq_cst,
-                                          std::memory_order_relaxed)) {
+  while (!delivered_.compare_exchange_weak(mine->next, mine, std::memory_order_seq_cst,
+                                           std::memory_order_relaxed)) {
   }
   wake();
 }
 
 // The first one first.
-Mailbox::Returned* Mailbox::take_returned() {
-  if (returned_.load(std::memory_order_relaxed) == nullptr) return nullptr;
-  Returned* last_first = returned_.exchange(nullptr, std::memory_order_acquire);
-  Returned* out = nullptr;
+Mailbox::Delivered* Mailbox::take_delivered() {
+  if (delivered_.load(std::memory_order_relaxed) == nullptr) return nullptr;
+  Delivered* last_first = delivered_.exchange(nullptr, std::memory_order_acquire);
+  Delivered* out = nullptr;
   while (last_first != nullptr) {
-    Returned* next = std::exchange(last_first->next, out);
+    Delivered* next = std::exchange(last_first->next, out);
     out = std::exchange(last_first, next);
   }
   return out;
@@ -77,7 +77,7 @@ Mailbox::Returned* Mailbox::take_returned() {
 
 bool Mailbox::has_mail() const {
   return slots_[head_ & mask_].turn.load(std::memory_order_seq_cst) == head_ + 1 ||
-         returned_.load(std::memory_order_seq_cst) != nullptr;
+         delivered_.load(std::memory_order_seq_cst) != nullptr;
 }
 
 size_t Mailbox::run() {
@@ -91,9 +91,9 @@ size_t Mailbox::run() {
     job();
     ++ran;
   }
-  for (Returned* next = take_returned(); next != nullptr; ++ran) {
-    const std::unique_ptr<Returned> returned(std::exchange(next, next->next));
-    returned->job();
+  for (Delivered* next = take_delivered(); next != nullptr; ++ran) {
+    const std::unique_ptr<Delivered> delivered(std::exchange(next, next->next));
+    delivered->job();
   }
   return ran;
 }

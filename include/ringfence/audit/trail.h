@@ -12,11 +12,12 @@
 #include "ringfence/audit/sealing.h"
 #include "ringfence/audit/writer.h"
 #include "ringfence/base/uuid.h"
+#include "ringfence/model/trail_rules.h"
 
 namespace ringfence::audit {
 
-enum class OnFull : uint8_t { fail_closed, drop };
-enum class Durability : uint8_t { process, disk };
+using model::Durability;
+using model::OnFull;
 
 struct TrailOptions {
   std::string state_directory;

@@ -75,10 +75,11 @@ class Mailbox {
   ~Mailbox();
   // From any thread. False when the mailbox is full: the job was not taken and has not run.
   bool post(Job job);
-  // From any thread: the result of work that the receiver gave away. It is always taken, so that nobody waits
-  // in a loop for a full mailbox; there are as many at a time as the receiver had work given away, which is
-  // bounded there. In the order of each thread, not in that of post().
-  void give_back(Job job);
+  // From any thread: what must not be lost, a result or an order. It is always taken, so that nobody waits in
+  // a loop for a full mailbox. Only for jobs whose number is bounded elsewhere: results, of which there are
+  // as many as the receiver gave work away, questions of the admin API, and what a reload or a stop wants. In
+  // the order of each thread, not in that of post().
+  void deliver(Job job);
   // Receiver only: runs what is there, at most as many posted ones as the capacity. Returns how many ran.
   size_t run();
 
@@ -96,18 +97,18 @@ class Mailbox {
     std::atomic<uint64_t> turn{0};
     Job job;
   };
-  struct Returned {
+  struct Delivered {
     Job job;
-    Returned* next;
+    Delivered* next;
   };
   void wake();
-  Returned* take_returned();
+  Delivered* take_delivered();
 
   const size_t mask_;
   std::unique_ptr<Slot[]> slots_;
   alignas(64) std::atomic<uint64_t> tail_{0};
   alignas(64) uint64_t head_ = 0;
-  alignas(64) std::atomic<Returned*> returned_{nullptr};  // The last one first.
+  alignas(64) std::atomic<Delivered*> delivered_{nullptr};  // The last one first.
   alignas(64) std::atomic<bool> asleep_{false};
   std::atomic<uint64_t> wakes_{0};
   int wake_fd_;

@@ -44,8 +44,8 @@ class Shard {
 
   // From any thread. False when the mailbox is full.
   bool post(Job job) { return mailbox_.post(std::move(job)); }
-  // From any thread: the result of work that this shard gave away. Always taken; see Mailbox::give_back().
-  void give_back(Job job) { mailbox_.give_back(std::move(job)); }
+  // From any thread: what must not be lost. Always taken; see Mailbox::deliver().
+  void deliver(Job job) { mailbox_.deliver(std::move(job)); }
 
   // On the shard's thread only.
   Ring& ring() { return *ring_; }

@@ -53,7 +53,7 @@ class OnWorker {
   bool await_suspend(std::coroutine_handle<> waiter) {
     return workers_.post([this, waiter] {
       value_.emplace(work_());
-      shard_.give_back([waiter] { waiter.resume(); });
+      shard_.deliver([waiter] { waiter.resume(); });
     });
   }
   std::optional<T> await_resume() { return std::move(value_); }

@@ -17,7 +17,7 @@ std::string text_of(const Json& json) {
 
 Json time_or_null(uint64_t unix_us) { return unix_us == 0 ? Json() : Json(rfc3339(unix_us)); }
 
-Json object_of(const SessionView& session) {
+Json object_of(const model::SessionInfo& session) {
   return Json{{"id", to_string(session.id)},
               {"user", session.user},
               {"target", session.target},
@@ -37,9 +37,9 @@ Json object_of(const SessionView& session) {
 
 }  // namespace
 
-std::string to_json(const SessionView& session) { return text_of(object_of(session)); }
+std::string to_json(const model::SessionInfo& session) { return text_of(object_of(session)); }
 
-std::string to_json(const std::vector<SessionView>& page, const std::string& next_cursor) {
+std::string to_json(const std::vector<model::SessionInfo>& page, const std::string& next_cursor) {
   Json sessions = Json::array();
   for (const auto& session : page) sessions.push_back(object_of(session));
   Json out;

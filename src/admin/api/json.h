@@ -8,9 +8,9 @@
 
 namespace ringfence::admin {
 
-std::string to_json(const SessionView& session);
+std::string to_json(const model::SessionInfo& session);
 // `next_cursor` empty: this is the last page.
-std::string to_json(const std::vector<SessionView>& page, const std::string& next_cursor);
+std::string to_json(const std::vector<model::SessionInfo>& page, const std::string& next_cursor);
 std::string to_json(const StatsSnapshot& stats, const std::string& node, uint64_t now_us);
 std::string version_json(const std::string& node);
 

@@ -31,17 +31,18 @@ Task<Response> sessions(Resources& resources, const Call& call) {
     if (!id) co_return http::problem(400, "cursor is none that this API gave", call.request.path);
     after = *id;
   }
-  Ask<std::vector<SessionView>> ask(resources.asks, resources.shard, resources.options.answer_ms);
+  Ask<std::vector<model::SessionInfo>> ask(resources.asks, resources.shard, resources.options.answer_ms);
   resources.sources.sessions->list(ask.done());
-  std::optional<std::vector<SessionView>> all = co_await ask;
+  std::optional<std::vector<model::SessionInfo>> all = co_await ask;
   if (!all) co_return late(resources);
   const std::string* user = call.parameter("user");
   const std::string* target = call.parameter("target");
-  std::erase_if(*all, [&](const SessionView& session) {
+  std::erase_if(*all, [&](const model::SessionInfo& session) {
     return session.id <= after || (user != nullptr && session.user != *user) ||
            (target != nullptr && session.target != *target);
   });
-  std::sort(all->begin(), all->end(), [](const SessionView& a, const SessionView& b) { return a.id < b.id; });
+  std::sort(all->begin(), all->end(),
+            [](const model::SessionInfo& a, const model::SessionInfo& b) { return a.id < b.id; });
   std::string next;
   if (all->size() > limit) {
     all->resize(limit);
@@ -53,9 +54,9 @@ Task<Response> sessions(Resources& resources, const Call& call) {
 Task<Response> session(Resources& resources, const Call& call) {
   auto id = parse_uuid(call.captured[0]);
   if (!id) co_return http::problem(400, "a session's id is a UUID", call.request.path);
-  Ask<std::vector<SessionView>> ask(resources.asks, resources.shard, resources.options.answer_ms);
+  Ask<std::vector<model::SessionInfo>> ask(resources.asks, resources.shard, resources.options.answer_ms);
   resources.sources.sessions->list(ask.done());
-  std::optional<std::vector<SessionView>> all = co_await ask;
+  std::optional<std::vector<model::SessionInfo>> all = co_await ask;
   if (!all) co_return late(resources);
   for (const auto& session : *all) {
     if (session.id == *id) co_return http::json_response(200, to_json(session));

@@ -25,7 +25,7 @@ void DiskSync::start() {
   served_ = std::exchange(waiting_, {});
   bool is_posted = workers_.post([this] {
     bool is_durable = sync_().has_value();
-    shard_.give_back([this, is_durable] { finish(is_durable); });
+    shard_.deliver([this, is_durable] { finish(is_durable); });
   });
   if (!is_posted) finish(false);
 }

@@ -312,8 +312,8 @@ Task<void> PgSession::linger() {
   client_->shutdown();
 }
 
-SessionInfo PgSession::info() const {
-  SessionInfo out;
+model::SessionInfo PgSession::info() const {
+  model::SessionInfo out;
   out.id = id_;
   out.user = user_;
   out.target = target_ != nullptr ? target_->name : "";

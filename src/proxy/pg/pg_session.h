@@ -46,7 +46,7 @@ class PgSession {
 
   bool is_logged_in() const { return conversation_.has_value(); }
   const Uuid& id() const { return id_; }
-  SessionInfo info() const;
+  model::SessionInfo info() const;
   // Adds it to those that are asked for, if it is one of this target's and credential's and has sent what was
   // not looked at.
   void join_watch(const std::string& target, const std::string& user,

@@ -159,7 +159,7 @@ bool PgSession::start_analysis(const Hold& hold) {
             tell(*holds, number, std::move(*facts));
             holds->end_turn(user);
           };
-          shard.give_back(come_back);
+          shard.deliver(come_back);
         });
     if (!is_posted)
       tell(*holds, number, fail(Fault::unavailable, "too many statements wait to be analysed; try again"));

@@ -113,8 +113,8 @@ void PgShard::begin() {
 
 SnapshotPtr PgShard::snapshot() const { return state_->snapshot; }
 
-std::vector<SessionInfo> PgShard::list() const {
-  std::vector<SessionInfo> out;
+std::vector<model::SessionInfo> PgShard::list() const {
+  std::vector<model::SessionInfo> out;
   for (const auto& [session, owned] : state_->sessions) {
     if (session->is_logged_in()) out.push_back(session->info());
   }

@@ -52,7 +52,7 @@ Task<Result<std::vector<net::Address>>> look_up(PgShardState& shard, std::string
       answer->found = std::move(*found);
       answer->done.set();
     };
-    home.give_back(tell);
+    home.deliver(tell);
   });
   if (!is_posted) co_return fail(Fault::unavailable, "too many name look-ups wait");
   Opening::Break breaking(opening, [answer] { answer->done.set(); });

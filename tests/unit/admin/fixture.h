@@ -15,7 +15,7 @@ namespace ringfence::admin {
 inline const std::string token = "a-token-of-the-tests";
 
 struct FakeDirectory : SessionDirectory {
-  void list(std::function<void(std::vector<SessionView>)> done) override {
+  void list(std::function<void(std::vector<model::SessionInfo>)> done) override {
     if (is_busy) late_list = std::move(done);
     else done(sessions);
   }
@@ -29,10 +29,10 @@ struct FakeDirectory : SessionDirectory {
     for (const auto& session : sessions) found = found || session.id == id;
     done(found);
   }
-  std::vector<SessionView> sessions;
+  std::vector<model::SessionInfo> sessions;
   std::vector<std::string> ended;
   bool is_busy = false;
-  std::function<void(std::vector<SessionView>)> late_list;
+  std::function<void(std::vector<model::SessionInfo>)> late_list;
   std::function<void(bool)> late_end;
 };
 

@@ -8,8 +8,8 @@ using Json = nlohmann::json;
 
 namespace {
 
-SessionView view(uint64_t n, const std::string& user = "alice", const std::string& target = "shop") {
-  SessionView session;
+model::SessionInfo view(uint64_t n, const std::string& user = "alice", const std::string& target = "shop") {
+  model::SessionInfo session;
   session.id = uuid_v7(1'700'000'000'000'000 + n * 1000, n);
   session.user = user;
   session.target = target;

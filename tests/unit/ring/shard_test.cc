@@ -146,7 +146,7 @@ TEST_CASE("what was given away comes back to a full mailbox, in each thread's or
   for (int t = 0; t < threads; ++t) {
     workers.emplace_back([&, t] {
       for (int i = 0; i < each; ++i) {
-        mailbox.give_back([&, t, i] {
+        mailbox.deliver([&, t, i] {
           in_order = in_order && last[static_cast<size_t>(t)] == i - 1;
           last[static_cast<size_t>(t)] = i;
           ++ran;
@@ -176,7 +176,7 @@ TEST_CASE("what comes back to a mailbox that nobody reads any more is let go of"
   auto owned = std::make_shared<int>(0);
   {
     Mailbox mailbox(2);
-    for (int i = 0; i < 100; ++i) mailbox.give_back([owned] { FAIL("it has run"); });
+    for (int i = 0; i < 100; ++i) mailbox.deliver([owned] { FAIL("it has run"); });
     CHECK(owned.use_count() == 101);
   }
   CHECK(owned.use_count() == 1);

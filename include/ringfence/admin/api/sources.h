@@ -14,6 +14,7 @@
 #include "ringfence/admin/web/token_authenticator.h"
 #include "ringfence/base/metrics_writer.h"
 #include "ringfence/base/uuid.h"
+#include "ringfence/model/session_info.h"
 
 namespace ringfence::admin {
 
@@ -47,31 +48,12 @@ struct StatsSnapshot {
   TrailStats trail;
 };
 
-struct SessionView {
-  Uuid id;
-  std::string user;
-  std::string target;
-  std::string database;
-  std::string client_addr;
-  std::string application_name;
-  unsigned shard = 0;
-  // "active", "held", "idle", "idle_in_transaction", "idle_in_failed_transaction".
-  std::string state;
-  bool tls = false;
-  uint64_t connected_at_us = 0;
-  uint64_t last_activity_us = 0;
-  uint64_t running_since_us = 0;  // Of the current statement; 0: none.
-  uint64_t statements = 0;
-  uint64_t bytes_to_client = 0;
-  uint64_t bytes_to_server = 0;
-};
-
 class SessionDirectory {
  public:
   virtual ~SessionDirectory() = default;
   // `done` is called at most once, on the admin shard's thread, perhaps before this returns. It may come too
   // late and may be destroyed uncalled, on any thread.
-  virtual void list(std::function<void(std::vector<SessionView>)> done) = 0;
+  virtual void list(std::function<void(std::vector<model::SessionInfo>)> done) = 0;
   // `by` says who asked, for the trail.
   virtual void end(Uuid id, std::string by, std::function<void(bool found)> done) = 0;
 };

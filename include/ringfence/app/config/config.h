@@ -18,6 +18,7 @@
 #include "ringfence/app/config/config_secret.h"
 #include "ringfence/app/config/env.h"
 #include "ringfence/base/log.h"
+#include "ringfence/model/trail_rules.h"
 #include "ringfence/proxy/core/snapshot.h"
 
 namespace ringfence::policy {
@@ -76,8 +77,8 @@ struct StoreConfig {
   std::string run_as;   // The user that runs the embedded cluster; empty: chosen.
 };
 
-enum class OnFull : uint8_t { fail_closed, drop };
-enum class Durability : uint8_t { process, disk };
+using model::Durability;
+using model::OnFull;
 
 struct AuditConfig {
   bool enabled = true;

@@ -13,6 +13,7 @@
 #include "ringfence/audit/sealing.h"
 #include "ringfence/base/keyed_hash.h"
 #include "ringfence/base/uuid.h"
+#include "ringfence/model/session_info.h"
 #include "ringfence/net/stream.h"
 #include "ringfence/proxy/core/counters.h"
 #include "ringfence/proxy/core/hold.h"
@@ -40,24 +41,6 @@ struct EndReason {
   std::string sqlstate;
   std::string message;
   std::string hint;
-};
-
-struct SessionInfo {
-  Uuid id;
-  std::string user;
-  std::string target;
-  std::string database;
-  std::string client_addr;
-  std::string application_name;
-  unsigned shard = 0;
-  std::string state;  // active, held, idle, idle_in_transaction, idle_in_failed_transaction
-  uint64_t connected_at_us = 0;
-  uint64_t last_activity_us = 0;
-  uint64_t statements = 0;
-  uint64_t bytes_to_client = 0;
-  uint64_t bytes_to_server = 0;
-  uint64_t running_since_us = 0;  // 0: nothing runs.
-  bool tls = false;               // On the client's leg.
 };
 
 // The threads that do what would hold a shard up, a pool with a queue of its own for each kind: neither a
@@ -117,7 +100,7 @@ class PgShard {
   void begin();
   void use(SnapshotPtr snapshot);
   SnapshotPtr snapshot() const;
-  std::vector<SessionInfo> list() const;
+  std::vector<model::SessionInfo> list() const;
   bool end(const Uuid& session, const EndReason& reason);
   void end_all(const EndReason& reason);
   // The word on a held statement; see hold.h. Here: whether it was the first one. From any thread: false when

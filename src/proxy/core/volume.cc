@@ -1,6 +1,7 @@
 #include "ringfence/proxy/core/volume.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ringfence::proxy {
 namespace {
@@ -14,7 +15,7 @@ uint64_t time_of(uint64_t bytes, const VolumeRule& rule) {
 
 }  // namespace
 
-void VolumeBudget::spend(uint64_t bytes, const VolumeRule& rule, uint64_t now_ns) {
+void EarnedTime::spend(uint64_t bytes, const VolumeRule& rule, uint64_t now_ns) {
   const uint64_t cost = time_of(bytes, rule);
   uint64_t before = earned_ns_.load(std::memory_order_relaxed);
   while (
@@ -22,7 +23,7 @@ void VolumeBudget::spend(uint64_t bytes, const VolumeRule& rule, uint64_t now_ns
   }
 }
 
-void VolumeBudget::give_back(uint64_t bytes, const VolumeRule& rule) {
+void EarnedTime::give_back(uint64_t bytes, const VolumeRule& rule) {
   const uint64_t cost = time_of(bytes, rule);
   uint64_t before = earned_ns_.load(std::memory_order_relaxed);
   while (
@@ -30,7 +31,7 @@ void VolumeBudget::give_back(uint64_t bytes, const VolumeRule& rule) {
   }
 }
 
-uint64_t VolumeBudget::wait_ns(const VolumeRule& rule, uint64_t now_ns) const {
+uint64_t EarnedTime::wait_ns(const VolumeRule& rule, uint64_t now_ns) const {
   const uint64_t earned = earned_ns_.load(std::memory_order_relaxed);
   const uint64_t until = now_ns + time_of(rule.burst_bytes, rule);
   return earned > until ? earned - until : 0;
@@ -61,13 +62,15 @@ VolumeMeter::~VolumeMeter() {
 
 uint64_t VolumeMeter::settle(uint64_t now_ns, bool is_behind) {
   if (left_ > 0) return 0;
-  const uint64_t more = is_behind ? large_ * (behind_weight - 1) : 0;
-  if (left_ < 0 || more > 0) budget_->spend(static_cast<uint64_t>(-left_) + more, rule_, now_ns);
+  if (left_ < 0) budget_->spend(static_cast<uint64_t>(-left_), rule_, now_ns);
   left_ = 0;
-  large_ = 0;
-  VolumeRule rule = rule_;
-  if (is_behind) rule.burst_bytes = std::min(rule.burst_bytes, behind_burst_bytes);
-  const uint64_t wait = budget_->wait_ns(rule, now_ns);
+  const uint64_t weighted = std::exchange(weighted_, 0);
+  uint64_t wait = budget_->wait_ns(rule_, now_ns);
+  if (is_behind) {
+    const VolumeRule pace{rule_.bytes_per_s, std::min(rule_.burst_bytes, behind_burst_bytes)};
+    budget_->paced().spend(weighted, pace, now_ns);
+    wait = std::max(wait, budget_->paced().wait_ns(pace, now_ns));
+  }
   if (wait > 0) return wait;
   budget_->spend(lease_bytes, rule_, now_ns);
   left_ = lease_bytes;

@@ -27,7 +27,7 @@ struct VolumeRule {
 };
 
 // Used by all shards at once. It stores when all that was spent would be earned again at the rule's rate.
-class VolumeBudget {
+class EarnedTime {
  public:
   void spend(uint64_t bytes, const VolumeRule& rule, uint64_t now_ns);
   void give_back(uint64_t bytes, const VolumeRule& rule);
@@ -37,6 +37,17 @@ class VolumeBudget {
 
  private:
   std::atomic<uint64_t> earned_ns_{0};
+};
+
+// What one user, or one address, has spent; and the same while the store was behind, with its weights, which
+// slows and never ends a session.
+class VolumeBudget : public EarnedTime {
+ public:
+  EarnedTime& paced() { return paced_; }
+  bool is_whole(uint64_t now_ns) const { return EarnedTime::is_whole(now_ns) && paced_.is_whole(now_ns); }
+
+ private:
+  EarnedTime paced_;
 };
 
 // The budgets of all users, or of all addresses. One lives on when its sessions have ended, until it is whole
@@ -75,7 +86,8 @@ class VolumeMeter {
   const VolumeRule& rule() const { return rule_; }
   void charge(size_t bytes) {
     left_ -= static_cast<int64_t>(bytes);
-    if (bytes > small_bytes) large_ += bytes - small_bytes;
+    weighted_ += bytes;
+    if (bytes > small_bytes) weighted_ += (bytes - small_bytes) * (behind_weight - 1);
   }
   bool is_spent() const { return left_ <= 0; }
   // Pays what was charged beyond the lease, and takes another one where there is something left. Gives how
@@ -88,7 +100,7 @@ class VolumeMeter {
   std::shared_ptr<VolumeBudget> budget_;
   VolumeRule rule_;
   int64_t left_ = 0;
-  uint64_t large_ = 0;  // Of records beyond small_bytes, since the last settle().
+  uint64_t weighted_ = 0;  // What was charged since the last settle(), with its weights.
 };
 
 // One shard's meters of users, or of addresses; they are gone with their last session.

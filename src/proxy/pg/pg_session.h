@@ -72,6 +72,7 @@ class PgSession {
   void record_failed_login(std::string_view sqlstate, std::string_view reason);
   ring::Task<bool> admit(std::string message);
   ring::Task<Result<void>> send(std::string bytes);
+  ring::Task<Result<void>> send_within(std::string bytes, uint64_t ms);
   ring::Task<bool> send_unsent();
   audit::EventBuilder event(audit::Category category, std::string_view action, audit::Severity severity,
                             audit::Outcome outcome);

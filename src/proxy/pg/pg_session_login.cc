@@ -295,14 +295,13 @@ Task<bool> PgSession::greet() {
   message.append(login_->notices);
   login_->server_leftover = std::move(greeting->leftover);
   pg::append_ready_for_query(message, greeting->transaction_status);
-  net::Deadline deadline(shard_.shard, *client_, limits_.authentication_ms);
-  auto sending = send(std::move(message));
+  auto sending = send_within(std::move(message), limits_.authentication_ms);
   Result<void> sent = co_await sending;
-  if (deadline.has_passed()) shard_.counters.limits_reached.add();
   if (!sent) {
+    const bool is_late = sent.error().fault == Fault::timeout;
     auto gone = event(Category::authentication, "postgres_disconnect", Severity::info, Outcome::success);
-    gone.text(Tag::reason, deadline.has_passed() ? "the client did not take the greeting in time"
-                                                 : "client closed the connection");
+    gone.text(Tag::reason,
+              is_late ? "the client did not take the greeting in time" : "client closed the connection");
     recorder_.publish(std::move(gone));
     co_return false;
   }
@@ -331,12 +330,20 @@ Task<Result<void>> PgSession::send(std::string bytes) {
   co_return sent;
 }
 
+// Fault::timeout: the client did not take it in time, and is hung up on.
+Task<Result<void>> PgSession::send_within(std::string bytes, uint64_t ms) {
+  net::Deadline deadline(shard_.shard, *client_, ms);
+  auto sending = send(std::move(bytes));
+  Result<void> sent = co_await sending;
+  if (!deadline.has_passed()) co_return sent;
+  shard_.counters.limits_reached.add();
+  co_return fail(Fault::timeout, "the client did not take what it was sent in time");
+}
+
 // False: the client is gone.
 Task<bool> PgSession::send_unsent() {
-  net::Deadline deadline(shard_.shard, *client_, limits_.authentication_ms);
-  auto sending = send({});
+  auto sending = send_within({}, limits_.authentication_ms);
   Result<void> sent = co_await sending;
-  if (deadline.has_passed()) shard_.counters.limits_reached.add();
   client_is_gone_ = !sent.has_value();
   co_return sent.has_value();
 }

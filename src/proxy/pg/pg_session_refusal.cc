@@ -1,6 +1,5 @@
 // What a client is told whose login comes to nothing, and what the trail says of it.
 #include "pg_session.h"
-#include "ringfence/net/deadline.h"
 #include "ringfence/pg/messages.h"
 
 namespace ringfence::proxy {
@@ -19,10 +18,8 @@ Task<bool> PgSession::refuse(std::string_view sqlstate, std::string message, std
   std::string bytes;
   pg::append_error_response(bytes,
                             {.severity = "FATAL", .sqlstate = sqlstate, .message = message, .hint = hint});
-  net::Deadline deadline(shard_.shard, *client_, limits_.startup_ms);
-  auto sending = send(std::move(bytes));
+  auto sending = send_within(std::move(bytes), limits_.startup_ms);
   Result<void> sent = co_await sending;
-  if (deadline.has_passed()) shard_.counters.limits_reached.add();
   co_return false;
 }
 

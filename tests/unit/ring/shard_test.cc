@@ -94,6 +94,26 @@ TEST_CASE(
   for (int i = 0; i < 100; ++i) CHECK(ran[static_cast<size_t>(i)] == i);
 }
 
+namespace {
+
+// Sleeps as a shard does while there is nothing. False: a wake-up was lost, which shows as a time-out.
+template <typename F>
+bool run_until(Mailbox& mailbox, F is_done) {
+  while (!is_done()) {
+    if (mailbox.may_sleep()) {
+      pollfd waiting{mailbox.wake_fd(), POLLIN, 0};
+      if (::poll(&waiting, 1, 20'000) != 1) return false;
+      uint64_t value;
+      CHECK(::read(mailbox.wake_fd(), &value, sizeof value) == sizeof value);
+    }
+    mailbox.woke();
+    mailbox.run();
+  }
+  return true;
+}
+
+}  // namespace
+
 TEST_CASE("posts of several threads all run once, each thread's in order, and none is slept through") {
   constexpr int threads = 3;
   constexpr int each = 20'000;
@@ -114,18 +134,7 @@ TEST_CASE("posts of several threads all run once, each thread's in order, and no
       }
     });
   }
-  bool slept_through = false;
-  while (ran < threads * each && !slept_through) {
-    if (mailbox.may_sleep()) {
-      pollfd waiting{mailbox.wake_fd(), POLLIN, 0};
-      // A lost wake-up shows as a time-out.
-      slept_through = ::poll(&waiting, 1, 20'000) != 1;
-      uint64_t value;
-      if (!slept_through) CHECK(::read(mailbox.wake_fd(), &value, sizeof value) == sizeof value);
-    }
-    mailbox.woke();
-    mailbox.run();
-  }
+  const bool slept_through = !run_until(mailbox, [&] { return ran == threads * each; });
   for (std::thread& producer : producers) producer.join();
   mailbox.run();
   CHECK_FALSE(slept_through);
@@ -154,17 +163,7 @@ TEST_CASE("what was given away comes back to a full mailbox, in each thread's or
       }
     });
   }
-  bool slept_through = false;
-  while (ran < threads * each && !slept_through) {
-    if (mailbox.may_sleep()) {
-      pollfd waiting{mailbox.wake_fd(), POLLIN, 0};
-      slept_through = ::poll(&waiting, 1, 20'000) != 1;
-      uint64_t value;
-      if (!slept_through) CHECK(::read(mailbox.wake_fd(), &value, sizeof value) == sizeof value);
-    }
-    mailbox.woke();
-    mailbox.run();
-  }
+  const bool slept_through = !run_until(mailbox, [&] { return ran == threads * each; });
   for (std::thread& worker : workers) worker.join();
   CHECK_FALSE(slept_through);
   CHECK(posted == 2);

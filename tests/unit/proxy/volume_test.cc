@@ -140,3 +140,17 @@ TEST_CASE("behind a journal that waits for the store a burst is short, and the r
   meter->charge(mib);
   CHECK(meter->settle(second, true) > before + 3 * second);
 }
+
+TEST_CASE("that the store is behind slows, and is no part of what the rule asks to be waited for") {
+  constexpr VolumeRule small{mib, mib};
+  VolumeBudgets budgets;
+  VolumeMeters meters(budgets);
+  auto meter = meters.find("alice", small, second);
+  CHECK(meter->settle(second, true) == 0);
+  meter->charge(5 * mib);
+  const uint64_t behind = meter->settle(second, true);
+  CHECK(behind > 15 * second);
+  CHECK(meter->wait_ns(second) < 5 * second);
+  // The store has caught up.
+  CHECK(meter->settle(second) == meter->wait_ns(second));
+}

@@ -18,23 +18,24 @@ PgSession::PgSession(PgShardState& shard, std::unique_ptr<net::Stream> client,
     : shard_(shard),
       client_(std::move(client)),
       listener_(std::move(listener)),
-      snapshot_(shard.snapshot),
+      snapshot_(shard.core.snapshot),
       policy_(snapshot_->find_listener(listener_->name)),
       limits_(snapshot_->limits),
-      recorder_(shard.door),
-      id_(shard.door.ids.uuid(shard.shard.now_us())),
-      connected_us_(shard.shard.now_us()) {
+      recorder_(shard.core.door),
+      id_(shard.core.door.ids.uuid(shard.core.shard.now_us())),
+      connected_us_(shard.core.shard.now_us()) {
   login_->client_addr = client_->peer();
-  shard_.counters.connections_open.add();
+  shard_.core.counters.connections_open.add();
   listener_->connections.fetch_add(1, std::memory_order_relaxed);
 }
 
 PgSession::~PgSession() {
   forget_cancel_key();
+  if (watched_) shard_.watched.erase(this);
   if (target_sessions_) target_sessions_->fetch_sub(1, std::memory_order_relaxed);
-  if (server_ && server_->ticket) shard_.counters.pool_in_use.subtract();
+  if (server_ && server_->ticket) shard_.core.counters.pool_in_use.subtract();
   listener_->connections.fetch_sub(1, std::memory_order_relaxed);
-  shard_.counters.connections_open.subtract();
+  shard_.core.counters.connections_open.subtract();
 }
 
 Task<void> PgSession::live(PgShardState& shard, PgSession& session) {
@@ -54,12 +55,12 @@ Task<void> PgSession::live(PgShardState& shard, PgSession& session) {
     auto parting = is_in ? session.part() : session.linger();
     co_await parting;
   }
-  shard.remove(session);
+  shard.core.remove(session);
 }
 
 // A warm connection that its session had no use for.
 Task<void> PgSession::let_go_of_server() {
-  shard_.counters.pool_discards.add();
+  shard_.core.counters.pool_discards.add();
   server_->stream->shutdown();
   net::Receive& receive = *server_->receive;
   if (receive.is_started()) Result<net::Chunk> last = co_await receive;
@@ -68,14 +69,14 @@ Task<void> PgSession::let_go_of_server() {
 // ---------------------------------------------------------------- the conversation
 
 Task<void> PgSession::converse() {
-  shard_.counters.sessions_open.add();
-  shard_.counters.sessions_total.add();
-  active_ns_ = shard_.shard.now_ns();
-  active_us_ = shard_.shard.now_us();
+  shard_.core.counters.sessions_open.add();
+  shard_.core.counters.sessions_total.add();
+  active_ns_ = shard_.core.shard.now_ns();
+  active_us_ = shard_.core.shard.now_us();
   check_idle();
-  if (shard_.is_draining) drain();
+  if (shard_.core.is_draining) drain();
   if (conversation_->is_broken()) end(broken_by(Side::server));
-  if (shard_.snapshot != snapshot_seen_) reconsider();
+  if (shard_.core.snapshot != snapshot_seen_) reconsider();
   can_splice_ = client_->can_splice() && server_->stream->can_splice();
   ring::spawn(pump(Side::server));
   {
@@ -88,14 +89,14 @@ Task<void> PgSession::converse() {
   }
   if (idle_timer_) idle_timer_->cancel();
   conversation_->abandon(now());
-  shard_.counters.sessions_open.subtract();
+  shard_.core.counters.sessions_open.subtract();
 }
 
 // The client's pump is over; until the server's is.
 Task<void> PgSession::wind_up() {
   std::optional<net::Deadline> deadline;
   if (can_give_back()) {
-    deadline.emplace(shard_.shard, *server_->stream, pool_reset_ms);
+    deadline.emplace(shard_.core.shard, *server_->stream, pool_reset_ms);
     end_within(client_gone_ms);
     auto resetting = reset_server();
     co_await resetting;
@@ -103,7 +104,7 @@ Task<void> PgSession::wind_up() {
     // As when the client were connected to the server itself: the server finishes what it was sent, then
     // reads the end.
     server_->stream->shutdown_write();
-    deadline.emplace(shard_.shard, *server_->stream, client_gone_ms);
+    deadline.emplace(shard_.core.shard, *server_->stream, client_gone_ms);
     // A client that only ended its own direction still gets its answers, if it reads them.
     end_within(client_gone_ms);
   }
@@ -182,6 +183,10 @@ void PgSession::end(const EndReason& reason) {
   if (hold_ != nullptr) hold_->end(HoldEnd::session_ended);
 }
 
+void PgSession::end_by(const EndOrder& order) {
+  end({std::string(pg::sqlstate::admin_shutdown), order.message, order.hint});
+}
+
 void PgSession::drain() {
   is_draining_ = true;
   if (!conversation_) return;
@@ -208,17 +213,18 @@ Task<void> PgSession::cancel() {
 void PgSession::check_idle() {
   if (!conversation_ || end_reason_ || reset_) return;
   const pg::ResponseQueue& queue = conversation_->queue();
-  if (hold_ != nullptr) active_ns_ = shard_.shard.now_ns();  // It waits for us; a hold has its own deadline.
+  if (hold_ != nullptr)
+    active_ns_ = shard_.core.shard.now_ns();  // It waits for us; a hold has its own deadline.
   bool in_transaction = queue.transaction() != pg::TransactionStatus::idle;
   uint64_t allowed_ms = in_transaction ? limits_.idle_in_transaction_ms : limits_.idle_ms;
   uint64_t shortest_ms =
       std::min(limits_.idle_ms ? limits_.idle_ms : ~uint64_t{0},
                limits_.idle_in_transaction_ms ? limits_.idle_in_transaction_ms : ~uint64_t{0});
   if (shortest_ms == ~uint64_t{0}) return;
-  uint64_t now_ns = shard_.shard.now_ns();
+  uint64_t now_ns = shard_.core.shard.now_ns();
   uint64_t due_ns = active_ns_ + (allowed_ms > 0 ? allowed_ms : shortest_ms) * 1'000'000;
   if (allowed_ms > 0 && queue.is_idle() && now_ns >= due_ns) {
-    shard_.counters.limits_reached.add();
+    shard_.core.counters.limits_reached.add();
     std::string time = std::to_string(allowed_ms) + " ms";
     if (in_transaction) {
       end({std::string(pg::sqlstate::idle_in_transaction_timeout),
@@ -231,7 +237,7 @@ void PgSession::check_idle() {
     return;
   }
   if (!idle_timer_)
-    idle_timer_ = std::make_unique<ring::CallbackTimer>(shard_.shard.timers(), [this] { check_idle(); });
+    idle_timer_ = std::make_unique<ring::CallbackTimer>(shard_.core.shard.timers(), [this] { check_idle(); });
   idle_timer_->arm(std::max(due_ns, now_ns + shortest_ms * 1'000'000 / 4 + 1'000'000));
 }
 
@@ -239,8 +245,8 @@ void PgSession::check_idle() {
 void PgSession::end_within(uint64_t ms) {
   if (!end_timer_)
     end_timer_ =
-        std::make_unique<ring::CallbackTimer>(shard_.shard.timers(), [this] { client_->shutdown(); });
-  end_timer_->arm(shard_.shard.now_ns() + ms * 1'000'000);
+        std::make_unique<ring::CallbackTimer>(shard_.core.shard.timers(), [this] { client_->shutdown(); });
+  end_timer_->arm(shard_.core.shard.now_ns() + ms * 1'000'000);
 }
 
 // Says goodbye to the client as far as it can still hear, closes, and records the end.
@@ -270,7 +276,7 @@ Task<void> PgSession::part() {
   auto done = event(Category::authentication, "postgres_disconnect",
                     was_ended_by_server || end_reason_ ? Severity::warning : Severity::info,
                     was_ended_by_server ? Outcome::failure : Outcome::success);
-  done.integer(Tag::duration_us, static_cast<int64_t>(shard_.shard.now_us() - connected_us_));
+  done.integer(Tag::duration_us, static_cast<int64_t>(shard_.core.shard.now_us() - connected_us_));
   done.integer(Tag::bytes_to_client, static_cast<int64_t>(bytes_to_client_));
   done.integer(Tag::bytes_to_server, static_cast<int64_t>(bytes_to_server_));
   done.text(Tag::metadata, "{\"statements\":" + std::to_string(conversation_->statements()) + "}");
@@ -282,7 +288,7 @@ Task<void> PgSession::part() {
               conversation_->client_said_goodbye() ? "client terminated" : "client closed the connection");
   }
   recorder_.publish(std::move(done));
-  shard_.counters.answers_unmatched.add(conversation_->queue().misfits());
+  shard_.core.counters.answers_unmatched.add(conversation_->queue().misfits());
   part_from_server();
   // To a client that has said goodbye there is no last word that could be lost, and what it was sent before
   // is the kernel's. TLS has a last word of its own.
@@ -305,7 +311,7 @@ Task<void> PgSession::linger() {
     co_return;
   }
   if (!client_is_gone_) {
-    net::Deadline deadline(shard_.shard, *client_, linger_ms);
+    net::Deadline deadline(shard_.core.shard, *client_, linger_ms);
     auto lingering = net::linger(*client_, linger_bytes_max);
     co_await lingering;
   }
@@ -320,7 +326,7 @@ model::SessionInfo PgSession::info() const {
   out.database = database_;
   out.client_addr = recorder_.client_addr();
   out.application_name = recorder_.application_name();
-  out.shard = shard_.options.index;
+  out.shard = shard_.core.options.index;
   out.connected_at_us = connected_us_;
   out.last_activity_us = active_us_;
   out.statements = conversation_->statements();
@@ -334,9 +340,9 @@ model::SessionInfo PgSession::info() const {
   else if (queue.transaction() == pg::TransactionStatus::failed) out.state = "idle_in_failed_transaction";
   else out.state = "idle_in_transaction";
   if (auto running = queue.running()) {
-    uint64_t now_ns = shard_.shard.now_ns();
+    uint64_t now_ns = shard_.core.shard.now_ns();
     uint64_t ago_us = now_ns > running->since_ns ? (now_ns - running->since_ns) / 1000 : 0;
-    out.running_since_us = shard_.shard.now_us() - ago_us;
+    out.running_since_us = shard_.core.shard.now_us() - ago_us;
   }
   return out;
 }

@@ -48,7 +48,7 @@ bool has_one_byte_characters(std::string_view encoding) {
 void PgSession::record_access(const policy::Access& access) {
   const bool is_granted = access.is_granted();
   auto found = recorder_.authorization(is_granted ? "policy_evaluated" : "access_denied", access, is_granted,
-                                       "connect", shard_.shard.now_us());
+                                       "connect", shard_.core.shard.now_us());
   if (is_granted) {
     const std::string names = names_of(access);
     found.text(Tag::rule, text_prefix(names, rule_bytes_max));
@@ -61,7 +61,7 @@ void PgSession::record_access(const policy::Access& access) {
 
 void PgSession::record_permission(bool is_granted, std::string_view permission, std::string_view reason) {
   auto found = recorder_.authorization(is_granted ? "permission_check" : "permission_denied", *access_,
-                                       is_granted, permission, shard_.shard.now_us());
+                                       is_granted, permission, shard_.core.shard.now_us());
   found.text(Tag::reason, shown_name(reason));
   recorder_.publish(std::move(found));
 }
@@ -142,7 +142,7 @@ std::string PgSession::nonce_text(ByteView bytes) {
 void PgSession::reconsider() {
   if (reset_) return;          // It is over; whether its connection is kept is looked at then.
   if (!conversation_) return;  // It looks once more when it has logged in.
-  const auto renewed = shard_.accesses.find(user_, database_, shard_.snapshot, shard_.snapshot);
+  const auto renewed = shard_.accesses.find(user_, database_, shard_.core.snapshot, shard_.core.snapshot);
   if (!renewed->is_granted() || needs_other_login(*renewed) || has_unfit_superuser(*renewed) ||
       outgrew(*renewed))
     renew_access();
@@ -151,14 +151,14 @@ void PgSession::reconsider() {
 // Whether the new level is another server user's than the one that the session is logged in as.
 bool PgSession::needs_other_login(const policy::Access& renewed) const {
   if (renewed.level == login_level_) return false;
-  const Target* target = shard_.snapshot->find_target(database_);
+  const Target* target = shard_.core.snapshot->find_target(database_);
   return target != nullptr && target->user_for(renewed.level) != target_->user_for(login_level_);
 }
 
 // The superuser behind the session was for a level above `read`.
 bool PgSession::has_unfit_superuser(const policy::Access& renewed) const {
   return renewed.level == policy::Level::read && is_superuser_ &&
-         !shard_.snapshot->find_target(database_)->allow_superuser_read;
+         !shard_.core.snapshot->find_target(database_)->allow_superuser_read;
 }
 
 // What the session did to itself at the level that it had, nobody can tell: at `read` the server has to hold
@@ -176,9 +176,9 @@ void PgSession::end_when_idle(const EndReason& reason) {
 
 // Before each chunk from the client. False: the session has to end, and why is set.
 bool PgSession::renew_access() {
-  if (shard_.snapshot == snapshot_seen_) return true;
+  if (shard_.core.snapshot == snapshot_seen_) return true;
   std::shared_ptr<const policy::Access> renewed =
-      shard_.accesses.find(user_, database_, shard_.snapshot, shard_.snapshot);
+      shard_.accesses.find(user_, database_, shard_.core.snapshot, shard_.core.snapshot);
   if (!renewed->is_granted()) {
     if (!pending_end_) record_access(*renewed);
     end_when_idle(
@@ -224,7 +224,7 @@ bool PgSession::renew_access() {
     return false;
   }
   is_renewal_late_ = false;
-  snapshot_seen_ = shard_.snapshot;
+  snapshot_seen_ = shard_.core.snapshot;
   if (renewed->level != access_->level || names_of(*renewed) != names_of(*access_)) record_access(*renewed);
   access_ = std::move(renewed);
   auto nonce = crypto::random_bytes(18);

@@ -38,11 +38,11 @@ std::string negotiation_of(const pg::StartupMessage& startup) {
 Task<bool> PgSession::log_in() {
   net::Gather in(*client_);
   {
-    net::Deadline deadline(shard_.shard, *client_, limits_.startup_ms);
+    net::Deadline deadline(shard_.core.shard, *client_, limits_.startup_ms);
     auto reading = read_first_packet(in);
     Result<pg::FirstPacket> first = co_await reading;
     if (!first) {
-      if (deadline.has_passed()) shard_.counters.limits_reached.add();
+      if (deadline.has_passed()) shard_.core.counters.limits_reached.add();
       if (deadline.has_passed() || first.error().fault == Fault::closed || client_is_mute_ || has_no_answer_)
         co_return false;
       auto refusing = refuse(pg::sqlstate::protocol_violation, first.error().message);
@@ -67,7 +67,7 @@ Task<bool> PgSession::log_in() {
   database_ = login_->startup.database();
   identify();
   if (!has_enough_tls()) {
-    shard_.counters.clients_without_tls.add();
+    shard_.core.counters.clients_without_tls.add();
     auto refusing = refuse(pg::sqlstate::invalid_authorization,
                            "this listener takes connections with TLS only, and this one has none",
                            "Connect with sslmode=require or, better, verify-full.");
@@ -78,36 +78,34 @@ Task<bool> PgSession::log_in() {
         refuse(pg::sqlstate::invalid_authorization, "no user name is given in the startup packet");
     co_return co_await refusing;
   }
-  if (shard_.is_draining) {
+  if (shard_.core.is_draining) {
     auto refusing = refuse(pg::sqlstate::cannot_connect_now, "the appliance is shutting down");
     co_return co_await refusing;
   }
-  uint64_t open = 0;
-  for (const PgShard* peer : shard_.peers) open += peer->load();
   bool is_over_listener = listener_->connections_max > 0 &&
                           listener_->connections.load(std::memory_order_relaxed) > listener_->connections_max;
-  if (open > limits_.connections_max || is_over_listener) {
-    shard_.counters.connections_refused.add();
+  if (shard_.core.all_load() > limits_.connections_max || is_over_listener) {
+    shard_.core.counters.connections_refused.add();
     auto refusing = refuse(pg::sqlstate::too_many_connections, "too many connections",
                            is_over_listener ? "The bound is connections_max of the listener."
                                             : "The bound is limits.connections_max.");
     co_return co_await refusing;
   }
   if (!recorder_.has_room(Recorder::outcome_bytes_max)) {
-    auto waiting = shard_.room.wait();
+    auto waiting = shard_.core.room.wait();
     bool has_room = co_await waiting;
     if (!has_room) {
-      shard_.counters.trail_refusals.add();
+      shard_.core.counters.trail_refusals.add();
       auto refusing = refuse("58030", "the audit trail cannot be written, so no session is opened",
                              "The appliance's /readyz says why.");
       co_return co_await refusing;
     }
   }
   {
-    net::Deadline deadline(shard_.shard, *client_, limits_.authentication_ms);
+    net::Deadline deadline(shard_.core.shard, *client_, limits_.authentication_ms);
     auto authenticating = authenticate(in);
     bool is_authentic = co_await authenticating;
-    if (deadline.has_passed()) shard_.counters.limits_reached.add();
+    if (deadline.has_passed()) shard_.core.counters.limits_reached.add();
     if (!is_authentic) co_return false;
   }
   login_->client_leftover = in.bytes();
@@ -167,7 +165,7 @@ Task<Result<pg::FirstPacket>> PgSession::read_first_packet(net::Gather& in) {
     Result<void> answered = co_await answering;
     if (!answered) co_return unexpected(std::move(answered).error());
   }
-  shard_.counters.limits_reached.add();
+  shard_.core.counters.limits_reached.add();
   co_return fail(Fault::limit, "too many negotiation requests before the startup packet");
 }
 
@@ -213,7 +211,7 @@ Task<bool> PgSession::authenticate(net::Gather& in) {
     Result<Message> answer = co_await reading;
     // psql hangs up here to ask for a password: not a failure.
     if (!answer && answer.error().fault == Fault::closed) co_return false;
-    if (!answer && answer.error().fault == Fault::limit) shard_.counters.limits_reached.add();
+    if (!answer && answer.error().fault == Fault::limit) shard_.core.counters.limits_reached.add();
     if (!answer || answer->type != pg::from_client::password) {
       auto refusing = refuse(pg::sqlstate::protocol_violation,
                              answer ? "expected a SASL response" : answer.error().message);
@@ -305,10 +303,11 @@ Task<bool> PgSession::greet() {
     recorder_.publish(std::move(gone));
     co_return false;
   }
-  conversation_.emplace(recorder_, shard_.pools, shard_.counters, limits_, std::move(gate_));
+  conversation_.emplace(recorder_, shard_.pools, shard_.core.counters, limits_, std::move(gate_));
   conversation_->use_witness(target_->attribution_witness);
   if (target_->attribution_watch) {
     watched_ = std::make_unique<WatchedSession>();
+    shard_.watched.insert(this);
     conversation_->watch_by(*watched_);
   }
   for (const auto& [name, value] : greeting->settings) {
@@ -332,11 +331,11 @@ Task<Result<void>> PgSession::send(std::string bytes) {
 
 // Fault::timeout: the client did not take it in time, and is hung up on.
 Task<Result<void>> PgSession::send_within(std::string bytes, uint64_t ms) {
-  net::Deadline deadline(shard_.shard, *client_, ms);
+  net::Deadline deadline(shard_.core.shard, *client_, ms);
   auto sending = send(std::move(bytes));
   Result<void> sent = co_await sending;
   if (!deadline.has_passed()) co_return sent;
-  shard_.counters.limits_reached.add();
+  shard_.core.counters.limits_reached.add();
   co_return fail(Fault::timeout, "the client did not take what it was sent in time");
 }
 
@@ -350,7 +349,7 @@ Task<bool> PgSession::send_unsent() {
 
 audit::EventBuilder PgSession::event(Category category, std::string_view action, Severity severity,
                                      Outcome outcome) {
-  return recorder_.event(category, action, severity, outcome, shard_.shard.now_us());
+  return recorder_.event(category, action, severity, outcome, shard_.core.shard.now_us());
 }
 
 void PgSession::identify() {

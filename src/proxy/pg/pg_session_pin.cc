@@ -12,7 +12,7 @@ bool PgSession::has_legacy_strings() const { return target_->legacy_strings && a
 
 // It counts at the server until it has closed.
 Task<void> PgSession::leave_server(Upstream upstream, Opening& opening) {
-  if (upstream.ticket) shard_.counters.pool_in_use.subtract();
+  if (upstream.ticket) shard_.core.counters.pool_in_use.subtract();
   Opening::Break breaking(opening, *upstream.stream);
   net::Send sending(*upstream.stream, goodbye);
   Result<void> sent = co_await sending;
@@ -41,7 +41,7 @@ Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pinned(
     const std::string reported(upstream->greeting->encoding());
     if (reported.empty()) {
       // It stays, so it counts.
-      if (upstream->ticket && !upstream->ticket->is_warm) shard_.counters.pool_misses.add();
+      if (upstream->ticket && !upstream->ticket->is_warm) shard_.core.counters.pool_misses.add();
       co_return std::move(upstream);
     }
     shard_.default_encodings.note(login, snapshot_->generation, reported);

@@ -41,11 +41,11 @@ Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(
   }
   if (warm) {
     pool.note_wish(*target_, login_level_, parameters);
-    shard_.counters.pool_hits.add();
-    shard_.counters.pool_in_use.add();
+    shard_.core.counters.pool_hits.add();
+    shard_.core.counters.pool_in_use.add();
     co_return std::move(*warm);
   }
-  if (!is_to_learn) shard_.counters.pool_misses.add();
+  if (!is_to_learn) shard_.core.counters.pool_misses.add();
   auto making_room = pool.make_room(*target_, opening);
   const bool has_room = co_await making_room;
   if (!has_room && !opening.is_over()) co_return tl::unexpected<UpstreamRefusal>(connections_max_reached());
@@ -64,14 +64,14 @@ Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::open_pooled(
   pool.note_wish(*target_, login_level_, parameters);
   std::unique_ptr<WarmTicket> ticket =
       make_ticket(*target_, login_level_, std::move(parameters), std::move(kind), *upstream->greeting,
-                  shard_.shard.now_ns());
+                  shard_.core.shard.now_ns());
   auto greeting = greeting_of(*ticket, application_name);
   greeting->leftover = std::move(upstream->greeting->leftover);
   greeting->transaction_status = upstream->greeting->transaction_status;
   greeting->name_due = application_name;
   upstream->greeting = std::move(greeting);
   upstream->ticket = std::move(ticket);
-  shard_.counters.pool_in_use.add();
+  shard_.core.counters.pool_in_use.add();
   co_return std::move(upstream);
 }
 
@@ -146,17 +146,17 @@ void PgSession::part_from_server() {
   if (!is_reset()) {
     server_->stream->shutdown();
     if (!server_->ticket) return;
-    shard_.counters.pool_discards.add();
+    shard_.core.counters.pool_discards.add();
     if (!reset_) return;
     const std::string failure = reset_failure();
     if (!failure.empty()) shard_.warm->note_failed_reset(server_->ticket->target, failure);
     return;
   }
-  shard_.counters.pool_in_use.subtract();
+  shard_.core.counters.pool_in_use.subtract();
   server_->stream->expect_long_bodies(false);
   Upstream upstream = std::move(*server_);
   server_.reset();
-  if (shard_.warm->put(std::move(upstream))) shard_.counters.pool_returns.add();
+  if (shard_.warm->put(std::move(upstream))) shard_.core.counters.pool_returns.add();
   // The target has one session less, and perhaps one more connection that waits.
   target_sessions_->fetch_sub(1);
   target_sessions_.reset();

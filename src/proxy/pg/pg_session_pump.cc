@@ -69,10 +69,10 @@ PgSession::Way PgSession::take_turn(Side from, net::Receive& receive, Aside& asi
   if (!long_bodies_[static_cast<size_t>(from)].are_expected) receive.start();
   // What the server says by itself (NOTIFY, a setting that was reloaded) makes no session an active one.
   if (from == Side::client || !conversation_->queue().is_idle()) {
-    active_ns_ = shard_.shard.now_ns();
-    active_us_ = shard_.shard.now_us();
+    active_ns_ = shard_.core.shard.now_ns();
+    active_us_ = shard_.core.shard.now_us();
   }
-  if (from == Side::client && shard_.snapshot != snapshot_seen_ && !renew_access()) {
+  if (from == Side::client && shard_.core.snapshot != snapshot_seen_ && !renew_access()) {
     aside.emplace(wait_for_server(Until::it_ends));
     return Way::aside;
   }
@@ -108,9 +108,9 @@ PgSession::Way PgSession::pass_pending(Side from, net::Receive& receive, Aside& 
 PgSession::Way PgSession::pass_accepted(Side from, net::Receive& receive, net::Chunk chunk, Aside& aside) {
   if (from == Side::server) {
     after_answers();
-  } else if (shard_.disk_sync.is_needed() && conversation_->statements() != durable_statements_) {
+  } else if (shard_.core.disk_sync.is_needed() && conversation_->statements() != durable_statements_) {
     pending_chunk(from) = std::move(chunk);
-    pending_[static_cast<size_t>(from)]->sync.emplace(shard_.disk_sync);
+    pending_[static_cast<size_t>(from)]->sync.emplace(shard_.core.disk_sync);
     return Way::syncs;
   }
   return pass_on(from, receive, std::move(chunk), aside);
@@ -203,10 +203,10 @@ Advance PgSession::inspect(Side from, ByteView bytes, size_t& at) {
 void PgSession::count(Side from, size_t bytes) {
   if (from == Side::client) {
     bytes_to_server_ += bytes;
-    shard_.counters.bytes_to_server.add(bytes);
+    shard_.core.counters.bytes_to_server.add(bytes);
   } else {
     bytes_to_client_ += bytes;
-    shard_.counters.bytes_to_client.add(bytes);
+    shard_.core.counters.bytes_to_client.add(bytes);
   }
 }
 
@@ -289,11 +289,11 @@ Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net:
         co_return false;
       }
     } else if (advance == Advance::wait_trail) {
-      shard_.counters.trail_waits.add();
-      auto waiting = shard_.room.wait();
+      shard_.core.counters.trail_waits.add();
+      auto waiting = shard_.core.room.wait();
       bool has_room = co_await waiting;
       if (!has_room) {
-        shard_.counters.trail_refusals.add();
+        shard_.core.counters.trail_refusals.add();
         end({"58030", "the audit trail cannot be written, so no statement is forwarded",
              "The appliance's /readyz says why; nothing of this session is lost from the trail."});
         co_return false;
@@ -301,7 +301,8 @@ Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net:
     }
     if (end_reason_ || (from == Side::client && server_pump_is_over_)) co_return false;
     // What waited is decided by the policies in force now; without access nothing goes on.
-    if (from == Side::client && shard_.snapshot != snapshot_seen_ && conversation_->can_change_policies())
+    if (from == Side::client && shard_.core.snapshot != snapshot_seen_ &&
+        conversation_->can_change_policies())
       renew_access();
     if (from == Side::client && pending_end_ && conversation_->can_change_policies()) {
       auto ending = wait_for_server(Until::it_ends);
@@ -317,8 +318,8 @@ Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net:
 // Of a chunk from the client, what stands before a message that has to wait. False: the session has to end,
 // and why is set.
 Task<bool> PgSession::send_so_far(ByteView chunk) {
-  if (shard_.disk_sync.is_needed() && conversation_->statements() != durable_statements_) {
-    DurableWait syncing(shard_.disk_sync);
+  if (shard_.core.disk_sync.is_needed() && conversation_->statements() != durable_statements_) {
+    DurableWait syncing(shard_.core.disk_sync);
     bool is_durable = co_await syncing;
     if (!note_durable(is_durable)) co_return false;
   }

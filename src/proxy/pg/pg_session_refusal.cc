@@ -26,10 +26,10 @@ Task<bool> PgSession::refuse(std::string_view sqlstate, std::string message, std
 // The first one is an event at once, those like it are counted.
 void PgSession::record_failed_login(std::string_view sqlstate, std::string_view reason) {
   const std::string user = shown_name(user_);
-  const bool is_first = shard_.failures.is_first(
+  const bool is_first = shard_.core.failures.is_first(
       {Category::authentication, "postgres_auth_failed", login_->client_addr, user, reason, sqlstate});
   if (!is_first) {
-    shard_.counters.failures_counted.add();
+    shard_.core.counters.failures_counted.add();
     return;
   }
   auto failed = event(Category::authentication, "postgres_auth_failed", Severity::warning, Outcome::denied);
@@ -40,7 +40,7 @@ void PgSession::record_failed_login(std::string_view sqlstate, std::string_view 
 }
 
 Task<bool> PgSession::refuse_authentication(std::string reason, bool by_certificate) {
-  shard_.counters.logins_failed.add();
+  shard_.core.counters.logins_failed.add();
   std::string_view sqlstate =
       by_certificate ? pg::sqlstate::invalid_authorization : pg::sqlstate::invalid_password;
   record_failed_login(sqlstate, reason);

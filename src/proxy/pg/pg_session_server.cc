@@ -23,10 +23,10 @@ class PgSession::LoginWatch final : public net::Receive::Watcher {
       : session_(session),
         opening_(opening),
         receive_(*session.client_),
-        timer_(session.shard_.shard.timers(), [this] {
+        timer_(session.shard_.core.shard.timers(), [this] {
           if (receive_.watch(*this)) received();
         }) {
-    timer_.arm(session_.shard_.shard.now_ns() + login_watch_after_ms * 1'000'000);
+    timer_.arm(session_.shard_.core.shard.now_ns() + login_watch_after_ms * 1'000'000);
   }
   ~LoginWatch() { receive_.unwatch(); }
   LoginWatch(const LoginWatch&) = delete;
@@ -68,7 +68,7 @@ class PgSession::LoginWatch final : public net::Receive::Watcher {
 Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) {
   target_ = snapshot_->find_target(database_);
   snapshot_seen_ = snapshot_;
-  access_ = shard_.accesses.find(user_, database_, snapshot_, shard_.snapshot);
+  access_ = shard_.accesses.find(user_, database_, snapshot_, shard_.core.snapshot);
   login_level_ = access_->level;
   if (target_ != nullptr) identify();
   record_access(*access_);
@@ -92,7 +92,7 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
   target_sessions_ = target_->sessions;
   uint32_t others = target_sessions_->fetch_add(1);
   if (target_->connections_max > 0 && others >= target_->connections_max) {
-    shard_.counters.connections_refused.add();
+    shard_.core.counters.connections_refused.add();
     UpstreamRefusal refusal = connections_max_reached();
     auto refusing = refuse(refusal.sqlstate, std::move(refusal.message), std::move(refusal.hint));
     co_return co_await refusing;
@@ -115,7 +115,7 @@ Task<bool> PgSession::open_server(std::vector<pg::StartupParameter> parameters) 
     co_return false;
   }
   if (!upstream) {
-    shard_.counters.upstream_failures.add();
+    shard_.core.counters.upstream_failures.add();
     log_warning(
         "server login failed",
         {{"target", target_->name}, {"user", std::string(user_)}, {"reason", upstream.error().reason}});
@@ -171,7 +171,7 @@ UpstreamRefusal PgSession::connections_max_reached() const {
 Task<tl::expected<Upstream, UpstreamRefusal>> PgSession::reach_server(
     std::vector<pg::StartupParameter> parameters) {
   const Credential credential = target_->credential_for(login_level_);
-  Opening opening(shard_.shard, limits_.connect_ms);
+  Opening opening(shard_.core.shard, limits_.connect_ms);
   LoginWatch watch(*this, opening);
   auto reaching = open_pinned(credential, opening, std::move(parameters));
   auto upstream = co_await reaching;

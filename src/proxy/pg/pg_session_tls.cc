@@ -28,7 +28,7 @@ Task<Result<void>> PgSession::answer_ssl_request(net::Gather& in) {
   if (in.size() > 0) {
     // Whoever sits between may have put it there, to be taken for something that came encrypted
     // (CVE-2021-23214).
-    shard_.counters.client_tls.fail(TlsFailure::early_bytes);
+    shard_.core.counters.client_tls.fail(TlsFailure::early_bytes);
     co_return fail(Fault::malformed, "received unencrypted data after SSL request");
   }
   auto answering = send("S");
@@ -53,14 +53,15 @@ Task<Result<void>> PgSession::start_direct_tls(net::Gather& in) {
   Result<void> started = co_await starting;
   if (!started) co_return started;
   if (tls_->engine().alpn() != net::alpn_postgresql) {
-    shard_.counters.client_tls.fail(TlsFailure::alpn);
+    shard_.core.counters.client_tls.fail(TlsFailure::alpn);
     co_return fail(Fault::malformed, "direct TLS without the application protocol \"postgresql\" (ALPN)");
   }
   co_return Result<void>{};
 }
 
 Task<Result<void>> PgSession::start_tls(net::Gather& in, std::string first) {
-  net::TlsAccepting how{policy_->context, shard_.tls_buffers, &shard_.counters.client_tls.legs, nullptr};
+  net::TlsAccepting how{policy_->context, shard_.core.tls_buffers, &shard_.core.counters.client_tls.legs,
+                        nullptr};
   if (policy_->context->gives_tickets()) how.ticket_keys = snapshot_->ticket_keys;
   auto accepting = net::accept_tls(client_, std::move(how), std::move(first));
   net::TlsAccepted accepted = co_await accepting;
@@ -72,19 +73,19 @@ Task<Result<void>> PgSession::start_tls(net::Gather& in, std::string first) {
   }
   net::TlsStream& tls = *accepted.tls;
   tls_ = &tls;
-  shard_.counters.client_tls.done.add();
-  if (tls.engine().is_resumed()) shard_.counters.client_tls.resumed.add();
+  shard_.core.counters.client_tls.done.add();
+  if (tls.engine().is_resumed()) shard_.core.counters.client_tls.resumed.add();
   in.go_on_with(tls);
   co_return Result<void>{};
 }
 
 void PgSession::note_failed_tls(TlsFailure failure, const Error& error) {
-  shard_.counters.client_tls.fail(failure);
+  shard_.core.counters.client_tls.fail(failure);
   log_debug("TLS handshake failed",
             {{"client", login_->client_addr}, {"listener", listener_->name}, {"reason", error.message}});
   // A certificate that does not hold is a failed login; others are noise that anybody can make.
   if (error.fault != Fault::denied || !recorder_.has_room(Recorder::outcome_bytes_max)) return;
-  shard_.counters.logins_failed.add();
+  shard_.core.counters.logins_failed.add();
   login_->auth_method = "certificate";
   identify();
   record_failed_login(pg::sqlstate::invalid_authorization, error.message);

@@ -23,19 +23,19 @@ constexpr uint64_t behind_wait_max_ns = 1'000'000'000;
 // Once the client has authenticated: whom its records are charged to. A Unix socket's peers have no address
 // of their own.
 void PgSession::meter_volume(std::string_view peer) {
-  const uint64_t now_ns = shard_.shard.now_ns();
-  user_volume_ = shard_.user_meters.find(user_, limits_.volume_per_user, now_ns);
+  const uint64_t now_ns = shard_.core.shard.now_ns();
+  user_volume_ = shard_.core.user_meters.find(user_, limits_.volume_per_user, now_ns);
   if (!peer.starts_with("unix:")) {
     address_volume_ =
-        shard_.address_meters.find(audit::address_of_peer(peer), limits_.volume_per_address, now_ns);
+        shard_.core.address_meters.find(audit::address_of_peer(peer), limits_.volume_per_address, now_ns);
   }
   recorder_.charge_to(user_volume_.get(), address_volume_.get());
 }
 
 // How long until neither is overdrawn.
 uint64_t PgSession::settle_volume(bool may_wait_for_store) {
-  const uint64_t now_ns = shard_.shard.now_ns();
-  const bool is_behind = may_wait_for_store && shard_.space.waiting_bytes() > VolumeMeter::behind_bytes;
+  const uint64_t now_ns = shard_.core.shard.now_ns();
+  const bool is_behind = may_wait_for_store && shard_.core.space.waiting_bytes() > VolumeMeter::behind_bytes;
   const uint64_t user_ns = user_volume_ ? user_volume_->settle(now_ns, is_behind) : 0;
   const uint64_t address_ns = address_volume_ ? address_volume_->settle(now_ns, is_behind) : 0;
   return std::max(user_ns, address_ns);
@@ -43,7 +43,7 @@ uint64_t PgSession::settle_volume(bool may_wait_for_store) {
 
 // The same by the rules alone, whatever the store does.
 uint64_t PgSession::volume_wait() {
-  const uint64_t now_ns = shard_.shard.now_ns();
+  const uint64_t now_ns = shard_.core.shard.now_ns();
   const uint64_t user_ns = user_volume_ ? user_volume_->wait_ns(now_ns) : 0;
   const uint64_t address_ns = address_volume_ ? address_volume_->wait_ns(now_ns) : 0;
   volume_is_users_ = user_ns >= address_ns;
@@ -69,7 +69,7 @@ EndReason PgSession::volume_exceeded() const {
 // The client's chunk waits until there is something to spend, then goes its way. False: the session has to
 // end.
 Task<bool> PgSession::wait_for_volume(net::Receive& receive, net::Chunk chunk) {
-  shard_.counters.volume_waits.add();
+  shard_.core.counters.volume_waits.add();
   // Whoever waits holds none of the shard's buffers.
   chunk.detach();
   uint64_t waited_ns = 0;
@@ -77,20 +77,20 @@ Task<bool> PgSession::wait_for_volume(net::Receive& receive, net::Chunk chunk) {
        wait_ns = settle_volume(waited_ns < behind_wait_max_ns)) {
     const uint64_t rule_wait_ns = volume_wait();
     if (rule_wait_ns > 0 && waited_ns + rule_wait_ns > volume_wait_max_ns) {
-      shard_.counters.volume_refusals.add();
+      shard_.core.counters.volume_refusals.add();
       end(volume_exceeded());
       co_return false;
     }
     const uint64_t slice = std::min(wait_ns, rule_wait_ns > 0 ? slice_ns : behind_slice_ns);
     ring::Event due;
-    ring::CallbackTimer timer(shard_.shard.timers(), [&due] { due.set(); });
-    timer.arm(shard_.shard.now_ns() + slice);
+    ring::CallbackTimer timer(shard_.core.shard.timers(), [&due] { due.set(); });
+    timer.arm(shard_.core.shard.now_ns() + slice);
     co_await due;
     waited_ns += slice;
-    active_ns_ = shard_.shard.now_ns();
+    active_ns_ = shard_.core.shard.now_ns();
     if (is_over(Side::client)) co_return false;
   }
-  if (shard_.snapshot != snapshot_seen_ && !renew_access()) {
+  if (shard_.core.snapshot != snapshot_seen_ && !renew_access()) {
     auto ending = wait_for_server(Until::it_ends);
     co_await ending;
     co_return false;

@@ -26,7 +26,7 @@ tl::unexpected<UpstreamRefusal> refuse(std::string_view sqlstate, const Target& 
 
 Task<Result<Dialled>> dial_address(PgShardState& shard, net::Address address, std::string host,
                                    Opening& opening) {
-  net::Connecting connecting(shard.shard, address, 0);
+  net::Connecting connecting(shard.core.shard, address, 0);
   Opening::Break breaking(opening, [&connecting] { connecting.cancel(); });
   if (opening.is_over()) co_return fail(Fault::timeout, std::string(opening_is_over));
   auto running = connecting.run();
@@ -46,7 +46,7 @@ Task<Result<std::vector<net::Address>>> look_up(PgShardState& shard, std::string
     std::optional<Result<std::vector<net::Address>>> found;
   };
   auto answer = std::make_shared<Answer>();
-  const bool is_posted = shard.workers.logins.post([answer, name, port, &home = shard.shard] {
+  const bool is_posted = shard.core.workers.logins.post([answer, name, port, &home = shard.core.shard] {
     auto found = std::make_shared<Result<std::vector<net::Address>>>(net::resolve(name, port));
     const auto tell = [answer, found] {
       answer->found = std::move(*found);
@@ -112,7 +112,7 @@ class ServerLogin {
       auto reading = read_message(in_, server_login_message_bytes_max);
       Result<Message> message = co_await reading;
       if (!message) {
-        if (message.error().fault == Fault::limit) shard_.counters.limits_reached.add();
+        if (message.error().fault == Fault::limit) shard_.core.counters.limits_reached.add();
         co_return refuse(pg::sqlstate::connection_failure, target_, message.error().message);
       }
       auto handling = handle(*message);
@@ -123,7 +123,7 @@ class ServerLogin {
         co_return Attempt<void>{};
       }
     }
-    shard_.counters.limits_reached.add();
+    shard_.core.counters.limits_reached.add();
     co_return refuse(pg::sqlstate::protocol_violation, target_, "the server's login has too many messages");
   }
 
@@ -382,7 +382,7 @@ Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target,
 
 Task<void> cancel_upstream(PgShardState& shard, std::shared_ptr<const ServerPlace> place, uint32_t process_id,
                            std::string key) {
-  Opening opening(shard.shard, cancel_connect_ms);
+  Opening opening(shard.core.shard, cancel_connect_ms);
   auto dialling =
       shard.dial_place ? shard.dial_place(*place) : dial_address(shard, place->address, place->host, opening);
   auto dialled = co_await dialling;
@@ -402,7 +402,7 @@ Task<void> cancel_upstream(PgShardState& shard, std::shared_ptr<const ServerPlac
   if (!sent) co_return;
   net::Receive receive(*dialled->stream);
   auto end = co_await receive;
-  shard.counters.cancels_forwarded.add();
+  shard.core.counters.cancels_forwarded.add();
 }
 
 }  // namespace ringfence::proxy

@@ -3,10 +3,10 @@
 #include <future>
 #include <vector>
 
-#include "opening.h"
 #include "pg_shard_state.h"
 #include "pinned_settings.h"
 #include "ringfence/pg/build.h"
+#include "ringfence/proxy/core/opening.h"
 #include "upstream.h"
 
 namespace ringfence::proxy {

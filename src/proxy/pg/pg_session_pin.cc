@@ -1,7 +1,7 @@
 // Opens the server's connection with the settings pinned by which it reads texts (pinned_settings.h).
-#include "opening.h"
 #include "pg_session.h"
 #include "pinned_settings.h"
+#include "ringfence/proxy/core/opening.h"
 
 namespace ringfence::proxy {
 

@@ -3,9 +3,9 @@
 // another's.
 #include "pg_session.h"
 
-#include "opening.h"
 #include "ringfence/base/log.h"
 #include "ringfence/pg/sqlstate.h"
+#include "ringfence/proxy/core/opening.h"
 
 namespace ringfence::proxy {
 

@@ -3,7 +3,6 @@
 #include "message_reader.h"
 #include "ringfence/base/base64.h"
 #include "ringfence/crypto/secret.h"
-#include "ringfence/net/socket_stream.h"
 #include "ringfence/pg/frame.h"
 #include "ringfence/pg/messages.h"
 #include "server_tls.h"
@@ -24,71 +23,11 @@ tl::unexpected<UpstreamRefusal> refuse(std::string_view sqlstate, const Target& 
                                           std::string(unreachable_hint), std::move(reason), false});
 }
 
-Task<Result<Dialled>> dial_address(PgShardState& shard, net::Address address, std::string host,
-                                   Opening& opening) {
-  net::Connecting connecting(shard.core.shard, address, 0);
-  Opening::Break breaking(opening, [&connecting] { connecting.cancel(); });
-  if (opening.is_over()) co_return fail(Fault::timeout, std::string(opening_is_over));
-  auto running = connecting.run();
-  auto stream = co_await running;
-  if (!stream && opening.has_passed())
-    co_return fail(Fault::timeout, "no connection to " + net::to_string(address) + " in time");
-  if (!stream) co_return unexpected(std::move(stream).error());
-  Dialled dialled{std::move(*stream), address, std::move(host)};
-  co_return std::move(dialled);
-}
-
-// On a worker. The resolver cannot be stopped: when the opening ends before it does, its answer is nobody's.
-Task<Result<std::vector<net::Address>>> look_up(PgShardState& shard, std::string name, uint16_t port,
-                                                Opening& opening) {
-  struct Answer {
-    ring::Event done;
-    std::optional<Result<std::vector<net::Address>>> found;
-  };
-  auto answer = std::make_shared<Answer>();
-  const bool is_posted = shard.core.workers.logins.post([answer, name, port, &home = shard.core.shard] {
-    auto found = std::make_shared<Result<std::vector<net::Address>>>(net::resolve(name, port));
-    const auto tell = [answer, found] {
-      answer->found = std::move(*found);
-      answer->done.set();
-    };
-    home.deliver(tell);
-  });
-  if (!is_posted) co_return fail(Fault::unavailable, "too many name look-ups wait");
-  Opening::Break breaking(opening, [answer] { answer->done.set(); });
-  ring::Event& done = answer->done;
-  co_await done;
-  if (!answer->found) co_return fail(Fault::timeout, "the name \"" + name + "\" was not resolved in time");
-  co_return std::move(*answer->found);
-}
-
-// Each host in order, each of its addresses in order.
+// A host that is a folder has the server's socket in it, named by its port.
 Task<Result<Dialled>> dial_target(PgShardState& shard, const Target& target, Opening& opening) {
-  Error last{Fault::unavailable, "no host is configured", 0};
-  for (const std::string& host : target.hosts) {
-    std::vector<net::Address> addresses;
-    if (host.starts_with('/')) {
-      auto address = net::unix_address(host + "/.s.PGSQL." + std::to_string(target.port));
-      if (address) addresses.push_back(*address);
-      else last = address.error();
-    } else if (auto numeric = net::numeric_address(host, target.port)) {
-      addresses.push_back(*numeric);
-    } else {
-      auto looking_up = look_up(shard, host, target.port, opening);
-      auto found = co_await looking_up;
-      if (!found) last = found.error();
-      else addresses = std::move(*found);
-    }
-    for (const net::Address& address : addresses) {
-      if (opening.is_over()) break;
-      auto dialling = dial_address(shard, address, host, opening);
-      auto dialled = co_await dialling;
-      if (dialled) co_return std::move(dialled);
-      last = dialled.error();
-    }
-    if (opening.is_over()) co_return fail(Fault::timeout, "no host answered in time; last: " + last.message);
-  }
-  co_return unexpected(std::move(last));
+  const std::string socket = "/.s.PGSQL." + std::to_string(target.port);
+  auto dialling = dial_hosts(shard.core, target.hosts, target.port, socket, opening);
+  co_return co_await dialling;
 }
 
 // One login: holds what its steps share.
@@ -365,7 +304,7 @@ Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target,
   std::optional<Dialled> place;  // Where the first attempt went; the second goes there too.
   for (size_t i = 0;; ++i) {
     auto dialling = shard.dial ? shard.dial(target)
-                    : place    ? dial_address(shard, place->address, place->host, opening)
+                    : place    ? dial_address(shard.core, place->address, place->host, opening)
                                : dial_target(shard, target, opening);
     auto dialled = co_await dialling;
     if (!dialled) co_return refuse(pg::sqlstate::cannot_connect_to_server, target, dialled.error().message);
@@ -383,8 +322,8 @@ Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target,
 Task<void> cancel_upstream(PgShardState& shard, std::shared_ptr<const ServerPlace> place, uint32_t process_id,
                            std::string key) {
   Opening opening(shard.core.shard, cancel_connect_ms);
-  auto dialling =
-      shard.dial_place ? shard.dial_place(*place) : dial_address(shard, place->address, place->host, opening);
+  auto dialling = shard.dial_place ? shard.dial_place(*place)
+                                   : dial_address(shard.core, place->address, place->host, opening);
   auto dialled = co_await dialling;
   if (!dialled) co_return;
   Opening::Break breaking(opening, *dialled->stream);

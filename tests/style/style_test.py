@@ -26,7 +26,6 @@ FORMATTER = 'clang-format-19'
 
 # By file name, wherever the file is.
 LONG_FILES = {
-    'config.cc': 541,
     'conversation.cc': 853,
     'conversation_gate.cc': 465,
     'decide.cc': 610,
@@ -36,7 +35,6 @@ LONG_FILES = {
     'warm_pool.cc': 622,
 }
 LONG_FUNCTIONS = {
-    'appliance_reload.cc Appliance::make_snapshot': 74,
     'conversation.cc Conversation::client_bytes': 85,
     'conversation.cc Conversation::on_query': 94,
     'conversation.cc Conversation::server_bytes': 91,

@@ -41,8 +41,6 @@ LONG_FUNCTIONS = {
     'conversation_gate.cc Conversation::admit_query': 73,
     'event.h field_bytes_max': 75,
     'kinds.cc rows': 121,
-    'main.cc main': 107,
-    'metrics.cc Appliance::write_metrics': 121,
     'pg_session_login.cc PgSession::authenticate': 86,
     'pg_session_login.cc PgSession::log_in': 86,
     'pg_session_server.cc PgSession::open_server': 84,

@@ -236,7 +236,7 @@ Task<bool> PgSession::authenticate(net::Gather& in) {
         // Made for everybody, so that the time is the same.
         pg::ScramVerifier verifier = pg::mock_scram_verifier(
             snapshot_->mock_secret, user_, snapshot_->scram_shapes.shape_of(snapshot_->mock_secret, user_));
-        if (user != nullptr) verifier = user->verifier;
+        if (user != nullptr) verifier = user->keys;
         scram.emplace(std::move(verifier), base64_encode(*nonce), std::move(binding));
         reply = scram->challenge(*initial->data);
       }

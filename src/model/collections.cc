@@ -1,6 +1,7 @@
 #include "ringfence/model/collections.h"
 
 #include <map>
+#include <set>
 
 #include "ringfence/base/utf8.h"
 #include "ringfence/model/text_rules.h"
@@ -25,7 +26,8 @@ Defects defects_of(const std::vector<Value>& values, const std::string& kind, si
     if (is_new) continue;
     out.push_back({path + ".name",
                    "\"" + make_valid_text(name) + "\" stands here for the second time, first as " +
-                       first->second + "; each " + kind + " needs a name of its own",
+                       first->second + "; each " + kind.substr(kind.find('_') + 1) +
+                       " needs a name of its own",
                    first->second});
   }
   return out;
@@ -41,6 +43,40 @@ std::string normal_name(const ListeningPlace& place) {
 
 Defects defects(const std::vector<User>& users) { return defects_of(users, "user", users_max); }
 Defects defects(const std::vector<PgTarget>& targets) { return defects_of(targets, "target", targets_max); }
+Defects defects(const std::vector<TcpTarget>& targets) {
+  return defects_of(targets, "tcp_target", targets_max);
+}
+
+Defects defects_between(const std::vector<PgTarget>& targets, const std::vector<TcpTarget>& tcp_targets,
+                        const std::vector<Listener>& listeners) {
+  Defects out;
+  std::map<std::string_view, std::string> others;
+  for (size_t i = 0; i < targets.size(); ++i)
+    others.emplace(targets[i].name, path_of("targets", i) + ".name");
+  std::set<std::string_view> known;
+  for (size_t i = 0; i < tcp_targets.size(); ++i) {
+    const std::string& name = tcp_targets[i].name;
+    known.insert(name);
+    const auto other = others.find(name);
+    if (name.empty() || other == others.end()) continue;
+    out.push_back({path_of("tcp_targets", i) + ".name",
+                   "\"" + make_valid_text(name) + "\" stands here for the second time, first as " +
+                       other->second + "; each target needs a name of its own",
+                   other->second});
+  }
+  for (size_t i = 0; i < listeners.size(); ++i) {
+    const Listener& one = listeners[i];
+    if (!one.is_tcp() || one.target.empty() || known.contains(one.target)) continue;
+    const std::string name = "\"" + make_valid_text(one.target) + "\"";
+    out.push_back(
+        {path_of("listeners", i) + ".target",
+         others.contains(one.target)
+             ? "is " + name + ", a target of type postgres; use protocol postgres, or a target of type tcp"
+             : "is " + name + ", and there is no such target; add it, with type tcp"});
+  }
+  return out;
+}
+
 Defects defects(const std::vector<Listener>& listeners) {
   return defects_of(listeners, "listener", listeners_max);
 }

@@ -1,5 +1,9 @@
 #include "ringfence/model/listener.h"
 
+#include <map>
+
+#include "ringfence/base/utf8.h"
+#include "ringfence/model/network.h"
 #include "ringfence/model/text_rules.h"
 
 namespace ringfence::model {
@@ -51,6 +55,55 @@ void add_tls(Defects& out, const Listener& listener) {
     out.push_back({"tls", "is verify, which checks clients' certificates; add tls_client_ca_file"});
 }
 
+void add_networks(Defects& out, const Listener& listener) {
+  const std::string too_many = "has more than " + std::to_string(Listener::networks_max) + " entries";
+  if (listener.networks.size() > Listener::networks_max) out.push_back({"networks", too_many});
+  for (size_t i = 0; i < listener.networks.size(); ++i)
+    add_defect(out, path_of("networks", i), check_network(listener.networks[i]));
+  if (listener.network_users.size() > Listener::networks_max) out.push_back({"network_users", too_many});
+  std::map<std::string_view, std::string> known;  // And the path of the first one.
+  for (size_t i = 0; i < listener.network_users.size(); ++i) {
+    const auto& [network, user] = listener.network_users[i];
+    const std::string path = path_of("network_users", i);
+    add_defect(out, path + ".network", check_given(network, check_network));
+    add_defect(out, path + ".user", check_given(user, check_identifier));
+    const auto [first, is_new] = known.emplace(network, path + ".network");
+    if (is_new || network.empty()) continue;
+    out.push_back({path + ".network",
+                   make_valid_text(network) + " stands here for the second time, first as " + first->second +
+                       "; a network is one user's",
+                   first->second});
+  }
+}
+
+// Of protocol tcp nothing is said before the bytes begin: no password, and no TLS that is asked for.
+void add_tcp(Defects& out, const Listener& listener) {
+  if (!listener.is_tcp()) {
+    if (!listener.target.empty()) {
+      out.push_back(
+          {"target", "has no meaning with protocol postgres, whose clients name a database; remove it"});
+    }
+    if (!listener.network_users.empty()) {
+      out.push_back({"network_users",
+                     "has no meaning with protocol postgres, whose clients name their user; remove it"});
+    }
+    return;
+  }
+  add_defect(out, "target", check_given(listener.target, check_identifier));
+  if (listener.tls == ListenerTls::prefer) {
+    out.push_back(
+        {"tls", "is prefer, and a client of protocol tcp cannot ask for TLS; use off, require or verify"});
+  }
+  const bool has_certificates = listener.tls != ListenerTls::off && !listener.tls_files.ca.empty();
+  if (has_certificates && listener.certificate_login != CertificateLogin::certificate)
+    out.push_back({"tls_client_login", "must be certificate with protocol tcp, which has no password"});
+  if (!has_certificates && listener.network_users.empty()) {
+    out.push_back(
+        {"network_users",
+         "is missing, so nobody can be told who he is; add it, or have certificates by tls: verify"});
+  }
+}
+
 }  // namespace
 
 Defects defects(const Listener& listener) {
@@ -59,12 +112,14 @@ Defects defects(const Listener& listener) {
                return check_simple_name(name, name_bytes_max);
              }));
   if (name_of(std::string_view(listener.protocol), listener_protocols).empty())
-    out.push_back({"protocol", "is \"" + listener.protocol + "\"; use postgres"});
+    out.push_back({"protocol", "is \"" + listener.protocol + "\"; use postgres or tcp"});
   add_place(out, listener);
   each_number(listener, [&out](const char* key, uint64_t value, const Range& range) {
     add_defect(out, key, check_number(value, range));
   });
   add_tls(out, listener);
+  add_networks(out, listener);
+  add_tcp(out, listener);
   return out;
 }
 

@@ -1,7 +1,6 @@
 #include "ringfence/model/pg_target.h"
 
-#include <algorithm>
-
+#include "ringfence/model/target_rules.h"
 #include "ringfence/model/text_rules.h"
 
 namespace ringfence::model {
@@ -12,11 +11,7 @@ void add_names(Defects& out, const PgTarget& target) {
   add_defect(out, "name", check_given(target.name, check_identifier));
   // A database that is called as the target is has the name's defects.
   if (target.database != target.name) add_defect(out, "database", check_identifier(target.database));
-  if (target.hosts.empty()) out.push_back({"hosts", "is missing; add host or hosts"});
-  if (target.hosts.size() > PgTarget::hosts_max)
-    out.push_back({"hosts", "has more than " + std::to_string(PgTarget::hosts_max) + " entries"});
-  for (size_t i = 0; i < target.hosts.size(); ++i)
-    add_defect(out, path_of("hosts", i), check_host(target.hosts[i]));
+  add_host_defects(out, target.hosts, PgTarget::hosts_max);
 }
 
 void add_credentials(Defects& out, const PgTarget& target) {
@@ -67,18 +62,6 @@ void add_tls(Defects& out, const PgTarget& target) {
   }
 }
 
-void add_tags(Defects& out, const PgTarget& target) {
-  const std::vector<std::string>& tags = target.tags;
-  if (tags.size() > PgTarget::tags_max)
-    out.push_back({"tags", "has more than " + std::to_string(PgTarget::tags_max) + " entries"});
-  for (auto tag = tags.begin(); tag != tags.end(); ++tag) {
-    const std::string path = path_of("tags", static_cast<size_t>(tag - tags.begin()));
-    if (std::string wrong = check_tag(*tag); !wrong.empty()) out.push_back({path, std::move(wrong)});
-    else if (std::find(tags.begin(), tag, *tag) != tag)
-      out.push_back({path, "\"" + *tag + "\" stands here for the second time; remove it"});
-  }
-}
-
 void add_pool(Defects& out, const PgTarget& target) {
   const PoolRule& pool = target.pool;
   if (pool.min > pool.max) {
@@ -98,7 +81,7 @@ Defects defects(const PgTarget& target) {
   add_names(out, target);
   add_credentials(out, target);
   add_tls(out, target);
-  add_tags(out, target);
+  add_tag_defects(out, target.tags, PgTarget::tags_max);
   each_number(target, [&out](const char* key, uint64_t value, const Range& range) {
     add_defect(out, key, check_number(value, range));
   });

@@ -6,6 +6,7 @@
 
 #include "ringfence/model/listener.h"
 #include "ringfence/model/pg_target.h"
+#include "ringfence/model/tcp_target.h"
 #include "ringfence/model/user.h"
 
 namespace ringfence::model {
@@ -20,6 +21,12 @@ inline constexpr size_t targets_max = 10'000;
 Defects defects(const std::vector<User>& users);
 Defects defects(const std::vector<PgTarget>& targets);
 Defects defects(const std::vector<Listener>& listeners);
+// Paths begin with "tcp_targets[0]".
+Defects defects(const std::vector<TcpTarget>& targets);
+// What must hold between them: targets of two types have names of their own, and a listener of protocol tcp
+// names one of type tcp. Paths begin with "tcp_targets[0]" and "listeners[0]".
+Defects defects_between(const std::vector<PgTarget>& targets, const std::vector<TcpTarget>& tcp_targets,
+                        const std::vector<Listener>& listeners);
 
 // A place that somebody listens on, and the path of the setting that says so.
 struct ListeningPlace {

@@ -36,7 +36,14 @@ inline constexpr Named<CertificateLogin> certificate_login_names[] = {
     {"certificate_and_password", CertificateLogin::certificate_and_password},
     {"certificate", CertificateLogin::certificate}};
 
+struct NetworkUser {
+  std::string network;
+  std::string user;
+  bool operator==(const NetworkUser&) const = default;
+};
+
 struct Listener {
+  static constexpr size_t networks_max = 10'000;
   static constexpr size_t certificate_users_max = 10'000;
 
   std::string name;
@@ -51,8 +58,16 @@ struct Listener {
   CertificateLogin certificate_login = CertificateLogin::certificate_and_password;
   // Users whose certificates bear another name than theirs: the certificate's name and the user's.
   std::vector<std::pair<std::string, std::string>> certificate_users;
+  // Who may connect: networks (see check_network); empty: everybody.
+  std::vector<std::string> networks;
+  // Of protocol tcp: the target, and who a client is that has shown no certificate. Of several networks that
+  // have its address the narrowest decides.
+  std::string target;
+  std::vector<NetworkUser> network_users;
+
+  bool is_tcp() const { return protocol == "tcp"; }
 };
-inline constexpr Named<std::string_view> listener_protocols[] = {{"postgres", "postgres"}};
+inline constexpr Named<std::string_view> listener_protocols[] = {{"postgres", "postgres"}, {"tcp", "tcp"}};
 
 template <typename Self, typename Visit>
 void each_number(Self& listener, const Visit& visit)

@@ -105,6 +105,9 @@ class Splice final : private ring::Operation {
   bool await_suspend(std::coroutine_handle<> waiter);
   Spliced await_resume() const { return result_; }
 
+  // It waits for the output.
+  bool holds_bytes() const { return in_pipe_ > 0; }
+
   // For the stream: the wait for input ends.
   void cancel();
 

@@ -14,11 +14,13 @@
 #include "ringfence/model/limits.h"
 #include "ringfence/model/listener.h"
 #include "ringfence/model/pg_target.h"
+#include "ringfence/model/tcp_target.h"
 #include "ringfence/model/user.h"
 #include "ringfence/net/tls.h"
 #include "ringfence/pg/scram.h"
 #include "ringfence/pg/scram_shapes.h"
 #include "ringfence/policy/policy_set.h"
+#include "ringfence/proxy/core/client_networks.h"
 
 namespace ringfence::proxy {
 
@@ -40,6 +42,7 @@ struct User : model::User {
 
 struct Listener : model::Listener {
   std::shared_ptr<const net::TlsContext> context;  // Null exactly when `tls` is off.
+  ClientNetworks client_networks = {};             // What `networks` and `network_users` say.
 };
 
 struct Target : model::PgTarget {
@@ -48,6 +51,11 @@ struct Target : model::PgTarget {
   // are being closed and may still be at the server; carried over as `sessions` is.
   std::shared_ptr<std::atomic<uint32_t>> warm = std::make_shared<std::atomic<uint32_t>>(0);
   std::shared_ptr<std::atomic<uint32_t>> leaving = std::make_shared<std::atomic<uint32_t>>(0);
+  // Sessions that are open on all shards; carried over from one snapshot to the next.
+  std::shared_ptr<std::atomic<uint32_t>> sessions = std::make_shared<std::atomic<uint32_t>>(0);
+};
+
+struct TcpTarget : model::TcpTarget {
   // Sessions that are open on all shards; carried over from one snapshot to the next.
   std::shared_ptr<std::atomic<uint32_t>> sessions = std::make_shared<std::atomic<uint32_t>>(0);
 };
@@ -71,6 +79,7 @@ struct Snapshot {
   ByName<Listener> listeners;
   std::shared_ptr<const net::TlsTicketKeys> ticket_keys;  // Null: no session is resumed.
   ByName<Target> targets;
+  ByName<TcpTarget> tcp_targets;
 
   const User* find_user(std::string_view name) const {
     auto found = users.find(name);
@@ -83,6 +92,16 @@ struct Snapshot {
   const Target* find_target(std::string_view name) const {
     auto found = targets.find(name);
     return found == targets.end() ? nullptr : &found->second;
+  }
+  const TcpTarget* find_tcp_target(std::string_view name) const {
+    auto found = tcp_targets.find(name);
+    return found == tcp_targets.end() ? nullptr : &found->second;
+  }
+  // Of the target of this name, whatever its type; null: there is none.
+  const std::vector<std::string>* find_tags(std::string_view name) const {
+    if (const Target* target = find_target(name)) return &target->tags;
+    const TcpTarget* target = find_tcp_target(name);
+    return target != nullptr ? &target->tags : nullptr;
   }
 };
 

@@ -119,7 +119,7 @@ Result<void> Appliance::start() {
   log_info("ready", {{"admin", config_.admin.address + ":" + std::to_string(config_.admin.port)},
                      {"shards", std::to_string(data_shards_.size())},
                      {"users", std::to_string(config_.users.size())},
-                     {"targets", std::to_string(config_.targets.size())}});
+                     {"targets", std::to_string(config_.targets.size() + config_.tcp_targets.size())}});
   return {};
 }
 
@@ -146,7 +146,7 @@ Result<int> Appliance::listen_for(const model::Listener& listener, const std::st
   facts->name = listener.name;
   facts->transport = listener.path.empty() ? "tcp" : "unix";
   facts->connections_max = listener.connections_max;
-  listening_.push_back({*fd, std::move(facts), nullptr, is_inherited});
+  listening_.push_back({*fd, std::move(facts), nullptr, listener.is_tcp(), is_inherited});
   return fd;
 }
 
@@ -229,6 +229,7 @@ Result<void> Appliance::start_data_shards() {
     const proxy::ShardWorkers workers(*workers_, *analysts_, *syncers_);
     data.core = std::make_unique<proxy::ShardCore>(core, *data.shard, space, workers, snapshot_);
     data.pg = std::make_unique<proxy::PgShard>(*data.core);
+    data.tcp = std::make_unique<proxy::TcpShard>(*data.core);
     if (trail_) {
       proxy::ShardCore* owner = data.core.get();
       ring::Shard* shard = data.shard.get();
@@ -260,13 +261,13 @@ void Appliance::accept_connections() {
   ring::Shard& acceptor = *data_shards_[0].shard;
   acceptor.post([this, &acceptor] {
     for (Listening& listening : listening_) {
-      listening.listener =
-          std::make_unique<net::Listener>(acceptor, listening.fd, [this, facts = listening.facts](int fd) {
+      listening.listener = std::make_unique<net::Listener>(
+          acceptor, listening.fd, [this, facts = listening.facts, is_tcp = listening.is_tcp](int fd) {
             DataShard* least = &data_shards_[0];
             for (DataShard& data : data_shards_) {
               if (data.core->load() < least->core->load()) least = &data;
             }
-            least->core->hand_over(fd, *least->pg, facts);
+            least->core->hand_over(fd, least->protocol(is_tcp), facts);
           });
     }
   });
@@ -372,7 +373,7 @@ std::string Appliance::status_line() const {
   admin::Readiness ready = readiness();
   return (ready.is_ready ? "" : ready.reason + "; ") + std::to_string(sessions) +
          (sessions == 1 ? " session" : " sessions") + ", " + std::to_string(config_.users.size()) +
-         " users, " + std::to_string(config_.targets.size()) + " targets";
+         " users, " + std::to_string(config_.targets.size() + config_.tcp_targets.size()) + " targets";
 }
 
 }  // namespace ringfence::app

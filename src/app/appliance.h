@@ -17,6 +17,7 @@
 #include "ringfence/audit/trail.h"
 #include "ringfence/proxy/core/failure_reports.h"
 #include "ringfence/proxy/pg/pg_shard.h"
+#include "ringfence/proxy/tcp/tcp_shard.h"
 #include "ringfence/ring/shard.h"
 #include "ringfence/ring/workers.h"
 #include "service_manager.h"
@@ -89,6 +90,7 @@ class Appliance final : public admin::SessionDirectory {
     int fd = -1;
     std::shared_ptr<proxy::ListenerFacts> facts;
     std::unique_ptr<net::Listener> listener;
+    bool is_tcp = false;
     bool is_inherited = false;  // The socket unit's: it outlives us.
   };
   struct DataShard {
@@ -96,6 +98,11 @@ class Appliance final : public admin::SessionDirectory {
     std::unique_ptr<audit::RecordSpace> no_trail;  // Where records go when the trail is off.
     std::unique_ptr<proxy::ShardCore> core;
     std::unique_ptr<proxy::PgShard> pg;
+    std::unique_ptr<proxy::TcpShard> tcp;
+    proxy::ProtocolShard& protocol(bool is_tcp) {
+      if (is_tcp) return *tcp;
+      return *pg;
+    }
   };
 
   Config config_;

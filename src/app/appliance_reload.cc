@@ -26,7 +26,7 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
   }
   out->ticket_keys = tls_.ticket_keys();
   for (const model::Listener& listener : config.listeners) {
-    proxy::Listener made{listener, tls_.listener(listener.name)};
+    proxy::Listener made{listener, tls_.listener(listener.name), proxy::ClientNetworks(listener)};
     RINGFENCE_ASSERT((made.tls == model::ListenerTls::off) == !made.context);
     out->listeners.emplace(listener.name, std::move(made));
   }
@@ -42,6 +42,14 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
     }
     out->targets.emplace(target.name, std::move(made));
   }
+  for (const model::TcpTarget& target : config.tcp_targets) {
+    proxy::TcpTarget made{target};
+    if (snapshot_) {
+      if (const proxy::TcpTarget* before = snapshot_->find_tcp_target(target.name))
+        made.sessions = before->sessions;
+    }
+    out->tcp_targets.emplace(target.name, std::move(made));
+  }
   return out;
 }
 
@@ -54,12 +62,17 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
   config.listeners = config_.listeners;
   for (model::Listener& open : config.listeners) {
     for (const model::Listener& wanted : listeners) {
-      if (wanted.name != open.name || wanted.path.empty() != open.path.empty()) continue;
+      if (wanted.name != open.name || wanted.path.empty() != open.path.empty() ||
+          wanted.protocol != open.protocol)
+        continue;
       open.tls = wanted.tls;
       open.tls_files = wanted.tls_files;
       open.certificate_name = wanted.certificate_name;
       open.certificate_login = wanted.certificate_login;
       open.certificate_users = wanted.certificate_users;
+      open.networks = wanted.networks;
+      open.network_users = wanted.network_users;
+      open.target = wanted.target;
     }
   }
   bool admin_tls_differs = config.admin.tls != config_.admin.tls;
@@ -85,8 +98,8 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
   for (size_t i = 0; !listeners_differ && i < listeners.size(); ++i) {
     const model::Listener& a = listeners[i];
     const model::Listener& b = config_.listeners[i];
-    listeners_differ = a.name != b.name || a.address != b.address || a.port != b.port || a.path != b.path ||
-                       a.connections_max != b.connections_max;
+    listeners_differ = a.name != b.name || a.protocol != b.protocol || a.address != b.address ||
+                       a.port != b.port || a.path != b.path || a.connections_max != b.connections_max;
   }
   check(listeners_differ, "listeners");
   const AuditConfig& a = config.audit;
@@ -107,6 +120,7 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
   // What needs a restart stays as it was started, so that the next comparison is true too.
   config_.users = std::move(config.users);
   config_.targets = std::move(config.targets);
+  config_.tcp_targets = std::move(config.tcp_targets);
   config_.policies = std::move(config.policies);
   config_.limits = config.limits;
   config_.listeners = std::move(config.listeners);

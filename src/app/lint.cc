@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "credential_check.h"
+#include "lint_tcp.h"
 #include "ringfence/model/text_rules.h"
 #include "ringfence/policy/policy_set.h"
 
@@ -47,7 +48,7 @@ void lint_exposure(const Config& config, const std::string& file, std::vector<Co
 
 void lint_people_and_targets(const Config& config, const std::string& file, std::vector<ConfigError>& out) {
   if (config.users.empty()) out.push_back({file, 0, "users", "is empty, so nobody can log in; add a user"});
-  if (config.targets.empty())
+  if (config.targets.empty() && config.tcp_targets.empty())
     out.push_back({file, 0, "targets", "is empty, so there is nothing to connect to; add a target"});
   for (const auto& target : config.targets) {
     for (const auto& host : target.hosts) {
@@ -71,11 +72,20 @@ void lint_people_and_targets(const Config& config, const std::string& file, std:
   }
 }
 
+// Of the targets of all types.
+std::vector<const std::vector<std::string>*> all_tags(const Config& config) {
+  std::vector<const std::vector<std::string>*> out;
+  for (const model::PgTarget& target : config.targets) out.push_back(&target.tags);
+  for (const model::TcpTarget& target : config.tcp_targets) out.push_back(&target.tags);
+  return out;
+}
+
 // Names that nothing in the configuration bears, so that nobody is meant.
 void lint_reach(const Config& config, const std::string& file, std::vector<ConfigError>& out) {
   const auto warn = [&](const std::string& where, const std::string& what) {
     out.push_back({file, 0, "policies", where + ": " + what});
   };
+  const auto targets = all_tags(config);
   for (const policy::Policy& policy : config.policies->policies()) {
     for (const policy::Text& role : policy.roles) {
       const bool is_had =
@@ -89,18 +99,18 @@ void lint_reach(const Config& config, const std::string& file, std::vector<Confi
     for (const policy::Text& tag : policy.tags) {
       const bool is_had =
           tag.text == "*" ||
-          std::any_of(config.targets.begin(), config.targets.end(), [&](const model::PgTarget& one) {
-            return std::find(one.tags.begin(), one.tags.end(), tag.text) != one.tags.end();
+          std::any_of(targets.begin(), targets.end(), [&](const std::vector<std::string>* tags) {
+            return std::find(tags->begin(), tags->end(), tag.text) != tags->end();
           });
-      if (!is_had && !config.targets.empty())
+      if (!is_had && !targets.empty())
         warn(tag.where, "no target has the tag " + tag.text + " of policy " + policy.name);
     }
-    const auto is_matched = [&](const model::PgTarget& target) {
+    const auto is_matched = [&](const std::vector<std::string>* tags) {
       if (policy.roles.empty()) return true;
-      const auto access = config.policies->access({policy.roles[0].text}, target.tags);
+      const auto access = config.policies->access({policy.roles[0].text}, *tags);
       return std::find(access.policies.begin(), access.policies.end(), &policy) != access.policies.end();
     };
-    if (!config.targets.empty() && std::none_of(config.targets.begin(), config.targets.end(), is_matched)) {
+    if (!targets.empty() && std::none_of(targets.begin(), targets.end(), is_matched)) {
       warn(policy.where, "policy " + policy.name + " matches no target" +
                              (policy.tags.empty() ? ": without tags it matches targets without tags alone"
                                                   : " by its tags"));
@@ -128,10 +138,10 @@ void lint_policies(const Config& config, const std::string& file, std::vector<Co
     out.push_back({file, 0, "policies", problem.where + ": " + problem.message});
   for (const auto& user : config.users) {
     bool has_access = false;
-    for (const auto& target : config.targets) {
-      has_access = has_access || config.policies->access(user.roles, target.tags).is_granted();
-    }
-    if (!has_access && !config.targets.empty()) {
+    const auto targets = all_tags(config);
+    for (const auto* tags : targets)
+      has_access = has_access || config.policies->access(user.roles, *tags).is_granted();
+    if (!has_access && !targets.empty()) {
       out.push_back(
           {file, 0, "users", user.name + " has no access to any target: no policy matches a role of theirs"});
     }
@@ -175,6 +185,7 @@ std::vector<ConfigError> lint(const Config& config, const std::string& file) {
   lint_people_and_targets(config, file, out);
   lint_policies(config, file, out);
   lint_credentials(config, file, out);
+  lint_tcp(config, file, out);
   if (!config.audit.enabled) {
     out.push_back({file, 0, "audit.enabled", "is false: nothing is written down; set it to true"});
   } else if (config.audit.on_full == OnFull::drop) {

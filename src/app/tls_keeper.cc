@@ -68,7 +68,7 @@ Result<TlsKeeper::Contexts> TlsKeeper::load(const Config& config) {
   for (const model::Listener& listener : config.listeners) {
     if (!uses_tls(listener)) continue;
     bool is_required = listener.tls == model::ListenerTls::verify;
-    auto made = load_server_tls(listener.tls_files, is_required, net::alpn_postgresql, development, kernel_);
+    auto made = load_server_tls(listener.tls_files, is_required, alpn_of(listener), development, kernel_);
     if (!made) return unexpected(std::move(made).error().in("TLS of listener " + listener.name));
     out["listener " + listener.name] = std::move(*made);
   }

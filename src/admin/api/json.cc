@@ -19,6 +19,7 @@ Json time_or_null(uint64_t unix_us) { return unix_us == 0 ? Json() : Json(rfc333
 
 Json object_of(const model::SessionInfo& session) {
   return Json{{"id", to_string(session.id)},
+              {"protocol", session.protocol},
               {"user", session.user},
               {"target", session.target},
               {"database", session.database},

@@ -61,7 +61,7 @@ void Loader::read() {
   read_store(root_, config_.store);
   read_audit(root_, config_.audit);
   awaited_ = read_users(root_, config_.users);
-  read_targets(root_, config_);
+  read_targets(root_, config_, places_);
   config_.policies = read_policies(root_, places_);
   root_.finish();
   context_.finish();

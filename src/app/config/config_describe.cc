@@ -111,6 +111,14 @@ void describe_listeners(Lines& out, const Config& config) {
     }
     out.number("    ", "connections_max", listener.connections_max);
     describe_listener_tls(out, listener);
+    if (!listener.networks.empty()) out.list("    ", "networks", listener.networks);
+    if (!listener.is_tcp()) continue;
+    out.text("    ", "target", quoted(listener.target));
+    if (!listener.network_users.empty()) out.text("    ", "network_users", "");
+    for (const auto& [network, user] : listener.network_users) {
+      out.text("      - ", "network", quoted(network));
+      out.text("        ", "user", quoted(user));
+    }
   }
 }
 
@@ -155,6 +163,18 @@ void describe_limits(Lines& out, const model::Limits& limits) {
       limits, [&out](const char* key, uint64_t value, const model::Range&) { out.number("  ", key, value); });
 }
 
+void describe_tcp_targets(Lines& out, const Config& config) {
+  for (const auto& target : config.tcp_targets) {
+    out.text("  - ", "name", quoted(target.name));
+    out.text("    ", "type", "tcp");
+    out.list("    ", "hosts", target.hosts);
+    out.list("    ", "tags", target.tags);
+    model::each_number(target, [&out](const char* key, uint64_t value, const model::Range&) {
+      out.number("    ", key, value);
+    });
+  }
+}
+
 void describe_people_and_targets(Lines& out, const Config& config) {
   if (config.users.empty()) out.text("", "users", "[]");
   else out.group("users");
@@ -163,8 +183,9 @@ void describe_people_and_targets(Lines& out, const Config& config) {
     out.list("    ", "roles", user.roles);
     out.text("    ", "verifier", hidden);
   }
-  if (config.targets.empty()) out.text("", "targets", "[]");
+  if (config.targets.empty() && config.tcp_targets.empty()) out.text("", "targets", "[]");
   else out.group("targets");
+  describe_tcp_targets(out, config);
   for (const auto& target : config.targets) {
     out.text("  - ", "name", quoted(target.name));
     out.list("    ", "hosts", target.hosts);

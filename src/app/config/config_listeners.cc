@@ -29,10 +29,16 @@ void read_place(Section& section, model::Listener& listener) {
 model::Listener read_listener(Section& section, const TlsFiles& defaults) {
   model::Listener listener;
   section.text("name", listener.name);
-  section.choice<std::string>("protocol", listener.protocol, {{"postgres", "postgres"}});
+  section.choice<std::string>("protocol", listener.protocol, {{"postgres", "postgres"}, {"tcp", "tcp"}});
+  // What cannot be negotiated is off, unless it is said otherwise; and there is no password to ask for.
+  if (listener.is_tcp()) {
+    listener.tls = model::ListenerTls::off;
+    listener.certificate_login = model::CertificateLogin::certificate;
+  }
   read_place(section, listener);
   section.numbers(listener);
   read_listener_tls(section, defaults, listener);
+  read_listener_networks(section, listener);
   section.finish();
   return listener;
 }

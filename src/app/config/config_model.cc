@@ -13,6 +13,8 @@ void check_model(const Config& config, const std::vector<AwaitedVerifier>& await
   places.tell(found);
   places.tell(model::defects(config.listeners));
   places.tell(model::defects(config.targets));
+  places.tell(model::defects(config.tcp_targets));
+  places.tell(model::defects_between(config.targets, config.tcp_targets, config.listeners));
   model::Defects of_users = model::defects(config.users);
   for (const AwaitedVerifier& one : awaited) {
     std::erase_if(of_users, [path = model::path_of("users", one.user) + ".password"](const auto& defect) {

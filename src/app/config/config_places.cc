@@ -47,7 +47,19 @@ std::string first_at(const Origin& first) {
 
 }  // namespace
 
-Places::Found Places::find(const std::string& path) const {
+std::string Places::in_configuration(const std::string& path) const {
+  for (const List& list : lists_) {
+    if (!path.starts_with(list.name + "[")) continue;
+    std::string_view rest = std::string_view(path).substr(list.name.size());
+    const size_t place = take_step(rest).place;
+    if (place < list.places.size())
+      return model::path_of(list.written, list.places[place]) + std::string(rest);
+  }
+  return path;
+}
+
+Places::Found Places::find(const std::string& of_model) const {
+  const std::string path = in_configuration(of_model);
   const ConfigNode* node = &root_;
   int line = root_.line;
   std::string variable = "RINGFENCE";

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "config_reader.h"
 #include "ringfence/model/defect.h"
@@ -12,6 +14,10 @@ class Places {
  public:
   Places(ReadContext& context, const ConfigNode& root) : context_(context), root_(root) {}
 
+  // What the model calls list[i] is written[places[i]] in the configuration.
+  void lists(std::string list, std::string written, std::vector<size_t> places) {
+    lists_.push_back({std::move(list), std::move(written), std::move(places)});
+  }
   // Of a path of the model ("targets[2].pool.max"): the variable that sets it, its line in the file, or the
   // line of the group that it is missing from.
   Origin of(const std::string& path) const;
@@ -25,12 +31,19 @@ class Places {
     Origin origin;
     bool is_written = false;
   };
+  struct List {
+    std::string name;
+    std::string written;
+    std::vector<size_t> places;
+  };
   Found find(const std::string& path) const;
+  std::string in_configuration(const std::string& path) const;
   // The key that people write for this path: `host` or `hosts`, `password` or `password_file`.
   std::string written_path(const std::string& path) const;
 
   ReadContext& context_;
   const ConfigNode& root_;
+  std::vector<List> lists_;
 };
 
 }  // namespace ringfence::app

@@ -17,7 +17,13 @@ void read_name_form(Section& section, model::NameForm& form);
 
 // Listeners have the appliance's certificate where they name none.
 void read_listeners(Section& root, Config& config);
-void read_targets(Section& root, Config& config);
+// Of every type; `places` learns where each stands in the list.
+void read_targets(Section& root, Config& config, Places& places);
+void read_listener_networks(Section& section, model::Listener& listener);
+// One of type tcp.
+model::TcpTarget read_tcp_target(Section& section);
+// `host` or `hosts`.
+std::vector<std::string> read_hosts(Section& section);
 
 // A password that becomes a verifier once all else is well: that costs milliseconds.
 struct AwaitedVerifier {

@@ -38,18 +38,6 @@ void read_pool(Section& section, model::PoolRule& pool) {
   pool = {};
 }
 
-std::vector<std::string> read_hosts(Section& section) {
-  auto single = section.scalar("host");
-  auto several = section.texts("hosts", model::PgTarget::hosts_max);
-  const bool environment_decides = single && single->from_environment;
-  if (single && !several.empty() && !environment_decides)
-    section.error("hosts", "stands beside host; keep one of them");
-  if (environment_decides || (single && several.empty())) several = {*single};
-  std::vector<std::string> hosts;
-  for (auto& host : several) hosts.push_back(std::move(host.text));
-  return hosts;
-}
-
 model::PgTarget read_target(Section& section, const model::NameForm& usual_name) {
   model::PgTarget target;
   section.text("name", target.name);
@@ -83,9 +71,30 @@ void read_name_form(Section& section, model::NameForm& form) {
   else section.error("application_name", parsed.error().message);
 }
 
-void read_targets(Section& root, Config& config) {
-  for (Section& section : root.list("targets", model::targets_max))
-    config.targets.push_back(read_target(section, config.application_name));
+std::vector<std::string> read_hosts(Section& section) {
+  auto single = section.scalar("host");
+  auto several = section.texts("hosts", model::PgTarget::hosts_max);
+  const bool environment_decides = single && single->from_environment;
+  if (single && !several.empty() && !environment_decides)
+    section.error("hosts", "stands beside host; keep one of them");
+  if (environment_decides || (single && several.empty())) several = {*single};
+  std::vector<std::string> hosts;
+  for (auto& host : several) hosts.push_back(std::move(host.text));
+  return hosts;
+}
+
+void read_targets(Section& root, Config& config, Places& places) {
+  std::vector<size_t> of_postgres, of_tcp;
+  size_t place = 0;
+  for (Section& section : root.list("targets", model::targets_max)) {
+    bool is_tcp = false;
+    section.choice<bool>("type", is_tcp, {{"postgres", false}, {"tcp", true}});
+    if (is_tcp) config.tcp_targets.push_back(read_tcp_target(section));
+    else config.targets.push_back(read_target(section, config.application_name));
+    (is_tcp ? of_tcp : of_postgres).push_back(place++);
+  }
+  places.lists("targets", "targets", std::move(of_postgres));
+  places.lists("tcp_targets", "targets", std::move(of_tcp));
 }
 
 }  // namespace ringfence::app

@@ -152,7 +152,7 @@ void check_tls_files(const Config& config, Places& places, ReadContext& context)
         !fits_together(model::defects(listener)))
       continue;
     const bool is_required = listener.tls == model::ListenerTls::verify;
-    auto loaded = load_server_tls(listener.tls_files, is_required, net::alpn_postgresql, &stand_in());
+    auto loaded = load_server_tls(listener.tls_files, is_required, alpn_of(listener), &stand_in());
     if (loaded) continue;
     context.error(places.of(path + (has_own ? ".tls_certificate_file" : ".tls_client_ca_file")),
                   cannot_be_used(loaded.error()));

@@ -43,6 +43,10 @@ Result<void> write_private(const std::string& path, const std::string& text) {
 
 }  // namespace
 
+std::string_view alpn_of(const model::Listener& listener) {
+  return listener.is_tcp() ? std::string_view() : net::alpn_postgresql;
+}
+
 Result<std::shared_ptr<const net::TlsContext>> load_server_tls(const TlsFiles& files,
                                                                bool client_certificate_required,
                                                                std::string_view alpn,
@@ -51,7 +55,7 @@ Result<std::shared_ptr<const net::TlsContext>> load_server_tls(const TlsFiles& f
   net::TlsServerOptions options;
   options.kernel = kernel;
   options.client_certificate_required = client_certificate_required;
-  options.alpn = {std::string(alpn)};
+  if (!alpn.empty()) options.alpn = {std::string(alpn)};
   if (files.certificate.empty()) {
     if (development == nullptr) return fail(Fault::internal, "no certificate");
     options.certificate_pem = development->certificate_pem;

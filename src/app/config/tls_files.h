@@ -11,6 +11,8 @@
 
 namespace ringfence::app {
 
+// What its clients speak over TLS; empty: anything.
+std::string_view alpn_of(const model::Listener& listener);
 // A context and the files that it was made of. `development` is used where no certificate is configured.
 Result<std::shared_ptr<const net::TlsContext>> load_server_tls(const TlsFiles& files,
                                                                bool client_certificate_required,

@@ -19,6 +19,7 @@
 #include "ringfence/model/limits.h"
 #include "ringfence/model/listener.h"
 #include "ringfence/model/pg_target.h"
+#include "ringfence/model/tcp_target.h"
 #include "ringfence/model/secret.h"
 #include "ringfence/model/tls_files.h"
 #include "ringfence/model/trail_rules.h"
@@ -93,6 +94,7 @@ struct Config {
   model::Limits limits;
   std::vector<model::User> users;
   std::vector<model::PgTarget> targets;
+  std::vector<model::TcpTarget> tcp_targets;
   std::shared_ptr<const policy::PolicySet> policies;
 };
 

@@ -11,7 +11,7 @@ from contenders import say
 from load import Load
 from runner import Report, interleave, show
 
-ORDER = 'direct,floor,ringfence-bare,ringfence,ringfence-full,pgbouncer,haproxy,nginx'
+ORDER = 'direct,floor,ringfence-bare,ringfence,ringfence-full,ringfence-tcp,pgbouncer,haproxy,nginx'
 ROW_BYTES = {'wide': 8000, 'narrow': 100}
 
 
@@ -59,7 +59,7 @@ def main():
                 results = interleave('%s/%s' % (direction, table), able, arguments.rounds, lambda one: measure(
                     one, direction, table, arguments.seconds, cluster))
                 show(report, '%s/%s' % (direction, table), results, [('mb_s', 'MB/s', '%.0f'), ('cpu_s_gb', 's/GB', '%.3f')],
-                     [('direct', 'mb_s'), ('nginx', 'cpu_s_gb')])
+                     [('direct', 'mb_s'), ('nginx', 'cpu_s_gb'), ('haproxy', 'cpu_s_gb')])
     print('JSON lines: %s' % report.path)
 
 

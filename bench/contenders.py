@@ -267,6 +267,23 @@ def start_full(directory, server_port, also=(), name='ringfence-full', **more):
          'whitelist': WHITELIST + list(also)}], **more)
 
 
+def start_tcp(directory, server_port):
+    """A target of type tcp: what is passed unseen, with the trail of connections."""
+    port = harness.free_port()
+    server = type('Server', (), {'port': server_port, 'socket': directory})
+    one = harness.Appliance(
+        directory, server, shards=1, log={'level': 'warning', 'format': 'text'},
+        users=[{'name': USER, 'password': PASSWORD, 'roles': ['operator']}],
+        targets=[{'name': 'raw', 'type': 'tcp', 'host': '127.0.0.1', 'port': server_port}])
+    one.config['listeners'].append({'name': 'raw', 'protocol': 'tcp', 'address': '127.0.0.1', 'port': port, 'target': 'raw',
+                                    'network_users': [{'network': '127.0.0.0/8', 'user': USER}]})
+    one.write_config()
+    one.start()
+    contender = Contender('ringfence-tcp', port, one.process.pid, close=one.stop)
+    contender.appliance = one
+    return contender
+
+
 def makers(directory, server_port, **more):
     """Functions that start a contender, by its name."""
     return {
@@ -278,6 +295,7 @@ def makers(directory, server_port, **more):
         'ringfence-full': lambda: start_full(directory / 'full', server_port, **more),
         'ringfence-pool': lambda: start_ringfence(directory / 'pool', server_port, 'ringfence-pool', pool=POOL, **more),
         'ringfence-bare-pool': lambda: start_bare(directory / 'bare-pool', server_port, 'ringfence-bare-pool', pool=POOL, **more),
+        'ringfence-tcp': lambda: start_tcp(directory / 'tcp', server_port),
         'pgbouncer': lambda: start_pgbouncer(directory / 'pgbouncer', server_port),
         'pgbouncer-verifier': lambda: start_pgbouncer(directory / 'pgbouncer-verifier', server_port, name='pgbouncer-verifier',
                                                       secret=verifier_of(directory, server_port)),

@@ -175,6 +175,12 @@ void FieldWriter::cut(Tag tag, ByteView value) {
   at_ += cut.size();
 }
 
+void append_uuid(std::string& out, Tag tag, const Uuid& value) {
+  if (value.is_nil()) return;
+  const ByteView bytes(reinterpret_cast<const char*>(value.bytes.data()), value.bytes.size());
+  Writer(out).u16(static_cast<uint16_t>(tag)).u32(static_cast<uint32_t>(bytes.size())).bytes(bytes);
+}
+
 EventBuilder::EventBuilder(Category category, std::string_view action, Severity severity, Outcome outcome) {
   text(Tag::category, name(category));
   text(Tag::action, action);

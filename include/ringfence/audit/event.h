@@ -226,6 +226,9 @@ inline constexpr size_t record_bytes_max = 1 << 20;
 // long it was; bytes without one; of structure there stays {"too_long":true}.
 void append_field(std::string& out, Tag tag, ByteView value);
 
+// The same of an id; a nil one is absent.
+void append_uuid(std::string& out, Tag tag, const Uuid& value);
+
 // Writes fields into reserved room. The caller has reserved enough: field_bytes(n) for each field.
 class FieldWriter {
  public:

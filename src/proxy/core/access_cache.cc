@@ -4,10 +4,16 @@
 
 namespace ringfence::proxy {
 
+const std::vector<std::string>* AccessCache::postgres_tags(const Snapshot& snapshot,
+                                                           std::string_view target) {
+  const Target* found = snapshot.find_target(target);
+  return found != nullptr ? &found->tags : nullptr;
+}
+
 std::shared_ptr<const policy::Access> AccessCache::find(std::string_view user, std::string_view target,
                                                         const SnapshotPtr& by, const SnapshotPtr& current) {
   const User* found_user = by->find_user(user);
-  const std::vector<std::string>* tags = by->find_tags(target);
+  const std::vector<std::string>* tags = tags_of_(*by, target);
   if (found_user == nullptr || tags == nullptr || !by->policies)
     return std::make_shared<const policy::Access>();
   const auto find = [&] {

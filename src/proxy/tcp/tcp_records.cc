@@ -21,8 +21,7 @@ void TcpRecords::identify(const Facts& facts) {
   text(Tag::auth_method, facts.auth_method);
   text(Tag::client_addr, facts.client_addr);
   text(Tag::transport, facts.transport);
-  const auto* id = reinterpret_cast<const char*>(facts.session_id.bytes.data());
-  text(Tag::session_id, std::string_view(id, facts.session_id.bytes.size()));
+  audit::append_uuid(fields_, Tag::session_id, facts.session_id);
   text(Tag::target, facts.target);
   if (facts.tags != nullptr && !facts.tags->empty()) {
     std::string json;

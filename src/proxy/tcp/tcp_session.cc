@@ -64,6 +64,7 @@ Task<void> TcpSession::Relay::run(TcpPump& pump, TcpPump& other, ring::Event& en
     co_await running;
   }
   const bool is_to_server = &pump == &to_server;
+  if (pump.end() != TcpPump::End::input_ended && broken == nullptr) broken = &pump;
   // What a server has said before it hung up still reaches the client; for nobody there is nothing to wait.
   const bool other_may_go_on =
       pump.end() == TcpPump::End::input_ended || (is_to_server && pump.end() == TcpPump::End::output_failed);
@@ -188,18 +189,17 @@ std::string TcpSession::reason_of_end(bool& is_failure) const {
   const auto with_error = [](std::string text, int error) {
     return error != 0 ? text + ": " + std::strerror(error) : text;
   };
-  const TcpPump& up = relay_->to_server;
-  const TcpPump& down = relay_->to_client;
-  if (up.end() == TcpPump::End::input_failed) return with_error("the client's connection broke", up.error());
-  is_failure = true;
-  if (down.end() == TcpPump::End::input_failed)
-    return with_error("the server's connection broke", down.error());
-  if (up.end() == TcpPump::End::output_failed)
-    return with_error("the server took no more of what the client sent", up.error());
-  is_failure = false;
-  if (down.end() == TcpPump::End::output_failed)
-    return with_error("the client took no more of what the server sent", down.error());
-  return "both sides have ended";
+  const TcpPump* broken = relay_->broken;
+  if (broken == nullptr) return "both sides have ended";
+  const bool is_to_server = broken == &relay_->to_server;
+  const bool is_input = broken->end() == TcpPump::End::input_failed;
+  is_failure = is_input != is_to_server;
+  if (is_input)
+    return with_error(is_to_server ? "the client's connection broke" : "the server's connection broke",
+                      broken->error());
+  return with_error(is_to_server ? "the server took no more of what the client sent"
+                                 : "the client took no more of what the server sent",
+                    broken->error());
 }
 
 void TcpSession::record_disconnect() {

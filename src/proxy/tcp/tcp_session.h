@@ -44,6 +44,8 @@ class TcpSession final : public Session {
     TcpSession& session;
     TcpPump to_server;
     TcpPump to_client;
+    // The direction that broke first; what broke then, broke by our own hand. Null: none did.
+    const TcpPump* broken = nullptr;
     ring::Event to_server_ended;
     ring::Event to_client_ended;
   };

@@ -82,7 +82,7 @@ def test_postgres_behind_it_as_it_is(raw, target, events):
         cancelling.start()
         with pytest.raises(psycopg.errors.QueryCanceled):
             connection.execute('SELECT pg_sleep(30)')
-    assert of(events(appliance, 2), 'tcp_disconnect')[0]['bytes_to_client'] > 100
+    assert max(row['bytes_to_client'] for row in of(events(appliance, 2), 'tcp_disconnect')) > 100
 
 
 @pytest.mark.parametrize('gigabytes', [0.2, pytest.param(10, marks=pytest.mark.long)])
@@ -130,7 +130,7 @@ def test_each_direction_ends_by_itself(raw, server):
     appliance.config['targets'][-1]['port'] = server(first).port
     appliance.write_config()
     appliance.reload()
-    eventually(lambda: appliance.metrics()['ringfence_config_reloads_total'] == 1, what='the reload')
+    eventually(lambda: appliance.metrics()['ringfence_configuration_reloads_total'] == 1, what='the reload')
     with peers.connect(appliance.tcp_port) as client:
         assert read(client, 4) == b'bye'
         client.sendall(answer)
@@ -166,6 +166,21 @@ def test_a_reset_is_no_good_end(raw, server, events, who):
     assert done['outcome'] == ('failure' if who == 'server' else 'success')
 
 
+def fill(connections, data):
+    """Sends on all of them until none takes any more."""
+    for one in connections:
+        one.setblocking(False)
+    goes_on = True
+    while goes_on:
+        goes_on = False
+        for one in connections:
+            try:
+                goes_on = one.send(data) > 0 or goes_on
+            except BlockingIOError:
+                pass
+        time.sleep(0.2)
+
+
 @pytest.mark.parametrize('who', ['client', 'server'])
 def test_a_peer_that_never_reads_costs_its_own_session_alone(raw, server, events, who):
     """Its sender is stopped, others pass, and it ends by the bound on quiet."""
@@ -180,16 +195,12 @@ def test_a_peer_that_never_reads_costs_its_own_session_alone(raw, server, events
             while True:
                 connection.sendall(data)
         return None
-    appliance = raw(server(serve).port, target={'idle_ms': 1500}).start()
+    appliance = raw(server(serve).port, target={'idle_ms': 6000}).start()
     stuck = [peers.connect(appliance.tcp_port) for _ in range(70)]
     for one in stuck:
         one.sendall(b's')
-        one.settimeout(0.2)
     if who == 'server':
-        for one in stuck:
-            with pytest.raises(TimeoutError):
-                for _ in range(400):
-                    one.sendall(data)
+        fill(stuck, data)
     before = appliance.own_memory()
     with peers.connect(appliance.tcp_port) as quick:
         quick.sendall(b'e')
@@ -198,7 +209,7 @@ def test_a_peer_that_never_reads_costs_its_own_session_alone(raw, server, events
             assert read(quick, len(data)) == data
     rows = events(appliance, len(stuck) + 1)
     ends = [row['reason'] for row in of(rows, 'tcp_disconnect')]
-    assert ends.count('no byte has passed for 1500 ms') == len(stuck)
+    assert ends.count('no byte has passed for 6000 ms') == len(stuck)
     assert appliance.own_memory() < before + (64 << 20)
     for one in stuck:
         one.settimeout(10)
@@ -352,7 +363,7 @@ def test_a_reload_ends_what_it_does_not_let_in(raw, server, events, change):
         appliance.write_config()
         appliance.reload()
         if change == 'nothing':
-            eventually(lambda: appliance.metrics()['ringfence_config_reloads_total'] == 1, what='the reload')
+            eventually(lambda: appliance.metrics()['ringfence_configuration_reloads_total'] == 1, what='the reload')
             client.sendall(b'y')
             assert client.recv(1) == b'y'
             return

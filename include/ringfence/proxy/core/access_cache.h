@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "ringfence/policy/policy_set.h"
 #include "ringfence/proxy/core/snapshot.h"
@@ -14,12 +15,19 @@ namespace ringfence::proxy {
 
 class AccessCache {
  public:
+  // The tags of a target of one type; null: there is none of this name. A target of another type is not
+  // there for those who ask.
+  using TagsOf = const std::vector<std::string>* (*)(const Snapshot& snapshot, std::string_view target);
+  explicit AccessCache(TagsOf tags_of = &postgres_tags) : tags_of_(tags_of) {}
   // By the snapshot `by`. It is kept, as long as a session has it, while `by` is `current`, the shard's own.
   // Never null: who or what is unknown has no access.
   std::shared_ptr<const policy::Access> find(std::string_view user, std::string_view target,
                                              const SnapshotPtr& by, const SnapshotPtr& current);
 
  private:
+  static const std::vector<std::string>* postgres_tags(const Snapshot& snapshot, std::string_view target);
+
+  const TagsOf tags_of_;
   std::unordered_map<std::string, std::weak_ptr<const policy::Access>> known_;
   std::weak_ptr<const Snapshot> known_by_;  // The snapshot that they were found by.
   size_t sweep_at_ = 64;                    // With so many the dead ones are taken out.

@@ -97,12 +97,6 @@ struct Snapshot {
     auto found = tcp_targets.find(name);
     return found == tcp_targets.end() ? nullptr : &found->second;
   }
-  // Of the target of this name, whatever its type; null: there is none.
-  const std::vector<std::string>* find_tags(std::string_view name) const {
-    if (const Target* target = find_target(name)) return &target->tags;
-    const TcpTarget* target = find_tcp_target(name);
-    return target != nullptr ? &target->tags : nullptr;
-  }
 };
 
 using SnapshotPtr = std::shared_ptr<const Snapshot>;

@@ -11,7 +11,7 @@ namespace ringfence::proxy {
 class TcpShard final : public ProtocolShard {
  public:
   // Both belong together, and the core outlives this.
-  explicit TcpShard(ShardCore& core) : core_(core) { core.serve(*this); }
+  explicit TcpShard(ShardCore& core);
 
   void adopt(std::unique_ptr<net::Stream> client, std::shared_ptr<ListenerFacts> listener) override;
 

@@ -75,6 +75,7 @@ TEST_CASE("metrics need the token unless they are public") {
   CHECK(has(response, "# HELP test_total A test.\n# TYPE test_total counter\ntest_total 5\n"));
   CHECK(has(response, "ringfence_build_info{version=\"" RINGFENCE_VERSION "\",node=\"gate\"} 1\n"));
   CHECK(has(response, "ringfence_admin_requests_total 1\n"));
+  CHECK(has(response, "ringfence_admin_streams_stalled_total 0\n"));
 }
 
 TEST_CASE("unknown paths are 404, other methods 405 with what is allowed, HEAD has no body") {

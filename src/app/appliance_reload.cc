@@ -102,7 +102,7 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
   use_snapshot();
   crypto::Digest token = crypto::sha256(config.admin.token.reveal());
   admin_shard_->deliver([this, token] { admin_->set_token_digest(token); });
-  publish(main_producer(), event("configuration_reloaded", Severity::info, Outcome::success));
+  main_events_.publish(control::new_event("configuration_reloaded", Severity::info, Outcome::success));
   reloads_.fetch_add(1);
   // What needs a restart stays as it was started, so that the next comparison is true too.
   config_.users = std::move(config.users);
@@ -115,7 +115,7 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
 }
 
 void Appliance::use_snapshot() {
-  explained_ = snapshot_;
+  questions_->use(snapshot_);
   for (DataShard& data : data_shards_) {
     proxy::ShardCore* core = data.core.get();
     proxy::SnapshotPtr snapshot = snapshot_;

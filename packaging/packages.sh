@@ -49,6 +49,7 @@ test   default-jdk-headless   compiles and runs pgjdbc's tests
 test   libpostgresql-jdbc-java pgjdbc, under test as a client
 test   sqlsmith               random statements
 test   clang-format-19        one style, checked
+test   clang-tidy-19          mistakes that compilers do not see
 fuzz   clang-19               libFuzzer
 fuzz   libclang-rt-19-dev     libFuzzer's and the sanitizers' run time
 bench  postgresql-15          the server behind every contender; pgbench

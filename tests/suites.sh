@@ -71,6 +71,13 @@ suite_layers() {  # What needs no compiler, by itself; the gate runs it with the
     echo "{\"name\": \"$name\", \"result\": \"$result\"}" >>"$build/test/layers.json"
   done
 }
+suite_tidy() {  # What clang-tidy finds beyond what is listed; sources that have not changed are not analysed again.
+  configure asan gcc --buildtype=plain -Doptimization=1 -Dcpp_args=-g1 -Db_sanitize=address,undefined -Dbenchmarks=false
+  step "analysing the sources with clang-tidy"
+  if RINGFENCE_TIDY_CACHE="${RINGFENCE_TIDY_CACHE:-$build/tidy}" \
+    "$python" -B "$root/tests/tidy/tidy_test.py" "$root" "$build/asan" >&2; then result=OK; else result=FAIL; failed tidy; fi
+  echo "{\"name\": \"tidy\", \"result\": \"$result\"}" >"$build/test/tidy.json"
+}
 suite_e2e() {  # Real clients against the optimised build; arguments are pytest's.
   build_release
   step "running the end-to-end tests"
@@ -103,10 +110,10 @@ suite_kernel_tls() {  # TLS by the kernel, in a virtual machine whose kernel has
 }
 
 # shellcheck disable=SC2016  # The marks around names are text.
-help_test='usage: ./dev test [all | unit | corpus | layers | tsan | allocations | e2e | long | package | kernel-tls ...] [-- pytest arguments]
+help_test='usage: ./dev test [all | unit | corpus | layers | tsan | allocations | tidy | e2e | long | package | kernel-tls ...] [-- pytest arguments]
 Without arguments the gate: unit, session and corpus tests under ASan and UBSan, layers and style, what crosses threads
-under TSan, the optimised build, what counts allocations, whether every test program has run in one of these, and the
-end-to-end tests. `all` adds the long end-to-end tests and `package`,
+under TSan, the optimised build, what counts allocations, whether every test program has run in one of these, the
+end-to-end tests, and what clang-tidy finds. `all` adds the long end-to-end tests and `package`,
 which boots a fresh Debian by systemd-nspawn and installs, runs, upgrades and purges the package in it (as root), and
 `kernel-tls`, which boots a kernel that has TLS in a virtual machine and tests there what needs it.
 The last line is "N passed, N failed"; the exit code is not zero when one failed.'
@@ -116,7 +123,7 @@ cmd_test() {
   while [ $# -gt 0 ]; do
     case $1 in
       --) shift; break ;;
-      all | unit | corpus | layers | tsan | allocations | e2e | long | package | kernel-tls) wanted="$wanted $1" ;;
+      all | unit | corpus | layers | tsan | allocations | tidy | e2e | long | package | kernel-tls) wanted="$wanted $1" ;;
       *) die "test does not know the suite $1" "$help_test" ;;
     esac
     shift
@@ -129,13 +136,14 @@ cmd_test() {
   export_sanitizer_options
   for suite in $wanted; do
     case $suite in
-      gate) suite_asan; suite_tsan; suite_allocations; suite_complete; suite_e2e -m 'not long and not tsan' "$@" ;;
-      all) suite_asan; suite_tsan; suite_allocations; suite_complete; suite_e2e -m 'not tsan' "$@"; suite_package; suite_kernel_tls ;;
+      gate) suite_asan; suite_tsan; suite_allocations; suite_complete; suite_e2e -m 'not long and not tsan' "$@"; suite_tidy ;;
+      all) suite_asan; suite_tsan; suite_allocations; suite_complete; suite_e2e -m 'not tsan' "$@"; suite_package; suite_kernel_tls; suite_tidy ;;
       unit) suite_asan --no-suite corpus --no-suite layers ;;
       corpus) suite_asan --suite corpus ;;
       layers) suite_layers ;;
       tsan) suite_tsan ;;
       allocations) suite_allocations ;;
+      tidy) suite_tidy ;;
       e2e) suite_e2e -m 'not long and not tsan' "$@" ;;
       long) suite_e2e -m long "$@" ;;
       package) suite_package ;;

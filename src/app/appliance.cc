@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <future>
 
+#include "answer_question.h"
 #include "app/config/state_directory.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
@@ -34,15 +35,7 @@ constexpr size_t worker_backlog_max = 4096;  // Logins that wait for a key or a 
 constexpr unsigned analysis_threads = 2;
 // Each is of another user or shard; of more the last would be too late for its session, which waits 30 s.
 constexpr size_t analysis_backlog_max = 256;
-constexpr unsigned sync_threads_max = 4;    // More would wait for the same disk.
-constexpr size_t explain_backlog_max = 16;  // Questions to the policies that wait for the one before.
-
-Uuid new_id(uint64_t now_us) {
-  auto random = crypto::random_array<8>();
-  uint64_t bits = 0;
-  if (random) std::memcpy(&bits, random->data(), sizeof bits);
-  return uuid_v7(now_us, bits);
-}
+constexpr unsigned sync_threads_max = 4;  // More would wait for the same disk.
 
 // Records go nowhere: audit.enabled is false.
 class NoTrail final : public audit::RecordSpace {
@@ -79,7 +72,9 @@ Appliance::Appliance(Config config) : config_(std::move(config)), store_(config_
 
 Appliance::~Appliance() {
   admin_.reset();
-  if (admin_shard_) admin_shard_->stop();
+  if (!admin_shard_) return;
+  admin_shard_->stop();
+  admin_shard_->join();
 }
 
 // ---------------------------------------------------------------- starting
@@ -106,16 +101,17 @@ Result<void> Appliance::start() {
   // Ports first: a taken one is the commonest mistake, and is told at once.
   if (auto listening = listen(); !listening) return listening;
   workers_ = std::make_unique<ring::Workers>(worker_threads, worker_backlog_max);
-  explainer_ = std::make_unique<ring::Workers>(1, explain_backlog_max);
   if (auto up = start_admin(); !up) return up;
   if (auto up = start_store(); !up) return up;
   if (auto up = start_trail(); !up) return up;
   if (auto up = start_data_shards(); !up) return up;
   accept_connections();
-  shards_serve_ = true;
+  std::vector<proxy::ShardCore*> cores;
+  for (DataShard& data : data_shards_) cores.push_back(data.core.get());
+  sessions_->serve(std::move(cores));
   phase_ = Phase::running;
-  publish(main_producer(), event("appliance_started", Severity::info, Outcome::success)
-                               .text(Tag::metadata, "{\"version\":\"" RINGFENCE_VERSION "\"}"));
+  main_events_.publish(control::new_event("appliance_started", Severity::info, Outcome::success)
+                           .text(Tag::metadata, "{\"version\":\"" RINGFENCE_VERSION "\"}"));
   log_info("ready", {{"admin", config_.admin.address + ":" + std::to_string(config_.admin.port)},
                      {"shards", std::to_string(data_shards_.size())},
                      {"users", std::to_string(config_.users.size())},
@@ -194,7 +190,7 @@ Result<void> Appliance::start_trail() {
 
 Result<void> Appliance::start_data_shards() {
   snapshot_ = make_snapshot(config_);
-  explained_ = snapshot_;
+  questions_->use(snapshot_);
   analysts_ = std::make_unique<ring::Workers>(analysis_threads, analysis_backlog_max);
   const auto shards = static_cast<unsigned>(data_shards_.size());
   const bool has_syncs = trail_ && config_.audit.durability == Durability::disk;
@@ -281,6 +277,12 @@ Result<void> Appliance::start_admin() {
   admin_shard_ = std::make_unique<ring::Shard>(shard);
   auto started = admin_shard_->start();
   if (!started) return unexpected(std::move(started).error().in("admin shard"));
+  sessions_ = std::make_unique<control::Sessions>(*admin_shard_, admin_events_);
+  questions_ = std::make_unique<control::Questions>(
+      *admin_shard_, admin_events_,
+      [this](const proxy::Snapshot& snapshot, const std::string& question, const std::string& by) {
+        return answer_question(snapshot, question, by, trail_ ? &trail_->sealer() : nullptr);
+      });
   admin::AdminOptions options;
   options.token_digest = crypto::sha256(config_.admin.token.reveal());
   options.metrics_public = config_.admin.metrics_public;
@@ -289,17 +291,17 @@ Result<void> Appliance::start_admin() {
   sources.readiness = [this] { return readiness(); };
   sources.metrics = [this](MetricsWriter& out) { write_metrics(out); };
   sources.stats = [this] { return stats(); };
-  sources.sessions = this;
+  sources.sessions = sessions_.get();
   sources.explain = [this](std::string question, std::string by,
-                           std::function<void(admin::PolicyAnswer)> done) {
-    explain(std::move(question), std::move(by), std::move(done));
+                           std::function<void(control::PolicyAnswer)> done) {
+    questions_->ask(std::move(question), std::move(by), std::move(done));
   };
   sources.authentication_failed = [this](const admin::AuthenticationFailure& f) { authentication_failed(f); };
   std::promise<void> up;
   admin_failures_ = std::make_unique<proxy::FailureReports>(
       *admin_shard_, config_.audit.failures_window_ms, [this](EventBuilder told) {
         const uint64_t now = wall_us();
-        told.id(new_id(now)).ts(now);
+        told.id(control::new_event_id(now)).ts(now);
         return !trail_ || told.publish(trail_->journal(admin_producer()));
       });
   admin_shard_->post([&] {
@@ -312,40 +314,16 @@ Result<void> Appliance::start_admin() {
   return {};
 }
 
-void Appliance::publish(uint32_t producer, const EventBuilder& event) {
-  if (!trail_) return;
-  if (!event.publish(trail_->journal(producer)))
-    log_error("an event of the appliance found no room in the trail");
-}
-
-EventBuilder Appliance::event(std::string_view action, Severity severity, Outcome outcome,
-                              Category category) const {
-  uint64_t now = wall_us();
-  EventBuilder out(category, action, severity, outcome);
-  out.id(new_id(now)).ts(now);
-  return out;
-}
-
-void Appliance::seal(EventBuilder& event, const audit::ClearTexts& texts) const {
-  if (!trail_ || texts.is_empty()) return;
-  const Uuid id = new_id(wall_us());
-  const audit::SealedTexts sealed = trail_->sealer().for_event(texts, id);
-  event.id(id)
-      .text(Tag::redacted, texts.names())
-      .text(Tag::redacted_digest, sealed.digests)
-      .bytes(Tag::sealed, sealed.sealed);
-}
-
 // The first one is an event at once, those like it are counted.
 void Appliance::authentication_failed(const admin::AuthenticationFailure& failure) {
   const std::string reason = failure.reason + " token";
   const bool is_first = admin_failures_->is_first(
       {audit::Category::system, "admin_auth_failed", failure.client_addr, {}, reason, {}});
   if (!is_first) return;
-  EventBuilder out = event("admin_auth_failed", Severity::warning, Outcome::denied);
+  EventBuilder out = control::new_event("admin_auth_failed", Severity::warning, Outcome::denied);
   out.text(Tag::client_addr, failure.client_addr).text(Tag::reason, reason);
   out.text(Tag::entity_type, "admin_route").text(Tag::entity_id, failure.method + " " + failure.path);
-  publish(admin_producer(), out);
+  admin_events_.publish(out);
 }
 
 void Appliance::be_watched(Watchdog& watchdog) {

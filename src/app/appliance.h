@@ -15,6 +15,9 @@
 #include "ringfence/admin/api/sources.h"
 #include "ringfence/app/config/config.h"
 #include "ringfence/audit/trail.h"
+#include "ringfence/control/events.h"
+#include "ringfence/control/questions.h"
+#include "ringfence/control/sessions.h"
 #include "ringfence/proxy/core/failure_reports.h"
 #include "ringfence/proxy/pg/pg_shard.h"
 #include "ringfence/proxy/tcp/tcp_shard.h"
@@ -27,10 +30,10 @@
 
 namespace ringfence::app {
 
-class Appliance final : public admin::SessionDirectory {
+class Appliance {
  public:
   explicit Appliance(Config config);
-  ~Appliance() override;
+  ~Appliance();
 
   Result<void> start();
   // Applies what can change while running: users, targets, limits, the admin token, the log. Gives the keys
@@ -46,19 +49,9 @@ class Appliance final : public admin::SessionDirectory {
   // One line for people: what it does and what is wrong.
   std::string status_line() const;
 
-  // admin::SessionDirectory, on the admin shard's thread.
-  void list(std::function<void(std::vector<model::SessionInfo>)> done) override;
-  void end(Uuid id, std::string by, std::function<void(bool found)> done) override;
-  // admin::Sources::explain, on the admin shard's thread.
-  void explain(std::string question, std::string by, std::function<void(admin::PolicyAnswer)> done);
-
  private:
   enum class Phase : uint8_t { starting, running, draining };
 
-  // Asks each data shard on its thread; `done` is called on the admin shard's.
-  template <typename Answer>
-  void ask_shards(std::function<Answer(proxy::ShardCore&)> ask,
-                  std::function<void(std::vector<Answer>)> done);
   Result<void> start_store();
   Result<void> start_trail();
   Result<void> start_data_shards();
@@ -72,17 +65,13 @@ class Appliance final : public admin::SessionDirectory {
   proxy::SnapshotPtr make_snapshot(const Config& config);
   void use_snapshot();
   void take_reveal_requests();
-  // For an event made by event(): what was redacted in it, sealed.
-  void seal(audit::EventBuilder& event, const audit::ClearTexts& texts) const;
-  void publish(uint32_t producer, const audit::EventBuilder& event);
-  audit::EventBuilder event(std::string_view action, audit::Severity severity, audit::Outcome outcome,
-                            audit::Category category = audit::Category::system) const;
   admin::Readiness readiness() const;
   admin::StatsSnapshot stats() const;
   void write_metrics(MetricsWriter& out) const;
   void write_tls_metrics(MetricsWriter& out) const;
   void authentication_failed(const admin::AuthenticationFailure& failure);
   audit::TrailStatus trail_status() const;
+  audit::RecordSpace* journal(uint32_t producer) { return trail_ ? &trail_->journal(producer) : nullptr; }
   uint32_t admin_producer() const { return static_cast<uint32_t>(data_shards_.size()); }
   uint32_t main_producer() const { return admin_producer() + 1; }
 
@@ -111,25 +100,27 @@ class Appliance final : public admin::SessionDirectory {
   uint64_t started_us_ = 0;
   uint64_t generation_ = 0;
   std::atomic<Phase> phase_{Phase::starting};
-  std::atomic<bool> shards_serve_{false};  // The data shards' threads run, and answer what they are asked.
   std::atomic<uint64_t> reloads_{0};
   std::atomic<uint64_t> reload_failures_{0};
   proxy::SnapshotPtr snapshot_;
-  std::atomic<proxy::SnapshotPtr> explained_;  // The same, for other threads.
   TlsKeeper tls_;
   KernelTlsChoice kernel_tls_;
   std::unique_ptr<audit::Trail> trail_;
-  std::unique_ptr<ring::Workers> workers_;    // For logins.
-  std::unique_ptr<ring::Workers> analysts_;   // For statements that are too much for a shard.
-  std::unique_ptr<ring::Workers> syncers_;    // For audit.durability: disk.
-  std::unique_ptr<ring::Workers> explainer_;  // A thread of its own: no login waits for somebody's question.
+  std::unique_ptr<ring::Workers> workers_;         // For logins.
+  std::unique_ptr<ring::Workers> analysts_;        // For statements that are too much for a shard.
+  std::unique_ptr<ring::Workers> syncers_;         // For audit.durability: disk.
   std::unique_ptr<ring::SpareCores> spare_cores_;  // Null: nobody looks.
   proxy::TrailVolume volume_;
   std::vector<DataShard> data_shards_;
   std::vector<Listening> listening_;
   std::vector<InheritedSocket> inherited_;
   int admin_fd_ = -1;
+  // Of the main thread's journal and the admin shard's.
+  control::Events main_events_{[this] { return journal(main_producer()); }};
+  control::Events admin_events_{[this] { return journal(admin_producer()); }};
   std::unique_ptr<ring::Shard> admin_shard_;
+  std::unique_ptr<control::Sessions> sessions_;
+  std::unique_ptr<control::Questions> questions_;
   std::unique_ptr<proxy::FailureReports> admin_failures_;  // Used on the admin shard's thread.
   std::unique_ptr<admin::AdminServer> admin_;
 };

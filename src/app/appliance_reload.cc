@@ -53,6 +53,21 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
   return out;
 }
 
+namespace {
+
+// All but the place and the protocol, which are the socket's.
+void take_rules(model::Listener& open, const model::Listener& wanted) {
+  if (wanted.path.empty() != open.path.empty() || wanted.protocol != open.protocol) return;
+  model::Listener next = wanted;
+  next.address = open.address;
+  next.port = open.port;
+  next.path = open.path;
+  next.connections_max = open.connections_max;
+  open = std::move(next);
+}
+
+}  // namespace
+
 // ---------------------------------------------------------------- while running
 
 Result<std::vector<std::string>> Appliance::reload(Config config) {
@@ -62,17 +77,7 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
   config.listeners = config_.listeners;
   for (model::Listener& open : config.listeners) {
     for (const model::Listener& wanted : listeners) {
-      if (wanted.name != open.name || wanted.path.empty() != open.path.empty() ||
-          wanted.protocol != open.protocol)
-        continue;
-      open.tls = wanted.tls;
-      open.tls_files = wanted.tls_files;
-      open.certificate_name = wanted.certificate_name;
-      open.certificate_login = wanted.certificate_login;
-      open.certificate_users = wanted.certificate_users;
-      open.networks = wanted.networks;
-      open.network_users = wanted.network_users;
-      open.target = wanted.target;
+      if (wanted.name == open.name) take_rules(open, wanted);
     }
   }
   bool admin_tls_differs = config.admin.tls != config_.admin.tls;
@@ -115,7 +120,7 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
   use_snapshot();
   crypto::Digest token = crypto::sha256(config.admin.token.reveal());
   admin_shard_->deliver([this, token] { admin_->set_token_digest(token); });
-  publish(main_producer(), event("configuration_reloaded", Severity::info, Outcome::success));
+  main_events_.publish(control::new_event("configuration_reloaded", Severity::info, Outcome::success));
   reloads_.fetch_add(1);
   // What needs a restart stays as it was started, so that the next comparison is true too.
   config_.users = std::move(config.users);
@@ -129,7 +134,7 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
 }
 
 void Appliance::use_snapshot() {
-  explained_ = snapshot_;
+  questions_->use(snapshot_);
   for (DataShard& data : data_shards_) {
     proxy::ShardCore* core = data.core.get();
     proxy::SnapshotPtr snapshot = snapshot_;

@@ -85,6 +85,7 @@ void Appliance::tell_admin_failures() {
 
 void Appliance::stop(const std::atomic<bool>& hurry) {
   bool was_running = phase_.exchange(Phase::draining) == Phase::running;
+  if (questions_) questions_->close();
   if (was_running) log_info("draining", {{"deadline_ms", std::to_string(config_.limits.drain_ms)}});
   if (was_running) stop_listening();
   auto order_all = [this](auto action) {
@@ -112,8 +113,9 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
     });
     wait_until_drained(end_grace_ms, false);
   }
-  if (was_running) publish(main_producer(), event("appliance_stopped", Severity::info, Outcome::success));
-  shards_serve_ = false;
+  if (was_running)
+    main_events_.publish(control::new_event("appliance_stopped", Severity::info, Outcome::success));
+  if (sessions_) sessions_->stop_serving();
   for (DataShard& data : data_shards_) {
     if (data.shard) data.shard->stop();
   }
@@ -136,7 +138,7 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
   }
   if (admin_) stop_admin();
   // Only the admin shard asks it, and that takes requests until here.
-  explainer_.reset();
+  questions_.reset();
   for (size_t i = 0; i < listening_.size(); ++i) {
     const std::string& path = config_.listeners[i].path;
     if (!path.empty() && !listening_[i].is_inherited) ::unlink(path.c_str());

@@ -25,7 +25,8 @@ std::string_view fault_name(Fault fault) {
 tl::unexpected<Error> fail_errno(int errno_value, std::string_view what) {
   std::string message(what);
   message += ": ";
-  message += std::strerror(errno_value);
+  char unknown[64];  // For the text of a number that has none.
+  message += ::strerror_r(errno_value, unknown, sizeof unknown);
   return tl::unexpected<Error>(Error{Fault::io, std::move(message), errno_value});
 }
 

@@ -26,6 +26,8 @@ Task<Response> metrics(const Resources& resources) {
                  counters.connections_refused);
   writer.counter("ringfence_admin_answers_late_total", "Requests that other shards did not answer in time.",
                  counters.answers_late);
+  writer.counter("ringfence_admin_streams_stalled_total", "Answers ended because their client took nothing.",
+                 counters.streams_stalled);
   writer.gauge("ringfence_admin_connections", "Open connections of the admin API.",
                static_cast<double>(resources.server.connections()));
   Response response;

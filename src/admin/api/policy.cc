@@ -8,14 +8,25 @@ using ring::Task;
 
 namespace {
 
+int status_of(PolicyAnswer::Kind kind) {
+  switch (kind) {
+    case PolicyAnswer::Kind::answered: return 200;
+    case PolicyAnswer::Kind::malformed: return 400;
+    case PolicyAnswer::Kind::not_answered: return 422;
+    case PolicyAnswer::Kind::unavailable: break;
+  }
+  return 503;
+}
+
 Task<Response> explain(Resources& resources, const Call& call) {
   Ask<PolicyAnswer> ask(resources.asks, resources.shard, resources.options.explain_ms);
   resources.sources.explain(call.request.body, call.by(), ask.done());
   std::optional<PolicyAnswer> answer = co_await ask;
   if (!answer) co_return late(resources, "who analyses statements");
-  if (answer->status == 200) co_return http::json_response(200, std::move(answer->text));
-  Response response = http::problem(answer->status, answer->text, call.request.path);
-  if (answer->status == 503) response.headers.push_back({"Retry-After", "1"});
+  const int status = status_of(answer->kind);
+  if (status == 200) co_return http::json_response(200, std::move(answer->text));
+  Response response = http::problem(status, answer->text, call.request.path);
+  if (status == 503) response.headers.push_back({"Retry-After", "1"});
   co_return response;
 }
 

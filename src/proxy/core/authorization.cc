@@ -2,21 +2,18 @@
 
 #include "ringfence/audit/json.h"
 #include "ringfence/base/utf8.h"
+#include "ringfence/proxy/core/bounds.h"
 
 namespace ringfence::proxy {
 
 namespace {
-
-constexpr size_t policies_told_max = 20;
-// A name, as told.
-constexpr size_t name_bytes_max = 64;
 
 // An object whose keys are given in their order.
 class Object {
  public:
   Object& text(std::string_view key, std::string_view value) {
     begin(key);
-    const std::string valid = make_valid_text(text_prefix(value, name_bytes_max));
+    const std::string valid = make_valid_text(text_prefix(value, told_name_bytes_max));
     audit::append_json_string(out_, valid);
     return *this;
   }
@@ -39,8 +36,8 @@ class Object {
 std::string policies_of(const policy::Access& access) {
   std::vector<std::string> names;
   for (const policy::Policy* policy : access.policies) {
-    if (names.size() == policies_told_max) break;
-    names.push_back(make_valid_text(text_prefix(policy->name, name_bytes_max)));
+    if (names.size() == told_policies_max) break;
+    names.push_back(make_valid_text(text_prefix(policy->name, told_name_bytes_max)));
   }
   std::string out;
   audit::append_json_strings(out, names);

@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "ringfence/proxy/core/bounds.h"
+
 namespace ringfence::proxy {
 namespace {
 
-// What is added to a time: a charge is a few records, a burst of at most 16 GiB takes at most 5 hours.
-constexpr uint64_t bytes_most = uint64_t{16} << 30;
-
 uint64_t time_of(uint64_t bytes, const VolumeRule& rule) {
-  return std::min(bytes, bytes_most) * 1'000'000'000 / rule.bytes_per_s;
+  return std::min(bytes, charged_bytes_max) * 1'000'000'000 / rule.bytes_per_s;
 }
 
 }  // namespace

@@ -13,10 +13,7 @@ namespace ringfence::proxy {
 namespace {
 
 // They quote what the client wrote.
-std::string told(std::string_view text) {
-  constexpr size_t bytes_max = 1'024;
-  return std::string(text_prefix(text, bytes_max));
-}
+std::string told(std::string_view text) { return std::string(text_prefix(text, refusal_text_bytes_max)); }
 
 Refusal refusal_of(const policy::Decision& decision) {
   return {std::string(pg::sqlstate::insufficient_privilege), decision.rule, told(decision.message),

@@ -3,13 +3,9 @@
 
 #include "ringfence/audit/sealing.h"
 #include "ringfence/pg/session_objects.h"
+#include "ringfence/proxy/core/bounds.h"
 
 namespace ringfence::proxy {
-
-// Of the parameters that are secrets as much is sealed as fits in this.
-inline constexpr size_t secret_parameters_bytes_max = 16 << 10;
-// Of a server's message.
-inline constexpr size_t hidden_message_bytes_max = 1'024;
 
 class Hidden {
  public:

@@ -6,6 +6,7 @@
 #include "ringfence/pg/build.h"
 #include "ringfence/pg/sqlstate.h"
 #include "ringfence/policy/decide.h"
+#include "ringfence/proxy/core/bounds.h"
 #include "startup_filter.h"
 
 namespace ringfence::proxy {
@@ -16,9 +17,6 @@ using audit::Severity;
 using audit::Tag;
 
 namespace {
-
-// Of the names of all policies that bind, in one record.
-constexpr size_t rule_bytes_max = 1'024;
 
 constexpr std::string_view no_superuser = "access level read is not given through a superuser of the server";
 
@@ -51,7 +49,7 @@ void PgSession::record_access(const policy::Access& access) {
                                        "connect", shard_.core.shard.now_us());
   if (is_granted) {
     const std::string names = names_of(access);
-    found.text(Tag::rule, text_prefix(names, rule_bytes_max));
+    found.text(Tag::rule, text_prefix(names, policy_names_bytes_max));
     found.text(Tag::reason, std::string("access level ") + sql::level_name(access.level));
   } else {
     found.text(Tag::reason, target_ == nullptr ? "no such target" : "no policy gives access");

@@ -11,10 +11,9 @@
 #include <string>
 #include <string_view>
 
-namespace ringfence::proxy {
+#include "ringfence/proxy/core/bounds.h"
 
-// So much of a text is kept and compared: as much as a server shows by default (track_activity_query_size).
-inline constexpr size_t shown_bytes_max = 1'024;
+namespace ringfence::proxy {
 
 class ShownTexts {
  public:

@@ -1,6 +1,7 @@
 #include "statement_judge.h"
 
 #include "ringfence/base/utf8.h"
+#include "ringfence/proxy/core/bounds.h"
 #include "ringfence/sql/analyze.h"
 #include "ringfence/sql/lex.h"
 #include "ringfence/sql/shape.h"
@@ -12,9 +13,6 @@ using policy::Decision;
 namespace {
 
 constexpr char shape_key = 'S', text_key = 'T';
-
-// Of the facts of a statement that are remembered.
-constexpr size_t facts_bytes_max = 64 << 10;
 
 // About what they take.
 size_t bytes_of(const sql::Facts& facts) {
@@ -119,7 +117,8 @@ const Decision& StatementJudge::decide(std::string_view statement, std::shared_p
   facts_ = facts.get();
   Decision decision = policy::decide_facts(access_, *facts, session_);
   const size_t facts_bytes = bytes_of(*facts);
-  if (facts_bytes > facts_bytes_max) return decide_once(std::move(decision), std::move(facts), statement);
+  if (facts_bytes > remembered_facts_bytes_max)
+    return decide_once(std::move(decision), std::move(facts), statement);
   make_room(0, facts_bytes);
   const bool is_by_shape = facts->is_shape_cacheable && sql::make_shape(statement, space_.key);
   Entry* entry = nullptr;

@@ -2,6 +2,7 @@
 
 #include "ringfence/audit/json.h"
 #include "ringfence/base/utf8.h"
+#include "ringfence/proxy/core/bounds.h"
 #include "ringfence/sql/command_tag.h"
 #include "shown_texts.h"
 
@@ -11,11 +12,6 @@ using audit::Category;
 using audit::Outcome;
 using audit::Severity;
 using audit::Tag;
-
-namespace {
-// A tag has 30 bytes or so; a server may send anything.
-constexpr size_t tag_bytes_max = 64;
-}  // namespace
 
 bool fits(const pg::Completion& completion) {
   switch (completion.ending) {
@@ -39,7 +35,7 @@ Contradiction contradiction(const pg::Completion& completion) {
   out.recorded =
       out.has_text ? prepared->statement.text : std::string(sql::leading_words(completion.expected));
   out.expected = sql::describe_expected(completion.expected);
-  out.tag = make_valid_text(completion.tag.substr(0, tag_bytes_max));
+  out.tag = make_valid_text(completion.tag.substr(0, told_tag_bytes_max));
   if (completion.is_missing) out.answered = "nothing";
   else if (completion.is_empty_answer) out.answered = "EmptyQueryResponse";
   else if (completion.ending == pg::Ending::suspended) out.answered = "PortalSuspended";

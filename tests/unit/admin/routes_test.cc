@@ -75,6 +75,7 @@ TEST_CASE("metrics need the token unless they are public") {
   CHECK(has(response, "# HELP test_total A test.\n# TYPE test_total counter\ntest_total 5\n"));
   CHECK(has(response, "ringfence_build_info{version=\"" RINGFENCE_VERSION "\",node=\"gate\"} 1\n"));
   CHECK(has(response, "ringfence_admin_requests_total 1\n"));
+  CHECK(has(response, "ringfence_admin_streams_stalled_total 0\n"));
 }
 
 TEST_CASE("unknown paths are 404, other methods 405 with what is allowed, HEAD has no body") {
@@ -188,7 +189,7 @@ TEST_CASE("statistics are one JSON object") {
 
 TEST_CASE("a question to the policies is passed on whole, with who asks") {
   Fixture f;
-  f.policy_answer = PolicyAnswer{200, "{\"allowed\":true}\n"};
+  f.policy_answer = PolicyAnswer{PolicyAnswer::Kind::answered, "{\"allowed\":true}\n"};
   std::string response = f.request("POST", "/api/v1/policy/explain", true, "{\"user\":\"ana\"}");
   CHECK(status_of(response) == 200);
   CHECK(has(response, "Content-Type: application/json\r\n"));
@@ -204,7 +205,7 @@ TEST_CASE(
     "a question to the policies that makes no sense is a problem, and one without an answer is told to come "
     "again") {
   Fixture f;
-  f.policy_answer = PolicyAnswer{422, "there is no user \"ana\""};
+  f.policy_answer = PolicyAnswer{PolicyAnswer::Kind::not_answered, "there is no user \"ana\""};
   std::string response = f.request("POST", "/api/v1/policy/explain", true, "{}");
   CHECK(status_of(response) == 422);
   CHECK(has(response, "Content-Type: application/problem+json\r\n"));
@@ -218,5 +219,5 @@ TEST_CASE(
   f.pass_ms(30'000);
   CHECK(status_of(client.heard) == 503);
   CHECK(has(client.heard, "Retry-After: 1\r\n"));
-  f.late_explain({200, "{}"});  // Goes nowhere.
+  f.late_explain({PolicyAnswer::Kind::answered, "{}"});  // Goes nowhere.
 }

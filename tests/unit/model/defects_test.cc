@@ -77,7 +77,8 @@ TEST_CASE("a user has a name that PostgreSQL takes, a verifier and at most 64 ro
 TEST_CASE("a listener has a simple name and a place to listen on") {
   CHECK(listener([](Listener& one) { one.name = ""; }) == "name: is missing; add it");
   starts(listener([](Listener& one) { one.name = "a b"; }), "name: is \"a b\"; use 1 to 64 letters, digits");
-  CHECK(listener([](Listener& one) { one.protocol = "gopher"; }) == "protocol: is \"gopher\"; use postgres or tcp");
+  CHECK(listener([](Listener& one) { one.protocol = "gopher"; }) ==
+        "protocol: is \"gopher\"; use postgres or tcp");
   starts(listener([](Listener& one) { one.address = "localhost"; }),
          "address: is \"localhost\"; use an IP address");
   CHECK(listener([](Listener& one) { one.connections_max = 1'000'001; }) ==

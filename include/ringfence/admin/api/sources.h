@@ -13,8 +13,8 @@
 
 #include "ringfence/admin/web/token_authenticator.h"
 #include "ringfence/base/metrics_writer.h"
-#include "ringfence/base/uuid.h"
-#include "ringfence/model/session_info.h"
+#include "ringfence/control/policy_answer.h"
+#include "ringfence/control/session_directory.h"
 
 namespace ringfence::admin {
 
@@ -48,21 +48,8 @@ struct StatsSnapshot {
   TrailStats trail;
 };
 
-class SessionDirectory {
- public:
-  virtual ~SessionDirectory() = default;
-  // `done` is called at most once, on the admin shard's thread, perhaps before this returns. It may come too
-  // late and may be destroyed uncalled, on any thread.
-  virtual void list(std::function<void(std::vector<model::SessionInfo>)> done) = 0;
-  // `by` says who asked, for the trail.
-  virtual void end(Uuid id, std::string by, std::function<void(bool found)> done) = 0;
-};
-
-// What a question about the policies comes to.
-struct PolicyAnswer {
-  int status = 200;
-  std::string text;  // JSON of a 200; else what is wrong, for people.
-};
+using control::PolicyAnswer;
+using control::SessionDirectory;
 
 struct Sources {
   std::function<Readiness()> readiness;

@@ -93,6 +93,29 @@ inline constexpr uint64_t drain_quiet_ms = 1'000;
 // Keys derived from backend passwords that a shard remembers.
 inline constexpr size_t derived_keys_max = 256;
 
+// Of what a record tells of authorization: policies, a name of one, the names of all that bind.
+inline constexpr size_t told_policies_max = 20;
+inline constexpr size_t told_name_bytes_max = 64;
+inline constexpr size_t policy_names_bytes_max = 1'024;
+// The message of a refusal and its hint, each: they quote what the client wrote.
+inline constexpr size_t refusal_text_bytes_max = 1'024;
+// Of the parameters that are secrets as much is sealed as fits in this.
+inline constexpr size_t secret_parameters_bytes_max = 16 << 10;
+// Of a server's message that is sealed.
+inline constexpr size_t hidden_message_bytes_max = 1'024;
+// Of a command tag that is told: one has 30 bytes or so; a server may send anything.
+inline constexpr size_t told_tag_bytes_max = 64;
+// So much of a text is kept and compared with what a server shows: as much as it shows by default
+// (track_activity_query_size).
+inline constexpr size_t shown_bytes_max = 1'024;
+// Of the facts of a statement that are remembered.
+inline constexpr size_t remembered_facts_bytes_max = 64 << 10;
+// Statements of one question: answers grow with each, and a person asks about a few.
+inline constexpr size_t explained_statements_max = 200;
+// What one charge adds to the time until a budget is earned again: a charge is a few records, and a burst of
+// at most 16 GiB takes at most 5 hours.
+inline constexpr uint64_t charged_bytes_max = uint64_t{16} << 30;
+
 // A pooled connection: how long the server may take to discard a session's state, and to answer when the next
 // session gets it. One that does not answer at once is no better than a new one.
 inline constexpr uint64_t pool_reset_ms = 10'000;

@@ -11,13 +11,11 @@
 
 #include "ringfence/policy/decide.h"
 #include "ringfence/policy/policy_set.h"
+#include "ringfence/proxy/core/bounds.h"
 #include "ringfence/sql/facts.h"
 #include "ringfence/sql/split.h"
 
 namespace ringfence::proxy {
-
-// Answers grow with each statement; a person asks about a few.
-inline constexpr size_t explained_statements_max = 200;
 
 // A place of a text: the byte, from 0, and the character, from 1, as PostgreSQL's Position counts.
 struct TextPlace {

@@ -1,8 +1,9 @@
-// Questions to the policies as they are in force, for the admin API.
+#include "answer_question.h"
 
-#include "appliance.h"
 #include "explain.h"
+#include "ringfence/base/clock.h"
 #include "ringfence/base/utf8.h"
+#include "ringfence/crypto/digest.h"
 #include "ringfence/proxy/core/authorization.h"
 #include "ringfence/sql/redact.h"
 
@@ -24,15 +25,25 @@ Known known_of(const proxy::Snapshot& snapshot) {
   return out;
 }
 
-admin::PolicyAnswer problem_of(const Error& error) {
+control::PolicyAnswer problem_of(const Error& error) {
+  using Kind = control::PolicyAnswer::Kind;
   switch (error.fault) {
-    case Fault::malformed: return {400, error.message};
-    case Fault::unavailable: return {503, error.message};
-    default: return {422, error.message};
+    case Fault::malformed: return {Kind::malformed, error.message};
+    case Fault::unavailable: return {Kind::unavailable, error.message};
+    default: return {Kind::not_answered, error.message};
   }
 }
 
-admin::PolicyAnswer shutting_down() { return {503, "the appliance is shutting down"}; }
+// For an event made by new_event(): what was redacted in it, sealed. Its new id is in the seal.
+void seal(audit::EventBuilder& event, const audit::ClearTexts& texts, const audit::TextSealer& sealer) {
+  using audit::Tag;
+  const Uuid id = control::new_event_id(wall_us());
+  const audit::SealedTexts sealed = sealer.for_event(texts, id);
+  event.id(id)
+      .text(Tag::redacted, texts.names())
+      .text(Tag::redacted_digest, sealed.digests)
+      .bytes(Tag::sealed, sealed.sealed);
+}
 
 // The question and its answer, as the trail has them.
 void describe(const Answer& answer, size_t statement_bytes_max, const std::string& by,
@@ -66,45 +77,20 @@ void describe(const Answer& answer, size_t statement_bytes_max, const std::strin
 
 }  // namespace
 
-void Appliance::explain(std::string question, std::string by, std::function<void(admin::PolicyAnswer)> done) {
-  if (phase_ == Phase::draining) {
-    done(shutting_down());
-    return;
-  }
-  proxy::SnapshotPtr snapshot = explained_;
-  if (!snapshot) {
-    done({503, "the appliance is starting"});
-    return;
-  }
-  ring::Shard* home = admin_shard_.get();
-  const bool is_taken =
-      explainer_->post([this, home, snapshot, done, question = std::move(question), by = std::move(by)] {
-        // Whoever stops the process does not wait for questions that have only waited so far.
-        if (phase_ == Phase::draining) {
-          home->post([done] { done(shutting_down()); });
-          return;
-        }
-        Result<Question> asked = parse_question(question);
-        Result<Answer> answered =
-            asked ? answer(std::move(*asked), known_of(*snapshot)) : unexpected(std::move(asked).error());
-        admin::PolicyAnswer told =
-            answered ? admin::PolicyAnswer{200, to_json(*answered)} : problem_of(answered.error());
-        std::optional<audit::EventBuilder> checked;
-        if (answered) {
-          const bool is_allowed = answered->explanation.is_allowed;
-          checked = event("permission_check", audit::Severity::info,
-                          is_allowed ? audit::Outcome::success : audit::Outcome::denied,
-                          audit::Category::authorization);
-          audit::ClearTexts hidden;
-          describe(*answered, snapshot->limits.statement_bytes_max, by, *checked, hidden);
-          seal(*checked, hidden);
-        }
-        home->deliver([this, done, told, checked] {
-          if (checked) publish(admin_producer(), *checked);
-          done(told);
-        });
-      });
-  if (!is_taken) done({503, "too many questions wait for an answer; try again"});
+control::Answered answer_question(const proxy::Snapshot& snapshot, const std::string& question,
+                                  const std::string& by, const audit::TextSealer* sealer) {
+  Result<Question> asked = parse_question(question);
+  Result<Answer> answered =
+      asked ? answer(std::move(*asked), known_of(snapshot)) : unexpected(std::move(asked).error());
+  if (!answered) return {problem_of(answered.error()), {}};
+  const bool is_allowed = answered->explanation.is_allowed;
+  audit::EventBuilder checked = control::new_event(
+      "permission_check", audit::Severity::info,
+      is_allowed ? audit::Outcome::success : audit::Outcome::denied, audit::Category::authorization);
+  audit::ClearTexts hidden;
+  describe(*answered, snapshot.limits.statement_bytes_max, by, checked, hidden);
+  if (sealer != nullptr && !hidden.is_empty()) seal(checked, hidden, *sealer);
+  return {{control::PolicyAnswer::Kind::answered, to_json(*answered)}, std::move(checked)};
 }
 
 }  // namespace ringfence::app

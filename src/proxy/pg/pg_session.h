@@ -11,6 +11,7 @@
 #include <string>
 
 #include "conversation.h"
+#include "goodbye.h"
 #include "message_reader.h"
 #include "pg_shard_state.h"
 #include "recorder.h"
@@ -21,7 +22,6 @@
 namespace ringfence::proxy {
 
 enum class Side : uint8_t { client, server };
-inline constexpr std::string_view goodbye("X\0\0\0\4", 5);  // Terminate.
 inline Side other(Side side) { return side == Side::client ? Side::server : Side::client; }
 
 class PgSession {

@@ -14,12 +14,9 @@ bool PgSession::has_legacy_strings() const { return target_->legacy_strings && a
 Task<void> PgSession::leave_server(Upstream upstream, Opening& opening) {
   if (upstream.ticket) shard_.counters.pool_in_use.subtract();
   Opening::Break breaking(opening, *upstream.stream);
-  net::Send sending(*upstream.stream, goodbye);
-  Result<void> sent = co_await sending;
   if (!upstream.receive) upstream.receive = std::make_unique<net::Receive>(*upstream.stream);
-  net::Receive& receive = *upstream.receive;
-  Result<net::Chunk> end = co_await receive;
-  upstream.stream->shutdown();
+  auto parting = say_goodbye_and_wait(*upstream.stream, *upstream.receive);
+  co_await parting;
 }
 
 // The first login that names no encoding learns which one the server gives; its connection is left again for

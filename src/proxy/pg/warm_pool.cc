@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "goodbye.h"
 #include "ringfence/base/log.h"
 #include "ringfence/crypto/digest.h"
 #include "ringfence/net/deadline.h"
@@ -316,17 +317,8 @@ Task<void> WarmPool::say_goodbye(Upstream upstream, std::unique_ptr<net::Receive
   leaving->fetch_add(1);
   {
     net::Deadline deadline(shard_.shard, *upstream.stream, pool_close_ms);
-    std::string message;
-    pg::append_terminate(message);
-    net::Send sending(*upstream.stream, message);
-    Result<void> sent = co_await sending;
-    upstream.stream->shutdown_write();
-    net::Receive& receiving = *receive;
-    for (int i = 0; i < own_answer_messages_max; ++i) {
-      Result<net::Chunk> last = co_await receiving;
-      if (!last || last->bytes().empty()) break;
-    }
-    upstream.stream->shutdown();
+    auto parting = say_goodbye_and_wait(*upstream.stream, *receive);
+    co_await parting;
   }
   leaving->fetch_sub(1);
   alive_.fetch_sub(1, std::memory_order_relaxed);

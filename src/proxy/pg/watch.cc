@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "goodbye.h"
 #include "message_reader.h"
 #include "pg_session.h"
 #include "ringfence/base/log.h"
@@ -252,11 +253,8 @@ Task<void> Watch::leave(Watcher& watcher) {
   watcher.upstream.reset();
   shard_.counters.watch_connections.subtract();
   net::Deadline deadline(shard_.shard, *upstream.stream, pool_close_ms);
-  std::string message;
-  pg::append_terminate(message);
-  net::Send sending(*upstream.stream, message);
-  Result<void> sent = co_await sending;
-  upstream.stream->shutdown();
+  auto parting = say_goodbye(*upstream.stream);
+  co_await parting;
 }
 
 void Watch::note_failure(const Key& key, Watcher& watcher) {

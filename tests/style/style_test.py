@@ -45,9 +45,6 @@ LONG_FUNCTIONS = {
     'kinds.cc rows': 121,
     'main.cc main': 107,
     'metrics.cc Appliance::write_metrics': 121,
-    'pg_session_login.cc PgSession::authenticate': 86,
-    'pg_session_login.cc PgSession::log_in': 88,
-    'pg_session_server.cc PgSession::open_server': 84,
     'recorder.cc Recorder::outcome': 115,
     'recovery.cc recover': 80,
 }

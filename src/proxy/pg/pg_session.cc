@@ -1,9 +1,11 @@
 #include "pg_session.h"
 
+#include "pg_login.h"
 #include "ringfence/base/log.h"
 #include "ringfence/net/deadline.h"
 #include "ringfence/net/linger.h"
 #include "ringfence/pg/messages.h"
+#include "warm_pool.h"
 
 namespace ringfence::proxy {
 
@@ -16,39 +18,35 @@ using ring::Task;
 PgSession::PgSession(PgShardState& shard, std::unique_ptr<net::Stream> client,
                      std::shared_ptr<ListenerFacts> listener)
     : shard_(shard),
-      client_(std::move(client)),
       listener_(std::move(listener)),
       snapshot_(shard.snapshot),
-      policy_(snapshot_->find_listener(listener_->name)),
-      limits_(snapshot_->limits),
       recorder_(shard.door),
       id_(shard.door.ids.uuid(shard.shard.now_us())),
+      lease_(shard),
       connected_us_(shard.shard.now_us()) {
-  login_->client_addr = client_->peer();
+  client_.stream = std::move(client);
   shard_.counters.connections_open.add();
   listener_->connections.fetch_add(1, std::memory_order_relaxed);
 }
 
 PgSession::~PgSession() {
-  forget_cancel_key();
-  if (target_sessions_) target_sessions_->fetch_sub(1, std::memory_order_relaxed);
-  if (server_ && server_->ticket) shard_.counters.pool_in_use.subtract();
+  lease_.forget_cancel_key(*this);
   listener_->connections.fetch_sub(1, std::memory_order_relaxed);
   shard_.counters.connections_open.subtract();
 }
 
 Task<void> PgSession::live(PgShardState& shard, PgSession& session) {
-  bool is_in = false;
   {
     auto logging_in = session.log_in();
-    is_in = co_await logging_in;
+    co_await logging_in;
   }
+  const bool is_in = session.is_logged_in();
   if (is_in) {
     auto conversing = session.converse();
     co_await conversing;
-  } else if (session.server_ && session.server_->receive) {
-    auto letting_go = session.let_go_of_server();
-    co_await letting_go;
+  } else {
+    auto discarding = session.lease_.discard();
+    co_await discarding;
   }
   {
     auto parting = is_in ? session.part() : session.linger();
@@ -57,12 +55,35 @@ Task<void> PgSession::live(PgShardState& shard, PgSession& session) {
   shard.remove(session);
 }
 
-// A warm connection that its session had no use for.
-Task<void> PgSession::let_go_of_server() {
-  shard_.counters.pool_discards.add();
-  server_->stream->shutdown();
-  net::Receive& receive = *server_->receive;
-  if (receive.is_started()) Result<net::Chunk> last = co_await receive;
+Task<void> PgSession::log_in() {
+  Applicant applicant(shard_, snapshot_, *listener_, recorder_, client_, id_);
+  PgLogin login(applicant, {*this, lease_, volume_});
+  auto running = login.run();
+  std::optional<LoggedIn> done = co_await running;
+  if (done) take_over(std::move(*done));
+}
+
+// Once the client has been greeted.
+void PgSession::take_over(LoggedIn done) {
+  access_ = std::move(done.access);
+  conversation_.emplace(recorder_, shard_.pools, shard_.counters, limits(), std::move(done.gate));
+  conversation_->use_witness(access_.target()->attribution_witness);
+  if (access_.target()->attribution_watch) {
+    watched_ = std::make_unique<WatchedSession>();
+    conversation_->watch_by(*watched_);
+  }
+  for (const auto& [name, value] : done.greeting->settings) {
+    // The name that we gave the connection; the client's own is recorded.
+    if (name != "application_name") conversation_->note_parameter(name, value);
+  }
+  if (WarmTicket* ticket = lease_.ticket()) {
+    conversation_->report_to(ticket->settings);
+    conversation_->keep_name(warm_application_name, recorder_.name_at_server());
+  }
+  std::string& name_due = done.greeting->name_due;
+  if (!name_due.empty()) naming_ = std::make_unique<Naming>(*this, std::move(name_due));
+  leftovers_ = std::make_unique<Leftovers>(
+      Leftovers{std::move(done.client_leftover), std::move(done.greeting->leftover)});
 }
 
 // ---------------------------------------------------------------- the conversation
@@ -75,8 +96,8 @@ Task<void> PgSession::converse() {
   check_idle();
   if (shard_.is_draining) drain();
   if (conversation_->is_broken()) end(broken_by(Side::server));
-  if (shard_.snapshot != snapshot_seen_) reconsider();
-  can_splice_ = client_->can_splice() && server_->stream->can_splice();
+  if (!access_.is_current(shard_)) reconsider();
+  can_splice_ = client_.stream->can_splice() && lease_.stream().can_splice();
   ring::spawn(pump(Side::server));
   {
     auto pumping = pump(Side::client);
@@ -95,15 +116,15 @@ Task<void> PgSession::converse() {
 Task<void> PgSession::wind_up() {
   std::optional<net::Deadline> deadline;
   if (can_give_back()) {
-    deadline.emplace(shard_.shard, *server_->stream, pool_reset_ms);
+    deadline.emplace(shard_.shard, lease_.stream(), pool_reset_ms);
     end_within(client_gone_ms);
     auto resetting = reset_server();
     co_await resetting;
   } else if (!server_pump_is_over_) {
     // As when the client were connected to the server itself: the server finishes what it was sent, then
     // reads the end.
-    server_->stream->shutdown_write();
-    deadline.emplace(shard_.shard, *server_->stream, client_gone_ms);
+    lease_.stream().shutdown_write();
+    deadline.emplace(shard_.shard, lease_.stream(), client_gone_ms);
     // A client that only ended its own direction still gets its answers, if it reads them.
     end_within(client_gone_ms);
   }
@@ -154,9 +175,32 @@ void PgSession::after_answers() {
   }
   if (is_draining_) drain();
   if (pending_end_ && conversation_->server_is_idle()) end(*pending_end_);
-  if (watched_ && std::exchange(watched_->is_doubtful, false)) shard_.watch->hurry(target_->name);
+  if (watched_ && std::exchange(watched_->is_doubtful, false)) shard_.watch->hurry(access_.target()->name);
   name_again();
   if (conversation_->is_clear()) wake_client_pump();
+}
+
+// ---------------------------------------------------------------- other policies
+
+// A session without access ends as soon as nothing runs; others look at their next statement.
+void PgSession::reconsider() {
+  if (reset_) return;          // It is over; whether its connection is kept is looked at then.
+  if (!conversation_) return;  // It looks once more when it has logged in.
+  if (access_.has_ended(shard_)) renew_access();
+}
+
+// Before each chunk from the client. False: the session has to end, and why is set.
+bool PgSession::renew_access() {
+  if (access_.is_current(shard_)) return true;
+  auto ending = access_.renew(shard_, recorder_, *conversation_, pending_end_ != nullptr);
+  if (!ending) return true;
+  if (ending->is_at_once) {
+    end(ending->reason);
+    return false;
+  }
+  if (!pending_end_) pending_end_ = std::make_unique<EndReason>(std::move(ending->reason));
+  if (conversation_->server_is_idle()) end(*pending_end_);
+  return false;
 }
 
 // ---------------------------------------------------------------- ending
@@ -170,13 +214,13 @@ void PgSession::end(const EndReason& reason) {
   }
   end_reason_ = std::make_unique<EndReason>(reason);
   if (!conversation_) {
-    client_->shutdown();
+    client_.stream->shutdown();
     return;
   }
   if (!conversation_->server_is_idle()) ring::spawn(cancel());
   // Both pumps end by this; a client that does not read what is being sent to it is cut off.
-  if (server_) server_->stream->shutdown();
-  client_->cancel_receive();
+  if (lease_.has_server()) lease_.stream().shutdown();
+  client_.stream->cancel_receive();
   wake_client_pump();
   end_within(end_ms);
   if (hold_ != nullptr) hold_->end(HoldEnd::session_ended);
@@ -193,15 +237,11 @@ void PgSession::drain() {
        "Connect again in a moment."});
 }
 
-void PgSession::forget_cancel_key() {
-  if (cancel_process_id_) shard_.cancel_keys.remove(*cancel_process_id_, *this);
-  cancel_process_id_.reset();
-}
-
 Task<void> PgSession::cancel() {
   was_cancelled_ = true;
-  if (!server_ || server_->cancel_key.empty()) co_return;
-  auto cancelling = cancel_upstream(shard_, server_->place, server_->process_id, server_->cancel_key);
+  if (!lease_.has_server() || lease_.server().cancel_key.empty()) co_return;
+  auto cancelling =
+      cancel_upstream(shard_, lease_.server().place, lease_.server().process_id, lease_.server().cancel_key);
   co_await cancelling;
 }
 
@@ -210,10 +250,10 @@ void PgSession::check_idle() {
   const pg::ResponseQueue& queue = conversation_->queue();
   if (hold_ != nullptr) active_ns_ = shard_.shard.now_ns();  // It waits for us; a hold has its own deadline.
   bool in_transaction = queue.transaction() != pg::TransactionStatus::idle;
-  uint64_t allowed_ms = in_transaction ? limits_.idle_in_transaction_ms : limits_.idle_ms;
+  uint64_t allowed_ms = in_transaction ? limits().idle_in_transaction_ms : limits().idle_ms;
   uint64_t shortest_ms =
-      std::min(limits_.idle_ms ? limits_.idle_ms : ~uint64_t{0},
-               limits_.idle_in_transaction_ms ? limits_.idle_in_transaction_ms : ~uint64_t{0});
+      std::min(limits().idle_ms ? limits().idle_ms : ~uint64_t{0},
+               limits().idle_in_transaction_ms ? limits().idle_in_transaction_ms : ~uint64_t{0});
   if (shortest_ms == ~uint64_t{0}) return;
   uint64_t now_ns = shard_.shard.now_ns();
   uint64_t due_ns = active_ns_ + (allowed_ms > 0 ? allowed_ms : shortest_ms) * 1'000'000;
@@ -239,22 +279,23 @@ void PgSession::check_idle() {
 void PgSession::end_within(uint64_t ms) {
   if (!end_timer_)
     end_timer_ =
-        std::make_unique<ring::CallbackTimer>(shard_.shard.timers(), [this] { client_->shutdown(); });
+        std::make_unique<ring::CallbackTimer>(shard_.shard.timers(), [this] { client_.stream->shutdown(); });
   end_timer_->arm(shard_.shard.now_ns() + ms * 1'000'000);
 }
 
 // Says goodbye to the client as far as it can still hear, closes, and records the end.
 Task<void> PgSession::part() {
   bool is_orderly =
-      conversation_->client_said_goodbye() || ((client_is_gone_ || client_has_ended_) && !end_reason_);
-  bool can_speak = !client_is_gone_ && !is_orderly && client_is_at_boundary_;
+      conversation_->client_said_goodbye() || (client_.state != ClientEnd::State::speaks && !end_reason_);
+  bool can_speak = !client_.is_gone() && !is_orderly && client_.is_at_boundary;
   EndReason reason =
       end_reason_
           ? *end_reason_
-          : EndReason{std::string(pg::sqlstate::connection_failure),
-                      "the server of database \"" + std::string(database_) + "\" closed the connection",
-                      "It may have been restarted or the connection cut; statements without an answer may or "
-                      "may not have run."};
+          : EndReason{
+                std::string(pg::sqlstate::connection_failure),
+                "the server of database \"" + std::string(access_.database()) + "\" closed the connection",
+                "It may have been restarted or the connection cut; statements without an answer may or "
+                "may not have run."};
   bool was_ended_by_server = !end_reason_ && !is_orderly;
   if (can_speak && !conversation_->server_said_fatal()) {
     const std::string text = pg::text_for(reason.message, conversation_->client_encoding());
@@ -264,12 +305,13 @@ Task<void> PgSession::part() {
         message, {.severity = "FATAL", .sqlstate = reason.sqlstate, .message = text, .hint = hint});
     // A client that does not read is not waited for.
     end_within(end_ms);
-    auto sending = send(std::move(message));
+    net::Send sending(*client_.stream, message);
     Result<void> sent = co_await sending;
   }
-  auto done = event(Category::authentication, "postgres_disconnect",
-                    was_ended_by_server || end_reason_ ? Severity::warning : Severity::info,
-                    was_ended_by_server ? Outcome::failure : Outcome::success);
+  auto done =
+      recorder_.event(Category::authentication, "postgres_disconnect",
+                      was_ended_by_server || end_reason_ ? Severity::warning : Severity::info,
+                      was_ended_by_server ? Outcome::failure : Outcome::success, shard_.shard.now_us());
   done.integer(Tag::duration_us, static_cast<int64_t>(shard_.shard.now_us() - connected_us_));
   done.integer(Tag::bytes_to_client, static_cast<int64_t>(bytes_to_client_));
   done.integer(Tag::bytes_to_server, static_cast<int64_t>(bytes_to_server_));
@@ -286,9 +328,9 @@ Task<void> PgSession::part() {
   part_from_server();
   // To a client that has said goodbye there is no last word that could be lost, and what it was sent before
   // is the kernel's. TLS has a last word of its own.
-  if (conversation_->client_said_goodbye() && !end_reason_ && tls_ == nullptr) {
+  if (conversation_->client_said_goodbye() && !end_reason_ && client_.tls == nullptr) {
     if (end_timer_) end_timer_->cancel();
-    client_->shutdown();
+    client_.stream->shutdown();
     co_return;
   }
   auto lingering = linger();
@@ -300,31 +342,31 @@ Task<void> PgSession::part() {
 Task<void> PgSession::linger() {
   if (end_timer_) end_timer_->cancel();
   // No word that could be lost was said. TLS has one of its own.
-  if (has_no_answer_ && tls_ == nullptr) {
-    client_->shutdown();
+  if (client_.has_no_answer && client_.tls == nullptr) {
+    client_.stream->shutdown();
     co_return;
   }
-  if (!client_is_gone_) {
-    net::Deadline deadline(shard_.shard, *client_, linger_ms);
-    auto lingering = net::linger(*client_, linger_bytes_max);
+  if (!client_.is_gone()) {
+    net::Deadline deadline(shard_.shard, *client_.stream, linger_ms);
+    auto lingering = net::linger(*client_.stream, linger_bytes_max);
     co_await lingering;
   }
-  client_->shutdown();
+  client_.stream->shutdown();
 }
 
 model::SessionInfo PgSession::info() const {
   model::SessionInfo out;
   out.id = id_;
-  out.user = user_;
-  out.target = target_ != nullptr ? target_->name : "";
-  out.database = database_;
+  out.user = access_.user();
+  out.target = access_.target() != nullptr ? access_.target()->name : "";
+  out.database = access_.database();
   out.client_addr = recorder_.client_addr();
   out.application_name = recorder_.application_name();
   out.shard = shard_.options.index;
   out.connected_at_us = connected_us_;
   out.last_activity_us = active_us_;
   out.statements = conversation_->statements();
-  out.tls = tls_ != nullptr;
+  out.tls = client_.tls != nullptr;
   out.bytes_to_client = bytes_to_client_;
   out.bytes_to_server = bytes_to_server_;
   const pg::ResponseQueue& queue = conversation_->queue();

@@ -1,8 +1,8 @@
 // One client's connection to a PostgreSQL target, from its first byte to its last.
 //
-// A session's life, in the order of this file's functions: live → log_in (read the startup packet,
-// authenticate, open the server) → converse (two pumps until either ends) → part (tell the client why,
-// close). It is owned by its shard and removed when live() ends.
+// A session's life, in the order of this file's functions: live → log_in (pg_login.h) → converse (two pumps
+// until either ends) → part (tell the client why, close). It is owned by its shard and removed when live()
+// ends.
 #pragma once
 
 #include <array>
@@ -10,16 +10,21 @@
 #include <optional>
 #include <string>
 
+#include "client_end.h"
 #include "conversation.h"
 #include "goodbye.h"
 #include "message_reader.h"
 #include "pg_shard_state.h"
 #include "recorder.h"
-#include "upstream.h"
+#include "server_lease.h"
+#include "session_access.h"
+#include "session_volume.h"
 #include "watch.h"
 #include "watched_session.h"
 
 namespace ringfence::proxy {
+
+struct LoggedIn;
 
 enum class Side : uint8_t { client, server };
 inline Side other(Side side) { return side == Side::client ? Side::server : Side::client; }
@@ -54,54 +59,15 @@ class PgSession {
   void compare_watch(const WatchRound::Asked& asked);
 
  private:
-  // Login (pg_session_login.cc). False: it is over, the client has been told.
-  ring::Task<bool> log_in();
-  ring::Task<Result<pg::FirstPacket>> read_first_packet(net::Gather& in);
-  // TLS (pg_session_tls.cc).
-  ring::Task<Result<void>> answer_ssl_request(net::Gather& in);
-  ring::Task<Result<void>> start_direct_tls(net::Gather& in);
-  ring::Task<Result<void>> start_tls(net::Gather& in, std::string first);
-  void note_failed_tls(net::TlsFailure failure, const Error& error);
-  bool has_enough_tls() const;
-  std::string check_certificate() const;
-  void describe_tls(audit::EventBuilder& event) const;
-  ring::Task<bool> authenticate(net::Gather& in);
-  ring::Task<bool> greet();
-  ring::Task<bool> refuse(std::string_view sqlstate, std::string message, std::string hint = {});
-  ring::Task<bool> refuse_authentication(std::string reason, bool by_certificate = false);
-  void record_failed_login(std::string_view sqlstate, std::string_view reason);
-  ring::Task<bool> admit(std::string message);
-  ring::Task<Result<void>> send(std::string bytes);
-  ring::Task<Result<void>> send_within(std::string bytes, uint64_t ms);
-  ring::Task<bool> send_unsent();
-  audit::EventBuilder event(audit::Category category, std::string_view action, audit::Severity severity,
-                            audit::Outcome outcome);
-  void identify();
+  // Login.
+  ring::Task<void> log_in();
+  void take_over(LoggedIn done);
 
   // The watch of its target (pg_session_watch.cc).
   bool can_be_watched() const;
   void contradicted_by_watch(std::string_view shown);
 
-  // The server (pg_session_server.cc). False: as for the login.
-  class LoginWatch;
-  ring::Task<bool> open_server(std::vector<pg::StartupParameter> parameters);
-  ring::Task<tl::expected<Upstream, UpstreamRefusal>> reach_server(
-      std::vector<pg::StartupParameter> parameters);
-  UpstreamRefusal connections_max_reached() const;
-  void name_for_server(std::vector<pg::StartupParameter>& parameters);
-
-  // Access (pg_session_access.cc).
-  bool needs_other_login(const policy::Access& renewed) const;
-  void record_access(const policy::Access& access);
-  void record_permission(bool is_granted, std::string_view permission, std::string_view reason);
-  Result<void> restrict_parameters(std::vector<pg::StartupParameter>& parameters);
-  void warn_of_read_only();
-  Result<std::unique_ptr<Gate>> make_gate();
-  static std::string nonce_text(ByteView bytes);
   bool renew_access();
-  bool has_unfit_superuser(const policy::Access& renewed) const;
-  bool outgrew(const policy::Access& renewed) const;
-  void end_when_idle(const EndReason& reason);
 
   // Holds (pg_session_hold.cc).
   class ClientWatch;
@@ -113,16 +79,7 @@ class PgSession {
   void resume(Hold& hold);
   net::Chunk take_read_ahead(Side from);
 
-  // What the server reads texts by (pg_session_pin.cc).
-  bool has_legacy_strings() const;
-  ring::Task<void> leave_server(Upstream upstream, Opening& opening);
-  ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_pinned(
-      const Credential& credential, Opening& opening, std::vector<pg::StartupParameter> parameters);
-
   // The target's pool (pg_session_pool.cc).
-  ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_pooled(
-      const Credential& credential, Opening& opening, std::vector<pg::StartupParameter> parameters,
-      bool is_to_learn);
   bool can_give_back() const;
   bool keeps_back(ByteView bytes);
   ring::Task<void> reset_server();
@@ -164,8 +121,6 @@ class PgSession {
   void end_within(uint64_t ms);
   ring::Task<void> part();
   ring::Task<void> linger();
-  void forget_cancel_key();
-  ring::Task<void> let_go_of_server();
 
   // Pumps (pg_session_pump.cc).
   ring::Task<void> pump(Side from);
@@ -185,7 +140,7 @@ class PgSession {
   ring::Task<bool> wait_until_sent(Side from, net::Chunk chunk, net::Send sending);
   ring::Task<bool> send_and_splice(Side from, net::Chunk chunk, ByteView bytes);
   bool after_sent(Side from, bool is_sent);
-  net::Stream& stream(Side side) { return side == Side::client ? *client_ : *server_->stream; }
+  net::Stream& stream(Side side) { return side == Side::client ? *client_.stream : lease_.stream(); }
   Advance inspect(Side from, ByteView bytes, size_t& at);
   enum class Until : uint8_t { it_has_answered, it_ends };
   ring::Task<bool> wait_for_server(Until until);
@@ -202,13 +157,6 @@ class PgSession {
   }
 
   // What it adds to the trail (pg_session_volume.cc).
-  void meter_volume(std::string_view peer);
-  bool has_spent_volume() const {
-    return (user_volume_ && user_volume_->is_spent()) || (address_volume_ && address_volume_->is_spent());
-  }
-  uint64_t settle_volume(bool may_wait_for_store = true);
-  uint64_t volume_wait();
-  EndReason volume_exceeded() const;
   ring::Task<bool> wait_for_volume(net::Receive& receive, net::Chunk chunk);
 
   // Long bodies (pg_session_splice.cc).
@@ -222,40 +170,23 @@ class PgSession {
 
   Now now() const { return {shard_.shard.now_ns(), shard_.shard.now_us()}; }
 
+  const Limits& limits() const { return snapshot_->limits; }
+
   PgShardState& shard_;
-  std::unique_ptr<net::Stream> client_;
-  net::TlsStream* tls_ = nullptr;  // client_, where it is TLS.
+  ClientEnd client_;
   std::shared_ptr<ListenerFacts> listener_;
-  SnapshotPtr snapshot_;
-  const Listener* policy_ = nullptr;  // Null: TLS is off.
-  const Limits& limits_;
-  std::shared_ptr<VolumeMeter> user_volume_;  // Null: no bound.
-  std::shared_ptr<VolumeMeter> address_volume_;
+  SnapshotPtr snapshot_;  // Of the login.
+  SessionVolume volume_;
   Recorder recorder_;
   Uuid id_;
-
-  // Who and where to.
-  std::string_view user_;      // Of the startup packet, then the snapshot's.
-  std::string_view database_;  // The same: the target's name.
-  const Target* target_ = nullptr;
-  std::shared_ptr<const policy::Access> access_;
-  SnapshotPtr snapshot_seen_;  // By which access_ was found.
-  policy::SessionFacts server_facts_;
-  std::unique_ptr<Gate> gate_;  // Until the conversation begins.
-  std::shared_ptr<std::atomic<uint32_t>> target_sessions_;
-  std::optional<Upstream> server_;
-  // What only the login needs, and what came too early: gone when the pumps run.
-  struct Login {
-    std::string client_addr;
-    std::string_view auth_method;
-    pg::StartupMessage startup;
-    std::string client_leftover;
-    std::string server_leftover;
-    std::string notices;  // For the client, behind its login.
-    std::string unsent;   // To the client: goes with what is sent next, before any wait for others.
+  SessionAccess access_;  // Once it has logged in.
+  ServerLease lease_;
+  // What came too early: gone when the pumps run.
+  struct Leftovers {
+    std::string client;
+    std::string server;
   };
-  std::unique_ptr<Login> login_ = std::make_unique<Login>();
-  std::optional<uint32_t> cancel_process_id_;  // What it is found by in the shard's cancel keys, once it is.
+  std::unique_ptr<Leftovers> leftovers_;
 
   std::unique_ptr<WatchedSession> watched_;  // Where the target is watched. Outlives the conversation.
 
@@ -269,17 +200,8 @@ class PgSession {
   bool can_splice_ = false;
   ring::Event server_pump_ended_;
   ring::Event client_pump_may_go_on_;
-  policy::Level login_level_ = policy::Level::read;  // Whose credential the server knows us by.
-  bool is_superuser_ = false;                        // On the server.
-  bool is_renewal_late_ = false;                     // Other policies wait for a message's end.
-  bool volume_is_users_ = true;                      // Which of the two volumes has to be waited for.
-  bool client_pump_waits_ = false;                   // For the server.
+  bool client_pump_waits_ = false;  // For the server.
   bool server_pump_is_over_ = false;
-  bool client_is_at_boundary_ = true;  // What was passed to the client ends with a whole message.
-  bool client_has_ended_ = false;      // It sent its end; it may still read.
-  bool client_is_gone_ = false;        // Nothing reaches it any more.
-  bool client_is_mute_ = false;        // Its TLS has failed: nothing more is said to it.
-  bool has_no_answer_ = false;         // What it sent first gets none.
   bool is_draining_ = false;
   bool was_cancelled_ = false;      // A cancel request went, or may yet go, to the server.
   bool goodbye_went_out_ = false;   // The client's Terminate, to the server.

@@ -66,7 +66,7 @@ Task<bool> PgSession::send_before_waiting() {
     bool is_named = co_await naming;
     if (!is_named) co_return false;
   }
-  net::Send sending(*server_->stream, bytes);
+  net::Send sending(lease_.stream(), bytes);
   Result<void> sent = co_await sending;
   conversation_->before_waiting_is_sent();
   co_return sent.has_value();
@@ -127,8 +127,8 @@ void PgSession::describe_hold(Hold& hold, HeldStatement statement) {
   hold.statement = std::move(statement);
   hold.statement.id = {shard_.options.index, hold.number()};
   hold.statement.session = id_;
-  hold.statement.user = user_;
-  hold.statement.target = target_ != nullptr ? target_->name : "";
+  hold.statement.user = access_.user();
+  hold.statement.target = access_.target() != nullptr ? access_.target()->name : "";
   hold.statement.since_us = shard_.shard.now_us();
   hold.statement.timeout_ms = timeout_of(hold.statement);
   hold.statement.transaction_since_us = transaction_since_us_;
@@ -149,23 +149,23 @@ bool PgSession::start_analysis(const Hold& hold) {
   };
   const auto begin = [this, tell, number = hold.number()] {
     auto holds = shard_.holds;
-    const bool is_posted =
-        shard_.workers.analyses.post([holds, number, &shard = shard_.shard, tell, user = std::string(user_),
-                                      text = conversation_->text_to_analyse()] {
-          auto facts = std::make_shared<Result<sql::Facts>>(
-              fail(Fault::unavailable, "there is no thread to analyse it on; try again"));
-          ring::run_on_large_stack(sql::large_stack_bytes, [&] { *facts = sql::analyze(text); });
-          const auto come_back = [holds, number, tell, user, facts] {
-            tell(*holds, number, std::move(*facts));
-            holds->end_turn(user);
-          };
-          shard.deliver(come_back);
-        });
+    const bool is_posted = shard_.workers.analyses.post([holds, number, &shard = shard_.shard, tell,
+                                                         user = std::string(access_.user()),
+                                                         text = conversation_->text_to_analyse()] {
+      auto facts = std::make_shared<Result<sql::Facts>>(
+          fail(Fault::unavailable, "there is no thread to analyse it on; try again"));
+      ring::run_on_large_stack(sql::large_stack_bytes, [&] { *facts = sql::analyze(text); });
+      const auto come_back = [holds, number, tell, user, facts] {
+        tell(*holds, number, std::move(*facts));
+        holds->end_turn(user);
+      };
+      shard.deliver(come_back);
+    });
     if (!is_posted)
       tell(*holds, number, fail(Fault::unavailable, "too many statements wait to be analysed; try again"));
     return is_posted;
   };
-  shard_.holds->take_turn(*shard_.holds->find(hold.number()), user_, begin);
+  shard_.holds->take_turn(*shard_.holds->find(hold.number()), access_.user(), begin);
   return !hold.ended_by();
 }
 
@@ -177,7 +177,7 @@ void PgSession::resume(Hold& hold) {
   refusal.is_denied = false;
   const bool is_over = hold.ended_by() == HoldEnd::disconnected || hold.ended_by() == HoldEnd::session_ended;
   // However the wait ended, it goes on by the policies in force now; without access nothing does.
-  if (!is_over && shard_.snapshot != snapshot_seen_) renew_access();
+  if (!is_over && !access_.is_current(shard_)) renew_access();
   if (!is_over && (end_reason_ || pending_end_)) {
     refusal.message = "the session ended while the statement waited: " +
                       (end_reason_ ? end_reason_->message : pending_end_->message);

@@ -14,7 +14,7 @@ using ring::Task;
 
 PgSession::Naming::Naming(PgSession& session, std::string application_name, OwnAnswer::Kind kind)
     : message(naming_message(application_name)),
-      answer(kind, session.server_->ticket->settings),
+      answer(kind, session.lease_.ticket()->settings),
       timer(session.shard_.shard.timers(), [&session] { session.name_is_late(); }) {
   timer.arm(session.shard_.shard.now_ns() + pool_naming_after_ms * 1'000'000);
 }
@@ -56,7 +56,7 @@ Task<bool> PgSession::send_naming(ByteView* along) {
   std::string message = std::move(naming_->message);
   if (watched_) watched_->texts.note_unknown();
   if (along != nullptr && along->size() <= pool_naming_bytes_max) message.append(std::exchange(*along, {}));
-  net::Send sending(*server_->stream, message);
+  net::Send sending(lease_.stream(), message);
   Result<void> sent = co_await sending;
   const bool is_sent = sent.has_value();
   naming_->state = Naming::State::sent;
@@ -105,9 +105,11 @@ bool PgSession::take_naming(net::Chunk& chunk) {
 void PgSession::fail_naming(std::string_view reason) {
   shard_.counters.pool_failures.add();
   log_warning("a session ends, for its server connection could not be named",
-              {{"target", target_->name}, {"user", std::string(user_)}, {"reason", std::string(reason)}});
+              {{"target", access_.target()->name},
+               {"user", std::string(access_.user())},
+               {"reason", std::string(reason)}});
   end({std::string(pg::sqlstate::connection_failure),
-       "the server of database \"" + std::string(database_) +
+       "the server of database \"" + std::string(access_.database()) +
            "\" did not take over the session: " + std::string(reason),
        "Statements without an answer may or may not have run. Connect again."});
 }

@@ -18,11 +18,10 @@ Task<void> cancel_receive(net::Stream& stream, net::Receive& receive) {
 // One direction: receives, shows the conversation each chunk before it goes anywhere, passes the same bytes
 // on.
 Task<void> PgSession::pump(Side from) {
-  net::Receive receive(stream(from),
-                       from == Side::client ? login_->client_leftover : login_->server_leftover);
+  net::Receive receive(stream(from), from == Side::client ? leftovers_->client : leftovers_->server);
   net::Receive::Arrival arrival(receive);
-  if (from == Side::client) login_.reset();  // The other pump has started before.
-  else if (server_->receive) receive.take_over(*std::exchange(server_->receive, nullptr));
+  if (from == Side::client) leftovers_.reset();  // The other pump has started before.
+  else if (lease_.server().receive) receive.take_over(*std::exchange(lease_.server().receive, nullptr));
   Aside aside;
   Way way = Way::next;
   while (way == Way::next && !is_over(from)) {
@@ -72,13 +71,13 @@ PgSession::Way PgSession::take_turn(Side from, net::Receive& receive, Aside& asi
     active_ns_ = shard_.shard.now_ns();
     active_us_ = shard_.shard.now_us();
   }
-  if (from == Side::client && shard_.snapshot != snapshot_seen_ && !renew_access()) {
+  if (from == Side::client && !access_.is_current(shard_) && !renew_access()) {
     aside.emplace(wait_for_server(Until::it_ends));
     return Way::aside;
   }
-  if (from == Side::client && has_spent_volume()) {
+  if (from == Side::client && volume_.is_spent()) {
     // Nearly always only its shard's lease.
-    if (settle_volume() > 0) {
+    if (volume_.settle(shard_) > 0) {
       aside.emplace(wait_for_volume(receive, std::move(chunk)));
       return Way::aside;
     }
@@ -128,7 +127,7 @@ PgSession::Way PgSession::pass_on(Side from, net::Receive& receive, net::Chunk c
   ByteView bytes = from == Side::client ? conversation_->to_server(chunk.bytes())
                                         : conversation_->to_client(chunk.bytes());
   if (from == Side::client && keeps_back(bytes)) return Way::over;
-  if (from == Side::server && client_is_gone_) return Way::next;
+  if (from == Side::server && client_.is_gone()) return Way::next;
   count(from, bytes.size());
   const bool has_body = can_splice_ && body_follows(from, receive);
   if (from == Side::client && has_to_name(bytes)) {
@@ -159,7 +158,7 @@ Task<bool> PgSession::pass_named(net::Chunk chunk, ByteView bytes, bool has_body
     bool goes_on = co_await passing;
     co_return goes_on;
   }
-  net::Send sending(*server_->stream, bytes, chunk);
+  net::Send sending(lease_.stream(), bytes, chunk);
   Result<void> sent = co_await sending;
   co_return after_sent(Side::client, sent.has_value());
 }
@@ -212,22 +211,24 @@ void PgSession::count(Side from, size_t bytes) {
 
 void PgSession::note_client_end(bool is_orderly) {
   // Unless it is the other pump that woke us, the client has closed.
-  if (!server_pump_is_over_ && !end_reason_) (is_orderly ? client_has_ended_ : client_is_gone_) = true;
+  if (server_pump_is_over_ || end_reason_) return;
+  if (is_orderly) client_.note_end();
+  else client_.note_gone();
 }
 
 void PgSession::after_sent_to_client(bool is_sent) {
   if (!is_sent) {
-    client_is_gone_ = true;
-    client_->shutdown();
+    client_.note_gone();
+    client_.stream->shutdown();
   }
-  client_is_at_boundary_ = conversation_->server_is_at_boundary();
+  client_.is_at_boundary = conversation_->server_is_at_boundary();
 }
 
 void PgSession::end_server_pump() {
   server_pump_is_over_ = true;
   end_naming();
-  if (!is_reset()) server_->stream->shutdown();
-  client_->cancel_receive();
+  if (!is_reset()) lease_.stream().shutdown();
+  client_.stream->cancel_receive();
   wake_client_pump();
   if (hold_ != nullptr) hold_->end(HoldEnd::session_ended);
   server_pump_ended_.set();
@@ -301,7 +302,7 @@ Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net:
     }
     if (end_reason_ || (from == Side::client && server_pump_is_over_)) co_return false;
     // What waited is decided by the policies in force now; without access nothing goes on.
-    if (from == Side::client && shard_.snapshot != snapshot_seen_ && conversation_->can_change_policies())
+    if (from == Side::client && !access_.is_current(shard_) && conversation_->can_change_policies())
       renew_access();
     if (from == Side::client && pending_end_ && conversation_->can_change_policies()) {
       auto ending = wait_for_server(Until::it_ends);
@@ -330,7 +331,7 @@ Task<bool> PgSession::send_so_far(ByteView chunk) {
     bool is_named = co_await naming;
     if (!is_named) co_return false;
   }
-  net::Send sending(*server_->stream, bytes);
+  net::Send sending(lease_.stream(), bytes);
   Result<void> sent = co_await sending;
   co_return sent.has_value();
 }

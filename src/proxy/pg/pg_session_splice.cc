@@ -43,7 +43,7 @@ bool PgSession::body_follows(Side from, const net::Receive& receive) {
 Task<PgSession::Passed> PgSession::splice_body(Side from, ByteView head, net::Chunk* chunk) {
   bool waits_first = false;
   while (uint32_t bytes = body_to_splice(from, 1)) {
-    if (from == Side::client ? is_over(from) : client_is_gone_) break;
+    if (from == Side::client ? is_over(from) : client_.is_gone()) break;
     net::Splice splice(shard_.shard.ring(), shard_.splice_pipes, stream(from), stream(other(from)), bytes,
                        waits_first, head, chunk);
     net::Spliced spliced = co_await splice;

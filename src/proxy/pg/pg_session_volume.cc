@@ -1,8 +1,7 @@
-// The bound on what a session's user and its address may add to the trail (see volume.h).
+// A client waits whose user, or address, adds too much to the trail (session_volume.h).
 #include <algorithm>
 
 #include "pg_session.h"
-#include "ringfence/pg/sqlstate.h"
 
 namespace ringfence::proxy {
 
@@ -20,52 +19,6 @@ constexpr uint64_t behind_wait_max_ns = 1'000'000'000;
 
 }  // namespace
 
-// Once the client has authenticated: whom its records are charged to. A Unix socket's peers have no address
-// of their own.
-void PgSession::meter_volume(std::string_view peer) {
-  const uint64_t now_ns = shard_.shard.now_ns();
-  user_volume_ = shard_.user_meters.find(user_, limits_.volume_per_user, now_ns);
-  if (!peer.starts_with("unix:")) {
-    address_volume_ =
-        shard_.address_meters.find(audit::address_of_peer(peer), limits_.volume_per_address, now_ns);
-  }
-  recorder_.charge_to(user_volume_.get(), address_volume_.get());
-}
-
-// How long until neither is overdrawn.
-uint64_t PgSession::settle_volume(bool may_wait_for_store) {
-  const uint64_t now_ns = shard_.shard.now_ns();
-  const bool is_behind = may_wait_for_store && shard_.space.waiting_bytes() > VolumeMeter::behind_bytes;
-  const uint64_t user_ns = user_volume_ ? user_volume_->settle(now_ns, is_behind) : 0;
-  const uint64_t address_ns = address_volume_ ? address_volume_->settle(now_ns, is_behind) : 0;
-  return std::max(user_ns, address_ns);
-}
-
-// The same by the rules alone, whatever the store does.
-uint64_t PgSession::volume_wait() {
-  const uint64_t now_ns = shard_.shard.now_ns();
-  const uint64_t user_ns = user_volume_ ? user_volume_->wait_ns(now_ns) : 0;
-  const uint64_t address_ns = address_volume_ ? address_volume_->wait_ns(now_ns) : 0;
-  volume_is_users_ = user_ns >= address_ns;
-  return std::max(user_ns, address_ns);
-}
-
-EndReason PgSession::volume_exceeded() const {
-  const std::string whose = volume_is_users_
-                                ? "user \"" + std::string(user_) + "\""
-                                : "address " + std::string(audit::address_of_peer(recorder_.client_addr()));
-  const std::string key = volume_is_users_ ? "audit.volume_per_user" : "audit.volume_per_address";
-  const VolumeRule& rule = volume_is_users_ ? user_volume_->rule() : address_volume_->rule();
-  return {
-      std::string(pg::sqlstate::configuration_limit_exceeded),
-      "terminating connection: the statements of " + whose +
-          " fill the audit trail faster than the allowed " + std::to_string(rule.bytes_per_s) +
-          " bytes a second",
-      "The bound is " + key +
-          " of the appliance's configuration (bytes_per_s, burst_bytes). Send fewer or shorter statements "
-          "at a time, or have it raised."};
-}
-
 // The client's chunk waits until there is something to spend, then goes its way. False: the session has to
 // end.
 Task<bool> PgSession::wait_for_volume(net::Receive& receive, net::Chunk chunk) {
@@ -73,12 +26,12 @@ Task<bool> PgSession::wait_for_volume(net::Receive& receive, net::Chunk chunk) {
   // Whoever waits holds none of the shard's buffers.
   chunk.detach();
   uint64_t waited_ns = 0;
-  for (uint64_t wait_ns = settle_volume(); wait_ns > 0;
-       wait_ns = settle_volume(waited_ns < behind_wait_max_ns)) {
-    const uint64_t rule_wait_ns = volume_wait();
+  for (uint64_t wait_ns = volume_.settle(shard_); wait_ns > 0;
+       wait_ns = volume_.settle(shard_, waited_ns < behind_wait_max_ns)) {
+    const uint64_t rule_wait_ns = volume_.wait_ns(shard_.shard.now_ns());
     if (rule_wait_ns > 0 && waited_ns + rule_wait_ns > volume_wait_max_ns) {
       shard_.counters.volume_refusals.add();
-      end(volume_exceeded());
+      end(volume_.exceeded(access_.user(), recorder_.client_addr()));
       co_return false;
     }
     const uint64_t slice = std::min(wait_ns, rule_wait_ns > 0 ? slice_ns : behind_slice_ns);
@@ -90,7 +43,7 @@ Task<bool> PgSession::wait_for_volume(net::Receive& receive, net::Chunk chunk) {
     active_ns_ = shard_.shard.now_ns();
     if (is_over(Side::client)) co_return false;
   }
-  if (shard_.snapshot != snapshot_seen_ && !renew_access()) {
+  if (!access_.is_current(shard_) && !renew_access()) {
     auto ending = wait_for_server(Until::it_ends);
     co_await ending;
     co_return false;

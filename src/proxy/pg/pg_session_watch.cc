@@ -7,18 +7,18 @@ namespace ringfence::proxy {
 
 // Its server's connection shows texts of the session alone.
 bool PgSession::can_be_watched() const {
-  return watched_ && conversation_ && server_ && !end_reason_ && !reset_ && !server_pump_is_over_ &&
-         !conversation_->is_broken();
+  return watched_ && conversation_ && lease_.has_server() && !end_reason_ && !reset_ &&
+         !server_pump_is_over_ && !conversation_->is_broken();
 }
 
 void PgSession::join_watch(const std::string& target, const std::string& user,
                            std::vector<WatchRound::Asked>& out) const {
   if (!can_be_watched() || watched_->sent == watched_->compared) return;
-  if (target_->name != target || target_->user_for(login_level_) != user) return;
+  if (access_.target()->name != target || access_.target()->user_for(access_.login_level()) != user) return;
   WatchRound::Asked asked;
   asked.session = id_;
-  asked.process_id = server_->process_id;
-  asked.place = server_->place;
+  asked.process_id = lease_.server().process_id;
+  asked.place = lease_.server().place;
   asked.mark = watched_->texts.mark();
   asked.sent = conversation_->queue().is_idle() ? watched_->sent : 0;
   out.push_back(std::move(asked));
@@ -45,7 +45,7 @@ void PgSession::compare_watch(const WatchRound::Asked& asked) {
 void PgSession::contradicted_by_watch(std::string_view shown) {
   shard_.counters.attribution_mismatches.add();
   recorder_.publish(activity_mismatch(recorder_, watched_->texts.newest(), shown, shard_.shard.now_us()));
-  if (target_->attribution_witness != AttributionWitness::end) return;
+  if (access_.target()->attribution_witness != AttributionWitness::end) return;
   end({std::string(pg::sqlstate::protocol_violation),
        "terminating connection: the server runs a statement that was not recorded for this session",
        "The trail's event attribution_mismatch has both sides; attribution_witness of the target's "

@@ -17,7 +17,7 @@ using audit::Severity;
 using audit::Tag;
 using ring::Task;
 
-Task<std::optional<LoggedIn>> PgLogin::run() {
+Task<std::optional<LoginResult>> PgLogin::run() {
   auto starting = start();
   bool is_in = co_await starting;
   if (is_in) {

@@ -17,7 +17,7 @@
 
 namespace ringfence::proxy {
 
-struct LoggedIn {
+struct LoginResult {
   SessionAccess access;
   std::unique_ptr<Gate> gate;                // Null: everything may pass.
   std::unique_ptr<ServerGreeting> greeting;  // What came behind it is its leftover.
@@ -40,7 +40,7 @@ class PgLogin {
         in_(*applicant.client.stream) {}
 
   // Nothing: it is over, and the client was told if it is still there. The lease may have a server then.
-  ring::Task<std::optional<LoggedIn>> run();
+  ring::Task<std::optional<LoginResult>> run();
 
  private:
   // False: as above.
@@ -66,7 +66,7 @@ class PgLogin {
   Recorder& recorder_;
   Into into_;
   net::Gather in_;
-  LoggedIn result_;
+  LoginResult result_;
   std::string notices_;  // For the client, behind its login.
 };
 

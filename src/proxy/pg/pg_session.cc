@@ -59,12 +59,12 @@ Task<void> PgSession::log_in() {
   Applicant applicant(shard_, snapshot_, *listener_, recorder_, client_, id_);
   PgLogin login(applicant, {*this, lease_, volume_});
   auto running = login.run();
-  std::optional<LoggedIn> done = co_await running;
+  std::optional<LoginResult> done = co_await running;
   if (done) take_over(std::move(*done));
 }
 
 // Once the client has been greeted.
-void PgSession::take_over(LoggedIn done) {
+void PgSession::take_over(LoginResult done) {
   access_ = std::move(done.access);
   conversation_.emplace(recorder_, shard_.pools, shard_.counters, limits(), std::move(done.gate));
   conversation_->use_witness(access_.target()->attribution_witness);

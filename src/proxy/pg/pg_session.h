@@ -24,7 +24,7 @@
 
 namespace ringfence::proxy {
 
-struct LoggedIn;
+struct LoginResult;
 
 enum class Side : uint8_t { client, server };
 inline Side other(Side side) { return side == Side::client ? Side::server : Side::client; }
@@ -61,7 +61,7 @@ class PgSession {
  private:
   // Login.
   ring::Task<void> log_in();
-  void take_over(LoggedIn done);
+  void take_over(LoginResult done);
 
   // The watch of its target (pg_session_watch.cc).
   bool can_be_watched() const;

@@ -212,36 +212,44 @@ Result<void> Appliance::start_data_shards() {
     if (!trail_) data.no_trail = std::make_unique<NoTrail>();
     audit::RecordSpace& space =
         trail_ ? static_cast<audit::RecordSpace&>(trail_->journal(i)) : *data.no_trail;
-    proxy::PgShard::Options pg;
-    auto seed = crypto::random_array<sizeof pg.id_seed + sizeof pg.hash_key>();
+    proxy::ShardCore::Options core;
+    auto seed = crypto::random_array<sizeof core.id_seed + sizeof core.hash_key>();
     if (!seed) return unexpected(std::move(seed).error());
-    pg.index = i;
-    pg.node = config_.node;
-    pg.volume = &volume_;
-    if (trail_) pg.sealer = &trail_->sealer();
-    pg.failures_window_ms = config_.audit.failures_window_ms;
-    std::memcpy(&pg.id_seed, seed->data(), sizeof pg.id_seed);
-    std::memcpy(&pg.hash_key, seed->data() + sizeof pg.id_seed, sizeof pg.hash_key);
+    core.index = i;
+    core.node = config_.node;
+    core.volume = &volume_;
+    if (trail_) core.sealer = &trail_->sealer();
+    core.failures_window_ms = config_.audit.failures_window_ms;
+    std::memcpy(&core.id_seed, seed->data(), sizeof core.id_seed);
+    std::memcpy(&core.hash_key, seed->data() + sizeof core.id_seed, sizeof core.hash_key);
     if (has_syncs) {
       audit::Journal* journal = &trail_->journal(i);
-      pg.sync = [journal] { return journal->sync(journal->published_position()); };
+      core.sync = [journal] { return journal->sync(journal->published_position()); };
     }
     const proxy::ShardWorkers workers(*workers_, *analysts_, *syncers_);
-    data.pg = std::make_unique<proxy::PgShard>(pg, *data.shard, space, workers, snapshot_);
+    data.core = std::make_unique<proxy::ShardCore>(core, *data.shard, space, workers, snapshot_);
+    data.pg = std::make_unique<proxy::PgShard>(*data.core);
     if (trail_) {
-      proxy::PgShard* owner = data.pg.get();
+      proxy::ShardCore* owner = data.core.get();
       ring::Shard* shard = data.shard.get();
       trail_->journal(i).on_room(
           [shard, owner] { return shard->post([owner] { owner->trail_has_room(); }); });
     }
   }
-  std::vector<proxy::PgShard*> peers;
-  for (DataShard& data : data_shards_) peers.push_back(data.pg.get());
-  for (DataShard& data : data_shards_) data.pg->set_peers(peers);
+  std::vector<proxy::ShardCore*> cores;
+  std::vector<proxy::PgShard*> pgs;
+  for (DataShard& data : data_shards_) {
+    cores.push_back(data.core.get());
+    pgs.push_back(data.pg.get());
+  }
+  for (DataShard& data : data_shards_) {
+    data.core->set_peers(cores);
+    data.pg->set_peers(pgs);
+  }
   for (DataShard& data : data_shards_) {
     auto started = data.shard->start();
     if (!started) return unexpected(std::move(started).error().in("data shard"));
-    data.shard->deliver([pg = data.pg.get()] { pg->begin(); });
+    data.shard->deliver([core = data.core.get()] { core->begin(); });
   }
   if (trail_) trail_->start();
   return {};
@@ -250,18 +258,16 @@ Result<void> Appliance::start_data_shards() {
 // One acceptor hands each socket to the shard with the fewest connections.
 void Appliance::accept_connections() {
   ring::Shard& acceptor = *data_shards_[0].shard;
-  std::vector<proxy::PgShard*> shards;
-  for (DataShard& data : data_shards_) shards.push_back(data.pg.get());
-  acceptor.post([this, shards, &acceptor] {
+  acceptor.post([this, &acceptor] {
     for (Listening& listening : listening_) {
-      auto facts = listening.facts;
-      listening.listener = std::make_unique<net::Listener>(acceptor, listening.fd, [shards, facts](int fd) {
-        proxy::PgShard* least = shards[0];
-        for (proxy::PgShard* shard : shards) {
-          if (shard->load() < least->load()) least = shard;
-        }
-        least->hand_over(fd, facts);
-      });
+      listening.listener =
+          std::make_unique<net::Listener>(acceptor, listening.fd, [this, facts = listening.facts](int fd) {
+            DataShard* least = &data_shards_[0];
+            for (DataShard& data : data_shards_) {
+              if (data.core->load() < least->core->load()) least = &data;
+            }
+            least->core->hand_over(fd, *least->pg, facts);
+          });
     }
   });
 }
@@ -361,7 +367,7 @@ void Appliance::be_watched(Watchdog& watchdog) {
 std::string Appliance::status_line() const {
   uint64_t sessions = 0;
   for (const DataShard& data : data_shards_) {
-    if (data.pg) sessions += data.pg->counters().sessions_open.get();
+    if (data.core) sessions += data.core->counters.sessions_open.get();
   }
   admin::Readiness ready = readiness();
   return (ready.is_ready ? "" : ready.reason + "; ") + std::to_string(sessions) +

@@ -56,7 +56,8 @@ class Appliance final : public admin::SessionDirectory {
 
   // Asks each data shard on its thread; `done` is called on the admin shard's.
   template <typename Answer>
-  void ask_shards(std::function<Answer(proxy::PgShard&)> ask, std::function<void(std::vector<Answer>)> done);
+  void ask_shards(std::function<Answer(proxy::ShardCore&)> ask,
+                  std::function<void(std::vector<Answer>)> done);
   Result<void> start_store();
   Result<void> start_trail();
   Result<void> start_data_shards();
@@ -93,6 +94,7 @@ class Appliance final : public admin::SessionDirectory {
   struct DataShard {
     std::unique_ptr<ring::Shard> shard;
     std::unique_ptr<audit::RecordSpace> no_trail;  // Where records go when the trail is off.
+    std::unique_ptr<proxy::ShardCore> core;
     std::unique_ptr<proxy::PgShard> pg;
   };
 

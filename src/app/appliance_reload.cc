@@ -156,9 +156,9 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
 void Appliance::use_snapshot() {
   explained_ = snapshot_;
   for (DataShard& data : data_shards_) {
-    proxy::PgShard* pg = data.pg.get();
+    proxy::ShardCore* core = data.core.get();
     proxy::SnapshotPtr snapshot = snapshot_;
-    data.shard->deliver([pg, snapshot] { pg->use(snapshot); });
+    data.shard->deliver([core, snapshot] { core->use(snapshot); });
   }
   if (!config_.admin.tls) return;
   admin_shard_->deliver([this, context = tls_.admin()] { admin_->use_tls(context); });

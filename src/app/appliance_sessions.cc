@@ -14,13 +14,13 @@ using audit::Tag;
 using Sessions = std::vector<model::SessionInfo>;
 
 template <typename Answer>
-void Appliance::ask_shards(std::function<Answer(proxy::PgShard&)> ask,
+void Appliance::ask_shards(std::function<Answer(proxy::ShardCore&)> ask,
                            std::function<void(std::vector<Answer>)> done) {
   std::vector<ring::Shard*> shards;
-  std::vector<proxy::PgShard*> asked;
+  std::vector<proxy::ShardCore*> asked;
   for (DataShard& data : data_shards_) {
     shards.push_back(data.shard.get());
-    asked.push_back(data.pg.get());
+    asked.push_back(data.core.get());
   }
   proxy::ask_all<Answer>(
       shards, *admin_shard_, [asked, ask](size_t place) { return ask(*asked[place]); }, std::move(done));
@@ -31,7 +31,7 @@ void Appliance::list(std::function<void(Sessions)> done) {
     done({});
     return;
   }
-  ask_shards<Sessions>([](proxy::PgShard& pg) { return pg.list(); },
+  ask_shards<Sessions>([](proxy::ShardCore& core) { return core.list(); },
                        [done](std::vector<Sessions> answers) {
                          Sessions all;
                          for (Sessions& some : answers) {
@@ -50,9 +50,10 @@ void Appliance::end(Uuid id, std::string by, std::function<void(bool found)> don
     bool is_found = false;
   };
   ask_shards<Answer>(
-      [id](proxy::PgShard& pg) {
-        return Answer{pg.end(id, {"57P01", "terminating connection due to administrator command",
-                                  "The session was ended through the appliance's admin API."})};
+      [id](proxy::ShardCore& core) {
+        return Answer{core.end(
+            id, {proxy::EndCause::administrator, "terminating connection due to administrator command",
+                 "The session was ended through the appliance's admin API."})};
       },
       [this, id, by, done](const std::vector<Answer>& answers) {
         const bool found = std::any_of(answers.begin(), answers.end(), [](Answer a) { return a.is_found; });

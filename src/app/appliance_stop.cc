@@ -89,12 +89,12 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
   if (was_running) stop_listening();
   auto order_all = [this](auto action) {
     for (DataShard& data : data_shards_) {
-      if (proxy::PgShard* pg = data.pg.get()) data.shard->deliver([pg, action] { action(*pg); });
+      if (proxy::ShardCore* core = data.core.get()) data.shard->deliver([core, action] { action(*core); });
     }
   };
   auto drained = [this] {
     for (const DataShard& data : data_shards_) {
-      if (data.pg && data.pg->load() + data.pg->pooled() > 0) return false;
+      if (data.core && data.core->load() + data.core->pooled() > 0) return false;
     }
     return true;
   };
@@ -102,13 +102,13 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
     uint64_t deadline = mono_ns() + ms * 1'000'000;
     while (!drained() && mono_ns() < deadline && !(may_hurry && hurry.load())) usleep(10'000);
   };
-  order_all([](proxy::PgShard& pg) { pg.drain(); });
+  order_all([](proxy::ShardCore& core) { core.drain(); });
   wait_until_drained(config_.limits.drain_ms, true);
   if (!drained()) {
     log_warning("sessions are still open at the end of the drain; ending them");
-    order_all([](proxy::PgShard& pg) {
-      pg.end_all(
-          {"57P01", "terminating connection: the appliance is shutting down", "Connect again in a moment."});
+    order_all([](proxy::ShardCore& core) {
+      core.end_all({proxy::EndCause::shutdown, "terminating connection: the appliance is shutting down",
+                    "Connect again in a moment."});
     });
     wait_until_drained(end_grace_ms, false);
   }
@@ -121,7 +121,7 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
     if (data.shard) data.shard->join();
   }
   for (DataShard& data : data_shards_) {
-    if (data.pg) data.pg->tell_failures();
+    if (data.core) data.core->tell_failures();
   }
   if (admin_) tell_admin_failures();
   // What their jobs would report to is gone.

@@ -143,8 +143,8 @@ admin::StatsSnapshot Appliance::stats() const {
     return out;
   }
   for (const DataShard& data : data_shards_) {
-    if (!data.pg) continue;
-    const ShardCounters& counters = data.pg->counters();
+    if (!data.core) continue;
+    const ShardCounters& counters = data.core->counters;
     out.sessions_open += counters.sessions_open.get();
     out.sessions_total += counters.sessions_total.get();
     out.sessions_refused += counters.connections_refused.get();
@@ -225,13 +225,13 @@ void Appliance::write_tls_metrics(MetricsWriter& out) const {
     std::array<uint64_t, net::tls_failures> failed{};
     std::vector<const net::TlsLegs*> open_legs;
     for (const DataShard& data : data_shards_) {
-      if (!data.pg) continue;
-      open_legs.push_back(&(data.pg->counters().*member).legs);
-      const Handshakes& handshakes = data.pg->counters().*member;
+      if (!data.core) continue;
+      open_legs.push_back(&(data.core->counters.*member).legs);
+      const Handshakes& handshakes = data.core->counters.*member;
       done += handshakes.done.get();
       resumed += handshakes.resumed.get();
       for (size_t i = 0; i < failed.size(); ++i) failed[i] += handshakes.failed[i].get();
-      if (member == &ShardCounters::client_tls) without += data.pg->counters().clients_without_tls.get();
+      if (member == &ShardCounters::client_tls) without += data.core->counters.clients_without_tls.get();
     }
     write_handshakes(out, leg, done, resumed, failed);
     write_legs(out, leg, open_legs);
@@ -276,9 +276,9 @@ void Appliance::write_metrics(MetricsWriter& out) const {
   static const std::vector<double> bounds = duration_bounds();
   for (size_t i = 0; i < data_shards_.size(); ++i) {
     const DataShard& data = data_shards_[i];
-    if (!data.pg) continue;
+    if (!data.core) continue;
     std::string shard = std::to_string(i);
-    const ShardCounters& counters = data.pg->counters();
+    const ShardCounters& counters = data.core->counters;
     out.gauge("ringfence_connections_open", "Client connections in whatever phase",
               static_cast<double>(counters.connections_open.get()), {{"shard", shard}});
     out.gauge("ringfence_sessions_open", "Sessions logged in on both legs",

@@ -41,7 +41,7 @@ void Applicant::identify() {
 
 audit::EventBuilder Applicant::event(Category category, std::string_view action, Severity severity,
                                      Outcome outcome) {
-  return recorder.event(category, action, severity, outcome, shard.shard.now_us());
+  return recorder.event(category, action, severity, outcome, shard.core.shard.now_us());
 }
 
 // ---------------------------------------------------------------- what the client is sent
@@ -54,11 +54,11 @@ Task<Result<void>> Applicant::send(std::string bytes) {
 }
 
 Task<Result<void>> Applicant::send_within(std::string bytes, uint64_t ms) {
-  net::Deadline deadline(shard.shard, *client.stream, ms);
+  net::Deadline deadline(shard.core.shard, *client.stream, ms);
   auto sending = send(std::move(bytes));
   Result<void> sent = co_await sending;
   if (!deadline.has_passed()) co_return sent;
-  shard.counters.limits_reached.add();
+  shard.core.counters.limits_reached.add();
   co_return fail(Fault::timeout, "the client did not take what it was sent in time");
 }
 
@@ -84,7 +84,7 @@ Task<void> Applicant::refuse(std::string_view sqlstate, std::string message, std
 // ---------------------------------------------------------------- a login that has failed
 
 Task<void> Applicant::refuse_authentication(std::string reason, bool by_certificate) {
-  shard.counters.logins_failed.add();
+  shard.core.counters.logins_failed.add();
   std::string_view sqlstate =
       by_certificate ? pg::sqlstate::invalid_authorization : pg::sqlstate::invalid_password;
   record_failed_login(sqlstate, reason);
@@ -96,10 +96,10 @@ Task<void> Applicant::refuse_authentication(std::string reason, bool by_certific
 // The first one is an event at once, those like it are counted.
 void Applicant::record_failed_login(std::string_view sqlstate, std::string_view reason) {
   const std::string name = shown_name(user);
-  const bool is_first = shard.failures.is_first(
+  const bool is_first = shard.core.failures.is_first(
       {Category::authentication, "postgres_auth_failed", client_addr, name, reason, sqlstate});
   if (!is_first) {
-    shard.counters.failures_counted.add();
+    shard.core.counters.failures_counted.add();
     return;
   }
   auto failed = event(Category::authentication, "postgres_auth_failed", Severity::warning, Outcome::denied);

@@ -11,14 +11,14 @@ namespace ringfence::proxy {
 using ring::Task;
 
 CancelDesk::CancelDesk(PgShardState& shard)
-    : shard_(shard), failures_(shard.options.hash_key), pause_(shard.shard.timers(), [this] {
+    : shard_(shard), failures_(shard.core.options.hash_key), pause_(shard.core.shard.timers(), [this] {
         for (auto& request : paced_) waiting_.push_back(std::move(request));
         paced_.clear();
         if (!is_asking_) ask();
       }) {}
 
 Task<void> CancelDesk::serve(pg::CancelRequest wanted, std::string address) {
-  const uint64_t second = shard_.shard.now_ns() / 1'000'000'000;
+  const uint64_t second = shard_.core.shard.now_ns() / 1'000'000'000;
   // Counted before it is known, so that many at once meet the bound too.
   const bool is_within = failures_.note(address, second);
   if (PgSession* session = shard_.cancel_keys.find(wanted.process_id, wanted.key)) {
@@ -27,7 +27,7 @@ Task<void> CancelDesk::serve(pg::CancelRequest wanted, std::string address) {
     co_await cancelling;
     co_return;
   }
-  if (shard_.peer_states.size() > 1) {
+  if (shard_.peers.size() > 1) {
     auto request = std::make_shared<Request>();
     request->wanted = std::move(wanted);
     enlist(request, !is_within);
@@ -43,8 +43,8 @@ Task<void> CancelDesk::serve(pg::CancelRequest wanted, std::string address) {
 
 // Of the key nothing is told: it may be nearly right.
 void CancelDesk::note_wrong(std::string_view address) {
-  shard_.counters.cancels_unknown.add();
-  const auto kept_back = log_pause_.admit(shard_.shard.now_ns());
+  shard_.core.counters.cancels_unknown.add();
+  const auto kept_back = log_pause_.admit(shard_.core.shard.now_ns());
   if (!kept_back) return;
   log_warning("a cancel request with the key of no session",
               {{"client", std::string(address)}, {"not_logged_before", std::to_string(*kept_back)}});
@@ -54,10 +54,10 @@ void CancelDesk::note_wrong(std::string_view address) {
 
 void CancelDesk::enlist(std::shared_ptr<Request> request, bool is_paced) {
   if (is_paced) {
-    shard_.counters.cancels_limited.add();
+    shard_.core.counters.cancels_limited.add();
     paced_.push_back(std::move(request));
     const uint64_t ms = paced_.size() < paced_cancels_max ? cancel_pause_ms : 0;
-    if (!pause_.is_armed() || ms == 0) pause_.arm(shard_.shard.now_ns() + ms * 1'000'000);
+    if (!pause_.is_armed() || ms == 0) pause_.arm(shard_.core.shard.now_ns() + ms * 1'000'000);
     return;
   }
   waiting_.push_back(std::move(request));
@@ -69,8 +69,8 @@ void CancelDesk::ask() {
   is_asking_ = true;
   auto round = std::make_shared<Round>();
   round->requests = std::exchange(waiting_, {});
-  round->open = shard_.peer_states.size() - 1;
-  for (PgShardState* peer : shard_.peer_states) {
+  round->open = shard_.peers.size() - 1;
+  for (PgShardState* peer : shard_.peers) {
     if (peer != &shard_) ring::spawn(ask_one(peer, round));
   }
 }
@@ -136,12 +136,12 @@ Task<void> CancelDesk::tell(PgShardState* peer, PgShardState* home, RoundPtr rou
 }
 
 Task<bool> CancelDesk::deliver(PgShardState* from, PgShardState* to, std::function<void()> job) {
-  const uint64_t end_ns = from->shard.now_ns() + cancel_delivery_ms * 1'000'000;
-  while (!to->shard.post(job)) {
-    if (from->shard.now_ns() >= end_ns) co_return false;
+  const uint64_t end_ns = from->core.shard.now_ns() + cancel_delivery_ms * 1'000'000;
+  while (!to->core.shard.post(job)) {
+    if (from->core.shard.now_ns() >= end_ns) co_return false;
     ring::Event over;
-    ring::CallbackTimer timer(from->shard.timers(), [&over] { over.set(); });
-    timer.arm(from->shard.now_ns() + cancel_delivery_pause_ms * 1'000'000);
+    ring::CallbackTimer timer(from->core.shard.timers(), [&over] { over.set(); });
+    timer.arm(from->core.shard.now_ns() + cancel_delivery_pause_ms * 1'000'000);
     co_await over;
   }
   co_return true;

@@ -111,7 +111,7 @@ Task<std::optional<std::string>> ClientProof::ask(std::string message) {
   Result<Message> answer = co_await reading;
   // psql hangs up here to ask for a password: not a failure.
   if (!answer && answer.error().fault == Fault::closed) co_return std::nullopt;
-  if (!answer && answer.error().fault == Fault::limit) applicant_.shard.counters.limits_reached.add();
+  if (!answer && answer.error().fault == Fault::limit) applicant_.shard.core.counters.limits_reached.add();
   if (!answer || answer->type != pg::from_client::password) {
     auto refusing = applicant_.refuse(pg::sqlstate::protocol_violation,
                                       answer ? "expected a SASL response" : answer.error().message);

@@ -48,7 +48,7 @@ Task<Result<pg::FirstPacket>> ClientStartup::read() {
     Result<void> answered = co_await answering;
     if (!answered) co_return unexpected(std::move(answered).error());
   }
-  applicant_.shard.counters.limits_reached.add();
+  applicant_.shard.core.counters.limits_reached.add();
   co_return fail(Fault::limit, "too many negotiation requests before the startup packet");
 }
 

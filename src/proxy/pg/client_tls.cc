@@ -20,7 +20,7 @@ Task<Result<void>> ClientStartup::answer_ssl_request() {
   if (in_.size() > 0) {
     // Whoever sits between may have put it there, to be taken for something that came encrypted
     // (CVE-2021-23214).
-    applicant_.shard.counters.client_tls.fail(TlsFailure::early_bytes);
+    applicant_.shard.core.counters.client_tls.fail(TlsFailure::early_bytes);
     co_return fail(Fault::malformed, "received unencrypted data after SSL request");
   }
   auto answering = applicant_.send("S");
@@ -45,15 +45,15 @@ Task<Result<void>> ClientStartup::start_direct_tls() {
   Result<void> started = co_await starting;
   if (!started) co_return started;
   if (applicant_.client.tls->engine().alpn() != net::alpn_postgresql) {
-    applicant_.shard.counters.client_tls.fail(TlsFailure::alpn);
+    applicant_.shard.core.counters.client_tls.fail(TlsFailure::alpn);
     co_return fail(Fault::malformed, "direct TLS without the application protocol \"postgresql\" (ALPN)");
   }
   co_return Result<void>{};
 }
 
 Task<Result<void>> ClientStartup::start_tls(std::string first) {
-  net::TlsAccepting how{applicant_.policy->context, applicant_.shard.tls_buffers,
-                        &applicant_.shard.counters.client_tls.legs, nullptr};
+  net::TlsAccepting how{applicant_.policy->context, applicant_.shard.core.tls_buffers,
+                        &applicant_.shard.core.counters.client_tls.legs, nullptr};
   if (applicant_.policy->context->gives_tickets()) how.ticket_keys = applicant_.snapshot->ticket_keys;
   auto accepting = net::accept_tls(applicant_.client.stream, std::move(how), std::move(first));
   net::TlsAccepted accepted = co_await accepting;
@@ -65,20 +65,20 @@ Task<Result<void>> ClientStartup::start_tls(std::string first) {
   }
   net::TlsStream& tls = *accepted.tls;
   applicant_.client.tls = &tls;
-  applicant_.shard.counters.client_tls.done.add();
-  if (tls.engine().is_resumed()) applicant_.shard.counters.client_tls.resumed.add();
+  applicant_.shard.core.counters.client_tls.done.add();
+  if (tls.engine().is_resumed()) applicant_.shard.core.counters.client_tls.resumed.add();
   in_.go_on_with(tls);
   co_return Result<void>{};
 }
 
 void ClientStartup::note_failed_tls(TlsFailure failure, const Error& error) {
-  applicant_.shard.counters.client_tls.fail(failure);
+  applicant_.shard.core.counters.client_tls.fail(failure);
   log_debug("TLS handshake failed", {{"client", applicant_.client_addr},
                                      {"listener", applicant_.listener.name},
                                      {"reason", error.message}});
   // A certificate that does not hold is a failed login; others are noise that anybody can make.
   if (error.fault != Fault::denied || !applicant_.recorder.has_room(Recorder::outcome_bytes_max)) return;
-  applicant_.shard.counters.logins_failed.add();
+  applicant_.shard.core.counters.logins_failed.add();
   applicant_.auth_method = "certificate";
   applicant_.identify();
   applicant_.record_failed_login(pg::sqlstate::invalid_authorization, error.message);

@@ -12,7 +12,7 @@ using ring::Task;
 
 Task<Result<Dialled>> dial_address(PgShardState& shard, net::Address address, std::string host,
                                    Opening& opening) {
-  net::Connecting connecting(shard.shard, address, 0);
+  net::Connecting connecting(shard.core.shard, address, 0);
   Opening::Break breaking(opening, [&connecting] { connecting.cancel(); });
   if (opening.is_over()) co_return fail(Fault::timeout, std::string(opening_is_over));
   auto running = connecting.run();
@@ -33,7 +33,7 @@ Task<Result<std::vector<net::Address>>> look_up(PgShardState& shard, std::string
     std::optional<Result<std::vector<net::Address>>> found;
   };
   auto answer = std::make_shared<Answer>();
-  const bool is_posted = shard.workers.logins.post([answer, name, port, &home = shard.shard] {
+  const bool is_posted = shard.core.workers.logins.post([answer, name, port, &home = shard.core.shard] {
     auto found = std::make_shared<Result<std::vector<net::Address>>>(net::resolve(name, port));
     const auto tell = [answer, found] {
       answer->found = std::move(*found);

@@ -38,7 +38,7 @@ ring::Task<void> run(PgShardState& shard, Trial& trial) {
                                                   {"client_encoding", "UTF8"}};
   if (trial.is_read) parameters.push_back({"default_transaction_read_only", "on"});
   (void)pin_strings(parameters);
-  Opening opening(shard.shard, trial.connect_ms);
+  Opening opening(shard.core.shard, trial.connect_ms);
   auto reaching = open_upstream(shard, trial.target, trial.credential, opening, std::move(parameters));
   auto upstream = co_await reaching;
   if (!upstream) {
@@ -61,7 +61,8 @@ Result<void> try_login(const Target& target, const Credential& credential, bool 
   ring::Shard shard(options);
   ring::Workers workers(1, 16);
   NoRecords space;
-  PgShard pg({}, shard, space, ShardWorkers(workers), std::make_shared<const Snapshot>());
+  ShardCore core({}, shard, space, ShardWorkers(workers), std::make_shared<const Snapshot>());
+  PgShard pg(core);
   if (auto started = shard.start(); !started) return started;
   Trial trial{target, credential, is_read, connect_ms, {}};
   shard.post([&] { ring::spawn(run(pg.state(), trial)); });

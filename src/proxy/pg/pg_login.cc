@@ -49,7 +49,7 @@ Task<bool> PgLogin::refuse(std::string_view sqlstate, std::string message, std::
 // ---------------------------------------------------------------- the client
 
 Task<bool> PgLogin::start() {
-  net::Deadline deadline(shard_.shard, *applicant_.client.stream, applicant_.limits().startup_ms);
+  net::Deadline deadline(shard_.core.shard, *applicant_.client.stream, applicant_.limits().startup_ms);
   ClientStartup startup(applicant_, in_);
   auto reading = startup.read();
   Result<pg::FirstPacket> first = co_await reading;
@@ -60,7 +60,7 @@ Task<bool> PgLogin::start() {
 Task<bool> PgLogin::take_first(Result<pg::FirstPacket> first, ClientStartup::Answer answer, bool is_late) {
   if (!first) {
     applicant_.client.has_no_answer = answer == ClientStartup::Answer::is_not_due;
-    if (is_late) shard_.counters.limits_reached.add();
+    if (is_late) shard_.core.counters.limits_reached.add();
     if (is_late || first.error().fault == Fault::closed || answer != ClientStartup::Answer::is_due)
       co_return false;
     auto refusing = refuse(pg::sqlstate::protocol_violation, first.error().message);
@@ -89,7 +89,7 @@ Task<bool> PgLogin::take_first(Result<pg::FirstPacket> first, ClientStartup::Ans
 // What holds for every client, whoever it is.
 Task<bool> PgLogin::check_door() {
   if (!has_enough_tls(applicant_)) {
-    shard_.counters.clients_without_tls.add();
+    shard_.core.counters.clients_without_tls.add();
     auto refusing = refuse(pg::sqlstate::invalid_authorization,
                            "this listener takes connections with TLS only, and this one has none",
                            "Connect with sslmode=require or, better, verify-full.");
@@ -100,7 +100,7 @@ Task<bool> PgLogin::check_door() {
         refuse(pg::sqlstate::invalid_authorization, "no user name is given in the startup packet");
     co_return co_await refusing;
   }
-  if (shard_.is_draining) {
+  if (shard_.core.is_draining) {
     auto refusing = refuse(pg::sqlstate::cannot_connect_now, "the appliance is shutting down");
     co_return co_await refusing;
   }
@@ -110,22 +110,20 @@ Task<bool> PgLogin::check_door() {
 
 Task<bool> PgLogin::check_room() {
   const ListenerFacts& listener = applicant_.listener;
-  uint64_t open = 0;
-  for (const PgShard* peer : shard_.peers) open += peer->load();
   bool is_over_listener = listener.connections_max > 0 &&
                           listener.connections.load(std::memory_order_relaxed) > listener.connections_max;
-  if (open > applicant_.limits().connections_max || is_over_listener) {
-    shard_.counters.connections_refused.add();
+  if (shard_.core.all_load() > applicant_.limits().connections_max || is_over_listener) {
+    shard_.core.counters.connections_refused.add();
     auto refusing = refuse(pg::sqlstate::too_many_connections, "too many connections",
                            is_over_listener ? "The bound is connections_max of the listener."
                                             : "The bound is limits.connections_max.");
     co_return co_await refusing;
   }
   if (recorder_.has_room(Recorder::outcome_bytes_max)) co_return true;
-  auto waiting = shard_.room.wait();
+  auto waiting = shard_.core.room.wait();
   bool has_room = co_await waiting;
   if (has_room) co_return true;
-  shard_.counters.trail_refusals.add();
+  shard_.core.counters.trail_refusals.add();
   auto refusing = refuse("58030", "the audit trail cannot be written, so no session is opened",
                          "The appliance's /readyz says why.");
   co_return co_await refusing;
@@ -137,11 +135,12 @@ Task<bool> PgLogin::check_room() {
 Task<bool> PgLogin::authenticate() {
   std::optional<std::string> message;
   {
-    net::Deadline deadline(shard_.shard, *applicant_.client.stream, applicant_.limits().authentication_ms);
+    net::Deadline deadline(shard_.core.shard, *applicant_.client.stream,
+                           applicant_.limits().authentication_ms);
     ClientProof proof(applicant_, in_);
     auto proving = proof.run();
     message = co_await proving;
-    if (deadline.has_passed()) shard_.counters.limits_reached.add();
+    if (deadline.has_passed()) shard_.core.counters.limits_reached.add();
   }
   if (!message) co_return false;
   into_.volume.meter(shard_, applicant_.limits(), applicant_.user, applicant_.client_addr, recorder_);
@@ -171,7 +170,7 @@ Task<bool> PgLogin::open_server() {
   name_for_server(*parameters);
   const uint32_t others = into_.lease.count_at(target);
   if (target.connections_max > 0 && others >= target.connections_max) {
-    shard_.counters.connections_refused.add();
+    shard_.core.counters.connections_refused.add();
     UpstreamRefusal refusal = too_many_connections(target);
     auto refusing = refuse(refusal.sqlstate, std::move(refusal.message), std::move(refusal.hint));
     co_return co_await refusing;
@@ -194,7 +193,7 @@ Task<bool> PgLogin::check_access(std::vector<pg::StartupParameter>& parameters) 
   applicant_.target = access.target();
   applicant_.level = access.login_level();
   if (applicant_.target != nullptr) applicant_.identify();
-  access.record_found(recorder_, shard_.shard.now_us());
+  access.record_found(recorder_, shard_.core.shard.now_us());
   // One answer for both, which does not tell what exists.
   if (!access.is_granted()) {
     auto refusing = refuse(pg::sqlstate::invalid_catalog_name,
@@ -203,7 +202,7 @@ Task<bool> PgLogin::check_access(std::vector<pg::StartupParameter>& parameters) 
                            "The names of databases here are those of the appliance's targets.");
     co_return co_await refusing;
   }
-  auto restricted = access.restrict_parameters(parameters, notices_, recorder_, shard_.shard.now_us());
+  auto restricted = access.restrict_parameters(parameters, notices_, recorder_, shard_.core.shard.now_us());
   if (!restricted) {
     auto refusing = refuse(pg::sqlstate::insufficient_privilege, restricted.error().message,
                            "docs/policy.md lists the settings that each level may change.");
@@ -248,7 +247,7 @@ Task<bool> PgLogin::reach_server(std::vector<pg::StartupParameter> parameters) {
 }
 
 Task<bool> PgLogin::refuse_server(const UpstreamRefusal& refusal) {
-  shard_.counters.upstream_failures.add();
+  shard_.core.counters.upstream_failures.add();
   log_warning("server login failed", {{"target", applicant_.target->name},
                                       {"user", std::string(applicant_.user)},
                                       {"reason", refusal.reason}});
@@ -267,7 +266,7 @@ Task<bool> PgLogin::take_server() {
   result_.greeting = std::move(into_.lease.server().greeting);
   auto gate = result_.access.make_gate(shard_, *result_.greeting);
   if (!gate) {
-    access.record_permission(recorder_, false, "connect", gate.error().message, shard_.shard.now_us());
+    access.record_permission(recorder_, false, "connect", gate.error().message, shard_.core.shard.now_us());
     into_.lease.stream().shutdown();
     auto refusing = refuse(pg::sqlstate::insufficient_privilege, gate.error().message,
                            "Give the target's credentials.read a server user that may only read, or set its "
@@ -277,7 +276,7 @@ Task<bool> PgLogin::take_server() {
   result_.gate = std::move(*gate);
   access.record_permission(recorder_, true, "connect",
                            std::string("access level ") + sql::level_name(access.level()),
-                           shard_.shard.now_us());
+                           shard_.core.shard.now_us());
   record_server();
   co_return true;
 }

@@ -19,20 +19,21 @@ PgSession::PgSession(PgShardState& shard, std::unique_ptr<net::Stream> client,
                      std::shared_ptr<ListenerFacts> listener)
     : shard_(shard),
       listener_(std::move(listener)),
-      snapshot_(shard.snapshot),
-      recorder_(shard.door),
-      id_(shard.door.ids.uuid(shard.shard.now_us())),
+      snapshot_(shard.core.snapshot),
+      recorder_(shard.core.door),
+      id_(shard.core.door.ids.uuid(shard.core.shard.now_us())),
       lease_(shard),
-      connected_us_(shard.shard.now_us()) {
+      connected_us_(shard.core.shard.now_us()) {
   client_.stream = std::move(client);
-  shard_.counters.connections_open.add();
+  shard_.core.counters.connections_open.add();
   listener_->connections.fetch_add(1, std::memory_order_relaxed);
 }
 
 PgSession::~PgSession() {
   lease_.forget_cancel_key(*this);
+  if (watched_) shard_.watched.erase(this);
   listener_->connections.fetch_sub(1, std::memory_order_relaxed);
-  shard_.counters.connections_open.subtract();
+  shard_.core.counters.connections_open.subtract();
 }
 
 Task<void> PgSession::live(PgShardState& shard, PgSession& session) {
@@ -52,7 +53,7 @@ Task<void> PgSession::live(PgShardState& shard, PgSession& session) {
     auto parting = is_in ? session.part() : session.linger();
     co_await parting;
   }
-  shard.remove(session);
+  shard.core.remove(session);
 }
 
 Task<void> PgSession::log_in() {
@@ -66,10 +67,11 @@ Task<void> PgSession::log_in() {
 // Once the client has been greeted.
 void PgSession::take_over(LoginResult done) {
   access_ = std::move(done.access);
-  conversation_.emplace(recorder_, shard_.pools, shard_.counters, limits(), std::move(done.gate));
+  conversation_.emplace(recorder_, shard_.pools, shard_.core.counters, limits(), std::move(done.gate));
   conversation_->use_witness(access_.target()->attribution_witness);
   if (access_.target()->attribution_watch) {
     watched_ = std::make_unique<WatchedSession>();
+    shard_.watched.insert(this);
     conversation_->watch_by(*watched_);
   }
   for (const auto& [name, value] : done.greeting->settings) {
@@ -89,12 +91,12 @@ void PgSession::take_over(LoginResult done) {
 // ---------------------------------------------------------------- the conversation
 
 Task<void> PgSession::converse() {
-  shard_.counters.sessions_open.add();
-  shard_.counters.sessions_total.add();
-  active_ns_ = shard_.shard.now_ns();
-  active_us_ = shard_.shard.now_us();
+  shard_.core.counters.sessions_open.add();
+  shard_.core.counters.sessions_total.add();
+  active_ns_ = shard_.core.shard.now_ns();
+  active_us_ = shard_.core.shard.now_us();
   check_idle();
-  if (shard_.is_draining) drain();
+  if (shard_.core.is_draining) drain();
   if (conversation_->is_broken()) end(broken_by(Side::server));
   if (!access_.is_current(shard_)) reconsider();
   can_splice_ = client_.stream->can_splice() && lease_.stream().can_splice();
@@ -109,14 +111,14 @@ Task<void> PgSession::converse() {
   }
   if (idle_timer_) idle_timer_->cancel();
   conversation_->abandon(now());
-  shard_.counters.sessions_open.subtract();
+  shard_.core.counters.sessions_open.subtract();
 }
 
 // The client's pump is over; until the server's is.
 Task<void> PgSession::wind_up() {
   std::optional<net::Deadline> deadline;
   if (can_give_back()) {
-    deadline.emplace(shard_.shard, lease_.stream(), pool_reset_ms);
+    deadline.emplace(shard_.core.shard, lease_.stream(), pool_reset_ms);
     end_within(client_gone_ms);
     auto resetting = reset_server();
     co_await resetting;
@@ -124,7 +126,7 @@ Task<void> PgSession::wind_up() {
     // As when the client were connected to the server itself: the server finishes what it was sent, then
     // reads the end.
     lease_.stream().shutdown_write();
-    deadline.emplace(shard_.shard, lease_.stream(), client_gone_ms);
+    deadline.emplace(shard_.core.shard, lease_.stream(), client_gone_ms);
     // A client that only ended its own direction still gets its answers, if it reads them.
     end_within(client_gone_ms);
   }
@@ -226,6 +228,10 @@ void PgSession::end(const EndReason& reason) {
   if (hold_ != nullptr) hold_->end(HoldEnd::session_ended);
 }
 
+void PgSession::end_by(const EndOrder& order) {
+  end({std::string(pg::sqlstate::admin_shutdown), order.message, order.hint});
+}
+
 void PgSession::drain() {
   is_draining_ = true;
   if (!conversation_) return;
@@ -248,17 +254,18 @@ Task<void> PgSession::cancel() {
 void PgSession::check_idle() {
   if (!conversation_ || end_reason_ || reset_) return;
   const pg::ResponseQueue& queue = conversation_->queue();
-  if (hold_ != nullptr) active_ns_ = shard_.shard.now_ns();  // It waits for us; a hold has its own deadline.
+  if (hold_ != nullptr)
+    active_ns_ = shard_.core.shard.now_ns();  // It waits for us; a hold has its own deadline.
   bool in_transaction = queue.transaction() != pg::TransactionStatus::idle;
   uint64_t allowed_ms = in_transaction ? limits().idle_in_transaction_ms : limits().idle_ms;
   uint64_t shortest_ms =
       std::min(limits().idle_ms ? limits().idle_ms : ~uint64_t{0},
                limits().idle_in_transaction_ms ? limits().idle_in_transaction_ms : ~uint64_t{0});
   if (shortest_ms == ~uint64_t{0}) return;
-  uint64_t now_ns = shard_.shard.now_ns();
+  uint64_t now_ns = shard_.core.shard.now_ns();
   uint64_t due_ns = active_ns_ + (allowed_ms > 0 ? allowed_ms : shortest_ms) * 1'000'000;
   if (allowed_ms > 0 && queue.is_idle() && now_ns >= due_ns) {
-    shard_.counters.limits_reached.add();
+    shard_.core.counters.limits_reached.add();
     std::string time = std::to_string(allowed_ms) + " ms";
     if (in_transaction) {
       end({std::string(pg::sqlstate::idle_in_transaction_timeout),
@@ -271,16 +278,16 @@ void PgSession::check_idle() {
     return;
   }
   if (!idle_timer_)
-    idle_timer_ = std::make_unique<ring::CallbackTimer>(shard_.shard.timers(), [this] { check_idle(); });
+    idle_timer_ = std::make_unique<ring::CallbackTimer>(shard_.core.shard.timers(), [this] { check_idle(); });
   idle_timer_->arm(std::max(due_ns, now_ns + shortest_ms * 1'000'000 / 4 + 1'000'000));
 }
 
 // What the client does not take until then it never will.
 void PgSession::end_within(uint64_t ms) {
   if (!end_timer_)
-    end_timer_ =
-        std::make_unique<ring::CallbackTimer>(shard_.shard.timers(), [this] { client_.stream->shutdown(); });
-  end_timer_->arm(shard_.shard.now_ns() + ms * 1'000'000);
+    end_timer_ = std::make_unique<ring::CallbackTimer>(shard_.core.shard.timers(),
+                                                       [this] { client_.stream->shutdown(); });
+  end_timer_->arm(shard_.core.shard.now_ns() + ms * 1'000'000);
 }
 
 // Says goodbye to the client as far as it can still hear, closes, and records the end.
@@ -311,8 +318,8 @@ Task<void> PgSession::part() {
   auto done =
       recorder_.event(Category::authentication, "postgres_disconnect",
                       was_ended_by_server || end_reason_ ? Severity::warning : Severity::info,
-                      was_ended_by_server ? Outcome::failure : Outcome::success, shard_.shard.now_us());
-  done.integer(Tag::duration_us, static_cast<int64_t>(shard_.shard.now_us() - connected_us_));
+                      was_ended_by_server ? Outcome::failure : Outcome::success, shard_.core.shard.now_us());
+  done.integer(Tag::duration_us, static_cast<int64_t>(shard_.core.shard.now_us() - connected_us_));
   done.integer(Tag::bytes_to_client, static_cast<int64_t>(bytes_to_client_));
   done.integer(Tag::bytes_to_server, static_cast<int64_t>(bytes_to_server_));
   done.text(Tag::metadata, "{\"statements\":" + std::to_string(conversation_->statements()) + "}");
@@ -324,7 +331,7 @@ Task<void> PgSession::part() {
               conversation_->client_said_goodbye() ? "client terminated" : "client closed the connection");
   }
   recorder_.publish(std::move(done));
-  shard_.counters.answers_unmatched.add(conversation_->queue().misfits());
+  shard_.core.counters.answers_unmatched.add(conversation_->queue().misfits());
   part_from_server();
   // To a client that has said goodbye there is no last word that could be lost, and what it was sent before
   // is the kernel's. TLS has a last word of its own.
@@ -347,7 +354,7 @@ Task<void> PgSession::linger() {
     co_return;
   }
   if (!client_.is_gone()) {
-    net::Deadline deadline(shard_.shard, *client_.stream, linger_ms);
+    net::Deadline deadline(shard_.core.shard, *client_.stream, linger_ms);
     auto lingering = net::linger(*client_.stream, linger_bytes_max);
     co_await lingering;
   }
@@ -362,7 +369,7 @@ model::SessionInfo PgSession::info() const {
   out.database = access_.database();
   out.client_addr = recorder_.client_addr();
   out.application_name = recorder_.application_name();
-  out.shard = shard_.options.index;
+  out.shard = shard_.core.options.index;
   out.connected_at_us = connected_us_;
   out.last_activity_us = active_us_;
   out.statements = conversation_->statements();
@@ -376,9 +383,9 @@ model::SessionInfo PgSession::info() const {
   else if (queue.transaction() == pg::TransactionStatus::failed) out.state = "idle_in_failed_transaction";
   else out.state = "idle_in_transaction";
   if (auto running = queue.running()) {
-    uint64_t now_ns = shard_.shard.now_ns();
+    uint64_t now_ns = shard_.core.shard.now_ns();
     uint64_t ago_us = now_ns > running->since_ns ? (now_ns - running->since_ns) / 1000 : 0;
-    out.running_since_us = shard_.shard.now_us() - ago_us;
+    out.running_since_us = shard_.core.shard.now_us() - ago_us;
   }
   return out;
 }

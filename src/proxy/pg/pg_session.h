@@ -29,29 +29,30 @@ struct LoginResult;
 enum class Side : uint8_t { client, server };
 inline Side other(Side side) { return side == Side::client ? Side::server : Side::client; }
 
-class PgSession {
+class PgSession final : public Session {
  public:
   PgSession(PgShardState& shard, std::unique_ptr<net::Stream> client,
             std::shared_ptr<ListenerFacts> listener);
-  ~PgSession();
+  ~PgSession() override;
 
   // All of it; then the shard removes the session.
   static ring::Task<void> live(PgShardState& shard, PgSession& session);
 
   // Ends it from our side: the client is told why, the server's running statement is cancelled.
   void end(const EndReason& reason);
+  void end_by(const EndOrder& order) override;
   // Ends it as soon as nothing runs and no transaction is open.
-  void drain();
+  void drain() override;
   // Other policies are in force.
-  void reconsider();
+  void reconsider() override;
   // Passes a cancel request to the server; gives a task to wait for.
   ring::Task<void> cancel();
   // Its client asks: what is parked ends without the server.
   ring::Task<void> cancel_by_client();
 
-  bool is_logged_in() const { return conversation_.has_value(); }
-  const Uuid& id() const { return id_; }
-  model::SessionInfo info() const;
+  bool is_logged_in() const override { return conversation_.has_value(); }
+  const Uuid& id() const override { return id_; }
+  model::SessionInfo info() const override;
   // Adds it to those that are asked for, if it is one of this target's and credential's and has sent what was
   // not looked at.
   void join_watch(const std::string& target, const std::string& user,
@@ -168,7 +169,7 @@ class PgSession {
   ring::Task<Passed> splice_body(Side from, ByteView head, net::Chunk* chunk);
   bool note_spliced(Side from, const net::Spliced& spliced);
 
-  Now now() const { return {shard_.shard.now_ns(), shard_.shard.now_us()}; }
+  Now now() const { return {shard_.core.shard.now_ns(), shard_.core.shard.now_us()}; }
 
   const Limits& limits() const { return snapshot_->limits; }
 

@@ -55,8 +55,8 @@ net::Chunk PgSession::take_read_ahead(Side from) {
 Task<bool> PgSession::send_before_waiting() {
   ByteView bytes = conversation_->before_waiting();
   if (bytes.empty()) co_return true;
-  if (shard_.disk_sync.is_needed() && conversation_->statements() != durable_statements_) {
-    DurableWait syncing(shard_.disk_sync);
+  if (shard_.core.disk_sync.is_needed() && conversation_->statements() != durable_statements_) {
+    DurableWait syncing(shard_.core.disk_sync);
     bool is_durable = co_await syncing;
     if (!note_durable(is_durable)) co_return false;
   }
@@ -90,8 +90,8 @@ Task<bool> PgSession::park(net::Receive& receive, net::Chunk& chunk, Advance why
   statement.is_in_transaction = conversation_->group_is_partly_out() ||
                                 conversation_->queue().transaction() != pg::TransactionStatus::idle;
   const uint64_t timeout_ms = is_analysis ? analysis_ms_max : timeout_of(statement);
-  Hold hold(*shard_.holds, shard_.shard.timers(), shard_.shard.now_ns() + timeout_ms * 1'000'000,
-            is_analysis);
+  Hold hold(*shard_.core.holds, shard_.core.shard.timers(),
+            shard_.core.shard.now_ns() + timeout_ms * 1'000'000, is_analysis);
   // It gives its receive buffer back.
   chunk.detach();
   conversation_->move_chunk(chunk.bytes());
@@ -106,9 +106,10 @@ Task<bool> PgSession::park(net::Receive& receive, net::Chunk& chunk, Advance why
     if (watch.has_ended()) note_client_end(watch.was_orderly());
   }
   if (!is_analysis) {
-    shard_.counters.sessions_held.subtract();
-    shard_.counters.holds[static_cast<size_t>(*hold.ended_by())].add();
-    if (auto* watcher = shard_.options.hold_watcher) watcher->hold_ended(hold.statement.id, *hold.ended_by());
+    shard_.core.counters.sessions_held.subtract();
+    shard_.core.counters.holds[static_cast<size_t>(*hold.ended_by())].add();
+    if (auto* watcher = shard_.core.options.hold_watcher)
+      watcher->hold_ended(hold.statement.id, *hold.ended_by());
   }
   resume(hold);
   co_return hold.ended_by() != HoldEnd::disconnected&& hold.ended_by() != HoldEnd::session_ended &&
@@ -120,27 +121,27 @@ void PgSession::note_transaction_while_held() {
   if (hold_->is_for_analysis() || hold_->statement.is_in_transaction) return;
   hold_->statement.is_in_transaction = true;
   hold_->statement.transaction_since_us = transaction_since_us_;
-  hold_->expire_by(shard_.shard.now_ns() + held_in_transaction_ms_max * 1'000'000);
+  hold_->expire_by(shard_.core.shard.now_ns() + held_in_transaction_ms_max * 1'000'000);
 }
 
 void PgSession::describe_hold(Hold& hold, HeldStatement statement) {
   hold.statement = std::move(statement);
-  hold.statement.id = {shard_.options.index, hold.number()};
+  hold.statement.id = {shard_.core.options.index, hold.number()};
   hold.statement.session = id_;
   hold.statement.user = access_.user();
   hold.statement.target = access_.target() != nullptr ? access_.target()->name : "";
-  hold.statement.since_us = shard_.shard.now_us();
+  hold.statement.since_us = shard_.core.shard.now_us();
   hold.statement.timeout_ms = timeout_of(hold.statement);
   hold.statement.transaction_since_us = transaction_since_us_;
-  shard_.counters.sessions_held.add();
-  if (auto* watcher = shard_.options.hold_watcher) watcher->held(hold.statement);
+  shard_.core.counters.sessions_held.add();
+  if (auto* watcher = shard_.core.options.hold_watcher) watcher->held(hold.statement);
 }
 
 // A statement that is too much for the shard goes to a thread with a stack for it. What comes back finds the
 // session by its hold's number, if that still waits. Of each user one at a time is there. False: the answer
 // is there already.
 bool PgSession::start_analysis(const Hold& hold) {
-  shard_.counters.statements_analysed_aside.add();
+  shard_.core.counters.statements_analysed_aside.add();
   const auto tell = [](HoldTable& holds, uint64_t number, Result<sql::Facts> facts) {
     Hold* waiting = holds.find(number);
     if (waiting == nullptr || waiting->ended_by()) return;
@@ -148,10 +149,10 @@ bool PgSession::start_analysis(const Hold& hold) {
     waiting->end(HoldEnd::released);
   };
   const auto begin = [this, tell, number = hold.number()] {
-    auto holds = shard_.holds;
-    const bool is_posted = shard_.workers.analyses.post([holds, number, &shard = shard_.shard, tell,
-                                                         user = std::string(access_.user()),
-                                                         text = conversation_->text_to_analyse()] {
+    auto holds = shard_.core.holds;
+    const bool is_posted = shard_.core.workers.analyses.post([holds, number, &shard = shard_.core.shard, tell,
+                                                              user = std::string(access_.user()),
+                                                              text = conversation_->text_to_analyse()] {
       auto facts = std::make_shared<Result<sql::Facts>>(
           fail(Fault::unavailable, "there is no thread to analyse it on; try again"));
       ring::run_on_large_stack(sql::large_stack_bytes, [&] { *facts = sql::analyze(text); });
@@ -165,7 +166,7 @@ bool PgSession::start_analysis(const Hold& hold) {
       tell(*holds, number, fail(Fault::unavailable, "too many statements wait to be analysed; try again"));
     return is_posted;
   };
-  shard_.holds->take_turn(*shard_.holds->find(hold.number()), access_.user(), begin);
+  shard_.core.holds->take_turn(*shard_.core.holds->find(hold.number()), access_.user(), begin);
   return !hold.ended_by();
 }
 

@@ -15,8 +15,8 @@ using ring::Task;
 PgSession::Naming::Naming(PgSession& session, std::string application_name, OwnAnswer::Kind kind)
     : message(naming_message(application_name)),
       answer(kind, session.lease_.ticket()->settings),
-      timer(session.shard_.shard.timers(), [&session] { session.name_is_late(); }) {
-  timer.arm(session.shard_.shard.now_ns() + pool_naming_after_ms * 1'000'000);
+      timer(session.shard_.core.shard.timers(), [&session] { session.name_is_late(); }) {
+  timer.arm(session.shard_.core.shard.now_ns() + pool_naming_after_ms * 1'000'000);
 }
 
 // RESET ALL and DISCARD ALL give a pooled connection the name that is nobody's; the session gets its own back
@@ -52,7 +52,7 @@ Task<bool> PgSession::send_naming(ByteView* along) {
     co_return !server_pump_is_over_;
   }
   naming_->state = Naming::State::sending;
-  naming_->timer.arm(shard_.shard.now_ns() + pool_naming_ms * 1'000'000);
+  naming_->timer.arm(shard_.core.shard.now_ns() + pool_naming_ms * 1'000'000);
   std::string message = std::move(naming_->message);
   if (watched_) watched_->texts.note_unknown();
   if (along != nullptr && along->size() <= pool_naming_bytes_max) message.append(std::exchange(*along, {}));
@@ -103,7 +103,7 @@ bool PgSession::take_naming(net::Chunk& chunk) {
 }
 
 void PgSession::fail_naming(std::string_view reason) {
-  shard_.counters.pool_failures.add();
+  shard_.core.counters.pool_failures.add();
   log_warning("a session ends, for its server connection could not be named",
               {{"target", access_.target()->name},
                {"user", std::string(access_.user())},

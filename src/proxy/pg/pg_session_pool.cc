@@ -81,7 +81,7 @@ void PgSession::part_from_server() {
   if (!is_reset()) {
     lease_.stream().shutdown();
     if (!lease_.ticket()) return;
-    shard_.counters.pool_discards.add();
+    shard_.core.counters.pool_discards.add();
     if (!reset_) return;
     const std::string failure = reset_failure();
     if (!failure.empty()) shard_.warm->note_failed_reset(lease_.ticket()->target, failure);

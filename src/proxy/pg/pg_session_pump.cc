@@ -68,8 +68,8 @@ PgSession::Way PgSession::take_turn(Side from, net::Receive& receive, Aside& asi
   if (!long_bodies_[static_cast<size_t>(from)].are_expected) receive.start();
   // What the server says by itself (NOTIFY, a setting that was reloaded) makes no session an active one.
   if (from == Side::client || !conversation_->queue().is_idle()) {
-    active_ns_ = shard_.shard.now_ns();
-    active_us_ = shard_.shard.now_us();
+    active_ns_ = shard_.core.shard.now_ns();
+    active_us_ = shard_.core.shard.now_us();
   }
   if (from == Side::client && !access_.is_current(shard_) && !renew_access()) {
     aside.emplace(wait_for_server(Until::it_ends));
@@ -107,9 +107,9 @@ PgSession::Way PgSession::pass_pending(Side from, net::Receive& receive, Aside& 
 PgSession::Way PgSession::pass_accepted(Side from, net::Receive& receive, net::Chunk chunk, Aside& aside) {
   if (from == Side::server) {
     after_answers();
-  } else if (shard_.disk_sync.is_needed() && conversation_->statements() != durable_statements_) {
+  } else if (shard_.core.disk_sync.is_needed() && conversation_->statements() != durable_statements_) {
     pending_chunk(from) = std::move(chunk);
-    pending_[static_cast<size_t>(from)]->sync.emplace(shard_.disk_sync);
+    pending_[static_cast<size_t>(from)]->sync.emplace(shard_.core.disk_sync);
     return Way::syncs;
   }
   return pass_on(from, receive, std::move(chunk), aside);
@@ -202,10 +202,10 @@ Advance PgSession::inspect(Side from, ByteView bytes, size_t& at) {
 void PgSession::count(Side from, size_t bytes) {
   if (from == Side::client) {
     bytes_to_server_ += bytes;
-    shard_.counters.bytes_to_server.add(bytes);
+    shard_.core.counters.bytes_to_server.add(bytes);
   } else {
     bytes_to_client_ += bytes;
-    shard_.counters.bytes_to_client.add(bytes);
+    shard_.core.counters.bytes_to_client.add(bytes);
   }
 }
 
@@ -290,11 +290,11 @@ Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net:
         co_return false;
       }
     } else if (advance == Advance::wait_trail) {
-      shard_.counters.trail_waits.add();
-      auto waiting = shard_.room.wait();
+      shard_.core.counters.trail_waits.add();
+      auto waiting = shard_.core.room.wait();
       bool has_room = co_await waiting;
       if (!has_room) {
-        shard_.counters.trail_refusals.add();
+        shard_.core.counters.trail_refusals.add();
         end({"58030", "the audit trail cannot be written, so no statement is forwarded",
              "The appliance's /readyz says why; nothing of this session is lost from the trail."});
         co_return false;
@@ -318,8 +318,8 @@ Task<bool> PgSession::wait_until_accepted(Side from, net::Receive& receive, net:
 // Of a chunk from the client, what stands before a message that has to wait. False: the session has to end,
 // and why is set.
 Task<bool> PgSession::send_so_far(ByteView chunk) {
-  if (shard_.disk_sync.is_needed() && conversation_->statements() != durable_statements_) {
-    DurableWait syncing(shard_.disk_sync);
+  if (shard_.core.disk_sync.is_needed() && conversation_->statements() != durable_statements_) {
+    DurableWait syncing(shard_.core.disk_sync);
     bool is_durable = co_await syncing;
     if (!note_durable(is_durable)) co_return false;
   }

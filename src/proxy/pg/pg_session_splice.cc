@@ -17,8 +17,8 @@ uint32_t PgSession::body_to_splice(Side from, uint32_t bytes_min) {
 bool PgSession::body_follows(Side from, const net::Receive& receive) {
   LongBodies& bodies = long_bodies_[static_cast<size_t>(from)];
   bool is_long = body_to_splice(from, splice_bytes_min) != 0;
-  if (is_long && shard_.splice_pipes.are_out()) {
-    shard_.counters.splice_pipes_out.add();
+  if (is_long && shard_.core.splice_pipes.are_out()) {
+    shard_.core.counters.splice_pipes_out.add();
     is_long = false;
   }
   if (!is_long) {
@@ -44,8 +44,8 @@ Task<PgSession::Passed> PgSession::splice_body(Side from, ByteView head, net::Ch
   bool waits_first = false;
   while (uint32_t bytes = body_to_splice(from, 1)) {
     if (from == Side::client ? is_over(from) : client_.is_gone()) break;
-    net::Splice splice(shard_.shard.ring(), shard_.splice_pipes, stream(from), stream(other(from)), bytes,
-                       waits_first, head, chunk);
+    net::Splice splice(shard_.core.shard.ring(), shard_.core.splice_pipes, stream(from), stream(other(from)),
+                       bytes, waits_first, head, chunk);
     net::Spliced spliced = co_await splice;
     if (spliced.end == net::Spliced::End::no_head) co_return Passed::not_begun;
     if (!head.empty() && spliced.end != net::Spliced::End::output_failed) {
@@ -60,13 +60,14 @@ Task<PgSession::Passed> PgSession::splice_body(Side from, ByteView head, net::Ch
 }
 
 bool PgSession::note_spliced(Side from, const net::Spliced& spliced) {
-  active_ns_ = shard_.shard.now_ns();
-  active_us_ = shard_.shard.now_us();
+  active_ns_ = shard_.core.shard.now_ns();
+  active_us_ = shard_.core.shard.now_us();
   const bool is_to_client = from == Side::server;
   if (is_to_client) conversation_->server_body_passed(static_cast<uint32_t>(spliced.taken));
   else conversation_->client_body_passed(static_cast<uint32_t>(spliced.taken));
   count(from, spliced.given);
-  (is_to_client ? shard_.counters.spliced_to_client : shard_.counters.spliced_to_server).add(spliced.given);
+  (is_to_client ? shard_.core.counters.spliced_to_client : shard_.core.counters.spliced_to_server)
+      .add(spliced.given);
   switch (spliced.end) {
     case net::Spliced::End::none:
     case net::Spliced::End::no_pipe:

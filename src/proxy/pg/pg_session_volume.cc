@@ -22,25 +22,25 @@ constexpr uint64_t behind_wait_max_ns = 1'000'000'000;
 // The client's chunk waits until there is something to spend, then goes its way. False: the session has to
 // end.
 Task<bool> PgSession::wait_for_volume(net::Receive& receive, net::Chunk chunk) {
-  shard_.counters.volume_waits.add();
+  shard_.core.counters.volume_waits.add();
   // Whoever waits holds none of the shard's buffers.
   chunk.detach();
   uint64_t waited_ns = 0;
   for (uint64_t wait_ns = volume_.settle(shard_); wait_ns > 0;
        wait_ns = volume_.settle(shard_, waited_ns < behind_wait_max_ns)) {
-    const uint64_t rule_wait_ns = volume_.wait_ns(shard_.shard.now_ns());
+    const uint64_t rule_wait_ns = volume_.wait_ns(shard_.core.shard.now_ns());
     if (rule_wait_ns > 0 && waited_ns + rule_wait_ns > volume_wait_max_ns) {
-      shard_.counters.volume_refusals.add();
+      shard_.core.counters.volume_refusals.add();
       end(volume_.exceeded(access_.user(), recorder_.client_addr()));
       co_return false;
     }
     const uint64_t slice = std::min(wait_ns, rule_wait_ns > 0 ? slice_ns : behind_slice_ns);
     ring::Event due;
-    ring::CallbackTimer timer(shard_.shard.timers(), [&due] { due.set(); });
-    timer.arm(shard_.shard.now_ns() + slice);
+    ring::CallbackTimer timer(shard_.core.shard.timers(), [&due] { due.set(); });
+    timer.arm(shard_.core.shard.now_ns() + slice);
     co_await due;
     waited_ns += slice;
-    active_ns_ = shard_.shard.now_ns();
+    active_ns_ = shard_.core.shard.now_ns();
     if (is_over(Side::client)) co_return false;
   }
   if (!access_.is_current(shard_) && !renew_access()) {

@@ -30,12 +30,12 @@ void PgSession::compare_watch(const WatchRound::Asked& asked) {
   if (asked.is_answered && asked.shown)
     verdict = watched_->texts.compare(*asked.shown, asked.is_cut, asked.mark);
   if (verdict == ShownTexts::Verdict::unknown) {
-    shard_.counters.watch_unknown.add();
+    shard_.core.counters.watch_unknown.add();
     return;
   }
   if (asked.sent != 0) watched_->compared = asked.sent;
   if (verdict == ShownTexts::Verdict::fits) {
-    shard_.counters.watch_compared.add();
+    shard_.core.counters.watch_compared.add();
     return;
   }
   // One that is told of is not told of again before something else is sent.
@@ -43,8 +43,9 @@ void PgSession::compare_watch(const WatchRound::Asked& asked) {
 }
 
 void PgSession::contradicted_by_watch(std::string_view shown) {
-  shard_.counters.attribution_mismatches.add();
-  recorder_.publish(activity_mismatch(recorder_, watched_->texts.newest(), shown, shard_.shard.now_us()));
+  shard_.core.counters.attribution_mismatches.add();
+  recorder_.publish(
+      activity_mismatch(recorder_, watched_->texts.newest(), shown, shard_.core.shard.now_us()));
   if (access_.target()->attribution_witness != AttributionWitness::end) return;
   end({std::string(pg::sqlstate::protocol_violation),
        "terminating connection: the server runs a statement that was not recorded for this session",

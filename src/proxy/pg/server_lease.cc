@@ -7,7 +7,7 @@ namespace ringfence::proxy {
 
 ServerLease::~ServerLease() {
   if (target_sessions_) target_sessions_->fetch_sub(1, std::memory_order_relaxed);
-  if (ticket() != nullptr) shard_.counters.pool_in_use.subtract();
+  if (ticket() != nullptr) shard_.core.counters.pool_in_use.subtract();
 }
 
 uint32_t ServerLease::count_at(const Target& target) {
@@ -28,11 +28,11 @@ void ServerLease::forget_cancel_key(const PgSession& session) {
 }
 
 void ServerLease::give_back() {
-  shard_.counters.pool_in_use.subtract();
+  shard_.core.counters.pool_in_use.subtract();
   server_->stream->expect_long_bodies(false);
   Upstream upstream = std::move(*server_);
   server_.reset();
-  if (shard_.warm->put(std::move(upstream))) shard_.counters.pool_returns.add();
+  if (shard_.warm->put(std::move(upstream))) shard_.core.counters.pool_returns.add();
   // The target has one session less, and perhaps one more connection that waits.
   target_sessions_->fetch_sub(1);
   target_sessions_.reset();
@@ -40,7 +40,7 @@ void ServerLease::give_back() {
 
 ring::Task<void> ServerLease::discard() {
   if (!server_ || !server_->receive) co_return;
-  shard_.counters.pool_discards.add();
+  shard_.core.counters.pool_discards.add();
   server_->stream->shutdown();
   net::Receive& receive = *server_->receive;
   if (receive.is_started()) Result<net::Chunk> last = co_await receive;

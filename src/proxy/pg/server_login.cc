@@ -40,7 +40,7 @@ Task<tl::expected<void, UpstreamRefusal>> ServerLogin::run(std::string startup) 
     auto reading = read_message(in_, server_login_message_bytes_max);
     Result<Message> message = co_await reading;
     if (!message) {
-      if (message.error().fault == Fault::limit) shard_.counters.limits_reached.add();
+      if (message.error().fault == Fault::limit) shard_.core.counters.limits_reached.add();
       co_return refuse(pg::sqlstate::connection_failure, target_, message.error().message);
     }
     auto handling = handle(*message);
@@ -51,7 +51,7 @@ Task<tl::expected<void, UpstreamRefusal>> ServerLogin::run(std::string startup) 
       co_return tl::expected<void, UpstreamRefusal>{};
     }
   }
-  shard_.counters.limits_reached.add();
+  shard_.core.counters.limits_reached.add();
   co_return refuse(pg::sqlstate::protocol_violation, target_, "the server's login has too many messages");
 }
 

@@ -33,10 +33,12 @@ UpstreamRefusal too_many_connections(const Target& target) {
 class ServerReach::ClientWatch final : public net::Receive::Watcher {
  public:
   explicit ClientWatch(ServerReach& reach)
-      : reach_(reach), receive_(*reach.applicant_.client.stream), timer_(reach.shard_.shard.timers(), [this] {
+      : reach_(reach),
+        receive_(*reach.applicant_.client.stream),
+        timer_(reach.shard_.core.shard.timers(), [this] {
           if (receive_.watch(*this)) received();
         }) {
-    timer_.arm(reach.shard_.shard.now_ns() + login_watch_after_ms * 1'000'000);
+    timer_.arm(reach.shard_.core.shard.now_ns() + login_watch_after_ms * 1'000'000);
   }
   ~ClientWatch() { receive_.unwatch(); }
   ClientWatch(const ClientWatch&) = delete;
@@ -81,7 +83,7 @@ ServerReach::ServerReach(Applicant& applicant, const SessionAccess& access, std:
       target_(*access.target()),
       credential_(target_.credential_for(access.login_level())),
       leftover_(leftover),
-      opening_(shard_.shard, applicant.limits().connect_ms) {}
+      opening_(shard_.core.shard, applicant.limits().connect_ms) {}
 
 ServerReach::Reaching ServerReach::run(std::vector<pg::StartupParameter> parameters) {
   ClientWatch watch(*this);
@@ -93,7 +95,7 @@ ServerReach::Reaching ServerReach::run(std::vector<pg::StartupParameter> paramet
 }
 
 Task<void> ServerReach::leave(Upstream upstream) {
-  if (upstream.ticket) shard_.counters.pool_in_use.subtract();
+  if (upstream.ticket) shard_.core.counters.pool_in_use.subtract();
   Opening::Break breaking(opening_, *upstream.stream);
   if (!upstream.receive) upstream.receive = std::make_unique<net::Receive>(*upstream.stream);
   auto parting = say_goodbye_and_wait(*upstream.stream, *upstream.receive);
@@ -118,7 +120,7 @@ ServerReach::Reaching ServerReach::open_pinned(std::vector<pg::StartupParameter>
     const std::string reported(upstream->greeting->encoding());
     if (reported.empty()) {
       // It stays, so it counts.
-      if (upstream->ticket && !upstream->ticket->is_warm) shard_.counters.pool_misses.add();
+      if (upstream->ticket && !upstream->ticket->is_warm) shard_.core.counters.pool_misses.add();
       co_return std::move(upstream);
     }
     shard_.default_encodings.note(login, generation, reported);
@@ -142,25 +144,25 @@ ServerReach::Reaching ServerReach::open_pooled(std::vector<pg::StartupParameter>
   }
   if (warm) {
     pool.note_wish(target_, access_.login_level(), parameters);
-    shard_.counters.pool_hits.add();
-    shard_.counters.pool_in_use.add();
+    shard_.core.counters.pool_hits.add();
+    shard_.core.counters.pool_in_use.add();
     co_return std::move(*warm);
   }
-  if (!is_to_learn) shard_.counters.pool_misses.add();
+  if (!is_to_learn) shard_.core.counters.pool_misses.add();
   auto opening = open_beside_pool(parameters);
   auto upstream = co_await opening;
   if (!upstream) co_return std::move(upstream);
   pool.note_wish(target_, access_.login_level(), parameters);
   std::unique_ptr<WarmTicket> ticket =
       make_ticket(target_, access_.login_level(), std::move(parameters), std::move(kind), *upstream->greeting,
-                  shard_.shard.now_ns());
+                  shard_.core.shard.now_ns());
   auto greeting = greeting_of(*ticket, application_name);
   greeting->leftover = std::move(upstream->greeting->leftover);
   greeting->transaction_status = upstream->greeting->transaction_status;
   greeting->name_due = application_name;
   upstream->greeting = std::move(greeting);
   upstream->ticket = std::move(ticket);
-  shard_.counters.pool_in_use.add();
+  shard_.core.counters.pool_in_use.add();
   co_return std::move(upstream);
 }
 

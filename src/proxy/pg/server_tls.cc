@@ -30,7 +30,7 @@ Task<Result<ServerTls>> start_server_tls(PgShardState& shard, std::shared_ptr<co
   char answer = in.bytes()[0];
   if (in.size() > 1 && answer != 'E') {
     // What came in the clear must not be taken for something that came encrypted (CVE-2021-23222).
-    shard.counters.server_tls.fail(TlsFailure::early_bytes);
+    shard.core.counters.server_tls.fail(TlsFailure::early_bytes);
     co_return fail(Fault::malformed,
                    "the server sent unencrypted data after its answer to the request for TLS");
   }
@@ -39,7 +39,7 @@ Task<Result<ServerTls>> start_server_tls(PgShardState& shard, std::shared_ptr<co
   if (answer != 'S')
     co_return fail(Fault::unavailable, "the server answered the request for TLS with an error");
   auto made = std::make_unique<net::TlsStream>(std::move(dialled.stream), std::move(context),
-                                               shard.tls_buffers, &shard.counters.server_tls.legs);
+                                               shard.core.tls_buffers, &shard.core.counters.server_tls.legs);
   net::TlsStream& tls = *made;
   dialled.stream = std::move(made);
   tls.engine().expect_host(dialled.host);
@@ -47,10 +47,10 @@ Task<Result<ServerTls>> start_server_tls(PgShardState& shard, std::shared_ptr<co
   Result<void> shaken = co_await shaking;
   if (!shaken) {
     TlsFailure failure = tls.engine().failure();
-    shard.counters.server_tls.fail(failure != TlsFailure::none ? failure : TlsFailure::closed);
+    shard.core.counters.server_tls.fail(failure != TlsFailure::none ? failure : TlsFailure::closed);
     co_return unexpected(std::move(shaken).error());
   }
-  shard.counters.server_tls.done.add();
+  shard.core.counters.server_tls.done.add();
   ServerTls out;
   out.is_on = true;
   out.version = tls.engine().version();

@@ -65,7 +65,7 @@ SessionAccess::SessionAccess(PgShardState& shard, const SnapshotPtr& snapshot, s
     : user_(user),
       database_(database),
       target_(snapshot->find_target(database)),
-      access_(shard.accesses.find(user, database, snapshot, shard.snapshot)),
+      access_(shard.accesses.find(user, database, snapshot, shard.core.snapshot)),
       seen_(snapshot),
       login_level_(access_->level) {}
 
@@ -152,21 +152,21 @@ Result<std::unique_ptr<Gate>> SessionAccess::make_gate(PgShardState& shard, cons
 // ---------------------------------------------------------------- when the policies have changed
 
 bool SessionAccess::has_ended(PgShardState& shard) const {
-  const auto renewed = shard.accesses.find(user_, database_, shard.snapshot, shard.snapshot);
+  const auto renewed = shard.accesses.find(user_, database_, shard.core.snapshot, shard.core.snapshot);
   return end_by(shard, *renewed).has_value();
 }
 
 // Whether the new level is another server user's than the one that the session is logged in as.
 bool SessionAccess::needs_other_login(const PgShardState& shard, const policy::Access& renewed) const {
   if (renewed.level == login_level_) return false;
-  const Target* target = shard.snapshot->find_target(database_);
+  const Target* target = shard.core.snapshot->find_target(database_);
   return target != nullptr && target->user_for(renewed.level) != target_->user_for(login_level_);
 }
 
 // The superuser behind the session was for a level above `read`.
 bool SessionAccess::has_unfit_superuser(const PgShardState& shard, const policy::Access& renewed) const {
   return renewed.level == policy::Level::read && is_superuser_ &&
-         !shard.snapshot->find_target(database_)->allow_superuser_read;
+         !shard.core.snapshot->find_target(database_)->allow_superuser_read;
 }
 
 // What the session did to itself at the level that it had, nobody can tell: at `read` the server has to hold
@@ -203,9 +203,9 @@ std::optional<EndReason> SessionAccess::end_by(const PgShardState& shard,
 std::optional<SessionAccess::Ending> SessionAccess::renew(PgShardState& shard, Recorder& recorder,
                                                           Conversation& conversation, bool is_ending) {
   std::shared_ptr<const policy::Access> renewed =
-      shard.accesses.find(user_, database_, shard.snapshot, shard.snapshot);
+      shard.accesses.find(user_, database_, shard.core.snapshot, shard.core.snapshot);
   if (std::optional<EndReason> reason = end_by(shard, *renewed)) {
-    if (!is_ending) record(recorder, *renewed, shard.shard.now_us());
+    if (!is_ending) record(recorder, *renewed, shard.core.shard.now_us());
     return Ending{std::move(*reason)};
   }
   if (!conversation.has_gate() && !renewed->is_unrestricted() && !conversation.client_is_at_boundary()) {
@@ -225,9 +225,9 @@ std::optional<SessionAccess::Ending> SessionAccess::use(PgShardState& shard,
                                                         std::shared_ptr<const policy::Access> renewed,
                                                         Recorder& recorder, Conversation& conversation) {
   is_late_ = false;
-  seen_ = shard.snapshot;
+  seen_ = shard.core.snapshot;
   if (renewed->level != access_->level || names_of(*renewed) != names_of(*access_))
-    record(recorder, *renewed, shard.shard.now_us());
+    record(recorder, *renewed, shard.core.shard.now_us());
   access_ = std::move(renewed);
   auto nonce = crypto::random_bytes(18);
   if (!nonce) {

@@ -8,16 +8,17 @@ namespace ringfence::proxy {
 
 void SessionVolume::meter(PgShardState& shard, const Limits& limits, std::string_view user,
                           std::string_view peer, Recorder& recorder) {
-  const uint64_t now_ns = shard.shard.now_ns();
-  user_ = shard.user_meters.find(user, limits.volume_per_user, now_ns);
+  const uint64_t now_ns = shard.core.shard.now_ns();
+  user_ = shard.core.user_meters.find(user, limits.volume_per_user, now_ns);
   if (!peer.starts_with("unix:"))
-    address_ = shard.address_meters.find(audit::address_of_peer(peer), limits.volume_per_address, now_ns);
+    address_ =
+        shard.core.address_meters.find(audit::address_of_peer(peer), limits.volume_per_address, now_ns);
   recorder.charge_to(user_.get(), address_.get());
 }
 
 uint64_t SessionVolume::settle(PgShardState& shard, bool may_wait_for_store) {
-  const uint64_t now_ns = shard.shard.now_ns();
-  const bool is_behind = may_wait_for_store && shard.space.waiting_bytes() > VolumeMeter::behind_bytes;
+  const uint64_t now_ns = shard.core.shard.now_ns();
+  const bool is_behind = may_wait_for_store && shard.core.space.waiting_bytes() > VolumeMeter::behind_bytes;
   const uint64_t user_ns = user_ ? user_->settle(now_ns, is_behind) : 0;
   const uint64_t address_ns = address_ ? address_->settle(now_ns, is_behind) : 0;
   return std::max(user_ns, address_ns);

@@ -89,7 +89,7 @@ Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target,
 
 Task<void> cancel_upstream(PgShardState& shard, std::shared_ptr<const ServerPlace> place, uint32_t process_id,
                            std::string key) {
-  Opening opening(shard.shard, cancel_connect_ms);
+  Opening opening(shard.core.shard, cancel_connect_ms);
   auto dialling =
       shard.dial_place ? shard.dial_place(*place) : dial_address(shard, place->address, place->host, opening);
   auto dialled = co_await dialling;
@@ -109,7 +109,7 @@ Task<void> cancel_upstream(PgShardState& shard, std::shared_ptr<const ServerPlac
   if (!sent) co_return;
   net::Receive receive(*dialled->stream);
   auto end = co_await receive;
-  shard.counters.cancels_forwarded.add();
+  shard.core.counters.cancels_forwarded.add();
 }
 
 }  // namespace ringfence::proxy

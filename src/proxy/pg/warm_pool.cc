@@ -12,8 +12,6 @@ namespace ringfence::proxy {
 
 using ring::Task;
 
-// ---------------------------------------------------------------- what a connection is
-
 std::string kind_of(const Target& target, const Credential& credential,
                     const std::vector<pg::StartupParameter>& parameters) {
   crypto::Sha256 digest;
@@ -87,7 +85,7 @@ WarmPool::Entry::Entry(WarmPool& owner, Upstream connection, const Target& targe
       leaving(target.leaving),
       receive(std::make_unique<net::Receive>(*upstream.stream)),
       since_ns(now_ns) {
-  pool.shard_.counters.pool_idle.add();
+  pool.shard_.core.counters.pool_idle.add();
 }
 
 WarmPool::Entry::~Entry() = default;
@@ -95,10 +93,11 @@ WarmPool::Entry::~Entry() = default;
 // In the middle of the stream's own work: what is to be done is done by the timer.
 void WarmPool::Entry::received() {
   is_over = true;
-  pool.wake_at(pool.shard_.shard.now_ns());
+  pool.wake_at(pool.shard_.core.shard.now_ns());
 }
 
-WarmPool::WarmPool(PgShardState& shard) : shard_(shard), timer_(shard.shard.timers(), [this] { sweep(); }) {}
+WarmPool::WarmPool(PgShardState& shard)
+    : shard_(shard), timer_(shard.core.shard.timers(), [this] { sweep(); }) {}
 
 WarmPool::~WarmPool() {
   // What the kernel still receives into is not destroyed. Only a process that ends in a hurry has any.
@@ -114,28 +113,28 @@ uint64_t WarmPool::end_of(const WarmTicket& ticket) {
 }
 
 const Target* WarmPool::target_of(const WarmTicket& ticket) const {
-  const Target* target = shard_.snapshot->find_target(ticket.target);
+  const Target* target = shard_.core.snapshot->find_target(ticket.target);
   if (target == nullptr || !target->pool.is_on()) return nullptr;
-  if (ticket.fits_generation == shard_.snapshot->generation) return target;
+  if (ticket.fits_generation == shard_.core.snapshot->generation) return target;
   if (kind_of(*target, credential_of(*target, ticket.level), ticket.parameters) != ticket.kind)
     return nullptr;
-  ticket.fits_generation = shard_.snapshot->generation;
+  ticket.fits_generation = shard_.core.snapshot->generation;
   return target;
 }
 
 bool WarmPool::fits(const Upstream& upstream) const {
-  if (is_closed_ || shard_.is_draining || !upstream.ticket) return false;
+  if (is_closed_ || shard_.core.is_draining || !upstream.ticket) return false;
   const Target* target = target_of(*upstream.ticket);
   if (target == nullptr) return false;
   // A later host stands in for the first while that is away, and no longer.
   if (!target->hosts.empty() && upstream.place->host != target->hosts.front()) return false;
-  return end_of(*upstream.ticket) > shard_.shard.now_ns();
+  return end_of(*upstream.ticket) > shard_.core.shard.now_ns();
 }
 
 // Numbers of the configuration are those of the whole process.
 uint32_t WarmPool::share_of(uint32_t number) const {
-  const auto shards = static_cast<uint32_t>(shard_.peers.size());
-  return number / shards + (shard_.options.index < number % shards ? 1 : 0);
+  const auto shards = static_cast<uint32_t>(shard_.core.peers().size());
+  return number / shards + (shard_.core.options.index < number % shards ? 1 : 0);
 }
 
 // All that the server may see of a target. Sessions and places are counted before they are used, and the sum
@@ -158,7 +157,7 @@ bool WarmPool::reserve(const Target& target, bool of_session) {
     if (evict(target.name)) continue;
     // Other shards have all places, and one of them more than its share: it gives one up for the next that
     // comes back here.
-    if (share_of(target.pool.max) > 0) ask_next(target.name, shard_.peer_states.size() - 1, true);
+    if (share_of(target.pool.max) > 0) ask_next(target.name, shard_.peers.size() - 1, true);
     return false;
   }
   return false;
@@ -171,13 +170,13 @@ bool WarmPool::keep(Upstream upstream, const Target* reserved) {
   const Target* target = fits(upstream) ? target_of(*upstream.ticket) : nullptr;
   const bool has_place = reserved != nullptr && target != nullptr && target->warm == reserved->warm;
   if (target == nullptr || (!has_place && !reserve(*target, true))) {
-    shard_.counters.pool_discards.add();
+    shard_.core.counters.pool_discards.add();
     close(std::move(upstream));
     if (reserved != nullptr && !has_place) reserved->warm->fetch_sub(1);
     return false;
   }
   if (reserved != nullptr && !has_place) reserved->warm->fetch_sub(1);
-  const uint64_t now_ns = shard_.shard.now_ns();
+  const uint64_t now_ns = shard_.core.shard.now_ns();
   alive_.fetch_add(1, std::memory_order_relaxed);
   const std::string name = target->name;
   auto entry = std::make_unique<Entry>(*this, std::move(upstream), *target, now_ns);
@@ -196,7 +195,7 @@ std::unique_ptr<WarmPool::Entry> WarmPool::remove(Entries& entries, size_t at) {
   entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(at));
   entry->receive->unwatch();
   alive_.fetch_sub(1, std::memory_order_relaxed);
-  shard_.counters.pool_idle.subtract();
+  shard_.core.counters.pool_idle.subtract();
   return entry;
 }
 
@@ -218,14 +217,14 @@ std::unique_ptr<WarmPool::Entry> WarmPool::newest(const std::string& target, con
 }
 
 bool WarmPool::is_fresh(const Entry& entry) const {
-  return shard_.shard.now_ns() - entry.since_ns < pool_fresh_ms * 1'000'000;
+  return shard_.core.shard.now_ns() - entry.since_ns < pool_fresh_ms * 1'000'000;
 }
 
 Upstream WarmPool::hand_out(Entry& entry, const Target& target, std::string_view application_name) {
   Upstream upstream = std::move(entry.upstream);
   upstream.ticket->is_warm = true;
   upstream.greeting = greeting_of(*upstream.ticket, application_name);
-  if (target.pool.min > 0) wake_at(shard_.shard.now_ns());
+  if (target.pool.min > 0) wake_at(shard_.core.shard.now_ns());
   return upstream;
 }
 
@@ -247,22 +246,22 @@ Task<std::optional<Upstream>> WarmPool::take(const Target& target, std::string k
     if (fresh) co_return std::move(fresh);
     std::unique_ptr<Entry> entry = newest(target_name, kind, false);
     if (!entry) break;
-    const uint64_t begin_ns = shard_.shard.now_ns();
+    const uint64_t begin_ns = shard_.core.shard.now_ns();
     alive_.fetch_add(1, std::memory_order_relaxed);
     auto naming = name(*entry, application_name, opening);
     const std::string wrong = co_await naming;
     alive_.fetch_sub(1, std::memory_order_relaxed);
     if (wrong.empty()) co_return hand_out(*entry, target, application_name);
-    shard_.counters.pool_failures.add();
+    shard_.core.counters.pool_failures.add();
     log_debug("a warm connection is of no use any more", {{"target", target_name}, {"reason", wrong}});
     close(std::move(entry));
     // One that is silent was cut off without a word, by a firewall perhaps, and those that waited beside it
     // with it: they do not cost a login each.
-    if (shard_.shard.now_ns() - begin_ns >= pool_wake_ms * 1'000'000) {
+    if (shard_.core.shard.now_ns() - begin_ns >= pool_wake_ms * 1'000'000) {
       while (evict(target_name)) continue;
     }
   }
-  if (target.pool.min > 0) wake_at(shard_.shard.now_ns());
+  if (target.pool.min > 0) wake_at(shard_.core.shard.now_ns());
   co_return std::nullopt;
 }
 
@@ -270,7 +269,7 @@ Task<std::string> WarmPool::name(Entry& entry, std::string application_name, Ope
   Upstream& upstream = entry.upstream;
   net::Receive& receive = *entry.receive;
   OwnAnswer answer(OwnAnswer::Kind::to_naming, upstream.ticket->settings);
-  net::Deadline deadline(shard_.shard, *upstream.stream, pool_wake_ms);
+  net::Deadline deadline(shard_.core.shard, *upstream.stream, pool_wake_ms);
   Opening::Break breaking(opening, *upstream.stream);
   std::string message = naming_message(application_name);
   net::Send sending(*upstream.stream, message);
@@ -286,7 +285,7 @@ Task<std::string> WarmPool::name(Entry& entry, std::string application_name, Ope
 }
 
 void WarmPool::note_failed_reset(const std::string& target, std::string_view reason) {
-  const std::optional<uint64_t> kept_back = log_pauses_[target].admit(shard_.shard.now_ns());
+  const std::optional<uint64_t> kept_back = log_pauses_[target].admit(shard_.core.shard.now_ns());
   if (!kept_back) return;
   log_warning("the server did not reset a connection, which is closed",
               {{"target", target},
@@ -304,7 +303,7 @@ void WarmPool::close(std::unique_ptr<Entry> entry) {
 }
 
 void WarmPool::close(Upstream upstream) {
-  const Target* target = shard_.snapshot->find_target(upstream.ticket->target);
+  const Target* target = shard_.core.snapshot->find_target(upstream.ticket->target);
   auto leaving = target != nullptr ? target->leaving : std::make_shared<std::atomic<uint32_t>>(0);
   auto receive = std::make_unique<net::Receive>(*upstream.stream);
   ring::spawn(say_goodbye(std::move(upstream), std::move(receive), std::move(leaving)));
@@ -316,7 +315,7 @@ Task<void> WarmPool::say_goodbye(Upstream upstream, std::unique_ptr<net::Receive
   alive_.fetch_add(1, std::memory_order_relaxed);
   leaving->fetch_add(1);
   {
-    net::Deadline deadline(shard_.shard, *upstream.stream, pool_close_ms);
+    net::Deadline deadline(shard_.core.shard, *upstream.stream, pool_close_ms);
     auto parting = say_goodbye_and_wait(*upstream.stream, *receive);
     co_await parting;
   }
@@ -329,32 +328,31 @@ bool WarmPool::evict(const std::string& target) {
   if (found == entries_.end() || found->second.empty()) return false;
   Entries& entries = found->second;
   size_t at = 0;
-  const Target* of = shard_.snapshot->find_target(target);
+  const Target* of = shard_.core.snapshot->find_target(target);
   if (of != nullptr && of->pool.min > 0) {
     const std::string& wanted = kind_wanted(*of);
     while (at < entries.size() && entries[at]->upstream.ticket->kind == wanted) ++at;
     if (at == entries.size()) at = 0;
   }
-  shard_.counters.pool_discards.add();
+  shard_.core.counters.pool_discards.add();
   close(remove(entries, at));
   return true;
 }
 
 Task<void> WarmPool::pause() {
   ring::Event over;
-  ring::CallbackTimer timer(shard_.shard.timers(), [&over] { over.set(); });
-  timer.arm(shard_.shard.now_ns() + pool_room_pause_ms * 1'000'000);
+  ring::CallbackTimer timer(shard_.core.shard.timers(), [&over] { over.set(); });
+  timer.arm(shard_.core.shard.now_ns() + pool_room_pause_ms * 1'000'000);
   co_await over;
 }
 
 Task<bool> WarmPool::make_room(const Target& target, const Opening& opening) {
   if (target.connections_max == 0) co_return true;
-  const uint64_t end_ns = shard_.shard.now_ns() + pool_room_ms * 1'000'000;
+  const uint64_t end_ns = shard_.core.shard.now_ns() + pool_room_ms * 1'000'000;
   while (connections(target) > target.connections_max) {
-    if (shard_.shard.now_ns() >= end_ns || opening.is_over()) co_return false;
+    if (shard_.core.shard.now_ns() >= end_ns || opening.is_over()) co_return false;
     // What is leaving already is waited for first.
-    if (*target.leaving == 0 && !evict(target.name))
-      ask_next(target.name, shard_.peer_states.size() - 1, false);
+    if (*target.leaving == 0 && !evict(target.name)) ask_next(target.name, shard_.peers.size() - 1, false);
     auto pausing = pause();
     co_await pausing;
   }
@@ -362,12 +360,12 @@ Task<bool> WarmPool::make_room(const Target& target, const Opening& opening) {
 }
 
 Task<bool> WarmPool::free_one(const Target& target, const Opening& opening) {
-  const uint64_t end_ns = shard_.shard.now_ns() + pool_room_ms * 1'000'000;
+  const uint64_t end_ns = shard_.core.shard.now_ns() + pool_room_ms * 1'000'000;
   const uint32_t before = *target.warm;
   if (before == 0 && *target.leaving == 0) co_return false;
-  if (before > 0 && !evict(target.name)) ask_next(target.name, shard_.peer_states.size() - 1, false);
+  if (before > 0 && !evict(target.name)) ask_next(target.name, shard_.peers.size() - 1, false);
   while (*target.leaving > 0 || (before > 0 && *target.warm >= before)) {
-    if (shard_.shard.now_ns() >= end_ns || opening.is_over()) co_return false;
+    if (shard_.core.shard.now_ns() >= end_ns || opening.is_over()) co_return false;
     auto pausing = pause();
     co_await pausing;
   }
@@ -376,14 +374,14 @@ Task<bool> WarmPool::free_one(const Target& target, const Opening& opening) {
 
 void WarmPool::ask_next(const std::string& target, size_t left, bool surplus) {
   if (left == 0) return;
-  const auto& all = shard_.peer_states;
+  const auto& all = shard_.peers;
   const auto here = std::find(all.begin(), all.end(), &shard_);
   PgShardState* next = here == all.end() || here + 1 == all.end() ? all.front() : *(here + 1);
-  next->shard.post([next, target, left, surplus] { next->warm->asked(target, left, surplus); });
+  next->core.shard.post([next, target, left, surplus] { next->warm->asked(target, left, surplus); });
 }
 
 void WarmPool::asked(const std::string& target, size_t left, bool surplus) {
-  const Target* of = shard_.snapshot->find_target(target);
+  const Target* of = shard_.core.snapshot->find_target(target);
   auto found = entries_.find(target);
   const size_t here = found == entries_.end() ? 0 : found->second.size();
   const bool may_go = !surplus || (of != nullptr && here > share_of(of->pool.max));
@@ -417,8 +415,8 @@ void WarmPool::sweep() {
 
 // Closes what is over and what nobody came for. Gives when the next one is due.
 uint64_t WarmPool::sweep(const std::string& name, Entries& entries) {
-  const uint64_t now_ns = shard_.shard.now_ns();
-  const Target* target = shard_.snapshot->find_target(name);
+  const uint64_t now_ns = shard_.core.shard.now_ns();
+  const Target* target = shard_.core.snapshot->find_target(name);
   const uint64_t idle_ns = target == nullptr ? 0 : target->pool.idle_ms * 1'000'000;
   const uint32_t kept = target == nullptr ? 0 : share_of(target->pool.min);
   // Only what sessions want now is kept beyond its time.
@@ -443,7 +441,7 @@ uint64_t WarmPool::sweep(const std::string& name, Entries& entries) {
     // Those that end together, as the server does, are one failure.
     if (entry.is_over && was_short && !std::exchange(has_failed, true)) note_failure(fillings_[name]);
     if (is_wanted && !entry.is_over) --there;
-    (!entry.is_over ? shard_.counters.pool_expired : shard_.counters.pool_discards).add();
+    (!entry.is_over ? shard_.core.counters.pool_expired : shard_.core.counters.pool_discards).add();
     close(remove(entries, i));
   }
   return due_ns;
@@ -455,15 +453,16 @@ void WarmPool::look() {
     filling.retry_ms = filling.next_ns = 0;
     filling.kind.clear();
   }
-  std::erase_if(log_pauses_,
-                [this](const auto& each) { return shard_.snapshot->find_target(each.first) == nullptr; });
+  std::erase_if(log_pauses_, [this](const auto& each) {
+    return shard_.core.snapshot->find_target(each.first) == nullptr;
+  });
   for (auto& [name, entries] : entries_) {
     for (size_t i = entries.size(); i-- > 0;) {
       const Target* target = target_of(*entries[i]->upstream.ticket);
       const bool is_over_max =
           target != nullptr && target->warm->load(std::memory_order_relaxed) > target->pool.max;
       if (target != nullptr && !is_over_max) continue;
-      shard_.counters.pool_discards.add();
+      shard_.core.counters.pool_discards.add();
       close(remove(entries, i));
     }
   }
@@ -481,7 +480,7 @@ void WarmPool::note_wish(const Target& target, policy::Level level,
   filling.parameters = parameters;
   filling.kind.clear();
   // Others may be wanted now, and those that are there may expire.
-  wake_at(shard_.shard.now_ns());
+  wake_at(shard_.core.shard.now_ns());
 }
 
 // `target`: of the snapshot in force.
@@ -499,7 +498,7 @@ size_t WarmPool::count(const Entries& entries, const std::string& kind) {
 }
 
 bool WarmPool::is_short(const Target& target) {
-  if (is_closed_ || shard_.is_draining || !target.pool.is_on()) return false;
+  if (is_closed_ || shard_.core.is_draining || !target.pool.is_on()) return false;
   auto found = entries_.find(target.name);
   const size_t here = found == entries_.end() ? 0 : count(found->second, kind_wanted(target));
   if (here >= share_of(target.pool.min) || *target.warm >= target.pool.max) return false;
@@ -508,10 +507,10 @@ bool WarmPool::is_short(const Target& target) {
 
 // Gives when the next one is to be tried.
 uint64_t WarmPool::fill_all() {
-  const uint64_t now_ns = shard_.shard.now_ns();
+  const uint64_t now_ns = shard_.core.shard.now_ns();
   uint64_t due_ns = ring::Timers::never;
   std::vector<std::string> now;
-  for (const auto& [name, target] : shard_.snapshot->targets) {
+  for (const auto& [name, target] : shard_.core.snapshot->targets) {
     if (target.pool.min == 0 || !is_short(target)) continue;
     const Filling& filling = fillings_[name];
     if (filling.is_running) continue;
@@ -523,16 +522,16 @@ uint64_t WarmPool::fill_all() {
 }
 
 void WarmPool::note_failure(Filling& filling) {
-  shard_.counters.pool_failures.add();
+  shard_.core.counters.pool_failures.add();
   filling.retry_ms = std::clamp(filling.retry_ms * 2, pool_retry_ms_min, pool_retry_ms_max);
-  filling.next_ns = shard_.shard.now_ns() + filling.retry_ms * 1'000'000;
+  filling.next_ns = shard_.core.shard.now_ns() + filling.retry_ms * 1'000'000;
 }
 
 // One after the other, as many as are to be there, or until one fails.
 Task<void> WarmPool::fill(std::string name) {
   fillings_[name].is_running = true;
   alive_.fetch_add(1, std::memory_order_relaxed);
-  const Target* first = shard_.snapshot->find_target(name);
+  const Target* first = shard_.core.snapshot->find_target(name);
   bool goes_on = true;
   // One more than there are to be: the first may be there to learn only.
   for (uint32_t left = first == nullptr ? 0 : share_of(first->pool.min) + 1; goes_on && left > 0; --left) {
@@ -542,7 +541,7 @@ Task<void> WarmPool::fill(std::string name) {
   alive_.fetch_sub(1, std::memory_order_relaxed);
   Filling& filling = fillings_[name];
   filling.is_running = false;
-  filling.next_ns = std::max(filling.next_ns, shard_.shard.now_ns() + pool_fill_pause_ms * 1'000'000);
+  filling.next_ns = std::max(filling.next_ns, shard_.core.shard.now_ns() + pool_fill_pause_ms * 1'000'000);
   wake_at(filling.next_ns);
 }
 
@@ -556,7 +555,7 @@ bool WarmPool::has_learned_encoding(const Target& target, const Credential& cred
   Filling& filling = fillings_[target.name];
   if (filling.parameters != parameters) return true;  // Others are wanted by now.
   shard_.default_encodings.note(DefaultEncodings::login(target.name, target.database, credential.user),
-                                shard_.snapshot->generation, encoding);
+                                shard_.core.snapshot->generation, encoding);
   filling.parameters.push_back({"client_encoding", std::string(encoding)});
   filling.kind.clear();
   return true;
@@ -564,7 +563,7 @@ bool WarmPool::has_learned_encoding(const Target& target, const Credential& cred
 
 // False: no more are wanted, or it failed.
 Task<bool> WarmPool::make_one(std::string name) {
-  const SnapshotPtr snapshot = shard_.snapshot;  // The target's owner.
+  const SnapshotPtr snapshot = shard_.core.snapshot;  // The target's owner.
   const Target* target = snapshot->find_target(name);
   // Its place is taken before it is made, so that no bound is passed meanwhile.
   if (target == nullptr || !is_short(*target) || !reserve(*target, false)) co_return false;
@@ -573,7 +572,7 @@ Task<bool> WarmPool::make_one(std::string name) {
   const std::vector<pg::StartupParameter> parameters = wish.parameters;
   const Credential credential = credential_of(*target, level);
   std::vector<pg::StartupParameter> sent = parameters;
-  Opening opening(shard_.shard, snapshot->limits.connect_ms);
+  Opening opening(shard_.core.shard, snapshot->limits.connect_ms);
   auto opening_it = open_upstream(shard_, *target, credential, opening, std::move(sent));
   auto upstream = co_await opening_it;
   if (!upstream) {
@@ -588,7 +587,7 @@ Task<bool> WarmPool::make_one(std::string name) {
   const bool has_said_more =
       !upstream->greeting->leftover.empty() || upstream->greeting->transaction_status != 'I';
   upstream->ticket = make_ticket(*target, level, parameters, kind_of(*target, credential, parameters),
-                                 *upstream->greeting, shard_.shard.now_ns());
+                                 *upstream->greeting, shard_.core.shard.now_ns());
   if (has_learned_encoding(*target, credential, parameters, *upstream)) {
     close(std::move(*upstream));
     target->warm->fetch_sub(1);

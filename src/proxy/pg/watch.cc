@@ -21,11 +21,11 @@ Watch::~Watch() = default;
 
 // ---------------------------------------------------------------- who watches what
 
-PgShardState& Watch::home() const { return shard_.peers.front()->state(); }
+PgShardState& Watch::home() const { return *shard_.peers.front(); }
 bool Watch::is_home() const { return &home() == &shard_; }
 
 std::optional<Credential> Watch::credential_of(const Key& key) const {
-  const Target* target = shard_.snapshot->find_target(key.target);
+  const Target* target = shard_.core.snapshot->find_target(key.target);
   if (target == nullptr || !target->attribution_watch) return std::nullopt;
   if (target->user == key.user) return Credential{target->user, target->password};
   for (const auto& [level, credential] : target->credentials) {
@@ -36,24 +36,24 @@ std::optional<Credential> Watch::credential_of(const Key& key) const {
 
 void Watch::look() {
   if (is_closed_ || !is_home()) return;
-  for (const auto& [name, target] : shard_.snapshot->targets) {
+  for (const auto& [name, target] : shard_.core.snapshot->targets) {
     if (!target.attribution_watch) continue;
     std::vector<Key> keys = {{name, target.user}};
     for (const auto& [level, credential] : target.credentials) keys.push_back({name, credential.user});
     for (Key& key : keys) {
       auto [at, is_new] = watchers_.try_emplace(key);
       if (!is_new) continue;
-      at->second = std::make_shared<Watcher>(shard_.shard.timers());
+      at->second = std::make_shared<Watcher>(shard_.core.shard.timers());
       ring::spawn(run(std::move(key), at->second));
     }
   }
 }
 
 void Watch::hurry(const std::string& target) {
-  const uint64_t now_ns = shard_.shard.now_ns();
+  const uint64_t now_ns = shard_.core.shard.now_ns();
   if (now_ns - hurried_ns_ < watch_hurried_ms * 1'000'000) return;
   hurried_ns_ = now_ns;
-  home().shard.post([&home = home(), target] { home.watch->hurry_here(target); });
+  home().core.shard.post([&home = home(), target] { home.watch->hurry_here(target); });
 }
 
 void Watch::hurry_here(const std::string& target) {
@@ -90,7 +90,7 @@ Task<void> Watch::run(Key key, std::shared_ptr<Watcher> watcher) {
     auto gathering = gather(round);
     const bool is_gathered = co_await gathering;
     if (is_closed_) break;
-    const uint64_t now_ns = shard_.shard.now_ns();
+    const uint64_t now_ns = shard_.core.shard.now_ns();
     watcher->asked_ns = now_ns;
     if (!is_gathered) continue;
     const bool is_wanted =
@@ -117,9 +117,9 @@ Task<void> Watch::run(Key key, std::shared_ptr<Watcher> watcher) {
       continue;
     }
     watcher->retry_ms = 0;
-    shard_.counters.watch_samples.add();
-    for (PgShardState* peer : shard_.peer_states) {
-      peer->shard.post(
+    shard_.core.counters.watch_samples.add();
+    for (PgShardState* peer : shard_.peers) {
+      peer->core.shard.post(
           [peer, round = std::shared_ptr<const WatchRound>(round)] { peer->watch->compare(*round); });
     }
   }
@@ -134,7 +134,7 @@ Task<void> Watch::run(Key key, std::shared_ptr<Watcher> watcher) {
 Task<void> Watch::pause(Watcher& watcher, uint64_t ms) {
   if (is_closed_) co_return;
   const bool is_hurried = std::exchange(watcher.is_hurried, false) && watcher.retry_ms == 0;
-  watcher.timer.arm(shard_.shard.now_ns() + (is_hurried ? watch_hurried_ms : ms) * 1'000'000);
+  watcher.timer.arm(shard_.core.shard.now_ns() + (is_hurried ? watch_hurried_ms : ms) * 1'000'000);
   ring::Event& wake = watcher.wake;
   co_await wake;
 }
@@ -147,15 +147,15 @@ Task<bool> Watch::gather(std::shared_ptr<WatchRound> round) {
   auto arrive = [round] {
     if (--round->awaited == 0) round->is_gathered.set();
   };
-  for (PgShardState* peer : shard_.peer_states) {
-    const bool is_posted = peer->shard.post([peer, round, arrive, &own = shard_.shard] {
+  for (PgShardState* peer : shard_.peers) {
+    const bool is_posted = peer->core.shard.post([peer, round, arrive, &own = shard_.core.shard] {
       peer->watch->collect(*round);
       (void)own.post(arrive);  // Where our mailbox is full the round is given up, by its timer.
     });
     if (is_posted) ++round->awaited;
   }
-  ring::CallbackTimer timer(shard_.shard.timers(), [round] { round->is_gathered.set(); });
-  timer.arm(shard_.shard.now_ns() + watch_answer_ms * 1'000'000);
+  ring::CallbackTimer timer(shard_.core.shard.timers(), [round] { round->is_gathered.set(); });
+  timer.arm(shard_.core.shard.now_ns() + watch_answer_ms * 1'000'000);
   arrive();
   ring::Event& gathered = round->is_gathered;
   co_await gathered;
@@ -163,14 +163,14 @@ Task<bool> Watch::gather(std::shared_ptr<WatchRound> round) {
 }
 
 Task<bool> Watch::connect(const Key& key, const Credential& credential, Watcher& watcher) {
-  const SnapshotPtr snapshot = shard_.snapshot;  // The target's owner.
+  const SnapshotPtr snapshot = shard_.core.snapshot;  // The target's owner.
   const Target* target = snapshot->find_target(key.target);
   std::vector<pg::StartupParameter> parameters = {{"application_name", "ringfence watch"}};
   const std::string kind = kind_of(*target, credential, parameters);
   if (watcher.upstream && watcher.kind == kind) co_return true;
   auto leaving = leave(watcher);
   co_await leaving;
-  Opening opening(shard_.shard, snapshot->limits.connect_ms);
+  Opening opening(shard_.core.shard, snapshot->limits.connect_ms);
   watcher.opening = &opening;
   auto opening_it = open_upstream(shard_, *target, credential, opening, std::move(parameters));
   auto upstream = co_await opening_it;
@@ -181,7 +181,7 @@ Task<bool> Watch::connect(const Key& key, const Credential& credential, Watcher&
   }
   watcher.upstream = std::move(*upstream);
   watcher.kind = kind;
-  shard_.counters.watch_connections.add();
+  shard_.core.counters.watch_connections.add();
   co_return true;
 }
 
@@ -212,7 +212,7 @@ Task<bool> Watch::ask(Watcher& watcher, WatchRound& round) {
 
 Task<bool> Watch::ask_for(Watcher& watcher, const std::vector<WatchRound::Asked*>& some) {
   net::Stream& stream = *watcher.upstream->stream;
-  net::Deadline deadline(shard_.shard, stream, watch_answer_ms);
+  net::Deadline deadline(shard_.core.shard, stream, watch_answer_ms);
   std::vector<uint32_t> ids;
   std::map<uint32_t, WatchRound::Asked*> by_id;
   for (WatchRound::Asked* asked : some) {
@@ -251,16 +251,16 @@ Task<void> Watch::leave(Watcher& watcher) {
   if (!watcher.upstream) co_return;
   Upstream upstream = std::move(*watcher.upstream);
   watcher.upstream.reset();
-  shard_.counters.watch_connections.subtract();
-  net::Deadline deadline(shard_.shard, *upstream.stream, pool_close_ms);
+  shard_.core.counters.watch_connections.subtract();
+  net::Deadline deadline(shard_.core.shard, *upstream.stream, pool_close_ms);
   auto parting = say_goodbye(*upstream.stream);
   co_await parting;
 }
 
 void Watch::note_failure(const Key& key, Watcher& watcher) {
-  shard_.counters.watch_failures.add();
+  shard_.core.counters.watch_failures.add();
   watcher.retry_ms = std::clamp(watcher.retry_ms * 2, pool_retry_ms_min, pool_retry_ms_max);
-  const std::optional<uint64_t> kept_back = watcher.log_pause.admit(shard_.shard.now_ns());
+  const std::optional<uint64_t> kept_back = watcher.log_pause.admit(shard_.core.shard.now_ns());
   if (!kept_back) return;
   log_warning("a target's sessions are not watched now", {{"target", key.target},
                                                           {"user", key.user},
@@ -271,19 +271,19 @@ void Watch::note_failure(const Key& key, Watcher& watcher) {
 // ---------------------------------------------------------------- each shard's part
 
 void Watch::collect(WatchRound& round) {
-  std::vector<WatchRound::Asked>& out = round.asked[shard_.options.index];
-  for (const auto& [session, owned] : shard_.sessions) session->join_watch(round.target, round.user, out);
+  std::vector<WatchRound::Asked>& out = round.asked[shard_.core.options.index];
+  for (const PgSession* session : shard_.watched) session->join_watch(round.target, round.user, out);
 }
 
 void Watch::compare(const WatchRound& round) {
   std::map<Uuid, const WatchRound::Asked*> by_session;
-  for (const WatchRound::Asked& asked : round.asked[shard_.options.index]) by_session[asked.session] = &asked;
+  for (const WatchRound::Asked& asked : round.asked[shard_.core.options.index])
+    by_session[asked.session] = &asked;
   if (by_session.empty()) return;
   // A session may end by it.
-  std::vector<PgSession*> all;
-  for (const auto& [session, owned] : shard_.sessions) all.push_back(session);
+  const std::vector<PgSession*> all(shard_.watched.begin(), shard_.watched.end());
   for (PgSession* session : all) {
-    if (!shard_.sessions.contains(session)) continue;
+    if (!shard_.watched.contains(session)) continue;
     if (auto found = by_session.find(session->id()); found != by_session.end())
       session->compare_watch(*found->second);
   }

@@ -232,10 +232,10 @@ TEST_CASE("what waits is decided by the policies in force when it goes on") {
   Watched world;
   world.send(world.client, query("select f()") + query("select g()") + query("select 5"));
   CHECK(world.reached() == "Q");
-  auto snapshot = std::make_shared<Snapshot>(*world.pg_shard->state().snapshot);
+  auto snapshot = std::make_shared<Snapshot>(*world.core->snapshot);
   snapshot->generation++;
   make_reader(*snapshot, {{"f", ""}});
-  world.pg_shard->use(snapshot);
+  world.core->use(snapshot);
   world.send(world.server, answer());
   CHECK(world.server.got.find("rf_") != std::string::npos);
   CHECK(world.server.got.find("g()") == std::string::npos);
@@ -245,10 +245,10 @@ TEST_CASE("access that is gone ends the session before what waits goes on") {
   Watched world;
   world.send(world.client, query("select f()") + query("select 2"));
   CHECK(world.reached() == "Q");
-  auto snapshot = std::make_shared<Snapshot>(*world.pg_shard->state().snapshot);
+  auto snapshot = std::make_shared<Snapshot>(*world.core->snapshot);
   snapshot->generation++;
   snapshot->policies = policies_for("another", policy::Level::read);
-  world.pg_shard->use(snapshot);
+  world.core->use(snapshot);
   CHECK(world.client.got.empty());  // The running statement goes on.
   world.send(world.server, answer());
   CHECK(world.reached() == "");

@@ -1,6 +1,7 @@
 // Cancel requests: whom they find, on which shard, and what a flood of wrong ones does to the right ones.
 #include "proxy/pg/cancel_desk.h"
 #include "proxy/pg/cancel_failures.h"
+#include "proxy/pg/pg_session.h"
 #include "session_fixture.h"
 
 using namespace ringfence;
@@ -17,8 +18,8 @@ pg::BackendKeyData key_of(std::string_view bytes) {
   return {};
 }
 
-struct Session : World {
-  Session() {
+struct LoggedIn : World {
+  LoggedIn() {
     connect();
     authenticate("ada", "secret");
     REQUIRE(server.stream);
@@ -58,8 +59,8 @@ struct Stranger {
   std::vector<std::unique_ptr<Peer>> peers_;
 };
 
-uint64_t unknown(World& world) { return world.pg_shard->counters().cancels_unknown.get(); }
-uint64_t paced(World& world) { return world.pg_shard->counters().cancels_limited.get(); }
+uint64_t unknown(World& world) { return world.core->counters.cancels_unknown.get(); }
+uint64_t paced(World& world) { return world.core->counters.cancels_limited.get(); }
 
 void turn(std::initializer_list<World*> worlds, uint64_t ms) {
   for (int i = 0; i < 4; ++i) {
@@ -76,7 +77,7 @@ TEST_CASE("of sessions that servers gave one process id, the secret tells which 
   Peer first = std::move(world.client);
   world.connect();
   std::vector<PgSession*> sessions;
-  for (const auto& [session, owned] : world.pg_shard->state().sessions) sessions.push_back(session);
+  world.core->sessions.for_each([&](Session& one) { sessions.push_back(static_cast<PgSession*>(&one)); });
   REQUIRE(sessions.size() == 2);
   keys.add(7, "aaaa", *sessions[0]);
   keys.add(7, "bbbb", *sessions[1]);
@@ -114,7 +115,7 @@ TEST_CASE("an address is counted without its port, and a network of IPv6 as one"
 }
 
 TEST_CASE("a wrong key finds nobody, on no shard, and gets no byte") {
-  Session a, b;
+  LoggedIn a, b;
   a.pg_shard->set_peers({&*a.pg_shard, &*b.pg_shard});
   b.pg_shard->set_peers({&*a.pg_shard, &*b.pg_shard});
   Stranger stranger(b);
@@ -131,7 +132,7 @@ TEST_CASE("a wrong key finds nobody, on no shard, and gets no byte") {
 TEST_CASE(
     "a flood of wrong keys does not keep the right ones from any shard, and costs the others one question at "
     "a time") {
-  Session a, b;
+  LoggedIn a, b;
   a.pg_shard->set_peers({&*a.pg_shard, &*b.pg_shard});
   b.pg_shard->set_peers({&*a.pg_shard, &*b.pg_shard});
   // Both servers have one process id.
@@ -164,7 +165,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a shard whose mailbox is full for a moment is asked when it has room") {
-  Session a, b;
+  LoggedIn a, b;
   a.pg_shard->set_peers({&*a.pg_shard, &*b.pg_shard});
   b.pg_shard->set_peers({&*a.pg_shard, &*b.pg_shard});
   while (a.shard.post([] {})) continue;
@@ -189,7 +190,7 @@ TEST_CASE("a request to cancel that is made badly, and what is no startup packet
     world.send(world.client, std::move(bytes));
     CHECK(world.client.has_ended);
     CHECK(world.client.got.empty());
-    CHECK(world.pg_shard->is_drained());
+    CHECK(world.core->is_drained());
     CHECK(world.space.records.empty());
   };
   for (size_t size : {0, 1, 3, 257}) {

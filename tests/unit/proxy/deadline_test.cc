@@ -43,7 +43,7 @@ uint64_t time_until_told(World& world, uint64_t from_ms, uint64_t until_ms) {
   while (world.client.got.empty() && ms < until_ms) world.advance_to(++ms);
   return ms;
 }
-uint64_t limits_reached(World& world) { return world.pg_shard->counters().limits_reached.get(); }
+uint64_t limits_reached(World& world) { return world.core->counters.limits_reached.get(); }
 
 }  // namespace
 
@@ -55,7 +55,7 @@ TEST_CASE("a client that says nothing is cut off when the time of the startup pa
   world.advance_to(startup_ms);
   CHECK(world.client.has_ended);
   CHECK(world.client.got.empty());
-  CHECK(world.pg_shard->is_drained());
+  CHECK(world.core->is_drained());
   CHECK(limits_reached(world) == 1);
 }
 
@@ -77,7 +77,7 @@ TEST_CASE("single bytes do not prolong the time of the startup packet") {
   world.advance_to(startup_ms);
   CHECK(world.client.has_ended);
   CHECK(world.client.got == "N");
-  CHECK(world.pg_shard->is_drained());
+  CHECK(world.core->is_drained());
 }
 
 TEST_CASE("a client that does not finish its authentication in time is cut off, at either step") {
@@ -97,7 +97,7 @@ TEST_CASE("a client that does not finish its authentication in time is cut off, 
     CHECK_FALSE(world.client.has_ended);
     world.advance_to(500 + authentication_ms);
     CHECK(world.client.has_ended);
-    CHECK(world.pg_shard->is_drained());
+    CHECK(world.core->is_drained());
     CHECK(limits_reached(world) == 1);
     CHECK_FALSE(world.server.stream);
   }
@@ -138,8 +138,8 @@ TEST_CASE("a client that leaves while its server is reached ends that at once, a
     world.client.stream->shutdown();
     world.settle();
     CHECK(world.server.has_ended);
-    CHECK(world.pg_shard->is_drained());
-    CHECK(*world.pg_shard->snapshot()->find_target("shop")->sessions == 0);
+    CHECK(world.core->is_drained());
+    CHECK(*world.core->snapshot->find_target("shop")->sessions == 0);
     CHECK(world.space.events("postgres_auth_failed").empty());
     auto gone = world.space.events("postgres_disconnect");
     REQUIRE(gone.size() == 1);
@@ -261,9 +261,9 @@ TEST_CASE("a server that does not finish what a gone client had sent is given up
   world.client.stream->shutdown();
   world.settle();
   world.advance_to(client_gone_ms - 1);
-  CHECK_FALSE(world.pg_shard->is_drained());
+  CHECK_FALSE(world.core->is_drained());
   world.advance_to(client_gone_ms);
-  CHECK(world.pg_shard->is_drained());
+  CHECK(world.core->is_drained());
   CHECK(statements_of(world.space).begin()->second.outcome == "unknown");
 }
 
@@ -274,11 +274,11 @@ TEST_CASE("a client that does not hang up after its FATAL is hung up on") {
   world.server.stream->shutdown();
   world.settle();
   CHECK(World::types(world.client.got) == "E");
-  CHECK_FALSE(world.pg_shard->is_drained());
+  CHECK_FALSE(world.core->is_drained());
   world.advance_to(linger_ms - 1);
-  CHECK_FALSE(world.pg_shard->is_drained());
+  CHECK_FALSE(world.core->is_drained());
   world.advance_to(linger_ms);
-  CHECK(world.pg_shard->is_drained());
+  CHECK(world.core->is_drained());
 }
 
 TEST_CASE("a client that floods us after its FATAL is hung up on sooner") {
@@ -288,5 +288,5 @@ TEST_CASE("a client that floods us after its FATAL is hung up on sooner") {
   world.server.stream->shutdown();
   world.settle();
   world.send(world.client, std::string(linger_bytes_max, 'x'));
-  CHECK(world.pg_shard->is_drained());
+  CHECK(world.core->is_drained());
 }

@@ -49,7 +49,7 @@ TEST_CASE("the keys for a server's salt are derived once, however often its user
     let_in_by_scram(world, "fedcba9876543210");
     leave(world);
   }
-  CHECK(world.pg_shard->counters().key_derivations.get() == 1);
+  CHECK(world.core->counters.key_derivations.get() == 1);
 }
 
 TEST_CASE("a server that changed its salt has other keys derived, and both are remembered") {
@@ -59,7 +59,7 @@ TEST_CASE("a server that changed its salt has other keys derived, and both are r
     let_in_by_scram(world, salt);
     leave(world);
   }
-  CHECK(world.pg_shard->counters().key_derivations.get() == 2);
+  CHECK(world.core->counters.key_derivations.get() == 2);
 }
 
 TEST_CASE("what is remembered of a password is neither it nor its name") {
@@ -83,5 +83,5 @@ TEST_CASE("a client's login derives nothing: the verifier is all that is kept") 
     REQUIRE(World::types(world.client.got) == "RRRRSKZ");
     leave(world);
   }
-  CHECK(world.pg_shard->counters().key_derivations.get() == 0);
+  CHECK(world.core->counters.key_derivations.get() == 0);
 }

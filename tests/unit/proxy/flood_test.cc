@@ -46,7 +46,7 @@ TEST_CASE("who fills the trail faster than it may be filled is slowed, and nothi
     }
     CHECK(sent > 15);
     CHECK(sent < 20);
-    CHECK(world.pg_shard->counters().volume_waits.get() == 1);
+    CHECK(world.core->counters.volume_waits.get() == 1);
     CHECK_FALSE(world.client.has_ended);
     // The rest at the rate: some 17 a second.
     uint64_t ms = 0;
@@ -86,7 +86,7 @@ TEST_CASE("who would wait for longer than is worth it is told which bound it is"
     REQUIRE(fields);
     CHECK(std::string(fields->hint).find(is_users ? "audit.volume_per_user" : "audit.volume_per_address") !=
           std::string::npos);
-    CHECK(world.pg_shard->counters().volume_refusals.get() == 1);
+    CHECK(world.core->counters.volume_refusals.get() == 1);
     CHECK((*world.space.events("postgres_disconnect")[0])[Tag::sqlstate] == "53400");
   }
 }
@@ -127,7 +127,7 @@ TEST_CASE("behind a journal that waits for the store a burst is short") {
   CHECK(queries_at_server(world) == sent);
   world.send(world.server, answer());
   CHECK(flood() == 100);
-  CHECK(world.pg_shard->counters().volume_refusals.get() == 0);
+  CHECK(world.core->counters.volume_refusals.get() == 0);
 }
 
 TEST_CASE("ordinary work meets no bound") {
@@ -142,7 +142,7 @@ TEST_CASE("ordinary work meets no bound") {
     world.send(world.server, answer());
   }
   CHECK(queries_at_server(world) == 500);
-  CHECK(world.pg_shard->counters().volume_waits.get() == 0);
+  CHECK(world.core->counters.volume_waits.get() == 0);
 }
 
 TEST_CASE("a session that ends while it waits is let go") {
@@ -150,11 +150,11 @@ TEST_CASE("a session that ends while it waits is let go") {
   world.connect();
   world.log_in();
   const std::string text = "select '" + std::string(60'000, 'x') + "'";
-  while (world.pg_shard->counters().volume_waits.get() == 0) {
+  while (world.core->counters.volume_waits.get() == 0) {
     world.send(world.client, query(text));
     world.send(world.server, answer());
   }
-  world.pg_shard->end_all({"57P01", "ended by somebody", ""});
+  world.core->end_all({EndCause::administrator, "ended by somebody", ""});
   world.settle();
   world.advance_to(300);
   CHECK(world.error() == "57P01 ended by somebody");
@@ -166,16 +166,16 @@ TEST_CASE("failed logins are told once, and then by their number") {
   for (int i = 0; i < 50; ++i) fail_login(world, {{"user", "ada"}, {"database", "shop"}});
   REQUIRE(world.space.events("postgres_auth_failed").size() == 1);
   CHECK((*world.space.events("postgres_auth_failed")[0])[Tag::reason] == "wrong password");
-  CHECK(world.pg_shard->counters().logins_failed.get() == 50);
-  CHECK(world.pg_shard->counters().failures_counted.get() == 49);
-  world.pg_shard->tell_failures();
+  CHECK(world.core->counters.logins_failed.get() == 50);
+  CHECK(world.core->counters.failures_counted.get() == 49);
+  world.core->tell_failures();
   REQUIRE(world.space.events("postgres_auth_failed").size() == 2);
   auto& told = *world.space.events("postgres_auth_failed")[1];
   CHECK(told[Tag::user_name] == "ada");
   CHECK(told[Tag::reason] == "wrong password");
   CHECK(told[Tag::metadata].starts_with("{\"count\":49,"));
   // Once.
-  world.pg_shard->tell_failures();
+  world.core->tell_failures();
   CHECK(world.space.events("postgres_auth_failed").size() == 2);
 }
 

@@ -119,10 +119,10 @@ TEST_CASE("a reload that takes access away keeps the next client from the connec
   PoolWorld world;
   world.begin();
   world.give_back();
-  auto next = std::make_shared<Snapshot>(*world.pg_shard->snapshot());
+  auto next = std::make_shared<Snapshot>(*world.core->snapshot);
   ++next->generation;
   take_away(*next);
-  world.pg_shard->use(next);
+  world.core->use(next);
   CHECK(log_in_by_piece(world) == std::vector<std::string>{"RRE"});
   CHECK(world.counters().pool_hits.get() == 0);
   CHECK(world.servers.back().got.empty());
@@ -168,7 +168,7 @@ TEST_CASE("a client that does not take AuthenticationOk in time costs no login a
         CHECK(!world.server.stream);
         CHECK(World::types(world.client.got) == "RR");
         CHECK(world.client.has_ended);
-        CHECK(world.pg_shard->counters().limits_reached.get() == 1);
+        CHECK(world.core->counters.limits_reached.get() == 1);
       }
     }
   }
@@ -182,13 +182,13 @@ TEST_CASE("a client that does not take its greeting in time is hung up on") {
     world.reach_server();
     ring::spawn(pour(world.server.stream.get(), World::welcome()));
     for (size_t i = 0; i < steps; ++i) world.network.step();
-    if (world.pg_shard->counters().sessions_open.get() > 0) continue;
+    if (world.core->counters.sessions_open.get() > 0) continue;
     const bool is_greeting = !world.space.events("postgres_connect").empty();
     world.advance_to(5'001);
-    if (!is_greeting || world.pg_shard->counters().sessions_open.get() > 0) continue;
+    if (!is_greeting || world.core->counters.sessions_open.get() > 0) continue;
     ++late;
     CHECK(world.client.has_ended);
-    CHECK(world.pg_shard->counters().limits_reached.get() == 1);
+    CHECK(world.core->counters.limits_reached.get() == 1);
     REQUIRE(world.space.events("postgres_disconnect").size() == 1);
     CHECK((*world.space.events("postgres_disconnect")[0])[audit::Tag::reason] ==
           "the client did not take the greeting in time");
@@ -211,7 +211,7 @@ TEST_CASE("a client that does not take its refusal in time is hung up on") {
     if (!world.client.got.empty()) continue;
     ++late;
     CHECK(world.client.has_ended);
-    CHECK(world.pg_shard->counters().limits_reached.get() == 1);
+    CHECK(world.core->counters.limits_reached.get() == 1);
   }
   CHECK(late > 0);
 }

@@ -48,7 +48,7 @@ struct Holding : HasWatcher, World {
   explicit Holding(std::function<void(Snapshot&)> change = holding(), uint64_t seed = 1, size_t piece_max = 0,
                    unsigned worker_threads = 0)
       : World(seed, piece_max, std::move(change), worker_threads) {
-    pg_shard->state().options.hold_watcher = &watcher;
+    core->options.hold_watcher = &watcher;
     connect();
     log_in();
   }
@@ -127,18 +127,20 @@ struct Holding : HasWatcher, World {
     serve();
   }
   bool has_run(std::string_view text) const { return std::find(ran.begin(), ran.end(), text) != ran.end(); }
-  uint64_t held() const { return pg_shard->counters().sessions_held.get(); }
+  uint64_t held() const { return core->counters.sessions_held.get(); }
   uint64_t number() const { return watcher.all.back().id.number; }
   PgSession* session() {
-    return pg_shard->state().sessions.empty() ? nullptr : pg_shard->state().sessions.begin()->first;
+    PgSession* any = nullptr;
+    core->sessions.for_each([&](Session& one) { any = static_cast<PgSession*>(&one); });
+    return any;
   }
   void release() {
-    pg_shard->answer_hold_here(number(), {.is_released = true});
+    core->answer_hold_here(number(), {.is_released = true});
     settle();
     serve();
   }
   void refuse(std::string reason = "no") {
-    pg_shard->answer_hold_here(number(), {.is_released = false, .reason = std::move(reason)});
+    core->answer_hold_here(number(), {.is_released = false, .reason = std::move(reason)});
     settle();
     serve();
   }
@@ -173,10 +175,10 @@ struct Holding : HasWatcher, World {
   }
   // As a reload does.
   void reload(std::function<void(Snapshot&)> change) {
-    auto made = std::make_shared<Snapshot>(*pg_shard->state().snapshot);
+    auto made = std::make_shared<Snapshot>(*core->snapshot);
     ++made->generation;
     change(*made);
-    pg_shard->use(made);
+    core->use(made);
     settle();
     serve();
   }

@@ -74,20 +74,20 @@ struct HoldingShard : ShardFixture {
   // room again.
   HoldingShard() : ShardFixture(uint64_t{32} << 20) {
     on_shard([&] {
-      auto made = std::make_shared<Snapshot>(*pg_shard->snapshot());
+      auto made = std::make_shared<Snapshot>(*core->snapshot);
       ++made->generation;
       made->policies = holding_deletes();
-      pg_shard->use(made);
+      core->use(made);
     });
   }
-  size_t held() const { return pg_shard->counters().sessions_held.get(); }
+  size_t held() const { return core->counters.sessions_held.get(); }
   void wait_for_held(size_t count) {
     for (int i = 0; i < 20'000 && held() != count; ++i) ::usleep(1'000);
     REQUIRE(held() == count);
   }
   std::vector<HeldStatement> holds() {
     std::vector<HeldStatement> out;
-    on_shard([&] { out = pg_shard->holds(); });
+    on_shard([&] { out = core->held(); });
     return out;
   }
 };
@@ -113,7 +113,7 @@ TEST_CASE("words from many threads at once: one counts, and the statement runs o
   HoldingShard fixture;
   auto client = fixture.log_in();
   for (uint64_t round = 1; round <= 50; ++round) {
-    const uint64_t rows = fixture.pg_shard->counters().statements_succeeded.get();
+    const uint64_t rows = fixture.core->counters.statements_succeeded.get();
     REQUIRE(client->send(query("delete from t")));
     fixture.wait_for_held(1);
     const uint64_t number = fixture.holds().at(0).id.number;
@@ -121,13 +121,13 @@ TEST_CASE("words from many threads at once: one counts, and the statement runs o
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; ++i) {
       threads.emplace_back([&] {
-        while (!fixture.pg_shard->answer_hold(number, {.is_released = true})) std::this_thread::yield();
+        while (!fixture.core->answer_hold(number, {.is_released = true})) std::this_thread::yield();
       });
     }
     for (std::thread& thread : threads) thread.join();
     finish(*client);
-    CHECK(fixture.pg_shard->counters().statements_succeeded.get() == rows + 1);
-    CHECK(fixture.pg_shard->counters().holds[static_cast<size_t>(HoldEnd::released)].get() == round);
+    CHECK(fixture.core->counters.statements_succeeded.get() == rows + 1);
+    CHECK(fixture.core->counters.holds[static_cast<size_t>(HoldEnd::released)].get() == round);
     CHECK(fixture.held() == 0);
   }
 }
@@ -139,7 +139,7 @@ TEST_CASE("a client that hangs up is noticed by the shard while its statement wa
   fixture.wait_for_held(1);
   client.reset();
   fixture.wait_for_held(0);
-  CHECK(fixture.pg_shard->counters().holds[static_cast<size_t>(HoldEnd::disconnected)].get() == 1);
+  CHECK(fixture.core->counters.holds[static_cast<size_t>(HoldEnd::disconnected)].get() == 1);
 }
 
 #ifndef __SANITIZE_THREAD__
@@ -174,7 +174,7 @@ TEST_CASE(
     finish(*other);
     CHECK(fixture.shard.counters().buffers_exhausted == 0);
     for (const HeldStatement& hold : fixture.holds()) {
-      while (!fixture.pg_shard->answer_hold(hold.id.number, {.is_released = true})) std::this_thread::yield();
+      while (!fixture.core->answer_hold(hold.id.number, {.is_released = true})) std::this_thread::yield();
     }
     for (auto& client : clients) {
       finish(*client);

@@ -19,7 +19,7 @@ TEST_CASE("a held Query waits, and runs when it is released") {
     CHECK(world.watcher.all[0].user == "ada");
     CHECK(world.watcher.all[0].timeout_ms == 10'000);
     CHECK_FALSE(world.watcher.all[0].is_in_transaction);
-    CHECK(world.pg_shard->list()[0].state == "held");
+    CHECK(world.core->list()[0].state == "held");
     CHECK(statements_of(world.space).size() == 1);  // Nothing is recorded as sent that was not.
     world.release();
     REQUIRE(world.ran == Lines{"select 1", "delete from t"});
@@ -162,8 +162,8 @@ TEST_CASE("a refusal, a deadline and a cancel leave the session usable, with the
             Lines{std::string("delete from t | ") + way.outcome + " | " + (way.error + 6)});
       CHECK(world.watcher.ends.size() == 1);
       CHECK(world.watcher.ends[0].second == way.how);
-      CHECK(world.pg_shard->counters().holds[static_cast<size_t>(way.how)].get() == 1);
-      CHECK(world.pg_shard->counters().cancels_forwarded.get() == 0);
+      CHECK(world.core->counters.holds[static_cast<size_t>(way.how)].get() == 1);
+      CHECK(world.core->counters.cancels_forwarded.get() == 0);
       world.say(query("select 1") + extended("select 2"));
       CHECK(world.ran == Lines{"select 1", "select 2"});
       CHECK(World::types(world.client.got).ends_with("ZCZ12CZ"));
@@ -197,7 +197,7 @@ TEST_CASE("a client that leaves while its statement waits is noticed, whatever i
       CHECK(world.watcher.ends == std::vector<std::pair<uint64_t, HoldEnd>>{{1, HoldEnd::disconnected}});
       world.server.stream->shutdown();
       world.settle();
-      CHECK(world.pg_shard->is_drained());
+      CHECK(world.core->is_drained());
     }
   }
 }
@@ -241,9 +241,9 @@ TEST_CASE("a transaction that a statement before the held one opens while it wai
   Holding world(holding(policy::Level::write, 3'600'000));
   world.send(world.client, query("begin") + query("delete from t"));
   REQUIRE(world.held() == 1);
-  CHECK_FALSE(world.pg_shard->holds()[0].is_in_transaction);
+  CHECK_FALSE(world.core->held()[0].is_in_transaction);
   world.serve();
-  CHECK(world.pg_shard->holds()[0].is_in_transaction);
+  CHECK(world.core->held()[0].is_in_transaction);
   world.advance_to(held_in_transaction_ms_max + 1);
   CHECK(world.held() == 0);
 }
@@ -307,9 +307,9 @@ TEST_CASE(
     const char* error;
   };
   const Way ways[] = {
-      {[](Holding& world) { world.pg_shard->drain(); },
+      {[](Holding& world) { world.core->drain(); },
        "57P01 terminating connection: the appliance is shutting down"},
-      {[](Holding& world) { world.pg_shard->end_all({"57P01", "by an operator", ""}); },
+      {[](Holding& world) { world.core->end_all({EndCause::administrator, "by an operator", ""}); },
        "57P01 by an operator"},
       {[](Holding& world) {
          world.reload(
@@ -340,7 +340,7 @@ TEST_CASE(
       world.client.stream->shutdown();
       world.server.stream->shutdown();
       world.settle();
-      CHECK(world.pg_shard->is_drained());
+      CHECK(world.core->is_drained());
     }
   }
 }
@@ -349,7 +349,7 @@ TEST_CASE("what was sent before a held statement is finished before a drain ends
   Holding world;
   world.send(world.client, query("select 1") + query("delete from t"));
   REQUIRE(world.held() == 1);
-  world.pg_shard->drain();
+  world.core->drain();
   world.settle();
   CHECK(world.held() == 1);
   world.serve();
@@ -500,14 +500,14 @@ TEST_CASE("without access nothing goes out behind a wait, and what was held has 
   Holding world;
   world.send(world.client, query("select 1") + query("delete from t") + query("insert into u values (1)"));
   REQUIRE(world.held() == 1);
-  world.pg_shard->use([&] {
-    auto made = std::make_shared<Snapshot>(*world.pg_shard->state().snapshot);
+  world.core->use([&] {
+    auto made = std::make_shared<Snapshot>(*world.core->snapshot);
     ++made->generation;
     made->policies = policies_for("another", policy::Level::read);
     return made;
   }());
   world.settle();
-  world.pg_shard->answer_hold_here(world.number(), {.is_released = true});
+  world.core->answer_hold_here(world.number(), {.is_released = true});
   world.settle();
   world.serve();
   CHECK(world.ran == Lines{"select 1"});
@@ -535,17 +535,17 @@ TEST_CASE(
     for (int word : words) {
       const uint64_t number = world.watcher.all[0].id.number;
       switch (word) {
-        case 0: taken += world.pg_shard->answer_hold_here(number, {.is_released = true}) ? 1 : 0; break;
+        case 0: taken += world.core->answer_hold_here(number, {.is_released = true}) ? 1 : 0; break;
         case 1:
-          taken += world.pg_shard->answer_hold_here(number, {.is_released = false, .reason = "no"}) ? 1 : 0;
+          taken += world.core->answer_hold_here(number, {.is_released = false, .reason = "no"}) ? 1 : 0;
           break;
         case 2:
           if (world.session() != nullptr && world.session()->is_logged_in())
             ring::spawn(world.session()->cancel_by_client());
           break;
         case 3: world.client.stream->shutdown(); break;
-        case 4: world.pg_shard->drain(); break;
-        case 5: world.pg_shard->end_all({"57P01", "ended", ""}); break;
+        case 4: world.core->drain(); break;
+        case 5: world.core->end_all({EndCause::administrator, "ended", ""}); break;
         case 6: world.shard.turn_at(10'001'000'000); break;
         default: world.server.stream->shutdown(); break;
       }
@@ -573,12 +573,12 @@ TEST_CASE(
 
 TEST_CASE("a word for a hold that is over, or never was, finds nothing") {
   Holding world;
-  CHECK_FALSE(world.pg_shard->answer_hold_here(1, {.is_released = true}));
+  CHECK_FALSE(world.core->answer_hold_here(1, {.is_released = true}));
   world.say(query("delete from t"));
-  CHECK(world.pg_shard->holds().size() == 1);
-  CHECK(world.pg_shard->answer_hold_here(1, {.is_released = true}));
-  CHECK_FALSE(world.pg_shard->answer_hold_here(1, {.is_released = true}));
-  CHECK(world.pg_shard->holds().empty());
+  CHECK(world.core->held().size() == 1);
+  CHECK(world.core->answer_hold_here(1, {.is_released = true}));
+  CHECK_FALSE(world.core->answer_hold_here(1, {.is_released = true}));
+  CHECK(world.core->held().empty());
 }
 
 TEST_CASE(
@@ -590,7 +590,7 @@ TEST_CASE(
   world.release();
   CHECK(world.ran.empty());
   world.space.is_full = false;
-  world.pg_shard->trail_has_room();
+  world.core->trail_has_room();
   world.settle();
   world.serve();
   CHECK(world.ran == Lines{"delete from t"});
@@ -600,7 +600,7 @@ TEST_CASE(
   world.settle();
   CHECK(world.held() == 0);
   world.space.is_full = false;
-  world.pg_shard->trail_has_room();
+  world.core->trail_has_room();
   CHECK(world.not_run() ==
         Lines{"delete from u | not_executed | the client left while the statement waited"});
 }
@@ -618,7 +618,7 @@ TEST_CASE("a statement that another thread analyses can be cancelled, and its cl
       while (!may_go) std::this_thread::yield();
     }));
     world.say(query("select 0") + query(text));
-    REQUIRE(world.pg_shard->counters().statements_analysed_aside.get() == 1);
+    REQUIRE(world.core->counters.statements_analysed_aside.get() == 1);
     CHECK(world.ran == Lines{"select 0"});
     CHECK(World::types(world.client.got) == "CZ");
     if (way == 0) {
@@ -639,7 +639,7 @@ TEST_CASE("a statement that another thread analyses can be cancelled, and its cl
       CHECK(world.not_run()[0].ends_with("| not_executed | the client left while the statement waited"));
       world.server.stream->shutdown();
       world.settle();
-      CHECK(world.pg_shard->is_drained());
+      CHECK(world.core->is_drained());
     } else {
       world.advance_to(analysis_ms_max + 1);
       world.serve();

@@ -339,7 +339,7 @@ TEST_CASE("a shard that ends its sessions ends those that are being named") {
     world.begin();
     if (is_alone) world.advance_to(pool_naming_after_ms + 1);
     else world.send(world.client, query("select 1"));
-    world.pg_shard->end_all({"57P01", "ended by an administrator", ""});
+    world.core->end_all({EndCause::administrator, "ended by an administrator", ""});
     world.settle();
     CHECK(World::types(world.client.got) == "E");
     CHECK(world.client.got.find("57P01") != std::string::npos);

@@ -43,7 +43,7 @@ struct PoolWorld : World {
     pg_shard->state().dial = [this](const Target&) { return dial_one(); };
   }
   ~PoolWorld() {
-    pg_shard->drain();
+    core->drain();
     for (Peer& one : servers) one.stream->shutdown();
     if (client.stream) client.stream->shutdown();
     settle();
@@ -106,7 +106,7 @@ struct PoolWorld : World {
     REQUIRE(counters().pool_idle.get() == 1);
     forget();
   }
-  const ShardCounters& counters() const { return pg_shard->counters(); }
+  const ShardCounters& counters() const { return core->counters; }
 
   std::list<Peer> servers;
 };

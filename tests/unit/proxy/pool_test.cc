@@ -182,11 +182,11 @@ TEST_CASE(
     PoolWorld world;
     world.begin();
     world.give_back();
-    auto next = std::make_shared<Snapshot>(*world.pg_shard->snapshot());
+    auto next = std::make_shared<Snapshot>(*world.core->snapshot);
     ++next->generation;
     if (change == 1) next->targets["shop"].password = "other";
     if (change == 2) next->targets["shop"].pool.max = 0;
-    world.pg_shard->use(next);
+    world.core->use(next);
     world.settle();
     CHECK(world.counters().pool_idle.get() == (change == 0 ? 1 : 0));
   }
@@ -195,10 +195,10 @@ TEST_CASE(
 TEST_CASE("a session whose target changed while it was there does not give its connection back") {
   PoolWorld world;
   world.begin();
-  auto next = std::make_shared<Snapshot>(*world.pg_shard->snapshot());
+  auto next = std::make_shared<Snapshot>(*world.core->snapshot);
   ++next->generation;
   next->targets["shop"].port = 6543;
-  world.pg_shard->use(next);
+  world.core->use(next);
   world.settle();
   world.send(world.client, terminate());
   CHECK(world.servers.back().got == terminate());
@@ -206,7 +206,7 @@ TEST_CASE("a session whose target changed while it was there does not give its c
 
 TEST_CASE("connections made ahead wait before anybody comes, and a failure is tried again later and later") {
   PoolWorld world(1, [](Target& target) { target.pool.min = 2; });
-  world.pg_shard->begin();
+  world.core->begin();
   world.settle();
   REQUIRE(world.servers.size() == 1);
   world.send(world.servers.back(), PoolWorld::pool_welcome());
@@ -235,7 +235,7 @@ TEST_CASE("without a pool the server is told of a session's end as ever") {
   world.log_in();
   world.send(world.client, terminate());
   CHECK(world.server.got == terminate());
-  CHECK(world.pg_shard->counters().pool_misses.get() == 0);
+  CHECK(world.core->counters.pool_misses.get() == 0);
 }
 
 TEST_CASE("a connection made ahead that leads to a later host is not kept, and is not made again at once") {
@@ -243,7 +243,7 @@ TEST_CASE("a connection made ahead that leads to a later host is not kept, and i
     target.pool.min = 1;
     target.hosts = {"first", "second"};  // The connections of this test lead to neither by name.
   });
-  world.pg_shard->begin();
+  world.core->begin();
   world.settle();
   REQUIRE(world.servers.size() == 1);
   world.send(world.servers.back(), PoolWorld::pool_welcome());
@@ -263,8 +263,8 @@ TEST_CASE(
     world.begin();
     world.end_client();
     CHECK(World::types(world.servers.back().got) == "QQ");
-    if (is_drained) world.pg_shard->drain();
-    else world.pg_shard->end_all({"57P01", "ended by an administrator", ""});
+    if (is_drained) world.core->drain();
+    else world.core->end_all({EndCause::administrator, "ended by an administrator", ""});
     world.settle();
     CHECK(world.servers.back().has_ended);
     CHECK(world.counters().pool_discards.get() == 1);
@@ -311,10 +311,10 @@ TEST_CASE("a connection that was reset and cannot be kept is counted as discarde
   PoolWorld world;
   world.begin();
   world.end_client();
-  auto next = std::make_shared<Snapshot>(*world.pg_shard->snapshot());
+  auto next = std::make_shared<Snapshot>(*world.core->snapshot);
   ++next->generation;
   next->targets["shop"].password = "other";
-  world.pg_shard->use(next);
+  world.core->use(next);
   world.send(world.servers.back(), reset_answer());
   CHECK(world.servers.back().has_ended);
   CHECK(world.counters().pool_idle.get() == 0);
@@ -328,7 +328,7 @@ TEST_CASE(
     target.pool.min = 1;
     target.credentials[policy::Level::admin] = {"boss", "Boss-Secret"};
   });
-  world.pg_shard->begin();
+  world.core->begin();
   world.settle();
   REQUIRE(world.servers.size() == 1);
   CHECK(world.servers.back().got.find("boss") == std::string::npos);
@@ -336,9 +336,9 @@ TEST_CASE(
   world.send(world.servers.back(), PoolWorld::pool_welcome());
   CHECK(world.counters().pool_idle.get() == 1);
   // It is as the next snapshot would have it.
-  auto next = std::make_shared<Snapshot>(*world.pg_shard->snapshot());
+  auto next = std::make_shared<Snapshot>(*world.core->snapshot);
   ++next->generation;
-  world.pg_shard->use(next);
+  world.core->use(next);
   world.settle();
   CHECK(world.counters().pool_idle.get() == 1);
 }
@@ -352,7 +352,7 @@ TEST_CASE(
       target.pool.max = 3;
     });
     WarmPool& pool = *world.pg_shard->state().warm;
-    world.pg_shard->begin();
+    world.core->begin();
     world.settle();
     REQUIRE(world.servers.size() == 1);
     world.send(world.servers.back(), PoolWorld::pool_welcome());
@@ -363,7 +363,7 @@ TEST_CASE(
     REQUIRE(world.servers.size() == 2);
     world.send(world.servers.back(), PoolWorld::pool_welcome());
     CHECK(world.counters().pool_idle.get() == 1);
-    const SnapshotPtr snapshot = world.pg_shard->snapshot();
+    const SnapshotPtr snapshot = world.core->snapshot;
     const std::vector<pg::StartupParameter> others = {
         {"application_name", std::string(warm_application_name)}, {"client_encoding", "LATIN1"}};
     pool.note_wish(*snapshot->find_target("shop"), policy::Level::admin, others);

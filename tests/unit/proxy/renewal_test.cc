@@ -22,10 +22,10 @@ auto begins_with(std::shared_ptr<const policy::PolicySet> policies) {
   return [policies](Snapshot& snapshot) { snapshot.policies = policies; };
 }
 void reload(World& world, std::shared_ptr<const policy::PolicySet> policies) {
-  auto snapshot = std::make_shared<Snapshot>(*world.pg_shard->state().snapshot);
+  auto snapshot = std::make_shared<Snapshot>(*world.core->snapshot);
   snapshot->generation++;
   snapshot->policies = std::move(policies);
-  world.pg_shard->use(snapshot);
+  world.core->use(snapshot);
   world.settle();
 }
 std::string status(std::string_view name, std::string_view value) {

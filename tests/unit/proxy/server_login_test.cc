@@ -69,7 +69,7 @@ void check_is_refused(World& world, std::string_view sqlstate, std::string_view 
   REQUIRE(World::types(world.client.got) == "RRRRE");
   CHECK(world.error().starts_with(sqlstate));
   CHECK(world.server.has_ended);
-  CHECK(world.pg_shard->counters().upstream_failures.get() == 1);
+  CHECK(world.core->counters.upstream_failures.get() == 1);
   CHECK(world.space.events("postgres_connect").empty());
   auto events = world.space.events("postgres_auth_failed");
   REQUIRE(events.size() == 1);
@@ -357,8 +357,8 @@ TEST_CASE("a client that closes after any byte of its login leaves nothing open 
       world.server.stream->shutdown();
       world.settle();
     }
-    CHECK(world.pg_shard->is_drained());
-    CHECK(world.pg_shard->load() == 0);
-    CHECK(world.pg_shard->counters().connections_open.get() == 0);
+    CHECK(world.core->is_drained());
+    CHECK(world.core->load() == 0);
+    CHECK(world.core->counters.connections_open.get() == 0);
   }
 }

@@ -66,9 +66,10 @@ struct World {
     target.password = backend_password;
     made->targets["shop"] = target;
     if (change) change(*made);
-    PgShard::Options options;
+    ShardCore::Options options;
     options.sync = std::move(sync);
-    pg_shard.emplace(options, shard, space, workers, made);
+    core.emplace(options, shard, space, workers, made);
+    pg_shard.emplace(*core);
     pg_shard->state().dial = [this](const Target&) { return dial(); };
     pg_shard->state().dial_place = [this](const ServerPlace&) { return dial_for_cancel(); };
   }
@@ -76,7 +77,7 @@ struct World {
     if (client.stream) client.stream->shutdown();
     if (server.stream) server.stream->shutdown();
     settle();
-    CHECK(pg_shard->is_drained());
+    CHECK(core->is_drained());
   }
   ring::Task<Result<Dialled>> dial() {
     auto pair = network.make_pair(pieces);
@@ -196,6 +197,7 @@ struct World {
   Peer client;
   Peer server;
   std::string cancels;  // Requests that went to the server.
+  std::optional<ShardCore> core;
   std::optional<PgShard> pg_shard;
 };
 

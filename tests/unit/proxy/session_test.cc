@@ -29,7 +29,7 @@ TEST_CASE("a session logs in, runs statements and ends, in pieces of any size") 
     CHECK(statements.begin()->second.outcome == "success");
     CHECK(world.space.events("postgres_connect").size() == 1);
     CHECK(world.space.events("postgres_disconnect").size() == 1);
-    CHECK(world.pg_shard->load() == 0);
+    CHECK(world.core->load() == 0);
   }
 }
 
@@ -125,8 +125,8 @@ TEST_CASE("an operator ends a session, and draining ends those that are idle") {
     World world(1, 0);
     world.connect();
     world.log_in();
-    if (drains) world.pg_shard->drain();
-    else world.pg_shard->end(world.pg_shard->list().at(0).id, {"57P01", "by the operator", ""});
+    if (drains) world.core->drain();
+    else world.core->end(world.core->list().at(0).id, {EndCause::administrator, "by the operator", ""});
     world.settle();
     CHECK(world.error().starts_with("57P01"));
     CHECK(world.client.has_ended);
@@ -138,7 +138,7 @@ TEST_CASE("draining waits for the running statement") {
   world.connect();
   world.log_in();
   world.send(world.client, query("select 1"));
-  world.pg_shard->drain();
+  world.core->drain();
   world.settle();
   CHECK_FALSE(world.client.has_ended);
   world.send(world.server, answer());
@@ -157,7 +157,7 @@ TEST_CASE("without room in the trail no statement reaches the server, and the se
   CHECK(world.server.got.empty());
   CHECK(world.error().starts_with("58030"));
   world.space.is_full = false;
-  world.pg_shard->trail_has_room();
+  world.core->trail_has_room();
   CHECK(world.space.events("postgres_disconnect").size() == 1);
 }
 
@@ -168,7 +168,7 @@ TEST_CASE("room that comes in time lets the statement through") {
   world.space.is_full = true;
   world.send(world.client, query("select 1"));
   world.space.is_full = false;
-  world.pg_shard->trail_has_room();
+  world.core->trail_has_room();
   world.settle();
   CHECK(world.server.got == query("select 1"));
 }
@@ -200,7 +200,7 @@ TEST_CASE("in durability disk no statement reaches the server before its record 
   world.send(world.client, out);
   CHECK(world.server.got == out);
   CHECK(begun == 1);
-  CHECK(world.pg_shard->counters().trail_syncs.get() == 1);
+  CHECK(world.core->counters.trail_syncs.get() == 1);
 }
 
 TEST_CASE("where the disk refuses, or nobody can ask it, the statement is refused and the session ends") {
@@ -232,9 +232,9 @@ TEST_CASE("a client that goes while the disk is waited for leaves a session that
   world.client.stream->shutdown();
   world.server.stream->shutdown();
   world.settle();
-  CHECK_FALSE(world.pg_shard->is_drained());
+  CHECK_FALSE(world.core->is_drained());
   may_end = true;
-  world.turn_until([&] { return world.pg_shard->is_drained(); });
+  world.turn_until([&] { return world.core->is_drained(); });
   CHECK(world.server.got.empty());
   CHECK(statements_of(world.space).begin()->second.outcomes == 1);
 }

@@ -91,10 +91,10 @@ void restrict_everybody(ShardFixture& fixture) {
   auto set = policy::PolicySet::compile({policy}, problems);
   REQUIRE(set);
   fixture.on_shard([&] {
-    auto made = std::make_shared<Snapshot>(*fixture.pg_shard->snapshot());
+    auto made = std::make_shared<Snapshot>(*fixture.core->snapshot);
     ++made->generation;
     made->policies = set;
-    fixture.pg_shard->use(made);
+    fixture.core->use(made);
   });
 }
 
@@ -130,7 +130,7 @@ void check_steady_state(F request, int ready = 1, Durability durability = Durabi
   CHECK(allocations_of_shard(fixture) - before == 0);
   // on_shard() takes some to tell that it is done; a statement takes none.
   if (!is_durable) CHECK(locks_of_shard(fixture) - locks_before < 20);
-  CHECK((fixture.pg_shard->counters().trail_syncs.get() >= static_cast<uint64_t>(n)) == is_durable);
+  CHECK((fixture.core->counters.trail_syncs.get() >= static_cast<uint64_t>(n)) == is_durable);
   // Several segments of the journal were written meanwhile.
   if (!is_durable) CHECK(fixture.journal->published_position() > 4 * segment_bytes);
 }

@@ -193,9 +193,12 @@ class ShardFixture {
     target.user = "app";
     made->targets["shop"] = target;
     REQUIRE(shard.start().has_value());
-    PgShard::Options shard_options;
+    ShardCore::Options shard_options;
     if (is_durable) shard_options.sync = [this] { return journal->sync(journal->published_position()); };
-    on_shard([&] { pg_shard = std::make_unique<PgShard>(shard_options, shard, *journal, workers, made); });
+    on_shard([&] {
+      core = std::make_unique<ShardCore>(shard_options, shard, *journal, workers, made);
+      pg_shard = std::make_unique<PgShard>(*core);
+    });
     // What the appliance's keeper and writer do: make segments, read records and give them free.
     keeper_ = std::thread([this] {
       audit::JournalRecord record;
@@ -211,7 +214,10 @@ class ShardFixture {
   ~ShardFixture() {
     for (int i = 0; i < 10'000 && !is_drained(); ++i) ::usleep(1'000);
     CHECK(is_drained());
-    on_shard([&] { pg_shard.reset(); });
+    on_shard([&] {
+      pg_shard.reset();
+      core.reset();
+    });
     shard.stop();
     shard.join();
     is_over_ = true;
@@ -236,7 +242,7 @@ class ShardFixture {
   }
   bool is_drained() {
     bool drained = false;
-    on_shard([&] { drained = pg_shard->is_drained(); });
+    on_shard([&] { drained = core->is_drained(); });
     return drained;
   }
 
@@ -279,7 +285,7 @@ class ShardFixture {
     REQUIRE(::connect(ours, reinterpret_cast<sockaddr*>(&address), size) == 0);
     int theirs = ::accept(listening, nullptr, nullptr);
     ::close(listening);
-    pg_shard->hand_over(theirs, listener);
+    core->hand_over(theirs, *pg_shard, listener);
     return std::make_unique<Wire>(ours);
   }
 
@@ -287,6 +293,7 @@ class ShardFixture {
   ring::Shard shard{ring::ShardOptions{}};
   ring::Workers workers{1, 16};
   std::unique_ptr<audit::Journal> journal;
+  std::unique_ptr<ShardCore> core;
   std::unique_ptr<PgShard> pg_shard;
   std::shared_ptr<ListenerFacts> listener = std::make_shared<ListenerFacts>();
   std::atomic<uint64_t> records{0};

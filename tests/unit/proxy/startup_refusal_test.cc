@@ -170,7 +170,7 @@ TEST_CASE("allowed startup parameters reach the server, with the target's user a
 
 TEST_CASE("a shard that drains takes no session") {
   World world;
-  world.pg_shard->drain();
+  world.core->drain();
   world.connect();
   world.start({{"user", "ada"}, {"database", "shop"}});
   check_is_refused(world, "57P03", "shutting down");
@@ -183,7 +183,7 @@ TEST_CASE("one connection more than each bound allows is refused, and the hint n
     world.start({{"user", "ada"}, {"database", "shop"}});
     check_is_refused(world, "53300", "too many connections");
     CHECK(world.client.got.find("limits.connections_max") != std::string::npos);
-    CHECK(world.pg_shard->counters().connections_refused.get() == 1);
+    CHECK(world.core->counters.connections_refused.get() == 1);
   }
   SUBCASE("of the listener") {
     World world;
@@ -222,7 +222,7 @@ TEST_CASE("without room in the trail nobody is let in") {
   CHECK(World::types(world.client.got) == "E");
   CHECK(world.error().starts_with("58030"));
   CHECK_FALSE(world.server.stream);
-  CHECK(world.pg_shard->counters().trail_refusals.get() == 1);
+  CHECK(world.core->counters.trail_refusals.get() == 1);
 }
 
 TEST_CASE("a client that answers the SASL request with something else is refused") {

@@ -208,7 +208,6 @@ Task<bool> PgLogin::check_access(std::vector<pg::StartupParameter>& parameters) 
                            "docs/policy.md lists the settings that each level may change.");
     co_return co_await refusing;
   }
-  access.keep_names(*applicant_.snapshot);
   co_return true;
 }
 

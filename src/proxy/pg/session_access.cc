@@ -62,17 +62,11 @@ void warn_of_read_only(std::string& notices) {
 
 SessionAccess::SessionAccess(PgShardState& shard, const SnapshotPtr& snapshot, std::string_view user,
                              std::string_view database)
-    : user_(user),
-      database_(database),
+    : user_(snapshot->find_user(user)),
       target_(snapshot->find_target(database)),
       access_(shard.accesses.find(user, database, snapshot, shard.core.snapshot)),
       seen_(snapshot),
       login_level_(access_->level) {}
-
-void SessionAccess::keep_names(const Snapshot& snapshot) {
-  user_ = snapshot.find_user(user_)->name;
-  database_ = target_->name;
-}
 
 // ---------------------------------------------------------------- what the trail says
 
@@ -145,28 +139,29 @@ Result<std::unique_ptr<Gate>> SessionAccess::make_gate(PgShardState& shard, cons
   }
   auto nonce = crypto::random_bytes(18);
   if (!nonce) return unexpected(std::move(nonce).error());
-  auto judge = shard.judges.find(user_, database_, *access_, facts_, seen_->generation);
+  auto judge = shard.judges.find(user_->name, target_->name, *access_, facts_, seen_->generation);
   return std::make_unique<Gate>(std::move(judge), nonce_text(*nonce));
 }
 
 // ---------------------------------------------------------------- when the policies have changed
 
 bool SessionAccess::has_ended(PgShardState& shard) const {
-  const auto renewed = shard.accesses.find(user_, database_, shard.core.snapshot, shard.core.snapshot);
+  const auto renewed =
+      shard.accesses.find(user_->name, target_->name, shard.core.snapshot, shard.core.snapshot);
   return end_by(shard, *renewed).has_value();
 }
 
 // Whether the new level is another server user's than the one that the session is logged in as.
 bool SessionAccess::needs_other_login(const PgShardState& shard, const policy::Access& renewed) const {
   if (renewed.level == login_level_) return false;
-  const Target* target = shard.core.snapshot->find_target(database_);
+  const Target* target = shard.core.snapshot->find_target(target_->name);
   return target != nullptr && target->user_for(renewed.level) != target_->user_for(login_level_);
 }
 
 // The superuser behind the session was for a level above `read`.
 bool SessionAccess::has_unfit_superuser(const PgShardState& shard, const policy::Access& renewed) const {
   return renewed.level == policy::Level::read && is_superuser_ &&
-         !shard.core.snapshot->find_target(database_)->allow_superuser_read;
+         !shard.core.snapshot->find_target(target_->name)->allow_superuser_read;
 }
 
 // What the session did to itself at the level that it had, nobody can tell: at `read` the server has to hold
@@ -180,7 +175,7 @@ bool SessionAccess::outgrew(const policy::Access& renewed) const {
 // Why the session cannot go on with `renewed`; nothing: it can.
 std::optional<EndReason> SessionAccess::end_by(const PgShardState& shard,
                                                const policy::Access& renewed) const {
-  const std::string database = "\"" + std::string(database_) + "\"";
+  const std::string database = "\"" + target_->name + "\"";
   if (!renewed.is_granted()) {
     return EndReason{"57P01", "terminating connection: your access to database " + database + " has ended",
                      "Ask for a policy that gives it, then connect again."};
@@ -203,7 +198,7 @@ std::optional<EndReason> SessionAccess::end_by(const PgShardState& shard,
 std::optional<SessionAccess::Ending> SessionAccess::renew(PgShardState& shard, Recorder& recorder,
                                                           Conversation& conversation, bool is_ending) {
   std::shared_ptr<const policy::Access> renewed =
-      shard.accesses.find(user_, database_, shard.core.snapshot, shard.core.snapshot);
+      shard.accesses.find(user_->name, target_->name, shard.core.snapshot, shard.core.snapshot);
   if (std::optional<EndReason> reason = end_by(shard, *renewed)) {
     if (!is_ending) record(recorder, *renewed, shard.core.shard.now_us());
     return Ending{std::move(*reason)};
@@ -213,8 +208,7 @@ std::optional<SessionAccess::Ending> SessionAccess::renew(PgShardState& shard, R
     // waiting.
     if (!std::exchange(is_late_, true)) return std::nullopt;
     return Ending{
-        {"57P01",
-         "terminating connection: the policies for database \"" + std::string(database_) + "\" have changed",
+        {"57P01", "terminating connection: the policies for database \"" + target_->name + "\" have changed",
          "Connect again."},
         true};
   }
@@ -241,7 +235,7 @@ std::optional<SessionAccess::Ending> SessionAccess::use(PgShardState& shard,
                    "Connect again."},
                   true};
   }
-  conversation.use_judge(shard.judges.find(user_, database_, *access_, facts_, seen_->generation),
+  conversation.use_judge(shard.judges.find(user_->name, target_->name, *access_, facts_, seen_->generation),
                          nonce_text(*nonce));
   return std::nullopt;
 }

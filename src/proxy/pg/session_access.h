@@ -19,7 +19,7 @@ struct ServerGreeting;
 class SessionAccess {
  public:
   SessionAccess() = default;
-  // By the snapshot of the login, in which the views stay until keep_names().
+  // By the snapshot of the login, which outlives it. `user` is one of its users.
   SessionAccess(PgShardState& shard, const SnapshotPtr& snapshot, std::string_view user,
                 std::string_view database);
 
@@ -29,8 +29,6 @@ class SessionAccess {
   void record_found(Recorder& recorder, uint64_t now_us) const { record(recorder, *access_, now_us); }
   void record_permission(Recorder& recorder, bool is_granted, std::string_view permission,
                          std::string_view reason, uint64_t now_us) const;
-  // The user's and the target's names are the snapshot's from now on. Once it is granted.
-  void keep_names(const Snapshot& snapshot);
   // The keys of the startup packet under the user's access: every one that changes what the session may do is
   // refused. `notices`: for the client, behind its login.
   Result<void> restrict_parameters(std::vector<pg::StartupParameter>& parameters, std::string& notices,
@@ -55,9 +53,9 @@ class SessionAccess {
   std::optional<Ending> renew(PgShardState& shard, Recorder& recorder, Conversation& conversation,
                               bool is_ending);
 
-  std::string_view user() const { return user_; }
-  std::string_view database() const { return database_; }     // The target's name.
-  const Target* target() const { return target_; }            // Of the login's snapshot; null: there is none.
+  std::string_view user() const { return user_->name; }
+  const Target* target() const { return target_; }  // Of that snapshot; null: there is none.
+  std::string_view database() const { return target_->name; }
   policy::Level login_level() const { return login_level_; }  // Whose credential the server knows us by.
   policy::Level level() const { return access_->level; }
 
@@ -70,8 +68,7 @@ class SessionAccess {
   std::optional<Ending> use(PgShardState& shard, std::shared_ptr<const policy::Access> renewed,
                             Recorder& recorder, Conversation& conversation);
 
-  std::string_view user_;
-  std::string_view database_;
+  const User* user_ = nullptr;
   const Target* target_ = nullptr;
   std::shared_ptr<const policy::Access> access_;
   SnapshotPtr seen_;  // By which access_ was found.

@@ -1,7 +1,5 @@
 #include "session_volume.h"
 
-#include <algorithm>
-
 #include "ringfence/pg/sqlstate.h"
 
 namespace ringfence::proxy {
@@ -24,18 +22,12 @@ uint64_t SessionVolume::settle(PgShardState& shard, bool may_wait_for_store) {
   return std::max(user_ns, address_ns);
 }
 
-uint64_t SessionVolume::wait_ns(uint64_t now_ns) {
-  const uint64_t user_ns = user_ ? user_->wait_ns(now_ns) : 0;
-  const uint64_t address_ns = address_ ? address_->wait_ns(now_ns) : 0;
-  is_users_ = user_ns >= address_ns;
-  return std::max(user_ns, address_ns);
-}
-
-EndReason SessionVolume::exceeded(std::string_view user, std::string_view peer) const {
-  const std::string whose = is_users_ ? "user \"" + std::string(user) + "\""
-                                      : "address " + std::string(audit::address_of_peer(peer));
-  const std::string key = is_users_ ? "audit.volume_per_user" : "audit.volume_per_address";
-  const VolumeRule& rule = is_users_ ? user_->rule() : address_->rule();
+EndReason SessionVolume::exceeded(std::string_view user, std::string_view peer, uint64_t now_ns) const {
+  const bool is_users = user_ns(now_ns) >= address_ns(now_ns);
+  const std::string whose = is_users ? "user \"" + std::string(user) + "\""
+                                     : "address " + std::string(audit::address_of_peer(peer));
+  const std::string key = is_users ? "audit.volume_per_user" : "audit.volume_per_address";
+  const VolumeRule& rule = is_users ? user_->rule() : address_->rule();
   return {
       std::string(pg::sqlstate::configuration_limit_exceeded),
       "terminating connection: the statements of " + whose +

@@ -1,6 +1,7 @@
 // The bound on what a session's user and its address may add to the trail (volume.h).
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string_view>
 
@@ -19,14 +20,16 @@ class SessionVolume {
   // How long until neither is overdrawn.
   uint64_t settle(PgShardState& shard, bool may_wait_for_store = true);
   // The same by the rules alone, whatever the store does.
-  uint64_t wait_ns(uint64_t now_ns);
-  // Why a session ends that would have to wait too long, by the last wait_ns(). `peer`: the client's.
-  EndReason exceeded(std::string_view user, std::string_view peer) const;
+  uint64_t wait_ns(uint64_t now_ns) const { return std::max(user_ns(now_ns), address_ns(now_ns)); }
+  // Why a session ends that would have to wait too long. `peer`: the client's.
+  EndReason exceeded(std::string_view user, std::string_view peer, uint64_t now_ns) const;
 
  private:
+  uint64_t user_ns(uint64_t now_ns) const { return user_ ? user_->wait_ns(now_ns) : 0; }
+  uint64_t address_ns(uint64_t now_ns) const { return address_ ? address_->wait_ns(now_ns) : 0; }
+
   std::shared_ptr<VolumeMeter> user_;  // Null: no bound.
   std::shared_ptr<VolumeMeter> address_;
-  bool is_users_ = true;  // Which of the two has to be waited for.
 };
 
 }  // namespace ringfence::proxy

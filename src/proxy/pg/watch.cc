@@ -272,7 +272,7 @@ void Watch::note_failure(const Key& key, Watcher& watcher) {
 
 void Watch::collect(WatchRound& round) {
   std::vector<WatchRound::Asked>& out = round.asked[shard_.core.options.index];
-  for (const PgSession* session : shard_.watched) session->join_watch(round.target, round.user, out);
+  for (PgSession* session : shard_.watched) session->relay().join_watch(round.target, round.user, out);
 }
 
 void Watch::compare(const WatchRound& round) {
@@ -285,7 +285,7 @@ void Watch::compare(const WatchRound& round) {
   for (PgSession* session : all) {
     if (!shard_.watched.contains(session)) continue;
     if (auto found = by_session.find(session->id()); found != by_session.end())
-      session->compare_watch(*found->second);
+      session->relay().compare_watch(*found->second);
   }
 }
 

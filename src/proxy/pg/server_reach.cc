@@ -169,7 +169,7 @@ ServerReach::Reaching ServerReach::open_pooled(std::vector<pg::StartupParameter>
 // A new one, for which those that wait make room.
 ServerReach::Reaching ServerReach::open_beside_pool(const std::vector<pg::StartupParameter>& parameters) {
   WarmPool& pool = *shard_.warm;
-  auto making_room = pool.make_room(target_, opening_);
+  auto making_room = pool.room().make_room(target_, opening_);
   const bool has_room = co_await making_room;
   if (!has_room && !opening_.is_over())
     co_return tl::unexpected<UpstreamRefusal>(too_many_connections(target_));
@@ -180,7 +180,7 @@ ServerReach::Reaching ServerReach::open_beside_pool(const std::vector<pg::Startu
     upstream = co_await making;
     // The server has no room: one that waits there makes some.
     if (upstream || upstream.error().sqlstate != pg::sqlstate::too_many_connections) break;
-    auto freeing = pool.free_one(target_, opening_);
+    auto freeing = pool.room().free_one(target_, opening_);
     const bool is_free = co_await freeing;
     if (!is_free) break;
   }

@@ -124,7 +124,7 @@ Result<void> Appliance::start() {
 }
 
 // The socket unit's socket where there is one, else one of our own.
-Result<int> Appliance::listen_for(const ListenerConfig& listener, const std::string& setting) {
+Result<int> Appliance::listen_for(const model::Listener& listener, const std::string& setting) {
   Result<net::Address> address = listener.path.empty() ? net::numeric_address(listener.address, listener.port)
                                                        : net::unix_address(listener.path);
   if (!address) return unexpected(std::move(address).error().in(setting + "address"));

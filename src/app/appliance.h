@@ -62,7 +62,7 @@ class Appliance final : public admin::SessionDirectory {
   Result<void> start_trail();
   Result<void> start_data_shards();
   Result<void> listen();
-  Result<int> listen_for(const ListenerConfig& listener, const std::string& setting);
+  Result<int> listen_for(const model::Listener& listener, const std::string& setting);
   void stop_listening();
   void stop_admin();
   void tell_admin_failures();

@@ -13,65 +13,26 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
   auto out = std::make_shared<proxy::Snapshot>();
   out->generation = ++generation_;
   out->mock_secret = mock_secret_;
-  out->limits.connections_max = config.limits.connections_max;
-  out->limits.message_bytes_max =
-      static_cast<uint32_t>(std::min<uint64_t>(config.limits.message_bytes_max, 1u << 30));
-  out->limits.prepared_bytes_max = config.limits.prepared_bytes_max;
-  out->limits.statement_bytes_max = config.audit.statement_bytes_max;
-  if (config.audit.enabled) {
-    out->limits.volume_per_user = config.audit.volume_per_user;
-    out->limits.volume_per_address = config.audit.volume_per_address;
-  }
-  out->limits.parameters_bytes_max = config.audit.parameters_bytes_max;
-  out->limits.startup_ms = config.limits.startup_ms;
-  out->limits.authentication_ms = config.limits.authentication_ms;
-  out->limits.connect_ms = config.limits.connect_ms;
-  out->limits.idle_ms = config.limits.idle_ms;
-  out->limits.idle_in_transaction_ms = config.limits.idle_in_transaction_ms;
+  static_cast<model::Limits&>(out->limits) = config.limits;
+  static_cast<model::RecordLimits&>(out->limits) = config.audit;
+  if (!config.audit.enabled) out->limits.volume_per_user = out->limits.volume_per_address = {};
   out->policies = config.policies;
-  for (const UserConfig& user : config.users) {
+  for (const model::User& user : config.users) {
     // Checked when the configuration was loaded.
-    auto verifier = pg::parse_scram_verifier(user.verifier.reveal());
-    if (!verifier) continue;
-    out->scram_shapes.add(*verifier);
-    out->users.emplace(user.name, proxy::User{user.name, std::move(*verifier), user.roles});
+    auto keys = pg::parse_scram_verifier(user.verifier.reveal());
+    if (!keys) continue;
+    out->scram_shapes.add(*keys);
+    out->users.emplace(user.name, proxy::User{user, std::move(*keys)});
   }
   out->ticket_keys = tls_.ticket_keys();
-  for (const ListenerConfig& listener : config.listeners) {
-    proxy::Listener made;
-    made.tls = listener.tls;
-    made.context = tls_.listener(listener.name);
-    made.certificate_name = listener.certificate_name;
-    made.certificate_login = listener.certificate_login;
-    made.certificate_users = listener.certificate_users;
-    RINGFENCE_ASSERT((made.tls == proxy::ListenerTls::off) == !made.context);
+  for (const model::Listener& listener : config.listeners) {
+    proxy::Listener made{listener, tls_.listener(listener.name)};
+    RINGFENCE_ASSERT((made.tls == model::ListenerTls::off) == !made.context);
     out->listeners.emplace(listener.name, std::move(made));
   }
-  for (const TargetConfig& target : config.targets) {
-    proxy::Target made;
-    made.name = target.name;
-    made.hosts = target.hosts;
-    made.port = target.port;
-    made.database = target.database;
-    made.user = target.user;
-    made.password = target.password.reveal();
-    for (const auto& [level, credential] : target.credentials) {
-      made.credentials[level] = {credential.user, std::string(credential.password.reveal())};
-    }
-    made.sslmode = target.sslmode;
-    made.channel_binding = target.channel_binding;
-    made.tls = tls_.target(target.name);
-    RINGFENCE_ASSERT((made.sslmode == proxy::SslMode::disable) == !made.tls);
-    made.tags = target.tags;
-    made.connections_max = target.connections_max;
-    made.allow_superuser_read = target.allow_superuser_read;
-    made.legacy_strings = target.legacy_strings;
-    made.attribution_witness = target.attribution_witness;
-    made.attribution_watch = target.attribution_watch;
-    auto form = proxy::NameForm::parse(target.application_name);
-    RINGFENCE_ASSERT(form.has_value());
-    made.application_name = std::move(*form);
-    made.pool = target.pool;
+  for (const model::PgTarget& target : config.targets) {
+    proxy::Target made{target, tls_.target(target.name)};
+    RINGFENCE_ASSERT((made.sslmode == model::SslMode::disable) == !made.tls);
     if (snapshot_) {
       if (const proxy::Target* before = snapshot_->find_target(target.name)) {
         made.sessions = before->sessions;
@@ -89,10 +50,10 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
 Result<std::vector<std::string>> Appliance::reload(Config config) {
   // Sockets stay as they were opened, each with its own rules: a listener that the new file does not know by
   // its name keeps those that it has.
-  std::vector<ListenerConfig> listeners = std::move(config.listeners);
+  std::vector<model::Listener> listeners = std::move(config.listeners);
   config.listeners = config_.listeners;
-  for (ListenerConfig& open : config.listeners) {
-    for (const ListenerConfig& wanted : listeners) {
+  for (model::Listener& open : config.listeners) {
+    for (const model::Listener& wanted : listeners) {
       if (wanted.name != open.name || wanted.path.empty() != open.path.empty()) continue;
       open.tls = wanted.tls;
       open.tls_files = wanted.tls_files;
@@ -122,8 +83,8 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
   check(config.tls_kernel != config_.tls_kernel, "tls.kernel");
   bool listeners_differ = listeners.size() != config_.listeners.size();
   for (size_t i = 0; !listeners_differ && i < listeners.size(); ++i) {
-    const ListenerConfig& a = listeners[i];
-    const ListenerConfig& b = config_.listeners[i];
+    const model::Listener& a = listeners[i];
+    const model::Listener& b = config_.listeners[i];
     listeners_differ = a.name != b.name || a.address != b.address || a.port != b.port || a.path != b.path ||
                        a.connections_max != b.connections_max;
   }

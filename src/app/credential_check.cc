@@ -26,23 +26,14 @@ std::string quoted(std::string_view value) {
   return out + "'";
 }
 
-std::string_view name_of(proxy::SslMode mode) {
-  static constexpr std::string_view names[] = {"disable", "allow",     "prefer",
-                                               "require", "verify-ca", "verify-full"};
-  return names[static_cast<size_t>(mode)];
-}
-std::string_view name_of(proxy::ChannelBinding binding) {
-  static constexpr std::string_view names[] = {"disable", "prefer", "require"};
-  return names[static_cast<size_t>(binding)];
-}
-
-std::string dsn_of(const TargetConfig& target, const CredentialUse& use) {
+std::string dsn_of(const model::PgTarget& target, const CredentialUse& use) {
   std::string hosts;
   for (const std::string& host : target.hosts) hosts += (hosts.empty() ? "" : ",") + host;
   std::string out = "host=" + quoted(hosts) + " port=" + std::to_string(target.port) +
                     " dbname=" + quoted(target.database) + " user=" + quoted(use.user) +
-                    " sslmode=" + std::string(name_of(target.sslmode)) +
-                    " channel_binding=" + std::string(name_of(target.channel_binding)) +
+                    " sslmode=" + std::string(model::name_of(target.sslmode, model::ssl_mode_names)) +
+                    " channel_binding=" +
+                    std::string(model::name_of(target.channel_binding, model::channel_binding_names)) +
                     " passfile=/dev/null";
   const auto add = [&](const char* key, std::string_view value) {
     if (!value.empty()) out += std::string(" ") + key + "=" + quoted(value);
@@ -194,7 +185,7 @@ void examine_reader(Examiner& examiner, bool has_parameter_grants) {
 
 }  // namespace
 
-std::vector<CredentialUse> credential_uses(const Config& config, const TargetConfig& target) {
+std::vector<CredentialUse> credential_uses(const Config& config, const model::PgTarget& target) {
   std::vector<CredentialUse> out;
   const auto use_of = [&](const std::string& user, const Secret& password) -> CredentialUse& {
     for (CredentialUse& use : out) {
@@ -234,26 +225,21 @@ std::string level_names(const std::vector<Level>& levels) {
 namespace {
 
 // As sessions do it: libpq asks less of a server, and waits longer for it.
-Result<void> try_as_sessions(const TargetConfig& target, const CredentialUse& use, uint64_t connect_ms) {
-  proxy::Target made;
-  made.name = target.name;
-  made.hosts = target.hosts;
-  made.port = target.port;
-  made.database = target.database;
-  made.sslmode = target.sslmode;
-  made.channel_binding = target.channel_binding;
-  if (target.sslmode != proxy::SslMode::disable) {
+Result<void> try_as_sessions(const model::PgTarget& target, const CredentialUse& use, uint64_t connect_ms) {
+  proxy::Target made{target, nullptr};
+  if (target.sslmode != model::SslMode::disable) {
     auto tls = load_client_tls(target.tls_files, target.sslmode, net::KernelTlsUse{});
     if (!tls) return unexpected(std::move(tls.error()).in("TLS"));
     made.tls = std::move(*tls);
   }
   const bool is_read = !use.levels.empty() && use.levels.front() == Level::read;
-  return proxy::try_login(made, {use.user, std::string(use.password.reveal())}, is_read, connect_ms);
+  return proxy::try_login(made, {use.user, use.password}, is_read, connect_ms);
 }
 
 }  // namespace
 
-CredentialReport test_credential(const TargetConfig& target, const CredentialUse& use, uint64_t connect_ms) {
+CredentialReport test_credential(const model::PgTarget& target, const CredentialUse& use,
+                                 uint64_t connect_ms) {
   CredentialReport report;
   if (auto tried = try_as_sessions(target, use, connect_ms); !tried) {
     report.error = tried.error().message;

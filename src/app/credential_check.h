@@ -15,7 +15,7 @@ struct CredentialUse {
   Secret password;
   std::vector<policy::Level> levels;  // Ascending; empty: no policy gives access.
 };
-std::vector<CredentialUse> credential_uses(const Config& config, const TargetConfig& target);
+std::vector<CredentialUse> credential_uses(const Config& config, const model::PgTarget& target);
 // "read and write"
 std::string level_names(const std::vector<policy::Level>& levels);
 
@@ -24,6 +24,7 @@ struct CredentialReport {
   std::vector<std::string> warnings;  // What the user may do that the levels may not.
 };
 // Logs in as a session does, within `connect_ms`; then, by libpq, asks the server. Blocks.
-CredentialReport test_credential(const TargetConfig& target, const CredentialUse& use, uint64_t connect_ms);
+CredentialReport test_credential(const model::PgTarget& target, const CredentialUse& use,
+                                 uint64_t connect_ms);
 
 }  // namespace ringfence::app

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 
-#include "app/config/config_rules.h"
 #include "credential_check.h"
-#include "ringfence/net/address.h"
+#include "ringfence/model/text_rules.h"
 #include "ringfence/policy/policy_set.h"
 
 namespace ringfence::app {
+
+using model::is_loopback;
 
 namespace {
 
@@ -25,13 +26,13 @@ void lint_exposure(const Config& config, const std::string& file, std::vector<Co
   }
   for (const auto& listener : config.listeners) {
     if (!listener.path.empty() || is_loopback(listener.address)) continue;
-    if (listener.tls == proxy::ListenerTls::off) {
+    if (listener.tls == model::ListenerTls::off) {
       out.push_back({file, 0, "listeners",
                      listener.name + " is reachable from other machines without TLS; statements and "
                                      "rows cross the network in the clear"});
       continue;
     }
-    if (listener.tls == proxy::ListenerTls::prefer) {
+    if (listener.tls == model::ListenerTls::prefer) {
       out.push_back({file, 0, "listeners",
                      listener.name + " is reachable from other machines and takes clients without "
                                      "TLS too; use tls: require"});
@@ -51,7 +52,7 @@ void lint_people_and_targets(const Config& config, const std::string& file, std:
   for (const auto& target : config.targets) {
     for (const auto& host : target.hosts) {
       bool is_far = !host.starts_with('/') && host != "localhost" && !is_loopback(host);
-      if (!is_far || target.sslmode >= proxy::SslMode::verify_ca) continue;
+      if (!is_far || target.sslmode >= model::SslMode::verify_ca) continue;
       out.push_back({file, 0, "targets",
                      target.name +
                          " is reached over the network and its certificate is not checked (sslmode); use "
@@ -79,7 +80,7 @@ void lint_reach(const Config& config, const std::string& file, std::vector<Confi
     for (const policy::Text& role : policy.roles) {
       const bool is_had =
           role.text == "*" ||
-          std::any_of(config.users.begin(), config.users.end(), [&](const UserConfig& user) {
+          std::any_of(config.users.begin(), config.users.end(), [&](const model::User& user) {
             return std::find(user.roles.begin(), user.roles.end(), role.text) != user.roles.end();
           });
       if (!is_had && !config.users.empty())
@@ -88,13 +89,13 @@ void lint_reach(const Config& config, const std::string& file, std::vector<Confi
     for (const policy::Text& tag : policy.tags) {
       const bool is_had =
           tag.text == "*" ||
-          std::any_of(config.targets.begin(), config.targets.end(), [&](const TargetConfig& one) {
+          std::any_of(config.targets.begin(), config.targets.end(), [&](const model::PgTarget& one) {
             return std::find(one.tags.begin(), one.tags.end(), tag.text) != one.tags.end();
           });
       if (!is_had && !config.targets.empty())
         warn(tag.where, "no target has the tag " + tag.text + " of policy " + policy.name);
     }
-    const auto is_matched = [&](const TargetConfig& target) {
+    const auto is_matched = [&](const model::PgTarget& target) {
       if (policy.roles.empty()) return true;
       const auto access = config.policies->access({policy.roles[0].text}, target.tags);
       return std::find(access.policies.begin(), access.policies.end(), &policy) != access.policies.end();
@@ -105,7 +106,7 @@ void lint_reach(const Config& config, const std::string& file, std::vector<Confi
                                                   : " by its tags"));
     }
   }
-  for (const UserConfig& user : config.users) {
+  for (const model::User& user : config.users) {
     for (const std::string& role : user.roles) {
       const auto& all = config.policies->policies();
       const bool is_named = std::any_of(all.begin(), all.end(), [&](const policy::Policy& policy) {

@@ -175,169 +175,72 @@ admin::StatsSnapshot Appliance::stats() const {
 
 namespace {
 
-void write_handshakes(MetricsWriter& out, const std::string& leg, uint64_t done, uint64_t resumed,
-                      const std::array<uint64_t, net::tls_failures>& failed) {
-  out.counter("ringfence_tls_handshakes_total", "TLS handshakes that succeeded", done, {{"leg", leg}});
-  out.counter("ringfence_tls_resumed_total", "Of those, resumed with a ticket", resumed, {{"leg", leg}});
-  for (size_t i = 1; i < failed.size(); ++i) {
-    std::string reason(net::name(static_cast<net::TlsFailure>(i)));
-    out.counter("ringfence_tls_failures_total", "TLS handshakes that failed", failed[i],
-                {{"leg", leg}, {"reason", reason}});
+// One shard's.
+void write_sessions(MetricsWriter& out, const std::string& shard, const ShardCounters& counters) {
+  out.gauge("ringfence_connections_open", "Client connections in whatever phase",
+            static_cast<double>(counters.connections_open.get()), {{"shard", shard}});
+  out.gauge("ringfence_sessions_open", "Sessions logged in on both legs",
+            static_cast<double>(counters.sessions_open.get()), {{"shard", shard}});
+  out.gauge("ringfence_sessions_held", "Sessions whose statement waits to be released",
+            static_cast<double>(counters.sessions_held.get()), {{"shard", shard}});
+  const char* pool_help = "Server connections of targets with a pool";
+  out.gauge("ringfence_attribution_watch_connections", "Connections of watches to servers",
+            static_cast<double>(counters.watch_connections.get()), {{"shard", shard}});
+  out.gauge("ringfence_pool_connections", pool_help, static_cast<double>(counters.pool_idle.get()),
+            {{"shard", shard}, {"state", "idle"}});
+  out.gauge("ringfence_pool_connections", pool_help, static_cast<double>(counters.pool_in_use.get()),
+            {{"shard", shard}, {"state", "in_use"}});
+  for (size_t end = 0; end < proxy::hold_ends; ++end) {
+    out.counter("ringfence_holds_total", "Held statements by how their wait ended", counters.holds[end].get(),
+                {{"shard", shard}, {"end", proxy::hold_end_name(static_cast<proxy::HoldEnd>(end))}});
+  }
+  for (const NamedCounter& entry : shard_counters) {
+    out.counter(entry.name, entry.help, (counters.*entry.counter).get(), {{"shard", shard}});
   }
 }
 
-void write_legs(MetricsWriter& out, const std::string& leg, const std::vector<const net::TlsLegs*>& parts) {
-  uint64_t open = 0, by_kernel = 0, total = 0, refused = 0, key_updates = 0;
-  for (const net::TlsLegs* part : parts) {
-    open += part->open.load(std::memory_order_relaxed);
-    by_kernel += part->kernel_sends.load(std::memory_order_relaxed);
-    total += part->kernel_sends_total.load(std::memory_order_relaxed);
-    refused += part->kernel_refused.load(std::memory_order_relaxed);
-    key_updates += part->key_updates_refused.load(std::memory_order_relaxed);
-  }
-  // Read one after the other while they change.
-  uint64_t by_process = open - std::min(open, by_kernel);
-  const char* help = "Open connections with TLS by direction and by who encrypts or decrypts";
-  auto gauge = [&](const char* direction, const char* by, uint64_t value) {
-    out.gauge("ringfence_tls_connections", help, static_cast<double>(value),
-              {{"leg", leg}, {"direction", direction}, {"by", by}});
-  };
-  gauge("sending", "kernel", by_kernel);
-  gauge("sending", "process", by_process);
-  gauge("receiving", "kernel", 0);
-  gauge("receiving", "process", open);
-  out.counter("ringfence_kernel_tls_connections_total", "Connections whose sending the kernel took over",
-              total, {{"leg", leg}});
-  out.counter("ringfence_kernel_tls_refused_total", "Times that it would not", refused, {{"leg", leg}});
-  out.counter("ringfence_kernel_tls_key_updates_total",
-              "Connections ended because the peer asked for new keys then", key_updates, {{"leg", leg}});
-}
-
-}  // namespace
-
-void Appliance::write_tls_metrics(MetricsWriter& out) const {
-  using Handshakes = ShardCounters::Handshakes;
-  const std::pair<const char*, Handshakes ShardCounters::*> legs[] = {{"client", &ShardCounters::client_tls},
-                                                                      {"server", &ShardCounters::server_tls}};
-  uint64_t without = 0;
-  for (const auto& [leg, member] : legs) {
-    uint64_t done = 0, resumed = 0;
-    std::array<uint64_t, net::tls_failures> failed{};
-    std::vector<const net::TlsLegs*> open_legs;
-    for (const DataShard& data : data_shards_) {
-      if (!data.core) continue;
-      open_legs.push_back(&(data.core->counters.*member).legs);
-      const Handshakes& handshakes = data.core->counters.*member;
-      done += handshakes.done.get();
-      resumed += handshakes.resumed.get();
-      for (size_t i = 0; i < failed.size(); ++i) failed[i] += handshakes.failed[i].get();
-      if (member == &ShardCounters::client_tls) without += data.core->counters.clients_without_tls.get();
-    }
-    write_handshakes(out, leg, done, resumed, failed);
-    write_legs(out, leg, open_legs);
-  }
-  out.counter("ringfence_tls_missing_total", "Clients refused because they came without TLS", without);
-  if (admin_) {
-    const admin::AdminCounters& counters = admin_->counters();
-    write_handshakes(out, "admin", counters.tls_handshakes, counters.tls_resumed, counters.tls_failures);
-  }
-  if (admin_) write_legs(out, "admin", {&admin_->counters().tls_legs});
-  const char* kernel_help = "1 where the kernel may encrypt or decrypt TLS records of this direction";
-  out.gauge("ringfence_kernel_tls", kernel_help, kernel_tls_.use.suites != 0 ? 1 : 0,
-            {{"direction", "sending"}});
-  out.gauge("ringfence_kernel_tls", kernel_help, 0, {{"direction", "receiving"}});
-  out.gauge(
-      "ringfence_kernel_tls_cost",
-      "CPU time that the kernel took for a stream at the start, in parts of this process's; 0: not tried",
-      kernel_tls_.found.cost);
-  TlsKeeper::Facts facts = tls_.facts();
-  for (const TlsKeeper::CertificateFacts& one : facts.certificates) {
-    out.gauge("ringfence_tls_certificate_expiry_seconds",
-              "When a certificate in use ends to be valid, in Unix time",
-              static_cast<double>(one.certificate.not_after_s),
-              {{"use", one.use}, {"name", one.name}, {"development", one.is_development ? "true" : "false"}});
-  }
-  out.counter("ringfence_tls_reloads_total", "Times that certificates were loaded anew", facts.reloads);
-  out.counter("ringfence_tls_reload_failures_total", "Times that this failed and the old ones stayed",
-              facts.failures);
-  out.gauge("ringfence_tls_stale", "1 while certificates on disk cannot be used and older ones are",
-            facts.is_stale ? 1 : 0);
-}
-
-void Appliance::write_metrics(MetricsWriter& out) const {
-  Phase phase = phase_.load();
-  out.gauge("ringfence_start_time_seconds", "When the process started, in seconds since the Unix epoch",
-            static_cast<double>(started_us_) / 1e6);
-  out.gauge("ringfence_ready", "1 when /readyz answers 200", readiness().is_ready ? 1 : 0);
-  out.counter("ringfence_configuration_reloads_total", "Configurations applied while running",
-              reloads_.load());
-  if (phase == Phase::starting) return;
-  write_tls_metrics(out);
+void write_statements(MetricsWriter& out, const std::string& shard, const ShardCounters& counters) {
   static const std::vector<double> bounds = duration_bounds();
-  for (size_t i = 0; i < data_shards_.size(); ++i) {
-    const DataShard& data = data_shards_[i];
-    if (!data.core) continue;
-    std::string shard = std::to_string(i);
-    const ShardCounters& counters = data.core->counters;
-    out.gauge("ringfence_connections_open", "Client connections in whatever phase",
-              static_cast<double>(counters.connections_open.get()), {{"shard", shard}});
-    out.gauge("ringfence_sessions_open", "Sessions logged in on both legs",
-              static_cast<double>(counters.sessions_open.get()), {{"shard", shard}});
-    out.gauge("ringfence_sessions_held", "Sessions whose statement waits to be released",
-              static_cast<double>(counters.sessions_held.get()), {{"shard", shard}});
-    const char* pool_help = "Server connections of targets with a pool";
-    out.gauge("ringfence_attribution_watch_connections", "Connections of watches to servers",
-              static_cast<double>(counters.watch_connections.get()), {{"shard", shard}});
-    out.gauge("ringfence_pool_connections", pool_help, static_cast<double>(counters.pool_idle.get()),
-              {{"shard", shard}, {"state", "idle"}});
-    out.gauge("ringfence_pool_connections", pool_help, static_cast<double>(counters.pool_in_use.get()),
-              {{"shard", shard}, {"state", "in_use"}});
-    for (size_t end = 0; end < proxy::hold_ends; ++end) {
-      out.counter("ringfence_holds_total", "Held statements by how their wait ended",
-                  counters.holds[end].get(),
-                  {{"shard", shard}, {"end", proxy::hold_end_name(static_cast<proxy::HoldEnd>(end))}});
-    }
-    for (const NamedCounter& entry : shard_counters) {
-      out.counter(entry.name, entry.help, (counters.*entry.counter).get(), {{"shard", shard}});
-    }
-    for (const StatementCounter& entry : statement_counters) {
-      out.counter("ringfence_statements_total", "Statements by outcome", (counters.*entry.counter).get(),
-                  {{"shard", shard}, {"outcome", entry.outcome}});
-    }
-    std::vector<uint64_t> counts;
-    for (size_t b = 0; b < proxy::DurationHistogram::buckets; ++b)
-      counts.push_back(counters.statement_duration.count(b));
-    out.histogram("ringfence_statement_duration_seconds", "From forwarding a statement to its completion",
-                  bounds, counts, static_cast<double>(counters.statement_duration.sum_ns()) / 1e9,
-                  {{"shard", shard}});
-    ring::RingCounters ring = data.shard->counters();
-    out.counter("ringfence_ring_enters_total", "io_uring_enter calls", ring.enters, {{"shard", shard}});
-    out.counter("ringfence_ring_submissions_total", "Operations submitted", ring.submissions,
-                {{"shard", shard}});
-    out.counter("ringfence_ring_completions_total", "Completions delivered", ring.completions,
-                {{"shard", shard}});
-    out.counter("ringfence_ring_buffers_exhausted_total", "Receives that found no provided buffer",
-                ring.buffers_exhausted, {{"shard", shard}});
-    out.counter("ringfence_ring_spins_total", "Times that a shard looked for work before it slept",
-                ring.spins - ring.spins_hit, {{"shard", shard}, {"found", "nothing"}});
-    out.counter("ringfence_ring_spins_total", "Times that a shard looked for work before it slept",
-                ring.spins_hit, {{"shard", shard}, {"found", "work"}});
-    out.counter("ringfence_ring_spin_microseconds_total", "Time for which it looked", ring.spun_ns / 1'000,
-                {{"shard", shard}});
-    out.counter("ringfence_shard_wakes_total", "Wake-ups by other threads", data.shard->wakes(),
-                {{"shard", shard}});
-    ThreadCounts work = data.shard->thread_counts();
-    out.counter("ringfence_shard_system_calls_total",
-                "System calls of the data path, io_uring_enter among them", ring.enters + work.system_calls,
-                {{"shard", shard}});
-    out.counter("ringfence_shard_copied_bytes_total", "Bytes of messages copied in user space on their way",
-                work.copied_bytes, {{"shard", shard}});
-    out.counter("ringfence_shard_allocations_total",
-                "Blocks asked of the allocator; 0 where a sanitizer is that", work.allocations,
-                {{"shard", shard}});
+  for (const StatementCounter& entry : statement_counters) {
+    out.counter("ringfence_statements_total", "Statements by outcome", (counters.*entry.counter).get(),
+                {{"shard", shard}, {"outcome", entry.outcome}});
   }
-  if (!trail_) return;
-  audit::TrailStatus trail = trail_->status();
+  std::vector<uint64_t> counts;
+  for (size_t b = 0; b < proxy::DurationHistogram::buckets; ++b)
+    counts.push_back(counters.statement_duration.count(b));
+  out.histogram("ringfence_statement_duration_seconds", "From forwarding a statement to its completion",
+                bounds, counts, static_cast<double>(counters.statement_duration.sum_ns()) / 1e9,
+                {{"shard", shard}});
+}
+
+void write_runtime(MetricsWriter& out, const std::string& name, const ring::Shard& shard) {
+  ring::RingCounters ring = shard.counters();
+  out.counter("ringfence_ring_enters_total", "io_uring_enter calls", ring.enters, {{"shard", name}});
+  out.counter("ringfence_ring_submissions_total", "Operations submitted", ring.submissions,
+              {{"shard", name}});
+  out.counter("ringfence_ring_completions_total", "Completions delivered", ring.completions,
+              {{"shard", name}});
+  out.counter("ringfence_ring_buffers_exhausted_total", "Receives that found no provided buffer",
+              ring.buffers_exhausted, {{"shard", name}});
+  out.counter("ringfence_ring_spins_total", "Times that a shard looked for work before it slept",
+              ring.spins - ring.spins_hit, {{"shard", name}, {"found", "nothing"}});
+  out.counter("ringfence_ring_spins_total", "Times that a shard looked for work before it slept",
+              ring.spins_hit, {{"shard", name}, {"found", "work"}});
+  out.counter("ringfence_ring_spin_microseconds_total", "Time for which it looked", ring.spun_ns / 1'000,
+              {{"shard", name}});
+  out.counter("ringfence_shard_wakes_total", "Wake-ups by other threads", shard.wakes(), {{"shard", name}});
+  ThreadCounts work = shard.thread_counts();
+  out.counter("ringfence_shard_system_calls_total",
+              "System calls of the data path, io_uring_enter among them", ring.enters + work.system_calls,
+              {{"shard", name}});
+  out.counter("ringfence_shard_copied_bytes_total", "Bytes of messages copied in user space on their way",
+              work.copied_bytes, {{"shard", name}});
+  out.counter("ringfence_shard_allocations_total",
+              "Blocks asked of the allocator; 0 where a sanitizer is that", work.allocations,
+              {{"shard", name}});
+}
+
+void write_journals(MetricsWriter& out, const audit::TrailStatus& trail) {
   for (size_t i = 0; i < trail.journals.size(); ++i) {
     const audit::JournalCounters& journal = trail.journals[i];
     std::string producer = std::to_string(i);
@@ -358,7 +261,9 @@ void Appliance::write_metrics(MetricsWriter& out) const {
     out.counter("ringfence_journal_dropped_total", "Records dropped at the bound (audit.on_full: drop)",
                 journal.dropped, {{"producer", producer}});
   }
-  const audit::WriterStatus& writer = trail.writer;
+}
+
+void write_writer(MetricsWriter& out, const audit::WriterStatus& writer) {
   out.gauge("ringfence_trail_state", "1 for the state that the trail's writer is in", 1,
             {{"state", std::string(audit::name(writer.state))}});
   out.gauge("ringfence_journal_age_seconds", "Age of the oldest record that is not in the store",
@@ -384,6 +289,33 @@ void Appliance::write_metrics(MetricsWriter& out) const {
   out.gauge("ringfence_trail_retention_refused",
             "Partitions that expired and are kept, for they are not as they were written",
             static_cast<double>(writer.retention_refused));
+}
+
+void write_trail(MetricsWriter& out, const audit::TrailStatus& trail) {
+  write_journals(out, trail);
+  write_writer(out, trail.writer);
+}
+
+}  // namespace
+
+void Appliance::write_metrics(MetricsWriter& out) const {
+  Phase phase = phase_.load();
+  out.gauge("ringfence_start_time_seconds", "When the process started, in seconds since the Unix epoch",
+            static_cast<double>(started_us_) / 1e6);
+  out.gauge("ringfence_ready", "1 when /readyz answers 200", readiness().is_ready ? 1 : 0);
+  out.counter("ringfence_configuration_reloads_total", "Configurations applied while running",
+              reloads_.load());
+  if (phase == Phase::starting) return;
+  write_tls_metrics(out);
+  for (size_t i = 0; i < data_shards_.size(); ++i) {
+    const DataShard& data = data_shards_[i];
+    if (!data.core) continue;
+    const std::string name = std::to_string(i);
+    write_sessions(out, name, data.core->counters);
+    write_statements(out, name, data.core->counters);
+    write_runtime(out, name, *data.shard);
+  }
+  if (trail_) write_trail(out, trail_->status());
 }
 
 }  // namespace ringfence::app

@@ -10,12 +10,12 @@ namespace ringfence::app {
 
 namespace {
 
-bool uses_tls(const ListenerConfig& listener) { return listener.tls != proxy::ListenerTls::off; }
-bool uses_tls(const TargetConfig& target) { return target.sslmode != proxy::SslMode::disable; }
+bool uses_tls(const model::Listener& listener) { return listener.tls != model::ListenerTls::off; }
+bool uses_tls(const model::PgTarget& target) { return target.sslmode != model::SslMode::disable; }
 
 bool needs_development_certificate(const Config& config) {
   bool needs = config.admin.tls && config.admin.tls_files.certificate.empty();
-  for (const ListenerConfig& listener : config.listeners) {
+  for (const model::Listener& listener : config.listeners) {
     needs = needs || (uses_tls(listener) && listener.tls_files.certificate.empty());
   }
   return needs;
@@ -28,11 +28,11 @@ std::vector<std::string> files_of(const Config& config) {
       if (!path.empty() && path != "system") out.push_back(path);
     }
   };
-  for (const ListenerConfig& listener : config.listeners) {
+  for (const model::Listener& listener : config.listeners) {
     if (uses_tls(listener)) add(listener.tls_files);
   }
   if (config.admin.tls) add(config.admin.tls_files);
-  for (const TargetConfig& target : config.targets) {
+  for (const model::PgTarget& target : config.targets) {
     if (uses_tls(target)) add(target.tls_files);
   }
   std::sort(out.begin(), out.end());
@@ -65,9 +65,9 @@ Result<void> TlsKeeper::need_development_certificate(const Config& config, uint6
 Result<TlsKeeper::Contexts> TlsKeeper::load(const Config& config) {
   Contexts out;
   const net::TlsKeyPair* development = development_ ? &development_->pair : nullptr;
-  for (const ListenerConfig& listener : config.listeners) {
+  for (const model::Listener& listener : config.listeners) {
     if (!uses_tls(listener)) continue;
-    bool is_required = listener.tls == proxy::ListenerTls::verify;
+    bool is_required = listener.tls == model::ListenerTls::verify;
     auto made = load_server_tls(listener.tls_files, is_required, net::alpn_postgresql, development, kernel_);
     if (!made) return unexpected(std::move(made).error().in("TLS of listener " + listener.name));
     out["listener " + listener.name] = std::move(*made);
@@ -78,13 +78,13 @@ Result<TlsKeeper::Contexts> TlsKeeper::load(const Config& config) {
     out["admin "] = std::move(*made);
   }
   // Most targets ask for the same, and a context with many CAs is large.
-  std::vector<std::pair<const TargetConfig*, std::shared_ptr<const net::TlsContext>>> known;
-  for (const TargetConfig& target : config.targets) {
+  std::vector<std::pair<const model::PgTarget*, std::shared_ptr<const net::TlsContext>>> known;
+  for (const model::PgTarget& target : config.targets) {
     if (!uses_tls(target)) continue;
     auto same = std::find_if(known.begin(), known.end(), [&](const auto& entry) {
-      bool is_full = target.sslmode == proxy::SslMode::verify_full;
+      bool is_full = target.sslmode == model::SslMode::verify_full;
       return entry.first->tls_files == target.tls_files &&
-             (entry.first->sslmode == proxy::SslMode::verify_full) == is_full;
+             (entry.first->sslmode == model::SslMode::verify_full) == is_full;
     });
     if (same == known.end()) {
       auto made = load_client_tls(target.tls_files, target.sslmode, kernel_);
@@ -153,10 +153,10 @@ void TlsKeeper::publish(const Config& config, bool is_reload) {
     bool is_development = use != "target" && files.certificate.empty();
     certificates.push_back({std::move(use), name, *context->certificate(), is_development});
   };
-  for (const ListenerConfig& one : config.listeners)
+  for (const model::Listener& one : config.listeners)
     add("listener", one.name, listener(one.name), one.tls_files);
   add("admin", "admin", admin(), config.admin.tls_files);
-  for (const TargetConfig& one : config.targets) add("target", one.name, target(one.name), one.tls_files);
+  for (const model::PgTarget& one : config.targets) add("target", one.name, target(one.name), one.tls_files);
   std::lock_guard lock(mutex_);
   facts_.certificates = std::move(certificates);
   facts_.is_stale = false;

@@ -245,6 +245,24 @@ void SocketStream::shutdown() {
   receiver_->shut();
 }
 
+// Without a port and an address a connection is at its end, and its peer hears of it by a reset (connect(2),
+// AF_UNSPEC). A Unix socket has no reset.
+void SocketStream::reset() {
+  if (is_shut_) return;
+  sockaddr nowhere{};
+  nowhere.sa_family = AF_UNSPEC;
+  const linger now{1, 0};
+  setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  if (::connect(fd_, &nowhere, sizeof nowhere) == 0) {
+    // What is pending ends by it; what is armed later is told by the socket.
+    is_shut_ = true;
+    receiver_->shut();
+    receiver_->cancel();
+    return;
+  }
+  shutdown();
+}
+
 void SocketStream::shutdown_write() { ::shutdown(fd_, SHUT_WR); }
 
 void SocketStream::cancel_receive() { receiver_->cancel(); }

@@ -72,7 +72,8 @@ void SplicePipes::give_back(Pipe pipe, bool is_empty) {
 // ---------------------------------------------------------------- moving
 
 bool Splice::await_suspend(std::coroutine_handle<> waiter) {
-  if (!pipes_.take(pipe_)) {
+  RINGFENCE_ASSERT(head_.empty() || !waits_first_);
+  if (!waits_first_ && !take_pipe()) {
     result_.end = head_.empty() ? Spliced::End::no_pipe : Spliced::End::no_head;
     return false;
   }
@@ -83,6 +84,12 @@ bool Splice::await_suspend(std::coroutine_handle<> waiter) {
   else if (advance()) return false;
   waiter_ = waiter;
   return true;
+}
+
+bool Splice::take_pipe() { return has_pipe_ = has_pipe_ || pipes_.take(pipe_); }
+
+void Splice::give_pipe_back(bool is_empty) {
+  if (std::exchange(has_pipe_, false)) pipes_.give_back(pipe_, is_empty);
 }
 
 // False: it is over.
@@ -97,7 +104,7 @@ bool Splice::put_head() {
     return true;
   }
   // The system has no page for it.
-  pipes_.give_back(pipe_, put <= 0);
+  give_pipe_back(put <= 0);
   result_.end = Spliced::End::no_head;
   return false;
 }
@@ -111,7 +118,8 @@ void Splice::complete(int, uint32_t, bool) {
   // Whatever woke us, splice() says what it was.
   is_input_said_ = wait_ == Wait::input;
   wait_ = Wait::none;
-  if (advance()) std::exchange(waiter_, nullptr).resume();
+  const bool is_over = take_pipe() ? advance() : finish(Spliced::End::no_pipe);
+  if (is_over) std::exchange(waiter_, nullptr).resume();
 }
 
 bool Splice::advance() {
@@ -181,17 +189,22 @@ bool Splice::give_out() {
 
 void Splice::wait_for(Wait what) {
   wait_ = what;
-  if (what == Wait::input) ring_.poll(input_fd_, POLLIN | POLLRDHUP, *this);
-  else ring_.poll(output_fd_, POLLOUT, *this);
+  if (what == Wait::input) {
+    give_pipe_back(true);
+    ring_.poll(input_fd_, POLLIN | POLLRDHUP, *this);
+  } else {
+    ring_.poll(output_fd_, POLLOUT, *this);
+  }
 }
 
 bool Splice::finish(Spliced::End end, int error) {
-  if (end == Spliced::End::none && is_cancelled_) end = Spliced::End::cancelled;
+  if ((end == Spliced::End::none || end == Spliced::End::no_pipe) && is_cancelled_)
+    end = Spliced::End::cancelled;
   result_.end = end;
   const bool is_input = end == Spliced::End::input_ended;
   if (!is_input) result_.error = error;
   from_.end_splice(is_input ? error : 0);
-  pipes_.give_back(pipe_, in_pipe_ == 0);
+  give_pipe_back(in_pipe_ == 0);
   return true;
 }
 

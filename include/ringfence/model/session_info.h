@@ -10,6 +10,7 @@ namespace ringfence::model {
 
 struct SessionInfo {
   Uuid id;
+  std::string protocol = "postgres";  // Or "tcp".
   std::string user;
   std::string target;
   std::string database;

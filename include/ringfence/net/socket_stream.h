@@ -16,6 +16,7 @@ class SocketStream final : public Stream {
   ~SocketStream() override;
 
   void shutdown() override;
+  void reset() override;
   void shutdown_write() override;
   void cancel_receive() override;
   std::string peer() const override;

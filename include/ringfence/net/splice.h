@@ -4,8 +4,8 @@
 // Both directions are tried first and waited for by a poll on the ring: the ring's own splice operation runs
 // on the kernel's worker threads and costs twice as much. SIGPIPE is ignored by whoever does this: splice(2)
 // cannot be told not to raise it. A pipe is waited for by nobody: where all are taken, bytes go by receive
-// and send as ever. What always holds: a Splice waits for input only while its pipe is empty, and a pipe goes
-// back to the others only when it is.
+// and send as ever. What always holds: a Splice that waits for input has no pipe, and a pipe goes back to the
+// others only when it is empty.
 #pragma once
 
 #include <coroutine>
@@ -105,6 +105,9 @@ class Splice final : private ring::Operation {
   bool await_suspend(std::coroutine_handle<> waiter);
   Spliced await_resume() const { return result_; }
 
+  // It waits for the output.
+  bool holds_bytes() const { return in_pipe_ > 0; }
+
   // For the stream: the wait for input ends.
   void cancel();
 
@@ -112,6 +115,8 @@ class Splice final : private ring::Operation {
   enum class Wait : uint8_t { none, input, output };
 
   void complete(int result, uint32_t flags, bool more) override;
+  bool take_pipe();
+  void give_pipe_back(bool is_empty);
   bool put_head();
   // Until something has to be waited for, or it is over, which is what true says.
   bool advance();
@@ -138,6 +143,7 @@ class Splice final : private ring::Operation {
   uint32_t in_pipe_ = 0;
   Wait wait_ = Wait::none;
   bool waits_first_;
+  bool has_pipe_ = false;
   bool is_gathering_ = false;
   bool is_cancelled_ = false;
   bool is_input_said_ = false;  // The poll's last word.

@@ -175,6 +175,8 @@ class Stream {
 
   // Ends both directions: pending and later operations complete. Idempotent.
   virtual void shutdown() = 0;
+  // The same, and the peer is told that what it has read is not all (TCP: a reset).
+  virtual void reset() { shutdown(); }
   // Ends only our direction: the peer reads the end after what was sent.
   virtual void shutdown_write() = 0;
   // A pending receive completes soon, with an error if nothing came; the stream stays usable.

@@ -17,13 +17,13 @@ Known known_of(const Config& config) {
   Known out;
   out.policies = config.policies;
   out.roles_of = [&config](const std::string& name) -> const std::vector<std::string>* {
-    for (const UserConfig& user : config.users) {
+    for (const model::User& user : config.users) {
       if (user.name == name) return &user.roles;
     }
     return nullptr;
   };
   out.tags_of = [&config](const std::string& name) -> const std::vector<std::string>* {
-    for (const TargetConfig& target : config.targets) {
+    for (const model::PgTarget& target : config.targets) {
       if (target.name == name) return &target.tags;
     }
     return nullptr;

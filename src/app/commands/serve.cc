@@ -168,7 +168,7 @@ namespace {
 // Whether every target's server can be logged in to.
 bool test_credentials(const Config& config) {
   bool all = true;
-  for (const TargetConfig& target : config.targets) {
+  for (const model::PgTarget& target : config.targets) {
     for (const CredentialUse& use : credential_uses(config, target)) {
       const CredentialReport report = test_credential(target, use, config.limits.connect_ms);
       all = all && report.error.empty();

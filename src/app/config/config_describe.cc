@@ -61,27 +61,6 @@ std::string_view level_name(LogLevel level) {
 
 std::string_view yes_no(bool value) { return value ? "true" : "false"; }
 
-std::string_view tls_name(proxy::ListenerTls tls) {
-  constexpr std::string_view names[] = {"off", "prefer", "require", "verify"};
-  return names[static_cast<size_t>(tls)];
-}
-std::string_view name_of(proxy::CertificateName name) {
-  constexpr std::string_view names[] = {"cn", "dn", "dns", "email", "uri"};
-  return names[static_cast<size_t>(name)];
-}
-std::string_view name_of(proxy::CertificateLogin login) {
-  constexpr std::string_view names[] = {"password", "certificate_and_password", "certificate"};
-  return names[static_cast<size_t>(login)];
-}
-std::string_view name_of(proxy::SslMode mode) {
-  constexpr std::string_view names[] = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
-  return names[static_cast<size_t>(mode)];
-}
-std::string_view name_of(proxy::ChannelBinding binding) {
-  constexpr std::string_view names[] = {"disable", "prefer", "require"};
-  return names[static_cast<size_t>(binding)];
-}
-
 void describe_certificate(Lines& out, std::string_view indent, std::string_view prefix,
                           const TlsFiles& files) {
   if (files.certificate.empty()) return;
@@ -89,16 +68,17 @@ void describe_certificate(Lines& out, std::string_view indent, std::string_view 
   out.text(indent, std::string(prefix) + "key_file", quoted(files.key));
 }
 
-void describe_listener_tls(Lines& out, const ListenerConfig& listener) {
+void describe_listener_tls(Lines& out, const model::Listener& listener) {
   // Unquoted, `off` would be no text to some readers of YAML.
-  out.text("    ", "tls", "\"" + std::string(tls_name(listener.tls)) + "\"");
-  if (listener.tls == proxy::ListenerTls::off) return;
+  out.text("    ", "tls", "\"" + std::string(model::name_of(listener.tls, model::listener_tls_names)) + "\"");
+  if (listener.tls == model::ListenerTls::off) return;
   describe_certificate(out, "    ", "tls_", listener.tls_files);
   if (listener.tls_files.ca.empty()) return;
   out.text("    ", "tls_client_ca_file", quoted(listener.tls_files.ca));
   if (!listener.tls_files.crl.empty()) out.text("    ", "tls_crl_file", quoted(listener.tls_files.crl));
-  out.text("    ", "tls_client_name", name_of(listener.certificate_name));
-  out.text("    ", "tls_client_login", name_of(listener.certificate_login));
+  out.text("    ", "tls_client_name", model::name_of(listener.certificate_name, model::certificate_names));
+  out.text("    ", "tls_client_login",
+           model::name_of(listener.certificate_login, model::certificate_login_names));
   if (listener.certificate_users.empty()) return;
   out.text("    ", "tls_client_users", "");
   for (const auto& [certificate, user] : listener.certificate_users) {
@@ -107,10 +87,10 @@ void describe_listener_tls(Lines& out, const ListenerConfig& listener) {
   }
 }
 
-void describe_target_tls(Lines& out, const TargetConfig& target) {
-  out.text("    ", "sslmode", name_of(target.sslmode));
-  if (target.sslmode == proxy::SslMode::disable) return;
-  out.text("    ", "channel_binding", name_of(target.channel_binding));
+void describe_target_tls(Lines& out, const model::PgTarget& target) {
+  out.text("    ", "sslmode", model::name_of(target.sslmode, model::ssl_mode_names));
+  if (target.sslmode == model::SslMode::disable) return;
+  out.text("    ", "channel_binding", model::name_of(target.channel_binding, model::channel_binding_names));
   const TlsFiles& files = target.tls_files;
   if (!files.ca.empty()) out.text("    ", "sslrootcert", quoted(files.ca));
   if (!files.crl.empty()) out.text("    ", "sslcrl", quoted(files.crl));
@@ -160,7 +140,7 @@ void describe_audit(Lines& out, const AuditConfig& audit) {
   out.number("  ", "failures_window_ms", audit.failures_window_ms);
   out.group("  redact");
   out.list("    ", "names", audit.redact_names);
-  const std::pair<const char*, const proxy::VolumeRule*> volumes[] = {
+  const std::pair<const char*, const model::VolumeRule*> volumes[] = {
       {"  volume_per_user", &audit.volume_per_user}, {"  volume_per_address", &audit.volume_per_address}};
   for (const auto& [key, rule] : volumes) {
     out.group(key);
@@ -169,17 +149,10 @@ void describe_audit(Lines& out, const AuditConfig& audit) {
   }
 }
 
-void describe_limits(Lines& out, const LimitsConfig& limits) {
+void describe_limits(Lines& out, const model::Limits& limits) {
   out.group("limits");
-  out.number("  ", "connections_max", limits.connections_max);
-  out.number("  ", "message_bytes_max", limits.message_bytes_max);
-  out.number("  ", "prepared_bytes_max", limits.prepared_bytes_max);
-  out.number("  ", "startup_ms", limits.startup_ms);
-  out.number("  ", "authentication_ms", limits.authentication_ms);
-  out.number("  ", "connect_ms", limits.connect_ms);
-  out.number("  ", "idle_ms", limits.idle_ms);
-  out.number("  ", "idle_in_transaction_ms", limits.idle_in_transaction_ms);
-  out.number("  ", "drain_ms", limits.drain_ms);
+  model::each_number(
+      limits, [&out](const char* key, uint64_t value, const model::Range&) { out.number("  ", key, value); });
 }
 
 void describe_people_and_targets(Lines& out, const Config& config) {
@@ -210,10 +183,10 @@ void describe_people_and_targets(Lines& out, const Config& config) {
     out.number("    ", "connections_max", target.connections_max);
     out.text("    ", "allow_superuser_read", yes_no(target.allow_superuser_read));
     out.text("    ", "legacy_strings", yes_no(target.legacy_strings));
-    const bool ends = target.attribution_witness == proxy::AttributionWitness::end;
-    out.text("    ", "attribution_witness", ends ? "end" : "report");
+    out.text("    ", "attribution_witness",
+             model::name_of(target.attribution_witness, model::attribution_witness_names));
     out.text("    ", "attribution_watch", target.attribution_watch ? "on" : "off");
-    out.text("    ", "application_name", quoted(target.application_name));
+    out.text("    ", "application_name", quoted(target.application_name.text()));
     if (!target.pool.is_on()) continue;
     out.text("    ", "pool", "");
     out.number("      ", "min", target.pool.min);
@@ -270,7 +243,7 @@ std::string describe_effective(const Config& config) {
   Lines out;
   out.text("", "node", quoted(config.node));
   out.text("", "state_dir", quoted(config.state_dir));
-  out.text("", "application_name", quoted(config.application_name));
+  out.text("", "application_name", quoted(config.application_name.text()));
   out.text("", "shards", config.shards == 0 ? "auto" : std::to_string(config.shards));
   out.text("", "spin", config.spin ? "auto" : "\"off\"");
   out.group("log");

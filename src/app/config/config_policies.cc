@@ -2,25 +2,27 @@
 
 #include <map>
 
+#include "ringfence/model/policy_rules.h"
+
 namespace ringfence::app {
 
 namespace {
 
-constexpr size_t message_bytes_max = 1'000;
-constexpr size_t policies_max = 10'000;
-constexpr size_t items_max = 10'000;
-constexpr size_t rules_max = 1'000;
-constexpr size_t metadata_max = 100;
-
 // Reads policies and remembers where each text stands, so that what compiling finds is told there.
 class Reader {
  public:
-  explicit Reader(Section& root) : root_(root) {}
+  Reader(Section& root, Places& places) : root_(root), places_(places) {}
 
   std::shared_ptr<const policy::PolicySet> read() {
     std::vector<policy::Policy> policies;
-    auto sections = root_.list("policies", policies_max);
-    for (auto& section : sections) policies.push_back(read_policy(section));
+    model::Defects defects;
+    auto sections = root_.list("policies", model::policies_max);
+    for (auto& section : sections) {
+      policies.push_back(read_policy(section));
+      const std::string path = model::path_of("policies", policies.size() - 1);
+      model::add_defects(defects, path, model::defects(policies.back()));
+    }
+    places_.tell(defects);
     std::vector<policy::Problem> problems;
     auto set = policy::PolicySet::compile(std::move(policies), problems);
     for (auto& problem : problems) root_.context().error(origins_[problem.where], std::move(problem.message));
@@ -40,7 +42,7 @@ class Reader {
 
   std::vector<policy::Text> texts(Section& section, std::string_view key) {
     std::vector<policy::Text> out;
-    for (auto& found : section.texts(key, items_max))
+    for (auto& found : section.texts(key, model::policy_items_max))
       out.push_back({std::move(found.text), remember(found.origin)});
     return out;
   }
@@ -54,10 +56,6 @@ class Reader {
     rule.functions = texts(section, "functions");
     section.boolean("missing_where", rule.missing_where);
     section.text("message", rule.message);
-    if (rule.message.size() > message_bytes_max) {
-      section.error("message",
-                    "is longer than the " + std::to_string(message_bytes_max) + " bytes that are shown");
-    }
     section.finish();
     return rule;
   }
@@ -78,9 +76,9 @@ class Reader {
     policy.functions = texts(section, "functions");
     section.choice<bool>("catalog", policy.opens_catalog, {{"closed", false}, {"open", true}});
     if (section.has("whitelist")) policy.whitelist = texts(section, "whitelist");
-    for (auto& rule : section.list("allow", rules_max)) policy.allow.push_back(read_rule(rule));
-    for (auto& rule : section.list("deny", rules_max)) policy.deny.push_back(read_rule(rule));
-    for (auto& found : section.texts("metadata", metadata_max)) {
+    for (auto& rule : section.list("allow", model::policy_rules_max)) policy.allow.push_back(read_rule(rule));
+    for (auto& rule : section.list("deny", model::policy_rules_max)) policy.deny.push_back(read_rule(rule));
+    for (auto& found : section.texts("metadata", model::policy_metadata_max)) {
       const size_t equals = found.text.find('=');
       if (equals == std::string::npos || equals == 0) {
         section.context().error(found.origin, "is \"" + found.text + "\"; write key=value");
@@ -93,11 +91,14 @@ class Reader {
   }
 
   Section& root_;
+  Places& places_;
   std::map<std::string, Origin> origins_;
 };
 
 }  // namespace
 
-std::shared_ptr<const policy::PolicySet> read_policies(Section& root) { return Reader(root).read(); }
+std::shared_ptr<const policy::PolicySet> read_policies(Section& root, Places& places) {
+  return Reader(root, places).read();
+}
 
 }  // namespace ringfence::app

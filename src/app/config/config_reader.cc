@@ -8,8 +8,6 @@ namespace ringfence::app {
 
 namespace {
 
-constexpr std::string_view environment_file = "environment";
-
 // Variables that other programs and the demo use; they are not keys.
 bool is_reserved(std::string_view name) {
   return name == "RINGFENCE_PG_PORT" || name == "RINGFENCE_ADMIN_URL" || name == "RINGFENCE_STORE_DSN" ||

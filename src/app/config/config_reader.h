@@ -10,14 +10,19 @@
 #include <limits>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "config_tree.h"
+#include "ringfence/model/number.h"
 
 namespace ringfence::app {
+
+// In the place of a file's name, of a variable.
+inline constexpr std::string_view environment_file = "environment";
 
 // Where a value came from, as an error names it.
 struct Origin {
@@ -49,7 +54,7 @@ struct ReadContext {
   void finish();
 };
 
-enum class Unit : uint8_t { count, bytes, milliseconds };
+using model::Unit;
 
 class Section {
  public:
@@ -66,8 +71,23 @@ class Section {
   void number(std::string_view key, T& out, uint64_t min, uint64_t max, Unit unit = Unit::count) {
     if (auto value = number_of(key, min, max, unit)) out = static_cast<T>(*value);
   }
+  // All numbers of a value of the model.
+  template <typename Value>
+  void numbers(Value& value) {
+    each_number(value, [this](const char* key, auto& out, const model::Range& range) {
+      number(key, out, range.min, range.max, range.unit);
+    });
+  }
   template <typename T>
-  void choice(std::string_view key, T& out, std::initializer_list<std::pair<std::string_view, T>> choices) {
+  void choice(std::string_view key, T& out, std::initializer_list<model::Named<T>> choices) {
+    choose(key, out, std::span<const model::Named<T>>(choices.begin(), choices.size()));
+  }
+  template <typename T, size_t count>
+  void choice(std::string_view key, T& out, const model::Named<T> (&choices)[count]) {
+    choose(key, out, std::span<const model::Named<T>>(choices));
+  }
+  template <typename T>
+  void choose(std::string_view key, T& out, std::span<const model::Named<T>> choices) {
     auto found = scalar(key);
     if (!found) return;
     std::string names;

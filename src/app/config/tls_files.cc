@@ -65,21 +65,21 @@ Result<std::shared_ptr<const net::TlsContext>> load_server_tls(const TlsFiles& f
   return net::TlsContext::server(std::move(options));
 }
 
-Result<std::shared_ptr<const net::TlsContext>> load_client_tls(const TlsFiles& files, proxy::SslMode mode,
+Result<std::shared_ptr<const net::TlsContext>> load_client_tls(const TlsFiles& files, model::SslMode mode,
                                                                net::KernelTlsUse kernel) {
   net::TlsClientOptions options;
   options.kernel = kernel;
   // PostgreSQL 17 and newer want it for direct TLS; older ones do not look at it.
   options.alpn = {std::string(net::alpn_postgresql)};
   options.system_ca = files.ca == "system";
-  options.verify_host = mode == proxy::SslMode::verify_full;
+  options.verify_host = mode == model::SslMode::verify_full;
   for (auto read :
        {read_into(options.certificate_pem, files.certificate), read_into(options.key_pem, files.key),
         options.system_ca ? Result<void>{} : read_into(options.ca_pem, files.ca),
         read_into(options.crl_pem, files.crl)}) {
     if (!read) return unexpected(std::move(read).error());
   }
-  if (mode >= proxy::SslMode::verify_ca && files.ca.empty())
+  if (mode >= model::SslMode::verify_ca && files.ca.empty())
     return fail(Fault::internal, "no CA to verify by");
   return net::TlsContext::client(std::move(options));
 }

@@ -18,7 +18,7 @@ Result<std::shared_ptr<const net::TlsContext>> load_server_tls(const TlsFiles& f
                                                                const net::TlsKeyPair* development,
                                                                net::KernelTlsUse kernel = {});
 // What a target's sslmode asks for; never for `disable`.
-Result<std::shared_ptr<const net::TlsContext>> load_client_tls(const TlsFiles& files, proxy::SslMode mode,
+Result<std::shared_ptr<const net::TlsContext>> load_client_tls(const TlsFiles& files, model::SslMode mode,
                                                                net::KernelTlsUse kernel = {});
 
 // Says which version of a file stands there; different after any change, also one by renaming or a symbolic

@@ -7,12 +7,11 @@ namespace ringfence::proxy {
 std::shared_ptr<const policy::Access> AccessCache::find(std::string_view user, std::string_view target,
                                                         const SnapshotPtr& by, const SnapshotPtr& current) {
   const User* found_user = by->find_user(user);
-  const Target* found_target = by->find_target(target);
-  if (found_user == nullptr || found_target == nullptr || !by->policies)
+  const std::vector<std::string>* tags = by->find_tags(target);
+  if (found_user == nullptr || tags == nullptr || !by->policies)
     return std::make_shared<const policy::Access>();
   const auto find = [&] {
-    return std::make_shared<const policy::Access>(
-        by->policies->access(found_user->roles, found_target->tags));
+    return std::make_shared<const policy::Access>(by->policies->access(found_user->roles, *tags));
   };
   if (by != current) return find();
   if (known_by_.lock() != by) {

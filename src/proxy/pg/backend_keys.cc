@@ -26,8 +26,9 @@ Task<void> BackendKeys::derive(std::string key, std::string password, pg::ScramC
 
 Task<Result<pg::ScramKeys>> BackendKeys::find(const Target& target, const Credential& credential,
                                               const pg::ScramClient::Challenge& challenge, Opening& opening) {
-  std::string material = target.name + '\0' + credential.password + '\0' + challenge.salt + '\0' +
-                         std::to_string(challenge.iterations);
+  std::string material = target.name + '\0';
+  material.append(credential.password.reveal()).push_back('\0');
+  material.append(challenge.salt + '\0' + std::to_string(challenge.iterations));
   crypto::Digest digest = crypto::sha256(material);
   crypto::secure_zero(material);
   std::string key(crypto::view_of(digest));
@@ -35,7 +36,7 @@ Task<Result<pg::ScramKeys>> BackendKeys::find(const Target& target, const Creden
   auto done = std::make_shared<ring::Event>();
   auto [running, is_first] = running_.try_emplace(key);
   running->second.push_back(done);
-  if (is_first) ring::spawn(derive(key, credential.password, challenge));
+  if (is_first) ring::spawn(derive(key, std::string(credential.password.reveal()), challenge));
   {
     Opening::Break breaking(opening, [done] { done->set(); });
     ring::Event& event = *done;

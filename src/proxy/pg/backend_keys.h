@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "opening.h"
 #include "ringfence/pg/scram.h"
 #include "ringfence/proxy/core/counters.h"
+#include "ringfence/proxy/core/opening.h"
 #include "ringfence/proxy/core/snapshot.h"
 #include "ringfence/ring/workers.h"
 

@@ -1,5 +1,6 @@
 #include "client_proof.h"
 
+#include <algorithm>
 #include <span>
 
 #include "message_reader.h"
@@ -7,6 +8,7 @@
 #include "ringfence/crypto/secret.h"
 #include "ringfence/pg/frame.h"
 #include "ringfence/pg/messages.h"
+#include "ringfence/proxy/core/certificate_users.h"
 
 namespace ringfence::proxy {
 
@@ -50,26 +52,9 @@ Task<std::optional<std::string>> ClientProof::run() {
 }
 
 std::string ClientProof::check_certificate() const {
-  net::TlsPeerNames names = applicant_.client.tls->engine().peer_names();
-  std::vector<std::string> own;
-  switch (applicant_.policy->certificate_name) {
-    case CertificateName::cn: own = {names.cn}; break;
-    case CertificateName::dn: own = {names.dn}; break;
-    case CertificateName::dns: own = std::move(names.dns); break;
-    case CertificateName::email: own = std::move(names.emails); break;
-    case CertificateName::uri: own = std::move(names.uris); break;
-  }
-  for (const std::string& name : own) {
-    if (name.empty()) continue;
-    bool is_mapped = false;
-    for (const auto& [certificate, user] : applicant_.policy->certificate_users) {
-      if (certificate != name) continue;
-      if (user == applicant_.user) return {};
-      is_mapped = true;
-    }
-    // A name that is mapped to others is no longer a user's own.
-    if (!is_mapped && name == applicant_.user) return {};
-  }
+  const net::TlsPeerNames names = applicant_.client.tls->engine().peer_names();
+  const std::vector<std::string> users = users_of(names, *applicant_.policy);
+  if (std::find(users.begin(), users.end(), applicant_.user) != users.end()) return {};
   return "the certificate \"" + names.dn + "\" does not name this user";
 }
 
@@ -137,7 +122,7 @@ Result<std::string> ClientProof::challenge(ByteView answer) {
   pg::ScramVerifier verifier =
       pg::mock_scram_verifier(snapshot.mock_secret, applicant_.user,
                               snapshot.scram_shapes.shape_of(snapshot.mock_secret, applicant_.user));
-  if (user_ != nullptr) verifier = user_->verifier;
+  if (user_ != nullptr) verifier = user_->keys;
   scram_.emplace(std::move(verifier), base64_encode(nonce_), std::move(binding_));
   auto reply = scram_->challenge(*initial->data);
   if (!reply) return unexpected(std::move(reply).error());

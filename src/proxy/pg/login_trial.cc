@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "goodbye.h"
-#include "opening.h"
 #include "pg_shard_state.h"
 #include "pinned_settings.h"
+#include "ringfence/proxy/core/opening.h"
 #include "upstream.h"
 
 namespace ringfence::proxy {

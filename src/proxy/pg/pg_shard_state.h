@@ -9,22 +9,15 @@
 #include "cancel_keys.h"
 #include "judges.h"
 #include "pinned_settings.h"
-#include "ringfence/net/address.h"
 #include "ringfence/pg/scram.h"
 #include "ringfence/pg/session_objects.h"
 #include "ringfence/proxy/core/access_cache.h"
 #include "ringfence/proxy/core/bounds.h"
+#include "ringfence/proxy/core/dial.h"
 #include "ringfence/proxy/pg/pg_shard.h"
 #include "server_place.h"
 
 namespace ringfence::proxy {
-
-// A dialled server connection and where it leads, for cancel requests.
-struct Dialled {
-  std::unique_ptr<net::Stream> stream;
-  net::Address address;
-  std::string host = {};  // As configured: what its certificate has to be for.
-};
 
 struct PgShardState;
 class CancelDesk;

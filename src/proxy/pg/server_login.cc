@@ -121,11 +121,11 @@ Task<Result<void>> ServerLogin::authenticate(ByteView body) {
       co_return Result<void>{};
     case pg::AuthenticationKind::cleartext:
       upstream_.greeting->auth_method = "cleartext";
-      pg::append_password(answer, credential_.password);
+      pg::append_password(answer, credential_.password.reveal());
       break;
     case pg::AuthenticationKind::md5: {
       upstream_.greeting->auth_method = "md5";
-      auto hashed = pg::md5_password(credential_.user, credential_.password, request->md5_salt);
+      auto hashed = pg::md5_password(credential_.user, credential_.password.reveal(), request->md5_salt);
       if (!hashed) co_return unexpected(std::move(hashed).error());
       pg::append_password(answer, *hashed);
       break;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "applicant.h"
-#include "opening.h"
+#include "ringfence/proxy/core/opening.h"
 #include "session_access.h"
 #include "upstream.h"
 

@@ -1,6 +1,5 @@
 #include "upstream.h"
 
-#include "dial.h"
 #include "ringfence/pg/messages.h"
 #include "server_login.h"
 #include "server_tls.h"
@@ -12,6 +11,13 @@ template <typename T>
 using Attempt = tl::expected<T, UpstreamRefusal>;
 
 namespace {
+
+// A host that is a folder has the server's socket in it, named by its port.
+Task<Result<Dialled>> dial_target(PgShardState& shard, const Target& target, Opening& opening) {
+  const std::string socket = "/.s.PGSQL." + std::to_string(target.port);
+  auto dialling = dial_hosts(shard.core, target.hosts, target.port, socket, opening);
+  co_return co_await dialling;
+}
 
 tl::unexpected<UpstreamRefusal> refuse(std::string_view sqlstate, const Target& target, std::string reason) {
   return tl::unexpected<UpstreamRefusal>(server_refusal(sqlstate, target, std::move(reason)));
@@ -72,7 +78,7 @@ Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target,
   std::optional<Dialled> place;  // Where the first attempt went; the second goes there too.
   for (size_t i = 0;; ++i) {
     auto dialling = shard.dial ? shard.dial(target)
-                    : place    ? dial_address(shard, place->address, place->host, opening)
+                    : place    ? dial_address(shard.core, place->address, place->host, opening)
                                : dial_target(shard, target, opening);
     auto dialled = co_await dialling;
     if (!dialled) co_return refuse(pg::sqlstate::cannot_connect_to_server, target, dialled.error().message);
@@ -90,8 +96,8 @@ Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target,
 Task<void> cancel_upstream(PgShardState& shard, std::shared_ptr<const ServerPlace> place, uint32_t process_id,
                            std::string key) {
   Opening opening(shard.core.shard, cancel_connect_ms);
-  auto dialling =
-      shard.dial_place ? shard.dial_place(*place) : dial_address(shard, place->address, place->host, opening);
+  auto dialling = shard.dial_place ? shard.dial_place(*place)
+                                   : dial_address(shard.core, place->address, place->host, opening);
   auto dialled = co_await dialling;
   if (!dialled) co_return;
   Opening::Break breaking(opening, *dialled->stream);

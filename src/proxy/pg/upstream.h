@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "opening.h"
 #include "pg_shard_state.h"
 #include "ringfence/net/stream.h"
 #include "ringfence/pg/startup.h"
+#include "ringfence/proxy/core/opening.h"
 #include "warm_ticket.h"
 
 namespace ringfence::proxy {

@@ -28,7 +28,7 @@ std::string kind_of(const Target& target, const Credential& credential,
   add_number(target.port);
   add(target.database);
   add(credential.user);
-  add(credential.password);
+  add(credential.password.reveal());
   add_number(static_cast<uint64_t>(target.sslmode));
   add_number(static_cast<uint64_t>(target.channel_binding));
   add_number(reinterpret_cast<uintptr_t>(target.tls.get()));

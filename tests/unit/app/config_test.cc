@@ -11,6 +11,7 @@
 #include "app/config/config_reader.h"
 #include "app/config/config_rules.h"
 #include "ringfence/app/lint.h"
+#include "ringfence/net/tls.h"
 #include "ringfence/pg/scram.h"
 #include "ringfence/policy/policy_set.h"
 
@@ -126,8 +127,8 @@ targets:
   const Config& config = *result.config;
   CHECK(config.node == "gate-1");
   CHECK(config.audit.failures_window_ms == 5'000);
-  CHECK(config.audit.volume_per_user == proxy::VolumeRule{2 << 20, 3 << 20});
-  CHECK(config.audit.volume_per_address == proxy::VolumeRule{0, 256 << 20});
+  CHECK(config.audit.volume_per_user == model::VolumeRule{2 << 20, 3 << 20});
+  CHECK(config.audit.volume_per_address == model::VolumeRule{0, 256 << 20});
   CHECK(config.shards == 4);
   CHECK(config.log.level == LogLevel::debug);
   CHECK(config.log.format == LogFormat::json);
@@ -524,12 +525,12 @@ TEST_CASE("TLS: listeners prefer it, Unix sockets have none, the admin API needs
       "listeners: [{name: a}, {name: b, path: /run/x/.s.PGSQL.1}, {name: c, port: 1, tls: require}]\n"
       "admin: {token: 0123456789abcdef}\ntargets: [{name: t, host: h, user: u}]\n");
   REQUIRE(result.config);
-  CHECK(result.config->listeners[0].tls == proxy::ListenerTls::prefer);
-  CHECK(result.config->listeners[1].tls == proxy::ListenerTls::off);
-  CHECK(result.config->listeners[2].tls == proxy::ListenerTls::require);
+  CHECK(result.config->listeners[0].tls == model::ListenerTls::prefer);
+  CHECK(result.config->listeners[1].tls == model::ListenerTls::off);
+  CHECK(result.config->listeners[2].tls == model::ListenerTls::require);
   CHECK_FALSE(result.config->admin.tls);
-  CHECK(result.config->targets[0].sslmode == proxy::SslMode::prefer);
-  CHECK(result.config->targets[0].channel_binding == proxy::ChannelBinding::prefer);
+  CHECK(result.config->targets[0].sslmode == model::SslMode::prefer);
+  CHECK(result.config->targets[0].channel_binding == model::ChannelBinding::prefer);
   auto exposed = parse("listeners: [{name: a}]\nadmin: {token: 0123456789abcdef, address: 10.0.0.1}\n");
   REQUIRE(exposed.config);
   CHECK(exposed.config->admin.tls);

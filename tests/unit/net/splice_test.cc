@@ -93,6 +93,16 @@ void start(Fixture& fixture, uint32_t bytes, Outcome& out, ByteView head = {}) {
   fixture.thread.run([&] { ring::spawn(move(&fixture, &fixture.from, bytes, &out, head)); });
 }
 
+// The output takes nothing more until its far end reads.
+void fill(Fixture& fixture) {
+  const std::string filling(65'536, 'f');
+  fixture.thread.run([&] {
+    for (size_t size : {filling.size(), size_t{1}}) {
+      while (fixture.to.stream->try_send(ByteView(filling).substr(0, size), false) > 0) continue;
+    }
+  });
+}
+
 bool is_over(Fixture& fixture, const Outcome& out) {
   return fixture.thread.wait_until([&] { return out.is_over; });
 }
@@ -403,10 +413,15 @@ TEST_CASE("what only a receive can step over is left to one, without turning the
 }
 
 TEST_CASE("nobody waits for a pipe") {
-  Fixture fixture;
+  Fixture fixture(Kind::unix_socket);
   std::vector<Leg> legs;
   std::vector<Outcome> outs(SplicePipes::all_max + 1);
-  for (size_t i = 0; i <= SplicePipes::all_max; ++i) legs.push_back(fixture.make(Kind::unix_socket));
+  for (size_t i = 0; i <= SplicePipes::all_max; ++i) {
+    legs.push_back(fixture.make(Kind::unix_socket));
+    legs.back().far->send("0123456789");
+  }
+  // A pipe is held by one whose output takes nothing.
+  fill(fixture);
   for (size_t i = 0; i < SplicePipes::all_max; ++i) {
     fixture.thread.run([&] { ring::spawn(move(&fixture, &legs[i], 10, &outs[i])); });
   }
@@ -421,13 +436,57 @@ TEST_CASE("nobody waits for a pipe") {
     ring::spawn(move(&fixture, &legs.back(), 10, &with_head, "head"));
     CHECK(with_head.is_over);
     CHECK(with_head.last.end == Spliced::End::no_head);
-    for (Leg& leg : legs) leg.stream->cancel_receive();
+    fixture.to.stream->shutdown();
   });
   for (size_t i = 0; i < SplicePipes::all_max; ++i) REQUIRE(is_over(fixture, outs[i]));
   fixture.thread.run([&] {
     CHECK(fixture.pipes.taken() == 0);
     legs.clear();
   });
+}
+
+TEST_CASE("one that waits for input has no pipe") {
+  Fixture fixture;
+  std::vector<Leg> legs;
+  std::vector<Outcome> outs(SplicePipes::all_max + 8);
+  for (size_t i = 0; i < outs.size(); ++i) legs.push_back(fixture.make(Kind::unix_socket));
+  for (size_t i = 0; i < outs.size(); ++i) {
+    fixture.thread.run([&] { ring::spawn(move(&fixture, &legs[i], 10, &outs[i])); });
+  }
+  fixture.thread.run([&] { CHECK(fixture.pipes.taken() == 0); });
+  for (size_t i = 0; i < outs.size(); ++i) {
+    legs[i].far->send("0123456789x");
+    REQUIRE(is_over(fixture, outs[i]));
+    CHECK(outs[i].given == 10);
+    CHECK(outs[i].after == "x");
+    CHECK(fixture.to.far->read(10) == "0123456789");
+  }
+  fixture.thread.run([&] {
+    CHECK(fixture.pipes.taken() == 0);
+    legs.clear();
+  });
+}
+
+TEST_CASE("one that finds no pipe when its input comes says so") {
+  Fixture fixture(Kind::unix_socket);
+  std::vector<Leg> legs;
+  std::vector<Outcome> outs(SplicePipes::all_max + 1);
+  for (size_t i = 0; i < outs.size(); ++i) legs.push_back(fixture.make(Kind::unix_socket));
+  Outcome& waiting = outs.back();
+  fixture.thread.run([&] { ring::spawn(move(&fixture, &legs.back(), 10, &waiting)); });
+  fill(fixture);
+  for (size_t i = 0; i < SplicePipes::all_max; ++i) {
+    legs[i].far->send("0123456789");
+    fixture.thread.run([&] { ring::spawn(move(&fixture, &legs[i], 10, &outs[i])); });
+  }
+  CHECK(fixture.thread.wait_until([&] { return fixture.pipes.taken() == SplicePipes::all_max; }));
+  legs.back().far->send("0123456789");
+  REQUIRE(is_over(fixture, waiting));
+  CHECK(waiting.last.end == no_pipe);
+  CHECK(waiting.taken == 0);
+  fixture.thread.run([&] { fixture.to.stream->shutdown(); });
+  for (size_t i = 0; i < SplicePipes::all_max; ++i) REQUIRE(is_over(fixture, outs[i]));
+  fixture.thread.run([&] { legs.clear(); });
 }
 
 namespace {

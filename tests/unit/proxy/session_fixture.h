@@ -57,13 +57,15 @@ struct World {
     auto made = std::make_shared<Snapshot>();
     made->mock_secret = "mock";
     made->policies = everything_for_everybody();
+    made->limits.volume_per_user = made->limits.volume_per_address = {};  // No bound.
     static const pg::ScramVerifier verifier = pg::make_scram_verifier("secret", "0123456789abcdef", 4096);
-    made->users["ada"] = {"ada", verifier};
+    made->users["ada"] = {{"ada", {}, {}}, verifier};
     Target target;
     target.name = "shop";
     target.database = "shop_db";
     target.user = "app";
     target.password = backend_password;
+    target.attribution_witness = AttributionWitness::report;
     made->targets["shop"] = target;
     if (change) change(*made);
     ShardCore::Options options;

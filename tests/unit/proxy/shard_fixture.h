@@ -184,13 +184,15 @@ class ShardFixture {
     auto made = std::make_shared<Snapshot>();
     made->mock_secret = "mock";
     made->policies = everything_for_everybody();
-    made->users["ada"] = {"ada", pg::make_scram_verifier("secret", "0123456789abcdef", 4096), {}};
+    made->limits.volume_per_user = made->limits.volume_per_address = {};  // No bound.
+    made->users["ada"] = {{"ada", {}, {}}, pg::make_scram_verifier("secret", "0123456789abcdef", 4096)};
     Target target;
     target.name = "shop";
     target.hosts = {"127.0.0.1"};
     target.port = server.port;
     target.database = "shop_db";
     target.user = "app";
+    target.attribution_witness = AttributionWitness::report;
     made->targets["shop"] = target;
     REQUIRE(shard.start().has_value());
     ShardCore::Options shard_options;

@@ -9,17 +9,20 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "ringfence/app/config/config_secret.h"
 #include "ringfence/app/config/env.h"
 #include "ringfence/base/log.h"
+#include "ringfence/model/limits.h"
+#include "ringfence/model/listener.h"
+#include "ringfence/model/pg_target.h"
+#include "ringfence/model/secret.h"
+#include "ringfence/model/tls_files.h"
 #include "ringfence/model/trail_rules.h"
-#include "ringfence/proxy/core/snapshot.h"
+#include "ringfence/model/user.h"
 
 namespace ringfence::policy {
 class PolicySet;
@@ -32,33 +35,12 @@ struct LogConfig {
   LogFormat format = LogFormat::text;
 };
 
-// The files of one use of TLS, by their full paths; checked when the configuration was loaded, read again
-// when they change.
-struct TlsFiles {
-  std::string certificate;  // Empty: for a server the development certificate, for a client none.
-  std::string key;
-  std::string ca;  // Whom the other side's certificate is checked against; for a target also "system".
-  std::string crl;
-  bool operator==(const TlsFiles&) const = default;
-};
+using model::Secret;
+using model::TlsFiles;
 
 // Whose sending the kernel encrypts: that of streams, where a trial at the start found it sound and no
 // dearer; every connection's, where it is sound; nobody's.
 enum class KernelTlsMode : uint8_t { streams, always, off };
-
-struct ListenerConfig {
-  std::string name;
-  std::string protocol = "postgres";
-  std::string address = "127.0.0.1";  // An IP address; empty for a Unix socket.
-  uint16_t port = 6432;               // 0: any free port.
-  std::string path;                   // Of a Unix socket; empty for TCP.
-  uint32_t connections_max = 0;       // 0: limits.connections_max alone.
-  proxy::ListenerTls tls = proxy::ListenerTls::prefer;
-  TlsFiles tls_files;
-  proxy::CertificateName certificate_name = proxy::CertificateName::cn;
-  proxy::CertificateLogin certificate_login = proxy::CertificateLogin::certificate_and_password;
-  std::vector<std::pair<std::string, std::string>> certificate_users;  // The certificate's name, the user's.
-};
 
 struct AdminConfig {
   std::string address = "127.0.0.1";
@@ -80,14 +62,12 @@ struct StoreConfig {
 using model::Durability;
 using model::OnFull;
 
-struct AuditConfig {
+struct AuditConfig : model::RecordLimits {
   bool enabled = true;
   uint64_t journal_segment_bytes = 16'777'216;
   uint64_t journal_max_bytes = 1'073'741'824;
   OnFull on_full = OnFull::fail_closed;
   Durability durability = Durability::process;
-  uint32_t statement_bytes_max = 65'536;
-  uint32_t parameters_bytes_max = 16'384;
   uint32_t batch_rows = 10'000;
   uint64_t batch_ms = 200;
   uint64_t join_ms = 1'000;
@@ -95,70 +75,24 @@ struct AuditConfig {
   uint32_t retention_days = 90;
   uint64_t failures_window_ms = 10'000;
   std::vector<std::string> redact_names;  // Beside those of the table (sql/secret_names.h).
-  proxy::VolumeRule volume_per_user{32 << 20, 128 << 20};
-  proxy::VolumeRule volume_per_address{64 << 20, 256 << 20};
-};
-
-struct LimitsConfig {
-  uint32_t connections_max = 10'000;
-  uint64_t message_bytes_max = 1'073'741'824;
-  uint64_t prepared_bytes_max = 67'108'864;
-  uint64_t startup_ms = 10'000;
-  uint64_t authentication_ms = 30'000;
-  uint64_t connect_ms = 10'000;
-  uint64_t idle_ms = 0;                 // 0: no limit.
-  uint64_t idle_in_transaction_ms = 0;  // 0: no limit.
-  uint64_t drain_ms = 30'000;
-};
-
-struct UserConfig {
-  std::string name;
-  std::vector<std::string> roles;
-  Secret verifier;  // SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>, as PostgreSQL stores it.
-};
-
-struct CredentialConfig {
-  std::string user;
-  Secret password;  // Empty: none (trust).
-};
-
-struct TargetConfig {
-  std::string name;
-  std::vector<std::string> hosts;  // Tried in order; one that starts with `/` is a Unix socket's directory.
-  uint16_t port = 5432;
-  std::string database;  // The name, unless said otherwise.
-  std::string user;
-  Secret password;                                        // Empty: none (trust).
-  std::map<policy::Level, CredentialConfig> credentials;  // For sessions of that access level.
-  proxy::SslMode sslmode = proxy::SslMode::prefer;
-  proxy::ChannelBinding channel_binding = proxy::ChannelBinding::prefer;
-  TlsFiles tls_files;
-  std::vector<std::string> tags;
-  uint32_t connections_max = 0;  // 0: no limit.
-  bool allow_superuser_read = false;
-  bool legacy_strings = false;
-  proxy::AttributionWitness attribution_witness = proxy::AttributionWitness::end;
-  bool attribution_watch = false;
-  std::string application_name;  // A form that proxy::NameForm takes.
-  proxy::PoolRule pool;
 };
 
 struct Config {
   std::string node;
   std::string state_dir = "/var/lib/ringfence";
-  unsigned shards = 0;  // 0: one for each core.
-  bool spin = true;     // Shards look for work on cores that nobody uses before they sleep.
-  std::string application_name = std::string(proxy::NameForm::usual);  // Of targets that say nothing.
+  unsigned shards = 0;               // 0: one for each core.
+  bool spin = true;                  // Shards look for work on cores that nobody uses before they sleep.
+  model::NameForm application_name;  // Of targets that say nothing.
   LogConfig log;
   TlsFiles tls;  // What listeners and the admin API use that name none of their own.
   KernelTlsMode tls_kernel = KernelTlsMode::streams;
-  std::vector<ListenerConfig> listeners;
+  std::vector<model::Listener> listeners;
   AdminConfig admin;
   StoreConfig store;
   AuditConfig audit;
-  LimitsConfig limits;
-  std::vector<UserConfig> users;
-  std::vector<TargetConfig> targets;
+  model::Limits limits;
+  std::vector<model::User> users;
+  std::vector<model::PgTarget> targets;
   std::shared_ptr<const policy::PolicySet> policies;
 };
 

@@ -86,6 +86,10 @@ inline constexpr uint64_t log_pause_ms = 60'000;
 inline constexpr uint32_t splice_bytes_min = 32 * 1024;
 // Receives that brought no long body before a session goes back to receiving as much as there is.
 inline constexpr uint8_t receives_without_body_max = 8;
+// A raw TCP session of which one direction has ended: how long the other one may be quiet.
+inline constexpr uint64_t half_closed_idle_ms = 600'000;
+// While the appliance drains, a raw TCP session that has been quiet for so long has nothing to finish.
+inline constexpr uint64_t drain_quiet_ms = 1'000;
 // Keys derived from backend passwords that a shard remembers.
 inline constexpr size_t derived_keys_max = 256;
 

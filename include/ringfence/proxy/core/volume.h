@@ -18,13 +18,11 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "ringfence/model/limits.h"
+
 namespace ringfence::proxy {
 
-struct VolumeRule {
-  uint64_t bytes_per_s = 0;  // 0: no bound.
-  uint64_t burst_bytes = 0;
-  bool operator==(const VolumeRule&) const = default;
-};
+using model::VolumeRule;
 
 // Used by all shards at once. It stores when all that was spent would be earned again at the rule's rate.
 class EarnedTime {

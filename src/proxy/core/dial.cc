@@ -1,8 +1,7 @@
-#include "dial.h"
+#include "ringfence/proxy/core/dial.h"
 
-#include <memory>
 #include <optional>
-#include <vector>
+#include <utility>
 
 #include "ringfence/net/socket_stream.h"
 
@@ -10,30 +9,17 @@ namespace ringfence::proxy {
 
 using ring::Task;
 
-Task<Result<Dialled>> dial_address(PgShardState& shard, net::Address address, std::string host,
-                                   Opening& opening) {
-  net::Connecting connecting(shard.core.shard, address, 0);
-  Opening::Break breaking(opening, [&connecting] { connecting.cancel(); });
-  if (opening.is_over()) co_return fail(Fault::timeout, std::string(opening_is_over));
-  auto running = connecting.run();
-  auto stream = co_await running;
-  if (!stream && opening.has_passed())
-    co_return fail(Fault::timeout, "no connection to " + net::to_string(address) + " in time");
-  if (!stream) co_return unexpected(std::move(stream).error());
-  Dialled dialled{std::move(*stream), address, std::move(host)};
-  co_return std::move(dialled);
-}
 namespace {
 
 // On a worker. The resolver cannot be stopped: when the opening ends before it does, its answer is nobody's.
-Task<Result<std::vector<net::Address>>> look_up(PgShardState& shard, std::string name, uint16_t port,
+Task<Result<std::vector<net::Address>>> look_up(ShardCore& core, std::string name, uint16_t port,
                                                 Opening& opening) {
   struct Answer {
     ring::Event done;
     std::optional<Result<std::vector<net::Address>>> found;
   };
   auto answer = std::make_shared<Answer>();
-  const bool is_posted = shard.core.workers.logins.post([answer, name, port, &home = shard.core.shard] {
+  const bool is_posted = core.workers.logins.post([answer, name, port, &home = core.shard] {
     auto found = std::make_shared<Result<std::vector<net::Address>>>(net::resolve(name, port));
     const auto tell = [answer, found] {
       answer->found = std::move(*found);
@@ -48,27 +34,43 @@ Task<Result<std::vector<net::Address>>> look_up(PgShardState& shard, std::string
   if (!answer->found) co_return fail(Fault::timeout, "the name \"" + name + "\" was not resolved in time");
   co_return std::move(*answer->found);
 }
+
 }  // namespace
 
-Task<Result<Dialled>> dial_target(PgShardState& shard, const Target& target, Opening& opening) {
+Task<Result<Dialled>> dial_address(ShardCore& core, net::Address address, std::string host,
+                                   Opening& opening) {
+  net::Connecting connecting(core.shard, address, 0);
+  Opening::Break breaking(opening, [&connecting] { connecting.cancel(); });
+  if (opening.is_over()) co_return fail(Fault::timeout, std::string(opening_is_over));
+  auto running = connecting.run();
+  auto stream = co_await running;
+  if (!stream && opening.has_passed())
+    co_return fail(Fault::timeout, "no connection to " + net::to_string(address) + " in time");
+  if (!stream) co_return unexpected(std::move(stream).error());
+  Dialled dialled{std::move(*stream), address, std::move(host)};
+  co_return std::move(dialled);
+}
+
+Task<Result<Dialled>> dial_hosts(ShardCore& core, const std::vector<std::string>& hosts, uint16_t port,
+                                 std::string socket, Opening& opening) {
   Error last{Fault::unavailable, "no host is configured", 0};
-  for (const std::string& host : target.hosts) {
+  for (const std::string& host : hosts) {
     std::vector<net::Address> addresses;
     if (host.starts_with('/')) {
-      auto address = net::unix_address(host + "/.s.PGSQL." + std::to_string(target.port));
+      auto address = net::unix_address(host + socket);
       if (address) addresses.push_back(*address);
       else last = address.error();
-    } else if (auto numeric = net::numeric_address(host, target.port)) {
+    } else if (auto numeric = net::numeric_address(host, port)) {
       addresses.push_back(*numeric);
     } else {
-      auto looking_up = look_up(shard, host, target.port, opening);
+      auto looking_up = look_up(core, host, port, opening);
       auto found = co_await looking_up;
       if (!found) last = found.error();
       else addresses = std::move(*found);
     }
     for (const net::Address& address : addresses) {
       if (opening.is_over()) break;
-      auto dialling = dial_address(shard, address, host, opening);
+      auto dialling = dial_address(core, address, host, opening);
       auto dialled = co_await dialling;
       if (dialled) co_return std::move(dialled);
       last = dialled.error();
@@ -77,4 +79,5 @@ Task<Result<Dialled>> dial_target(PgShardState& shard, const Target& target, Ope
   }
   co_return unexpected(std::move(last));
 }
+
 }  // namespace ringfence::proxy

@@ -10,12 +10,13 @@
 #include "ringfence/base/bytes.h"
 #include "ringfence/crypto/secret.h"
 
-namespace ringfence::app {
+namespace ringfence::model {
 
 class Secret {
  public:
   Secret() = default;
-  explicit Secret(ByteView text) : text_(text) {}
+  Secret(ByteView text) : text_(text) {}     // NOLINT(google-explicit-constructor): to hide a text is safe.
+  Secret(const char* text) : text_(text) {}  // NOLINT(google-explicit-constructor)
   Secret(const Secret& other) : text_(other.text_) {}
   Secret(Secret&& other) noexcept : text_(std::move(other.text_)) { crypto::secure_zero(other.text_); }
   Secret& operator=(const Secret& other) {
@@ -42,4 +43,4 @@ class Secret {
   std::string text_;
 };
 
-}  // namespace ringfence::app
+}  // namespace ringfence::model

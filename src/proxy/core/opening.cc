@@ -1,4 +1,4 @@
-#include "opening.h"
+#include "ringfence/proxy/core/opening.h"
 
 #include <utility>
 

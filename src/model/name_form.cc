@@ -1,10 +1,10 @@
-#include "ringfence/proxy/core/name_form.h"
+#include "ringfence/model/name_form.h"
 
 #include <algorithm>
 
 #include "ringfence/base/utf8.h"
 
-namespace ringfence::proxy {
+namespace ringfence::model {
 
 namespace {
 
@@ -58,4 +58,4 @@ std::string NameForm::name(std::string_view user, std::string_view target,
   return printable_ascii(std::string_view(out).substr(0, application_name_bytes_max));
 }
 
-}  // namespace ringfence::proxy
+}  // namespace ringfence::model

@@ -6,7 +6,7 @@
 
 #include "ringfence/base/result.h"
 
-namespace ringfence::proxy {
+namespace ringfence::model {
 
 // PostgreSQL keeps 63 bytes of it, and says so of a longer one (NAMEDATALEN).
 inline constexpr size_t application_name_bytes_max = 63;
@@ -25,6 +25,7 @@ class NameForm {
   // has none.
   std::string name(std::string_view user, std::string_view target, std::string_view client_application) const;
   bool is_clients_own() const { return text_ == "client"; }
+  const std::string& text() const { return text_; }
   bool operator==(const NameForm&) const = default;
 
  private:
@@ -34,4 +35,4 @@ class NameForm {
 // Bytes that no server takes for another character in any encoding: `?` for each that is not printable ASCII.
 std::string printable_ascii(std::string_view text);
 
-}  // namespace ringfence::proxy
+}  // namespace ringfence::model

@@ -1,11 +1,11 @@
-#include "ringfence/proxy/core/name_form.h"
+#include "ringfence/model/name_form.h"
 
 #include <doctest/doctest.h>
 
 #include "ringfence/base/utf8.h"
 
 using namespace ringfence;
-using proxy::NameForm;
+using model::NameForm;
 
 namespace {
 std::string name(std::string_view form, std::string_view client) {
@@ -40,7 +40,7 @@ TEST_CASE("no name is longer than the server keeps, and none ends within a chara
     for (const char* form : {"client", "ringfence/{user}: {name}", "{name}", "{name}{name}{name} {user}"}) {
       for (const std::string& client : {ascii, wide}) {
         const std::string made = name(form, client);
-        CHECK(made.size() <= proxy::application_name_bytes_max);
+        CHECK(made.size() <= model::application_name_bytes_max);
         CHECK(is_valid_text(made));
       }
     }

@@ -1,0 +1,42 @@
+#include "ringfence/proxy/core/client_networks.h"
+
+#include <algorithm>
+
+namespace ringfence::proxy {
+
+ClientNetworks::ClientNetworks(const model::Listener& listener) : admits_all_(listener.networks.empty()) {
+  for (const std::string& text : listener.networks) {
+    if (text == model::unix_network) admits_unix_ = true;
+    else if (const auto network = model::Network::parse(text)) admitted_.push_back(*network);
+  }
+  for (const auto& [text, user] : listener.network_users) {
+    if (text == model::unix_network) unix_user_ = user;
+    else if (const auto network = model::Network::parse(text)) users_.emplace_back(*network, user);
+  }
+  std::stable_sort(users_.begin(), users_.end(),
+                   [](const auto& a, const auto& b) { return a.first.bits() > b.first.bits(); });
+}
+
+bool ClientNetworks::admits(const std::optional<model::IpAddress>& address) const {
+  if (admits_all_) return true;
+  if (!address) return admits_unix_;
+  return std::any_of(admitted_.begin(), admitted_.end(),
+                     [&](const model::Network& network) { return network.contains(*address); });
+}
+
+const std::string* ClientNetworks::user_of(const std::optional<model::IpAddress>& address) const {
+  if (!address) return unix_user_ ? &*unix_user_ : nullptr;
+  const auto found = std::find_if(users_.begin(), users_.end(),
+                                  [&](const auto& rule) { return rule.first.contains(*address); });
+  return found == users_.end() ? nullptr : &found->second;
+}
+
+std::optional<model::IpAddress> address_of(std::string_view peer) {
+  if (peer.starts_with("unix:")) return std::nullopt;
+  peer = peer.substr(0, peer.rfind(':'));
+  if (peer.starts_with('[') && peer.ends_with(']')) peer = peer.substr(1, peer.size() - 2);
+  // A link-local address has its interface behind it (RFC 4007, section 11).
+  return model::IpAddress::parse(peer.substr(0, peer.find('%')));
+}
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,234 @@
+#include "tcp_session.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "ringfence/net/deadline.h"
+#include "ringfence/proxy/core/bounds.h"
+
+namespace ringfence::proxy {
+
+using audit::Outcome;
+using audit::Severity;
+using audit::Tag;
+using ring::Task;
+
+TcpSession::TcpSession(ShardCore& core, AccessCache& accesses, std::unique_ptr<net::Stream> client,
+                       std::shared_ptr<ListenerFacts> listener)
+    : core_(core),
+      accesses_(accesses),
+      client_(std::move(client)),
+      listener_(std::move(listener)),
+      snapshot_(core.snapshot),
+      id_(core.door.ids.uuid(core.shard.now_us())),
+      peer_(client_->peer()),
+      connected_{core.shard.now_ns(), core.shard.now_us()},
+      records_(core.door),
+      activity_(connected_),
+      timer_(core.shard.timers(), [this] { look(); }) {
+  core_.counters.connections_open.add();
+  listener_->connections.fetch_add(1, std::memory_order_relaxed);
+}
+
+TcpSession::~TcpSession() {
+  if (target_sessions_) target_sessions_->fetch_sub(1, std::memory_order_relaxed);
+  listener_->connections.fetch_sub(1, std::memory_order_relaxed);
+  core_.counters.connections_open.subtract();
+}
+
+Task<void> TcpSession::live(TcpSession& session) {
+  bool is_open = false;
+  {
+    auto opening = session.open();
+    is_open = co_await opening;
+  }
+  if (is_open) {
+    auto relaying = session.relay();
+    co_await relaying;
+  }
+  session.close();
+  session.core_.remove(session);
+}
+
+// ---------------------------------------------------------------- both directions
+
+TcpSession::Relay::Relay(TcpSession& s)
+    : session(s),
+      to_server(s.core_, *s.client_, *s.server_, false, s.activity_),
+      to_client(s.core_, *s.server_, *s.client_, true, s.activity_) {}
+
+Task<void> TcpSession::Relay::run(TcpPump& pump, TcpPump& other, ring::Event& ended) {
+  {
+    auto running = pump.run();
+    co_await running;
+  }
+  const bool is_to_server = &pump == &to_server;
+  // What a server has said before it hung up still reaches the client; for nobody there is nothing to wait.
+  const bool other_may_go_on =
+      pump.end() == TcpPump::End::input_ended || (is_to_server && pump.end() == TcpPump::End::output_failed);
+  if (!other_may_go_on && other.end() == TcpPump::End::none) session.cut(true);
+  session.look();
+  // The very last act: the session may go away by it.
+  ended.set();
+}
+
+Task<void> TcpSession::relay() {
+  core_.counters.sessions_open.add();
+  core_.counters.sessions_total.add();
+  activity_ = {core_.shard.now_ns(), core_.shard.now_us()};
+  look();
+  if (core_.is_draining) drain();
+  if (core_.snapshot != snapshot_) reconsider();
+  Relay& both = *relay_;
+  ring::spawn(both.run(both.to_client, both.to_server, both.to_client_ended));
+  ring::spawn(both.run(both.to_server, both.to_client, both.to_server_ended));
+  co_await both.to_server_ended;
+  co_await both.to_client_ended;
+  timer_.cancel();
+  record_disconnect();
+  core_.counters.sessions_open.subtract();
+}
+
+void TcpSession::close() {
+  timer_.cancel();
+  client_->shutdown();
+  if (server_) server_->shutdown();
+}
+
+// ---------------------------------------------------------------- bounds
+
+void TcpSession::look() {
+  if (relay_ == nullptr || ended_) return;
+  const TcpTarget* target = this->target();
+  const uint64_t now_ns = core_.shard.now_ns();
+  uint64_t idle_ms = target != nullptr && target->idle_ms > 0 ? target->idle_ms : snapshot_->limits.idle_ms;
+  const bool is_half =
+      relay_->to_server.end() != TcpPump::End::none || relay_->to_client.end() != TcpPump::End::none;
+  if (is_half && (idle_ms == 0 || idle_ms > half_closed_idle_ms)) idle_ms = half_closed_idle_ms;
+  if (is_draining_ && (idle_ms == 0 || idle_ms > drain_quiet_ms)) idle_ms = drain_quiet_ms;
+  const uint64_t duration_ms = target != nullptr ? target->duration_ms : 0;
+  uint64_t due_ns = ~uint64_t{0};
+  if (idle_ms > 0) due_ns = activity_.ns + idle_ms * 1'000'000;
+  if (idle_ms > 0 && now_ns >= due_ns) {
+    if (!is_draining_) core_.counters.limits_reached.add();
+    end(is_draining_ ? "the appliance is shutting down"
+                     : "no byte has passed for " + std::to_string(idle_ms) + " ms");
+    return;
+  }
+  const uint64_t end_ns = connected_.ns + duration_ms * 1'000'000;
+  if (duration_ms > 0 && now_ns >= end_ns) {
+    core_.counters.limits_reached.add();
+    end("the session has lasted the " + std::to_string(duration_ms) + " ms that its target allows");
+    return;
+  }
+  if (duration_ms > 0) due_ns = std::min(due_ns, end_ns);
+  if (due_ns == ~uint64_t{0}) timer_.cancel();
+  else timer_.arm(due_ns);
+}
+
+void TcpSession::drain() {
+  is_draining_ = true;
+  if (relay_ == nullptr) {
+    end("the appliance is shutting down");
+    return;
+  }
+  look();
+}
+
+// Identity and access are found anew: a network rule may name another user now.
+void TcpSession::reconsider() {
+  if (ended_) return;
+  if (relay_ == nullptr) return;  // It looks once more when it is open.
+  snapshot_ = core_.snapshot;
+  const Listener* listener = rules();
+  if (listener == nullptr || !listener->is_tcp() || listener->target != target_ || target() == nullptr) {
+    end("the listener leads to another target now");
+    return;
+  }
+  std::optional<net::TlsPeerNames> names;
+  if (tls_ != nullptr && tls_->engine().has_peer_certificate()) names = tls_->engine().peer_names();
+  const TcpIdentity now =
+      proxy::identify(*snapshot_, *listener, {address_of(peer_), names ? &*names : nullptr});
+  if (!now.refusal.empty() || now.user != identity_.user) {
+    end("the client is not this user any more by the present configuration");
+    return;
+  }
+  if (!accesses_.find(identity_.user, target_, snapshot_, core_.snapshot)->is_unrestricted()) {
+    end("the present policies give no access to the target any more");
+    return;
+  }
+  look();
+}
+
+// ---------------------------------------------------------------- ending
+
+void TcpSession::end(std::string reason) {
+  if (ended_) return;
+  ended_ = std::move(reason);
+  timer_.cancel();
+  if (opening_ != nullptr) opening_->abandon();
+  // Of a session that is quiet nothing is on its way, so that the end is a good one.
+  const bool is_quiet = core_.shard.now_ns() - activity_.ns >= drain_quiet_ms * 1'000'000;
+  cut(!is_quiet || relay_ == nullptr || relay_->to_server.holds_bytes() || relay_->to_client.holds_bytes());
+}
+
+// `is_in_the_middle`: a peer that has not got all must not take the end for a good one.
+void TcpSession::cut(bool is_in_the_middle) {
+  for (net::Stream* stream : {client_.get(), server_.get()}) {
+    if (stream == nullptr) continue;
+    if (is_in_the_middle) stream->reset();
+    else stream->shutdown();
+  }
+}
+
+std::string TcpSession::reason_of_end(bool& is_failure) const {
+  is_failure = false;
+  if (ended_) return *ended_;
+  const auto with_error = [](std::string text, int error) {
+    return error != 0 ? text + ": " + std::strerror(error) : text;
+  };
+  const TcpPump& up = relay_->to_server;
+  const TcpPump& down = relay_->to_client;
+  if (up.end() == TcpPump::End::input_failed) return with_error("the client's connection broke", up.error());
+  is_failure = true;
+  if (down.end() == TcpPump::End::input_failed)
+    return with_error("the server's connection broke", down.error());
+  if (up.end() == TcpPump::End::output_failed)
+    return with_error("the server took no more of what the client sent", up.error());
+  is_failure = false;
+  if (down.end() == TcpPump::End::output_failed)
+    return with_error("the client took no more of what the server sent", down.error());
+  return "both sides have ended";
+}
+
+void TcpSession::record_disconnect() {
+  bool is_failure = false;
+  const std::string reason = reason_of_end(is_failure);
+  auto done = records_.event("tcp_disconnect", ended_ || is_failure ? Severity::warning : Severity::info,
+                             is_failure ? Outcome::failure : Outcome::success, core_.shard.now_us());
+  done.integer(Tag::duration_us, static_cast<int64_t>(core_.shard.now_us() - connected_.us));
+  done.integer(Tag::bytes_to_client, static_cast<int64_t>(relay_->to_client.bytes()));
+  done.integer(Tag::bytes_to_server, static_cast<int64_t>(relay_->to_server.bytes()));
+  done.text(Tag::reason, reason);
+  records_.publish(std::move(done));
+}
+
+model::SessionInfo TcpSession::info() const {
+  model::SessionInfo out;
+  out.id = id_;
+  out.protocol = "tcp";
+  out.user = identity_.user;
+  out.target = target_;
+  out.client_addr = peer_;
+  out.shard = core_.options.index;
+  out.state = "active";
+  out.connected_at_us = connected_.us;
+  out.last_activity_us = activity_.us;
+  out.tls = tls_ != nullptr;
+  out.bytes_to_client = relay_->to_client.bytes();
+  out.bytes_to_server = relay_->to_server.bytes();
+  return out;
+}
+
+}  // namespace ringfence::proxy

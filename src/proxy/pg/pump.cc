@@ -1,5 +1,6 @@
 #include "pump.h"
 
+#include "chunk_wait.h"
 #include "relay.h"
 
 namespace ringfence::proxy {
@@ -172,6 +173,47 @@ Pump::Way Pump::pass_on(net::Receive& receive, net::Chunk chunk, Aside& aside) {
     return Way::aside;
   }
   return after_sent(sending.is_sent()) ? Way::next : Way::over;
+}
+
+// ---------------------------------------------------------------- waiting
+
+Task<bool> Pump::wait_until_accepted(net::Receive& receive, net::Chunk chunk, size_t at, Advance advance) {
+  ChunkWait wait(relay_, *this, receive, std::move(chunk));
+  auto waiting = wait.until_accepted(at, advance);
+  const bool goes_on = co_await waiting;
+  if (goes_on) pending().chunk = wait.take_chunk();
+  co_return goes_on;
+}
+
+Task<bool> Pump::wait_for_volume(net::Receive& receive, net::Chunk chunk) {
+  ChunkWait wait(relay_, *this, receive, std::move(chunk));
+  auto waiting = wait.until_volume();
+  const bool goes_on = co_await waiting;
+  if (goes_on) pending().chunk = wait.take_chunk();
+  co_return goes_on;
+}
+
+Task<bool> Pump::wait_for_server(Until until) {
+  while (!is_over() && (until == Until::it_ends || !conversation().is_clear())) {
+    waits_ = true;
+    co_await signal_;
+    waits_ = false;
+  }
+  co_return !is_over();
+}
+
+bool Pump::needs_sync() const {
+  return relay_.parts().shard.core.disk_sync.is_needed() && !relay_.is_durable();
+}
+
+bool Pump::note_durable(bool is_durable) {
+  if (!is_durable) {
+    relay_.end({"58030", "the audit trail cannot be made durable, so the statement is not forwarded",
+                "The disk of the appliance's state_dir refuses to sync; see its log."});
+    return false;
+  }
+  relay_.note_durable();
+  return !is_over();
 }
 
 // ---------------------------------------------------------------- sending

@@ -45,6 +45,23 @@ class Pump {
   void read_ahead(ByteView bytes);
   void note_client_end(bool is_orderly);
 
+  // For what waits.
+  Side from() const { return from_; }
+  // Nothing more is read of this side.
+  bool is_over() const;
+  // Shows the conversation the chunk from `at` on.
+  Advance inspect(ByteView bytes, size_t& at);
+  // So many go to the other side.
+  void count(size_t bytes);
+  enum class Until : uint8_t { it_has_answered, it_ends };
+  // The client's next bytes wait for the server to answer all that it was sent, or are not wanted any more
+  // while what runs at the server still is. False: the session or the server's pump is over.
+  ring::Task<bool> wait_for_server(Until until);
+  // The client's statements that have started are not on the disk yet, and have to be.
+  bool needs_sync() const;
+  // When a sync has run. False: the session has to end, and why is set.
+  bool note_durable(bool is_durable);
+
  private:
   // How it goes on: with the next chunk, not at all, when a sync has brought the chunk's records to the disk,
   // or when the other task has run, which says whether it does.
@@ -57,9 +74,6 @@ class Pump {
   Way pass_durable(net::Receive& receive, bool is_durable, Aside& aside);
   Way pass_on(net::Receive& receive, net::Chunk chunk, Aside& aside);
   void end_server();
-  Advance inspect(ByteView bytes, size_t& at);
-  // Nothing more is read of this side.
-  bool is_over() const;
 
   // Sending.
   net::Stream& stream(Side side);
@@ -67,23 +81,10 @@ class Pump {
   ring::Task<bool> wait_until_sent(net::Chunk chunk, net::Send sending);
   ring::Task<bool> send_and_splice(net::Chunk chunk, ByteView bytes);
   bool after_sent(bool is_sent);
-  void count(size_t bytes);
 
-  // Waiting (pump_wait.cc). False: the session has to end, and why is set.
+  // Waiting. False: the session has to end, and why is set.
   ring::Task<bool> wait_until_accepted(net::Receive& receive, net::Chunk chunk, size_t at, Advance advance);
-  ring::Task<bool> wait_by(net::Receive& receive, net::Chunk& chunk, Advance advance);
   ring::Task<bool> wait_for_volume(net::Receive& receive, net::Chunk chunk);
-  ring::Task<bool> wait_for_trail();
-  enum class Until : uint8_t { it_has_answered, it_ends };
-  ring::Task<bool> wait_for_server(Until until);
-  ring::Task<bool> park(net::Receive& receive, net::Chunk& chunk, Advance why);
-  // Of the client's chunk, what stands before a message that waits.
-  ring::Task<bool> forward_so_far(ByteView chunk);
-  ring::Task<bool> forward_before_waiting();
-  bool needs_sync() const;
-  ring::Task<bool> make_durable();
-  bool note_durable(bool is_durable);
-  ring::Task<bool> forward(ByteView bytes);
 
   // Long bodies (pump_splice.cc).
   bool body_follows(const net::Receive& receive);

@@ -6,6 +6,7 @@
 #include "ringfence/net/deadline.h"
 #include "ringfence/pg/sqlstate.h"
 #include "warm_pool.h"
+#include "watch.h"
 
 namespace ringfence::proxy {
 
@@ -49,7 +50,7 @@ Task<void> Relay::run() {
   core().counters.sessions_open.add();
   core().counters.sessions_total.add();
   note_active();
-  check_idle();
+  idle_.watch(*this);
   if (core().is_draining) drain();
   if (conversation_.is_broken()) break_by(Side::server);
   if (!access_.is_current(parts().shard)) reconsider();
@@ -63,7 +64,7 @@ Task<void> Relay::run() {
     auto winding_up = wind_up();
     co_await winding_up;
   }
-  if (idle_timer_) idle_timer_->cancel();
+  idle_.stop();
   conversation_.abandon(now());
   core().counters.sessions_open.subtract();
 }
@@ -77,7 +78,7 @@ Task<void> Relay::wind_up() {
     session_.end_within(client_gone_ms);
     // From here on no cancel request finds the connection.
     lease.forget_cancel_key(session_);
-    if (idle_timer_) idle_timer_->cancel();
+    idle_.stop();
     auto resetting = lease.start_reset();
     co_await resetting;
   } else if (!lease.is_over()) {
@@ -111,7 +112,7 @@ void Relay::server_has_ended() {
 void Relay::after_answers() {
   const bool is_in_transaction = conversation_.queue().transaction() != pg::TransactionStatus::idle;
   if (is_in_transaction != (transaction_since_us_ != 0)) {
-    transaction_since_us_ = is_in_transaction ? active_us_ : 0;
+    transaction_since_us_ = is_in_transaction ? idle_.active_us() : 0;
     if (is_in_transaction && parked_ != nullptr) parked_->note_transaction();
   }
   if (is_draining_) drain();
@@ -120,11 +121,6 @@ void Relay::after_answers() {
     parts().shard.watch->hurry(access_.target()->name);
   name_again();
   if (conversation_.is_clear()) client_.wake();
-}
-
-void Relay::note_active() {
-  active_ns_ = parts().now_ns();
-  active_us_ = parts().now_us();
 }
 
 bool Relay::renew_access() {
@@ -213,37 +209,6 @@ EndReason Relay::broken_by(const Conversation& conversation, Side from) {
           is_limit ? "The bound is limits.message_bytes_max of the appliance's configuration." : ""};
 }
 
-void Relay::check_idle() {
-  if (parts().ending.is_now() || parts().lease.reset() != nullptr) return;
-  const Limits& limits = parts().limits();
-  const pg::ResponseQueue& queue = conversation_.queue();
-  if (parked_ != nullptr) note_waiting();  // A hold has its own deadline.
-  bool in_transaction = queue.transaction() != pg::TransactionStatus::idle;
-  uint64_t allowed_ms = in_transaction ? limits.idle_in_transaction_ms : limits.idle_ms;
-  uint64_t shortest_ms =
-      std::min(limits.idle_ms ? limits.idle_ms : ~uint64_t{0},
-               limits.idle_in_transaction_ms ? limits.idle_in_transaction_ms : ~uint64_t{0});
-  if (shortest_ms == ~uint64_t{0}) return;
-  uint64_t now_ns = parts().now_ns();
-  uint64_t due_ns = active_ns_ + (allowed_ms > 0 ? allowed_ms : shortest_ms) * 1'000'000;
-  if (allowed_ms > 0 && queue.is_idle() && now_ns >= due_ns) {
-    core().counters.limits_reached.add();
-    std::string time = std::to_string(allowed_ms) + " ms";
-    if (in_transaction) {
-      end({std::string(pg::sqlstate::idle_in_transaction_timeout),
-           "terminating connection: idle in a transaction for " + time,
-           "The bound is limits.idle_in_transaction_ms."});
-    } else {
-      end({std::string(pg::sqlstate::idle_session_timeout), "terminating connection: idle for " + time,
-           "The bound is limits.idle_ms."});
-    }
-    return;
-  }
-  if (!idle_timer_)
-    idle_timer_ = std::make_unique<ring::CallbackTimer>(core().shard.timers(), [this] { check_idle(); });
-  idle_timer_->arm(std::max(due_ns, now_ns + shortest_ms * 1'000'000 / 4 + 1'000'000));
-}
-
 // ---------------------------------------------------------------- the server's connection
 
 // Whether nothing of this session is on its way, and nothing is left with the server but what it discards
@@ -298,7 +263,7 @@ void Relay::describe(model::SessionInfo& out) const {
   out.user = access_.user();
   out.target = access_.target()->name;
   out.database = access_.database();
-  out.last_activity_us = active_us_;
+  out.last_activity_us = idle_.active_us();
   out.statements = conversation_.statements();
   out.bytes_to_client = bytes_to_client();
   out.bytes_to_server = bytes_to_server();

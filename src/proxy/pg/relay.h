@@ -7,12 +7,12 @@
 #include <memory>
 #include <string>
 
+#include "idle_limit.h"
 #include "parked.h"
 #include "pg_login.h"
 #include "pump.h"
 #include "session_access.h"
 #include "session_parts.h"
-#include "watch.h"
 #include "watched_session.h"
 
 namespace ringfence::proxy {
@@ -38,12 +38,6 @@ class Relay {
   ring::Task<void> cancel_by_client();
   void describe(model::SessionInfo& out) const;
 
-  // The watch of its target (relay_watch.cc). Adds the session to those that are asked for, if it is one of
-  // this target's and credential's and has sent what was not looked at.
-  void join_watch(const std::string& target, const std::string& user,
-                  std::vector<WatchRound::Asked>& out) const;
-  void compare_watch(const WatchRound::Asked& asked);
-
   SessionParts& parts() const;
   ShardCore& core() const { return parts().shard.core; }
   Conversation& conversation() { return conversation_; }
@@ -62,9 +56,9 @@ class Relay {
   // What is received of the server since it waited in its pool comes to `receive` from here on.
   void hand_receive_to(net::Receive& receive);
   void server_has_ended();
-  void note_active();
+  void note_active() { idle_.note_active(parts().now_ns(), parts().now_us()); }
   // The client waits for us.
-  void note_waiting() { active_ns_ = parts().now_ns(); }
+  void note_waiting() { idle_.note_waiting(parts().now_ns()); }
   // Before each chunk from the client. False: the session has to end, and why is set.
   bool renew_access();
   void after_answers();
@@ -77,19 +71,19 @@ class Relay {
 
   // Null: nothing is any more.
   void set_parked(Parked* parked) { parked_ = parked; }
+  bool is_parked() const { return parked_ != nullptr; }
+  // What the watch of its target has to know; null: that is not watched.
+  WatchedSession* watched() const { return watched_.get(); }
   uint64_t transaction_since_us() const { return transaction_since_us_; }
 
  private:
   static EndReason broken_by(const Conversation& conversation, Side from);
   ring::Task<void> wind_up();
-  void check_idle();
   bool can_give_back() const;
   // The name of the server's connection.
   void start_naming(std::string_view name, OwnAnswer::Kind kind);
   void name_again();
   void fail_naming(std::string_view reason);
-  bool can_be_watched() const;
-  void contradicted_by_watch(std::string_view shown);
 
   PgSession& session_;
   SessionAccess access_;
@@ -98,10 +92,8 @@ class Relay {
   Pump client_;
   Pump server_;
   Parked* parked_ = nullptr;
-  uint64_t transaction_since_us_ = 0;                // 0: none is open.
-  std::unique_ptr<ring::CallbackTimer> idle_timer_;  // Where the limits say how long it may be idle.
-  uint64_t active_ns_ = 0;
-  uint64_t active_us_ = 0;
+  uint64_t transaction_since_us_ = 0;  // 0: none is open.
+  IdleLimit idle_;
   uint64_t durable_statements_ = 0;  // How many statements had started at the last sync.
   bool is_draining_ = false;
   bool can_splice_ = false;

@@ -9,6 +9,7 @@
 #include "ringfence/net/deadline.h"
 #include "ringfence/pg/build.h"
 #include "ringfence/pg/messages.h"
+#include "session_watch.h"
 #include "warm_pool.h"
 #include "watch_sample.h"
 
@@ -272,7 +273,7 @@ void Watch::note_failure(const Key& key, Watcher& watcher) {
 
 void Watch::collect(WatchRound& round) {
   std::vector<WatchRound::Asked>& out = round.asked[shard_.core.options.index];
-  for (PgSession* session : shard_.watched) session->relay().join_watch(round.target, round.user, out);
+  for (PgSession* session : shard_.watched) join_watch(session->relay(), round.target, round.user, out);
 }
 
 void Watch::compare(const WatchRound& round) {
@@ -285,7 +286,7 @@ void Watch::compare(const WatchRound& round) {
   for (PgSession* session : all) {
     if (!shard_.watched.contains(session)) continue;
     if (auto found = by_session.find(session->id()); found != by_session.end())
-      session->relay().compare_watch(*found->second);
+      compare_watch(session->relay(), *found->second);
   }
 }
 

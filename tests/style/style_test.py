@@ -32,7 +32,6 @@ LONG_FILES = {
     'node_verifier.cc': 416,
     'recorder.cc': 469,
     'response_queue.cc': 464,
-    'warm_pool.cc': 622,
 }
 LONG_FUNCTIONS = {
     'conversation.cc Conversation::client_bytes': 85,
@@ -41,9 +40,6 @@ LONG_FUNCTIONS = {
     'conversation_gate.cc Conversation::admit_query': 73,
     'event.h field_bytes_max': 75,
     'kinds.cc rows': 121,
-    'pg_session_login.cc PgSession::authenticate': 86,
-    'pg_session_login.cc PgSession::log_in': 86,
-    'pg_session_server.cc PgSession::open_server': 84,
     'recorder.cc Recorder::outcome': 115,
     'recovery.cc recover': 80,
 }

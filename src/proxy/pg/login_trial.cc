@@ -3,9 +3,9 @@
 #include <future>
 #include <vector>
 
+#include "goodbye.h"
 #include "pg_shard_state.h"
 #include "pinned_settings.h"
-#include "ringfence/pg/build.h"
 #include "ringfence/proxy/core/opening.h"
 #include "upstream.h"
 
@@ -45,11 +45,8 @@ ring::Task<void> run(PgShardState& shard, Trial& trial) {
     trial.done.set_value(fail(Fault::unavailable, upstream.error().reason));
     co_return;
   }
-  std::string goodbye;
-  pg::append_terminate(goodbye);
-  net::Send sending(*upstream->stream, goodbye);
-  Result<void> sent = co_await sending;
-  upstream->stream->shutdown();
+  auto parting = say_goodbye(*upstream->stream);
+  co_await parting;
   trial.done.set_value({});
 }
 

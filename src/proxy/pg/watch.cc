@@ -2,12 +2,14 @@
 
 #include <algorithm>
 
+#include "goodbye.h"
 #include "message_reader.h"
 #include "pg_session.h"
 #include "ringfence/base/log.h"
 #include "ringfence/net/deadline.h"
 #include "ringfence/pg/build.h"
 #include "ringfence/pg/messages.h"
+#include "session_watch.h"
 #include "warm_pool.h"
 #include "watch_sample.h"
 
@@ -252,11 +254,8 @@ Task<void> Watch::leave(Watcher& watcher) {
   watcher.upstream.reset();
   shard_.core.counters.watch_connections.subtract();
   net::Deadline deadline(shard_.core.shard, *upstream.stream, pool_close_ms);
-  std::string message;
-  pg::append_terminate(message);
-  net::Send sending(*upstream.stream, message);
-  Result<void> sent = co_await sending;
-  upstream.stream->shutdown();
+  auto parting = say_goodbye(*upstream.stream);
+  co_await parting;
 }
 
 void Watch::note_failure(const Key& key, Watcher& watcher) {
@@ -274,7 +273,7 @@ void Watch::note_failure(const Key& key, Watcher& watcher) {
 
 void Watch::collect(WatchRound& round) {
   std::vector<WatchRound::Asked>& out = round.asked[shard_.core.options.index];
-  for (const PgSession* session : shard_.watched) session->join_watch(round.target, round.user, out);
+  for (PgSession* session : shard_.watched) join_watch(session->relay(), round.target, round.user, out);
 }
 
 void Watch::compare(const WatchRound& round) {
@@ -287,7 +286,7 @@ void Watch::compare(const WatchRound& round) {
   for (PgSession* session : all) {
     if (!shard_.watched.contains(session)) continue;
     if (auto found = by_session.find(session->id()); found != by_session.end())
-      session->compare_watch(*found->second);
+      compare_watch(session->relay(), *found->second);
   }
 }
 

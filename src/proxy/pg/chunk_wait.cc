@@ -1,0 +1,192 @@
+#include "chunk_wait.h"
+
+#include <algorithm>
+
+#include "parked.h"
+#include "relay.h"
+
+namespace ringfence::proxy {
+
+using ring::Task;
+
+namespace {
+
+// Longer a client whose user, or address, adds too much to the trail does not wait: with so much behind it
+// its user's next statements would wait as long.
+constexpr uint64_t volume_wait_max_ns = 10'000'000'000;
+// After which it looks whether the session has ended, and whether the store has caught up.
+constexpr uint64_t slice_ns = 250'000'000;
+constexpr uint64_t behind_slice_ns = 20'000'000;
+// Longer a lease does not wait for the store alone, which may be away.
+constexpr uint64_t behind_wait_max_ns = 1'000'000'000;
+
+}  // namespace
+
+ChunkWait::ChunkWait(Relay& relay, Pump& pump, net::Receive& receive, net::Chunk chunk)
+    : relay_(relay), pump_(pump), receive_(receive), chunk_(std::move(chunk)) {
+  // Whoever waits holds none of the shard's buffers.
+  chunk_.detach();
+}
+
+// ---------------------------------------------------------------- for the conversation
+
+Task<bool> ChunkWait::until_accepted(size_t at, Advance advance) {
+  const bool is_client = pump_.from() == Side::client;
+  Conversation& conversation = relay_.conversation();
+  const Ending& ending = relay_.parts().ending;
+  while (advance != Advance::all) {
+    if (advance == Advance::broken) {
+      relay_.break_by(pump_.from());
+      co_return false;
+    }
+    if (is_client) conversation.move_chunk(chunk_.bytes());
+    else conversation.move_server_chunk(chunk_.bytes());
+    {
+      auto waiting = wait_by(advance);
+      const bool goes_on = co_await waiting;
+      if (!goes_on) co_return false;
+    }
+    if (ending.is_now() || pump_.is_over()) co_return false;
+    // What waited is decided by the policies in force now; without access nothing goes on.
+    if (is_client && conversation.can_change_policies()) {
+      relay_.renew_access();
+      if (ending.is_due()) {
+        auto ended = pump_.wait_for_server(Pump::Until::it_ends);
+        co_await ended;
+        co_return false;
+      }
+    }
+    advance = pump_.inspect(chunk_.bytes(), at);
+  }
+  co_return true;
+}
+
+Task<bool> ChunkWait::wait_by(Advance advance) {
+  if (advance == Advance::wait_answer || advance == Advance::wait_queue) {
+    auto waiting = wait_for_answers();
+    co_return co_await waiting;
+  }
+  if (advance == Advance::wait_trail) {
+    auto waiting = wait_for_trail();
+    co_return co_await waiting;
+  }
+  auto parking = park(advance);
+  bool goes_on = co_await parking;
+  if (!goes_on && relay_.parts().ending.is_pending()) {
+    auto ending = pump_.wait_for_server(Pump::Until::it_ends);
+    co_await ending;
+  }
+  co_return goes_on;
+}
+
+Task<bool> ChunkWait::wait_for_answers() {
+  auto sending = forward_so_far();
+  bool is_sent = co_await sending;
+  if (!is_sent) co_return false;
+  auto waiting = pump_.wait_for_server(Pump::Until::it_has_answered);
+  co_await waiting;
+  co_return true;
+}
+
+Task<bool> ChunkWait::wait_for_trail() {
+  ShardCore& core = relay_.parts().shard.core;
+  core.counters.trail_waits.add();
+  auto waiting = core.room.wait();
+  bool has_room = co_await waiting;
+  if (has_room) co_return true;
+  core.counters.trail_refusals.add();
+  relay_.end({"58030", "the audit trail cannot be written, so no statement is forwarded",
+              "The appliance's /readyz says why; nothing of this session is lost from the trail."});
+  co_return false;
+}
+
+// Until the word has come, or the analysis.
+Task<bool> ChunkWait::park(Advance why) {
+  auto sending = forward_before_waiting();
+  bool is_sent = co_await sending;
+  Parked parked(relay_, pump_, receive_, why == Advance::wait_analysis);
+  auto waiting = parked.wait(is_sent);
+  co_await waiting;
+  co_return parked.goes_on();
+}
+
+// ---------------------------------------------------------------- for the volume
+
+Task<bool> ChunkWait::until_volume() {
+  SessionParts& of = relay_.parts();
+  of.shard.core.counters.volume_waits.add();
+  uint64_t waited_ns = 0;
+  for (uint64_t wait_ns = of.volume.settle(of.shard); wait_ns > 0;
+       wait_ns = of.volume.settle(of.shard, waited_ns < behind_wait_max_ns)) {
+    const uint64_t rule_wait_ns = of.volume.wait_ns(of.now_ns());
+    if (rule_wait_ns > 0 && waited_ns + rule_wait_ns > volume_wait_max_ns) {
+      of.shard.core.counters.volume_refusals.add();
+      relay_.end(of.volume.exceeded(relay_.access().user(), of.recorder.client_addr(), of.now_ns()));
+      co_return false;
+    }
+    const uint64_t slice = std::min(wait_ns, rule_wait_ns > 0 ? slice_ns : behind_slice_ns);
+    ring::Event due;
+    ring::CallbackTimer timer(of.shard.core.shard.timers(), [&due] { due.set(); });
+    timer.arm(of.now_ns() + slice);
+    co_await due;
+    waited_ns += slice;
+    relay_.note_waiting();
+    if (pump_.is_over()) co_return false;
+  }
+  if (!relay_.renew_access()) {
+    auto ending = pump_.wait_for_server(Pump::Until::it_ends);
+    co_await ending;
+    co_return false;
+  }
+  size_t at = 0;
+  Advance advance = pump_.inspect(chunk_.bytes(), at);
+  auto accepting = until_accepted(at, advance);
+  co_return co_await accepting;
+}
+
+// ---------------------------------------------------------------- for the disk and the server
+
+// Of a chunk from the client, what stands before a message that has to wait.
+Task<bool> ChunkWait::forward_so_far() {
+  auto syncing = make_durable();
+  bool is_durable = co_await syncing;
+  if (!is_durable || relay_.conversation().server_said_fatal()) co_return false;
+  auto forwarding = forward(relay_.conversation().to_server_so_far(chunk_.bytes()));
+  co_return co_await forwarding;
+}
+
+// What came before the message that waits, and does not belong to its sync group, is answered meanwhile.
+Task<bool> ChunkWait::forward_before_waiting() {
+  ByteView bytes = relay_.conversation().before_waiting();
+  if (bytes.empty()) co_return true;
+  auto syncing = make_durable();
+  bool is_durable = co_await syncing;
+  if (!is_durable) co_return false;
+  auto forwarding = forward(bytes);
+  bool is_sent = co_await forwarding;
+  relay_.conversation().before_waiting_is_sent();
+  co_return is_sent;
+}
+
+Task<bool> ChunkWait::make_durable() {
+  if (!pump_.needs_sync()) co_return true;
+  DurableWait syncing(relay_.parts().shard.core.disk_sync);
+  bool is_durable = co_await syncing;
+  co_return pump_.note_durable(is_durable);
+}
+
+// To the server, behind the name of the session.
+Task<bool> ChunkWait::forward(ByteView bytes) {
+  pump_.count(bytes.size());
+  ServerLease& lease = relay_.parts().lease;
+  if (lease.has_to_name(bytes)) {
+    auto naming = lease.name(&bytes);
+    bool is_named = co_await naming;
+    if (!is_named) co_return false;
+  }
+  net::Send sending(lease.stream(), bytes);
+  Result<void> sent = co_await sending;
+  co_return sent.has_value();
+}
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,152 @@
+#include "client_proof.h"
+
+#include <algorithm>
+#include <span>
+
+#include "message_reader.h"
+#include "ringfence/base/base64.h"
+#include "ringfence/crypto/secret.h"
+#include "ringfence/pg/frame.h"
+#include "ringfence/pg/messages.h"
+#include "ringfence/proxy/core/certificate_users.h"
+
+namespace ringfence::proxy {
+
+using ring::Task;
+
+namespace {
+
+// Says which version is spoken, and what of the startup packet is not known; empty where nothing is to be
+// said.
+std::string negotiation_of(const pg::StartupMessage& startup) {
+  std::string message;
+  if (auto negotiated = pg::negotiate(startup)) pg::append_negotiate_protocol_version(message, *negotiated);
+  return message;
+}
+
+}  // namespace
+
+ClientProof::ClientProof(Applicant& applicant, net::Gather& in)
+    : applicant_(applicant), in_(in), user_(applicant.snapshot->find_user(applicant.user)) {}
+
+Task<std::optional<std::string>> ClientProof::run() {
+  const Listener* policy = applicant_.policy;
+  const net::TlsStream* tls = applicant_.client.tls;
+  applicant_.auth_method = "scram-sha-256";
+  if (tls != nullptr && tls->engine().has_peer_certificate() &&
+      policy->certificate_login != CertificateLogin::password) {
+    bool is_enough = policy->certificate_login == CertificateLogin::certificate;
+    applicant_.auth_method = is_enough ? "certificate" : "certificate+scram-sha-256";
+    std::string wrong = check_certificate();
+    if (wrong.empty() && is_enough && user_ == nullptr) wrong = "no such user";
+    applicant_.identify();
+    if (!wrong.empty()) {
+      auto refusing = applicant_.refuse_authentication(std::move(wrong), true);
+      co_await refusing;
+      co_return std::nullopt;
+    }
+    if (is_enough) co_return negotiation_of(applicant_.startup);
+  }
+  auto proving = by_password();
+  co_return co_await proving;
+}
+
+std::string ClientProof::check_certificate() const {
+  const net::TlsPeerNames names = applicant_.client.tls->engine().peer_names();
+  const std::vector<std::string> users = users_of(names, *applicant_.policy);
+  if (std::find(users.begin(), users.end(), applicant_.user) != users.end()) return {};
+  return "the certificate \"" + names.dn + "\" does not name this user";
+}
+
+Task<std::optional<std::string>> ClientProof::by_password() {
+  auto nonce = crypto::random_bytes(pg::scram_nonce_size);
+  if (!nonce) {
+    auto refusing = applicant_.refuse(pg::sqlstate::internal_error, "the machine has no randomness to give");
+    co_await refusing;
+    co_return std::nullopt;
+  }
+  nonce_ = std::move(*nonce);
+  if (applicant_.client.tls != nullptr) binding_.data = applicant_.client.tls->engine().endpoint_hash();
+  const bool offers_plus = !binding_.data.empty();
+  binding_.plus_was_offered = offers_plus;
+  std::string message = negotiation_of(applicant_.startup);
+  // The stronger first, as PostgreSQL has them.
+  const std::string_view mechanisms[] = {pg::scram_plus_mechanism, pg::scram_mechanism};
+  pg::append_authentication_sasl(message, std::span(mechanisms).subspan(offers_plus ? 0 : 1));
+  for (int step = 0; step < 2; ++step) {
+    auto asking = ask(std::move(message));
+    std::optional<std::string> answer = co_await asking;
+    if (!answer) co_return std::nullopt;
+    Result<std::string> reply = step == 0 ? challenge(*answer) : verify(*answer);
+    if (!reply) {
+      auto refusing = refuse(reply.error());
+      co_await refusing;
+      co_return std::nullopt;
+    }
+    message = std::move(*reply);
+  }
+  co_return std::move(message);
+}
+
+Task<std::optional<std::string>> ClientProof::ask(std::string message) {
+  auto sending = applicant_.send(std::move(message));
+  Result<void> sent = co_await sending;
+  if (!sent) co_return std::nullopt;
+  auto reading = read_message(in_, client_login_message_bytes_max);
+  Result<Message> answer = co_await reading;
+  // psql hangs up here to ask for a password: not a failure.
+  if (!answer && answer.error().fault == Fault::closed) co_return std::nullopt;
+  if (!answer && answer.error().fault == Fault::limit) applicant_.shard.core.counters.limits_reached.add();
+  if (!answer || answer->type != pg::from_client::password) {
+    auto refusing = applicant_.refuse(pg::sqlstate::protocol_violation,
+                                      answer ? "expected a SASL response" : answer.error().message);
+    co_await refusing;
+    co_return std::nullopt;
+  }
+  co_return std::move(answer->body);
+}
+
+Result<std::string> ClientProof::challenge(ByteView answer) {
+  auto initial = pg::parse_sasl_initial_response(answer);
+  if (!initial) return unexpected(std::move(initial).error());
+  binding_.plus_was_chosen = binding_.plus_was_offered && initial->mechanism == pg::scram_plus_mechanism;
+  if ((initial->mechanism != pg::scram_mechanism && !binding_.plus_was_chosen) || !initial->data)
+    return fail(Fault::malformed, "the client chose a SASL mechanism that was not offered");
+  if (binding_.plus_was_chosen) {
+    applicant_.auth_method =
+        applicant_.auth_method == "scram-sha-256" ? "scram-sha-256-plus" : "certificate+scram-sha-256-plus";
+  }
+  applicant_.identify();
+  const Snapshot& snapshot = *applicant_.snapshot;
+  // Made for everybody, so that the time is the same.
+  pg::ScramVerifier verifier =
+      pg::mock_scram_verifier(snapshot.mock_secret, applicant_.user,
+                              snapshot.scram_shapes.shape_of(snapshot.mock_secret, applicant_.user));
+  if (user_ != nullptr) verifier = user_->keys;
+  scram_.emplace(std::move(verifier), base64_encode(nonce_), std::move(binding_));
+  auto reply = scram_->challenge(*initial->data);
+  if (!reply) return unexpected(std::move(reply).error());
+  std::string message;
+  pg::append_authentication_sasl_continue(message, *reply);
+  return message;
+}
+
+Result<std::string> ClientProof::verify(ByteView answer) {
+  auto reply = scram_->verify(answer);
+  if (!reply) return unexpected(std::move(reply).error());
+  std::string message;
+  pg::append_authentication_sasl_final(message, *reply);
+  return message;
+}
+
+Task<void> ClientProof::refuse(const Error& error) {
+  if (error.fault == Fault::denied) {
+    auto refusing = applicant_.refuse_authentication(user_ == nullptr ? "no such user" : "wrong password");
+    co_await refusing;
+    co_return;
+  }
+  auto refusing = applicant_.refuse(pg::sqlstate::protocol_violation, error.message);
+  co_await refusing;
+}
+
+}  // namespace ringfence::proxy

@@ -2,7 +2,6 @@
 
 #include "message_text.h"
 #include "parameters.h"
-#include "ringfence/base/thread_counts.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/pg/parse.h"
 #include "ringfence/policy/harmless.h"
@@ -125,7 +124,7 @@ Advance Conversation::client_bytes(ByteView chunk, size_t& at, Now now) {
     reading_ = Reading::open;
     note_group(segment.type);
     if (gate_) {
-      gate_->forget_analysed();
+      gate_->forget();
       waiting_.reset();
       if (!has_replacement()) {
         gate_->from_client().pass(segment.end);
@@ -175,13 +174,13 @@ bool Conversation::client_message(char type, ByteView body, uint32_t body_length
   switch (type) {
     case from_client::query:
       if (!on_query(body, body_length)) return false;
-      if (has_changes()) change_message(type, body);
+      if (judged().changes) change_message(type, body);
       return true;
     case from_client::execute: return on_execute(body, body_length);
     case from_client::function_call: return on_function_call(body, body_length);
     case from_client::parse:
       on_parse(body, body_length);
-      if (has_changes()) change_message(type, body);
+      if (judged().changes) change_message(type, body);
       return true;
     case from_client::bind: on_bind(body, body_length); return true;
     case from_client::describe:
@@ -270,7 +269,7 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
   bool is_uncut = false;
   std::vector<std::pair<uint32_t, pg::NameChange>> changes;
   pg::Unseen unseen = is_message_gated_
-                          ? traits_.unseen
+                          ? judged().traits.unseen
                           : unseen_of_query(text, full_bytes == text.size() && !is_text_doubtful_);
   auto push = [&](bool continues) {
     queue_.push_query(first, count, pg::frame_header_size + body_length, now_.ns, continues);
@@ -308,8 +307,8 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     ByteView statement = text.substr(begin, end - begin);
     // The digest is that of the message's text: it says nothing of one statement among others.
     ByteView sha256 = is_last && query_started_ == 0 ? ByteView(seen().client_sha256) : ByteView();
-    const std::string_view rule = rule_of(query_started_);
-    const Decided decided = decided_by(rule, instead_of(query_started_));
+    const std::string_view rule = judged().rule_of(query_started_);
+    const Decided decided = decided_by(rule, judged().instead_of(query_started_));
     if (!start_statement(statement, length, number, is_redacted, sha256, decided, place)) {
       if (count > 0) push(true);
       query_at_ = begin;
@@ -331,11 +330,11 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
     if (change.prepared) {
       keep_sent(*change.prepared, text, full_bytes);
       change.prepared->gate_generation = gate_generation_;
-      change.prepared->traits = traits_;
-      change.prepared->traits.unseen = inner_unseen_;
+      change.prepared->traits = judged().traits;
+      change.prepared->traits.unseen = judged().inner_unseen;
       change.prepared->traits.is_unseen_known = is_message_gated_;
       change.prepared->rule = rule;
-      if (may_hold()) note_holds(*change.prepared, statement, true);
+      if (may_hold()) judge().note_holds(*change.prepared, statement, true);
     }
     if (change.kind != pg::NameChange::Kind::none) changes.emplace_back(count, std::move(change));
     ++count;
@@ -347,8 +346,8 @@ bool Conversation::on_query(ByteView body, uint32_t body_length) {
   show(text, full_bytes);
   if (queue_.has_wide_names() && full_bytes == text.size() && keeps_settings(text)) queue_.keeps_settings();
   // A portal does not go while it runs.
-  if (fetched_) std::exchange(fetched_, {})->made_at = queue_.stamp() + 1;
-  guard_.note(traits_);
+  if (judged().fetched) judged().fetched->made_at = queue_.stamp() + 1;
+  guard_.note(judged().traits);
   guard_.close();
   query_at_ = 0;
   query_started_ = 0;
@@ -378,21 +377,21 @@ void Conversation::on_parse(ByteView body, uint32_t body_length) {
   }
   show(prepared.get());
   prepared->gate_generation = gate_generation_;
-  prepared->traits = traits_;
+  prepared->traits = judged().traits;
   prepared->traits.is_unseen_known = is_message_gated_;
-  prepared->rule = rule_of(0);
-  if (const auto instead = instead_of(0); !instead.empty()) prepared->make_rare().instead = instead;
+  prepared->rule = judged().rule_of(0);
+  if (const auto instead = judged().instead_of(0); !instead.empty()) prepared->make_rare().instead = instead;
   if (prepared->change.prepared) {
     prepared->change.prepared->gate_generation = gate_generation_;
-    prepared->change.prepared->traits = traits_;
-    prepared->change.prepared->traits.unseen = inner_unseen_;
+    prepared->change.prepared->traits = judged().traits;
+    prepared->change.prepared->traits.unseen = judged().inner_unseen;
     prepared->change.prepared->traits.is_unseen_known = is_message_gated_;
     prepared->change.prepared->rule = prepared->rule;
   }
   if (may_hold() && name_end != ByteView::npos) {
     const ByteView text = text_of(body.substr(name_end + 1));
-    note_holds(*prepared, text, false);
-    if (prepared->change.prepared) note_holds(*prepared->change.prepared, text, true);
+    judge().note_holds(*prepared, text, false);
+    if (prepared->change.prepared) judge().note_holds(*prepared->change.prepared, text, true);
   }
   queue_.push_parse(std::move(prepared));
 }
@@ -541,8 +540,8 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
       if (step == FrameCursor::Step::need_more) {
         if (server_.held_header().empty()) return Advance::all;
         // It may begin the answer to a refusal.
-        const bool may_change = named_ || (gate_ && (gate_->is_waiting() || seen().probe || has_renewed_ ||
-                                                     hides_columns(gate_->access())));
+        const bool may_change = named_ || (gate_ && (gate_->stand_ins().is_waiting() || seen().probe ||
+                                                     has_renewed_ || hides_columns(gate_->access())));
         if (may_change) out->hold_tail();
         return Advance::all;
       }
@@ -578,7 +577,7 @@ Advance Conversation::server_bytes(ByteView chunk, size_t& at, Now now) {
       if (out != nullptr && !segment.is_last) {
         // Only an error that is short enough to be one of ours is held, and what may tell of the name.
         const bool may_change =
-            (segment.type == from_server::error_response && gate_ && gate_->is_waiting()) ||
+            (segment.type == from_server::error_response && gate_ && gate_->stand_ins().is_waiting()) ||
             (segment.type == from_server::parameter_status && named_);
         const bool hides =
             segment.type == from_server::error_response && gate_ && hides_columns(gate_->access());
@@ -682,8 +681,9 @@ void Conversation::server_message(char type, ByteView body, uint32_t body_length
       if (parsed) fields = *parsed;
       else fields.sqlstate = "XX000";
       if (fields.severity == "FATAL" || fields.severity == "PANIC") server_said_fatal_ = true;
-      if (gate_ && gate_->is_waiting()) {
-        if (const pg::ErrorFields* refusal = gate_->refusal_behind(fields, queue_.answers_refusal())) {
+      if (gate_ && gate_->stand_ins().is_waiting()) {
+        if (const pg::ErrorFields* refusal =
+                gate_->stand_ins().refusal_behind(fields, queue_.answers_refusal())) {
           fields = *refusal;
           is_refusal_ = true;
           append_refusal(fields);

@@ -12,6 +12,7 @@
 
 #include "call_guard.h"
 #include "gate.h"
+#include "message_judge.h"
 #include "own_answer.h"
 #include "probe.h"
 #include "recorder.h"
@@ -45,7 +46,7 @@ struct Now {
 
 struct WatchedSession;
 
-class Conversation final : private pg::StatementObserver {
+class Conversation final : private pg::StatementObserver, private UsedNames {
  public:
   // `gate`: null where everything may pass.
   Conversation(Recorder& recorder, pg::ObjectPools& pools, ShardCounters& counters, const Limits& limits,
@@ -62,8 +63,6 @@ class Conversation final : private pg::StatementObserver {
   // Whether statements can be told apart under the settings that the session has.
   bool can_cut() const { return strings_are_standard_ && encoding_is_safe_; }
   bool has_gate() const { return gate_ != nullptr; }
-  // Of the last message that was refused; with a gate.
-  const Refusal& last_refusal() { return gate_->refusal(); }
   // What to send in place of a chunk that was advanced to all of it. Until the next chunk of that direction.
   ByteView to_server(ByteView chunk);
   ByteView to_client(ByteView chunk) {
@@ -80,7 +79,7 @@ class Conversation final : private pg::StatementObserver {
   }
   const std::string& text_to_analyse() const { return seen().text_to_analyse; }
   void analysed(Result<sql::Facts> facts) {
-    gate_->analysed(std::exchange(rare().text_to_analyse, {}), std::move(facts));
+    gate_->check().analysed(std::exchange(rare().text_to_analyse, {}), std::move(facts));
   }
   // While a message waits (wait_hold, wait_analysis). What stands before it, or before its sync group, is to
   // go out first.
@@ -166,15 +165,15 @@ class Conversation final : private pg::StatementObserver {
   pg::Unseen unseen_of(pg::Prepared& prepared) const;
   pg::Unseen unseen_of_query(ByteView text, bool is_whole) const;
   pg::Unseen unseen_now(pg::Prepared* prepared) const;
-  void note_unseen(ByteView statement, const sql::Facts* facts);
-  Gate::Verdict settle_used_name(const sql::Facts& facts, bool is_kept, bool is_behind_change,
-                                 pg::Unseen unseen_before);
+  Use use(const sql::Facts& facts, const Judgement& so_far, pg::Unseen unseen_before,
+          bool is_behind_change) override;
+  pg::Unseen resolved(pg::Unseen unseen) const override { return queue_.resolved(unseen); }
   bool can_renew(const pg::Prepared& prepared) const;
   void renew(const pg::Ref<pg::Prepared>& prepared, bool is_alone);
   bool is_name_to_be_settled(const pg::FrameSegment& segment);
-  Gate::Verdict settle_bound_name(const pg::Ref<pg::Prepared>& prepared, std::string_view name);
-  Gate::Verdict settle_portal(pg::Portal* portal, std::string_view name);
-  Gate::Verdict refuse_name(bool is_portal, std::string_view name);
+  // Whether what is bound, or executed, may be used; perhaps it is renewed.
+  bool settle_bound_name(const pg::Ref<pg::Prepared>& prepared, std::string_view name);
+  std::optional<Refusal> settle_portal(pg::Portal* portal, std::string_view name);
   bool hides(char type);
   bool take_renewal_answer(char type, ByteView body);
   // How the server reads the text of the message at hand (conversation_reading.cc).
@@ -190,9 +189,7 @@ class Conversation final : private pg::StatementObserver {
   bool is_to_be_decided(const pg::FrameSegment& segment);
   // Whether the session is to stay read-only although functions may be called that are not known to be
   // harmless.
-  bool is_watched() const {
-    return gate_ && gate_->access().level == policy::Level::read && gate_->access().admits_by_name;
-  }
+  bool is_watched() const { return gate_ && MessageJudge::is_watched(gate_->access()); }
   // Names are foreseen as if all that was sent succeeded, which holds within a sync group alone: the server
   // skips the rest of one that fails. Where more hangs on a name than its record, what begins a group waits
   // until they are known.
@@ -202,16 +199,11 @@ class Conversation final : private pg::StatementObserver {
   bool may_hold() const { return gate_ && gate_->access().has_hold; }
   void mark_group(const pg::FrameSegment& segment);
   void settle_group(char type, ByteView body);
-  void wish_hold(uint64_t timeout_ms, std::string_view rule);
-  void wish_hold(const pg::Prepared& prepared);
   bool is_asked_for();
   void note_held_text(ByteView text, uint64_t full_bytes);
   const Refusal* refused_while_waiting() const {
     return waiting_ && waiting_->refusal ? &*waiting_->refusal : nullptr;
   }
-  Gate::Verdict judge_prepared(pg::Prepared& prepared);
-  static bool is_prepare(const sql::Facts* facts);
-  void note_holds(pg::Prepared& prepared, ByteView text, bool is_inner);
   bool may_hold_bind(const pg::FrameSegment& segment) const;
   void note_held_bind(const pg::Prepared& prepared, ByteView body);
   bool is_portal_asked_for(pg::Portal& portal);
@@ -219,32 +211,24 @@ class Conversation final : private pg::StatementObserver {
   void hold_cut_header();
   // Decides a message that is to be decided. Refused: has_replacement(). False: no room in the trail.
   bool admit(char type, ByteView body, uint32_t body_length);
-  void begin_judging();
+  // Decides what is asked of it into the gate's judgement.
+  MessageJudge judge();
+  // Of the message at hand; without a gate: nothing was judged.
+  const Judgement& judged() const;
+  bool passes();
   bool admit_query(ByteView body, uint32_t body_length);
   bool admit_parse(ByteView body, uint32_t body_length);
   bool admit_execute(ByteView body);
   bool admit_bind(ByteView body, uint32_t body_length);
   bool refuse_by_parse(pg::Prepared* prepared, char type);
   bool admit_function_call(ByteView body, uint32_t body_length);
-  Gate::Verdict judge(ByteView statement, bool is_kept = false);
-  Gate::Verdict judge_again(pg::Prepared& prepared);
-  Gate::Verdict judge_text(ByteView statement, bool may_change = false);
-  Gate::Verdict refuse_unknown();
-  Gate::Verdict refuse_call_with_end();
+  bool record_refused_query(ByteView text, uint64_t full_bytes);
   bool has_room_for_refused(size_t text_bytes, size_t statements);
-  // What let the statements of the message at hand pass, each by itself.
-  std::string_view rule_of(size_t statement) const {
-    return is_message_gated_ && statement < gate_->rules().size() ? gate_->rules()[statement]
-                                                                  : std::string_view();
-  }
   Decided decided_by(std::string_view rule, std::string_view instead = {}) const {
     return {gate_ != nullptr, rule, instead};
   }
-  // What goes on in place of a statement of the message at hand; empty: its text (conversation_change.cc).
-  std::string_view instead_of(size_t statement) const;
-  void note_change(ByteView statement);
+  // Statements that go on with another text (conversation_change.cc).
   void change_message(char type, ByteView body);
-  bool has_changes() const { return rare_ && !rare_->changes.empty(); }
   void note_changed(pg::StatementNumber number) { rare().changed.push_back(number); }
   void warn_of_change(const pg::Completion& completion);
   void record_refused(ByteView statement, uint64_t full_bytes, char type, const Refusal* refusal,
@@ -309,13 +293,6 @@ class Conversation final : private pg::StatementObserver {
     std::string text_to_analyse;
     Uuid message;                  // Of the Query at hand, once the whole of its text is recorded.
     std::unique_ptr<Probe> probe;  // What the server is asked before the message that waits.
-    // Statements of the message at hand that go on with another text of the same length.
-    struct Change {
-      size_t statement;  // Its number in the message.
-      ByteView sent;
-      std::string instead;
-    };
-    std::vector<Change> changes;
     std::vector<pg::StatementNumber> changed;  // Of Queries, in flight.
     std::string notices;                       // For the client, behind the server's message at hand.
   };
@@ -343,17 +320,13 @@ class Conversation final : private pg::StatementObserver {
   uint32_t gate_generation_ = 0;
   CallGuard guard_;
   UnexecutedBinds unexecuted_;
-  pg::CallTraits traits_;                       // Of the message at hand, as far as it is judged.
-  uint32_t message_generation_ = 0;             // Of the policies when it began.
-  bool is_message_gated_ = false;               // The client's message at hand is held until it is decided.
-  bool is_in_group_ = false;                    // Messages since the last Sync, Query or FunctionCall.
-  bool changes_names_ = false;                  // A statement of the Query at hand makes or drops a name.
-  bool has_renewed_ = false;                    // The server may answer a renewal.
-  pg::Unseen inner_unseen_ = pg::Unseen::none;  // Of what the message at hand runs and prepares.
-  size_t message_begin_ = 0;                    // In the chunk, of what of the message at hand stands there.
-  pg::Ref<pg::Portal> fetched_;                 // What the Query at hand fetches from.
-  size_t client_sent_ = 0;                      // Without a gate: how much of the chunk has gone out.
-  bool waits_for_answer_ = false;  // The one that is held is a message of which nothing was taken.
+  uint32_t message_generation_ = 0;  // Of the policies when it began.
+  bool is_message_gated_ = false;    // The client's message at hand is held until it is decided.
+  bool is_in_group_ = false;         // Messages since the last Sync, Query or FunctionCall.
+  bool has_renewed_ = false;         // The server may answer a renewal.
+  size_t message_begin_ = 0;         // In the chunk, of what of the message at hand stands there.
+  size_t client_sent_ = 0;           // Without a gate: how much of the chunk has gone out.
+  bool waits_for_answer_ = false;    // The one that is held is a message of which nothing was taken.
   // How the server reads the text of the client's message at hand: not looked at yet, told when answers have
   // come, told.
   enum class Reading : uint8_t { open, awaited, settled };
@@ -363,8 +336,6 @@ class Conversation final : private pg::StatementObserver {
   bool group_is_partly_out_ = false;  // Messages before the mark are of the same sync group.
   // Of a message that waits, and what was said of it.
   struct Waiting {
-    uint64_t timeout_ms = 0;  // 0: nobody has to be asked.
-    std::string rule;
     size_t begin = 0;  // Of the statement in the message's text.
     std::string statement;
     std::string parameters;

@@ -31,7 +31,7 @@ bool Conversation::is_to_be_decided(const pg::FrameSegment& segment) {
 
 void Conversation::use_judge(std::shared_ptr<StatementJudge> judge, std::string_view nonce) {
   ++gate_generation_;
-  if (gate_) gate_->use(std::move(judge));
+  if (gate_) gate_->check().use(std::move(judge));
   else if (!judge->access().is_unrestricted()) gate_ = std::make_unique<Gate>(std::move(judge), nonce);
 }
 
@@ -81,7 +81,6 @@ void Conversation::hold_cut_header() {
 }
 
 bool Conversation::admit(char type, ByteView body, uint32_t body_length) {
-  if (rare_) rare_->changes.clear();
   if (body_length > gated_bytes_max && (type == from_client::execute || type == from_client::function_call)) {
     // None of it went on, and it stands for nothing that could be refused by itself.
     break_off(Fault::limit,
@@ -97,135 +96,18 @@ bool Conversation::admit(char type, ByteView body, uint32_t body_length) {
   }
 }
 
-namespace {
-
-// Whether the server takes the bytes for those of UTF-8, by which statements are judged: in another encoding
-// the same bytes may be another name, which a rule is about. A server without an encoding compares bytes, as
-// rules do.
-bool is_read_as_utf8(pg::Encoding client, pg::Encoding server) {
-  static const pg::Encoding none = pg::Encoding::named("SQL_ASCII");
-  return server == none || (client == none ? server : client).is_utf8();
+MessageJudge Conversation::judge() {
+  const Circumstances circumstances{
+      .generation = gate_generation_,
+      .is_read_as_utf8 = is_read_as_utf8(client_encoding_, queue_.encodings().server),
+      .is_text_doubtful = is_text_doubtful_,
+      .guard = guard_};
+  return MessageJudge(gate_->check(), *this, circumstances, gate_->judgement());
 }
 
-Refusal foreign_text() {
-  return {std::string(pg::sqlstate::insufficient_privilege), "analysis",
-          "the statement has other bytes than ASCII and is not sent in UTF-8, by which statements are judged "
-          "here",
-          "SET client_encoding TO 'UTF8', or write them as U&'\\00E9'.", 0};
-}
-
-}  // namespace
-
-Gate::Verdict Conversation::judge_text(ByteView statement, bool may_change) {
-  const auto is_beyond_ascii = [](char c) { return (c & 0x80) != 0; };
-  if (!is_read_as_utf8(client_encoding_, queue_.encodings().server) &&
-      std::any_of(statement.begin(), statement.end(), is_beyond_ascii)) {
-    gate_->refusal() = foreign_text();
-    return Gate::Verdict::refused;
-  }
-  const Gate::Verdict verdict = may_change ? gate_->check_sent(statement) : gate_->check(statement);
-  if (verdict == Gate::Verdict::unknown) rare().text_to_analyse = statement;
-  return verdict;
-}
-
-bool ends_transaction(sql::Control control) {
-  switch (control) {
-    case sql::Control::commit:
-    case sql::Control::rollback:
-    case sql::Control::prepare_transaction:
-    case sql::Control::commit_prepared:
-    case sql::Control::rollback_prepared: return true;
-    default: return false;
-  }
-}
-
-// One statement by its own text, and what it executes by name. `is_kept`: it will be executed later.
-Gate::Verdict Conversation::judge(ByteView statement, bool is_kept) {
-  const Gate::Verdict verdict = judge_text(statement, !is_text_doubtful_);
-  if (verdict != Gate::Verdict::pass) return verdict;
-  note_change(statement);
-  gate_->rules().push_back(gate_->allowed_by());
-  const sql::Facts* facts = gate_->facts();
-  const pg::Unseen unseen_before = traits_.unseen;
-  note_unseen(statement, facts);
-  if (may_hold() && !is_prepare(facts)) wish_hold(gate_->decision().hold_ms, gate_->decision().hold_rule);
-  if (facts == nullptr) return Gate::Verdict::pass;
-  traits_.calls_named = traits_.calls_named || gate_->calls_named();
-  traits_.ends_transaction = traits_.ends_transaction || ends_transaction(facts->control);
-  const bool is_behind_change = std::exchange(
-      changes_names_, changes_names_ || !facts->defines.empty() || !facts->drops.empty() || facts->drops_all);
-  if (facts->executes.empty()) return Gate::Verdict::pass;
-  // What the name stands for by then is not foreseen.
-  if (may_hold() && is_behind_change) return refuse_unknown();
-  if (settle_used_name(*facts, is_kept, is_behind_change, unseen_before) != Gate::Verdict::pass) {
-    return Gate::Verdict::refused;
-  }
-  auto prepared = facts->is_portal ? pg::Ref<pg::Prepared>() : queue_.foreseen_statement(facts->executes);
-  if (facts->is_portal) {
-    if (auto portal = queue_.foreseen_portal(facts->executes)) prepared = portal->statement;
-  }
-  // What the name stands for when it is executed another time is not known.
-  traits_.calls_named = traits_.calls_named || is_kept || !prepared || prepared->traits.calls_named;
-  traits_.ends_transaction = traits_.ends_transaction || (prepared && prepared->traits.ends_transaction);
-  if (prepared) {
-    // What is fetched was asked for when the cursor was made, unless that was under other policies.
-    const bool is_asked_for_now = !facts->is_portal || prepared->gate_generation != gate_generation_;
-    const Gate::Verdict verdict_on_it = judge_again(*prepared);
-    if (verdict_on_it == Gate::Verdict::pass && is_asked_for_now) wish_hold(*prepared);
-    return verdict_on_it;
-  }
-  // What was prepared under these policies was judged then.
-  return gate_generation_ == 0 && !may_hold() ? Gate::Verdict::pass : refuse_unknown();
-}
-
-Gate::Verdict Conversation::refuse_call_with_end() {
-  gate_->refusal() = Gate::call_with_end();
-  return Gate::Verdict::refused;
-}
-
-Gate::Verdict Conversation::refuse_unknown() {
-  gate_->refusal() = Gate::unknown_text();
-  return Gate::Verdict::refused;
-}
-
-// What was prepared under other policies than those in force now.
-Gate::Verdict Conversation::judge_again(pg::Prepared& prepared) {
-  if (prepared.gate_generation == gate_generation_) return Gate::Verdict::pass;
-  const pg::StatementText& text = prepared.statement;
-  Gate::Verdict verdict = Gate::Verdict::pass;
-  if (text.is_truncated || text.is_redacted || !text.raw().empty()) {
-    return refuse_unknown();
-  }
-  pg::CallTraits traits;
-  if (prepared.rare) prepared.rare->hold.reset();
-  // What the server has.
-  const ByteView statement = prepared.instead().empty() ? ByteView(text.text) : prepared.instead();
-  sql::split_statements(statement, [&](sql::Extent extent) {
-    if (verdict != Gate::Verdict::pass) return;
-    verdict = judge_text(extent.of(statement));
-    if (verdict != Gate::Verdict::pass) return;
-    const sql::Facts* facts = gate_->facts();
-    if (facts == nullptr) return;  // Unrestricted.
-    traits.calls_named = gate_->calls_named() || !facts->executes.empty();
-    traits.runs_by_name = traits.runs_by_name || !facts->executes.empty();
-    traits.unseen = std::max(traits.unseen, facts->executes.empty() ? unseen_by(*facts, extent.of(statement),
-                                                                                gate_->server_version())
-                                                                    : pg::Unseen::code);
-    traits.ends_transaction = ends_transaction(facts->control);
-  });
-  prepared.traits = traits;
-  prepared.traits.is_unseen_known = gate_->facts() != nullptr;
-  if (verdict == Gate::Verdict::pass) {
-    prepared.gate_generation = gate_generation_;
-    prepared.rule = gate_->allowed_by();
-    if (may_hold()) note_holds(prepared, text.text, false);
-  }
-  // The message at hand does not show the text.
-  if (verdict == Gate::Verdict::refused) {
-    gate_->refusal().at = ByteView::npos;
-    gate_->refusal().position = 0;
-  }
-  return verdict;
+const Judgement& Conversation::judged() const {
+  static const Judgement none;
+  return gate_ ? gate_->judgement() : none;
 }
 
 bool Conversation::has_room_for_refused(size_t text_bytes, size_t statements) {
@@ -246,115 +128,94 @@ void Conversation::record_refused(ByteView statement, uint64_t full_bytes, char 
   ++statements_;
 }
 
+// Of what is not refused: whether it goes on. What is not known yet is noted, so that the message waits for
+// it.
+bool Conversation::passes() {
+  const Judgement& judgement = judged();
+  if (judgement.verdict == Verdict::unknown) rare().text_to_analyse = judgement.unanalysed;
+  return judgement.verdict == Verdict::pass;
+}
+
 bool Conversation::admit_query(ByteView body, uint32_t body_length) {
   const ByteView text = text_of(body);
-  Gate::Verdict verdict = Gate::Verdict::pass;
-  size_t refused_begin = 0;
-  size_t count = 0;
-  begin_judging();
-  if (body_length > gated_bytes_max) {
-    gate_->refusal() = Gate::too_long(gated_bytes_max);
-    verdict = Gate::Verdict::refused;
-  } else {
-    const Refusal* refusal = refused_while_waiting();
-    // Nothing of what is too much is judged: it would be again after each wait. So many take two bytes each
-    // at least.
-    if (text.size() > 2 * statements_per_query_max) {
-      size_t all = 0;
-      sql::split_statements(text, [&](sql::Extent) { ++all; });
-      if (all > statements_per_query_max) {
-        counters_.limits_reached.add();
-        gate_->refusal() = Gate::too_many(statements_per_query_max);
-        verdict = Gate::Verdict::refused;
-      }
-    }
-    sql::split_statements(text, [&](sql::Extent extent) {
-      ++count;
-      if (verdict != Gate::Verdict::pass || refusal != nullptr) return;
-      const bool was_held = waiting_ && waiting_->timeout_ms != 0;
-      verdict = judge(extent.of(text));
-      if (verdict == Gate::Verdict::pass && is_watched() && !guard_.allows(traits_))
-        verdict = refuse_call_with_end();
-      if (!was_held || verdict != Gate::Verdict::pass) refused_begin = extent.begin;
-    });
-    if (refusal != nullptr) {
-      verdict = Gate::Verdict::refused;
-      gate_->refusal() = *refusal;
-      refused_begin = waiting_->begin;
-    }
-  }
-  if (verdict == Gate::Verdict::pass && is_asked_for()) {
-    waiting_->begin = refused_begin;
-    note_held_text(text, text_length(body, body_length));
+  const uint64_t full_bytes = text_length(body, body_length);
+  const Refusal* said = body_length <= gated_bytes_max ? refused_while_waiting() : nullptr;
+  if (said != nullptr) judge().refuse_query(text, *said, waiting_->begin);
+  else judge().judge_query(text, body_length);
+  Judgement& judgement = gate_->judgement();
+  if (judgement.has_too_many) counters_.limits_reached.add();
+  if (judgement.verdict == Verdict::pass && is_asked_for()) {
+    waiting_->begin = judgement.begin;
+    note_held_text(text, full_bytes);
     return false;
   }
-  if (verdict == Gate::Verdict::unknown) {
+  if (judgement.verdict == Verdict::unknown) {
     if (!waiting_) waiting_ = std::make_unique<Waiting>();
-    waiting_->begin = refused_begin;
+    waiting_->begin = judgement.begin;
   }
-  if (verdict != Gate::Verdict::refused) return verdict == Gate::Verdict::pass;
-  const Refusal refusal = gate_->refusal();
-  const bool is_listed = count > 0 && count <= statements_per_refusal_max;
-  if (!has_room_for_refused(text.size(), is_listed ? count + 1 : 1)) return false;
-  if (is_listed) {
-    pg::StatementText whole;
-    MessagePart place;
-    if (count > 1) {
-      take_statement_text(text, text_length(body, body_length), limits_.statement_bytes_max, whole);
-      place.message = recorder_.message(whole, from_client::query, now_.us);
-    }
-    sql::split_statements(text, [&](sql::Extent extent) {
-      const bool is_the_one = extent.begin == refused_begin;
-      place.begin = extent.begin;
-      record_refused(extent.of(text), extent.end - extent.begin, from_client::query,
-                     is_the_one ? &refusal : nullptr, place);
-    });
-  } else {
-    record_refused(text.substr(refused_begin), text_length(body, body_length) - refused_begin,
-                   from_client::query, &refusal);
-  }
-  const uint32_t position = refusal.at == ByteView::npos ? 0 : position_of(text, refused_begin + refusal.at);
-  rare().replacement = gate_->replace(Gate::Instead::query, refusal, position);
-  queue_.push_query(pg::unrecorded_statement | gate_->refusals(), 1, rare_->replacement.size(), now_.ns);
+  if (judgement.verdict != Verdict::refused) return passes();
+  if (!record_refused_query(text, full_bytes)) return false;
+  const Refusal& refusal = *judgement.refusal;
+  const uint32_t position =
+      refusal.at == ByteView::npos ? 0 : position_of(text, judgement.begin + refusal.at);
+  rare().replacement = gate_->stand_ins().replace(StandIns::Instead::query, refusal, position);
+  queue_.push_query(pg::unrecorded_statement | gate_->stand_ins().count(), 1, rare_->replacement.size(),
+                    now_.ns);
   guard_.close();
   return true;
 }
 
+// Each of its statements by itself, where they are not too many. False: no room in the trail.
+bool Conversation::record_refused_query(ByteView text, uint64_t full_bytes) {
+  const Judgement& judgement = judged();
+  const size_t count = judgement.statements.size();
+  const bool is_listed = count > 0 && count <= statements_per_refusal_max;
+  if (!has_room_for_refused(text.size(), is_listed ? count + 1 : 1)) return false;
+  if (!is_listed) {
+    record_refused(text.substr(judgement.begin), full_bytes - judgement.begin, from_client::query,
+                   judgement.refusal.get());
+    return true;
+  }
+  MessagePart place;
+  if (count > 1) {
+    pg::StatementText whole;
+    take_statement_text(text, full_bytes, limits_.statement_bytes_max, whole);
+    place.message = recorder_.message(whole, from_client::query, now_.us);
+  }
+  for (const Judgement::Statement& statement : judgement.statements) {
+    const sql::Extent extent = statement.extent;
+    const bool is_the_one = extent.begin == judgement.begin;
+    place.begin = extent.begin;
+    record_refused(extent.of(text), extent.end - extent.begin, from_client::query,
+                   is_the_one ? judgement.refusal.get() : nullptr, place);
+  }
+  return true;
+}
+
 bool Conversation::admit_parse(ByteView body, uint32_t body_length) {
-  begin_judging();
+  Judgement& judgement = gate_->judgement();
+  judgement.start();
   const size_t name_end = body.find('\0');
   const bool is_too_long = body_length > gated_bytes_max;
   if (name_end == ByteView::npos && !is_too_long) return true;  // The server refuses it.
   const ByteView name = is_too_long && name_end == ByteView::npos ? ByteView() : body.substr(0, name_end);
   const ByteView rest = body.substr(std::min(body.size(), name.size() + 1));
   const ByteView text = text_of(rest);
-  Gate::Verdict verdict = Gate::Verdict::pass;
-  size_t begin = 0;
-  if (is_too_long) {
-    gate_->refusal() = Gate::too_long(gated_bytes_max);
-    verdict = Gate::Verdict::refused;
-  } else {
-    if (const Refusal* refusal = refused_while_waiting()) {
-      verdict = Gate::Verdict::refused;
-      gate_->refusal() = *refusal;
-    }
-    sql::split_statements(text, [&](sql::Extent extent) {
-      if (verdict != Gate::Verdict::pass) return;
-      verdict = judge(extent.of(text), true);
-      begin = extent.begin;
-    });
-  }
-  if (verdict != Gate::Verdict::refused) return verdict == Gate::Verdict::pass;
-  const Refusal refusal = gate_->refusal();
+  const Refusal* said = is_too_long ? nullptr : refused_while_waiting();
+  if (said != nullptr) judgement.refuse(*said);
+  else judge().judge_parse(text, body_length);
+  if (judgement.verdict != Verdict::refused) return passes();
+  const Refusal& refusal = *judgement.refusal;
   if (!has_room_for_refused(text.size(), 1)) return false;
   record_refused(text, text_length(rest, static_cast<uint32_t>(body_length - name.size() - 1)),
                  from_client::parse, &refusal);
-  const uint32_t position = refusal.at == ByteView::npos ? 0 : position_of(text, begin + refusal.at);
-  rare().replacement = gate_->replace(
-      name.empty() ? Gate::Instead::parse_unnamed : Gate::Instead::parse_named, refusal, position);
+  const uint32_t position =
+      refusal.at == ByteView::npos ? 0 : position_of(text, judgement.begin + refusal.at);
+  rare().replacement = gate_->stand_ins().replace(
+      name.empty() ? StandIns::Instead::parse_unnamed : StandIns::Instead::parse_named, refusal, position);
   pg::Ref<pg::Prepared> prepared = pools_.prepared.make();
   prepared->name = name;
-  prepared->refusal = gate_->refusals();
+  prepared->refusal = gate_->stand_ins().count();
   queue_.push_parse(std::move(prepared));
   return true;
 }
@@ -365,20 +226,22 @@ bool Conversation::admit_execute(ByteView body) {
   pg::Ref<pg::Portal> portal = queue_.foreseen_portal(text_of(body));
   pg::Ref<pg::Prepared> prepared = portal ? portal->statement : pg::Ref<pg::Prepared>();
   if (prepared && prepared->refusal != 0) return true;
-  Gate::Verdict verdict = Gate::Verdict::pass;
+  Judgement& judgement = gate_->judgement();
+  judgement.start();
   if (const Refusal* refusal = refused_while_waiting()) {
-    verdict = Gate::Verdict::refused;
-    gate_->refusal() = *refusal;
+    judgement.refuse(*refusal);
   } else if (gate_generation_ != 0 || (may_hold() && !prepared)) {
-    verdict = prepared ? judge_again(*prepared) : refuse_unknown();
-    if (verdict == Gate::Verdict::pass && !is_portal_asked_for(*portal)) return false;
+    judgement.verdict = prepared ? judge().judge_again(*prepared) : judgement.refuse(Refusal::unknown_text());
+    if (judgement.verdict == Verdict::pass && !is_portal_asked_for(*portal)) return false;
   }
-  if (verdict == Gate::Verdict::pass) verdict = settle_portal(portal.get(), text_of(body));
-  if (verdict == Gate::Verdict::pass && is_watched() &&
+  if (judgement.verdict == Verdict::pass) {
+    if (auto refusal = settle_portal(portal.get(), text_of(body))) judgement.refuse(std::move(*refusal));
+  }
+  if (judgement.verdict == Verdict::pass && is_watched() &&
       !guard_.allows(prepared ? prepared->traits : pg::CallTraits{.calls_named = true})) {
-    verdict = refuse_call_with_end();
+    judgement.refuse(Refusal::call_with_end());
   }
-  if (verdict != Gate::Verdict::refused) return verdict == Gate::Verdict::pass;
+  if (judgement.verdict != Verdict::refused) return passes();
   return refuse_by_parse(prepared.get(), from_client::execute);
 }
 
@@ -388,35 +251,32 @@ bool Conversation::admit_bind(ByteView body, uint32_t body_length) {
   auto names = pg::parse_bind_names(body);
   const bool is_too_long = body_length > gated_bytes_max;
   if (!names && !is_too_long) return true;  // The server refuses it.
-  gate_->rules().clear();
-  changes_names_ = false;
   pg::Ref<pg::Prepared> prepared =
       names ? queue_.foreseen_statement(names->statement) : pg::Ref<pg::Prepared>();
   if (prepared && prepared->refusal != 0 && !is_too_long) return true;
-  Gate::Verdict verdict = Gate::Verdict::pass;
+  Judgement& judgement = gate_->judgement();
+  judgement.start();
   if (const Refusal* refusal = refused_while_waiting()) {
-    verdict = Gate::Verdict::refused;
-    gate_->refusal() = *refusal;
+    judgement.refuse(*refusal);
   } else if (is_watched() && guard_.has_end() &&
              !(prepared && guard_.allows({.calls_named = prepared->traits.calls_named}))) {
-    verdict = refuse_call_with_end();
+    judgement.refuse(Refusal::call_with_end());
   } else if (is_too_long) {
-    verdict = Gate::Verdict::refused;
-    gate_->refusal() = Gate::too_long(gated_bytes_max);
+    judgement.refuse(Refusal::too_long(gated_bytes_max));
   } else if ((may_hold() || gate_generation_ != 0) && !prepared) {
-    verdict = refuse_unknown();
+    judgement.refuse(Refusal::unknown_text());
+  } else if (!settle_bound_name(prepared, names->statement)) {
+    judgement.refuse(Refusal::doubtful_name(false, names->statement));
   } else if (may_hold()) {
-    verdict = settle_bound_name(prepared, names->statement);
-    if (verdict == Gate::Verdict::pass) verdict = judge_prepared(*prepared);
-    if (verdict == Gate::Verdict::pass && is_asked_for()) {
+    judgement.verdict = judge().judge_bound(*prepared);
+    if (judgement.verdict == Verdict::pass && is_asked_for()) {
       note_held_bind(*prepared, body);
       return false;
     }
-  } else {
-    verdict = settle_bound_name(prepared, names->statement);
-    if (verdict == Gate::Verdict::pass && gate_generation_ != 0) verdict = judge_again(*prepared);
+  } else if (gate_generation_ != 0) {
+    judgement.verdict = judge().judge_again(*prepared);
   }
-  if (verdict != Gate::Verdict::refused) return verdict == Gate::Verdict::pass;
+  if (judgement.verdict != Verdict::refused) return passes();
   if (!refuse_by_parse(prepared.get(), from_client::execute)) return false;
   if (!names) return true;
   // The server skips what follows; the portal is there for what executes it, which has no record then.
@@ -424,23 +284,23 @@ bool Conversation::admit_bind(ByteView body, uint32_t body_length) {
   portal->name = names->portal;
   portal->statement_name = names->statement;
   portal->statement = pools_.prepared.make();
-  portal->statement->refusal = gate_->refusals();
+  portal->statement->refusal = gate_->stand_ins().count();
   queue_.push_bind(std::move(portal));
   return true;
 }
 
 // A Bind or an Execute is refused, of what was prepared as far as that is known. False: no room in the trail.
 bool Conversation::refuse_by_parse(pg::Prepared* prepared, char type) {
-  Refusal refusal = gate_->refusal();
+  Refusal& refusal = *gate_->judgement().refusal;
   refusal.at = ByteView::npos;  // The message at hand does not show the text.
   static const pg::StatementText no_text;
   const pg::StatementText& text = prepared != nullptr ? prepared->statement : no_text;
   if (!has_room_for_refused(text.text.size() + text.raw().size(), 1)) return false;
   recorder_.blocked(text, type, &refusal, gate_->access(), now_.us);
   ++statements_;
-  rare().replacement = gate_->replace(Gate::Instead::parse_named, refusal, 0);
+  rare().replacement = gate_->stand_ins().replace(StandIns::Instead::parse_named, refusal, 0);
   pg::Ref<pg::Prepared> marker = pools_.prepared.make();
-  marker->refusal = gate_->refusals();
+  marker->refusal = gate_->stand_ins().count();
   marker->name = "rf_";
   queue_.push_parse(std::move(marker));
   return true;
@@ -449,16 +309,16 @@ bool Conversation::refuse_by_parse(pg::Prepared* prepared, char type) {
 bool Conversation::admit_function_call(ByteView body, uint32_t body_length) {
   Reader in(body);
   const uint32_t oid = in.u32();
-  auto refusal = gate_->check_call(oid);
+  auto refusal = gate_->check().check_call(oid);
   if (!refusal) return true;
   // What is no FunctionCall is told so first, as the server does.
-  if (!pg::parse_function_call(body)) refusal = Gate::malformed_call();
+  if (!pg::parse_function_call(body)) refusal = Refusal::malformed_call();
   const std::string text = "FunctionCall " + std::to_string(oid);
   if (!has_room_for_refused(text.size(), 1)) return false;
   record_refused(text, text.size(), from_client::function_call, &*refusal);
-  rare().replacement = gate_->replace(Gate::Instead::function_call, *refusal, 0);
-  queue_.push_function_call(pg::unrecorded_statement | gate_->refusals(), pg::frame_header_size + body_length,
-                            now_.ns);
+  rare().replacement = gate_->stand_ins().replace(StandIns::Instead::function_call, *refusal, 0);
+  queue_.push_function_call(pg::unrecorded_statement | gate_->stand_ins().count(),
+                            pg::frame_header_size + body_length, now_.ns);
   return true;
 }
 

@@ -10,11 +10,6 @@ namespace ringfence::proxy {
 
 namespace from_client = pg::from_client;
 
-// It runs nothing.
-bool Conversation::is_prepare(const sql::Facts* facts) {
-  return facts != nullptr && !facts->defines.empty() && !facts->is_portal;
-}
-
 ByteView Conversation::to_server(ByteView chunk) {
   if (!gate_) return chunk.substr(std::exchange(client_sent_, 0));
   Rewriter& out = gate_->from_client();
@@ -120,28 +115,10 @@ void Conversation::move_server_chunk(ByteView chunk) {
   if (rare_) move_segment(rare_->server_held, chunk);
 }
 
-// Whoever is asked is asked for all of a message at once.
-void Conversation::wish_hold(uint64_t timeout_ms, std::string_view rule) {
-  if (timeout_ms == 0) return;
-  if (!waiting_) waiting_ = std::make_unique<Waiting>();
-  if (waiting_->timeout_ms == 0) {
-    waiting_->timeout_ms = timeout_ms;
-    waiting_->rule = rule;
-    return;
-  }
-  waiting_->timeout_ms = std::min(waiting_->timeout_ms, timeout_ms);
-  if (waiting_->rule.find(rule) == std::string::npos && waiting_->rule.size() < 1'024) {
-    waiting_->rule.append(", ").append(rule);
-  }
-}
-
-void Conversation::wish_hold(const pg::Prepared& prepared) {
-  if (const auto* hold = prepared.hold()) wish_hold(hold->ms, hold->rule);
-}
-
 // Whether the message has to wait for a word that has not come.
 bool Conversation::is_asked_for() {
-  if (!waiting_ || waiting_->timeout_ms == 0 || waiting_->is_released) return false;
+  if (!judged().hold || (waiting_ && waiting_->is_released)) return false;
+  if (!waiting_) waiting_ = std::make_unique<Waiting>();
   waiting_->is_asked = true;
   return true;
 }
@@ -156,8 +133,8 @@ HeldStatement Conversation::held_statement() {
   HeldStatement out;
   out.statement = std::move(waiting_->statement);
   out.parameters = std::move(waiting_->parameters);
-  out.rule = waiting_->rule;
-  out.timeout_ms = waiting_->timeout_ms;
+  out.rule = judged().hold->rule;
+  out.timeout_ms = judged().hold->ms;
   return out;
 }
 
@@ -182,39 +159,6 @@ void Conversation::drop_waiting(Refusal refusal, Now now) {
   rare_->replacement.clear();
 }
 
-// What running the statement will need, kept with its name. `is_inner`: it is what the text, a PREPARE,
-// makes.
-void Conversation::note_holds(pg::Prepared& prepared, ByteView text, bool is_inner) {
-  sql::split_statements(text, [&](sql::Extent extent) {
-    if (gate_->check(extent.of(text)) != Gate::Verdict::pass) {
-      prepared.gate_generation = ~uint32_t{0};  // To be judged when it is bound.
-      return;
-    }
-    const policy::Decision& decision = gate_->decision();
-    const sql::Facts* facts = gate_->facts();
-    if (facts != nullptr && !facts->executes.empty() && !facts->is_portal) prepared.executes_by_name = true;
-    if (decision.hold_ms == 0 || (is_prepare(facts) && !is_inner)) return;
-    prepared.make_rare().hold = {decision.hold_ms, decision.hold_rule};
-  });
-}
-
-// What a name stands for, when it is bound.
-Gate::Verdict Conversation::judge_prepared(pg::Prepared& prepared) {
-  Gate::Verdict verdict = Gate::Verdict::pass;
-  if (prepared.executes_by_name) {
-    const pg::StatementText& text = prepared.statement;
-    if (text.is_truncated || text.is_redacted || !text.raw().empty()) return refuse_unknown();
-    sql::split_statements(text.text, [&](sql::Extent extent) {
-      if (verdict == Gate::Verdict::pass) verdict = judge(extent.of(text.text));
-    });
-    if (verdict == Gate::Verdict::refused) gate_->refusal().at = ByteView::npos;
-    return verdict;
-  }
-  verdict = judge_again(prepared);
-  if (verdict == Gate::Verdict::pass) wish_hold(prepared);
-  return verdict;
-}
-
 // Whether a Bind that begins has to be whole before it is decided.
 bool Conversation::may_hold_bind(const pg::FrameSegment& segment) const {
   if (segment.body_length <= gated_bytes_max) return true;
@@ -237,7 +181,7 @@ void Conversation::note_held_bind(const pg::Prepared& prepared, ByteView body) {
 // A portal that was bound before these policies were in force: nobody was asked for it then.
 bool Conversation::is_portal_asked_for(pg::Portal& portal) {
   if (!may_hold() || portal.gate_generation == gate_generation_) return true;
-  wish_hold(*portal.statement);
+  judge().wish_hold(*portal.statement);
   if (is_asked_for()) {
     waiting_->statement = portal.statement->statement.text;
     waiting_->parameters = portal.parameters;

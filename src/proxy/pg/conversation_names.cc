@@ -61,22 +61,7 @@ Unseen Conversation::unseen_of_query(ByteView text, bool is_whole) const {
   return is_whole ? unseen_by_words(text) : Unseen::code;
 }
 
-void Conversation::note_unseen(ByteView statement, const sql::Facts* facts) {
-  const Unseen inside = queue_.resolved(
-      facts != nullptr ? unseen_by(*facts, statement, gate_->server_version()) : unseen_by_words(statement));
-  inner_unseen_ = std::max(inner_unseen_, inside);
-  // PREPARE runs nothing, and DECLARE only plans.
-  const bool is_definition = facts != nullptr && !facts->defines.empty();
-  if (!is_definition || (facts->is_portal && inside == Unseen::code))
-    traits_.unseen = std::max(traits_.unseen, inside);
-}
-
 // ---------------------------------------------------------------- a restricted session's use of a name
-
-Gate::Verdict Conversation::refuse_name(bool is_portal, std::string_view name) {
-  gate_->refusal() = Gate::doubtful_name(is_portal, name);
-  return Gate::Verdict::refused;
-}
 
 // Whether what is sent again would be read as it was, and be the same.
 bool Conversation::can_renew(const pg::Prepared& prepared) const {
@@ -114,72 +99,69 @@ bool Conversation::is_name_to_be_settled(const pg::FrameSegment& segment) {
   if (!queue_.may_have_hidden_names(Unseen::trigger)) return false;
   auto names = pg::parse_bind_names(segment.piece);
   if (!names) return segment.body_length <= gated_bytes_max || queue_.may_have_hidden_names(Unseen::code);
-  return settle_bound_name(queue_.foreseen_statement(names->statement), names->statement) !=
-         Gate::Verdict::pass;
+  return !settle_bound_name(queue_.foreseen_statement(names->statement), names->statement);
 }
 
-Gate::Verdict Conversation::settle_bound_name(const pg::Ref<pg::Prepared>& prepared, std::string_view name) {
-  if (name.empty() || queue_.is_skipping()) return Gate::Verdict::pass;
-  if (!prepared) {
-    return queue_.may_have_hidden_names(Unseen::code) ? refuse_name(false, name) : Gate::Verdict::pass;
-  }
+bool Conversation::settle_bound_name(const pg::Ref<pg::Prepared>& prepared, std::string_view name) {
+  if (name.empty() || queue_.is_skipping()) return true;
+  if (!prepared) return !queue_.may_have_hidden_names(Unseen::code);
   const Unseen doubt = queue_.doubt_of(*prepared);
-  if (doubt < Unseen::trigger) return Gate::Verdict::pass;
+  if (doubt < Unseen::trigger) return true;
   if (can_renew(*prepared)) {
     renew(prepared, false);
-    return Gate::Verdict::pass;
+    return true;
   }
-  return doubt == Unseen::code ? refuse_name(false, name) : Gate::Verdict::pass;
+  return doubt != Unseen::code;
 }
 
-Gate::Verdict Conversation::settle_portal(pg::Portal* portal, std::string_view name) {
+std::optional<Refusal> Conversation::settle_portal(pg::Portal* portal, std::string_view name) {
   if (portal == nullptr) {
-    const bool may_be_hidden = !name.empty() && queue_.may_have_hidden_names(Unseen::code);
-    return may_be_hidden && !queue_.is_skipping() ? refuse_name(true, name) : Gate::Verdict::pass;
+    const bool may_be_hidden =
+        !name.empty() && queue_.may_have_hidden_names(Unseen::code) && !queue_.is_skipping();
+    return may_be_hidden ? std::optional(Refusal::doubtful_name(true, name)) : std::nullopt;
   }
-  if (queue_.doubt_of(*portal) == Unseen::code) return refuse_name(true, name);
+  if (queue_.doubt_of(*portal) == Unseen::code) return Refusal::doubtful_name(true, name);
   const pg::Prepared* prepared = portal->statement.get();
   const bool is_looked_up = prepared != nullptr && prepared->traits.runs_by_name;
   return is_looked_up && queue_.doubt_since(prepared->made_at) == Unseen::code
-             ? refuse_name(false, prepared->name)
-             : Gate::Verdict::pass;
+             ? std::optional(Refusal::doubtful_name(false, prepared->name))
+             : std::nullopt;
 }
 
-// EXECUTE and FETCH in SQL. `unseen_before`: what the statements before it in the same message may run.
-Gate::Verdict Conversation::settle_used_name(const sql::Facts& facts, bool is_kept, bool is_behind_change,
-                                             Unseen unseen_before) {
+// EXECUTE and FETCH in SQL.
+UsedNames::Use Conversation::use(const sql::Facts& facts, const Judgement& so_far, Unseen unseen_before,
+                                 bool is_behind_change) {
   const std::string& name = facts.executes;
-  traits_.runs_by_name = traits_.runs_by_name || is_kept;
   // The grammar's reader folds and cuts as a server in UTF8 does.
   const pg::NameEncodings encodings = queue_.encodings();
   const bool is_known_name =
       is_ascii(name) || (encodings.is_sure && encodings.client.is_utf8() && encodings.server.is_utf8());
   Unseen doubt =
       is_behind_change || !queue_.may_have_hidden_names(Unseen::code) ? Unseen::none : Unseen::code;
-  Unseen unseen = is_behind_change ? inner_unseen_ : Unseen::trigger;
+  Use out;
+  out.unseen = is_behind_change ? so_far.inner_unseen : Unseen::trigger;
   if (facts.is_portal) {
-    const auto portal = is_known_name ? queue_.foreseen_portal(name) : pg::Ref<pg::Portal>();
-    if (portal) {
+    const pg::Ref<pg::Portal> portal = queue_.foreseen_portal(name);
+    if (portal) out.prepared = portal->statement;
+    if (portal && is_known_name) {
       doubt = queue_.doubt_of(*portal);
-      if (portal->statement) unseen = unseen_of(*portal->statement);
-      if (doubt == Unseen::none) fetched_ = portal;
+      if (portal->statement) out.unseen = unseen_of(*portal->statement);
+      if (doubt == Unseen::none) out.fetched = portal;
     }
   } else {
-    const auto prepared = is_known_name ? queue_.foreseen_statement(name) : pg::Ref<pg::Prepared>();
-    if (prepared) {
-      doubt = queue_.doubt_of(*prepared);
+    out.prepared = queue_.foreseen_statement(name);
+    if (out.prepared && is_known_name) {
+      doubt = queue_.doubt_of(*out.prepared);
       // By a Parse it may be DEALLOCATE or PREPARE as well.
-      unseen = std::max(unseen_of(*prepared), Unseen::relation);
-      if (doubt >= Unseen::trigger && unseen_before < Unseen::trigger && can_renew(*prepared)) {
-        renew(prepared, !is_in_group_);
+      out.unseen = std::max(unseen_of(*out.prepared), Unseen::relation);
+      if (doubt >= Unseen::trigger && unseen_before < Unseen::trigger && can_renew(*out.prepared)) {
+        renew(out.prepared, !is_in_group_);
         doubt = Unseen::none;
       }
     }
   }
-  inner_unseen_ = std::max(inner_unseen_, queue_.resolved(unseen));
-  traits_.unseen = std::max(traits_.unseen, queue_.resolved(unseen));
-  if (doubt != Unseen::code && unseen_before != Unseen::code) return Gate::Verdict::pass;
-  return refuse_name(facts.is_portal, name);
+  out.is_doubtful = doubt == Unseen::code || unseen_before == Unseen::code;
+  return out;
 }
 
 // ---------------------------------------------------------------- what the server answers to it

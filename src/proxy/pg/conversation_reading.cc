@@ -59,11 +59,11 @@ bool Conversation::settle_reading(const pg::FrameSegment& segment, ByteView body
     return true;
   }
   if (is_in_copy || (is_in_group_ && queue_.transaction() == pg::TransactionStatus::failed)) {
-    refuse_waiting(Gate::unreadable_text());
+    refuse_waiting(Refusal::unreadable_text());
     return true;
   }
   if (is_in_group_) {
-    rare().probe = std::make_unique<Probe>(Probe::of_settings(gate_->own_name()));
+    rare().probe = std::make_unique<Probe>(Probe::of_settings(gate_->stand_ins().own_name()));
     is_probe_due_ = true;
   }
   reading_ = Reading::awaited;

@@ -1,6 +1,6 @@
 #include "recorder.h"
 
-#include "gate.h"
+#include "refusal.h"
 #include "ringfence/audit/json.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/crypto/digest.h"

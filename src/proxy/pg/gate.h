@@ -3,10 +3,14 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "judgement.h"
 #include "rewriter.h"
+#include "ringfence/pg/pending_messages.h"
 #include "stand_ins.h"
 #include "statement_check.h"
 
@@ -29,6 +33,22 @@ class Gate {
   const Rewriter& from_client() const { return from_client_; }
   Rewriter& from_server() { return from_server_; }
 
+  // Statements that go on with other texts, as the judgement says.
+  struct Changed {
+    std::vector<pg::StatementNumber> in_flight;  // Of Queries.
+    std::string notices;                         // For the client, behind the server's message at hand.
+  };
+  Changed& changed() {
+    if (!changed_) changed_ = std::make_unique<Changed>();
+    return *changed_;
+  }
+  // Whether that statement is one of a Query; asked once, at its end.
+  bool is_changed(pg::StatementNumber number) {
+    return changed_ && std::erase(changed_->in_flight, number) > 0;
+  }
+  bool has_notices() const { return changed_ && !changed_->notices.empty(); }
+  std::string take_notices() { return std::exchange(changed_->notices, {}); }
+
   // The message is decided.
   void forget() {
     check_.forget();
@@ -42,6 +62,7 @@ class Gate {
   Judgement judgement_;
   Rewriter from_client_;
   Rewriter from_server_;
+  std::unique_ptr<Changed> changed_;
 };
 
 }  // namespace ringfence::proxy

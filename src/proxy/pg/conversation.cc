@@ -11,12 +11,6 @@ void Conversation::use_judge(std::shared_ptr<StatementJudge> judge, std::string_
     exchange_.gate = std::make_unique<Gate>(std::move(judge), nonce);
 }
 
-bool Conversation::is_clear() const {
-  const bool is_untaken = exchange_.message.state == PendingMessage::State::untaken;
-  return exchange_.has_room_in_queue() && (!is_untaken || exchange_.queue.is_idle()) &&
-         exchange_.reading.is_clear(exchange_);
-}
-
 void Conversation::analysed(Result<sql::Facts> facts) {
   PendingMessage& message = exchange_.message;
   exchange_.gate->check().analysed(std::exchange(message.rare().text_to_analyse, {}), std::move(facts));

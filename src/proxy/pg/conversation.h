@@ -52,8 +52,6 @@ class Conversation final : private ConversationExchange, public FromClient, publ
   // Which texts go to the server is noted there, too, for as long as this lives. From the beginning.
   void watch_by(WatchedSession& watched) { exchange_.watch.watch_by(watched); }
 
-  // Whether a client's message can be taken now.
-  bool is_clear() const;
   const std::string& text_to_analyse() const { return exchange_.message.seen().text_to_analyse; }
   void analysed(Result<sql::Facts> facts);
   // After wait_hold, once: what is held, for how long and by which rule; the names are the session's to fill

@@ -104,6 +104,11 @@ bool FromClient::begin_message(const FrameSegment& segment) {
   return true;
 }
 
+bool FromClient::is_clear() const {
+  const bool is_untaken = x_.message.state == State::untaken;
+  return x_.has_room_in_queue() && (!is_untaken || x_.queue.is_idle()) && x_.reading.is_clear(x_);
+}
+
 // A piece of a message that is not whole.
 void FromClient::hold(const pg::FrameSegment& segment) {
   if (!x_.message.is_gated) {

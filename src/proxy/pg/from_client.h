@@ -15,7 +15,7 @@ enum class Advance : uint8_t {
                   // text_to_analyse().
   wait_answer,    // What stands before has to be answered first: send to_server_so_far(), call again when
                   // is_clear().
-  wait_hold,      // A statement waits for somebody's word: release_held() or refuse_held(), then call again.
+  wait_hold,      // A statement waits for a word: release_waiting() or refuse_waiting(), then call again.
   wait_queue,     // Too much is in flight: call again when the server has answered something.
   broken,         // The stream breaks the protocol or a limit; see error().
 };
@@ -27,6 +27,8 @@ class FromClient {
   // A chunk from the client, from `at` on, which is 0 for a new chunk and kept between calls for the same
   // one.
   Advance client_bytes(ByteView chunk, size_t& at, Now now);
+  // Whether a client's message can be taken now.
+  bool is_clear() const;
   // What to send in place of a chunk that was advanced to all of it. Until the next chunk of that direction.
   ByteView to_server(ByteView chunk);
   // After wait_answer and wait_queue, once: what of the chunk, from the last such part on, may be sent now.

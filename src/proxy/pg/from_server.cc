@@ -4,7 +4,7 @@
 #include "ringfence/base/thread_counts.h"
 #include "ringfence/pg/build.h"
 #include "ringfence/pg/parse.h"
-#include "row_details.h"
+#include "server_answers.h"
 
 namespace ringfence::proxy {
 
@@ -80,7 +80,7 @@ Advance FromServer::server_bytes(ByteView chunk, size_t& at, Now now) {
       rare().segment = segment;
       return Advance::wait_trail;
     }
-    take_message(segment.type, body, segment.body_length);
+    take(segment.type, body, segment.body_length);
     if (!segment.is_first && rare_) pg::clear_buffer(rare_->capture);
     if (rewriter != nullptr) pass(segment);
     if (x_.queue.has_stray_end() || x_.queue.is_lost()) x_.attribution.note_strays();
@@ -88,14 +88,12 @@ Advance FromServer::server_bytes(ByteView chunk, size_t& at, Now now) {
   }
 }
 
-bool FromServer::hides_columns() const { return x_.gate && proxy::hides_columns(x_.gate->access()); }
-
 // What follows is the beginning of a header. It may begin the answer to a refusal.
 void FromServer::hold_cut_header() {
   if (cursor_.held_header().empty()) return;
   const bool may_change =
       named_ || (x_.gate && (x_.gate->stand_ins().is_waiting() || x_.reading.is_asking() || x_.has_renewed ||
-                             hides_columns()));
+                             hides_columns(x_)));
   if (may_change) out()->hold_tail();
 }
 
@@ -105,7 +103,7 @@ void FromServer::hold_piece(const FrameSegment& segment) {
   const bool is_error = segment.type == from_server::error_response;
   const bool may_change = (is_error && x_.gate && x_.gate->stand_ins().is_waiting()) ||
                           (segment.type == from_server::parameter_status && named_);
-  const bool hides = is_error && hides_columns();
+  const bool hides = is_error && hides_columns(x_);
   Rewriter& rewriter = *out();
   if ((may_change || hides) && segment.body_length <= server_capture_bytes_max)
     rewriter.hold(segment.begin, segment.end);
@@ -183,7 +181,7 @@ bool FromServer::swallow(const FrameSegment& segment) {
   }
   rewriter.replace(segment.begin, segment.end, {});
   if (x_.has_renewed && x_.queue.answers_renewal(segment.type == from_server::ready_for_query)
-          ? take_renewal_answer(segment.type, body)
+          ? ServerAnswers(x_).take_renewal_answer(segment.type, body)
           : x_.reading.take_own_answer(x_, segment.type, body)) {
     return true;
   }
@@ -191,94 +189,17 @@ bool FromServer::swallow(const FrameSegment& segment) {
   return false;
 }
 
-bool FromServer::take_renewal_answer(char type, ByteView body) {
-  switch (type) {
-    case from_server::close_complete: x_.queue.close_complete(0); return true;
-    case from_server::parse_complete: x_.queue.parse_complete(0); return true;
-    case from_server::ready_for_query: {
-      const auto status = pg::parse_ready_for_query(body);
-      x_.queue.ready(status ? *status : x_.queue.transaction());
-      return true;
-    }
-    case from_server::error_response: {
-      const auto fields = pg::parse_error_fields(body);
-      x_.queue.error(fields ? *fields : pg::ErrorFields{.sqlstate = "XX000"}, 0, x_.now.ns);
-      x_.watch.note_error();
-      return true;
-    }
-    default: return false;
-  }
-}
-
 // ---------------------------------------------------------------- messages
 
-void FromServer::take_message(char type, ByteView body, uint32_t body_length) {
-  uint64_t bytes = pg::frame_header_size + body_length;
-  switch (type) {
-    case from_server::command_complete: x_.queue.command_complete(text_of(body), bytes, x_.now.ns); break;
-    case from_server::ready_for_query: {
-      auto status = pg::parse_ready_for_query(body);
-      x_.queue.ready(status ? *status : x_.queue.transaction());
-      x_.watch.note_rest(x_.queue.is_idle());
-      break;
-    }
-    case from_server::parse_complete: x_.queue.parse_complete(bytes); break;
-    case from_server::bind_complete: x_.queue.bind_complete(bytes, x_.now.ns); break;
-    case from_server::close_complete: x_.queue.close_complete(bytes); break;
-    case from_server::row_description:
-    case from_server::no_data: x_.queue.description(bytes); break;
-    case from_server::parameter_description:
-      x_.queue.parameter_description(body.size() >= 2 ? body.substr(2) : ByteView(), bytes);
-      break;
-    case from_server::empty_query_response: x_.queue.empty_query(bytes, x_.now.ns); break;
-    case from_server::portal_suspended: x_.queue.portal_suspended(bytes, x_.now.ns); break;
-    case from_server::function_call_response: x_.queue.function_call_response(bytes, x_.now.ns); break;
-    case from_server::copy_in_response: x_.queue.copy_in_response(bytes); break;
-    case from_server::error_response: take_error(body, body_length); break;
-    case from_server::notice_response:
-    case from_server::notification_response: break;
-    case from_server::parameter_status:
-      if (auto status = pg::parse_parameter_status(body)) take_parameter(status->name, status->value);
-      break;
-    default: x_.queue.other(bytes); break;
+void FromServer::take(char type, ByteView body, uint32_t body_length) {
+  if (type == from_server::parameter_status) {
+    if (auto status = pg::parse_parameter_status(body)) take_parameter(status->name, status->value);
+    return;
   }
-}
-
-void FromServer::take_error(ByteView body, uint32_t body_length) {
-  // Of a long one the beginning is there.
-  const auto parsed =
-      body.size() == body_length ? pg::parse_error_fields(body) : pg::parse_error_beginning(body);
-  pg::ErrorFields fields;
-  if (parsed) fields = *parsed;
-  else fields.sqlstate = "XX000";
-  if (fields.severity == "FATAL" || fields.severity == "PANIC") said_fatal_ = true;
-  bool is_refusal = false;
-  if (x_.gate && x_.gate->stand_ins().is_waiting()) {
-    const uint64_t number = x_.queue.answers_refusal();
-    if (const pg::ErrorFields* refusal = x_.gate->stand_ins().refusal_behind(fields, number)) {
-      fields = *refusal;
-      is_refusal = true;
-      append_refusal(fields);
-    }
-  }
-  if (!is_refusal && hides_columns()) {
-    if (std::string shown = without_row(body, body_length); !shown.empty())
-      rare().replacement = std::move(shown);
-  }
-  x_.attribution.note_refusal(is_refusal);
-  x_.queue.error(fields, pg::frame_header_size + body_length, x_.now.ns);
-  x_.watch.note_error();
-  x_.attribution.note_refusal(false);
-}
-
-// It quotes what the client wrote, and is ours: UTF-8.
-void FromServer::append_refusal(const pg::ErrorFields& fields) {
-  const std::string message = pg::text_for(fields.message, x_.reading.client_encoding());
-  const std::string hint = pg::text_for(fields.hint, x_.reading.client_encoding());
-  pg::ErrorFields shown = fields;
-  shown.message = message;
-  shown.hint = hint;
-  pg::append_error_response(rare().replacement, shown);
+  ServerAnswers answers(x_);
+  answers.take(type, body, body_length);
+  said_fatal_ = said_fatal_ || answers.said_fatal;
+  if (!answers.replacement.empty()) rare().replacement = std::move(answers.replacement);
 }
 
 void FromServer::keep_name(std::string_view reset_to, std::string_view name) {

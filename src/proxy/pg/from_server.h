@@ -63,7 +63,6 @@ class FromServer {
   }
   // What of the server's bytes does not go on as it stands; null: all does.
   Rewriter* out() { return named_ ? &named_->out : x_.gate ? &x_.gate->from_server() : nullptr; }
-  bool hides_columns() const;
   void hold_cut_header();
   void hold_piece(const pg::FrameSegment& segment);
   void keep_piece(const pg::FrameSegment& segment);
@@ -72,11 +71,8 @@ class FromServer {
   // Answers to what the appliance asks.
   bool is_nobodys(char type) const;
   bool swallow(const pg::FrameSegment& segment);
-  bool take_renewal_answer(char type, ByteView body);
-  void take_message(char type, ByteView body, uint32_t body_length);
-  void take_error(ByteView body, uint32_t body_length);
+  void take(char type, ByteView body, uint32_t body_length);
   void take_parameter(std::string_view name, std::string_view value);
-  void append_refusal(const pg::ErrorFields& fields);
 
   Exchange& x_;
   pg::FrameCursor cursor_;

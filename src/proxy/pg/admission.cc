@@ -81,7 +81,7 @@ void Admission::change(char type, ByteView body) {
 bool Admission::passes() {
   const Judgement& judgement = x_.judged();
   if (judgement.verdict == Verdict::unknown) {
-    x_.message.rare().text_to_analyse = judgement.unanalysed;
+    x_.message.rare().text_to_analyse = *judgement.unanalysed;
     x_.message.state = PendingMessage::State::analysing;
   }
   return judgement.verdict == Verdict::pass;

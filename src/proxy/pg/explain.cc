@@ -52,7 +52,7 @@ void judge(StatementCheck& check, std::string_view text, Judgement& out) {
   for (;;) {
     judge_message(check, names, {}, text, out);
     if (out.verdict != Verdict::unknown) return;
-    check.analysed(std::string(out.unanalysed), sql::analyze(out.unanalysed));
+    check.analysed(*out.unanalysed, sql::analyze(*out.unanalysed));
   }
 }
 

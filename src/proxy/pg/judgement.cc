@@ -17,7 +17,7 @@ void Judgement::start() {
   refusal.reset();
   hold.reset();
   changes.reset();
-  unanalysed = {};
+  unanalysed.reset();
   fetched = {};
 }
 

@@ -3,8 +3,8 @@
 // somebody's word.
 //
 // It is made to be used again: start() keeps the room of its list, so that a stream of messages allocates
-// nothing. What it refers to: `rule` lives as long as the policies by which it was judged; `unanalysed` and
-// `Change::sent` live as long as the text that was judged.
+// nothing. What it refers to: `rule` lives as long as the policies by which it was judged; `Change::sent`
+// lives as long as the text that was judged.
 #pragma once
 
 #include <cstdint>
@@ -44,18 +44,19 @@ struct Judgement {
   };
 
   Verdict verdict = Verdict::pass;
-  bool has_too_many = false;          // Refused for the number of its statements, of which none was judged.
-  bool changes_names = false;         // A statement makes or drops a name.
-  pg::Unseen inner_unseen{};          // Of what the message runs and prepares.
-  pg::CallTraits traits;              // Of what it runs.
+  bool has_too_many = false;   // Refused for the number of its statements, of which none was judged.
+  bool changes_names = false;  // A statement makes or drops a name.
+  pg::Unseen inner_unseen{};   // Of what the message runs and prepares.
+  pg::CallTraits traits;       // Of what it runs.
+  // Where the statement stands that is refused, or not known; else the first that is held. What is judged is
+  // shorter than gated_bytes_max.
+  uint32_t begin = 0;
   std::vector<Statement> statements;  // Of a Query: all of them, unless it is refused for its size.
-  // Where the statement stands that is refused, or not known; else the first that is held.
-  size_t begin = 0;
-  std::unique_ptr<Refusal> refusal;  // Of Verdict::refused.
-  std::unique_ptr<Hold> hold;        // Null: nobody has to be asked.
+  std::unique_ptr<Refusal> refusal;   // Of Verdict::refused.
+  std::unique_ptr<Hold> hold;         // Null: nobody has to be asked.
   std::unique_ptr<std::vector<Change>> changes;
-  std::string_view unanalysed;  // Of Verdict::unknown: the text.
-  pg::Ref<pg::Portal> fetched;  // What it fetches from.
+  std::unique_ptr<std::string> unanalysed;  // Of Verdict::unknown: the text.
+  pg::Ref<pg::Portal> fetched;              // What it fetches from.
 
   // Nothing is known yet of the message at hand.
   void start();

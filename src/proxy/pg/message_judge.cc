@@ -74,11 +74,11 @@ void MessageJudge::judge_query(ByteView text, uint32_t body_length) {
     out_.verdict = judge(extent.of(text), false, &out_.statements.back());
     if (out_.verdict == Verdict::pass && is_watched() && !in_.guard.allows(out_.traits))
       out_.refuse(Refusal::call_with_end());
-    if (!was_held || out_.verdict != Verdict::pass) out_.begin = extent.begin;
+    if (!was_held || out_.verdict != Verdict::pass) out_.begin = static_cast<uint32_t>(extent.begin);
   });
 }
 
-void MessageJudge::refuse_query(ByteView text, const Refusal& why, size_t begin) {
+void MessageJudge::refuse_query(ByteView text, const Refusal& why, uint32_t begin) {
   out_.start();
   out_.has_too_many = has_too_many(text);
   if (!out_.has_too_many)
@@ -97,7 +97,7 @@ void MessageJudge::judge_parse(ByteView text, uint32_t body_length) {
     if (out_.verdict != Verdict::pass) return;
     out_.statements.push_back({extent, {}});
     out_.verdict = judge(extent.of(text), true, &out_.statements.back());
-    out_.begin = extent.begin;
+    out_.begin = static_cast<uint32_t>(extent.begin);
   });
 }
 
@@ -107,7 +107,7 @@ Verdict MessageJudge::judge_text(ByteView statement, bool may_change) {
   if (!in_.is_read_as_utf8 && std::any_of(statement.begin(), statement.end(), is_beyond_ascii))
     return out_.refuse(Refusal::foreign_text());
   const Verdict verdict = may_change ? check_.check_sent(statement) : check_.check(statement);
-  if (verdict == Verdict::unknown) out_.unanalysed = statement;
+  if (verdict == Verdict::unknown) out_.unanalysed = std::make_unique<std::string>(statement);
   if (verdict == Verdict::refused) out_.refuse(check_.take_refusal());
   return verdict;
 }

@@ -55,7 +55,7 @@ class MessageJudge {
   // A Query message's text, and its body's length.
   void judge_query(ByteView text, uint32_t body_length);
   // A Query that is refused before it is judged; `begin`: of the statement that it is about.
-  void refuse_query(ByteView text, const Refusal& why, size_t begin);
+  void refuse_query(ByteView text, const Refusal& why, uint32_t begin);
   // The text of a Parse. What is prepared is held when it is bound.
   void judge_parse(ByteView text, uint32_t body_length);
   // What a name stands for, when it is bound where statements may be held.
@@ -88,7 +88,7 @@ class MessageJudge {
   Judgement& out_;
 };
 
-// The decision on a Query message, by whoever asks for one. Verdict::unknown: analyse `out.unanalysed`, give
+// The decision on a Query message, by whoever asks for one. Verdict::unknown: analyse `*out.unanalysed`, give
 // what comes of it to check.analysed(), and ask again.
 inline void judge_message(StatementCheck& check, UsedNames& names, const Circumstances& circumstances,
                           ByteView text, Judgement& out) {

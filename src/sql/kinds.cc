@@ -10,135 +10,140 @@ namespace ringfence::sql {
 namespace {
 
 struct Row {
+  MessageType type;
   const char* name;
   Level level;
 };
 
-#define ROW(message, name, level)                              \
-  {                                                            \
-    &pg_query__##message##__descriptor, { name, Level::level } \
-  }
+#define ROW(message, name, level) {&pg_query__##message##__descriptor, name, Level::level}
 // The ones whose name or level depends on their fields are settled in kind_of().
-const std::unordered_map<MessageType, Row>& rows() {
-  static const std::unordered_map<MessageType, Row> table = {
-      ROW(select_stmt, "select", read),
-      ROW(insert_stmt, "insert", write),
-      ROW(update_stmt, "update", write),
-      ROW(delete_stmt, "delete", write),
-      ROW(merge_stmt, "merge", write),
-      ROW(copy_stmt, "copy", admin),
-      ROW(explain_stmt, "explain", read),
-      ROW(prepare_stmt, "prepare", read),
-      ROW(execute_stmt, "execute", read),
-      ROW(deallocate_stmt, "deallocate", read),
-      ROW(declare_cursor_stmt, "declare", read),
-      ROW(fetch_stmt, "fetch", read),
-      ROW(close_portal_stmt, "close", read),
-      ROW(transaction_stmt, "transaction", read),
-      ROW(variable_set_stmt, "set", read),
-      ROW(variable_show_stmt, "show", read),
-      ROW(discard_stmt, "discard", read),
-      ROW(listen_stmt, "listen", read),
-      ROW(unlisten_stmt, "unlisten", read),
+constexpr Row table[] = {
+    ROW(select_stmt, "select", read),
+    ROW(insert_stmt, "insert", write),
+    ROW(update_stmt, "update", write),
+    ROW(delete_stmt, "delete", write),
+    ROW(merge_stmt, "merge", write),
+    ROW(copy_stmt, "copy", admin),
+    ROW(explain_stmt, "explain", read),
+    ROW(prepare_stmt, "prepare", read),
+    ROW(execute_stmt, "execute", read),
+    ROW(deallocate_stmt, "deallocate", read),
+    ROW(declare_cursor_stmt, "declare", read),
+    ROW(fetch_stmt, "fetch", read),
+    ROW(close_portal_stmt, "close", read),
+    ROW(transaction_stmt, "transaction", read),
+    ROW(variable_set_stmt, "set", read),
+    ROW(variable_show_stmt, "show", read),
+    ROW(discard_stmt, "discard", read),
+    ROW(listen_stmt, "listen", read),
+    ROW(unlisten_stmt, "unlisten", read),
 
-      ROW(notify_stmt, "notify", write),
-      ROW(lock_stmt, "lock", write),
-      ROW(constraints_set_stmt, "set_constraints", write),
-      ROW(refresh_mat_view_stmt, "refresh_materialized_view", write),
-      ROW(truncate_stmt, "truncate", ddl),
+    ROW(notify_stmt, "notify", write),
+    ROW(lock_stmt, "lock", write),
+    ROW(constraints_set_stmt, "set_constraints", write),
+    ROW(refresh_mat_view_stmt, "refresh_materialized_view", write),
+    ROW(truncate_stmt, "truncate", ddl),
 
-      ROW(create_stmt, "create_table", ddl),
-      ROW(create_table_as_stmt, "create_table_as", ddl),
-      ROW(create_foreign_table_stmt, "create_foreign_table", ddl),
-      ROW(create_schema_stmt, "create_schema", ddl),
-      ROW(create_seq_stmt, "create_sequence", ddl),
-      ROW(create_domain_stmt, "create_domain", ddl),
-      ROW(create_enum_stmt, "create_type", ddl),
-      ROW(create_range_stmt, "create_type", ddl),
-      ROW(composite_type_stmt, "create_type", ddl),
-      ROW(create_function_stmt, "create_function", ddl),
-      ROW(create_trig_stmt, "create_trigger", ddl),
-      ROW(create_stats_stmt, "create_statistics", ddl),
-      ROW(create_conversion_stmt, "create_conversion", ddl),
-      ROW(create_cast_stmt, "create_cast", ddl),
-      ROW(create_op_class_stmt, "create_operator_class", ddl),
-      ROW(create_op_family_stmt, "create_operator_family", ddl),
-      ROW(define_stmt, "create", ddl),
-      ROW(index_stmt, "create_index", ddl),
-      ROW(view_stmt, "create_view", ddl),
-      ROW(rule_stmt, "create_rule", ddl),
-      ROW(drop_stmt, "drop", ddl),
-      ROW(alter_table_stmt, "alter", ddl),
-      ROW(alter_table_move_all_stmt, "alter_table", ddl),
-      ROW(alter_domain_stmt, "alter_domain", ddl),
-      ROW(alter_function_stmt, "alter_function", ddl),
-      ROW(alter_seq_stmt, "alter_sequence", ddl),
-      ROW(alter_enum_stmt, "alter_type", ddl),
-      ROW(alter_type_stmt, "alter_type", ddl),
-      ROW(alter_operator_stmt, "alter_operator", ddl),
-      ROW(alter_op_family_stmt, "alter_operator_family", ddl),
-      ROW(alter_collation_stmt, "alter_collation", ddl),
-      ROW(alter_stats_stmt, "alter_statistics", ddl),
-      ROW(alter_tsdictionary_stmt, "alter_text_search_dictionary", ddl),
-      ROW(alter_tsconfiguration_stmt, "alter_text_search_configuration", ddl),
-      ROW(alter_object_depends_stmt, "alter", ddl),
-      ROW(alter_object_schema_stmt, "alter", ddl),
-      ROW(rename_stmt, "alter", ddl),
-      ROW(replica_identity_stmt, "alter_table", ddl),
-      ROW(comment_stmt, "comment", ddl),
-      ROW(vacuum_stmt, "vacuum", ddl),
-      ROW(cluster_stmt, "cluster", ddl),
-      ROW(reindex_stmt, "reindex", ddl),
+    ROW(create_stmt, "create_table", ddl),
+    ROW(create_table_as_stmt, "create_table_as", ddl),
+    ROW(create_foreign_table_stmt, "create_foreign_table", ddl),
+    ROW(create_schema_stmt, "create_schema", ddl),
+    ROW(create_seq_stmt, "create_sequence", ddl),
+    ROW(create_domain_stmt, "create_domain", ddl),
+    ROW(create_enum_stmt, "create_type", ddl),
+    ROW(create_range_stmt, "create_type", ddl),
+    ROW(composite_type_stmt, "create_type", ddl),
+    ROW(create_function_stmt, "create_function", ddl),
+    ROW(create_trig_stmt, "create_trigger", ddl),
+    ROW(create_stats_stmt, "create_statistics", ddl),
+    ROW(create_conversion_stmt, "create_conversion", ddl),
+    ROW(create_cast_stmt, "create_cast", ddl),
+    ROW(create_op_class_stmt, "create_operator_class", ddl),
+    ROW(create_op_family_stmt, "create_operator_family", ddl),
+    ROW(define_stmt, "create", ddl),
+    ROW(index_stmt, "create_index", ddl),
+    ROW(view_stmt, "create_view", ddl),
+    ROW(rule_stmt, "create_rule", ddl),
+    ROW(drop_stmt, "drop", ddl),
+    ROW(alter_table_stmt, "alter", ddl),
+    ROW(alter_table_move_all_stmt, "alter_table", ddl),
+    ROW(alter_domain_stmt, "alter_domain", ddl),
+    ROW(alter_function_stmt, "alter_function", ddl),
+    ROW(alter_seq_stmt, "alter_sequence", ddl),
+    ROW(alter_enum_stmt, "alter_type", ddl),
+    ROW(alter_type_stmt, "alter_type", ddl),
+    ROW(alter_operator_stmt, "alter_operator", ddl),
+    ROW(alter_op_family_stmt, "alter_operator_family", ddl),
+    ROW(alter_collation_stmt, "alter_collation", ddl),
+    ROW(alter_stats_stmt, "alter_statistics", ddl),
+    ROW(alter_tsdictionary_stmt, "alter_text_search_dictionary", ddl),
+    ROW(alter_tsconfiguration_stmt, "alter_text_search_configuration", ddl),
+    ROW(alter_object_depends_stmt, "alter", ddl),
+    ROW(alter_object_schema_stmt, "alter", ddl),
+    ROW(rename_stmt, "alter", ddl),
+    ROW(replica_identity_stmt, "alter_table", ddl),
+    ROW(comment_stmt, "comment", ddl),
+    ROW(vacuum_stmt, "vacuum", ddl),
+    ROW(cluster_stmt, "cluster", ddl),
+    ROW(reindex_stmt, "reindex", ddl),
 
-      ROW(do_stmt, "do", admin),
-      ROW(call_stmt, "call", admin),
-      ROW(load_stmt, "load", admin),
-      ROW(check_point_stmt, "checkpoint", admin),
-      ROW(alter_system_stmt, "alter_system", admin),
-      ROW(alter_owner_stmt, "alter_owner", admin),
-      ROW(grant_stmt, "grant", admin),
-      ROW(grant_role_stmt, "grant", admin),
-      ROW(alter_default_privileges_stmt, "alter_default_privileges", admin),
-      ROW(create_role_stmt, "create_role", admin),
-      ROW(alter_role_stmt, "alter_role", admin),
-      ROW(alter_role_set_stmt, "alter_role", admin),
-      ROW(drop_role_stmt, "drop_role", admin),
-      ROW(drop_owned_stmt, "drop_owned", admin),
-      ROW(reassign_owned_stmt, "reassign_owned", admin),
-      ROW(createdb_stmt, "create_database", admin),
-      ROW(dropdb_stmt, "drop_database", admin),
-      ROW(alter_database_stmt, "alter_database", admin),
-      ROW(alter_database_refresh_coll_stmt, "alter_database", admin),
-      ROW(alter_database_set_stmt, "alter_database", admin),
-      ROW(create_table_space_stmt, "create_tablespace", admin),
-      ROW(drop_table_space_stmt, "drop_tablespace", admin),
-      ROW(alter_table_space_options_stmt, "alter_tablespace", admin),
-      ROW(create_extension_stmt, "create_extension", admin),
-      ROW(alter_extension_stmt, "alter_extension", admin),
-      ROW(alter_extension_contents_stmt, "alter_extension", admin),
-      ROW(create_plang_stmt, "create_language", admin),
-      ROW(create_transform_stmt, "create_transform", admin),
-      ROW(create_am_stmt, "create_access_method", admin),
-      ROW(create_fdw_stmt, "create_foreign_data_wrapper", admin),
-      ROW(alter_fdw_stmt, "alter_foreign_data_wrapper", admin),
-      ROW(create_foreign_server_stmt, "create_server", admin),
-      ROW(alter_foreign_server_stmt, "alter_server", admin),
-      ROW(create_user_mapping_stmt, "create_user_mapping", admin),
-      ROW(alter_user_mapping_stmt, "alter_user_mapping", admin),
-      ROW(drop_user_mapping_stmt, "drop_user_mapping", admin),
-      ROW(import_foreign_schema_stmt, "import_foreign_schema", admin),
-      ROW(create_event_trig_stmt, "create_event_trigger", admin),
-      ROW(alter_event_trig_stmt, "alter_event_trigger", admin),
-      ROW(create_policy_stmt, "create_policy", admin),
-      ROW(alter_policy_stmt, "alter_policy", admin),
-      ROW(create_publication_stmt, "create_publication", admin),
-      ROW(alter_publication_stmt, "alter_publication", admin),
-      ROW(create_subscription_stmt, "create_subscription", admin),
-      ROW(alter_subscription_stmt, "alter_subscription", admin),
-      ROW(drop_subscription_stmt, "drop_subscription", admin),
-      ROW(sec_label_stmt, "security_label", admin),
-  };
-  return table;
+    ROW(do_stmt, "do", admin),
+    ROW(call_stmt, "call", admin),
+    ROW(load_stmt, "load", admin),
+    ROW(check_point_stmt, "checkpoint", admin),
+    ROW(alter_system_stmt, "alter_system", admin),
+    ROW(alter_owner_stmt, "alter_owner", admin),
+    ROW(grant_stmt, "grant", admin),
+    ROW(grant_role_stmt, "grant", admin),
+    ROW(alter_default_privileges_stmt, "alter_default_privileges", admin),
+    ROW(create_role_stmt, "create_role", admin),
+    ROW(alter_role_stmt, "alter_role", admin),
+    ROW(alter_role_set_stmt, "alter_role", admin),
+    ROW(drop_role_stmt, "drop_role", admin),
+    ROW(drop_owned_stmt, "drop_owned", admin),
+    ROW(reassign_owned_stmt, "reassign_owned", admin),
+    ROW(createdb_stmt, "create_database", admin),
+    ROW(dropdb_stmt, "drop_database", admin),
+    ROW(alter_database_stmt, "alter_database", admin),
+    ROW(alter_database_refresh_coll_stmt, "alter_database", admin),
+    ROW(alter_database_set_stmt, "alter_database", admin),
+    ROW(create_table_space_stmt, "create_tablespace", admin),
+    ROW(drop_table_space_stmt, "drop_tablespace", admin),
+    ROW(alter_table_space_options_stmt, "alter_tablespace", admin),
+    ROW(create_extension_stmt, "create_extension", admin),
+    ROW(alter_extension_stmt, "alter_extension", admin),
+    ROW(alter_extension_contents_stmt, "alter_extension", admin),
+    ROW(create_plang_stmt, "create_language", admin),
+    ROW(create_transform_stmt, "create_transform", admin),
+    ROW(create_am_stmt, "create_access_method", admin),
+    ROW(create_fdw_stmt, "create_foreign_data_wrapper", admin),
+    ROW(alter_fdw_stmt, "alter_foreign_data_wrapper", admin),
+    ROW(create_foreign_server_stmt, "create_server", admin),
+    ROW(alter_foreign_server_stmt, "alter_server", admin),
+    ROW(create_user_mapping_stmt, "create_user_mapping", admin),
+    ROW(alter_user_mapping_stmt, "alter_user_mapping", admin),
+    ROW(drop_user_mapping_stmt, "drop_user_mapping", admin),
+    ROW(import_foreign_schema_stmt, "import_foreign_schema", admin),
+    ROW(create_event_trig_stmt, "create_event_trigger", admin),
+    ROW(alter_event_trig_stmt, "alter_event_trigger", admin),
+    ROW(create_policy_stmt, "create_policy", admin),
+    ROW(alter_policy_stmt, "alter_policy", admin),
+    ROW(create_publication_stmt, "create_publication", admin),
+    ROW(alter_publication_stmt, "alter_publication", admin),
+    ROW(create_subscription_stmt, "create_subscription", admin),
+    ROW(alter_subscription_stmt, "alter_subscription", admin),
+    ROW(drop_subscription_stmt, "drop_subscription", admin),
+    ROW(sec_label_stmt, "security_label", admin),
+};
+
+const Row* find_row(MessageType type) {
+  static const std::unordered_map<MessageType, const Row*> by_type = [] {
+    std::unordered_map<MessageType, const Row*> out;
+    for (const Row& row : table) out.emplace(row.type, &row);
+    return out;
+  }();
+  const auto found = by_type.find(type);
+  return found == by_type.end() ? nullptr : found->second;
 }
 #undef ROW
 
@@ -239,7 +244,7 @@ Kind transaction_kind(const PgQuery__TransactionStmt& transaction) {
 
 }  // namespace
 
-bool has_kind(MessageType type) { return rows().contains(type); }
+bool has_kind(MessageType type) { return find_row(type) != nullptr; }
 
 bool is_statement(MessageType type) {
   if (has_kind(type)) return true;
@@ -250,9 +255,10 @@ bool is_statement(MessageType type) {
 }
 
 Kind kind_of(const Message& statement) {
-  const auto row = rows().find(statement.descriptor);
-  if (row == rows().end()) return named("unknown", Level::admin);
-  const auto [name, level] = row->second;
+  const Row* row = find_row(statement.descriptor);
+  if (row == nullptr) return named("unknown", Level::admin);
+  const char* const name = row->name;
+  const Level level = row->level;
   if (const auto* copy = as<PgQuery__CopyStmt>(&statement, pg_query__copy_stmt__descriptor))
     return copy_kind(*copy);
   if (const auto* s = as<PgQuery__TransactionStmt>(&statement, pg_query__transaction_stmt__descriptor)) {

@@ -1,6 +1,6 @@
 #include "ringfence/proxy/pg/explain.h"
 
-#include "conversation.h"
+#include "message_judge.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/proxy/core/bounds.h"
 #include "ringfence/sql/analyze.h"
@@ -46,56 +46,14 @@ void gather(const policy::Access& access, policy::SessionFacts session, std::str
   }
 }
 
-// Takes what a conversation writes down, and notes which of its statements was refused.
-class Witness final : public audit::RecordSpace {
- public:
-  char* reserve(size_t size_max) override {
-    room_.resize(std::max(size_max, room_.size()));
-    return room_.data();
+// What a session that has sent nothing before does with the text as a Query message.
+void judge(StatementCheck& check, std::string_view text, Judgement& out) {
+  NoNames names;
+  for (;;) {
+    judge_message(check, names, {}, text, out);
+    if (out.verdict != Verdict::unknown) return;
+    check.analysed(*out.unanalysed, sql::analyze(*out.unanalysed));
   }
-  uint64_t publish(audit::RecordKind, size_t size, uint64_t) override {
-    Reader in(ByteView(room_).substr(0, size));
-    bool is_statement = true;
-    while (in.remaining() > 0) {
-      const auto tag = static_cast<audit::Tag>(in.u16());
-      const ByteView value = in.bytes(in.u32());
-      if (tag != audit::Tag::action) continue;
-      if (value == "postgres_query_blocked") refused = statements_;
-      is_statement = value != "postgres_message";  // The whole text stands before its statements.
-    }
-    statements_ += is_statement ? 1 : 0;
-    return ++records_;
-  }
-  std::optional<size_t> refused;  // Its number in the message.
-
- private:
-  std::string room_;
-  size_t statements_ = 0;
-  uint64_t records_ = 0;
-};
-
-struct MessageRefusal {
-  size_t statement;
-  Refusal refusal;
-};
-
-// What a session does with the text as a Query message.
-std::optional<MessageRefusal> refuse_message(std::shared_ptr<StatementJudge> judge, std::string_view text) {
-  Witness witness;
-  ShardCounters counters;
-  TrailDoor door{witness, counters, IdSource(0)};
-  Recorder recorder(door);
-  pg::ObjectPools pools{HashKey()};
-  const Limits limits;
-  Conversation conversation(recorder, pools, counters, limits, std::make_unique<Gate>(std::move(judge), ""));
-  std::string message;
-  pg::append_query(message, text);
-  size_t at = 0;
-  while (conversation.client_bytes(message, at, {}) == Advance::wait_analysis) {
-    conversation.analysed(sql::analyze(conversation.text_to_analyse()));
-  }
-  if (!witness.refused) return std::nullopt;
-  return MessageRefusal{*witness.refused, conversation.last_refusal()};
 }
 
 void refuse(ExplainedStatement& statement, const Refusal& refusal, std::string_view text) {
@@ -137,24 +95,23 @@ Result<Explanation> explain(const policy::Access& access, policy::SessionFacts s
                                   " statements; explain it in parts");
   }
   JudgeSpace space{HashKey()};
-  auto judge = std::make_shared<StatementJudge>(access, session, space);
-  Gate gate(judge, "");
+  StatementCheck check(std::make_shared<StatementJudge>(access, session, space));
   for (sql::Extent extent : extents) {
     const std::string_view statement = extent.of(text);
     ExplainedStatement one;
     one.extent = extent;
     Result<sql::Facts> facts = fail(Fault::malformed, "it is not valid UTF-8");
     if (is_valid_text(statement)) facts = sql::analyze(statement);
-    Gate::Verdict verdict = gate.check_sent(statement);
-    if (verdict == Gate::Verdict::unknown) {
-      gate.analysed(std::string(statement), facts);
-      verdict = gate.check_sent(statement);
+    Verdict verdict = check.check_sent(statement);
+    if (verdict == Verdict::unknown) {
+      check.analysed(std::string(statement), facts);
+      verdict = check.check_sent(statement);
     }
-    const std::string instead(gate.instead());
+    const std::string instead(check.instead());
     if (!instead.empty()) facts = sql::analyze(instead);
     if (facts) one.facts = std::move(*facts);
     else one.no_facts_because = facts.error().message;
-    if (verdict != Gate::Verdict::pass) refuse(one, gate.refusal(), text);
+    if (verdict != Verdict::pass) refuse(one, check.take_refusal(), text);
     gather(access, session, instead.empty() ? statement : std::string_view(instead), space.scratch, one);
     if (!instead.empty())
       one.findings.push_back(
@@ -163,15 +120,19 @@ Result<Explanation> explain(const policy::Access& access, policy::SessionFacts s
   }
   if (access.is_unrestricted()) return out;
   // Statements that pass alone may not pass together, or not at this length.
-  if (auto refused = refuse_message(std::move(judge), text)) {
-    out.is_allowed = false;
-    out.refused = std::min(refused->statement, out.statements.size() - 1);
-    ExplainedStatement& one = out.statements[*out.refused];
-    if (one.is_allowed || one.rule != refused->refusal.rule) {
-      one.findings.push_back({refused->refusal.rule, refused->refusal.message, true, sql::nowhere});
-    }
-    refuse(one, refused->refusal, text);
-  }
+  Judgement judgement;
+  judge(check, text, judgement);
+  if (judgement.verdict == Verdict::pass) return out;
+  out.is_allowed = false;
+  size_t number = 0;
+  while (number + 1 < out.statements.size() && out.statements[number].extent.begin != judgement.begin)
+    ++number;
+  out.refused = number;
+  ExplainedStatement& one = out.statements[number];
+  const Refusal& refusal = *judgement.refusal;
+  if (one.is_allowed || one.rule != refusal.rule)
+    one.findings.push_back({refusal.rule, refusal.message, true, sql::nowhere});
+  refuse(one, refusal, text);
   return out;
 }
 

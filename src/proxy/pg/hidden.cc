@@ -26,13 +26,6 @@ void Hidden::add_encoded(ByteView fields) {
   }
 }
 
-// A name that a client chose, without the password that may stand in it.
-std::string shown_name(std::string_view name) {
-  if (!sql::SecretNames::in_use().may_hold_secret(name)) return std::string(name);
-  auto redacted = sql::redact_message(make_valid_text(name));
-  return redacted ? std::move(redacted->text) : std::string(name);
-}
-
 namespace {
 void put(audit::FieldWriter& out, Tag tag, ByteView value) { out.text(tag, value); }
 void put(audit::EventBuilder& out, Tag tag, ByteView value) { out.bytes(tag, value); }
@@ -49,23 +42,13 @@ void put_hidden(Out& out, const audit::ClearTexts& texts, const audit::TextSeale
 }  // namespace
 
 void Recorder::hide(audit::EventBuilder& event, Hidden& hidden, const Uuid& id) const {
-  hidden.add_encoded(session_hidden());
+  hidden.add_encoded(session_.hidden());
   if (!hidden.is_empty()) put_hidden(event, hidden.texts(), door_.sealer, id);
 }
 
 void Recorder::hide(audit::FieldWriter& out, Hidden& hidden, const Uuid& id) const {
-  hidden.add_encoded(session_hidden());
+  hidden.add_encoded(session_.hidden());
   if (!hidden.is_empty()) put_hidden(out, hidden.texts(), door_.sealer, id);
-}
-
-// As the trail shows it; what it was is kept where that is not the same.
-std::string Recorder::take_session_text(Tag tag, std::string_view value) {
-  std::string shown = shown_name(value);
-  if (shown != value) {
-    if (!session_hidden_) session_hidden_ = std::make_unique<std::string>();
-    audit::append_field(*session_hidden_, tag, value);
-  }
-  return shown;
 }
 
 }  // namespace ringfence::proxy

@@ -8,54 +8,17 @@
 #include <vector>
 
 #include "hidden.h"
+#include "outcome_record.h"
 #include "ringfence/pg/response_queue.h"
 #include "ringfence/policy/policy_set.h"
 #include "ringfence/proxy/core/trail_door.h"
 #include "ringfence/proxy/core/volume.h"
+#include "session_fields.h"
+#include "statement_text.h"
 
 namespace ringfence::proxy {
 
-// Puts a statement into the form of the trail: redacted, valid text, at most `bytes_max`. `text` may be a
-// prefix of what was sent, whose length is `full_bytes`; then `sha256`, if not empty, is that of all of it.
-// Of a text with a secret no digest is kept: it would tell a guess from another.
-void take_statement_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out,
-                         ByteView sha256 = {});
-
-// The same of a Parse's text, which is one statement: where all of it has no room, from the statement's first
-// token on.
-void take_parsed_text(ByteView text, uint64_t full_bytes, size_t bytes_max, pg::StatementText& out,
-                      ByteView sha256);
-
-// In place of a text that was not seen: which names the server was told to run.
-pg::StatementText unknown_text(const pg::Portal& portal);
-
-// The server's message as the trail may show it: it may quote a secret that was taken out of the statement.
-struct ShownMessage {
-  std::string text;
-  bool hides = false;  // Something of it is not shown.
-};
-ShownMessage shown_message(std::string_view message, bool is_about_secret);
-
-// A name that a client chose, as the trail and the admin API show it: without the password that may stand in
-// it.
-std::string shown_name(std::string_view name);
-
 struct Refusal;
-
-struct SessionFacts {
-  Uuid session_id;
-  Uuid connection_id;
-  std::string_view user;
-  std::string_view auth_method;
-  std::string_view client_addr;
-  std::string_view application_name;
-  std::string_view transport;
-  std::string_view target;
-  const std::vector<std::string>* tags = nullptr;
-  std::string_view database;
-  std::string_view server_addr;
-  std::string_view server_user;
-};
 
 // How a statement that is recorded was decided.
 struct Decided {
@@ -78,30 +41,23 @@ class Recorder {
   // The door outlives it.
   explicit Recorder(TrailDoor& door) : door_(door) {}
 
-  void identify(const SessionFacts& facts);
+  void identify(const SessionFacts& facts) { session_.identify(facts); }
   // From here on each record is charged to these; null: to nobody. Both outlive the recorder.
   void charge_to(VolumeMeter* user, VolumeMeter* address) {
     user_volume_ = user;
     address_volume_ = address;
   }
-  // What the server calls the session, by our doing, where the client calls itself so: it is that when the
-  // server says it.
-  void call(std::string_view at_server, std::string_view by_client) {
-    names_ = std::string(at_server).append(by_client);
-    name_at_server_bytes_ = at_server.size();
-  }
-  std::string_view name_at_server() const {
-    return std::string_view(names_).substr(0, name_at_server_bytes_);
-  }
-  // The session has changed its name (SET application_name).
-  void rename_application(std::string_view name);
+  // See SessionFields.
+  void call(std::string_view at_server, std::string_view by_client) { session_.call(at_server, by_client); }
+  std::string_view name_at_server() const { return session_.name_at_server(); }
+  void rename_application(std::string_view name) { session_.rename_application(name); }
   // As the trail has it; valid until the next identify or rename.
-  std::string_view application_name() const { return session_text(audit::Tag::application_name); }
-  std::string_view client_addr() const { return session_text(audit::Tag::client_addr); }
+  std::string_view application_name() const { return session_.text(audit::Tag::application_name); }
+  std::string_view client_addr() const { return session_.text(audit::Tag::client_addr); }
 
   // The room that a start record of this text takes at most; an outcome takes less than outcome_bytes_max.
   size_t start_bytes(size_t text_bytes, size_t raw_bytes, size_t parameter_bytes) const {
-    return session_.size() + text_bytes + raw_bytes + parameter_bytes + session_hidden_bytes() +
+    return session_.encoded().size() + text_bytes + raw_bytes + parameter_bytes + session_.hidden_bytes() +
            fixed_bytes_max;
   }
   size_t start_bytes(const pg::StatementText& text, size_t parameter_bytes,
@@ -109,7 +65,7 @@ class Recorder {
     return start_bytes(text.text.size(), text.raw().size(), parameter_bytes) + text.unredacted().size() +
            secret_parameter_bytes + (text.holds_secret() ? Hidden::record_bytes_max : 0);
   }
-  static constexpr size_t outcome_bytes_max = 5'120;
+  static constexpr size_t outcome_bytes_max = proxy::outcome_bytes_max;
   bool has_room(size_t bytes) { return door_.has_room(bytes); }
 
   // Publishes a start; has_room(start_bytes(…)) was true just before. Gives the statement's number.
@@ -146,23 +102,8 @@ class Recorder {
 
  private:
   static constexpr size_t fixed_bytes_max = 512;
-  // Where a field of `session_` stands, header included; both ends the same when it has none.
-  struct Extent {
-    size_t begin;
-    size_t end;
-  };
-  Extent find(audit::Tag tag) const;
-  std::string_view session_text(audit::Tag tag) const;
   audit::FieldWriter begin_start(char* room, char message_type, const Uuid& id, uint64_t now_us);
   void hide(audit::FieldWriter& out, Hidden& hidden, const Uuid& id) const;
-  // What the session's own texts add to each record's sealed ones.
-  size_t session_hidden_bytes() const {
-    return session_hidden().empty() ? 0 : session_hidden().size() + Hidden::record_bytes_max;
-  }
-  ByteView session_hidden() const { return session_hidden_ ? ByteView(*session_hidden_) : ByteView(); }
-  std::string_view name_by_client() const { return std::string_view(names_).substr(name_at_server_bytes_); }
-  std::string take_session_text(audit::Tag tag, std::string_view value);
-
   void charge(size_t bytes) {
     if (user_volume_ != nullptr) user_volume_->charge(bytes);
     if (address_volume_ != nullptr) address_volume_->charge(bytes);
@@ -171,11 +112,7 @@ class Recorder {
   TrailDoor& door_;
   VolumeMeter* user_volume_ = nullptr;
   VolumeMeter* address_volume_ = nullptr;
-  std::string session_;  // Encoded fields.
-  std::unique_ptr<std::string>
-      session_hidden_;  // Encoded fields as they were, where something was redacted; else null.
-  std::string names_;   // At the server, and behind that by the client.
-  size_t name_at_server_bytes_ = 0;
+  SessionFields session_;
 };
 
 }  // namespace ringfence::proxy

@@ -25,8 +25,7 @@ struct JudgeSpace {
   policy::Scratch scratch;
   std::vector<policy::Match> matches;
   std::string key;
-  std::vector<std::string_view> rules;  // See Gate::rules().
-  HashKey hash_key;                     // So that nobody can choose texts that all meet in one place.
+  HashKey hash_key;  // So that nobody can choose texts that all meet in one place.
 };
 
 // What PREPARE or DECLARE defines, out of its own text.

@@ -1,4 +1,4 @@
-// What would become of a text, and why: asks the same judge that a session's gate asks.
+// What would become of a text, and why: the decision is that of judge_message(), which sessions ask, too.
 //
 // What always holds: a text is allowed here exactly when a session with this access, whose server is of this
 // version, would forward it as a Query message.

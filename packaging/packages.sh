@@ -47,6 +47,7 @@ test   python3-sqlalchemy     its pool of connections, under test as a client
 test   nodejs                 node, whose drivers npm brings
 test   default-jdk-headless   compiles and runs pgjdbc's tests
 test   libpostgresql-jdbc-java pgjdbc, under test as a client
+test   redis-server           a server behind a raw TCP target, with redis-cli and redis-benchmark
 test   sqlsmith               random statements
 test   clang-format-19        one style, checked
 test   clang-tidy-19          mistakes that compilers do not see

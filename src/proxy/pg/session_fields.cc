@@ -13,18 +13,13 @@ void SessionFields::identify(const SessionFacts& facts) {
   fields_.clear();
   hidden_.reset();
   auto text = [&](Tag tag, std::string_view value) { audit::append_field(fields_, tag, value); };
-  auto uuid = [&](Tag tag, const Uuid& value) {
-    if (value.is_nil()) return;
-    ByteView bytes(reinterpret_cast<const char*>(value.bytes.data()), value.bytes.size());
-    Writer(fields_).u16(static_cast<uint16_t>(tag)).u32(static_cast<uint32_t>(bytes.size())).bytes(bytes);
-  };
   text(Tag::user_name, take_text(Tag::user_name, facts.user));
   text(Tag::auth_method, facts.auth_method);
   text(Tag::client_addr, facts.client_addr);
   text(Tag::application_name, take_text(Tag::application_name, facts.application_name));
   text(Tag::transport, facts.transport);
-  uuid(Tag::session_id, facts.session_id);
-  uuid(Tag::connection_id, facts.connection_id);
+  audit::append_uuid(fields_, Tag::session_id, facts.session_id);
+  audit::append_uuid(fields_, Tag::connection_id, facts.connection_id);
   text(Tag::target, facts.target);
   if (facts.tags != nullptr && !facts.tags->empty()) {
     std::vector<std::string> valid;

@@ -24,8 +24,10 @@ void TcpRecords::identify(const Facts& facts) {
   audit::append_uuid(fields_, Tag::session_id, facts.session_id);
   text(Tag::target, facts.target);
   if (facts.tags != nullptr && !facts.tags->empty()) {
+    std::vector<std::string> valid;
+    for (const std::string& tag : *facts.tags) valid.push_back(make_valid_text(tag));
     std::string json;
-    audit::append_json_strings(json, *facts.tags);
+    audit::append_json_strings(json, valid);
     text(Tag::tags, json);
   }
   text(Tag::server_addr, facts.server_addr);

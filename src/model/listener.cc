@@ -55,20 +55,33 @@ void add_tls(Defects& out, const Listener& listener) {
     out.push_back({"tls", "is verify, which checks clients' certificates; add tls_client_ca_file"});
 }
 
+// A Unix socket has no addresses, and an address no Unix socket.
+std::string check_network_of(const Listener& listener, std::string_view text) {
+  if (std::string wrong = check_network(text); !wrong.empty()) return wrong;
+  const bool has_path = !listener.path.empty();
+  if ((text == unix_network) == has_path) return "";
+  return has_path ? "is a network, and the clients of a path have no address; use unix"
+                  : "is unix, and this listener has an address; use networks";
+}
+
 void add_networks(Defects& out, const Listener& listener) {
   const std::string too_many = "has more than " + std::to_string(Listener::networks_max) + " entries";
   if (listener.networks.size() > Listener::networks_max) out.push_back({"networks", too_many});
   for (size_t i = 0; i < listener.networks.size(); ++i)
-    add_defect(out, path_of("networks", i), check_network(listener.networks[i]));
+    add_defect(out, path_of("networks", i), check_network_of(listener, listener.networks[i]));
   if (listener.network_users.size() > Listener::networks_max) out.push_back({"network_users", too_many});
-  std::map<std::string_view, std::string> known;  // And the path of the first one.
+  std::map<Network, std::string> known;  // And the path of the first one.
   for (size_t i = 0; i < listener.network_users.size(); ++i) {
     const auto& [network, user] = listener.network_users[i];
     const std::string path = path_of("network_users", i);
-    add_defect(out, path + ".network", check_given(network, check_network));
+    add_defect(out, path + ".network", check_given(network, [&listener](std::string_view text) {
+                 return check_network_of(listener, text);
+               }));
     add_defect(out, path + ".user", check_given(user, check_identifier));
-    const auto [first, is_new] = known.emplace(network, path + ".network");
-    if (is_new || network.empty()) continue;
+    const auto parsed = network == unix_network ? Network() : Network::parse(network);
+    if (!parsed) continue;
+    const auto [first, is_new] = known.emplace(*parsed, path + ".network");
+    if (is_new) continue;
     out.push_back({path + ".network",
                    make_valid_text(network) + " stands here for the second time, first as " + first->second +
                        "; a network is one user's",
@@ -83,6 +96,8 @@ void add_tcp(Defects& out, const Listener& listener) {
       out.push_back(
           {"target", "has no meaning with protocol postgres, whose clients name a database; remove it"});
     }
+    if (!listener.networks.empty())
+      out.push_back({"networks", "is looked at with protocol tcp alone; remove it"});
     if (!listener.network_users.empty()) {
       out.push_back({"network_users",
                      "has no meaning with protocol postgres, whose clients name their user; remove it"});

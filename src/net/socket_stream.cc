@@ -1,8 +1,10 @@
 #include "ringfence/net/socket_stream.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -266,6 +268,12 @@ void SocketStream::reset() {
 void SocketStream::shutdown_write() { ::shutdown(fd_, SHUT_WR); }
 
 void SocketStream::cancel_receive() { receiver_->cancel(); }
+
+// Of TCP what is not acknowledged (tcp(7), SIOCOUTQ); of a Unix socket what its peer has not read.
+uint64_t SocketStream::unsent() const {
+  int bytes = 0;
+  return ::ioctl(fd_, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<uint64_t>(bytes) : 0;
+}
 
 std::string SocketStream::peer() const { return to_string(peer_address(fd_)); }
 

@@ -58,9 +58,9 @@ struct Listener {
   CertificateLogin certificate_login = CertificateLogin::certificate_and_password;
   // Users whose certificates bear another name than theirs: the certificate's name and the user's.
   std::vector<std::pair<std::string, std::string>> certificate_users;
-  // Who may connect: networks (see check_network); empty: everybody.
+  // Of protocol tcp: who may connect, by networks (see check_network); empty: everybody.
   std::vector<std::string> networks;
-  // Of protocol tcp: the target, and who a client is that has shown no certificate. Of several networks that
+  // The target, and who a client is that has shown no certificate. Of several networks that
   // have its address the narrowest decides.
   std::string target;
   std::vector<NetworkUser> network_users;

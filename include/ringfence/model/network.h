@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,7 +17,7 @@ class IpAddress {
   static std::optional<IpAddress> parse(std::string_view text);
   bool is_v4() const;
   const std::array<uint8_t, 16>& bytes() const { return bytes_; }
-  bool operator==(const IpAddress&) const = default;
+  auto operator<=>(const IpAddress&) const = default;
 
  private:
   std::array<uint8_t, 16> bytes_{};
@@ -30,7 +31,7 @@ class Network {
   bool contains(const IpAddress& address) const;
   // Of the mapped form: 96 and more for IPv4.
   unsigned bits() const { return bits_; }
-  bool operator==(const Network&) const = default;
+  auto operator<=>(const Network&) const = default;
 
  private:
   IpAddress first_;

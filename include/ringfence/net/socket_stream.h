@@ -20,6 +20,7 @@ class SocketStream final : public Stream {
   void shutdown_write() override;
   void cancel_receive() override;
   std::string peer() const override;
+  uint64_t unsent() const override;
   size_t try_send(ByteView bytes, bool more) override;
   int encrypt_by_kernel(const TlsSendingKeys& keys) override;
   void try_send_alert(ByteView alert) override;

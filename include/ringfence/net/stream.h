@@ -181,6 +181,8 @@ class Stream {
   virtual void shutdown_write() = 0;
   // A pending receive completes soon, with an error if nothing came; the stream stays usable.
   virtual void cancel_receive() = 0;
+  // Bytes that were given to it and that the peer's machine has not taken yet, as far as that is known.
+  virtual uint64_t unsent() const { return 0; }
   // Whom we talk to, for people: "127.0.0.1:5432", "unix:/run/x".
   virtual std::string peer() const = 0;
   // Sends as much as goes without waiting and says how much that was. Only while no send is pending. `more`:

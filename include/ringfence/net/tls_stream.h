@@ -70,6 +70,7 @@ class TlsStream final : public Stream, private TlsSink, private Receive::Watcher
   // Says close_notify if that goes at once.
   void shutdown() override;
   void reset() override { inner_->reset(); }
+  uint64_t unsent() const override { return inner_->unsent(); }
   void shutdown_write() override;
   void cancel_receive() override;
   std::string peer() const override { return inner_->peer(); }

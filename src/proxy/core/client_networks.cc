@@ -17,26 +17,28 @@ ClientNetworks::ClientNetworks(const model::Listener& listener) : admits_all_(li
                    [](const auto& a, const auto& b) { return a.first.bits() > b.first.bits(); });
 }
 
-bool ClientNetworks::admits(const std::optional<model::IpAddress>& address) const {
+bool ClientNetworks::admits(const ClientPlace& place) const {
+  if (!place.is_known()) return false;
   if (admits_all_) return true;
-  if (!address) return admits_unix_;
+  if (place.is_unix) return admits_unix_;
   return std::any_of(admitted_.begin(), admitted_.end(),
-                     [&](const model::Network& network) { return network.contains(*address); });
+                     [&](const model::Network& network) { return network.contains(*place.address); });
 }
 
-const std::string* ClientNetworks::user_of(const std::optional<model::IpAddress>& address) const {
-  if (!address) return unix_user_ ? &*unix_user_ : nullptr;
+const std::string* ClientNetworks::user_of(const ClientPlace& place) const {
+  if (place.is_unix) return unix_user_ ? &*unix_user_ : nullptr;
+  if (!place.address) return nullptr;
   const auto found = std::find_if(users_.begin(), users_.end(),
-                                  [&](const auto& rule) { return rule.first.contains(*address); });
+                                  [&](const auto& rule) { return rule.first.contains(*place.address); });
   return found == users_.end() ? nullptr : &found->second;
 }
 
-std::optional<model::IpAddress> address_of(std::string_view peer) {
-  if (peer.starts_with("unix:")) return std::nullopt;
+ClientPlace place_of(std::string_view peer) {
+  if (peer.starts_with("unix:")) return {true, std::nullopt};
   peer = peer.substr(0, peer.rfind(':'));
   if (peer.starts_with('[') && peer.ends_with(']')) peer = peer.substr(1, peer.size() - 2);
   // A link-local address has its interface behind it (RFC 4007, section 11).
-  return model::IpAddress::parse(peer.substr(0, peer.find('%')));
+  return {false, model::IpAddress::parse(peer.substr(0, peer.find('%')))};
 }
 
 }  // namespace ringfence::proxy

@@ -21,9 +21,7 @@ ShardCore::ShardCore(Options o, ring::Shard& s, audit::RecordSpace& journal, Sha
                  event.id(door.ids.uuid(shard.now_us())).ts(shard.now_us());
                  return event.publish(space);
                }),
-      own_volume(options.volume == nullptr ? std::make_unique<TrailVolume>() : nullptr),
-      user_meters((own_volume ? *own_volume : *options.volume).users),
-      address_meters((own_volume ? *own_volume : *options.volume).addresses),
+      volume(options.volume),
       room(shard),
       disk_sync(shard, workers.syncs, options.sync, counters) {}
 

@@ -7,10 +7,10 @@ namespace ringfence::proxy {
 void SessionVolume::meter(PgShardState& shard, const Limits& limits, std::string_view user,
                           std::string_view peer, Recorder& recorder) {
   const uint64_t now_ns = shard.core.shard.now_ns();
-  user_ = shard.core.user_meters.find(user, limits.volume_per_user, now_ns);
+  user_ = shard.core.volume.users.find(user, limits.volume_per_user, now_ns);
   if (!peer.starts_with("unix:"))
     address_ =
-        shard.core.address_meters.find(audit::address_of_peer(peer), limits.volume_per_address, now_ns);
+        shard.core.volume.addresses.find(audit::address_of_peer(peer), limits.volume_per_address, now_ns);
   recorder.charge_to(user_.get(), address_.get());
 }
 

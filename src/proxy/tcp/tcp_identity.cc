@@ -27,7 +27,7 @@ TcpIdentity by_certificate(const Snapshot& snapshot, const Listener& listener,
 
 TcpIdentity identify(const Snapshot& snapshot, const Listener& listener, const TcpClient& client) {
   TcpIdentity out;
-  if (!listener.client_networks.admits(client.address)) {
+  if (!listener.client_networks.admits(client.place)) {
     out.method = "network";
     out.refusal = "the address is in none of the listener's networks";
     return out;
@@ -38,7 +38,7 @@ TcpIdentity identify(const Snapshot& snapshot, const Listener& listener, const T
     out.refusal = "no certificate was shown";
     return out;
   }
-  const std::string* user = listener.client_networks.user_of(client.address);
+  const std::string* user = listener.client_networks.user_of(client.place);
   if (user == nullptr) {
     out.refusal = "no rule of network_users has the address";
     return out;

@@ -12,7 +12,7 @@
 namespace ringfence::proxy {
 
 struct TcpClient {
-  std::optional<model::IpAddress> address;         // Nothing: a Unix socket's peer.
+  ClientPlace place;
   const net::TlsPeerNames* certificate = nullptr;  // Null: it has shown none.
 };
 

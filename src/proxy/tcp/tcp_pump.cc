@@ -80,6 +80,12 @@ void TcpPump::note_size(uint64_t bytes) {
   from_.expect_long_bodies(is_stream_);
 }
 
+bool TcpPump::has_progressed() {
+  const uint64_t before = unsent_;
+  unsent_ = to_.unsent();
+  return unsent_ < before;
+}
+
 void TcpPump::count(uint64_t bytes, bool is_spliced) {
   if (bytes == 0) return;
   bytes_ += bytes;

@@ -4,6 +4,7 @@
 // until it becomes quiet.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "ringfence/net/splice.h"
@@ -35,9 +36,17 @@ class TcpPump {
   ring::Task<void> run();
   End end() const { return end_; }
   int error() const { return error_; }  // errno of what is broken; 0: not known.
-  uint64_t bytes() const { return bytes_; }
+  // That the receiver's machine has taken, as far as that is known.
+  uint64_t bytes() const { return bytes_ - std::min(bytes_, lost_); }
+  // Bytes that were given to the receiver's socket are taken, though nothing new was given. Since the last
+  // call.
+  bool has_progressed();
+  // What the receiver has not got it will not get: before its connection is cut.
+  void lose_unsent() { lost_ = to_.unsent(); }
   // Bytes of the sender wait for the receiver.
-  bool holds_bytes() const { return is_sending_ || (splice_ != nullptr && splice_->holds_bytes()); }
+  bool holds_bytes() const {
+    return is_sending_ || (splice_ != nullptr && splice_->holds_bytes()) || to_.unsent() > 0;
+  }
 
  private:
   // Pieces below this are not worth a pipe, and so many of them one after the other end a stream.
@@ -61,6 +70,8 @@ class TcpPump {
   TcpMoment& activity_;
   const net::Splice* splice_ = nullptr;  // That runs.
   uint64_t bytes_ = 0;
+  uint64_t lost_ = 0;    // Of those.
+  uint64_t unsent_ = 0;  // When it was last looked at.
   int error_ = 0;
   End end_ = End::none;
   const bool is_to_client_;

@@ -17,8 +17,8 @@ namespace ringfence::proxy {
 
 class TcpRecords {
  public:
-  // The most that one of them takes.
-  static constexpr size_t record_bytes_max = 24 << 10;
+  // The most that two of them take: the decision and the connection.
+  static constexpr size_t record_bytes_max = 48 << 10;
 
   explicit TcpRecords(TrailDoor& door) : door_(door) {}
 

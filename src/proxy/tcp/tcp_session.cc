@@ -6,6 +6,7 @@
 
 #include "ringfence/net/deadline.h"
 #include "ringfence/proxy/core/bounds.h"
+#include "tcp_opener.h"
 
 namespace ringfence::proxy {
 
@@ -40,7 +41,8 @@ TcpSession::~TcpSession() {
 Task<void> TcpSession::live(TcpSession& session) {
   bool is_open = false;
   {
-    auto opening = session.open();
+    TcpOpener opener(session);
+    auto opening = opener.run();
     is_open = co_await opening;
   }
   if (is_open) {
@@ -101,13 +103,14 @@ void TcpSession::close() {
 
 void TcpSession::look() {
   if (relay_ == nullptr || ended_) return;
-  const TcpTarget* target = this->target();
+  TcpPump& up = relay_->to_server;
+  TcpPump& down = relay_->to_client;
   const uint64_t now_ns = core_.shard.now_ns();
-  uint64_t idle_ms = target != nullptr && target->idle_ms > 0 ? target->idle_ms : snapshot_->limits.idle_ms;
-  const bool is_half =
-      relay_->to_server.end() != TcpPump::End::none || relay_->to_client.end() != TcpPump::End::none;
-  if (is_half && (idle_ms == 0 || idle_ms > half_closed_idle_ms)) idle_ms = half_closed_idle_ms;
-  if (is_draining_ && (idle_ms == 0 || idle_ms > drain_quiet_ms)) idle_ms = drain_quiet_ms;
+  // A receiver that takes what its socket has is not quiet, however slow it is. Both are asked.
+  const bool up_goes_on = up.has_progressed(), down_goes_on = down.has_progressed();
+  if (up_goes_on || down_goes_on) activity_ = {now_ns, core_.shard.now_us()};
+  const TcpTarget* target = this->target();
+  const uint64_t idle_ms = quiet_ms();
   const uint64_t duration_ms = target != nullptr ? target->duration_ms : 0;
   uint64_t due_ns = ~uint64_t{0};
   if (idle_ms > 0) due_ns = activity_.ns + idle_ms * 1'000'000;
@@ -124,8 +127,25 @@ void TcpSession::look() {
     return;
   }
   if (duration_ms > 0) due_ns = std::min(due_ns, end_ns);
+  // Sooner than it is due, so that progress is seen against what was unsent then.
+  uint64_t step_ms = idle_ms > 0 ? idle_ms / 2 + 1 : 0;
+  if (is_draining_) step_ms = step_ms > 0 ? std::min(step_ms, drain_quiet_ms) : drain_quiet_ms;
+  if (step_ms > 0) due_ns = std::min(due_ns, now_ns + step_ms * 1'000'000);
   if (due_ns == ~uint64_t{0}) timer_.cancel();
   else timer_.arm(due_ns);
+}
+
+// How long it may be quiet now; 0: for ever.
+uint64_t TcpSession::quiet_ms() const {
+  const TcpTarget* target = this->target();
+  uint64_t ms = target != nullptr && target->idle_ms > 0 ? target->idle_ms : snapshot_->limits.idle_ms;
+  const auto at_most = [&ms](uint64_t bound) { ms = ms == 0 ? bound : std::min(ms, bound); };
+  const TcpPump& up = relay_->to_server;
+  const TcpPump& down = relay_->to_client;
+  if (up.end() != TcpPump::End::none || down.end() != TcpPump::End::none) at_most(half_closed_idle_ms);
+  // What is on its way is bounded by limits.drain_ms.
+  if (is_draining_ && !up.holds_bytes() && !down.holds_bytes()) at_most(drain_quiet_ms);
+  return ms;
 }
 
 void TcpSession::drain() {
@@ -150,7 +170,7 @@ void TcpSession::reconsider() {
   std::optional<net::TlsPeerNames> names;
   if (tls_ != nullptr && tls_->engine().has_peer_certificate()) names = tls_->engine().peer_names();
   const TcpIdentity now =
-      proxy::identify(*snapshot_, *listener, {address_of(peer_), names ? &*names : nullptr});
+      proxy::identify(*snapshot_, *listener, {place_of(peer_), names ? &*names : nullptr});
   if (!now.refusal.empty() || now.user != identity_.user) {
     end("the client is not this user any more by the present configuration");
     return;
@@ -164,18 +184,23 @@ void TcpSession::reconsider() {
 
 // ---------------------------------------------------------------- ending
 
+// While it is being opened the session may be gone when this returns.
 void TcpSession::end(std::string reason) {
   if (ended_) return;
   ended_ = std::move(reason);
   timer_.cancel();
-  if (opening_ != nullptr) opening_->abandon();
   // Of a session that is quiet nothing is on its way, so that the end is a good one.
   const bool is_quiet = core_.shard.now_ns() - activity_.ns >= drain_quiet_ms * 1'000'000;
   cut(!is_quiet || relay_ == nullptr || relay_->to_server.holds_bytes() || relay_->to_client.holds_bytes());
+  if (Opening* opening = opening_) opening->abandon();
 }
 
 // `is_in_the_middle`: a peer that has not got all must not take the end for a good one.
 void TcpSession::cut(bool is_in_the_middle) {
+  if (is_in_the_middle && relay_ != nullptr) {
+    relay_->to_server.lose_unsent();
+    relay_->to_client.lose_unsent();
+  }
   for (net::Stream* stream : {client_.get(), server_.get()}) {
     if (stream == nullptr) continue;
     if (is_in_the_middle) stream->reset();

@@ -1,8 +1,8 @@
 // One client's connection to a target of type tcp, from its first byte to its last.
 //
-// Its life: live → open (TLS, who it is, whether it may, the server) → relay (two pumps until both directions
-// have ended) → close. No byte passes before the trail has its tcp_connect. It is owned by its shard, and
-// removed when live() ends.
+// Its life: live → open (TcpOpener: TLS, who it is, whether it may, the server) → relay (two pumps until both
+// directions have ended) → close. No byte passes before the trail has its tcp_connect. It is owned by its
+// shard, and removed when live() ends.
 #pragma once
 
 #include <memory>
@@ -36,6 +36,9 @@ class TcpSession final : public Session {
   // Ends where its listener, its target or its user's access is not what let it in any more.
   void reconsider() override;
 
+  // What opens it needs all of it.
+  friend class TcpOpener;
+
  private:
   // The two directions, once the server is reached.
   struct Relay {
@@ -50,24 +53,13 @@ class TcpSession final : public Session {
     ring::Event to_client_ended;
   };
 
-  // Opening (tcp_session_open.cc). False: it is over.
-  ring::Task<bool> open();
-  bool is_within_bounds();
-  ring::Task<bool> secure();
-  bool identify();
-  ring::Task<bool> wait_for_trail();
-  bool authorize();
-  ring::Task<bool> reach_server();
-  ring::Task<bool> record_connect();
-  void refuse(std::string_view reason);
-  void describe();
-
   void end(std::string reason);
   void cut(bool is_in_the_middle);
   ring::Task<void> relay();
   void close();
   // Arms itself again for as long as there is a bound.
   void look();
+  uint64_t quiet_ms() const;
   void record_disconnect();
   std::string reason_of_end(bool& is_failure) const;
   const TcpTarget* target() const { return snapshot_->find_tcp_target(target_); }

@@ -276,6 +276,48 @@ def test_who_is_nobody_is_refused_and_told_of_once(raw, server, events):
     assert appliance.metrics()['ringfence_logins_failed_total'] == 6
 
 
+def test_who_resets_before_it_is_asked_is_nobody(raw, server):
+    """What it sent before is delivered by the kernel; its address is not known any more."""
+    seen = []
+    appliance = raw(server(lambda connection: seen.append(connection.recv(100))).port).start()
+    for _ in range(60):
+        client = peers.connect(appliance.tcp_port)
+        client.sendall(b'FLUSHALL')
+        peers.reset(client)
+    eventually(lambda: appliance.metrics()['ringfence_connections_open'] == 0, what='the ends')
+    rows = appliance.trail().rows("SELECT * FROM ringfence.audit_event WHERE action LIKE 'tcp_%'")
+    assert all(row['client_addr'].startswith('127.0.0.1:') for row in rows)
+    assert not of(rows, 'tcp_auth_failed')
+
+
+def test_a_slow_reader_is_not_quiet(raw, server, events):
+    """It takes bytes all the time: neither the bound on quiet nor the drain cuts it off."""
+    data = os.urandom(3 << 20)
+
+    def serve(connection):
+        connection.sendall(data)
+    appliance = raw(server(serve).port, target={'idle_ms': 1000}).start()
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.settimeout(30)
+        client.connect(('127.0.0.1', appliance.tcp_port))
+        got = b''
+        begun = time.monotonic()
+        while time.monotonic() < begun + 4:
+            got += client.recv(16_384)
+            time.sleep(0.05)
+        stopping = threading.Thread(target=appliance.stop)
+        stopping.start()
+        begun = time.monotonic()
+        while time.monotonic() < begun + 3:
+            got += client.recv(16_384)
+            time.sleep(0.05)
+        got += read(client, len(data) - len(got) + 1)
+    stopping.join(60)
+    assert got == data
+    assert appliance.process.returncode == 0
+
+
 def test_certificates(raw, server, events, tmp_path):
     ca = certificates.Authority(tmp_path / 'ca')
     crt, key = ca.issue('server', '/CN=localhost', 'DNS:localhost,IP:127.0.0.1')

@@ -8,6 +8,7 @@
 #include "ringfence/model/listener.h"
 #include "ringfence/model/pg_target.h"
 #include "ringfence/model/policy_rules.h"
+#include "ringfence/model/tcp_target.h"
 #include "ringfence/model/text_rules.h"
 #include "ringfence/model/user.h"
 #include "ringfence/pg/scram.h"
@@ -276,4 +277,72 @@ TEST_CASE("a policy's texts and lists are bounded") {
   CHECK(policy_of([](policy::Policy& one) {
           for (int i = 0; i < 101; ++i) one.metadata[std::to_string(i)] = "x";
         }) == "metadata: has more than 100 entries");
+}
+
+TEST_CASE("a listener of raw TCP says where to, and who its clients are") {
+  const auto raw = [](const std::function<void(Listener&)>& change) {
+    return listener([&change](Listener& one) {
+      one.protocol = "tcp";
+      one.tls = ListenerTls::off;
+      one.target = "cache";
+      one.network_users = {{"10.0.0.0/8", "ada"}};
+      change(one);
+    });
+  };
+  Listener good = good_listener();
+  good.protocol = "tcp";
+  good.tls = ListenerTls::off;
+  good.target = "cache";
+  good.network_users = {{"10.0.0.0/8", "ada"}};
+  CHECK(defects(good).empty());
+  CHECK(raw([](Listener& one) { one.target = ""; }) == "target: is missing; add it");
+  starts(raw([](Listener& one) { one.tls = ListenerTls::prefer; }),
+         "tls: is prefer, and a client of protocol tcp");
+  starts(raw([](Listener& one) { one.network_users.clear(); }), "network_users: is missing, so nobody");
+  starts(raw([](Listener& one) { one.network_users[0].network = "10.0.0.1/8"; }),
+         "network_users[0].network: is");
+  starts(raw([](Listener& one) { one.network_users[0].user = ""; }), "network_users[0].user: is missing");
+  starts(raw([](Listener& one) { one.network_users.push_back({"010.0.0.0/8", "bob"}); }),
+         "network_users[1].network: is");
+  CHECK(raw([](Listener& one) { one.network_users.push_back({"::ffff:10.0.0.0/104", "bob"}); }) ==
+        "network_users[1].network: ::ffff:10.0.0.0/104 stands here for the second time, first as "
+        "network_users[0].network; a network is one user's");
+  starts(raw([](Listener& one) { one.networks = {"unix"}; }),
+         "networks[0]: is unix, and this listener has an address");
+  starts(raw([](Listener& one) {
+           one.path = "/run/x";
+           one.address = "";
+         }),
+         "network_users[0].network: is a network, and the clients of a path");
+  starts(listener([](Listener& one) { one.networks = {"10.0.0.0/8"}; }),
+         "networks: is looked at with protocol tcp");
+  starts(listener([](Listener& one) { one.network_users = {{"10.0.0.0/8", "ada"}}; }),
+         "network_users: has no meaning");
+  starts(listener([](Listener& one) { one.target = "cache"; }), "target: has no meaning");
+  starts(raw([](Listener& one) {
+           one.tls = ListenerTls::verify;
+           one.tls_files.ca = "/ca";
+         }),
+         "tls_client_login: must be certificate");
+}
+
+TEST_CASE("a target of raw TCP has a server and a port") {
+  const auto of = [](const std::function<void(TcpTarget&)>& change) {
+    TcpTarget target;
+    target.name = "cache";
+    target.hosts = {"127.0.0.1"};
+    target.port = 6379;
+    change(target);
+    return only(defects(target));
+  };
+  TcpTarget at_path;
+  at_path.name = "cache";
+  at_path.hosts = {"/run/redis.sock"};
+  CHECK(defects(at_path).empty());
+  CHECK(of([](TcpTarget& one) { one.name = ""; }) == "name: is missing; add it");
+  CHECK(of([](TcpTarget& one) { one.hosts.clear(); }) == "hosts: is missing; add host or hosts");
+  CHECK(of([](TcpTarget& one) { one.port = 0; }) == "port: is missing; add the server's port");
+  CHECK(of([](TcpTarget& one) { one.tags = {"a", "a"}; }) ==
+        "tags[1]: \"a\" stands here for the second time; remove it");
+  starts(of([](TcpTarget& one) { one.duration_ms = ~uint64_t{0}; }), "duration_ms: is 18446744073709551615");
 }

@@ -17,7 +17,7 @@ struct Rules {
   }
   TcpIdentity of(const char* address, const net::TlsPeerNames* certificate = nullptr) {
     listener.client_networks = ClientNetworks(listener);
-    return identify(snapshot, listener, {address_of(address), certificate});
+    return identify(snapshot, listener, {place_of(address), certificate});
   }
   // The user, or why there is none.
   std::string who(const char* address, const net::TlsPeerNames* certificate = nullptr) {
@@ -56,6 +56,15 @@ TEST_CASE("a client of a Unix socket has no address, and an address is no Unix s
   CHECK(rules.who("unix:") == "ada");
   CHECK(rules.who("127.0.0.1:1") == "- the address is in none of the listener's networks");
   CHECK(rules.who("[fe80::1%eth0]:1") == "- the address is in none of the listener's networks");
+}
+
+TEST_CASE("who has hung up before anybody asked is nobody") {
+  Rules rules;
+  rules.listener.network_users = {{"unix", "ada"}, {"0.0.0.0/0", "bob"}};
+  for (const char* peer : {"unknown", "", "unknown:1", "[]:1"}) {
+    CAPTURE(peer);
+    CHECK(rules.who(peer) == "- the address is in none of the listener's networks");
+  }
 }
 
 TEST_CASE("who is in none of the networks is nobody, with a certificate too") {

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <thread>
 
@@ -247,6 +248,91 @@ TEST_CASE("orders end it wherever it is") {
     CHECK(std::count(actions.begin(), actions.end(), "tcp_connect") ==
           std::count(actions.begin(), actions.end(), "tcp_disconnect"));
   }
+}
+
+TEST_CASE("an end while the server's name is looked up takes the session at once") {
+  std::promise<void> may_work;
+  auto gate = may_work.get_future().share();
+  {
+    World world(
+        [](Snapshot& snapshot) { snapshot.tcp_targets["cache"].hosts = {"a.name.that.is.looked.up"}; });
+    // The look-up stands behind this.
+    REQUIRE(world.workers.post([gate] { gate.wait(); }));
+    for (int round = 0; round < 3; ++round) {
+      CAPTURE(round);
+      auto client = world.connect();
+      CHECK(world.thread.wait_until([&] { return world.core->sessions.size() == 1; }));
+      ::usleep(20'000);
+      world.thread.run([&] {
+        if (round == 0) world.core->end_all({EndCause::administrator, "by order", ""});
+        else world.core->drain();
+        CHECK(world.core->is_drained());
+        world.core->is_draining = false;
+      });
+    }
+    CHECK(world.actions().empty());
+    may_work.set_value();
+  }
+}
+
+TEST_CASE("what can be repeated is told of once, and counted") {
+  World world([](Snapshot& snapshot) { snapshot.policies = policies_for("*", policy::Level::read); });
+  for (int i = 0; i < 50; ++i) {
+    auto client = world.connect();
+    CHECK(client->read(1).empty());
+  }
+  REQUIRE(world.is_over());
+  CHECK(world.actions() == Actions{"access_denied"});
+  world.thread.run([&] { CHECK(world.core->counters.failures_counted.get() == 49); });
+}
+
+TEST_CASE("a reload while the server is reached decides by what is in force then") {
+  std::promise<void> may_work;
+  auto gate = may_work.get_future().share();
+  World world([](Snapshot& snapshot) { snapshot.tcp_targets["cache"].hosts = {"localhost"}; });
+  REQUIRE(world.workers.post([gate] { gate.wait(); }));
+  auto client = world.connect();
+  CHECK(world.thread.wait_until([&] { return world.core->sessions.size() == 1; }));
+  ::usleep(20'000);
+  world.use([](Snapshot& next) { next.policies = policies_for("*", policy::Level::read); });
+  may_work.set_value();
+  CHECK(client->read(1).empty());
+  REQUIRE(world.is_over());
+  CHECK(world.actions() == Actions{"access_denied", "tcp_connect"});
+  CHECK(world.last(audit::Tag::outcome) == "failure");
+}
+
+TEST_CASE("of what is cut off the bytes that nobody took are not counted") {
+  World world;
+  auto client = world.connect();
+  auto server = world.accept();
+  client->send("x");
+  CHECK(server->read(1) == "x");
+  std::atomic<bool> is_over{false};
+  std::thread sending([&] {
+    const std::string data = noise(256 << 10, 5);
+    while (!is_over && server->send(data)) continue;
+  });
+  const std::string taken = client->read(1 << 20);
+  // Until nothing goes on: both sockets are full.
+  uint64_t before = 0;
+  for (int quiet = 0; quiet < 5;) {
+    ::usleep(50'000);
+    world.thread.run([&] {
+      const uint64_t now = world.core->counters.bytes_to_client.get();
+      quiet = now == before ? quiet + 1 : 0;
+      before = now;
+    });
+  }
+  world.thread.run([&] { world.core->end_all({EndCause::administrator, "by order", ""}); });
+  is_over = true;
+  sending.join();
+  REQUIRE(world.is_over());
+  world.thread.run([&] {
+    const int64_t told = world.space.records.back().integer(audit::Tag::bytes_to_client);
+    CHECK(told >= static_cast<int64_t>(taken.size()));
+    CHECK(told < static_cast<int64_t>(before));
+  });
 }
 
 TEST_CASE("peers that reset, hang up or stop at any moment leave a beginning and an end each") {

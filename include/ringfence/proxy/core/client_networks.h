@@ -11,16 +11,25 @@
 
 namespace ringfence::proxy {
 
+// Where a client is. Neither a Unix socket nor an address: it hung up before anybody could ask.
+struct ClientPlace {
+  bool is_unix = false;
+  std::optional<model::IpAddress> address;
+  bool is_known() const { return is_unix || address.has_value(); }
+};
+// Of a stream's peer(): "10.1.2.3:4711", "[::1]:4711", "unix:".
+ClientPlace place_of(std::string_view peer);
+
 class ClientNetworks {
  public:
   ClientNetworks() = default;
   // What is no network is left out; the model has told of it.
   explicit ClientNetworks(const model::Listener& listener);
 
-  // Nothing: a Unix socket's peer.
-  bool admits(const std::optional<model::IpAddress>& address) const;
+  // Nobody whose place is not known is admitted, or a user.
+  bool admits(const ClientPlace& place) const;
   // By the narrowest network that has the address; null: none has it.
-  const std::string* user_of(const std::optional<model::IpAddress>& address) const;
+  const std::string* user_of(const ClientPlace& place) const;
 
  private:
   bool admits_all_ = true;
@@ -29,8 +38,5 @@ class ClientNetworks {
   std::optional<std::string> unix_user_;
   std::vector<std::pair<model::Network, std::string>> users_;  // The narrowest first.
 };
-
-// Of a stream's peer(), "10.1.2.3:4711" or "[::1]:4711"; nothing: a Unix socket's.
-std::optional<model::IpAddress> address_of(std::string_view peer);
 
 }  // namespace ringfence::proxy

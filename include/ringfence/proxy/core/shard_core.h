@@ -119,9 +119,7 @@ class ShardCore {
   net::TlsBuffers tls_buffers;  // Outlives the sessions.
   net::SplicePipes splice_pipes;
   FailureReports failures;
-  const std::unique_ptr<TrailVolume> own_volume;  // Where the options name none.
-  VolumeMeters user_meters;
-  VolumeMeters address_meters;
+  ShardVolume volume;
   bool is_draining = false;
   // Every connection, in whatever phase.
   SessionRegistry sessions;

@@ -120,4 +120,20 @@ struct TrailVolume {
   VolumeBudgets addresses;
 };
 
+// One shard's meters of both, of `all` shards' budgets; null: this shard counts alone.
+class ShardVolume {
+ public:
+  explicit ShardVolume(TrailVolume* all)
+      : own_(all == nullptr ? std::make_unique<TrailVolume>() : nullptr),
+        users((own_ ? *own_ : *all).users),
+        addresses((own_ ? *own_ : *all).addresses) {}
+
+ private:
+  const std::unique_ptr<TrailVolume> own_;
+
+ public:
+  VolumeMeters users;
+  VolumeMeters addresses;
+};
+
 }  // namespace ringfence::proxy

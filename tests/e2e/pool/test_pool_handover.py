@@ -62,6 +62,7 @@ def test_a_session_that_waits_before_its_first_statement_is_named(warm, target):
     shown = 'SELECT count(*) FROM pg_stat_activity WHERE application_name = %s'
     with warm.connect() as connection:
         before = pid_of(connection)
+    wait_idle(warm)
     with warm.connect(application_name='waits') as connection:
         # Its own word, before anybody has asked the server.
         assert connection.info.parameter_status('application_name') == 'ringfence/alice: waits'

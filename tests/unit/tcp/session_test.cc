@@ -97,8 +97,8 @@ struct World {
   VectorSpace space;
   std::shared_ptr<Snapshot> made;
   std::shared_ptr<ListenerFacts> facts = std::make_shared<ListenerFacts>();
-  ring::Workers workers{1, 16};
   net_test::ShardThread thread;
+  ring::Workers workers{1, 16};  // What it has to say it says to the shard.
   std::unique_ptr<ShardCore> core;
   std::unique_ptr<TcpShard> tcp;
 };
@@ -244,9 +244,12 @@ TEST_CASE("orders end it wherever it is") {
     world.thread.run([&] { world.core->end_all({EndCause::administrator, "by order", ""}); });
     REQUIRE(world.is_over());
     if (phase == 1) CHECK(world.last(audit::Tag::reason) == "by order");
-    const Actions actions = world.actions();
-    CHECK(std::count(actions.begin(), actions.end(), "tcp_connect") ==
-          std::count(actions.begin(), actions.end(), "tcp_disconnect"));
+    world.thread.run([&] {
+      const auto begun = [](const auto* record) { return (*record)[audit::Tag::outcome] == "success"; };
+      const auto all = world.space.events("tcp_connect");
+      CHECK(static_cast<size_t>(std::count_if(all.begin(), all.end(), begun)) ==
+            world.space.events("tcp_disconnect").size());
+    });
   }
 }
 
@@ -330,7 +333,8 @@ TEST_CASE("of what is cut off the bytes that nobody took are not counted") {
   REQUIRE(world.is_over());
   world.thread.run([&] {
     const int64_t told = world.space.records.back().integer(audit::Tag::bytes_to_client);
-    CHECK(told >= static_cast<int64_t>(taken.size()));
+    // Of the piece that was being sent nothing is counted.
+    CHECK(told + (64 << 10) >= static_cast<int64_t>(taken.size()));
     CHECK(told < static_cast<int64_t>(before));
   });
 }

@@ -255,14 +255,11 @@ void SocketStream::reset() {
   nowhere.sa_family = AF_UNSPEC;
   const linger now{1, 0};
   setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-  if (::connect(fd_, &nowhere, sizeof nowhere) == 0) {
-    // What is pending ends by it; what is armed later is told by the socket.
-    is_shut_ = true;
-    receiver_->shut();
-    receiver_->cancel();
-    return;
-  }
-  shutdown();
+  // What is pending ends by it; what is armed later is told by the socket.
+  if (::connect(fd_, &nowhere, sizeof nowhere) != 0) return shutdown();
+  is_shut_ = true;
+  receiver_->shut();
+  receiver_->cancel();
 }
 
 void SocketStream::shutdown_write() { ::shutdown(fd_, SHUT_WR); }

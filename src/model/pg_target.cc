@@ -11,7 +11,7 @@ void add_names(Defects& out, const PgTarget& target) {
   add_defect(out, "name", check_given(target.name, check_identifier));
   // A database that is called as the target is has the name's defects.
   if (target.database != target.name) add_defect(out, "database", check_identifier(target.database));
-  add_host_defects(out, target.hosts, PgTarget::hosts_max);
+  add_host_defects(out, target.hosts);
 }
 
 void add_credentials(Defects& out, const PgTarget& target) {
@@ -81,7 +81,7 @@ Defects defects(const PgTarget& target) {
   add_names(out, target);
   add_credentials(out, target);
   add_tls(out, target);
-  add_tag_defects(out, target.tags, PgTarget::tags_max);
+  add_tag_defects(out, target.tags);
   each_number(target, [&out](const char* key, uint64_t value, const Range& range) {
     add_defect(out, key, check_number(value, range));
   });

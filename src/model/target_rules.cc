@@ -6,16 +6,16 @@
 
 namespace ringfence::model {
 
-void add_host_defects(Defects& out, const std::vector<std::string>& hosts, size_t hosts_max) {
+void add_host_defects(Defects& out, const std::vector<std::string>& hosts) {
   if (hosts.empty()) out.push_back({"hosts", "is missing; add host or hosts"});
-  if (hosts.size() > hosts_max)
-    out.push_back({"hosts", "has more than " + std::to_string(hosts_max) + " entries"});
+  if (hosts.size() > target_hosts_max)
+    out.push_back({"hosts", "has more than " + std::to_string(target_hosts_max) + " entries"});
   for (size_t i = 0; i < hosts.size(); ++i) add_defect(out, path_of("hosts", i), check_host(hosts[i]));
 }
 
-void add_tag_defects(Defects& out, const std::vector<std::string>& tags, size_t tags_max) {
-  if (tags.size() > tags_max)
-    out.push_back({"tags", "has more than " + std::to_string(tags_max) + " entries"});
+void add_tag_defects(Defects& out, const std::vector<std::string>& tags) {
+  if (tags.size() > target_tags_max)
+    out.push_back({"tags", "has more than " + std::to_string(target_tags_max) + " entries"});
   for (auto tag = tags.begin(); tag != tags.end(); ++tag) {
     const std::string path = path_of("tags", static_cast<size_t>(tag - tags.begin()));
     if (std::string wrong = check_tag(*tag); !wrong.empty()) out.push_back({path, std::move(wrong)});

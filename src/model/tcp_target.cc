@@ -10,14 +10,14 @@ namespace ringfence::model {
 Defects defects(const TcpTarget& target) {
   Defects out;
   add_defect(out, "name", check_given(target.name, check_identifier));
-  add_host_defects(out, target.hosts, TcpTarget::hosts_max);
+  add_host_defects(out, target.hosts);
   const bool needs_port = std::any_of(target.hosts.begin(), target.hosts.end(),
                                       [](const std::string& host) { return !host.starts_with('/'); });
   if (needs_port && target.port == 0) out.push_back({"port", "is missing; add the server's port"});
   each_number(target, [&out](const char* key, uint64_t value, const Range& range) {
     add_defect(out, key, check_number(value, range));
   });
-  add_tag_defects(out, target.tags, TcpTarget::tags_max);
+  add_tag_defects(out, target.tags);
   return out;
 }
 

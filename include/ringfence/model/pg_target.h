@@ -11,6 +11,7 @@
 #include "ringfence/model/name_form.h"
 #include "ringfence/model/number.h"
 #include "ringfence/model/secret.h"
+#include "ringfence/model/target_rules.h"
 #include "ringfence/model/tls_files.h"
 #include "ringfence/policy/policy.h"
 
@@ -55,9 +56,6 @@ void each_number(Self& pool, const Visit& visit)
 }
 
 struct PgTarget {
-  static constexpr size_t hosts_max = 16;
-  static constexpr size_t tags_max = 64;
-
   std::string name;
   std::vector<std::string> hosts;  // Tried in order; one that starts with `/` is a Unix socket's directory.
   uint16_t port = 5432;

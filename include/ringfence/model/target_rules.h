@@ -8,7 +8,10 @@
 
 namespace ringfence::model {
 
-void add_host_defects(Defects& out, const std::vector<std::string>& hosts, size_t hosts_max);
-void add_tag_defects(Defects& out, const std::vector<std::string>& tags, size_t tags_max);
+inline constexpr size_t target_hosts_max = 16;
+inline constexpr size_t target_tags_max = 64;
+
+void add_host_defects(Defects& out, const std::vector<std::string>& hosts);
+void add_tag_defects(Defects& out, const std::vector<std::string>& tags);
 
 }  // namespace ringfence::model

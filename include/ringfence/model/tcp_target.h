@@ -8,13 +8,11 @@
 
 #include "ringfence/model/defect.h"
 #include "ringfence/model/number.h"
+#include "ringfence/model/target_rules.h"
 
 namespace ringfence::model {
 
 struct TcpTarget {
-  static constexpr size_t hosts_max = 16;
-  static constexpr size_t tags_max = 64;
-
   std::string name;
   std::vector<std::string> hosts;  // Tried in order; one that starts with `/` is a Unix socket's path.
   uint16_t port = 0;               // Must be given where a host is no path.

@@ -49,8 +49,7 @@ model::PgTarget read_target(Section& section, const model::NameForm& usual_name)
   target.password = read_password(section);
   read_credentials(section, target);
   read_target_tls(section, target);
-  for (auto& tag : section.texts("tags", model::PgTarget::tags_max))
-    target.tags.push_back(std::move(tag.text));
+  for (auto& tag : section.texts("tags", model::target_tags_max)) target.tags.push_back(std::move(tag.text));
   section.boolean("allow_superuser_read", target.allow_superuser_read);
   section.boolean("legacy_strings", target.legacy_strings);
   section.choice("attribution_witness", target.attribution_witness, model::attribution_witness_names);
@@ -73,7 +72,7 @@ void read_name_form(Section& section, model::NameForm& form) {
 
 std::vector<std::string> read_hosts(Section& section) {
   auto single = section.scalar("host");
-  auto several = section.texts("hosts", model::PgTarget::hosts_max);
+  auto several = section.texts("hosts", model::target_hosts_max);
   const bool environment_decides = single && single->from_environment;
   if (single && !several.empty() && !environment_decides)
     section.error("hosts", "stands beside host; keep one of them");

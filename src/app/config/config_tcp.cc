@@ -8,8 +8,7 @@ model::TcpTarget read_tcp_target(Section& section) {
   section.text("name", target.name);
   target.hosts = read_hosts(section);
   section.numbers(target);
-  for (auto& tag : section.texts("tags", model::TcpTarget::tags_max))
-    target.tags.push_back(std::move(tag.text));
+  for (auto& tag : section.texts("tags", model::target_tags_max)) target.tags.push_back(std::move(tag.text));
   section.finish();
   return target;
 }

@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 
+#include "ringfence/audit/json.h"
 #include "ringfence/base/utf8.h"
 
 namespace ringfence::audit {
@@ -179,6 +180,15 @@ void append_uuid(std::string& out, Tag tag, const Uuid& value) {
   if (value.is_nil()) return;
   const ByteView bytes(reinterpret_cast<const char*>(value.bytes.data()), value.bytes.size());
   Writer(out).u16(static_cast<uint16_t>(tag)).u32(static_cast<uint32_t>(bytes.size())).bytes(bytes);
+}
+
+void append_tags(std::string& out, const std::vector<std::string>& tags) {
+  if (tags.empty()) return;
+  std::vector<std::string> valid;
+  for (const std::string& tag : tags) valid.push_back(make_valid_text(tag));
+  std::string json;
+  append_json_strings(json, valid);
+  append_field(out, Tag::tags, json);
 }
 
 EventBuilder::EventBuilder(Category category, std::string_view action, Severity severity, Outcome outcome) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ringfence/base/bytes.h"
 #include "ringfence/base/uuid.h"
@@ -228,6 +229,9 @@ void append_field(std::string& out, Tag tag, ByteView value);
 
 // The same of an id; a nil one is absent.
 void append_uuid(std::string& out, Tag tag, const Uuid& value);
+
+// The same of a target's tags; none are absent.
+void append_tags(std::string& out, const std::vector<std::string>& tags);
 
 // Writes fields into reserved room. The caller has reserved enough: field_bytes(n) for each field.
 class FieldWriter {

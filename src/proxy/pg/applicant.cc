@@ -1,9 +1,9 @@
 #include "applicant.h"
 
-#include "ringfence/audit/json.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/net/deadline.h"
 #include "ringfence/pg/messages.h"
+#include "ringfence/proxy/core/client_tls.h"
 
 namespace ringfence::proxy {
 
@@ -110,17 +110,7 @@ void Applicant::record_failed_login(std::string_view sqlstate, std::string_view 
 }
 
 void Applicant::describe_tls(audit::EventBuilder& event) const {
-  const net::TlsEngine& engine = client.tls->engine();
-  std::string out = "{";
-  if (engine.has_peer_certificate()) {
-    out += "\"client_certificate\":";
-    audit::append_json_string(out, make_valid_text(engine.peer_names().dn));
-    out += ",";
-  }
-  out += "\"tls_cipher\":\"" + std::string(engine.cipher()) +
-         "\",\"tls_resumed\":" + (engine.is_resumed() ? "true" : "false") + ",\"tls_version\":\"" +
-         std::string(engine.version()) + "\"}";
-  event.text(Tag::metadata, out);
+  event.text(Tag::metadata, proxy::describe_tls(client.tls->engine()));
 }
 
 }  // namespace ringfence::proxy

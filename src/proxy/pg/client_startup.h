@@ -27,7 +27,7 @@ class ClientStartup {
   ring::Task<Result<void>> answer_ssl_request();
   ring::Task<Result<void>> start_direct_tls();
   ring::Task<Result<void>> start_tls(std::string first);
-  void note_failed_tls(net::TlsFailure failure, const Error& error);
+  void note_failed_tls(const Error& error);
 
   Applicant& applicant_;
   net::Gather& in_;

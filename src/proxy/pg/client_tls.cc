@@ -1,7 +1,6 @@
 // The client's TLS: how it begins, and what a listener asks of it.
+#include "ringfence/proxy/core/client_tls.h"
 #include "client_startup.h"
-#include "ringfence/base/log.h"
-#include "ringfence/net/tls_accept.h"
 #include "ringfence/pg/messages.h"
 
 namespace ringfence::proxy {
@@ -52,30 +51,21 @@ Task<Result<void>> ClientStartup::start_direct_tls() {
 }
 
 Task<Result<void>> ClientStartup::start_tls(std::string first) {
-  net::TlsAccepting how{applicant_.policy->context, applicant_.shard.core.tls_buffers,
-                        &applicant_.shard.core.counters.client_tls.legs, nullptr};
-  if (applicant_.policy->context->gives_tickets()) how.ticket_keys = applicant_.snapshot->ticket_keys;
-  auto accepting = net::accept_tls(applicant_.client.stream, std::move(how), std::move(first));
+  auto accepting = accept_client_tls(applicant_.shard.core, applicant_.client.stream, *applicant_.policy,
+                                     *applicant_.snapshot, std::move(first), applicant_.client_addr);
   net::TlsAccepted accepted = co_await accepting;
   if (accepted.tls == nullptr) {
-    note_failed_tls(accepted.failure, accepted.result.error());
+    note_failed_tls(accepted.result.error());
     // What has to be said was said by an alert; in the clear there is nothing more to say.
     answer_ = Answer::cannot_be_heard;
     co_return accepted.result;
   }
-  net::TlsStream& tls = *accepted.tls;
-  applicant_.client.tls = &tls;
-  applicant_.shard.core.counters.client_tls.done.add();
-  if (tls.engine().is_resumed()) applicant_.shard.core.counters.client_tls.resumed.add();
-  in_.go_on_with(tls);
+  applicant_.client.tls = accepted.tls;
+  in_.go_on_with(*accepted.tls);
   co_return Result<void>{};
 }
 
-void ClientStartup::note_failed_tls(TlsFailure failure, const Error& error) {
-  applicant_.shard.core.counters.client_tls.fail(failure);
-  log_debug("TLS handshake failed", {{"client", applicant_.client_addr},
-                                     {"listener", applicant_.listener.name},
-                                     {"reason", error.message}});
+void ClientStartup::note_failed_tls(const Error& error) {
   // A certificate that does not hold is a failed login; others are noise that anybody can make.
   if (error.fault != Fault::denied || !applicant_.recorder.has_room(Recorder::outcome_bytes_max)) return;
   applicant_.shard.core.counters.logins_failed.add();

@@ -109,9 +109,7 @@ Task<bool> PgLogin::check_door() {
 }
 
 Task<bool> PgLogin::check_room() {
-  const ListenerFacts& listener = applicant_.listener;
-  bool is_over_listener = listener.connections_max > 0 &&
-                          listener.connections.load(std::memory_order_relaxed) > listener.connections_max;
+  const bool is_over_listener = applicant_.listener.has_too_many();
   if (shard_.core.all_load() > applicant_.limits().connections_max || is_over_listener) {
     shard_.core.counters.connections_refused.add();
     auto refusing = refuse(pg::sqlstate::too_many_connections, "too many connections",

@@ -1,11 +1,10 @@
 #include <utility>
 
-#include "ringfence/audit/json.h"
 #include "ringfence/base/log.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/net/deadline.h"
-#include "ringfence/net/tls_accept.h"
 #include "ringfence/proxy/core/bounds.h"
+#include "ringfence/proxy/core/client_tls.h"
 #include "ringfence/proxy/core/dial.h"
 #include "tcp_opener.h"
 
@@ -46,67 +45,41 @@ Task<bool> TcpOpener::run() {
 }
 
 bool TcpOpener::is_within_bounds() {
-  const bool is_over_listener =
-      s_.listener_->connections_max > 0 &&
-      s_.listener_->connections.load(std::memory_order_relaxed) > s_.listener_->connections_max;
-  if (s_.core_.all_load() <= s_.snapshot_->limits.connections_max && !is_over_listener) return true;
+  if (s_.core_.all_load() <= s_.snapshot_->limits.connections_max && !s_.listener_->has_too_many())
+    return true;
   s_.core_.counters.connections_refused.add();
   return false;
 }
 
 Task<bool> TcpOpener::secure() {
-  const Listener* listener = s_.rules();
-  net::TlsAccepting how{listener->context, s_.core_.tls_buffers, &s_.core_.counters.client_tls.legs, nullptr};
-  if (listener->context->gives_tickets()) how.ticket_keys = s_.snapshot_->ticket_keys;
-  net::Deadline deadline(s_.core_.shard, *s_.client_, s_.snapshot_->limits.startup_ms);
-  auto accepting = net::accept_tls(s_.client_, std::move(how), {});
+  // The snapshot may be another one meanwhile.
+  const SnapshotPtr kept = s_.snapshot_;
+  net::Deadline deadline(s_.core_.shard, *s_.client_, kept->limits.startup_ms);
+  auto accepting = accept_client_tls(s_.core_, s_.client_, *s_.rules(), *kept, {}, s_.peer_);
   net::TlsAccepted accepted = co_await accepting;
   if (deadline.has_passed()) s_.core_.counters.limits_reached.add();
   if (accepted.tls == nullptr) {
-    s_.core_.counters.client_tls.fail(accepted.failure);
-    const Error& error = accepted.result.error();
-    log_debug("TLS handshake failed",
-              {{"client", s_.peer_}, {"listener", s_.listener_->name}, {"reason", error.message}});
     // A certificate that does not hold is a failed login; others are noise that anybody can make.
     s_.identity_.method = "certificate";
     describe();
-    if (error.fault == Fault::denied) refuse(error.message);
+    if (accepted.result.error().fault == Fault::denied) refuse(accepted.result.error().message);
     co_return false;
   }
   s_.tls_ = accepted.tls;
-  s_.core_.counters.client_tls.done.add();
-  if (s_.tls_->engine().is_resumed()) s_.core_.counters.client_tls.resumed.add();
   co_return !s_.ended_;
 }
 
 bool TcpOpener::identify() {
-  std::optional<net::TlsPeerNames> names;
-  if (s_.tls_ != nullptr && s_.tls_->engine().has_peer_certificate()) names = s_.tls_->engine().peer_names();
-  s_.identity_ = proxy::identify(*s_.snapshot_, *s_.rules(), {place_of(s_.peer_), names ? &*names : nullptr});
+  s_.identity_ = s_.identity_by(*s_.rules());
   describe();
   if (s_.identity_.refusal.empty()) return true;
   refuse(s_.identity_.refusal);
   return false;
 }
 
-// The first one is an event at once, those like it are counted.
-void TcpOpener::refuse(std::string_view reason) {
+void TcpOpener::refuse(const std::string& reason) {
   s_.core_.counters.logins_failed.add();
-  if (!s_.records_.has_room()) return;
-  const bool is_first = s_.core_.failures.is_first({Category::authentication,
-                                                    "tcp_auth_failed",
-                                                    s_.peer_,
-                                                    make_valid_text(s_.identity_.user),
-                                                    std::string(reason),
-                                                    {}});
-  if (!is_first) {
-    s_.core_.counters.failures_counted.add();
-    return;
-  }
-  auto failed =
-      s_.records_.event("tcp_auth_failed", Severity::warning, Outcome::denied, s_.core_.shard.now_us());
-  failed.text(Tag::reason, reason);
-  s_.records_.publish(std::move(failed));
+  if (s_.records_.has_room()) deny(Category::authentication, "tcp_auth_failed", Outcome::denied, reason);
 }
 
 void TcpOpener::describe() {
@@ -190,6 +163,7 @@ bool TcpOpener::take_place() {
   return false;
 }
 
+// The first one is an event at once, those like it are counted.
 void TcpOpener::deny(Category category, std::string_view action, Outcome outcome, std::string reason) {
   const bool is_first = s_.core_.failures.is_first(
       {category, action, s_.peer_, make_valid_text(s_.identity_.user), reason, {}});
@@ -261,19 +235,7 @@ Task<bool> TcpOpener::record_connect() {
   granted.text(Tag::reason, "unrestricted access");
   s_.records_.publish(std::move(granted));
   auto done = s_.records_.event("tcp_connect", Severity::info, Outcome::success, s_.core_.shard.now_us());
-  if (s_.tls_ != nullptr) {
-    const net::TlsEngine& engine = s_.tls_->engine();
-    std::string out = "{";
-    if (engine.has_peer_certificate()) {
-      out += "\"client_certificate\":";
-      audit::append_json_string(out, make_valid_text(engine.peer_names().dn));
-      out += ",";
-    }
-    out += "\"tls_cipher\":\"" + std::string(engine.cipher()) +
-           "\",\"tls_resumed\":" + (engine.is_resumed() ? "true" : "false") + ",\"tls_version\":\"" +
-           std::string(engine.version()) + "\"}";
-    done.text(Tag::metadata, out);
-  }
+  if (s_.tls_ != nullptr) done.text(Tag::metadata, describe_tls(s_.tls_->engine()));
   s_.records_.publish(std::move(done));
   s_.relay_ = std::make_unique<TcpSession::Relay>(s_);
   if (s_.core_.disk_sync.is_needed()) {

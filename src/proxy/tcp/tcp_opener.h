@@ -25,7 +25,8 @@ class TcpOpener {
   bool take_place();
   ring::Task<bool> reach_server();
   ring::Task<bool> record_connect();
-  void refuse(std::string_view reason);
+  // Of a client that is nobody.
+  void refuse(const std::string& reason);
   // What anybody with a user can repeat: the first one is an event, those like it are counted.
   void deny(audit::Category category, std::string_view action, audit::Outcome outcome, std::string reason);
   void record_failed(std::string_view reason);

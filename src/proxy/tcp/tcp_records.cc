@@ -23,13 +23,7 @@ void TcpRecords::identify(const Facts& facts) {
   text(Tag::transport, facts.transport);
   audit::append_uuid(fields_, Tag::session_id, facts.session_id);
   text(Tag::target, facts.target);
-  if (facts.tags != nullptr && !facts.tags->empty()) {
-    std::vector<std::string> valid;
-    for (const std::string& tag : *facts.tags) valid.push_back(make_valid_text(tag));
-    std::string json;
-    audit::append_json_strings(json, valid);
-    text(Tag::tags, json);
-  }
+  if (facts.tags != nullptr) audit::append_tags(fields_, *facts.tags);
   text(Tag::server_addr, facts.server_addr);
 }
 

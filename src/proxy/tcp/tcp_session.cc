@@ -157,6 +157,13 @@ void TcpSession::drain() {
   look();
 }
 
+// By its certificate and its address, and the snapshot that it has.
+TcpIdentity TcpSession::identity_by(const Listener& listener) const {
+  std::optional<net::TlsPeerNames> names;
+  if (tls_ != nullptr && tls_->engine().has_peer_certificate()) names = tls_->engine().peer_names();
+  return identify(*snapshot_, listener, {place_of(peer_), names ? &*names : nullptr});
+}
+
 // Identity and access are found anew: a network rule may name another user now.
 void TcpSession::reconsider() {
   if (ended_) return;
@@ -167,10 +174,7 @@ void TcpSession::reconsider() {
     end("the listener leads to another target now");
     return;
   }
-  std::optional<net::TlsPeerNames> names;
-  if (tls_ != nullptr && tls_->engine().has_peer_certificate()) names = tls_->engine().peer_names();
-  const TcpIdentity now =
-      proxy::identify(*snapshot_, *listener, {place_of(peer_), names ? &*names : nullptr});
+  const TcpIdentity now = identity_by(*listener);
   if (!now.refusal.empty() || now.user != identity_.user) {
     end("the client is not this user any more by the present configuration");
     return;

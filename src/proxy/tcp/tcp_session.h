@@ -53,6 +53,7 @@ class TcpSession final : public Session {
     ring::Event to_client_ended;
   };
 
+  TcpIdentity identity_by(const Listener& listener) const;
   void end(std::string reason);
   void cut(bool is_in_the_middle);
   ring::Task<void> relay();

@@ -21,6 +21,11 @@ struct ListenerFacts {
   std::string transport;  // "tcp" or "unix".
   uint32_t connections_max = 0;
   std::atomic<uint32_t> connections{0};
+
+  // More are open than connections_max allows.
+  bool has_too_many() const {
+    return connections_max > 0 && connections.load(std::memory_order_relaxed) > connections_max;
+  }
 };
 
 // Who ends a session from outside it.

@@ -22,7 +22,7 @@ void Questions::ask(std::string question, std::string by, std::function<void(Pol
   }
   const bool is_taken =
       worker_.post([this, snapshot, done, question = std::move(question), by = std::move(by)] {
-        if (is_closed_) home_.post([done] { done(shutting_down()); });
+        if (is_closed_) home_.deliver([done] { done(shutting_down()); });
         else answer(*snapshot, question, by, done);
       });
   if (!is_taken) done({PolicyAnswer::Kind::unavailable, "too many questions wait for an answer; try again"});

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/partitions.h"
-#include "ringfence/crypto/ed25519.h"
 
 namespace ringfence::audit {
 namespace {
@@ -25,7 +24,9 @@ constexpr uint64_t clock_tolerance_us = day_us;
 
 Result<NodeReport> NodeVerifier::run(
     const std::function<void(const std::string&, uint64_t, uint64_t)>& progress) {
-  if (auto done = load_keys(); !done) return unexpected(std::move(done.error()));
+  if (auto done = keys_.load(store_, options_, report_.node); !done)
+    return unexpected(std::move(done.error()));
+  report_.is_pinned = keys_.is_pinned();
   if (auto done = load_retention(); !done) return unexpected(std::move(done.error()));
   if (auto done = load_bounds(); !done) return unexpected(std::move(done.error()));
   for (uint64_t at = report_.first; at <= report_.last && report_.last != 0;) {
@@ -54,38 +55,6 @@ void NodeVerifier::found(FindingKind kind, uint64_t chain_no, std::string text) 
     report_.findings.push_back({kind, chain_no, std::move(text)});
 }
 
-Result<void> NodeVerifier::load_keys() {
-  auto rows = store_.exec_params("SELECT key_id, public_key FROM ringfence.audit_node", {}, true);
-  if (!rows) return unexpected(std::move(rows.error()));
-  report_.is_pinned =
-      !options_.public_keys.empty() && (options_.pinned_node.empty() || options_.pinned_node == report_.node);
-  for (int i = 0; i < rows->size(); ++i) {
-    std::string key = rows->text(i, 1);
-    if (key_id_of(key) != rows->get(i, 0)) continue;
-    keys_[rows->text(i, 0)] = key;
-    if (!report_.is_pinned) believed_.insert(rows->text(i, 0));
-  }
-  if (!report_.is_pinned) return {};
-  for (const std::string& key : options_.public_keys) {
-    keys_[key_id_of(key)] = key;
-    believed_.insert(key_id_of(key));
-  }
-  return {};
-}
-
-NodeVerifier::Trust NodeVerifier::trust(const std::string& key_id, const std::string& message,
-                                        ByteView signature) const {
-  auto key = keys_.find(key_id);
-  crypto::Ed25519PublicKey public_key{};
-  crypto::Ed25519Signature raw{};
-  if (key == keys_.end() || key->second.size() != public_key.size() || signature.size() != raw.size())
-    return Trust::none;
-  std::memcpy(public_key.data(), key->second.data(), public_key.size());
-  std::memcpy(raw.data(), signature.data(), raw.size());
-  if (!crypto::ed25519_verify(public_key, message, raw)) return Trust::none;
-  return believed_.contains(key_id) ? Trust::believed : Trust::known;
-}
-
 // Records that are signed and that a node could have written: what they say covers rows that are gone.
 Result<void> NodeVerifier::load_retention() {
   auto rows = store_.exec_params(
@@ -102,10 +71,10 @@ Result<void> NodeVerifier::load_retention() {
     auto count = be<uint64_t>(rows->get(i, 2));
     uint64_t dropped_at = unix_us(rows->get(i, 4));
     auto is_signed_with = [&](ByteView last_hash) {
-      return trust(rows->text(i, 5),
-                   retention_message(report_.node, range.first, range.last, count, range.partition,
-                                     dropped_at, last_hash),
-                   rows->get(i, 6)) == Trust::believed;
+      return keys_.trust(rows->text(i, 5),
+                         retention_message(report_.node, range.first, range.last, count, range.partition,
+                                           dropped_at, last_hash),
+                         rows->get(i, 6)) == Trust::believed;
     };
     std::string what = "retention record of " + range.partition + " ";
     auto day = day_of_partition(range.partition);
@@ -203,7 +172,7 @@ Result<void> NodeVerifier::load_anchors(const std::string& from, const std::stri
   for (int i = 0; i < rows->size(); ++i) {
     const StoredAnchor anchor = StoredAnchor::of(*rows, i);
     const uint64_t chain_no = anchor.chain_no;
-    Trust trusted = trust(anchor.key_id, anchor.message(report_.node), anchor.signature);
+    Trust trusted = keys_.trust(anchor.key_id, anchor.message(report_.node), anchor.signature);
     if (trusted != Trust::none) check_anchor_order(anchor);
     if (trusted == Trust::believed) {
       ++report_.anchors;
@@ -338,7 +307,7 @@ Result<void> NodeVerifier::find_anchor_before(uint64_t chain_no) {
           " FROM ringfence.audit_anchor WHERE node = $1 AND chain_no < $2::bigint ORDER BY chain_no DESC",
       {report_.node, number(chain_no)}, [&](store::Rows& row) {
         StoredAnchor anchor = StoredAnchor::of(row, 0);
-        if (trust(anchor.key_id, anchor.message(report_.node), anchor.signature) != Trust::believed)
+        if (keys_.trust(anchor.key_id, anchor.message(report_.node), anchor.signature) != Trust::believed)
           return true;
         found_at = anchor.chain_no;
         hash = digest_of(anchor.hash);

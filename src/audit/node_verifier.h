@@ -4,12 +4,12 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "audit/anchor_chain.h"
 #include "audit/head_file.h"
+#include "audit/node_keys.h"
 #include "audit/record_numbers.h"
 #include "audit/stored_chain.h"
 #include "ringfence/audit/chain.h"
@@ -45,9 +45,6 @@ class NodeVerifier {
   };
 
   void found(FindingKind kind, uint64_t chain_no, std::string text);
-  Result<void> load_keys();
-  enum class Trust : uint8_t { none, known, believed };
-  Trust trust(const std::string& key_id, const std::string& message, ByteView signature) const;
   Result<void> load_retention();
   void check_age(uint64_t chain_no, uint64_t signed_at);
   // How far the chain must reach: whatever knows the largest number.
@@ -81,8 +78,7 @@ class NodeVerifier {
     crypto::Digest hash;
     bool is_believed;
   };
-  std::map<std::string, std::string> keys_;
-  std::set<std::string> believed_;  // Of keys_.
+  NodeKeys keys_;
   std::vector<Range> expired_;
   std::map<uint64_t, Anchor> anchors_;
   std::optional<AnchorPlace> last_anchor_;  // Whose signature is a known key's.

@@ -57,7 +57,7 @@ Result<uint64_t> NodeVerifier::anchors_behind(uint64_t links) {
           "$2::bigint OR chain_no < 1) ORDER BY chain_no DESC",
       {report_.node, number(links)}, [&](store::Rows& row) {
         StoredAnchor anchor = StoredAnchor::of(row, 0);
-        if (trust(anchor.key_id, anchor.message(report_.node), anchor.signature) == Trust::none) {
+        if (keys_.trust(anchor.key_id, anchor.message(report_.node), anchor.signature) == Trust::none) {
           found(FindingKind::forged, anchor.chain_no,
                 "an anchor of a row that is not there, not signed by a known key");
         } else {

@@ -78,58 +78,70 @@ uint64_t largest_seq(ByteView image, const SegmentHeader& header) {
   return largest;
 }
 
-}  // namespace
+// The journals of a state directory, file by file.
+class JournalSearch {
+ public:
+  explicit JournalSearch(const std::string& node) : node_(node) {}
 
-Result<std::vector<RecoveredJournal>> recover(const std::string& directory, const std::string& node) {
+  // Notes what the file is, or removes it where nothing is in there. Fails where it is another node's.
+  Result<void> look_at(const std::filesystem::path& file);
+  // Once all files are known: those without a header are removed, or damaged.
+  void settle_blank();
+  // The journals, with what their records say.
+  Result<std::vector<RecoveredJournal>> take();
+
+ private:
   struct Blank {
     FileName name;
     std::string path;
   };
-  std::map<uint32_t, RecoveredJournal> found;
-  std::vector<Blank> blank;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    FileName name{};
-    if (parse_drop_name(entry.path().filename().string(), name.producer)) {
-      found[name.producer].producer = name.producer;
-      found[name.producer].dropped = read_drop_count(entry.path().string());
-      continue;
-    }
-    if (!parse_file_name(entry.path().filename().string(), name)) continue;
-    std::string path = entry.path().string();
-    auto head = read_file(path, segment_header_bytes);
-    if (!head) return unexpected(std::move(head.error()));
-    auto header = decode_segment_header(*head);
-    if (!header && header.error().fault == Fault::conflict)
-      return unexpected(std::move(header.error()).in(path));
-    if (!header || header->producer != name.producer || header->segment_no != name.segment_no ||
-        header->segment_bytes > segment_bytes_max) {
-      // Reuse and creation interrupted half way leave a header of another name or none at all: nothing in
-      // there.
-      bool is_blank = head->find_first_not_of('\0') == std::string::npos;
-      if (header) {
-        ::unlink(path.c_str());
-      } else if (is_blank) {
-        blank.push_back({name, std::move(path)});
-      } else {
-        found[name.producer].producer = name.producer;
-        found[name.producer].unreadable.push_back(path);
-      }
-      continue;
-    }
-    if (header->node != node) {
-      return fail(Fault::conflict, path + " belongs to node '" + header->node + "', this one is '" + node +
-                                       "': set node back, or use another state directory");
-    }
-    RecoveredJournal& journal = found[name.producer];
-    journal.producer = name.producer;
-    journal.segments.push_back({path, std::move(*header)});
+  RecoveredJournal& journal(uint32_t producer) {
+    RecoveredJournal& found = found_[producer];
+    found.producer = producer;
+    return found;
   }
-  if (error) return fail(Fault::io, "journal: " + directory + ": " + error.message());
-  for (Blank& file : blank) {
-    auto at = found.find(file.name.producer);
-    bool is_newest =
-        at == found.end() ||
+
+  const std::string& node_;
+  std::map<uint32_t, RecoveredJournal> found_;  // By producer.
+  std::vector<Blank> blank_;                    // Whose header is all zeros.
+};
+
+Result<void> JournalSearch::look_at(const std::filesystem::path& file) {
+  FileName name{};
+  if (parse_drop_name(file.filename().string(), name.producer)) {
+    journal(name.producer).dropped = read_drop_count(file.string());
+    return {};
+  }
+  if (!parse_file_name(file.filename().string(), name)) return {};
+  std::string path = file.string();
+  auto head = read_file(path, segment_header_bytes);
+  if (!head) return unexpected(std::move(head.error()));
+  auto header = decode_segment_header(*head);
+  if (!header && header.error().fault == Fault::conflict)
+    return unexpected(std::move(header.error()).in(path));
+  if (!header || header->producer != name.producer || header->segment_no != name.segment_no ||
+      header->segment_bytes > segment_bytes_max) {
+    // Reuse and creation interrupted half way leave a header of another name or none at all: nothing in
+    // there.
+    const bool is_blank = head->find_first_not_of('\0') == std::string::npos;
+    if (header) ::unlink(path.c_str());
+    else if (is_blank) blank_.push_back({name, std::move(path)});
+    else journal(name.producer).unreadable.push_back(std::move(path));
+    return {};
+  }
+  if (header->node != node_) {
+    return fail(Fault::conflict, path + " belongs to node '" + header->node + "', this one is '" + node_ +
+                                     "': set node back, or use another state directory");
+  }
+  journal(name.producer).segments.push_back({path, std::move(*header)});
+  return {};
+}
+
+void JournalSearch::settle_blank() {
+  for (Blank& file : blank_) {
+    auto at = found_.find(file.name.producer);
+    const bool is_newest =
+        at == found_.end() ||
         std::none_of(at->second.segments.begin(), at->second.segments.end(), [&](const SegmentFile& other) {
           return other.header.segment_no > file.name.segment_no;
         });
@@ -137,8 +149,12 @@ Result<std::vector<RecoveredJournal>> recover(const std::string& directory, cons
     if (is_newest) ::unlink(file.path.c_str());
     else at->second.unreadable.push_back(std::move(file.path));
   }
+  blank_.clear();
+}
+
+Result<std::vector<RecoveredJournal>> JournalSearch::take() {
   std::vector<RecoveredJournal> out;
-  for (auto& [producer, journal] : found) {
+  for (auto& [producer, journal] : found_) {
     for (std::string& path : journal.unreadable) {
       log_error("journal file has a damaged header; it is kept", {{"path", path + ".damaged"}});
       ::rename(path.c_str(), (path + ".damaged").c_str());
@@ -159,6 +175,19 @@ Result<std::vector<RecoveredJournal>> recover(const std::string& directory, cons
     out.push_back(std::move(journal));
   }
   return out;
+}
+
+}  // namespace
+
+Result<std::vector<RecoveredJournal>> recover(const std::string& directory, const std::string& node) {
+  JournalSearch search(node);
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    if (auto looked = search.look_at(entry.path()); !looked) return unexpected(std::move(looked.error()));
+  }
+  if (error) return fail(Fault::io, "journal: " + directory + ": " + error.message());
+  search.settle_blank();
+  return search.take();
 }
 
 RecoveryReader::RecoveryReader(RecoveredJournal journal, uint64_t from_position, uint64_t next_seq)

@@ -92,12 +92,9 @@ enum class Tag : uint16_t {
 inline constexpr uint16_t tag_end =
     59;  // One past the last tag; tags of events stay below 1000 (see chain.h).
 
-// How long a field may be, in bytes, whoever chose it: what is longer is cut where the field is made (see
-// append_field). Without a default, so that no tag can be without a bound; all of them together fit in one
-// record.
-constexpr size_t field_bytes_max(Tag tag) {
+// How many bytes a field of this type has; 0: they vary.
+constexpr size_t fixed_field_bytes(Tag tag) {
   switch (tag) {
-    // Of the field's type.
     case Tag::id:
     case Tag::session_id:
     case Tag::connection_id:
@@ -117,6 +114,14 @@ constexpr size_t field_bytes_max(Tag tag) {
     case Tag::statement_truncated:
     case Tag::parameters_truncated: return 1;
     case Tag::statement_sha256: return 32;
+    default: return 0;
+  }
+}
+
+// How long a field may be, in bytes, whoever chose it: what is longer is cut where the field is made (see
+// append_field). No tag is without a bound; all of them together fit in one record.
+constexpr size_t field_bytes_max(Tag tag) {
+  switch (tag) {
     // Words of ours. `action` and `outcome` stand in trees of the store, whose entries end at 2,704 bytes.
     case Tag::category:
     case Tag::action:
@@ -167,9 +172,15 @@ constexpr size_t field_bytes_max(Tag tag) {
     // the texts beside them leave (see proxy/hidden.h).
     case Tag::sealed:
     case Tag::outcome_sealed: return 408 << 10;
+    default: return fixed_field_bytes(tag);
   }
-  return 0;
 }
+static_assert([] {
+  for (uint16_t tag = 1; tag < tag_end; ++tag) {
+    if (field_bytes_max(static_cast<Tag>(tag)) == 0) return false;
+  }
+  return true;
+}());
 
 struct FieldInfo {
   Tag tag;

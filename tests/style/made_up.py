@@ -1,4 +1,5 @@
-"""Made-up sources, and the functions that functions.py must find in them: (name, first line, lines)."""
+"""Made-up sources, the functions that functions.py must find in them, (name, first line, lines), and what the
+classes have that classes.py must find, (name, members, functions)."""
 
 SCANNED = [
     (
@@ -127,4 +128,57 @@ SCANNED = [
         '  co_return;\n'
         '}\n',
         [('f', 1, 7)]),
+]
+
+CLASSES = [
+    (
+        'class A final {\n'
+        ' public:\n'
+        '  A() = default;\n'
+        '  explicit A(int x) : x_(x) {}\n'
+        '  ~A();\n'
+        '  A(const A&) = delete;\n'
+        '  A& operator=(const A&) = delete;\n'
+        '  int x() const { return x_; }\n'
+        '  template <class T, class = void>\n'
+        '  [[nodiscard]] static std::vector<T> f(std::function<void(int)> g = {});\n'
+        '  bool operator==(const A&) const = default;\n'
+        ' private:\n'
+        '  static constexpr int max = 3;\n'
+        '  static int count;\n'
+        '  friend class B;\n'
+        '  using Text = std::string;\n'
+        '  enum class Way : uint8_t { in, out };\n'
+        '  int x_ = 0;\n'
+        '  std::array<int, 2> pair_{1, 2};\n'
+        '  std::function<void(int)> told_ = [](int) { go(); };\n'
+        '  void (*hook_)(int) = nullptr;\n'
+        '};\n',
+        [('A', 5, 3)]),
+    (
+        'namespace n {\n'
+        'struct Outer {\n'
+        '  struct Inner {\n'
+        '    int a;\n'
+        '    int b, c;\n'
+        '    void f();\n'
+        '  };\n'
+        '  Inner inner;\n'
+        '  struct { int d; } rest;\n'
+        '  void g() {\n'
+        '    struct Local { int e; };\n'
+        '  }\n'
+        '  void g(int);\n'
+        '};\n'
+        'class Later;\n'
+        'class Later* later();\n'
+        'enum class E { a, b };\n'
+        '}\n',
+        [('Inner', 3, 1), ('Outer', 2, 2)]),
+    (
+        'class Base { public: virtual void f(); void g(); };\n'
+        'class Open : public n::Base { void f() override; void h(); };\n'
+        'class Shut : private Base { void h(); };\n'
+        'struct Last final : Open, private Shut { void i(); };\n',
+        [('Base', 0, 2), ('Open', 0, 3), ('Shut', 0, 1), ('Last', 0, 4)]),
 ]

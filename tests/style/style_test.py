@@ -4,11 +4,11 @@
 usage: style_test.py ROOT
 
 It looks at clang-format-19 with ROOT/.clang-format over src, include, tests and bench, at the length of files
-and functions of src and include, and at the names of fuzz targets. First it proves on made-up sources that it
-catches each kind of violation.
+and functions of src and include, at the members and functions of the classes of proxy, and at the names of fuzz
+targets. First it proves on made-up sources that it catches each kind of violation.
 
-Files and functions that were longer before there was this test stand in two lists below, with their length.
-The lists only shrink: an entry fails that is not needed any more, or that gives more lines than there are.
+What is longer, or has more, stands in the lists below, with its length or number. The lists only shrink: an
+entry fails that is not needed any more, or that gives more than there is.
 """
 import pathlib
 import re
@@ -17,16 +17,28 @@ import subprocess
 import sys
 import tempfile
 
+import classes
 import functions
 import made_up
 
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
+# Of a class of proxy, whatever may be called or seen by whom.
+MEMBERS_MAX = 20
+MEMBER_FUNCTIONS_MAX = 25
 FORMATTER = 'clang-format-19'
 
 # By file name, wherever the file is.
 LONG_FILES = {}
 LONG_FUNCTIONS = {}
+CROWDED_CLASSES = {
+    'Conversation functions': 70,
+    'Pump functions': 36,
+    'Relay functions': 37,
+    'ServerLease functions': 28,
+    'ShardCounters members': 53,  # A table of numbers, most of which /metrics has by their own names.
+    'WarmPool functions': 29,
+}
 
 
 def sources(root, *tops):
@@ -70,15 +82,33 @@ def measured(root):
     return files, bodies, problems
 
 
-def compared(what, found, listed, lines_max):
+def crowded(root):
+    """({'class members': number}, {'class functions': number}, problems) of what is beyond the bounds."""
+    texts, problems = [], []
+    for path in sources(root, 'src/proxy', 'include/ringfence/proxy'):
+        try:
+            classes.classes(path.read_text())
+            texts.append(path.read_text())
+        except functions.Unbalanced as reason:
+            problems.append('%s: %s' % (path.relative_to(root), reason))
+    members, member_functions = {}, {}
+    for name, have, can in classes.crowds(texts):
+        if have > MEMBERS_MAX:
+            members[name + ' members'] = max(have, members.get(name + ' members', 0))
+        if can > MEMBER_FUNCTIONS_MAX:
+            member_functions[name + ' functions'] = max(can, member_functions.get(name + ' functions', 0))
+    return members, member_functions, problems
+
+
+def compared(what, found, listed, most, of='lines'):
     for name in sorted(found.keys() | listed.keys()):
-        lines, allowed = found.get(name, 0), listed.get(name, lines_max)
-        if not lines:
-            yield '%s: no %s of this name has more than %d lines: strike it' % (name, what, lines_max)
-        elif lines > allowed:
-            yield '%s: a %s of %d lines; at most %d' % (name, what, lines, allowed)
-        elif lines < allowed:
-            yield '%s: a %s of %d lines by now: list that, not %d' % (name, what, lines, allowed)
+        number, allowed = found.get(name, 0), listed.get(name, most)
+        if not number:
+            yield '%s: no %s of this name has more than %d %s: strike it' % (name, what, most, of)
+        elif number > allowed:
+            yield '%s: a %s of %d %s; at most %d' % (name, what, number, of, allowed)
+        elif number < allowed:
+            yield '%s: a %s of %d %s by now: list that, not %d' % (name, what, number, of, allowed)
 
 
 def misnamed_fuzzers(root):
@@ -107,8 +137,19 @@ def misnamed_fuzzers(root):
                 yield '%s/%s: there is no fuzz_%s.cc' % (here, path.name, owner)
 
 
+def listed(crowd, of):
+    return {name: number for name, number in crowd.items() if name.endswith(' ' + of)}
+
+
 def self_test():
     wrong = []
+    for text, expected in made_up.CLASSES:
+        try:
+            found = classes.crowds([text])
+        except functions.Unbalanced as reason:
+            found = str(reason)
+        if found != expected:
+            wrong.append('self-test: of the classes in %r expected %s, found %s' % (text, expected, found))
     for text, expected in made_up.SCANNED:
         try:
             found = functions.functions(text)
@@ -125,10 +166,10 @@ def self_test():
         ({}, {}, 0), ({'a': 5}, {'a': 5}, 0),
         ({'a': 5}, {}, 1), ({'a': 6}, {'a': 5}, 1), ({'a': 4}, {'a': 5}, 1), ({}, {'a': 5}, 1),
     ]
-    for found, listed, count in lists:
-        said = list(compared('file', found, listed, 3))
+    for found, allowed, count in lists:
+        said = list(compared('file', found, allowed, 3))
         if len(said) != count:
-            wrong.append('self-test: %s with the list %s gave %s' % (found, listed, said))
+            wrong.append('self-test: %s with the list %s gave %s' % (found, allowed, said))
     entry = 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }\n'
     good = {
         'tests/fuzz/x/fuzz_a.cc': entry, 'tests/fuzz/x/corpus_a/1': 'seed', 'tests/fuzz/x/meson.build': ''}
@@ -138,6 +179,12 @@ def self_test():
         ({'include/a.h': 'inline void f() {\n' + '  go();\n' * 68 + '}\n'}, []),
         ({'include/a.h': 'inline void f() {\n' + '  go();\n' * 69 + '}\n'}, ['a.h f']),
         ({'src/a.cc': 'void f() {\n'}, ['src/a.cc']),
+        ({'src/proxy/a.h': 'struct A {\n' + '  int a;\n' * 20 + '  void f();\n' * 25 + '};\n'}, []),
+        ({'src/proxy/a.h': 'struct A {\n' + '  int a;\n' * 21 + '};\n'}, ['A members']),
+        ({'include/ringfence/proxy/core/a.h': 'struct A {\n' + '  void f();\n' * 26 + '};\n'}, ['A functions']),
+        ({'src/proxy/a.h': 'struct A {\n' + '  void f();\n' * 20 + '};\n',
+          'src/proxy/b.h': 'struct B : A {\n' + '  void g();\n' * 6 + '};\n'}, ['B functions']),
+        ({'src/base/a.h': 'struct A {\n' + '  int a;\n' * 21 + '};\n'}, []),
         ({'src/a.cc': 'int  a;\n'}, ['src/a.cc:1']),
         (good, []),
         ({**good, 'tests/fuzz/x/fuzz_b.cc': entry}, ['tests/fuzz/x/corpus_b']),
@@ -153,14 +200,19 @@ def self_test():
             for name, text in {'.clang-format': style, 'src/z.cc': '', **tree}.items():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 (root / name).write_text(text)
-            found = violations(root, {}, {})
+            found = violations(root, {}, {}, {})
             if [line.split(': ')[0] for line in found] != expected:
                 wrong.append('self-test: with %s expected %s, found %s' % (sorted(tree), expected, found))
     return wrong
 
 
-def violations(root, long_files, long_functions):
+def violations(root, long_files, long_functions, crowded_classes):
     files, bodies, problems = measured(root)
+    members, member_functions, more = crowded(root)
+    problems += more
+    problems += compared('class', members, listed(crowded_classes, 'members'), MEMBERS_MAX, 'members')
+    problems += compared('class', member_functions, listed(crowded_classes, 'functions'), MEMBER_FUNCTIONS_MAX,
+                         'functions')
     problems += compared('file', files, long_files, FILE_LINES_MAX)
     problems += compared('function', bodies, long_functions, FUNCTION_LINES_MAX)
     problems += unformatted(root)
@@ -174,7 +226,7 @@ def main():
     checked = len(sources(root, 'src', 'include', 'tests', 'bench'))
     if not checked:
         problems.append('no sources below %s' % root)
-    problems += violations(root, LONG_FILES, LONG_FUNCTIONS)
+    problems += violations(root, LONG_FILES, LONG_FUNCTIONS, CROWDED_CLASSES)
     for problem in problems:
         print(problem)
     print('%d files read, %d problem(s)' % (checked, len(problems)))

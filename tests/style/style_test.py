@@ -37,7 +37,6 @@ CROWDED_CLASSES = {
     'Relay functions': 37,
     'ServerLease functions': 28,
     'ShardCounters members': 53,  # A table of numbers, most of which /metrics has by their own names.
-    'WarmPool functions': 29,
 }
 
 

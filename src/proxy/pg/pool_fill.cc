@@ -27,7 +27,7 @@ void PoolFill::note_wish(const Target& target, policy::Level level,
   filling.parameters = parameters;
   filling.kind.clear();
   // Others may be wanted now, and those that are there may expire.
-  pool_.wake_at(shard_.core.shard.now_ns());
+  pool_.wake();
 }
 
 // `target`: of the snapshot in force.
@@ -40,7 +40,7 @@ const std::string& PoolFill::kind_wanted(const Target& target) {
 
 bool PoolFill::is_short(const Target& target) {
   if (pool_.is_closed() || shard_.core.is_draining || !target.pool.is_on()) return false;
-  const size_t here = pool_.waiting(target.name, kind_wanted(target));
+  const size_t here = pool_.shelf().waiting(target.name, kind_wanted(target));
   if (here >= pool_.room().share_of(target.pool.min) || *target.warm >= target.pool.max) return false;
   return target.connections_max == 0 || PoolRoom::connections(target) < target.connections_max;
 }

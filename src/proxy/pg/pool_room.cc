@@ -84,7 +84,7 @@ void PoolRoom::ask_next(const std::string& target, size_t left, bool surplus) {
 
 void PoolRoom::asked(const std::string& target, size_t left, bool surplus) {
   const Target* of = shard_.core.snapshot->find_target(target);
-  const bool may_go = !surplus || (of != nullptr && pool_.waiting(target) > share_of(of->pool.max));
+  const bool may_go = !surplus || (of != nullptr && pool_.shelf().waiting(target) > share_of(of->pool.max));
   if (!may_go || !pool_.evict(target)) ask_next(target, left - 1, surplus);
 }
 

@@ -39,6 +39,18 @@ std::string kind_of(const Target& target, const Credential& credential,
   return std::string(crypto::view_of(digest.finish()));
 }
 
+const Target* target_of(const Snapshot& snapshot, const WarmTicket& ticket) {
+  const Target* target = snapshot.find_target(ticket.target);
+  if (target == nullptr || !target->pool.is_on()) return nullptr;
+  if (ticket.fits_generation == snapshot.generation) return target;
+  if (kind_of(*target, credential_of(*target, ticket.level), ticket.parameters) != ticket.kind)
+    return nullptr;
+  ticket.fits_generation = snapshot.generation;
+  return target;
+}
+
+uint64_t end_of(const WarmTicket& ticket) { return ticket.opened_ns + pool_lifetime_ms * 1'000'000; }
+
 std::unique_ptr<WarmTicket> make_ticket(const Target& target, std::optional<policy::Level> level,
                                         std::vector<pg::StartupParameter> parameters, std::string kind,
                                         const ServerGreeting& greeting, uint64_t now_ns) {

@@ -27,6 +27,13 @@ std::unique_ptr<WarmTicket> make_ticket(const Target& target, std::optional<poli
                                         std::vector<pg::StartupParameter> parameters, std::string kind,
                                         const ServerGreeting& greeting, uint64_t now_ns);
 
+// The connection's own target, if the connection is as this snapshot, the one in force, would have it; else
+// null.
+const Target* target_of(const Snapshot& snapshot, const WarmTicket& ticket);
+
+// When it is too old to be kept, in ns of the shard's clock.
+uint64_t end_of(const WarmTicket& ticket);
+
 // What the client of a new session is told of a connection that was logged in earlier.
 std::unique_ptr<ServerGreeting> greeting_of(const WarmTicket& ticket, std::string_view application_name);
 

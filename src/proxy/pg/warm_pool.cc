@@ -10,173 +10,15 @@ namespace ringfence::proxy {
 
 using ring::Task;
 
-// ---------------------------------------------------------------- one that waits
+namespace {
 
-WarmPool::Entry::Entry(WarmPool& owner, Upstream connection, const Target& target, uint64_t now_ns)
-    : pool(owner),
-      upstream(std::move(connection)),
-      warm(target.warm),
-      leaving(target.leaving),
-      receive(std::make_unique<net::Receive>(*upstream.stream)),
-      since_ns(now_ns) {
-  pool.shard_.core.counters.pool_idle.add();
-}
-
-WarmPool::Entry::~Entry() = default;
-
-// In the middle of the stream's own work: what is to be done is done by the timer.
-void WarmPool::Entry::received() {
-  is_over = true;
-  pool.wake_at(pool.shard_.core.shard.now_ns());
-}
-
-WarmPool::WarmPool(PgShardState& shard)
-    : shard_(shard),
-      room_(shard, *this),
-      fill_(shard, *this),
-      timer_(shard.core.shard.timers(), [this] { sweep(); }) {}
-
-WarmPool::~WarmPool() {
-  // What the kernel still receives into is not destroyed. Only a process that ends in a hurry has any.
-  for (auto& [name, entries] : entries_) {
-    for (auto& entry : entries) {
-      if (entry->receive->is_started() && !entry->is_over) (void)entry.release();
-    }
-  }
-}
-
-uint64_t WarmPool::end_of(const WarmTicket& ticket) {
-  return ticket.opened_ns + pool_lifetime_ms * 1'000'000;
-}
-
-const Target* WarmPool::target_of(const WarmTicket& ticket) const {
-  const Target* target = shard_.core.snapshot->find_target(ticket.target);
-  if (target == nullptr || !target->pool.is_on()) return nullptr;
-  if (ticket.fits_generation == shard_.core.snapshot->generation) return target;
-  if (kind_of(*target, credential_of(*target, ticket.level), ticket.parameters) != ticket.kind)
-    return nullptr;
-  ticket.fits_generation = shard_.core.snapshot->generation;
-  return target;
-}
-
-bool WarmPool::fits(const Upstream& upstream) const {
-  if (is_closed_ || shard_.core.is_draining || !upstream.ticket) return false;
-  const Target* target = target_of(*upstream.ticket);
-  if (target == nullptr) return false;
-  // A later host stands in for the first while that is away, and no longer.
-  if (!target->hosts.empty() && upstream.place->host != target->hosts.front()) return false;
-  return end_of(*upstream.ticket) > shard_.core.shard.now_ns();
-}
-
-bool WarmPool::put(Upstream upstream) { return keep(std::move(upstream), nullptr); }
-
-// False: it was closed. `reserved`: it was made ahead, and its place taken before.
-bool WarmPool::keep(Upstream upstream, const Target* reserved) {
-  const Target* target = fits(upstream) ? target_of(*upstream.ticket) : nullptr;
-  const bool has_place = reserved != nullptr && target != nullptr && target->warm == reserved->warm;
-  if (target == nullptr || (!has_place && !room_.reserve(*target, true))) {
-    shard_.core.counters.pool_discards.add();
-    close(std::move(upstream));
-    if (reserved != nullptr && !has_place) reserved->warm->fetch_sub(1);
-    return false;
-  }
-  if (reserved != nullptr && !has_place) reserved->warm->fetch_sub(1);
-  const uint64_t now_ns = shard_.core.shard.now_ns();
-  alive_.fetch_add(1, std::memory_order_relaxed);
-  const std::string name = target->name;
-  auto entry = std::make_unique<Entry>(*this, std::move(upstream), *target, now_ns);
-  entry->was_made_ahead = reserved != nullptr;
-  Entry& kept = *entry;
-  const uint64_t end_ns = end_of(*kept.upstream.ticket);
-  entries_[name].push_back(std::move(entry));
-  if (kept.receive->watch(kept)) kept.received();
-  wake_at(std::min(now_ns + target->pool.idle_ms * 1'000'000, end_ns));
-  return true;
-}
-
-// Out of those that wait. The caller has it, and it counts as alive no more.
-std::unique_ptr<WarmPool::Entry> WarmPool::remove(Entries& entries, size_t at) {
-  std::unique_ptr<Entry> entry = std::move(entries[at]);
-  entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(at));
-  entry->receive->unwatch();
-  alive_.fetch_sub(1, std::memory_order_relaxed);
-  shard_.core.counters.pool_idle.subtract();
-  return entry;
-}
-
-// The one that was used last: the others may expire, and its server process has what it needs at hand.
-std::unique_ptr<WarmPool::Entry> WarmPool::newest(const std::string& target, const std::string& kind,
-                                                  bool has_to_be_fresh) {
-  auto found = entries_.find(target);
-  if (found == entries_.end()) return nullptr;
-  for (size_t i = found->second.size(); i-- > 0;) {
-    const Entry& entry = *found->second[i];
-    if (entry.is_over || entry.upstream.ticket->kind != kind) continue;
-    if (has_to_be_fresh && !is_fresh(entry)) return nullptr;
-    std::unique_ptr<Entry> taken = remove(found->second, i);
-    taken->has_place = false;
-    taken->warm->fetch_sub(1);  // It counts as its session's.
-    return taken;
-  }
-  return nullptr;
-}
-
-bool WarmPool::is_fresh(const Entry& entry) const {
-  return shard_.core.shard.now_ns() - entry.since_ns < pool_fresh_ms * 1'000'000;
-}
-
-Upstream WarmPool::hand_out(Entry& entry, const Target& target, std::string_view application_name) {
-  Upstream upstream = std::move(entry.upstream);
-  upstream.ticket->is_warm = true;
-  upstream.greeting = greeting_of(*upstream.ticket, application_name);
-  if (target.pool.min > 0) wake_at(shard_.core.shard.now_ns());
-  return upstream;
-}
-
-std::optional<Upstream> WarmPool::take_fresh(const Target& target, const std::string& kind,
-                                             std::string_view application_name) {
-  std::unique_ptr<Entry> entry = newest(target.name, kind, true);
-  if (!entry) return std::nullopt;
-  Upstream upstream = hand_out(*entry, target, application_name);
-  upstream.greeting->name_due = application_name;
-  upstream.receive = std::move(entry->receive);
-  return upstream;
-}
-
-Task<std::optional<Upstream>> WarmPool::take(const Target& target, std::string kind,
-                                             std::string application_name, Opening& opening) {
-  const std::string target_name = target.name;
-  for (int i = 0; i < pool_tries_max && !opening.is_over(); ++i) {
-    std::optional<Upstream> fresh = take_fresh(target, kind, application_name);
-    if (fresh) co_return std::move(fresh);
-    std::unique_ptr<Entry> entry = newest(target_name, kind, false);
-    if (!entry) break;
-    const uint64_t begin_ns = shard_.core.shard.now_ns();
-    std::string wrong;
-    {
-      Alive alive(*this);
-      auto naming = name(*entry, application_name, opening);
-      wrong = co_await naming;
-    }
-    if (wrong.empty()) co_return hand_out(*entry, target, application_name);
-    shard_.core.counters.pool_failures.add();
-    log_debug("a warm connection is of no use any more", {{"target", target_name}, {"reason", wrong}});
-    close(std::move(entry));
-    // One that is silent was cut off without a word, by a firewall perhaps, and those that waited beside it
-    // with it: they do not cost a login each.
-    if (shard_.core.shard.now_ns() - begin_ns >= pool_wake_ms * 1'000'000) {
-      while (evict(target_name)) continue;
-    }
-  }
-  if (target.pool.min > 0) wake_at(shard_.core.shard.now_ns());
-  co_return std::nullopt;
-}
-
-Task<std::string> WarmPool::name(Entry& entry, std::string application_name, Opening& opening) {
+// Names one for its session. Empty, or why that failed.
+Task<std::string> name(PgShardState& shard, WarmEntry& entry, std::string application_name,
+                       Opening& opening) {
   Upstream& upstream = entry.upstream;
   net::Receive& receive = *entry.receive;
   OwnAnswer answer(OwnAnswer::Kind::to_naming, upstream.ticket->settings);
-  net::Deadline deadline(shard_.core.shard, *upstream.stream, pool_wake_ms);
+  net::Deadline deadline(shard.core.shard, *upstream.stream, pool_wake_ms);
   Opening::Break breaking(opening, *upstream.stream);
   std::string message = naming_message(application_name);
   net::Send sending(*upstream.stream, message);
@@ -191,6 +33,92 @@ Task<std::string> WarmPool::name(Entry& entry, std::string application_name, Ope
   co_return answer.reason();
 }
 
+}  // namespace
+
+WarmPool::WarmPool(PgShardState& shard)
+    : shard_(shard),
+      room_(shard, *this),
+      fill_(shard, *this),
+      shelf_(shard.core),
+      timer_(shard.core.shard.timers(), [this] { sweep(); }) {}
+
+bool WarmPool::fits(const Upstream& upstream) const {
+  if (is_closed_ || shard_.core.is_draining || !upstream.ticket) return false;
+  const Target* target = target_of(*shard_.core.snapshot, *upstream.ticket);
+  if (target == nullptr) return false;
+  // A later host stands in for the first while that is away, and no longer.
+  if (!target->hosts.empty() && upstream.place->host != target->hosts.front()) return false;
+  return end_of(*upstream.ticket) > shard_.core.shard.now_ns();
+}
+
+bool WarmPool::put(Upstream upstream) { return keep(std::move(upstream), nullptr); }
+
+// False: it was closed. `reserved`: it was made ahead, and its place taken before.
+bool WarmPool::keep(Upstream upstream, const Target* reserved) {
+  const Target* target = fits(upstream) ? target_of(*shard_.core.snapshot, *upstream.ticket) : nullptr;
+  const bool has_place = reserved != nullptr && target != nullptr && target->warm == reserved->warm;
+  if (target == nullptr || (!has_place && !room_.reserve(*target, true))) {
+    shard_.core.counters.pool_discards.add();
+    close(std::move(upstream));
+    if (reserved != nullptr && !has_place) reserved->warm->fetch_sub(1);
+    return false;
+  }
+  if (reserved != nullptr && !has_place) reserved->warm->fetch_sub(1);
+  const uint64_t now_ns = shard_.core.shard.now_ns();
+  auto entry = std::make_unique<WarmEntry>(*this, std::move(upstream), *target, now_ns);
+  entry->was_made_ahead = reserved != nullptr;
+  const uint64_t end_ns = end_of(*shelf_.add(target->name, std::move(entry)).upstream.ticket);
+  wake_at(std::min(now_ns + target->pool.idle_ms * 1'000'000, end_ns));
+  return true;
+}
+
+Upstream WarmPool::hand_out(WarmEntry& entry, const Target& target, std::string_view application_name) {
+  Upstream upstream = std::move(entry.upstream);
+  upstream.ticket->is_warm = true;
+  upstream.greeting = greeting_of(*upstream.ticket, application_name);
+  if (target.pool.min > 0) wake();
+  return upstream;
+}
+
+std::optional<Upstream> WarmPool::take_fresh(const Target& target, const std::string& kind,
+                                             std::string_view application_name) {
+  std::unique_ptr<WarmEntry> entry = shelf_.take_newest(target.name, kind, true);
+  if (!entry) return std::nullopt;
+  Upstream upstream = hand_out(*entry, target, application_name);
+  upstream.greeting->name_due = application_name;
+  upstream.receive = std::move(entry->receive);
+  return upstream;
+}
+
+Task<std::optional<Upstream>> WarmPool::take(const Target& target, std::string kind,
+                                             std::string application_name, Opening& opening) {
+  const std::string target_name = target.name;
+  for (int i = 0; i < pool_tries_max && !opening.is_over(); ++i) {
+    std::optional<Upstream> fresh = take_fresh(target, kind, application_name);
+    if (fresh) co_return std::move(fresh);
+    std::unique_ptr<WarmEntry> entry = shelf_.take_newest(target_name, kind, false);
+    if (!entry) break;
+    const uint64_t begin_ns = shard_.core.shard.now_ns();
+    std::string wrong;
+    {
+      Alive alive(*this);
+      auto naming = name(shard_, *entry, application_name, opening);
+      wrong = co_await naming;
+    }
+    if (wrong.empty()) co_return hand_out(*entry, target, application_name);
+    shard_.core.counters.pool_failures.add();
+    log_debug("a warm connection is of no use any more", {{"target", target_name}, {"reason", wrong}});
+    close(std::move(entry));
+    // One that is silent was cut off without a word, by a firewall perhaps, and those that waited beside it
+    // with it: they do not cost a login each.
+    if (shard_.core.shard.now_ns() - begin_ns >= pool_wake_ms * 1'000'000) {
+      while (evict(target_name)) continue;
+    }
+  }
+  if (target.pool.min > 0) wake();
+  co_return std::nullopt;
+}
+
 void WarmPool::note_failed_reset(const std::string& target, std::string_view reason) {
   const std::optional<uint64_t> kept_back = log_pauses_[target].admit(shard_.core.shard.now_ns());
   if (!kept_back) return;
@@ -202,7 +130,7 @@ void WarmPool::note_failed_reset(const std::string& target, std::string_view rea
 
 // ---------------------------------------------------------------- closing
 
-void WarmPool::close(std::unique_ptr<Entry> entry) {
+void WarmPool::close(std::unique_ptr<WarmEntry> entry) {
   auto leaving = entry->leaving;
   auto receive = std::move(entry->receive);
   ring::spawn(say_goodbye(std::move(entry->upstream), std::move(receive), std::move(leaving)));
@@ -230,9 +158,9 @@ Task<void> WarmPool::say_goodbye(Upstream upstream, std::unique_ptr<net::Receive
 }
 
 bool WarmPool::evict(const std::string& target) {
-  auto found = entries_.find(target);
-  if (found == entries_.end() || found->second.empty()) return false;
-  Entries& entries = found->second;
+  WarmShelf::Entries* const found = shelf_.of(target);
+  if (found == nullptr) return false;
+  WarmShelf::Entries& entries = *found;
   size_t at = 0;
   const Target* of = shard_.core.snapshot->find_target(target);
   if (of != nullptr && of->pool.min > 0) {
@@ -241,15 +169,15 @@ bool WarmPool::evict(const std::string& target) {
     if (at == entries.size()) at = 0;
   }
   shard_.core.counters.pool_discards.add();
-  close(remove(entries, at));
+  close(shelf_.remove(entries, at));
   return true;
 }
 
 void WarmPool::close_all() {
   is_closed_ = true;
   timer_.cancel();
-  for (auto& [name, entries] : entries_) {
-    while (!entries.empty()) close(remove(entries, entries.size() - 1));
+  for (auto& [name, entries] : shelf_.by_target()) {
+    while (!entries.empty()) close(shelf_.remove(entries, entries.size() - 1));
   }
 }
 
@@ -264,25 +192,25 @@ void WarmPool::wake_at(uint64_t due_ns) {
 void WarmPool::sweep() {
   due_ns_ = ring::Timers::never;
   uint64_t due_ns = ring::Timers::never;
-  for (auto& [name, entries] : entries_) due_ns = std::min(due_ns, sweep(name, entries));
+  for (auto& [name, entries] : shelf_.by_target()) due_ns = std::min(due_ns, sweep(name, entries));
   due_ns = std::min(due_ns, fill_.fill_all());
-  std::erase_if(entries_, [](const auto& each) { return each.second.empty(); });
+  shelf_.forget_empty();
   if (due_ns != ring::Timers::never) wake_at(due_ns);
 }
 
 // Closes what is over and what nobody came for. Gives when the next one is due.
-uint64_t WarmPool::sweep(const std::string& name, Entries& entries) {
+uint64_t WarmPool::sweep(const std::string& name, WarmShelf::Entries& entries) {
   const uint64_t now_ns = shard_.core.shard.now_ns();
   const Target* target = shard_.core.snapshot->find_target(name);
   const uint64_t idle_ns = target == nullptr ? 0 : target->pool.idle_ms * 1'000'000;
   const uint32_t kept = target == nullptr ? 0 : room_.share_of(target->pool.min);
   // Only what sessions want now is kept beyond its time.
   const std::string wanted = kept > 0 ? fill_.kind_wanted(*target) : std::string();
-  size_t there = count(entries, wanted);
+  size_t there = WarmShelf::count(entries, wanted);
   uint64_t due_ns = ring::Timers::never;
   bool has_failed = false;
   for (size_t i = 0; i < entries.size();) {
-    const Entry& entry = *entries[i];
+    const WarmEntry& entry = *entries[i];
     const bool is_wanted = kept > 0 && entry.upstream.ticket->kind == wanted;
     const bool may_expire = !is_wanted || there > kept;
     const bool is_old = now_ns - entry.since_ns >= idle_ns && may_expire;
@@ -299,7 +227,7 @@ uint64_t WarmPool::sweep(const std::string& name, Entries& entries) {
     if (entry.is_over && was_short && !std::exchange(has_failed, true)) fill_.note_failure(name);
     if (is_wanted && !entry.is_over) --there;
     (!entry.is_over ? shard_.core.counters.pool_expired : shard_.core.counters.pool_discards).add();
-    close(remove(entries, i));
+    close(shelf_.remove(entries, i));
   }
   return due_ns;
 }
@@ -310,33 +238,17 @@ void WarmPool::look() {
   std::erase_if(log_pauses_, [this](const auto& each) {
     return shard_.core.snapshot->find_target(each.first) == nullptr;
   });
-  for (auto& [name, entries] : entries_) {
+  for (auto& [name, entries] : shelf_.by_target()) {
     for (size_t i = entries.size(); i-- > 0;) {
-      const Target* target = target_of(*entries[i]->upstream.ticket);
+      const Target* target = target_of(*shard_.core.snapshot, *entries[i]->upstream.ticket);
       const bool is_over_max =
           target != nullptr && target->warm->load(std::memory_order_relaxed) > target->pool.max;
       if (target != nullptr && !is_over_max) continue;
       shard_.core.counters.pool_discards.add();
-      close(remove(entries, i));
+      close(shelf_.remove(entries, i));
     }
   }
   sweep();
-}
-
-size_t WarmPool::count(const Entries& entries, const std::string& kind) {
-  return static_cast<size_t>(std::count_if(entries.begin(), entries.end(), [&](const auto& each) {
-    return !each->is_over && each->upstream.ticket->kind == kind;
-  }));
-}
-
-size_t WarmPool::waiting(const std::string& target) const {
-  auto found = entries_.find(target);
-  return found == entries_.end() ? 0 : found->second.size();
-}
-
-size_t WarmPool::waiting(const std::string& target, const std::string& kind) const {
-  auto found = entries_.find(target);
-  return found == entries_.end() ? 0 : count(found->second, kind);
 }
 
 }  // namespace ringfence::proxy

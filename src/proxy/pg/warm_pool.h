@@ -10,7 +10,6 @@
 
 #include <atomic>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,13 +18,13 @@
 #include "pool_room.h"
 #include "ringfence/proxy/core/log_pause.h"
 #include "ringfence/ring/timers.h"
+#include "warm_shelf.h"
 
 namespace ringfence::proxy {
 
 class WarmPool {
  public:
   explicit WarmPool(PgShardState& shard);
-  ~WarmPool();
   WarmPool(const WarmPool&) = delete;
   WarmPool& operator=(const WarmPool&) = delete;
 
@@ -58,75 +57,48 @@ class WarmPool {
   // The shard takes no more sessions.
   void close_all();
   // From any thread: connections that wait, are being closed or made.
-  uint32_t alive() const { return alive_.load(std::memory_order_relaxed); }
+  uint32_t alive() const { return shelf_.size() + busy_.load(std::memory_order_relaxed); }
 
   PoolRoom& room() { return room_; }
 
-  // For its parts. How many wait here, and those of them that are of this kind and not over.
-  size_t waiting(const std::string& target) const;
-  size_t waiting(const std::string& target, const std::string& kind) const;
+  // For its parts.
+  const WarmShelf& shelf() const { return shelf_; }
   bool is_closed() const { return is_closed_; }
   // As put(). `reserved`: it was made ahead, and its place among those that wait taken before; null: neither.
   bool keep(Upstream upstream, const Target* reserved);
   void close(Upstream upstream);
-  // Looks after them all at this time, or before.
+  // Looks after them all at this time, or before; now.
   void wake_at(uint64_t due_ns);
-  // Something that alive() counts, for as long as this lives.
+  void wake() { wake_at(shard_.core.shard.now_ns()); }
+  // A connection that alive() counts beside those that wait, for as long as this lives.
   class Alive {
    public:
-    explicit Alive(WarmPool& pool) : alive_(pool.alive_) { alive_.fetch_add(1, std::memory_order_relaxed); }
-    ~Alive() { alive_.fetch_sub(1, std::memory_order_relaxed); }
+    explicit Alive(WarmPool& pool) : busy_(pool.busy_) { busy_.fetch_add(1, std::memory_order_relaxed); }
+    ~Alive() { busy_.fetch_sub(1, std::memory_order_relaxed); }
     Alive(const Alive&) = delete;
     Alive& operator=(const Alive&) = delete;
 
    private:
-    std::atomic<uint32_t>& alive_;
+    std::atomic<uint32_t>& busy_;
   };
 
  private:
-  // One that waits. Told when something comes by it.
-  struct Entry final : net::Receive::Watcher {
-    Entry(WarmPool& owner, Upstream connection, const Target& target, uint64_t now_ns);
-    ~Entry();
-    void received() override;
-
-    WarmPool& pool;
-    Upstream upstream;
-    std::shared_ptr<std::atomic<uint32_t>> warm;  // Of the target, on all shards.
-    std::shared_ptr<std::atomic<uint32_t>> leaving;
-    std::unique_ptr<net::Receive> receive;
-    uint64_t since_ns;
-    bool is_over = false;
-    bool was_made_ahead = false;
-    bool has_place = true;  // Counts among those that wait.
-  };
-  using Entries = std::vector<std::unique_ptr<Entry>>;  // Oldest first.
-
-  static uint64_t end_of(const WarmTicket& ticket);
-  // Of the snapshot in force, if the connection is as that would have it.
-  const Target* target_of(const WarmTicket& ticket) const;
-  // Names one for its session. Empty, or why that failed.
-  ring::Task<std::string> name(Entry& entry, std::string application_name, Opening& opening);
-  std::unique_ptr<Entry> remove(Entries& entries, size_t at);
-  std::unique_ptr<Entry> newest(const std::string& target, const std::string& kind, bool has_to_be_fresh);
-  bool is_fresh(const Entry& entry) const;
-  Upstream hand_out(Entry& entry, const Target& target, std::string_view application_name);
-  void close(std::unique_ptr<Entry> entry);
+  Upstream hand_out(WarmEntry& entry, const Target& target, std::string_view application_name);
+  void close(std::unique_ptr<WarmEntry> entry);
   ring::Task<void> say_goodbye(Upstream upstream, std::unique_ptr<net::Receive> receive,
                                std::shared_ptr<std::atomic<uint32_t>> leaving);
   void sweep();
-  uint64_t sweep(const std::string& name, Entries& entries);
-  static size_t count(const Entries& entries, const std::string& kind);
+  uint64_t sweep(const std::string& name, WarmShelf::Entries& entries);
 
   PgShardState& shard_;
   PoolRoom room_;
   PoolFill fill_;
-  std::map<std::string, Entries> entries_;      // By target.
+  WarmShelf shelf_;
   std::map<std::string, LogPause> log_pauses_;  // By target.
   ring::CallbackTimer timer_;
   uint64_t due_ns_ = ring::Timers::never;
   bool is_closed_ = false;
-  std::atomic<uint32_t> alive_{0};
+  std::atomic<uint32_t> busy_{0};  // Connections that are being named, closed or made.
 };
 
 }  // namespace ringfence::proxy

@@ -4,6 +4,8 @@
 
 #include "parked.h"
 #include "relay.h"
+#include "ringfence/audit/failure_tally.h"
+#include "ringfence/pg/sqlstate.h"
 
 namespace ringfence::proxy {
 
@@ -19,6 +21,21 @@ constexpr uint64_t slice_ns = 250'000'000;
 constexpr uint64_t behind_slice_ns = 20'000'000;
 // Longer a lease does not wait for the store alone, which may be away.
 constexpr uint64_t behind_wait_max_ns = 1'000'000'000;
+
+// Why a session ends that would have to wait too long for that bound. `peer`: the client's.
+EndReason exceeded(const SessionVolume::Bound& bound, std::string_view user, std::string_view peer) {
+  const std::string whose = bound.is_users ? "user \"" + std::string(user) + "\""
+                                           : "address " + std::string(audit::address_of_peer(peer));
+  const std::string key = bound.is_users ? "audit.volume_per_user" : "audit.volume_per_address";
+  return {
+      std::string(pg::sqlstate::configuration_limit_exceeded),
+      "terminating connection: the statements of " + whose +
+          " fill the audit trail faster than the allowed " + std::to_string(bound.rule.bytes_per_s) +
+          " bytes a second",
+      "The bound is " + key +
+          " of the appliance's configuration (bytes_per_s, burst_bytes). Send fewer or shorter statements "
+          "at a time, or have it raised."};
+}
 
 }  // namespace
 
@@ -114,14 +131,15 @@ Task<bool> ChunkWait::park(Advance why) {
 
 Task<bool> ChunkWait::until_volume() {
   SessionParts& of = relay_.parts();
+  SessionVolume& volume = of.recorder.volume();
   of.shard.core.counters.volume_waits.add();
   uint64_t waited_ns = 0;
-  for (uint64_t wait_ns = of.volume.settle(of.shard); wait_ns > 0;
-       wait_ns = of.volume.settle(of.shard, waited_ns < behind_wait_max_ns)) {
-    const uint64_t rule_wait_ns = of.volume.wait_ns(of.now_ns());
+  for (uint64_t wait_ns = volume.settle(of.shard.core, true); wait_ns > 0;
+       wait_ns = volume.settle(of.shard.core, waited_ns < behind_wait_max_ns)) {
+    const uint64_t rule_wait_ns = volume.wait_ns(of.now_ns());
     if (rule_wait_ns > 0 && waited_ns + rule_wait_ns > volume_wait_max_ns) {
       of.shard.core.counters.volume_refusals.add();
-      relay_.end(of.volume.exceeded(relay_.access().user(), of.recorder.client_addr(), of.now_ns()));
+      relay_.end(exceeded(volume.bound(of.now_ns()), relay_.access().user(), of.recorder.client_addr()));
       co_return false;
     }
     const uint64_t slice = std::min(wait_ns, rule_wait_ns > 0 ? slice_ns : behind_slice_ns);

@@ -141,7 +141,7 @@ Task<bool> PgLogin::authenticate() {
     if (deadline.has_passed()) shard_.core.counters.limits_reached.add();
   }
   if (!message) co_return false;
-  into_.volume.meter(shard_, applicant_.limits(), applicant_.user, applicant_.client_addr, recorder_);
+  recorder_.volume().find(shard_.core, applicant_.limits(), applicant_.user, applicant_.client_addr);
   auto done =
       applicant_.event(Category::authentication, "postgres_client_auth", Severity::info, Outcome::success);
   if (applicant_.client.tls != nullptr) applicant_.describe_tls(done);

@@ -13,7 +13,6 @@
 #include "client_startup.h"
 #include "server_lease.h"
 #include "session_access.h"
-#include "session_volume.h"
 
 namespace ringfence::proxy {
 
@@ -30,7 +29,6 @@ class PgLogin {
   struct Into {
     PgSession& session;
     ServerLease& lease;
-    SessionVolume& volume;
   };
   PgLogin(Applicant& applicant, Into into)
       : applicant_(applicant),

@@ -48,7 +48,7 @@ Task<void> PgSession::live(PgShardState& shard, PgSession& session) {
 Task<void> PgSession::log_in() {
   Applicant applicant(parts_.shard, parts_.snapshot, *parts_.listener, parts_.recorder, parts_.client,
                       parts_.id);
-  PgLogin login(applicant, {*this, parts_.lease, parts_.volume});
+  PgLogin login(applicant, {*this, parts_.lease});
   auto running = login.run();
   std::optional<LoginResult> done = co_await running;
   if (done) relay_.emplace(*this, std::move(*done));

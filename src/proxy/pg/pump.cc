@@ -108,8 +108,8 @@ Pump::Way Pump::take_chunk(net::Receive& receive, net::Chunk chunk, Aside& aside
     return Way::aside;
   }
   // Nearly always only its shard's lease is spent.
-  SessionVolume& volume = parts().volume;
-  if (from_ == Side::client && volume.is_spent() && volume.settle(parts().shard) > 0) {
+  SessionVolume& volume = parts().recorder.volume();
+  if (from_ == Side::client && volume.is_spent() && volume.settle(parts().shard.core, true) > 0) {
     aside.emplace(wait_for_volume(receive, std::move(chunk)));
     return Way::aside;
   }

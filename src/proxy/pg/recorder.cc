@@ -73,7 +73,7 @@ pg::StatementNumber Recorder::start(const pg::StatementText& statement, ByteView
   if (statement.is_unknown) out.text(Tag::metadata, "{\"statement_unknown\":true}");
   RINGFENCE_ASSERT(out.size() <= bound);
   door_.counters.statements_started.add();
-  charge(out.size());
+  volume_.charge(out.size());
   return door_.space.publish(audit::RecordKind::start, out.size(), 0);
 }
 
@@ -93,7 +93,7 @@ pg::StatementNumber Recorder::start(ByteView text, uint64_t full_bytes, char mes
     hide(out, hidden, id);
   }
   door_.counters.statements_started.add();
-  charge(out.size());
+  volume_.charge(out.size());
   return door_.space.publish(audit::RecordKind::start, out.size(), 0);
 }
 
@@ -115,7 +115,7 @@ Uuid Recorder::message(const pg::StatementText& text, char message_type, uint64_
 }
 
 void Recorder::publish(audit::EventBuilder event) {
-  charge(event.bytes().size());
+  volume_.charge(event.bytes().size());
   door_.publish(std::move(event));
 }
 
@@ -133,7 +133,7 @@ void Recorder::outcome(const pg::Completion& completion, uint64_t now_ns, const 
   FieldWriter out(room);
   record.write(out, door_, now_ns, id);
   RINGFENCE_ASSERT(out.size() <= bound);
-  charge(out.size());
+  volume_.charge(out.size());
   if (late.empty()) {
     door_.space.publish(audit::RecordKind::outcome, out.size(), completion.number);
     return;

@@ -11,8 +11,8 @@
 #include "outcome_record.h"
 #include "ringfence/pg/response_queue.h"
 #include "ringfence/policy/policy_set.h"
+#include "ringfence/proxy/core/session_volume.h"
 #include "ringfence/proxy/core/trail_door.h"
-#include "ringfence/proxy/core/volume.h"
 #include "session_fields.h"
 #include "statement_text.h"
 
@@ -42,11 +42,8 @@ class Recorder {
   explicit Recorder(TrailDoor& door) : door_(door) {}
 
   void identify(const SessionFacts& facts) { session_.identify(facts); }
-  // From here on each record is charged to these; null: to nobody. Both outlive the recorder.
-  void charge_to(VolumeMeter* user, VolumeMeter* address) {
-    user_volume_ = user;
-    address_volume_ = address;
-  }
+  // What each record is charged to.
+  SessionVolume& volume() { return volume_; }
   // See SessionFields.
   void call(std::string_view at_server, std::string_view by_client) { session_.call(at_server, by_client); }
   std::string_view name_at_server() const { return session_.name_at_server(); }
@@ -104,14 +101,9 @@ class Recorder {
   static constexpr size_t fixed_bytes_max = 512;
   audit::FieldWriter begin_start(char* room, char message_type, const Uuid& id, uint64_t now_us);
   void hide(audit::FieldWriter& out, Hidden& hidden, const Uuid& id) const;
-  void charge(size_t bytes) {
-    if (user_volume_ != nullptr) user_volume_->charge(bytes);
-    if (address_volume_ != nullptr) address_volume_->charge(bytes);
-  }
 
   TrailDoor& door_;
-  VolumeMeter* user_volume_ = nullptr;
-  VolumeMeter* address_volume_ = nullptr;
+  SessionVolume volume_;
   SessionFields session_;
 };
 

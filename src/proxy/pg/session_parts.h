@@ -8,7 +8,6 @@
 #include "pg_shard_state.h"
 #include "recorder.h"
 #include "server_lease.h"
-#include "session_volume.h"
 
 namespace ringfence::proxy {
 
@@ -30,7 +29,6 @@ struct SessionParts {
   ClientEnd client;
   std::shared_ptr<ListenerFacts> listener;
   SnapshotPtr snapshot;  // Of the login.
-  SessionVolume volume;
   Recorder recorder;
   Uuid id;
   ServerLease lease;

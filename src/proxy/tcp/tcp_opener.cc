@@ -98,14 +98,9 @@ void TcpOpener::describe() {
 
 // Room for a record, and what the user and the address may add to the trail.
 Task<bool> TcpOpener::wait_for_trail() {
-  const uint64_t now_ns = s_.core_.shard.now_ns();
-  const Limits& limits = s_.snapshot_->limits;
-  s_.records_.charge_to(s_.core_.volume.users.find(s_.identity_.user, limits.volume_per_user, now_ns),
-                        s_.peer_.starts_with("unix:")
-                            ? nullptr
-                            : s_.core_.volume.addresses.find(audit::address_of_peer(s_.peer_),
-                                                             limits.volume_per_address, now_ns));
-  if (const uint64_t wait_ns = s_.records_.settle(now_ns); wait_ns > 0) {
+  SessionVolume& volume = s_.records_.volume();
+  volume.find(s_.core_, s_.snapshot_->limits, s_.identity_.user, s_.peer_);
+  if (const uint64_t wait_ns = volume.settle(s_.core_, false); wait_ns > 0) {
     s_.core_.counters.volume_waits.add();
     if (wait_ns > trail_wait_ms * 1'000'000) {
       s_.core_.counters.volume_refusals.add();
@@ -113,7 +108,7 @@ Task<bool> TcpOpener::wait_for_trail() {
     }
     ring::Event due;
     ring::CallbackTimer timer(s_.core_.shard.timers(), [&due] { due.set(); });
-    timer.arm(now_ns + wait_ns);
+    timer.arm(s_.core_.shard.now_ns() + wait_ns);
     co_await due;
   }
   auto waiting = wait_for_room();

@@ -1,6 +1,5 @@
 #include "tcp_records.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "ringfence/audit/json.h"
@@ -27,17 +26,6 @@ void TcpRecords::identify(const Facts& facts) {
   text(Tag::server_addr, facts.server_addr);
 }
 
-void TcpRecords::charge_to(std::shared_ptr<VolumeMeter> user, std::shared_ptr<VolumeMeter> address) {
-  user_ = std::move(user);
-  address_ = std::move(address);
-}
-
-uint64_t TcpRecords::settle(uint64_t now_ns) {
-  const uint64_t user_ns = user_ ? user_->settle(now_ns) : 0;
-  const uint64_t address_ns = address_ ? address_->settle(now_ns) : 0;
-  return std::max(user_ns, address_ns);
-}
-
 audit::EventBuilder TcpRecords::event(std::string_view action, Severity severity, Outcome outcome,
                                       uint64_t now_us) const {
   audit::EventBuilder out(Category::authentication, action, severity, outcome);
@@ -58,8 +46,7 @@ audit::EventBuilder TcpRecords::access(const policy::Access& access, std::string
 }
 
 void TcpRecords::publish(audit::EventBuilder event) {
-  if (user_) user_->charge(event.bytes().size());
-  if (address_) address_->charge(event.bytes().size());
+  volume_.charge(event.bytes().size());
   door_.publish(std::move(event));
 }
 

@@ -3,15 +3,14 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "ringfence/audit/event.h"
 #include "ringfence/policy/policy_set.h"
+#include "ringfence/proxy/core/session_volume.h"
 #include "ringfence/proxy/core/trail_door.h"
-#include "ringfence/proxy/core/volume.h"
 
 namespace ringfence::proxy {
 
@@ -34,10 +33,8 @@ class TcpRecords {
   };
   // What all records have from here on.
   void identify(const Facts& facts);
-  // From here on each record is charged to these; null: to nobody.
-  void charge_to(std::shared_ptr<VolumeMeter> user, std::shared_ptr<VolumeMeter> address);
-  // How long until neither is overdrawn; 0: go on.
-  uint64_t settle(uint64_t now_ns);
+  // What each record is charged to.
+  SessionVolume& volume() { return volume_; }
 
   bool has_room() const { return door_.has_room(record_bytes_max); }
   audit::EventBuilder event(std::string_view action, audit::Severity severity, audit::Outcome outcome,
@@ -50,8 +47,7 @@ class TcpRecords {
  private:
   TrailDoor& door_;
   std::string fields_;  // As append_field makes them.
-  std::shared_ptr<VolumeMeter> user_;
-  std::shared_ptr<VolumeMeter> address_;
+  SessionVolume volume_;
 };
 
 }  // namespace ringfence::proxy

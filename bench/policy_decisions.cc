@@ -99,11 +99,11 @@ struct Session {
   }
   bool exchange(ByteView request, ByteView answer) {
     size_t at = 0;
-    bool is_right = conversation->client_bytes(request, at, {1'000, 1}) == proxy::Advance::all;
-    is_right = is_right && conversation->to_server(request).size() == request.size();
+    bool is_right = conversation->client().advance(request, at, {1'000, 1}) == proxy::Advance::all;
+    is_right = is_right && conversation->client().to_server(request).size() == request.size();
     at = 0;
-    is_right = is_right && conversation->server_bytes(answer, at, {2'000, 2}) == proxy::Advance::all;
-    return is_right && conversation->to_client(answer).size() == answer.size();
+    is_right = is_right && conversation->server().advance(answer, at, {2'000, 2}) == proxy::Advance::all;
+    return is_right && conversation->server().to_client(answer).size() == answer.size();
   }
 
   proxy::JudgeSpace judge_space{HashKey{1, 7}};

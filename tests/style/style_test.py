@@ -32,10 +32,6 @@ FORMATTER = 'clang-format-19'
 LONG_FILES = {}
 LONG_FUNCTIONS = {}
 CROWDED_CLASSES = {
-    'Conversation functions': 70,
-    'Pump functions': 36,
-    'Relay functions': 37,
-    'ServerLease functions': 28,
     'ShardCounters members': 53,  # A table of numbers, most of which /metrics has by their own names.
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "broken_stream.h"
 #include "parked.h"
 #include "relay.h"
 #include "ringfence/audit/failure_tally.h"
@@ -53,11 +54,11 @@ Task<bool> ChunkWait::until_accepted(size_t at, Advance advance) {
   const Ending& ending = relay_.parts().ending;
   while (advance != Advance::all) {
     if (advance == Advance::broken) {
-      relay_.break_by(pump_.from());
+      relay_.end(broken_by(conversation, pump_.from()));
       co_return false;
     }
-    if (is_client) conversation.move_chunk(chunk_.bytes());
-    else conversation.move_server_chunk(chunk_.bytes());
+    if (is_client) conversation.client().move_chunk(chunk_.bytes());
+    else conversation.server().move_chunk(chunk_.bytes());
     {
       auto waiting = wait_by(advance);
       const bool goes_on = co_await waiting;
@@ -148,7 +149,7 @@ Task<bool> ChunkWait::until_volume() {
     timer.arm(of.now_ns() + slice);
     co_await due;
     waited_ns += slice;
-    relay_.note_waiting();
+    relay_.idle().note_waiting(of.now_ns());
     if (pump_.is_over()) co_return false;
   }
   if (!relay_.renew_access()) {
@@ -168,36 +169,36 @@ Task<bool> ChunkWait::until_volume() {
 Task<bool> ChunkWait::forward_so_far() {
   auto syncing = make_durable();
   bool is_durable = co_await syncing;
-  if (!is_durable || relay_.conversation().server_said_fatal()) co_return false;
-  auto forwarding = forward(relay_.conversation().to_server_so_far(chunk_.bytes()));
+  if (!is_durable || relay_.conversation().server().said_fatal()) co_return false;
+  auto forwarding = forward(relay_.conversation().client().to_server_so_far(chunk_.bytes()));
   co_return co_await forwarding;
 }
 
 // What came before the message that waits, and does not belong to its sync group, is answered meanwhile.
 Task<bool> ChunkWait::forward_before_waiting() {
-  ByteView bytes = relay_.conversation().before_waiting();
+  ByteView bytes = relay_.conversation().waiting().before();
   if (bytes.empty()) co_return true;
   auto syncing = make_durable();
   bool is_durable = co_await syncing;
   if (!is_durable) co_return false;
   auto forwarding = forward(bytes);
   bool is_sent = co_await forwarding;
-  relay_.conversation().before_waiting_is_sent();
+  relay_.conversation().waiting().before_is_sent();
   co_return is_sent;
 }
 
 Task<bool> ChunkWait::make_durable() {
-  if (!pump_.needs_sync()) co_return true;
+  if (!relay_.durable().are_due(relay_)) co_return true;
   DurableWait syncing(relay_.parts().shard.core.disk_sync);
   bool is_durable = co_await syncing;
-  co_return pump_.note_durable(is_durable);
+  co_return relay_.durable().note_sync(relay_, is_durable);
 }
 
 // To the server, behind the name of the session.
 Task<bool> ChunkWait::forward(ByteView bytes) {
-  pump_.count(bytes.size());
+  pump_.outlet().count(bytes.size());
   ServerLease& lease = relay_.parts().lease;
-  if (lease.has_to_name(bytes)) {
+  if (lease.naming().goes_before(bytes)) {
     auto naming = lease.name(&bytes);
     bool is_named = co_await naming;
     if (!is_named) co_return false;

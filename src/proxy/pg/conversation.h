@@ -9,30 +9,32 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include "exchange.h"
 #include "from_client.h"
 #include "from_server.h"
+#include "waiting_message.h"
 
 namespace ringfence::proxy {
 
-// The halves refer to it, so it stands before them.
-struct ConversationExchange {
-  Exchange exchange_;
-};
-
-class Conversation final : private ConversationExchange, public FromClient, public FromServer {
+class Conversation {
  public:
   // `gate`: null where everything may pass.
   Conversation(Recorder& recorder, pg::ObjectPools& pools, ShardCounters& counters, const Limits& limits,
                std::unique_ptr<Gate> gate = nullptr)
-      : ConversationExchange{{recorder, pools, counters, limits, std::move(gate)}},
-        FromClient(exchange_),
-        FromServer(exchange_) {}
+      : exchange_(recorder, pools, counters, limits, std::move(gate)),
+        client_(exchange_),
+        server_(exchange_) {}
+
+  FromClient& client() { return client_; }
+  const FromClient& client() const { return client_; }
+  FromServer& server() { return server_; }
+  const FromServer& server() const { return server_; }
+  // While a message of the client's waits for a word or for its analysis.
+  WaitingMessage waiting() { return WaitingMessage(exchange_); }
 
   // Other policies from now on, between two chunks from the client; without a gate only when
-  // client_is_at_boundary().
+  // client().is_at_boundary().
   void use_judge(std::shared_ptr<StatementJudge> judge, std::string_view nonce);
   bool has_gate() const { return exchange_.gate != nullptr; }
   // Whether the policies may be changed while a chunk from the client waits: not within a Query that is
@@ -52,16 +54,6 @@ class Conversation final : private ConversationExchange, public FromClient, publ
   // Which texts go to the server is noted there, too, for as long as this lives. From the beginning.
   void watch_by(WatchedSession& watched) { exchange_.watch.watch_by(watched); }
 
-  const std::string& text_to_analyse() const { return exchange_.message.seen().text_to_analyse; }
-  void analysed(Result<sql::Facts> facts);
-  // After wait_hold, once: what is held, for how long and by which rule; the names are the session's to fill
-  // in.
-  HeldStatement held_statement();
-  bool group_is_partly_out() const { return exchange_.group.is_partly_out(); }
-  void release_waiting() { exchange_.message.release(); }
-  // The message is replaced, as a refused one is.
-  void refuse_waiting(Refusal refusal) { exchange_.message.refuse(std::move(refusal)); }
-
   Error error() const { return exchange_.error ? *exchange_.error : Error{}; }
   bool is_broken() const { return exchange_.error != nullptr; }
   // It is broken because its prepared statements and portals keep as much as they may.
@@ -79,6 +71,11 @@ class Conversation final : private ConversationExchange, public FromClient, publ
   // discards.
   bool is_at_rest() const;
   uint64_t statements() const { return exchange_.statements; }
+
+ private:
+  Exchange exchange_;
+  FromClient client_;
+  FromServer server_;
 };
 
 }  // namespace ringfence::proxy

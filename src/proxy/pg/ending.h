@@ -14,9 +14,12 @@ class Ending {
   // It ends as soon as nothing runs.
   bool is_pending() const { return stage_ == Stage::when_idle; }
   bool is_due() const { return stage_ != Stage::none; }
-  // Null: it does not end.
+  // The shard takes no more sessions: it ends as soon as nothing runs and no transaction is open.
+  bool is_draining() const { return is_draining_; }
+  // Null: it does not end, or drains.
   const EndReason* reason() const { return reason_.get(); }
 
+  void drain() { is_draining_ = true; }
   // The first reason counts.
   void set_pending(EndReason reason) {
     if (is_due()) return;
@@ -32,6 +35,7 @@ class Ending {
   enum class Stage : uint8_t { none, when_idle, now };
   std::unique_ptr<EndReason> reason_;
   Stage stage_ = Stage::none;
+  bool is_draining_ = false;
 };
 
 }  // namespace ringfence::proxy

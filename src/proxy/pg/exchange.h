@@ -8,6 +8,7 @@
 #include "attribution.h"
 #include "gate.h"
 #include "message_judge.h"
+#include "now.h"
 #include "pending_message.h"
 #include "recorder.h"
 #include "ringfence/pg/response_queue.h"
@@ -18,11 +19,6 @@
 #include "text_watch.h"
 
 namespace ringfence::proxy {
-
-struct Now {
-  uint64_t ns;
-  uint64_t us;
-};
 
 struct Exchange {
   Exchange(Recorder& its_recorder, pg::ObjectPools& its_pools, ShardCounters& its_counters,

@@ -31,7 +31,7 @@ size_t FromClient::capture_max(char type) const {
   }
 }
 
-Advance FromClient::client_bytes(ByteView chunk, size_t& at, Now now) {
+Advance FromClient::advance(ByteView chunk, size_t& at, Now now) {
   x_.now = now;
   begin_chunk(chunk);
   FrameSegment segment;
@@ -59,8 +59,8 @@ Advance FromClient::client_bytes(ByteView chunk, size_t& at, Now now) {
       }
       body = message.seen().capture;
     }
-    const Advance advance = take(segment, body);
-    if (advance != Advance::all) return advance;
+    const Advance taken = take(segment, body);
+    if (taken != Advance::all) return taken;
     finish(segment, body);
   }
 }
@@ -287,7 +287,7 @@ void FromClient::move_chunk(ByteView chunk) {
   x_.message.move_chunk(chunk);
 }
 
-uint32_t FromClient::client_body_to_pass() const {
+uint32_t FromClient::body_to_pass() const {
   const uint32_t remaining = cursor_.body_remaining();
   if (remaining <= 1) return 0;
   const char type = cursor_.open_type();

@@ -12,10 +12,10 @@ enum class Advance : uint8_t {
   all,            // The chunk is done; all of it may be sent.
   wait_trail,     // The trail has no room: call again with the same chunk when it has.
   wait_analysis,  // A statement is too much for a shard to analyse: give analysed() what analyze() says of
-                  // text_to_analyse().
+                  // text_to_analyse() of what waits.
   wait_answer,    // What stands before has to be answered first: send to_server_so_far(), call again when
                   // is_clear().
-  wait_hold,      // A statement waits for a word: release_waiting() or refuse_waiting(), then call again.
+  wait_hold,      // A statement waits for a word: release() or refuse() what waits, then call again.
   wait_queue,     // Too much is in flight: call again when the server has answered something.
   broken,         // The stream breaks the protocol or a limit; see error().
 };
@@ -26,7 +26,7 @@ class FromClient {
 
   // A chunk from the client, from `at` on, which is 0 for a new chunk and kept between calls for the same
   // one.
-  Advance client_bytes(ByteView chunk, size_t& at, Now now);
+  Advance advance(ByteView chunk, size_t& at, Now now);
   // Whether a client's message can be taken now.
   bool is_clear() const;
   // What to send in place of a chunk that was advanced to all of it. Until the next chunk of that direction.
@@ -34,21 +34,18 @@ class FromClient {
   // After wait_answer and wait_queue, once: what of the chunk, from the last such part on, may be sent now.
   // What waits for answers would wait for ever behind messages that do not go out.
   ByteView to_server_so_far(ByteView chunk);
-  // While a message waits (wait_hold, wait_analysis). What stands before it, or before its sync group, is to
-  // go out first.
-  ByteView before_waiting() const { return x_.gate->from_client().before_mark(); }
-  void before_waiting_is_sent() { x_.gate->from_client().drop_before_mark(); }
-  // The session ends: the statement that waits is recorded, and nothing is sent.
+  // While a message waits (wait_hold, wait_analysis). The session ends: the statement that waits is recorded,
+  // and nothing is sent.
   void drop_waiting(Refusal refusal, Now now);
   // The bytes of the chunk that waits stand somewhere else now.
   void move_chunk(ByteView chunk);
   // After a chunk that was advanced to all of it: how many of the bytes that come next may go on without
   // being shown, for they belong to a body that nobody reads; body_passed() says how many did. The body's
   // last byte is always to be shown, and with it the message ends as every other.
-  uint32_t client_body_to_pass() const;
-  void client_body_passed(uint32_t bytes) { cursor_.skip(bytes); }
-  bool client_is_at_boundary() const { return cursor_.at_boundary(); }
-  bool client_said_goodbye() const { return x_.client_said_goodbye; }
+  uint32_t body_to_pass() const;
+  void body_passed(uint32_t bytes) { cursor_.skip(bytes); }
+  bool is_at_boundary() const { return cursor_.at_boundary(); }
+  bool said_goodbye() const { return x_.client_said_goodbye; }
 
  private:
   // What the cursor, or what waited, gives next.

@@ -40,7 +40,7 @@ bool may_complete(char type) {
 
 }  // namespace
 
-Advance FromServer::server_bytes(ByteView chunk, size_t& at, Now now) {
+Advance FromServer::advance(ByteView chunk, size_t& at, Now now) {
   x_.now = now;
   FrameSegment segment;
   Rewriter* const rewriter = out();
@@ -225,14 +225,14 @@ void FromServer::take_parameter(std::string_view name, std::string_view value) {
 // ---------------------------------------------------------------- bodies that nobody reads
 
 // What is held of a chunk ends where the segment does.
-void FromServer::move_server_chunk(ByteView chunk) {
+void FromServer::move_chunk(ByteView chunk) {
   if (Rewriter* rewriter = out()) rewriter->move_chunk(chunk);
   if (!rare_ || !rare_->segment) return;
   FrameSegment& held = *rare_->segment;
   held.piece = chunk.substr(held.end - held.piece.size(), held.piece.size());
 }
 
-uint32_t FromServer::server_body_to_pass() const {
+uint32_t FromServer::body_to_pass() const {
   const uint32_t remaining = cursor_.body_remaining();
   return remaining <= 1 || is_read(cursor_.open_type()) ? 0 : remaining - 1;
 }

@@ -16,23 +16,23 @@ class FromServer {
  public:
   explicit FromServer(Exchange& exchange) : x_(exchange), cursor_(0x7fffffff) {}
 
-  // As FromClient::client_bytes().
-  Advance server_bytes(ByteView chunk, size_t& at, Now now);
+  // As FromClient::advance().
+  Advance advance(ByteView chunk, size_t& at, Now now);
   ByteView to_client(ByteView chunk) {
     Rewriter* rewriter = out();
     return rewriter != nullptr ? rewriter->finish() : chunk;
   }
-  void move_server_chunk(ByteView chunk);
-  uint32_t server_body_to_pass() const;
-  void server_body_passed(uint32_t bytes) { cursor_.skip(bytes); }
+  void move_chunk(ByteView chunk);
+  uint32_t body_to_pass() const;
+  void body_passed(uint32_t bytes) { cursor_.skip(bytes); }
   // Between two messages from the server: a message of ours may be put here.
-  bool server_is_at_boundary() const { return cursor_.at_boundary(); }
+  bool is_at_boundary() const { return cursor_.at_boundary(); }
   // A message from the server waits for room in the trail.
-  bool server_waits() const { return rare_ && rare_->segment; }
+  bool waits() const { return rare_ && rare_->segment; }
   // How much of what comes next from the server ends a message of which a part was shown before.
-  size_t bytes_of_open_server_message(ByteView chunk) const { return cursor_.open_message_bytes(chunk); }
+  size_t bytes_of_open_message(ByteView chunk) const { return cursor_.open_message_bytes(chunk); }
   // The server's last word was FATAL: its error went to the client.
-  bool server_said_fatal() const { return said_fatal_; }
+  bool said_fatal() const { return said_fatal_; }
 
   // Of a connection that has `reset_to` for its name at the login, and was called `name` for this session:
   // where RESET brings back the former, the client is shown the latter. From the beginning.

@@ -28,7 +28,7 @@ void IdleLimit::watch(Relay& of) {
   const Limits& limits = parts.limits();
   const pg::ResponseQueue& queue = of.conversation().queue();
   const uint64_t now_ns = parts.now_ns();
-  if (of.is_parked()) note_waiting(now_ns);  // A hold has its own deadline.
+  if (of.work().is_parked()) note_waiting(now_ns);  // A hold has its own deadline.
   const bool in_transaction = queue.transaction() != pg::TransactionStatus::idle;
   const uint64_t allowed_ms = in_transaction ? limits.idle_in_transaction_ms : limits.idle_ms;
   const uint64_t shortest_ms =
@@ -37,12 +37,13 @@ void IdleLimit::watch(Relay& of) {
   if (shortest_ms == ~uint64_t{0}) return;
   const uint64_t due_ns = active_ns_ + (allowed_ms > 0 ? allowed_ms : shortest_ms) * 1'000'000;
   if (allowed_ms > 0 && queue.is_idle() && now_ns >= due_ns) {
-    of.core().counters.limits_reached.add();
+    of.parts().shard.core.counters.limits_reached.add();
     of.end(idle_for(allowed_ms, in_transaction));
     return;
   }
   if (!timer_)
-    timer_ = std::make_unique<ring::CallbackTimer>(of.core().shard.timers(), [this, &of] { watch(of); });
+    timer_ = std::make_unique<ring::CallbackTimer>(of.parts().shard.core.shard.timers(),
+                                                   [this, &of] { watch(of); });
   timer_->arm(std::max(due_ns, now_ns + shortest_ms * 1'000'000 / 4 + 1'000'000));
 }
 

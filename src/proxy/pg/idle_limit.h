@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "now.h"
 #include "ringfence/ring/timers.h"
 
 namespace ringfence::proxy {
@@ -13,9 +14,9 @@ class Relay;
 
 class IdleLimit {
  public:
-  void note_active(uint64_t now_ns, uint64_t now_us) {
-    active_ns_ = now_ns;
-    active_us_ = now_us;
+  void note_active(Now now) {
+    active_ns_ = now.ns;
+    active_us_ = now.us;
   }
   // The client waits for us.
   void note_waiting(uint64_t now_ns) { active_ns_ = now_ns; }

@@ -19,9 +19,9 @@ uint64_t timeout_of(const HeldStatement& statement) {
 
 HeldStatement statement_of(Conversation& conversation, bool is_analysis) {
   HeldStatement statement;
-  if (!is_analysis) statement = conversation.held_statement();
-  statement.is_in_transaction =
-      conversation.group_is_partly_out() || conversation.queue().transaction() != pg::TransactionStatus::idle;
+  if (!is_analysis) statement = conversation.waiting().held_statement();
+  statement.is_in_transaction = conversation.waiting().is_partly_out() ||
+                                conversation.queue().transaction() != pg::TransactionStatus::idle;
   return statement;
 }
 
@@ -32,17 +32,17 @@ Parked::Parked(Relay& relay, Pump& client, net::Receive& receive, bool is_analys
       client_(client),
       receive_(receive),
       statement_(statement_of(relay.conversation(), is_analysis)),
-      hold_(*relay.core().holds, relay.core().shard.timers(),
+      hold_(*relay.parts().shard.core.holds, relay.parts().shard.core.shard.timers(),
             relay.parts().now_ns() + (is_analysis ? analysis_ms_max : timeout_of(statement_)) * 1'000'000,
             is_analysis) {}
 
 Task<void> Parked::wait(bool is_sent) {
   if (!hold_.is_for_analysis()) describe(std::move(statement_));
-  relay_.set_parked(this);
+  relay_.work().park(this);
   if (!is_sent || relay_.is_over()) hold_.end(HoldEnd::session_ended);
   else if ((!hold_.is_for_analysis() || start_analysis()) && receive_.watch(*this)) received();
   co_await hold_.over;
-  relay_.set_parked(nullptr);
+  relay_.work().park(nullptr);
   receive_.unwatch();
   if (client_is_ != ClientIs::there) client_.note_client_end(client_is_ == ClientIs::gone_orderly);
   if (!hold_.is_for_analysis()) record_end();
@@ -62,38 +62,38 @@ void Parked::received() {
       hold_.end(relay_.is_over() ? HoldEnd::session_ended : HoldEnd::disconnected);  // May destroy this.
       return;
     }
-    client_.read_ahead(chunk->bytes());
+    client_.read_ahead().append(chunk->bytes());
     count_copy(chunk->bytes().size());
     chunk->reset();
-  } while (client_.read_ahead_bytes() < held_bytes_max && receive_.watch(*this));
+  } while (client_.read_ahead().size() < held_bytes_max && receive_.watch(*this));
 }
 
 void Parked::note_transaction() {
   if (hold_.is_for_analysis() || hold_.statement.is_in_transaction) return;
   hold_.statement.is_in_transaction = true;
-  hold_.statement.transaction_since_us = relay_.transaction_since_us();
+  hold_.statement.transaction_since_us = relay_.work().transaction_since_us();
   hold_.expire_by(relay_.parts().now_ns() + held_in_transaction_ms_max * 1'000'000);
 }
 
 void Parked::describe(HeldStatement statement) {
   const SessionAccess& access = relay_.access();
   hold_.statement = std::move(statement);
-  hold_.statement.id = {relay_.core().options.index, hold_.number()};
+  hold_.statement.id = {relay_.parts().shard.core.options.index, hold_.number()};
   hold_.statement.session = relay_.parts().id;
   hold_.statement.user = access.user();
   hold_.statement.target = access.target()->name;
   hold_.statement.since_us = relay_.parts().now_us();
   hold_.statement.timeout_ms = timeout_of(hold_.statement);
-  hold_.statement.transaction_since_us = relay_.transaction_since_us();
-  relay_.core().counters.sessions_held.add();
-  if (auto* watcher = relay_.core().options.hold_watcher) watcher->held(hold_.statement);
+  hold_.statement.transaction_since_us = relay_.work().transaction_since_us();
+  relay_.parts().shard.core.counters.sessions_held.add();
+  if (auto* watcher = relay_.parts().shard.core.options.hold_watcher) watcher->held(hold_.statement);
 }
 
 void Parked::record_end() {
-  ShardCounters& counters = relay_.core().counters;
+  ShardCounters& counters = relay_.parts().shard.core.counters;
   counters.sessions_held.subtract();
   counters.holds[static_cast<size_t>(*hold_.ended_by())].add();
-  if (auto* watcher = relay_.core().options.hold_watcher)
+  if (auto* watcher = relay_.parts().shard.core.options.hold_watcher)
     watcher->hold_ended(hold_.statement.id, *hold_.ended_by());
 }
 
@@ -101,7 +101,7 @@ void Parked::record_end() {
 // session by its hold's number, if that still waits. Of each user one at a time is there. False: the answer
 // is there already.
 bool Parked::start_analysis() {
-  relay_.core().counters.statements_analysed_aside.add();
+  relay_.parts().shard.core.counters.statements_analysed_aside.add();
   const auto tell = [](HoldTable& holds, uint64_t number, Result<sql::Facts> facts) {
     Hold* waiting = holds.find(number);
     if (waiting == nullptr || waiting->ended_by()) return;
@@ -109,12 +109,11 @@ bool Parked::start_analysis() {
     waiting->end(HoldEnd::released);
   };
   const std::string_view of = relay_.access().user();
-  const auto begin = [&core = relay_.core(), &conversation = relay_.conversation(), of, tell,
+  const auto begin = [&core = relay_.parts().shard.core, waiting = relay_.conversation().waiting(), of, tell,
                       number = hold_.number()] {
     auto holds = core.holds;
-    const bool is_posted =
-        core.workers.analyses.post([holds, number, &shard = core.shard, tell, user = std::string(of),
-                                    text = conversation.text_to_analyse()] {
+    const bool is_posted = core.workers.analyses.post(
+        [holds, number, &shard = core.shard, tell, user = std::string(of), text = waiting.text_to_analyse()] {
           auto facts = std::make_shared<Result<sql::Facts>>(
               fail(Fault::unavailable, "there is no thread to analyse it on; try again"));
           ring::run_on_large_stack(sql::large_stack_bytes, [&] { *facts = sql::analyze(text); });
@@ -128,7 +127,7 @@ bool Parked::start_analysis() {
       tell(*holds, number, fail(Fault::unavailable, "too many statements wait to be analysed; try again"));
     return is_posted;
   };
-  relay_.core().holds->take_turn(hold_, of, begin);
+  relay_.parts().shard.core.holds->take_turn(hold_, of, begin);
   return !hold_.ended_by();
 }
 
@@ -150,15 +149,15 @@ void Parked::resume() {
     refusal.message = "the session ended while the statement waited";
     if (ending != nullptr) refusal.message += ": " + ending->message;
   }
-  relay_.conversation().drop_waiting(std::move(refusal), relay_.now());
+  relay_.conversation().client().drop_waiting(std::move(refusal), relay_.parts().now());
 }
 
 void Parked::resume_after(HoldEnd how, Refusal refusal) {
-  Conversation& conversation = relay_.conversation();
+  WaitingMessage waiting = relay_.conversation().waiting();
   switch (how) {
     case HoldEnd::released:
-      if (hold_.facts) conversation.analysed(std::move(*hold_.facts));
-      else conversation.release_waiting();
+      if (hold_.facts) waiting.analysed(std::move(*hold_.facts));
+      else waiting.release();
       return;
     case HoldEnd::refused:
       refusal.sqlstate = pg::sqlstate::insufficient_privilege;
@@ -177,7 +176,7 @@ void Parked::resume_after(HoldEnd how, Refusal refusal) {
     case HoldEnd::disconnected:
     case HoldEnd::session_ended: return;
   }
-  conversation.refuse_waiting(std::move(refusal));
+  waiting.refuse(std::move(refusal));
 }
 
 }  // namespace ringfence::proxy

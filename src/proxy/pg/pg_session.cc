@@ -34,9 +34,10 @@ Task<void> PgSession::live(PgShardState& shard, PgSession& session) {
   if (session.relay_) {
     auto relaying = session.relay_->run();
     co_await relaying;
-  } else {
-    auto discarding = session.parts_.lease.discard();
-    co_await discarding;
+  }
+  {
+    auto leaving = session.relay_ ? session.relay_->wind_up() : session.parts_.lease.discard();
+    co_await leaving;
   }
   {
     auto parting = session.relay_ ? session.part() : session.linger();
@@ -98,7 +99,7 @@ void PgSession::end_within(uint64_t ms) {
 Task<void> PgSession::part() {
   const Conversation& conversation = relay_->conversation();
   const bool is_ours = parts_.ending.is_now();
-  const bool said_goodbye = conversation.client_said_goodbye();
+  const bool said_goodbye = conversation.client().said_goodbye();
   const bool is_orderly = said_goodbye || (parts_.client.state != ClientEnd::State::speaks && !is_ours);
   const bool was_ended_by_server = !is_ours && !is_orderly;
   std::optional<EndReason> reason;
@@ -112,7 +113,7 @@ Task<void> PgSession::part() {
         "may not have run."};
   }
   if (reason && !parts_.client.is_gone() && !is_orderly && parts_.client.is_at_boundary &&
-      !conversation.server_said_fatal()) {
+      !conversation.server().said_fatal()) {
     auto saying = say_why(*reason);
     co_await saying;
   }
@@ -149,15 +150,15 @@ void PgSession::record_end(const EndReason* reason, bool was_ended_by_server) {
       Category::authentication, "postgres_disconnect", reason != nullptr ? Severity::warning : Severity::info,
       was_ended_by_server ? Outcome::failure : Outcome::success, parts_.now_us());
   done.integer(Tag::duration_us, static_cast<int64_t>(parts_.now_us() - connected_us_));
-  done.integer(Tag::bytes_to_client, static_cast<int64_t>(relay_->bytes_to_client()));
-  done.integer(Tag::bytes_to_server, static_cast<int64_t>(relay_->bytes_to_server()));
+  done.integer(Tag::bytes_to_client, static_cast<int64_t>(relay_->bytes_from(Side::server)));
+  done.integer(Tag::bytes_to_server, static_cast<int64_t>(relay_->bytes_from(Side::client)));
   done.text(Tag::metadata, "{\"statements\":" + std::to_string(conversation.statements()) + "}");
   if (reason != nullptr) {
     done.text(Tag::sqlstate, reason->sqlstate);
     done.text(Tag::reason, reason->message);
   } else {
     done.text(Tag::reason,
-              conversation.client_said_goodbye() ? "client terminated" : "client closed the connection");
+              conversation.client().said_goodbye() ? "client terminated" : "client closed the connection");
   }
   parts_.recorder.publish(std::move(done));
   parts_.shard.core.counters.answers_unmatched.add(conversation.queue().misfits());

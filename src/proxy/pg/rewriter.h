@@ -6,6 +6,7 @@
 // before it was taken away.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -17,8 +18,9 @@ namespace ringfence::proxy {
 class Rewriter {
  public:
   // For each chunk: begin(), then hold(), pass() and replace() in the order of the bytes, then finish().
+  // A chunk is far shorter than 4 GiB.
   void begin(ByteView chunk) {
-    chunk_ = chunk;
+    move_chunk(chunk);
     done_ = 0;
     end_ = 0;
     is_open_ = true;
@@ -34,19 +36,22 @@ class Rewriter {
   }
   bool is_open() const { return is_open_; }
   // The chunk's bytes stand somewhere else now.
-  void move_chunk(ByteView chunk) { chunk_ = chunk; }
+  void move_chunk(ByteView chunk) {
+    chunk_ = chunk.data();
+    chunk_bytes_ = static_cast<uint32_t>(chunk.size());
+  }
 
   // The chunk's bytes from `begin` to `end` belong to a message that is not decided; those before it pass.
   void hold(size_t begin, size_t end) {
     copy(own().out, done_, begin);
     copy(own().held, begin, end);
-    done_ = end;
+    done_ = static_cast<uint32_t>(end);
     is_changed_ = true;
   }
   // A segment of a message ended here.
-  void note_end(size_t end) { end_ = end; }
+  void note_end(size_t end) { end_ = static_cast<uint32_t>(end); }
   // What follows the last segment is a header that the chunk's end cuts.
-  void hold_tail() { hold(end_, chunk_.size()); }
+  void hold_tail() { hold(end_, chunk_bytes_); }
 
   // The message that ends at `end` goes on as it is.
   void pass(size_t end) {
@@ -55,7 +60,7 @@ class Rewriter {
     own_->out.append(own_->held);
     copy(own_->out, done_, end);
     own_->held = std::string();
-    done_ = end;
+    done_ = static_cast<uint32_t>(end);
     is_changed_ = true;
   }
   // The message that ends at `end` goes on as it is, and these bytes behind it.
@@ -63,7 +68,7 @@ class Rewriter {
     pass(end);
     copy(own().out, done_, end);
     own_->out.append(behind);
-    done_ = end;
+    done_ = static_cast<uint32_t>(end);
     is_changed_ = true;
   }
   // The message from `begin` (of what of it stands in this chunk) to `end`, and all that is held of it, is
@@ -72,7 +77,7 @@ class Rewriter {
     copy(own().out, done_, begin);
     own_->out.append(replacement);
     own_->held = std::string();
-    done_ = end;
+    done_ = static_cast<uint32_t>(end);
     is_changed_ = true;
   }
   // Before the message that begins at `begin`, of which nothing was passed: bytes of ours.
@@ -80,7 +85,7 @@ class Rewriter {
     Own& kept = own();
     if (kept.held.empty() && done_ < begin) {
       copy(kept.out, done_, begin);
-      done_ = begin;
+      done_ = static_cast<uint32_t>(begin);
     }
     kept.out.append(bytes);
     is_changed_ = true;
@@ -92,7 +97,7 @@ class Rewriter {
     kept.taken = std::move(kept.out);
     kept.out = std::string();
     copy(own_->taken, done_, begin);
-    done_ = begin;
+    done_ = static_cast<uint32_t>(begin);
     is_changed_ = true;
     return own_->taken;
   }
@@ -103,7 +108,7 @@ class Rewriter {
   }
   // The chunk's first bytes have gone out already. After begin().
   void skip(size_t bytes) {
-    done_ = bytes;
+    done_ = static_cast<uint32_t>(bytes);
     is_changed_ = true;
   }
   // What precedes the mark, as take() gives it; the mark stays.
@@ -122,7 +127,7 @@ class Rewriter {
     if (is_marked_) return;
     if (begin > done_) {
       copy(own().out, done_, begin);
-      done_ = begin;
+      done_ = static_cast<uint32_t>(begin);
     }
     Own& kept = own();
     kept.mark = kept.out.size();
@@ -141,9 +146,9 @@ class Rewriter {
   // What to send; valid until the next begin(). More than `kept_max` bytes are not kept back: they go on.
   ByteView finish(size_t kept_max) {
     is_open_ = false;
-    if (!is_changed_) return chunk_;
-    copy(own().out, done_, chunk_.size());
-    done_ = chunk_.size();
+    if (!is_changed_) return ByteView(chunk_, chunk_bytes_);
+    copy(own().out, done_, chunk_bytes_);
+    done_ = chunk_bytes_;
     if (is_marked_ && own_->out.size() - own_->mark > kept_max) is_marked_ = false;
     return is_marked_ ? ByteView(own_->out).substr(0, own_->mark) : ByteView(own_->out);
   }
@@ -163,13 +168,15 @@ class Rewriter {
   }
   void copy(std::string& into, size_t begin, size_t end) {
     count_copy(end - begin);
-    into.append(chunk_.substr(begin, end - begin));
+    into.append(ByteView(chunk_, chunk_bytes_).substr(begin, end - begin));
   }
 
-  ByteView chunk_;
+  // Of an idle session, so the places in the chunk are as short as they can be.
+  const char* chunk_ = nullptr;
   std::unique_ptr<Own> own_;
-  size_t done_ = 0;
-  size_t end_ = 0;
+  uint32_t chunk_bytes_ = 0;
+  uint32_t done_ = 0;
+  uint32_t end_ = 0;
   bool is_changed_ = false;
   bool is_open_ = false;
   bool is_marked_ = false;

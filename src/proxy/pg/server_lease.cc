@@ -40,27 +40,17 @@ Task<void> ServerLease::cancel() {
 
 // ---------------------------------------------------------------- its name
 
-void ServerLease::start_naming(ServerNaming::Of of, std::string_view application_name, OwnAnswer::Kind kind) {
-  naming_ = std::make_unique<ServerNaming>(std::move(of), application_name, kind);
-}
-
 Task<bool> ServerLease::name(ByteView* along) {
-  const bool is_on_its_way = naming_->is_sending();
-  auto sending = naming_->send(along);
+  const bool is_on_its_way = naming_.now()->is_sending();
+  auto sending = naming_.now()->send(along);
   const bool is_sent = co_await sending;
   co_return is_sent && !(is_on_its_way && is_over_);
 }
 
-bool ServerLease::take_naming(net::Chunk& chunk, size_t begun) {
-  if (!naming_->take(chunk, begun)) return false;
-  if (naming_->is_done()) naming_.reset();
-  return true;
-}
-
 Task<bool> ServerLease::wait_until_named() {
-  if (!naming_) co_return true;
-  if (naming_->is_due()) co_return false;
-  auto waiting = naming_->wait();
+  if (naming_.now() == nullptr) co_return true;
+  if (naming_.now()->is_due()) co_return false;
+  auto waiting = naming_.now()->wait();
   co_await waiting;
   co_return !is_over_;
 }
@@ -68,18 +58,18 @@ Task<bool> ServerLease::wait_until_named() {
 // ---------------------------------------------------------------- the end of its session
 
 bool ServerLease::can_be_reset() const {
-  return ticket() != nullptr && !is_spoilt_ && !is_over_ && !is_being_named() && shard_.warm->fits(*server_);
+  return ticket() != nullptr && !is_spoilt_ && !is_over_ && !naming_.is_awaited() &&
+         shard_.warm->fits(*server_);
 }
 
 void ServerLease::note_goodbye(bool is_alone) {
-  // Behind its end a session needs no name any more.
-  if (is_alone && naming_ && naming_->is_due()) naming_->end();
+  if (is_alone) naming_.end_unless_sent();
   is_spoilt_ = true;
 }
 
 Task<void> ServerLease::start_reset() {
   // The answer to a name that is asked for behind this would be the next session's.
-  end_naming();
+  naming_.end();
   reset_ = std::make_unique<ServerReset>(server_->ticket->settings);
   auto sending = reset_->send(*server_->stream);
   const std::string_view wrong = co_await sending;
@@ -94,7 +84,7 @@ void ServerLease::break_off_reset(std::string reason) {
 
 void ServerLease::note_over() {
   is_over_ = true;
-  end_naming();
+  naming_.end();
   if (!reset_ || !reset_->is_done()) server_->stream->shutdown();
 }
 

@@ -10,7 +10,7 @@
 #include <optional>
 #include <string>
 
-#include "server_naming.h"
+#include "lease_naming.h"
 #include "server_reset.h"
 #include "upstream.h"
 
@@ -32,7 +32,6 @@ class ServerLease {
   bool has_server() const { return server_.has_value(); }
   // While it has one.
   Upstream& server() { return *server_; }
-  const Upstream& server() const { return *server_; }
   net::Stream& stream() { return *server_->stream; }
   // Of a target with a pool; null otherwise.
   WarmTicket* ticket() const { return server_ ? server_->ticket.get() : nullptr; }
@@ -44,17 +43,9 @@ class ServerLease {
   // Passes a cancel request to the server, and waits until it has acted.
   ring::Task<void> cancel();
 
-  // A pooled connection gets its session's name. Only where none is under way.
-  void start_naming(ServerNaming::Of of, std::string_view application_name, OwnAnswer::Kind kind);
-  ServerNaming* naming() const { return naming_.get(); }
-  bool has_to_name(ByteView bytes) const { return naming_ && naming_->goes_before(bytes); }
-  bool is_being_named() const { return naming_ && naming_->is_awaited(); }
-  // See ServerNaming. False: the connection is lost.
+  LeaseNaming& naming() { return naming_; }
+  // Of a naming that goes before bytes: see ServerNaming::send(). False: the connection is lost.
   ring::Task<bool> name(ByteView* along);
-  bool take_naming(net::Chunk& chunk, size_t begun);
-  void end_naming() {
-    if (naming_) naming_->end();
-  }
   // A cancel request would meet our own statement instead of the client's. False: there is nothing to cancel.
   ring::Task<bool> wait_until_named();
 
@@ -81,8 +72,8 @@ class ServerLease {
   PgShardState& shard_;
   std::optional<Upstream> server_;
   std::shared_ptr<std::atomic<uint32_t>> target_sessions_;
-  std::unique_ptr<ServerNaming> naming_;  // Until the connection has its name.
-  std::unique_ptr<ServerReset> reset_;    // Once the server is asked to discard the session's state.
+  LeaseNaming naming_;
+  std::unique_ptr<ServerReset> reset_;  // Once the server is asked to discard the session's state.
   bool has_cancel_key_ = false;
   bool is_over_ = false;
   // A cancel request, or the client's Terminate, went to the server or may yet go there.

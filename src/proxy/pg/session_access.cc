@@ -201,7 +201,7 @@ std::optional<SessionAccess::Ending> SessionAccess::renew(PgShardState& shard, R
     if (!is_ending) record(recorder, *renewed, shard.core.shard.now_us());
     return Ending{std::move(*reason)};
   }
-  if (!conversation.has_gate() && !renewed->is_unrestricted() && !conversation.client_is_at_boundary()) {
+  if (!conversation.has_gate() && !renewed->is_unrestricted() && !conversation.client().is_at_boundary()) {
     // The beginning of a message is with the server already. One more chunk may end it; then there is no more
     // waiting.
     if (!std::exchange(is_late_, true)) return std::nullopt;

@@ -5,6 +5,7 @@
 
 #include "client_end.h"
 #include "ending.h"
+#include "now.h"
 #include "pg_shard_state.h"
 #include "recorder.h"
 #include "server_lease.h"
@@ -24,6 +25,7 @@ struct SessionParts {
   const Limits& limits() const { return snapshot->limits; }
   uint64_t now_ns() const { return shard.core.shard.now_ns(); }
   uint64_t now_us() const { return shard.core.shard.now_us(); }
+  Now now() const { return {now_ns(), now_us()}; }
 
   PgShardState& shard;
   ClientEnd client;

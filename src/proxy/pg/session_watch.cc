@@ -15,7 +15,7 @@ bool can_be_watched(const Relay& relay) {
 }
 
 void contradict(Relay& relay, std::string_view shown) {
-  relay.core().counters.attribution_mismatches.add();
+  relay.parts().shard.core.counters.attribution_mismatches.add();
   relay.parts().recorder.publish(activity_mismatch(relay.parts().recorder, relay.watched()->texts.newest(),
                                                    shown, relay.parts().now_us()));
   if (relay.access().target()->attribution_witness != AttributionWitness::end) return;
@@ -51,12 +51,12 @@ void compare_watch(Relay& relay, const WatchRound::Asked& asked) {
   if (asked.is_answered && asked.shown)
     verdict = watched.texts.compare(*asked.shown, asked.is_cut, asked.mark);
   if (verdict == ShownTexts::Verdict::unknown) {
-    relay.core().counters.watch_unknown.add();
+    relay.parts().shard.core.counters.watch_unknown.add();
     return;
   }
   if (asked.sent != 0) watched.compared = asked.sent;
   if (verdict == ShownTexts::Verdict::fits) {
-    relay.core().counters.watch_compared.add();
+    relay.parts().shard.core.counters.watch_compared.add();
     return;
   }
   // One that is told of is not told of again before something else is sent.

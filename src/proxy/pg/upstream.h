@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pg_shard_state.h"
@@ -41,8 +42,13 @@ struct Upstream {
   std::string cancel_key;
   std::unique_ptr<ServerGreeting> greeting = std::make_unique<ServerGreeting>();
   std::unique_ptr<WarmTicket> ticket;  // Of a target with a pool; null otherwise.
-  std::unique_ptr<net::Receive>
-      receive;  // Begun while it waited for its session: to be taken over, or awaited at the end.
+  // Begun while it waited for its session: to be taken over, or awaited at the end.
+  std::unique_ptr<net::Receive> receive;
+
+  // What is received since it waited in its pool comes to `into` from here on.
+  void hand_receive_to(net::Receive& into) {
+    if (receive) into.take_over(*std::exchange(receive, nullptr));
+  }
 };
 
 // Why it failed: what the client may know, and what only the log and the trail may.

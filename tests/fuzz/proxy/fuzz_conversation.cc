@@ -28,8 +28,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (;;) {
       ByteView bytes(chunk.data(), chunk.size());
       now = {now.ns + 1000, now.us + 1};
-      Advance advance =
-          from_client ? conversation.client_bytes(bytes, at, now) : conversation.server_bytes(bytes, at, now);
+      Advance advance = from_client ? conversation.client().advance(bytes, at, now)
+                                    : conversation.server().advance(bytes, at, now);
       must(at <= chunk.size(), "read past the chunk");
       if (advance == Advance::all) break;
       if (advance == Advance::wait_trail) {

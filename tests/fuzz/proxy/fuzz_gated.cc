@@ -49,12 +49,12 @@ class Session {
     const ByteView view(chunk.data(), chunk.size());
     size_t at = 0;
     Advance advance;
-    while ((advance = conversation_.server_bytes(view, at, now())) == Advance::wait_trail)
+    while ((advance = conversation_.server().advance(view, at, now())) == Advance::wait_trail)
       ground_.make_room();
     must(at <= view.size(), "read past the server's chunk");
     if (advance != Advance::all) is_over_ = true;
-    else conversation_.to_client(view);
-    if (waiting_ && conversation_.is_clear()) go_on();
+    else conversation_.server().to_client(view);
+    if (waiting_ && conversation_.client().is_clear()) go_on();
   }
   void end() {
     conversation_.abandon(now());
@@ -70,11 +70,11 @@ class Session {
   void go_on() {
     while (!is_over_) {
       const ByteView view(waiting_->data(), waiting_->size());
-      const Advance advance = conversation_.client_bytes(view, at_, now());
+      const Advance advance = conversation_.client().advance(view, at_, now());
       must(at_ <= view.size(), "read past the client's chunk");
       switch (advance) {
         case Advance::all:
-          conversation_.to_server(view);
+          conversation_.client().to_server(view);
           waiting_.reset();
           return;
         case Advance::wait_trail:
@@ -82,12 +82,12 @@ class Session {
           ground_.make_room();
           break;
         case Advance::wait_analysis:
-          conversation_.analysed(sql::analyze(conversation_.text_to_analyse()));
+          conversation_.waiting().analysed(sql::analyze(conversation_.waiting().text_to_analyse()));
           break;
         case Advance::wait_answer:
         case Advance::wait_queue:
-          conversation_.to_server_so_far(view);
-          if (!conversation_.is_clear()) return;
+          conversation_.client().to_server_so_far(view);
+          if (!conversation_.client().is_clear()) return;
           break;
         default: is_over_ = true;
       }

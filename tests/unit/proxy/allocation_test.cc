@@ -67,11 +67,11 @@ struct Fixture {
 
   void exchange() {
     size_t at = 0;
-    REQUIRE(conversation.client_bytes(request, at, {1000, 1}) == Advance::all);
-    REQUIRE(conversation.to_server(request).size() == request.size());
+    REQUIRE(conversation.client().advance(request, at, {1000, 1}) == Advance::all);
+    REQUIRE(conversation.client().to_server(request).size() == request.size());
     at = 0;
-    REQUIRE(conversation.server_bytes(answer, at, {2000, 2}) == Advance::all);
-    REQUIRE(conversation.to_client(answer).size() == answer.size());
+    REQUIRE(conversation.server().advance(answer, at, {2000, 2}) == Advance::all);
+    REQUIRE(conversation.server().to_client(answer).size() == answer.size());
   }
   size_t allocations_of(int times) {
     for (int i = 0; i < 16; ++i) exchange();  // Buffers and pools reach their size.

@@ -46,8 +46,8 @@ std::string refusal_of(const std::string& text, const std::string& encoding, boo
     pg::append_query(bytes, text);
   }
   size_t at = 0;
-  REQUIRE(conversation.client_bytes(bytes, at, {1'000, 1}) == Advance::all);
-  const std::string sent(conversation.to_server(bytes));
+  REQUIRE(conversation.client().advance(bytes, at, {1'000, 1}) == Advance::all);
+  const std::string sent(conversation.client().to_server(bytes));
   if (sent == bytes) return {};
   // The server answers to the stand-in.
   const size_t name = sent.find("rf_nonce");
@@ -58,8 +58,8 @@ std::string refusal_of(const std::string& text, const std::string& encoding, boo
   pg::append_error_response(answer, {.sqlstate = "42601", .message = quoted, .position = 1});
   answer += message('Z', "I");
   at = 0;
-  REQUIRE(conversation.server_bytes(answer, at, {2'000, 2}) == Advance::all);
-  const std::string told(conversation.to_client(answer));
+  REQUIRE(conversation.server().advance(answer, at, {2'000, 2}) == Advance::all);
+  const std::string told(conversation.server().to_client(answer));
   CHECK(told.find("rf_nonce") == told.npos);
   const uint32_t length = detail::load_be<uint32_t>(told.data() + 1);
   const std::string body = told.substr(5, length - 4);

@@ -214,8 +214,8 @@ struct Trial {
     size_t at = 0;
     std::string chunk(bytes);
     for (int tries = 0; !is_over; ++tries) {
-      Advance advance = from_client ? conversation.client_bytes(chunk, at, now())
-                                    : conversation.server_bytes(chunk, at, now());
+      Advance advance = from_client ? conversation.client().advance(chunk, at, now())
+                                    : conversation.server().advance(chunk, at, now());
       if (advance == Advance::all) return;
       if (advance == Advance::broken) is_over = true;
       REQUIRE(advance != Advance::wait_queue);
@@ -386,12 +386,12 @@ TEST_CASE("no byte that completes a statement passes before the statement's star
       trial.space.is_full = true;
       size_t at = 0;
       ByteView last = ByteView(sent.bytes).substr(sent.bytes.size() - 1);
-      Advance advance = trial.conversation.client_bytes(last, at, trial.now());
+      Advance advance = trial.conversation.client().advance(last, at, trial.now());
       if (sent.is_statement) {
         REQUIRE(advance == Advance::wait_trail);
         REQUIRE(trial.starts() == before);
         trial.space.is_full = false;
-        REQUIRE(trial.conversation.client_bytes(last, at, trial.now()) == Advance::all);
+        REQUIRE(trial.conversation.client().advance(last, at, trial.now()) == Advance::all);
         REQUIRE(trial.starts() > before);
       } else {
         REQUIRE(advance == Advance::all);

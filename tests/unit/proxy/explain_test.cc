@@ -174,17 +174,17 @@ Enforced enforce(const policy::Access& access, JudgeSpace& judge_space, const st
   pg::append_query(bytes, text);
   std::string sent;
   size_t at = 0;
-  Advance advance = conversation.client_bytes(bytes, at, {1'000, 1});
+  Advance advance = conversation.client().advance(bytes, at, {1'000, 1});
   while (advance == Advance::wait_analysis) {
     Result<sql::Facts> facts = fail(Fault::internal, "");
     ring::run_on_large_stack(sql::large_stack_bytes,
-                             [&] { facts = sql::analyze(conversation.text_to_analyse()); });
-    conversation.analysed(std::move(facts));
-    advance = conversation.client_bytes(bytes, at, {1'000, 1});
+                             [&] { facts = sql::analyze(conversation.waiting().text_to_analyse()); });
+    conversation.waiting().analysed(std::move(facts));
+    advance = conversation.client().advance(bytes, at, {1'000, 1});
   }
   REQUIRE(advance == Advance::all);
   Enforced out;
-  const std::string sent_on(conversation.to_server(bytes));
+  const std::string sent_on(conversation.client().to_server(bytes));
   const auto refused = space.events("postgres_query_blocked");
   for (const auto* event : refused) out.rule = (*event)[audit::Tag::rule];
   out.is_forwarded = refused.empty() && sent_on.size() == bytes.size();

@@ -24,11 +24,11 @@ struct Talk {
 
   Advance client(const std::string& bytes) {
     size_t at = 0;
-    return conversation.client_bytes(bytes, at, {1'000, 1});
+    return conversation.client().advance(bytes, at, {1'000, 1});
   }
   Advance server(const std::string& bytes) {
     size_t at = 0;
-    return conversation.server_bytes(bytes, at, {2'000, 2});
+    return conversation.server().advance(bytes, at, {2'000, 2});
   }
   std::vector<Trailed> statements() const {
     std::vector<Trailed> out;
@@ -425,10 +425,10 @@ TEST_CASE("while something waits for room in the trail nothing is begun that wou
   CHECK(talk.door.deferred.events.size() == 1);
   const std::string rest = ready() + error("broken") + ready();
   size_t at = 0;
-  CHECK(talk.conversation.server_bytes(rest, at, {2'000, 2}) == Advance::wait_trail);
+  CHECK(talk.conversation.server().advance(rest, at, {2'000, 2}) == Advance::wait_trail);
   CHECK(talk.door.deferred.events.size() == 1);
   talk.space.granted_max = audit::record_bytes_max;
-  CHECK(talk.conversation.server_bytes(rest, at, {2'000, 2}) == Advance::all);
+  CHECK(talk.conversation.server().advance(rest, at, {2'000, 2}) == Advance::all);
   CHECK(talk.door.deferred.is_empty());
   CHECK(talk.conversation.queue().is_idle());
 }

@@ -97,7 +97,7 @@ TEST_CASE("of a text that is cut the digest of all of it is kept, whatever piece
         }
         for (size_t from = 0; from < bytes.size(); from += piece) {
           size_t at = 0;
-          CHECK(conversation.client_bytes(ByteView(bytes).substr(from, piece), at, Now{1, 1}) ==
+          CHECK(conversation.client().advance(ByteView(bytes).substr(from, piece), at, Now{1, 1}) ==
                 Advance::all);
         }
         REQUIRE(space.records.size() == 1);

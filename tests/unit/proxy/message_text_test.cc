@@ -26,7 +26,7 @@ struct Talk {
 
   Advance say(const std::string& bytes) {
     size_t at = 0;
-    return conversation.client_bytes(bytes, at, {1'000, 1});
+    return conversation.client().advance(bytes, at, {1'000, 1});
   }
   Advance ask(std::string_view text) {
     std::string bytes;
@@ -86,7 +86,7 @@ TEST_CASE("the whole text is recorded once, however often its statements wait fo
   Advance advance = Advance::wait_trail;
   talk.space.refuse_one_in = 2;
   for (int i = 0; i < 50 && advance == Advance::wait_trail; ++i) {
-    advance = talk.conversation.client_bytes(bytes, at, {1'000, 1});
+    advance = talk.conversation.client().advance(bytes, at, {1'000, 1});
   }
   CHECK(advance == Advance::all);
   CHECK(talk.space.events("postgres_message").size() == 1);

@@ -39,7 +39,7 @@ struct Talk {
     recorder.identify({.user = "ada", .application_name = "psql"});
     recorder.call(own, "psql");
     conversation = std::make_unique<Conversation>(recorder, pools, counters, limits, std::move(gate));
-    conversation->keep_name("ringfence", own);
+    conversation->server().keep_name("ringfence", own);
   }
   VectorSpace space;
   ShardCounters counters;
@@ -55,16 +55,16 @@ struct Talk {
     std::string bytes;
     pg::append_query(bytes, text);
     size_t at = 0;
-    REQUIRE(conversation->client_bytes(bytes, at, {1'000, 1}) == Advance::all);
-    CHECK(conversation->to_server(bytes) == bytes);
+    REQUIRE(conversation->client().advance(bytes, at, {1'000, 1}) == Advance::all);
+    CHECK(conversation->client().to_server(bytes) == bytes);
   }
   std::string server(const std::string& bytes, size_t piece) {
     std::string out;
     for (size_t begin = 0; begin < bytes.size(); begin += piece) {
       const std::string part = bytes.substr(begin, piece);
       size_t at = 0;
-      REQUIRE(conversation->server_bytes(part, at, {2'000, 2}) == Advance::all);
-      out += conversation->to_client(part);
+      REQUIRE(conversation->server().advance(part, at, {2'000, 2}) == Advance::all);
+      out += conversation->server().to_client(part);
     }
     return out;
   }
@@ -78,13 +78,13 @@ TEST_CASE("a name that RESET takes away is not told, and the session is to be na
       CAPTURE(piece);
       Talk talk(level);
       talk.client("RESET ALL");
-      CHECK_FALSE(talk.conversation->has_lost_name());
+      CHECK_FALSE(talk.conversation->server().has_lost_name());
       CHECK(talk.server(zone + called("ringfence") + complete("RESET") + ready, piece) ==
             zone + complete("RESET") + ready);
-      CHECK(talk.conversation->has_lost_name());
+      CHECK(talk.conversation->server().has_lost_name());
       CHECK(talk.recorder.application_name() == "psql");
-      talk.conversation->note_named();
-      CHECK_FALSE(talk.conversation->has_lost_name());
+      talk.conversation->server().note_named();
+      CHECK_FALSE(talk.conversation->server().has_lost_name());
     }
   }
 }
@@ -97,11 +97,11 @@ TEST_CASE("a client that has named itself hears its first name again, once") {
     CHECK(talk.server(called("other") + complete("SET") + ready, piece) ==
           called("other") + complete("SET") + ready);
     CHECK(talk.recorder.application_name() == "other");
-    CHECK_FALSE(talk.conversation->has_lost_name());
+    CHECK_FALSE(talk.conversation->server().has_lost_name());
     talk.client("DISCARD ALL");
     CHECK(talk.server(called("ringfence") + complete("DISCARD ALL") + ready, piece) ==
           called(own) + complete("DISCARD ALL") + ready);
-    CHECK(talk.conversation->has_lost_name());
+    CHECK(talk.conversation->server().has_lost_name());
     CHECK(talk.recorder.application_name() == "psql");
     talk.client("RESET ALL");
     CHECK(talk.server(called("ringfence") + complete("RESET") + ready, piece) == complete("RESET") + ready);
@@ -113,9 +113,9 @@ TEST_CASE("a RESET that is rolled back leaves the session its name") {
   talk.client("BEGIN; RESET ALL");
   CHECK(talk.server(complete("BEGIN") + called("ringfence") + complete("RESET") + message('Z', "T"), 1'000) ==
         complete("BEGIN") + complete("RESET") + message('Z', "T"));
-  CHECK(talk.conversation->has_lost_name());
+  CHECK(talk.conversation->server().has_lost_name());
   CHECK_FALSE(talk.conversation->is_at_rest());
   talk.client("ROLLBACK");
   CHECK(talk.server(called(own) + complete("ROLLBACK") + ready, 1'000) == complete("ROLLBACK") + ready);
-  CHECK_FALSE(talk.conversation->has_lost_name());
+  CHECK_FALSE(talk.conversation->server().has_lost_name());
 }

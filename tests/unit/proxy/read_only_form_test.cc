@@ -78,8 +78,8 @@ struct Talk {
     for (size_t begin = 0; begin < bytes.size(); begin += piece) {
       const std::string part = bytes.substr(begin, piece);
       size_t at = 0;
-      REQUIRE(conversation->client_bytes(part, at, {1'000, 1}) == Advance::all);
-      out += conversation->to_server(part);
+      REQUIRE(conversation->client().advance(part, at, {1'000, 1}) == Advance::all);
+      out += conversation->client().to_server(part);
     }
     return out;
   }
@@ -88,8 +88,8 @@ struct Talk {
     for (size_t begin = 0; begin < bytes.size(); begin += piece) {
       const std::string part = bytes.substr(begin, piece);
       size_t at = 0;
-      REQUIRE(conversation->server_bytes(part, at, {2'000, 2}) == Advance::all);
-      out += conversation->to_client(part);
+      REQUIRE(conversation->server().advance(part, at, {2'000, 2}) == Advance::all);
+      out += conversation->server().to_client(part);
     }
     return out;
   }
@@ -222,9 +222,9 @@ TEST_CASE("with a trail that is often full the record has both all the same") {
     talk.space.refuse_one_in = 2;
     const std::string sent = query("SELECT 1; BEGIN READ WRITE; SELECT 2");
     size_t at = 0;
-    while (talk.conversation->client_bytes(sent, at, {1'000, 1}) != Advance::all) {
+    while (talk.conversation->client().advance(sent, at, {1'000, 1}) != Advance::all) {
     }
-    CHECK(talk.conversation->to_server(sent) == query("SELECT 1; BEGIN READ ONLY ; SELECT 2"));
+    CHECK(talk.conversation->client().to_server(sent) == query("SELECT 1; BEGIN READ ONLY ; SELECT 2"));
     CHECK(talk.starts() == std::vector<std::string>{"SELECT 1|",
                                                     "BEGIN READ WRITE|{\"sent_on\":\"BEGIN READ ONLY \"}",
                                                     "SELECT 2|"});

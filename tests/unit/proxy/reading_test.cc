@@ -79,10 +79,10 @@ struct Talk {
     return go_on();
   }
   std::string go_on() {
-    advance = conversation.client_bytes(chunk, at, {1'000, 1});
-    if (advance == Advance::wait_answer) return std::string(conversation.to_server_so_far(chunk));
+    advance = conversation.client().advance(chunk, at, {1'000, 1});
+    if (advance == Advance::wait_answer) return std::string(conversation.client().to_server_so_far(chunk));
     if (advance != Advance::all) return {};
-    return std::string(conversation.to_server(chunk));
+    return std::string(conversation.client().to_server(chunk));
   }
   // What reaches the client, the answer coming in pieces.
   std::string server(const std::string& bytes, size_t piece = 1'000'000) {
@@ -90,8 +90,8 @@ struct Talk {
     for (size_t begin = 0; begin < bytes.size(); begin += piece) {
       const std::string part = bytes.substr(begin, piece);
       size_t place = 0;
-      CHECK(conversation.server_bytes(part, place, {2'000, 2}) == Advance::all);
-      out += conversation.to_client(part);
+      CHECK(conversation.server().advance(part, place, {2'000, 2}) == Advance::all);
+      out += conversation.server().to_client(part);
     }
     return out;
   }
@@ -155,11 +155,11 @@ TEST_CASE(
     const std::string first = query("select 1");
     CHECK(talk.client(first + query(doubtful)) == first);
     CHECK(talk.advance == Advance::wait_answer);
-    CHECK(!talk.conversation.is_clear());
+    CHECK(!talk.conversation.client().is_clear());
     talk.server(complete("SELECT 1"));
-    CHECK(!talk.conversation.is_clear());
+    CHECK(!talk.conversation.client().is_clear());
     talk.server(ready);
-    REQUIRE(talk.conversation.is_clear());
+    REQUIRE(talk.conversation.client().is_clear());
     CHECK(talk.go_on() == query(doubtful));
     CHECK(talk.texts() == cut_behind("select 1"));
   }
@@ -209,12 +209,12 @@ TEST_CASE(
           "PBECC"
           "H");
     CHECK(talk.server(group_answer, piece) == group_answer);
-    CHECK(!talk.conversation.is_clear());
+    CHECK(!talk.conversation.client().is_clear());
     std::string notice;
     pg::append_notice_response(notice,
                                {.severity = "NOTICE", .sqlstate = "00000", .message = "for the client"});
     CHECK(talk.server(shown("on") + notice + shown("UTF8"), piece) == notice);
-    REQUIRE(talk.conversation.is_clear());
+    REQUIRE(talk.conversation.client().is_clear());
     CHECK(talk.go_on() == query(doubtful));
     CHECK(talk.texts() == cut_behind("select 1"));
     CHECK(talk.server(complete("SELECT 1") + complete("SELECT 1") + ready, piece) ==
@@ -240,7 +240,7 @@ TEST_CASE("where the group has failed nothing is asked any more, and the text is
   pg::append_error_response(error, {.sqlstate = "22012", .message = "division by zero"});
   CHECK(talk.server(message('1', "") + message('2', "") + error) ==
         message('1', "") + message('2', "") + error);
-  REQUIRE(talk.conversation.is_clear());
+  REQUIRE(talk.conversation.client().is_clear());
   CHECK(talk.go_on() == query(doubtful));
   CHECK(statements_of(talk.space).rbegin()->second.outcome == "not_executed");
   CHECK(talk.server(ready).size() == ready.size());
@@ -254,7 +254,7 @@ TEST_CASE(
   pg::append_error_response(error,
                             {.sqlstate = "57014", .message = "canceling statement due to user request"});
   CHECK(talk.server(group_answer + message('1', "") + error) == group_answer + error);
-  REQUIRE(talk.conversation.is_clear());
+  REQUIRE(talk.conversation.client().is_clear());
   talk.go_on();
   CHECK(talk.advance == Advance::all);
   CHECK(statements_of(talk.space).rbegin()->second.outcome == "not_executed");
@@ -265,7 +265,7 @@ TEST_CASE("an answer that does not fit the appliance's own statement ends the se
   talk.client(executed("select 1") + query(doubtful));
   talk.server(group_answer);
   size_t at = 0;
-  CHECK(talk.conversation.server_bytes(message('1', "") + complete("SHOW"), at, {2'000, 2}) ==
+  CHECK(talk.conversation.server().advance(message('1', "") + complete("SHOW"), at, {2'000, 2}) ==
         Advance::broken);
 }
 

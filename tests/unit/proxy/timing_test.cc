@@ -81,7 +81,7 @@ struct Run {
 
   void send(const std::string& bytes) {
     size_t at = 0;
-    REQUIRE(conversation.client_bytes(bytes, at, {1'000, 1}) == Advance::all);
+    REQUIRE(conversation.client().advance(bytes, at, {1'000, 1}) == Advance::all);
     const uint32_t length = 1 + detail::load_be<uint32_t>(bytes.data() + 1);
     const std::string answer = server.take(bytes[0], ByteView(bytes).substr(5, length - 5));
     for (size_t begin = 0; begin < answer.size();) {
@@ -93,7 +93,7 @@ struct Run {
   void answer(size_t count) {
     for (; count > 0 && !answers.empty(); --count) {
       size_t at = 0;
-      REQUIRE(conversation.server_bytes(answers.front(), at, {2'000, 2}) == Advance::all);
+      REQUIRE(conversation.server().advance(answers.front(), at, {2'000, 2}) == Advance::all);
       answers.erase(answers.begin());
     }
   }

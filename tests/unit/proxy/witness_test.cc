@@ -27,11 +27,11 @@ struct Session {
 
   Advance client(const std::string& bytes) {
     size_t at = 0;
-    return conversation.client_bytes(bytes, at, {1'000, 1});
+    return conversation.client().advance(bytes, at, {1'000, 1});
   }
   Advance server(const std::string& bytes) {
     size_t at = 0;
-    return conversation.server_bytes(bytes, at, {2'000, 2});
+    return conversation.server().advance(bytes, at, {2'000, 2});
   }
   std::vector<Trailed> statements() const {
     std::vector<Trailed> out;

@@ -60,5 +60,7 @@ class PgSession final : public Session {
 // Of an idle session: what it keeps in one piece, its relay, its lease and its pumps among it. A byte more
 // takes the next size that the allocator has, a fifth more for each idle pair. The login is gone by then.
 static_assert(sizeof(PgSession) <= 1'280);
+// The same of what a restricted session has beside.
+static_assert(sizeof(Gate) <= 224);
 
 }  // namespace ringfence::proxy

@@ -1,4 +1,5 @@
 // What strangers and users may add to the trail, against whole sessions. The clock is the test's.
+#include "ringfence/proxy/core/session_volume.h"
 #include "session_fixture.h"
 
 using namespace ringfence;
@@ -64,6 +65,34 @@ TEST_CASE("who fills the trail faster than it may be filled is slowed, and nothi
     CHECK(queries_at_server(world) == all);
     CHECK(statements_of(world.space).size() == all);
   }
+}
+
+TEST_CASE("a session is charged to its user and to its address, and waits for the slower of both") {
+  World world(1, 0, [](Snapshot& snapshot) {
+    snapshot.limits.volume_per_user = {mib, mib};
+    snapshot.limits.volume_per_address = {2 * mib, mib};
+  });
+  ShardCore& core = *world.core;
+  const Limits& limits = core.snapshot->limits;
+  SessionVolume ada;
+  SessionVolume bob;
+  SessionVolume bob_at_socket;
+  ada.find(core, limits, "ada", "192.0.2.1:4000");
+  bob.find(core, limits, "bob", "192.0.2.1:4001");
+  bob_at_socket.find(core, limits, "bob", "unix:/run/ringfence");
+  CHECK(ada.settle(core, false) == 0);
+  CHECK_FALSE(ada.is_spent());
+  ada.charge(4 * mib);
+  CHECK(ada.is_spent());
+  CHECK(ada.settle(core, false) > 2'000'000'000);
+  CHECK(ada.bound(core.shard.now_ns()).is_users);
+  CHECK(ada.bound(core.shard.now_ns()).rule.bytes_per_s == mib);
+  // Of the same address, and another user.
+  CHECK(bob.settle(core, false) > 1'000'000'000);
+  CHECK_FALSE(bob.bound(core.shard.now_ns()).is_users);
+  CHECK(bob.bound(core.shard.now_ns()).rule.bytes_per_s == 2 * mib);
+  CHECK(bob_at_socket.settle(core, false) == 0);
+  CHECK(bob_at_socket.wait_ns(core.shard.now_ns()) == 0);
 }
 
 TEST_CASE("who would wait for longer than is worth it is told which bound it is") {

@@ -66,7 +66,7 @@ void Admission::change(char type, ByteView body) {
   const auto header = pg::frame_header(type, static_cast<uint32_t>(body.size()));
   out.assign(header.data(), header.size());
   out.append(body);
-  for (const Judgement::Change& change : *x_.judged().changes) {
+  for (const Judgement::Change& change : x_.judged().own->changes) {
     RINGFENCE_ASSERT(change.sent.size() == change.instead.size());
     const auto begin = static_cast<size_t>(change.sent.data() - body.data());
     RINGFENCE_ASSERT(begin + change.sent.size() <= body.size());
@@ -81,7 +81,7 @@ void Admission::change(char type, ByteView body) {
 bool Admission::passes() {
   const Judgement& judgement = x_.judged();
   if (judgement.verdict == Verdict::unknown) {
-    x_.message.rare().text_to_analyse = *judgement.unanalysed;
+    x_.message.rare().text_to_analyse = judgement.unanalysed();
     x_.message.state = PendingMessage::State::analysing;
   }
   return judgement.verdict == Verdict::pass;
@@ -89,7 +89,7 @@ bool Admission::passes() {
 
 // Whether the message has to wait for a word that has not come.
 bool Admission::is_asked_for() {
-  if (!x_.judged().hold || x_.message.word == PendingMessage::Word::released) return false;
+  if (x_.judged().hold() == nullptr || x_.message.word == PendingMessage::Word::released) return false;
   x_.message.state = PendingMessage::State::held;
   return true;
 }
@@ -151,7 +151,7 @@ bool Admission::record_refused_query(ByteView text, uint64_t full_bytes) {
   if (!has_room_for_refused(text.size(), is_listed ? count + 1 : 1)) return false;
   if (!is_listed) {
     record_refused(text.substr(judgement.begin), full_bytes - judgement.begin, from_client::query,
-                   judgement.refusal.get());
+                   &judgement.refusal());
     return true;
   }
   MessagePart place;
@@ -165,14 +165,14 @@ bool Admission::record_refused_query(ByteView text, uint64_t full_bytes) {
     const bool is_the_one = extent.begin == judgement.begin;
     place.begin = extent.begin;
     record_refused(extent.of(text), extent.end - extent.begin, from_client::query,
-                   is_the_one ? judgement.refusal.get() : nullptr, place);
+                   is_the_one ? &judgement.refusal() : nullptr, place);
   }
   return true;
 }
 
 // A Bind or an Execute is refused, of what was prepared as far as that is known. False: no room in the trail.
 bool Admission::refuse_by_parse(pg::Prepared* prepared, char type) {
-  Refusal& refusal = *x_.gate->judgement().refusal;
+  Refusal& refusal = x_.gate->judgement().refusal();
   refusal.at = ByteView::npos;  // The message at hand does not show the text.
   static const pg::StatementText no_text;
   const pg::StatementText& text = prepared != nullptr ? prepared->statement : no_text;
@@ -203,7 +203,7 @@ bool Admission::admit_query(ByteView body, uint32_t body_length) {
   }
   if (judgement.verdict != Verdict::refused) return passes();
   if (!record_refused_query(text, full_bytes)) return false;
-  const Refusal& refusal = *judgement.refusal;
+  const Refusal& refusal = judgement.refusal();
   const uint32_t position =
       refusal.at == ByteView::npos ? 0 : position_of(text, judgement.begin + refusal.at);
   x_.message.rare().replacement = x_.gate->stand_ins().replace(StandIns::Instead::query, refusal, position);
@@ -226,7 +226,7 @@ bool Admission::admit_parse(ByteView body, uint32_t body_length) {
   if (said != nullptr) judgement.refuse(*said);
   else judge().judge_parse(text, body_length);
   if (judgement.verdict != Verdict::refused) return passes();
-  const Refusal& refusal = *judgement.refusal;
+  const Refusal& refusal = judgement.refusal();
   if (!has_room_for_refused(text.size(), 1)) return false;
   record_refused(text, text_length(rest, static_cast<uint32_t>(body_length - name.size() - 1)),
                  from_client::parse, &refusal);

@@ -52,7 +52,7 @@ void judge(StatementCheck& check, std::string_view text, Judgement& out) {
   for (;;) {
     judge_message(check, names, {}, text, out);
     if (out.verdict != Verdict::unknown) return;
-    check.analysed(*out.unanalysed, sql::analyze(*out.unanalysed));
+    check.analysed(out.unanalysed(), sql::analyze(out.unanalysed()));
   }
 }
 
@@ -129,7 +129,7 @@ Result<Explanation> explain(const policy::Access& access, policy::SessionFacts s
     ++number;
   out.refused = number;
   ExplainedStatement& one = out.statements[number];
-  const Refusal& refusal = *judgement.refusal;
+  const Refusal& refusal = judgement.refusal();
   if (one.is_allowed || one.rule != refusal.rule)
     one.findings.push_back({refusal.rule, refusal.message, true, sql::nowhere});
   refuse(one, refusal, text);

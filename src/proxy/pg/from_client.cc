@@ -160,7 +160,7 @@ bool FromClient::take_message(char type, ByteView body, uint32_t body_length) {
     case from_client::bind: starts.on_bind(body, body_length); return true;
     default: push_other(type, body, body_length); return true;
   }
-  if (x_.judged().changes) Admission(x_).change(type, body);
+  if (x_.judged().has_changes()) Admission(x_).change(type, body);
   return true;
 }
 

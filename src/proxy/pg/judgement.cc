@@ -14,18 +14,16 @@ void Judgement::start() {
   inner_unseen = pg::Unseen::none;
   traits = {};
   begin = 0;
-  refusal.reset();
-  hold.reset();
-  changes.reset();
-  unanalysed.reset();
+  own.reset();
   fetched = {};
 }
 
 void Judgement::wish_hold(uint64_t ms, std::string_view rule) {
   constexpr size_t rules_bytes_max = 1'024;
   if (ms == 0) return;
+  std::optional<Hold>& hold = rare().hold;
   if (!hold) {
-    hold = std::make_unique<Hold>(Hold{ms, std::string(rule)});
+    hold = Hold{ms, std::string(rule)};
     return;
   }
   hold->ms = std::min(hold->ms, ms);

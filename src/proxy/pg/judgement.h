@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,16 +53,29 @@ struct Judgement {
   // shorter than gated_bytes_max.
   uint32_t begin = 0;
   std::vector<Statement> statements;  // Of a Query: all of them, unless it is refused for its size.
-  std::unique_ptr<Refusal> refusal;   // Of Verdict::refused.
-  std::unique_ptr<Hold> hold;         // Null: nobody has to be asked.
-  std::unique_ptr<std::vector<Change>> changes;
-  std::unique_ptr<std::string> unanalysed;  // Of Verdict::unknown: the text.
-  pg::Ref<pg::Portal> fetched;              // What it fetches from.
+  pg::Ref<pg::Portal> fetched;        // What it fetches from.
+  // What most messages have no need of.
+  struct Rare {
+    std::optional<Refusal> refusal;
+    std::optional<Hold> hold;
+    std::vector<Change> changes;
+    std::string unanalysed;
+  };
+  std::unique_ptr<Rare> own;
+
+  // Of Verdict::refused.
+  const Refusal& refusal() const { return *own->refusal; }
+  Refusal& refusal() { return *own->refusal; }
+  // Of Verdict::unknown: the text.
+  const std::string& unanalysed() const { return own->unanalysed; }
+  // Null: nobody has to be asked.
+  const Hold* hold() const { return own && own->hold ? &*own->hold : nullptr; }
+  bool has_changes() const { return own && !own->changes.empty(); }
 
   // Nothing is known yet of the message at hand.
   void start();
   Verdict refuse(Refusal why) {
-    refusal = std::make_unique<Refusal>(std::move(why));
+    rare().refusal = std::move(why);
     return verdict = Verdict::refused;
   }
   std::string_view rule_of(size_t statement) const {
@@ -69,12 +83,16 @@ struct Judgement {
   }
   // What goes on in place of that statement; empty: its text.
   std::string_view instead_of(size_t statement) const {
-    if (!changes) return {};
-    for (const Change& change : *changes)
+    if (!own) return {};
+    for (const Change& change : own->changes)
       if (change.statement == statement) return change.instead;
     return {};
   }
   void wish_hold(uint64_t ms, std::string_view rule);
+  Rare& rare() {
+    if (!own) own = std::make_unique<Rare>();
+    return *own;
+  }
 };
 
 }  // namespace ringfence::proxy

@@ -70,7 +70,7 @@ void MessageJudge::judge_query(ByteView text, uint32_t body_length) {
   sql::split_statements(text, [&](sql::Extent extent) {
     out_.statements.push_back({extent, {}});
     if (out_.verdict != Verdict::pass) return;
-    const bool was_held = out_.hold != nullptr;
+    const bool was_held = out_.hold() != nullptr;
     out_.verdict = judge(extent.of(text), false, &out_.statements.back());
     if (out_.verdict == Verdict::pass && is_watched() && !in_.guard.allows(out_.traits))
       out_.refuse(Refusal::call_with_end());
@@ -107,7 +107,7 @@ Verdict MessageJudge::judge_text(ByteView statement, bool may_change) {
   if (!in_.is_read_as_utf8 && std::any_of(statement.begin(), statement.end(), is_beyond_ascii))
     return out_.refuse(Refusal::foreign_text());
   const Verdict verdict = may_change ? check_.check_sent(statement) : check_.check(statement);
-  if (verdict == Verdict::unknown) out_.unanalysed = std::make_unique<std::string>(statement);
+  if (verdict == Verdict::unknown) out_.rare().unanalysed = statement;
   if (verdict == Verdict::refused) out_.refuse(check_.take_refusal());
   return verdict;
 }
@@ -120,8 +120,7 @@ Verdict MessageJudge::judge(ByteView statement, bool is_kept, Judgement::Stateme
   if (noted != nullptr) {
     noted->rule = check_.allowed_by();
     if (const std::string_view instead = check_.instead(); !instead.empty()) {
-      if (!out_.changes) out_.changes = std::make_unique<std::vector<Judgement::Change>>();
-      out_.changes->push_back({out_.statements.size() - 1, statement, std::string(instead)});
+      out_.rare().changes.push_back({out_.statements.size() - 1, statement, std::string(instead)});
     }
   }
   const sql::Facts* facts = check_.facts();
@@ -191,7 +190,7 @@ Verdict MessageJudge::judge_bound(pg::Prepared& prepared) {
   sql::split_statements(text.text, [&](sql::Extent extent) {
     if (verdict == Verdict::pass) verdict = judge(extent.of(text.text), false, nullptr);
   });
-  if (verdict == Verdict::refused) out_.refusal->at = ByteView::npos;
+  if (verdict == Verdict::refused) out_.refusal().at = ByteView::npos;
   return verdict;
 }
 
@@ -224,7 +223,7 @@ Verdict MessageJudge::judge_again(pg::Prepared& prepared) {
     prepared.rule = check_.allowed_by();
     if (may_hold()) note_holds(prepared, text.text, false);
   }
-  if (verdict == Verdict::refused) out_.refusal->forget_place();
+  if (verdict == Verdict::refused) out_.refusal().forget_place();
   return verdict;
 }
 

@@ -88,8 +88,8 @@ class MessageJudge {
   Judgement& out_;
 };
 
-// The decision on a Query message, by whoever asks for one. Verdict::unknown: analyse `*out.unanalysed`, give
-// what comes of it to check.analysed(), and ask again.
+// The decision on a Query message, by whoever asks for one. Verdict::unknown: analyse `out.unanalysed()`,
+// give what comes of it to check.analysed(), and ask again.
 inline void judge_message(StatementCheck& check, UsedNames& names, const Circumstances& circumstances,
                           ByteView text, Judgement& out) {
   MessageJudge(check, names, circumstances, out).judge_query(text, static_cast<uint32_t>(text.size() + 1));

@@ -61,6 +61,6 @@ class PgSession final : public Session {
 // takes the next size that the allocator has, a fifth more for each idle pair. The login is gone by then.
 static_assert(sizeof(PgSession) <= 1'280);
 // The same of what a restricted session has beside.
-static_assert(sizeof(Gate) <= 224);
+static_assert(sizeof(Gate) <= 192);
 
 }  // namespace ringfence::proxy

@@ -32,7 +32,6 @@ Verdict StatementCheck::check(std::string_view statement, bool may_change) {
     decision = other != nullptr ? other : judge_->judge(statement);
     if (decision == nullptr) return Verdict::unknown;
   }
-  decision_ = decision;
   if (decision->is_allowed) return Verdict::pass;
   Refusal refused = Refusal::of(*decision);
   if (decision->at != sql::nowhere) refused.at = sql::token_begin(statement, decision->at);

@@ -35,9 +35,9 @@ class StatementCheck {
   void forget() { rare_.reset(); }
 
   // Of the last check that passed; until the next.
-  const policy::Decision& decision() const { return *decision_; }
+  const policy::Decision& decision() const { return *judge_->last(); }
   // Whether the statement that was checked last, and passed, calls what a policy admits by name.
-  bool calls_named() const { return decision_->calls_named_functions; }
+  bool calls_named() const { return decision().calls_named_functions; }
   // Of the statement that was checked last; null where it could not be analysed.
   const sql::Facts* facts() const { return judge_->facts(); }
   // What let it pass. As long as the policies.
@@ -63,7 +63,6 @@ class StatementCheck {
 
   std::shared_ptr<StatementJudge> judge_;
   std::unique_ptr<Rare> rare_;
-  const policy::Decision* decision_ = nullptr;
 };
 
 }  // namespace ringfence::proxy

@@ -81,7 +81,7 @@ StatementJudge::Entry* StatementJudge::lookup(std::string_view statement) {
   return find(space_.key, hash_of(space_.key));
 }
 
-const Decision* StatementJudge::judge(std::string_view statement) {
+const Decision* StatementJudge::judge_anew(std::string_view statement) {
   facts_ = nullptr;
   allowed_by_ = {};
   if (access_.is_unrestricted()) {
@@ -99,10 +99,10 @@ const Decision* StatementJudge::judge(std::string_view statement) {
   }
   ++misses_;
   if (sql::effort(statement) == sql::Effort::large) return nullptr;
-  return &judge_analysed(statement, sql::analyze(statement));
+  return &decide_analysed(statement, sql::analyze(statement));
 }
 
-const Decision& StatementJudge::judge_analysed(std::string_view statement, Result<sql::Facts> facts) {
+const Decision& StatementJudge::decide_analysed(std::string_view statement, Result<sql::Facts> facts) {
   facts_ = nullptr;
   if (!facts) {
     decision_ = facts.error().fault == Fault::malformed

@@ -44,13 +44,17 @@ class StatementJudge {
   // `statement` is the statement's own text: no blanks, comments or `;` around it. Null when its analysis is
   // too much for a shard: then another thread has to analyse it, and judge_analysed() decides. The decision
   // holds until the next call.
-  const policy::Decision* judge(std::string_view statement);
+  const policy::Decision* judge(std::string_view statement) { return last_ = judge_anew(statement); }
+  // What that said last, until the next.
+  const policy::Decision* last() const { return last_; }
   // The facts behind the last judge(), until the next; null where there are none.
   const sql::Facts* facts() const { return facts_; }
   // What let it pass, when it did.
   std::string_view allowed_by() const { return allowed_by_; }
   // What analyze() said on that thread.
-  const policy::Decision& judge_analysed(std::string_view statement, Result<sql::Facts> facts);
+  const policy::Decision& judge_analysed(std::string_view statement, Result<sql::Facts> facts) {
+    return *(last_ = &decide_analysed(statement, std::move(facts)));
+  }
 
   policy::Decision judge_call(uint32_t function_oid) const {
     return policy::decide_function_call(access_, function_oid, session_);
@@ -84,6 +88,8 @@ class StatementJudge {
   Entry* remember(std::string_view key, uint64_t hash);
   void make_room(size_t entries, size_t bytes);
   Entry* lookup(std::string_view statement);
+  const policy::Decision* judge_anew(std::string_view statement);
+  const policy::Decision& decide_analysed(std::string_view statement, Result<sql::Facts> facts);
   const policy::Decision& decide(std::string_view statement, std::shared_ptr<const sql::Facts> facts);
   const policy::Decision& decide_once(policy::Decision decision, std::shared_ptr<const sql::Facts> facts,
                                       std::string_view statement);
@@ -97,6 +103,7 @@ class StatementJudge {
   std::unordered_multimap<uint64_t, Order::iterator> index_;
   size_t kept_bytes_ = 0;
   policy::Decision decision_;  // Of the last judge(), where it is not an entry's.
+  const policy::Decision* last_ = nullptr;
   const sql::Facts* facts_ = nullptr;
   std::string_view allowed_by_;
   std::shared_ptr<const sql::Facts> uncached_facts_;  // Keeps facts_ where no entry does.

@@ -9,7 +9,7 @@ void WaitingMessage::analysed(Result<sql::Facts> facts) {
 }
 
 HeldStatement WaitingMessage::held_statement() {
-  const Judgement::Hold& hold = *x_.judged().hold;
+  const Judgement::Hold& hold = *x_.judged().hold();
   PendingMessage::Rare& message = x_.message.rare();
   HeldStatement out;
   out.statement = std::move(message.held_statement);

@@ -26,7 +26,7 @@ FORMATTER = 'clang-format-19'
 
 # By file name, wherever the file is.
 LONG_FILES = {
-    'node_verifier.cc': 416,
+    'node_verifier.cc': 410,
 }
 LONG_FUNCTIONS = {
     'event.h field_bytes_max': 75,

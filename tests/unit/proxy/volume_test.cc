@@ -8,11 +8,11 @@
 
 using namespace ringfence;
 using namespace ringfence::proxy;
+using model::mib;
 
 namespace {
 
 constexpr uint64_t second = 1'000'000'000;
-constexpr uint64_t mib = 1 << 20;
 constexpr VolumeRule rule{mib, 4 * mib};  // A mebibyte a second, four at once.
 
 }  // namespace

@@ -376,7 +376,7 @@ const std::vector<CommittedRow>& RowEncoder::canonical_rows() {
   return canonical_rows_;
 }
 
-ByteView RowEncoder::copy_header() { return ByteView("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0", 19); }
+ByteView RowEncoder::copy_header() { return ByteView("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", 19); }
 
 std::string RowEncoder::event_copy_sql() const {
   std::string out = "COPY ringfence.audit_event (";

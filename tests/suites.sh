@@ -116,7 +116,7 @@ under TSan, the optimised build, what counts allocations, whether every test pro
 end-to-end tests, and what clang-tidy finds. `all` adds the long end-to-end tests and `package`,
 which boots a fresh Debian by systemd-nspawn and installs, runs, upgrades and purges the package in it (as root), and
 `kernel-tls`, which boots a kernel that has TLS in a virtual machine and tests there what needs it.
-The last line is "N passed, N failed"; the exit code is not zero when one failed.'
+The end says how long each step took. The last line is "N passed, N failed"; the exit code is not zero when one failed.'
 cmd_test() {
   suites_failed=
   wanted=
@@ -132,6 +132,7 @@ cmd_test() {
   need build test
   rm -rf "$build/test"
   mkdir -p "$build/test"
+  steps=$build/test/test.steps
   began=$(date +%s)
   export_sanitizer_options
   for suite in $wanted; do

@@ -42,6 +42,7 @@ compile() {
     ninja -C "$dir" -j "$jobs" "$@" >&2 || die "the build failed; the first error is above"
     return 0
   fi
+  need build
   status=$dir/.dev-status
   { ninja -C "$dir" -j "$jobs" "$@" 2>&1 && echo 0 >"$status" || echo 1 >"$status"; } |
     "$python" "$root/tests/report.py" progress >&2
@@ -59,9 +60,16 @@ build_release() {
   ln -sfn src/app/ringfence "$build/release/ringfence"
 }
 
-help_build='usage: ./dev build
-Builds the optimised program: build/release/ringfence. Installs the Debian packages that are missing.'
+help_build='usage: ./dev build [gate]
+Builds the optimised program: build/release/ringfence. Installs the Debian packages that are missing.
+`gate`: instead what ./dev test builds and analyses beside its end-to-end tests.'
 cmd_build() {
+  if [ "${1:-}" = gate ]; then
+    need build test
+    mkdir -p "$build/test"
+    build_beside
+    return 0
+  fi
   need build
   build_release
   say "build/release/ringfence: $("$build/release/ringfence" version 2>/dev/null | head -n 1)"

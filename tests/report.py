@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """What ./dev asks about a build directory or a run of the tests.
 
-summary DIR         adds up DIR/*.json (meson's testlog) and DIR/*.xml (JUnit); the last line has the counts
+summary DIR         adds up DIR/*.json (meson's testlog) and DIR/*.xml (JUnit), and says how long each step of
+                    DIR/*.steps took; the last line has the counts
 targets BUILD TAG   ninja targets of the tests with this tag among their suites: tsan, unsanitized
 fuzz-targets BUILD  name=path of each fuzz program
 progress            ninja's output shortened: errors, and a line for every tenth of the work
@@ -11,6 +12,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree
 
 
@@ -56,8 +58,24 @@ def count_junit(path):
     return passed, failed, names
 
 
+def step_seconds(text, end):
+    """[(seconds, step)] of lines "second of its beginning, step", until the next one begins."""
+    begun = [line.split(' ', 1) for line in text.splitlines()]
+    ends = [int(second) for second, _ in begun[1:]] + [end]
+    return [(until - int(second), step) for (second, step), until in zip(begun, ends)]
+
+
+def print_steps(directory):
+    for name, where in (('test', ''), ('beside', ', beside the others')):
+        path = directory / (name + '.steps')
+        for seconds, step in step_seconds(path.read_text(), int(time.time())) if path.exists() else ():
+            if step != 'over':  # Which stands in the last line of what ran beside the others.
+                print('%5d s  %s%s' % (seconds, step, where))
+
+
 def summary(directory):
     total_passed = total_failed = 0
+    print_steps(pathlib.Path(directory))
     for path in sorted(pathlib.Path(directory).iterdir()):
         if path.suffix == '.json':
             passed, failed, names = count_log(path)

@@ -17,7 +17,7 @@ constexpr int connect_seconds = 10;
 constexpr size_t names_told_max = 3;
 
 // As a value of a connection string.
-std::string quoted(std::string_view value) {
+std::string dsn_quoted(std::string_view value) {
   std::string out = "'";
   for (char c : value) {
     if (c == '\'' || c == '\\') out.push_back('\\');
@@ -29,14 +29,14 @@ std::string quoted(std::string_view value) {
 std::string dsn_of(const model::PgTarget& target, const CredentialUse& use) {
   std::string hosts;
   for (const std::string& host : target.hosts) hosts += (hosts.empty() ? "" : ",") + host;
-  std::string out = "host=" + quoted(hosts) + " port=" + std::to_string(target.port) +
-                    " dbname=" + quoted(target.database) + " user=" + quoted(use.user) +
+  std::string out = "host=" + dsn_quoted(hosts) + " port=" + std::to_string(target.port) +
+                    " dbname=" + dsn_quoted(target.database) + " user=" + dsn_quoted(use.user) +
                     " sslmode=" + std::string(model::name_of(target.sslmode, model::ssl_mode_names)) +
                     " channel_binding=" +
                     std::string(model::name_of(target.channel_binding, model::channel_binding_names)) +
                     " passfile=/dev/null";
   const auto add = [&](const char* key, std::string_view value) {
-    if (!value.empty()) out += std::string(" ") + key + "=" + quoted(value);
+    if (!value.empty()) out += std::string(" ") + key + "=" + dsn_quoted(value);
   };
   add("password", use.password.reveal());
   add("sslrootcert", target.tls_files.ca);

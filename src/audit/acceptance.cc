@@ -8,8 +8,8 @@
 namespace ringfence::audit {
 namespace {
 
-constexpr const char* file_name = "accept";
-constexpr size_t file_bytes_max = 64 << 10;
+constexpr const char* acceptance_file = "accept";
+constexpr size_t acceptance_bytes_max = 64 << 10;
 
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
@@ -19,7 +19,7 @@ std::string one_line(std::string text) {
 }  // namespace
 
 Result<std::optional<Acceptance>> read_acceptance(const std::string& directory) {
-  auto text = read_file(directory, file_name, file_bytes_max);
+  auto text = read_file(directory, acceptance_file, acceptance_bytes_max);
   if (!text && text.error().fault == Fault::not_found) return std::nullopt;
   if (!text) return unexpected(std::move(text.error()));
   Acceptance out;
@@ -44,12 +44,12 @@ Result<std::optional<Acceptance>> read_acceptance(const std::string& directory) 
 }
 
 Result<void> keep_acceptance(const std::string& directory, const Acceptance& a) {
-  return replace_file(directory, file_name,
+  return replace_file(directory, acceptance_file,
                       "code " + a.code + "\nwhy " + one_line(a.why) + "\nwas " + std::to_string(a.was) +
                           "\nwas_hash " + a.was_hash + "\nfound " + std::to_string(a.found) +
                           "\nfound_hash " + a.found_hash + "\nremoved " + one_line(a.removed) + "\n");
 }
 
-Result<void> end_acceptance(const std::string& directory) { return remove_file(directory, file_name); }
+Result<void> end_acceptance(const std::string& directory) { return remove_file(directory, acceptance_file); }
 
 }  // namespace ringfence::audit

@@ -3,15 +3,11 @@
 #include <cstring>
 #include <map>
 
+#include "audit/numbers.h"
 #include "audit/stored_chain.h"
 
 namespace ringfence::audit {
 namespace {
-
-template <typename T>
-T be(ByteView bytes) {
-  return bytes.size() == sizeof(T) ? detail::load_be<T>(bytes.data()) : T{};
-}
 
 bool is_signed(const StoredAnchor& anchor, const std::string& node, ByteView key) {
   crypto::Ed25519PublicKey public_key{};

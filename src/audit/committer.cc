@@ -10,11 +10,10 @@
 namespace ringfence::audit {
 namespace {
 
-constexpr uint64_t ms_ns = 1'000'000;
-constexpr uint64_t claim_wait_ns = 5'000 * ms_ns;
-constexpr uint64_t maintenance_ns = 3'600'000 * ms_ns;
+constexpr uint64_t claim_wait_ns = 5'000 * ns_per_ms;
+constexpr uint64_t maintenance_ns = 3'600'000 * ns_per_ms;
 // Between two turns of a retention that has much to do.
-constexpr uint64_t maintenance_turn_ns = 1'000 * ms_ns;
+constexpr uint64_t maintenance_turn_ns = 1'000 * ns_per_ms;
 constexpr int partition_days = 7;
 // Of one batch: the row that the store names, all others, and once more for what was refused for company's
 // sake. Then the store is asked again later.

@@ -6,11 +6,7 @@
 #include "ringfence/base/log.h"
 
 namespace ringfence::audit {
-namespace {
-
-constexpr uint64_t ms_ns = 1'000'000;
-
-}  // namespace
+namespace {}  // namespace
 
 Result<void> Committer::take_sealed(const StoreSession::State& state, const OpenSet& open) {
   sealed_.checkpoints = state.checkpoints;
@@ -48,7 +44,7 @@ void Committer::told() {
 
 void Committer::anchor(uint64_t now, bool now_please) {
   if (head_.chain_no == anchored_ || !session_) return;
-  if (!now_please && anchor_ns_ != 0 && now - anchor_ns_ < options_.anchor_ms * ms_ns) return;
+  if (!now_please && anchor_ns_ != 0 && now - anchor_ns_ < options_.anchor_ms * ns_per_ms) return;
   anchor_ns_ = now;
   StoreWait waiting(control_);
   auto done = anchor_head();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audit/numbers.h"
 #include "audit/state_file.h"
 #include "ringfence/crypto/secret.h"
 
@@ -12,20 +13,14 @@ constexpr size_t id_digits = 16;
 constexpr size_t key_digits = 64;
 constexpr size_t line_bytes = id_digits + 1 + key_digits + 1;
 
-constexpr const char* file_name = "data.key";
-
-int value_of(char digit) {
-  if (digit >= '0' && digit <= '9') return digit - '0';
-  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
-  return -1;
-}
+constexpr const char* data_key_file = "data.key";
 
 template <size_t size>
 bool from_hex(ByteView digits, std::array<uint8_t, size>& out) {
   if (digits.size() != 2 * size) return false;
   for (size_t i = 0; i < size; ++i) {
-    const int high = value_of(digits[2 * i]);
-    const int low = value_of(digits[2 * i + 1]);
+    const int high = hex_value(digits[2 * i]);
+    const int low = hex_value(digits[2 * i + 1]);
     if (high < 0 || low < 0) return false;
     out[i] = static_cast<uint8_t>(high << 4 | low);
   }
@@ -108,11 +103,11 @@ Result<void> DataKeys::add_random() {
 }
 
 Result<DataKeys> DataKeys::read(const std::string& directory) {
-  auto text = read_file(directory, file_name, keys_max * line_bytes);
+  auto text = read_file(directory, data_key_file, keys_max * line_bytes);
   if (!text) return unexpected(std::move(text).error().in("data key"));
   auto keys = parse(*text);
   crypto::secure_zero(*text);
-  if (!keys) return unexpected(std::move(keys).error().in("data key: " + directory + "/" + file_name));
+  if (!keys) return unexpected(std::move(keys).error().in("data key: " + directory + "/" + data_key_file));
   return keys;
 }
 
@@ -122,7 +117,7 @@ Result<DataKeys> DataKeys::open(const std::string& directory) {
   DataKeys made;
   if (auto added = made.add_random(); !added) return unexpected(std::move(added).error());
   std::string text = made.text();
-  auto kept = create_file(directory, file_name, text);
+  auto kept = create_file(directory, data_key_file, text);
   crypto::secure_zero(text);
   if (!kept && kept.error().fault == Fault::conflict) return read(directory);
   if (!kept) return unexpected(std::move(kept).error().in("data key"));
@@ -134,7 +129,7 @@ Result<std::string> DataKeys::add(const std::string& directory) {
   if (!keys) return unexpected(std::move(keys).error());
   if (auto added = keys->add_random(); !added) return unexpected(std::move(added).error());
   std::string text = keys->text();
-  auto kept = replace_file(directory, file_name, text);
+  auto kept = replace_file(directory, data_key_file, text);
   crypto::secure_zero(text);
   if (!kept) return unexpected(std::move(kept).error().in("data key"));
   return to_hex(crypto::view_of(keys->newest().id));

@@ -12,7 +12,7 @@
 namespace ringfence::audit {
 namespace {
 
-constexpr char magic[8] = {'R', 'F', 'D', 'R', 'O', 'P', '0', '1'};
+constexpr char drop_magic[8] = {'R', 'F', 'D', 'R', 'O', 'P', '0', '1'};
 constexpr size_t file_bytes = 4096;
 
 struct Raw {
@@ -30,7 +30,7 @@ uint64_t read_drop_count(const std::string& path) {
   Raw raw{};
   ssize_t n = ::pread(fd, &raw, sizeof raw, 0);
   ::close(fd);
-  return n == sizeof raw && std::memcmp(raw.magic, magic, sizeof magic) == 0 ? raw.count : 0;
+  return n == sizeof raw && std::memcmp(raw.magic, drop_magic, sizeof drop_magic) == 0 ? raw.count : 0;
 }
 
 Result<void> DropCount::open(const std::string& path, uint64_t all_min) {
@@ -38,7 +38,7 @@ Result<void> DropCount::open(const std::string& path, uint64_t all_min) {
   int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return fail_errno(errno, "journal: create " + path);
   Raw raw{};
-  std::memcpy(raw.magic, magic, sizeof magic);
+  std::memcpy(raw.magic, drop_magic, sizeof drop_magic);
   raw.count = at_open_;
   // Allocated, so that writing to the mapping cannot meet a full disk.
   int error = ::posix_fallocate(fd, 0, file_bytes);

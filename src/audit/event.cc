@@ -179,7 +179,10 @@ void FieldWriter::cut(Tag tag, ByteView value) {
 void append_uuid(std::string& out, Tag tag, const Uuid& value) {
   if (value.is_nil()) return;
   const ByteView bytes(reinterpret_cast<const char*>(value.bytes.data()), value.bytes.size());
-  Writer(out).u16(static_cast<uint16_t>(tag)).u32(static_cast<uint32_t>(bytes.size())).bytes(bytes);
+  ringfence::Writer(out)
+      .u16(static_cast<uint16_t>(tag))
+      .u32(static_cast<uint32_t>(bytes.size()))
+      .bytes(bytes);
 }
 
 void append_tags(std::string& out, const std::vector<std::string>& tags) {
@@ -204,12 +207,12 @@ EventBuilder& EventBuilder::ts(uint64_t unix_us) { return integer(Tag::ts, stati
 EventBuilder& EventBuilder::text(Tag tag, std::string_view value) { return bytes(tag, value); }
 
 EventBuilder& EventBuilder::integer(Tag tag, int64_t value) {
-  Writer(fields_).u16(static_cast<uint16_t>(tag)).u32(8).u64(static_cast<uint64_t>(value));
+  ringfence::Writer(fields_).u16(static_cast<uint16_t>(tag)).u32(8).u64(static_cast<uint64_t>(value));
   return *this;
 }
 
 EventBuilder& EventBuilder::boolean(Tag tag, bool value) {
-  Writer(fields_).u16(static_cast<uint16_t>(tag)).u32(1).u8(value ? 1 : 0);
+  ringfence::Writer(fields_).u16(static_cast<uint16_t>(tag)).u32(1).u8(value ? 1 : 0);
   return *this;
 }
 
@@ -219,7 +222,7 @@ EventBuilder& EventBuilder::bytes(Tag tag, ByteView value) {
 }
 
 EventBuilder& EventBuilder::uuid(Tag tag, const Uuid& value) {
-  Writer(fields_)
+  ringfence::Writer(fields_)
       .u16(static_cast<uint16_t>(tag))
       .u32(16)
       .bytes(ByteView(reinterpret_cast<const char*>(value.bytes.data()), 16));

@@ -9,8 +9,8 @@
 namespace ringfence::audit {
 namespace {
 
-constexpr const char* file_name = "head";
-constexpr size_t file_bytes_max = 1 << 20;
+constexpr const char* head_file_name = "head";
+constexpr size_t head_file_bytes_max = 1 << 20;
 
 std::vector<std::string_view> words_of(std::string_view line) {
   std::vector<std::string_view> out;
@@ -38,7 +38,7 @@ bool read_digest(std::string_view hex, crypto::Digest& out) {
 
 Result<std::vector<std::string>> HeadFile::lines() const {
   std::vector<std::string> out;
-  auto text = read_file(directory_, file_name, file_bytes_max);
+  auto text = read_file(directory_, head_file_name, head_file_bytes_max);
   if (!text && text.error().fault == Fault::not_found) return out;
   if (!text) return unexpected(std::move(text.error()));
   std::string_view rest = *text;
@@ -88,7 +88,7 @@ Result<void> HeadFile::write(Sealer& sealer, const SignedHead& head) {
                      std::to_string(head.anchor_no) + " " + hex_of(crypto::view_of(head.anchor_digest)) +
                      " " + std::to_string(head.accepted_to);
   line += " " + hex_of(crypto::view_of(sealer.line(line)));
-  return replace_file(directory_, file_name, text + line + "\n");
+  return replace_file(directory_, head_file_name, text + line + "\n");
 }
 
 }  // namespace ringfence::audit

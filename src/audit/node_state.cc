@@ -2,17 +2,11 @@
 
 #include <cstring>
 
+#include "audit/numbers.h"
 #include "audit/stored_chain.h"
 
 namespace ringfence::audit {
-namespace {
-
-template <typename T>
-T be(ByteView bytes) {
-  return bytes.size() == sizeof(T) ? detail::load_be<T>(bytes.data()) : T{};
-}
-
-}  // namespace
+namespace {}  // namespace
 
 Result<NodeState> read_node_state(store::Connection& store, const std::string& node, Sealer& sealer) {
   NodeState out;

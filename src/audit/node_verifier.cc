@@ -2,18 +2,12 @@
 
 #include <algorithm>
 
+#include "audit/numbers.h"
 #include "audit/partitions.h"
 
 namespace ringfence::audit {
 namespace {
 
-constexpr uint64_t page_rows = 5'000;
-
-template <typename T>
-T be(ByteView bytes) {
-  return bytes.size() == sizeof(T) ? detail::load_be<T>(bytes.data()) : T{};
-}
-std::string number(uint64_t value) { return std::to_string(value); }
 // Rows that were written within this time, or within three intervals of signing, may wait for their
 // signature.
 constexpr uint64_t coverage_lag_min_us = 60'000'000;

@@ -4,15 +4,12 @@
 
 #include "audit/node_state.h"
 #include "audit/node_verifier.h"
+#include "audit/numbers.h"
 #include "audit/seal.h"
 #include "ringfence/audit/trail.h"
 
 namespace ringfence::audit {
-namespace {
-
-std::string number(uint64_t value) { return std::to_string(value); }
-
-}  // namespace
+namespace {}  // namespace
 
 Result<OwnState> read_own_state(const std::string& state_directory, const std::string& node) {
   OwnState out;

@@ -3,11 +3,11 @@
 #include <charconv>
 #include <chrono>
 
+#include "audit/numbers.h"
 #include "ringfence/base/clock.h"
 
 namespace ringfence::audit {
 namespace {
-std::string number(uint64_t value) { return std::to_string(value); }
 
 std::string day_text(uint64_t us, bool compact) {
   std::string day = rfc3339(us).substr(0, 10);

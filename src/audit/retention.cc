@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audit/numbers.h"
 #include "audit/partitions.h"
 #include "audit/stored_chain.h"
 #include "ringfence/audit/chain.h"
@@ -11,11 +12,8 @@
 namespace ringfence::audit {
 namespace {
 
-constexpr uint64_t page_rows = 5'000;
 // The writer waits for this: what is left is done in its next turn.
 constexpr uint64_t turn_ns = 10'000'000'000;
-
-std::string number(uint64_t value) { return std::to_string(value); }
 
 // One partition that is old enough.
 class PartitionDrop {

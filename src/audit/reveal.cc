@@ -11,7 +11,7 @@ constexpr const char* rows_sql =
     " WHERE e.id = $1 OR (e.parent_id = $1 AND e.outcome_sealed IS NOT NULL) ORDER BY e.chain_no";
 
 template <typename T>
-T number(const store::Rows& rows, int row, int column) {
+T number_at(const store::Rows& rows, int row, int column) {
   const ByteView value = rows.get(row, column);
   if (value.size() == 8) return static_cast<T>(detail::load_be<uint64_t>(value.data()));
   if (value.size() == 4) return static_cast<T>(detail::load_be<uint32_t>(value.data()));
@@ -46,10 +46,10 @@ Result<std::vector<OpenedText>> reveal(store::Connection& store, const DataKeys&
                   "the start of the statement is not in the store, and its outcome's text is bound to that");
     }
     const int place = is_late ? 7 : 1;
-    auto texts = open_sealed(
-        keys,
-        outcome_context(node, number<uint32_t>(*rows, row, place), number<uint64_t>(*rows, row, place + 1)),
-        rows->get(row, 5));
+    auto texts = open_sealed(keys,
+                             outcome_context(node, number_at<uint32_t>(*rows, row, place),
+                                             number_at<uint64_t>(*rows, row, place + 1)),
+                             rows->get(row, 5));
     if (!texts) return unexpected(std::move(texts).error());
     append(out, std::move(*texts));
   }

@@ -2,6 +2,7 @@
 
 #include <functional>
 
+#include "audit/numbers.h"
 #include "ringfence/audit/json.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/utf8.h"
@@ -30,7 +31,6 @@ constexpr uint64_t always_mask = bit(Tag::id) | bit(Tag::node) | bit(Tag::shard)
                                  bit(Tag::outcome);
 
 // PostgreSQL counts timestamps from 2000-01-01.
-constexpr int64_t pg_epoch_us = 946'684'800'000'000;
 // Of a poisoned row's texts only short ones stay in their columns: indexed values have a limit of their own.
 constexpr size_t poisoned_text_max = 256;
 
@@ -376,7 +376,7 @@ const std::vector<CommittedRow>& RowEncoder::canonical_rows() {
   return canonical_rows_;
 }
 
-ByteView RowEncoder::copy_header() { return ByteView("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0", 19); }
+ByteView RowEncoder::copy_header() { return ByteView("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", 19); }
 
 std::string RowEncoder::event_copy_sql() const {
   std::string out = "COPY ringfence.audit_event (";

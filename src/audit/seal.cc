@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audit/numbers.h"
 #include "audit/state_file.h"
 #include "ringfence/crypto/secret.h"
 
@@ -12,12 +13,6 @@ constexpr const char* key_name = "seal.key";
 
 bool is_at_beginning(const Checkpoint& checkpoint) {
   return checkpoint.position == 0 && checkpoint.next_seq == 1 && checkpoint.told == 0;
-}
-
-int value_of(char digit) {
-  if (digit >= '0' && digit <= '9') return digit - '0';
-  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
-  return -1;
 }
 
 }  // namespace
@@ -121,8 +116,8 @@ std::string bytes_of_hex(std::string_view hex) {
   std::string out;
   if (hex.size() % 2 != 0) return out;
   for (size_t i = 0; i < hex.size(); i += 2) {
-    int high = value_of(hex[i]);
-    int low = value_of(hex[i + 1]);
+    int high = hex_value(hex[i]);
+    int low = hex_value(hex[i + 1]);
     if (high < 0 || low < 0) return {};
     out.push_back(static_cast<char>(high << 4 | low));
   }

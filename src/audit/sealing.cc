@@ -12,7 +12,10 @@ constexpr char sealed_version = 1;
 
 std::string context_of(Tag column, ByteView node) {
   std::string out = "ringfence sealed 1";
-  Writer(out).u16(static_cast<uint16_t>(column)).u16(static_cast<uint16_t>(node.size())).bytes(node);
+  ringfence::Writer(out)
+      .u16(static_cast<uint16_t>(column))
+      .u16(static_cast<uint16_t>(node.size()))
+      .bytes(node);
   return out;
 }
 
@@ -23,7 +26,10 @@ std::string_view column_of(Tag tag) { return field_info(static_cast<uint16_t>(ta
 ClearTexts::~ClearTexts() { crypto::secure_zero(fields_); }
 
 void ClearTexts::add(Tag field, ByteView text, ByteView digested) {
-  Writer(fields_).u16(static_cast<uint16_t>(field)).u32(static_cast<uint32_t>(text.size())).bytes(text);
+  ringfence::Writer(fields_)
+      .u16(static_cast<uint16_t>(field))
+      .u32(static_cast<uint32_t>(text.size()))
+      .bytes(text);
   crypto::Digest digest{};
   std::copy_n(digested.begin(), std::min(digested.size(), digest.size()), digest.begin());
   const auto place = std::find_if(digested_.begin(), digested_.end(),
@@ -80,7 +86,7 @@ std::string event_context(ByteView node, const Uuid& event) {
 
 std::string outcome_context(ByteView node, uint32_t shard, uint64_t start_seq) {
   std::string out = context_of(Tag::outcome_sealed, node);
-  Writer(out).u32(shard).u64(start_seq);
+  ringfence::Writer(out).u32(shard).u64(start_seq);
   return out;
 }
 

@@ -9,7 +9,7 @@
 namespace ringfence::audit {
 namespace {
 
-constexpr char magic[8] = {'R', 'F', 'J', 'R', 'N', 'L', '0', '1'};
+constexpr char segment_magic[8] = {'R', 'F', 'J', 'R', 'N', 'L', '0', '1'};
 
 struct RawSegment {
   char magic[8];
@@ -55,7 +55,7 @@ void write_record_header(char* at, uint8_t kind, uint32_t length, uint32_t epoch
 
 std::string encode_segment_header(const SegmentHeader& header) {
   RawSegment raw{};
-  std::memcpy(raw.magic, magic, sizeof magic);
+  std::memcpy(raw.magic, segment_magic, sizeof segment_magic);
   raw.version = segment_version;
   raw.segment_bytes = header.segment_bytes;
   raw.segment_no = header.segment_no;
@@ -74,7 +74,7 @@ Result<SegmentHeader> decode_segment_header(ByteView image) {
   if (image.size() < segment_header_bytes) return fail(Fault::malformed, "segment: shorter than its header");
   RawSegment raw;
   std::memcpy(&raw, image.data(), sizeof raw);
-  if (std::memcmp(raw.magic, magic, sizeof magic) != 0)
+  if (std::memcmp(raw.magic, segment_magic, sizeof segment_magic) != 0)
     return fail(Fault::malformed, "segment: not a journal");
   uint32_t crc = raw.crc;
   raw.crc = 0;

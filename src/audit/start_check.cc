@@ -8,6 +8,7 @@
 #include "audit/head_file.h"
 #include "audit/node_state.h"
 #include "audit/node_verifier.h"
+#include "audit/numbers.h"
 #include "audit/seal.h"
 #include "audit/stored_chain.h"
 #include "ringfence/base/clock.h"
@@ -16,7 +17,6 @@
 namespace ringfence::audit {
 namespace {
 
-std::string number(uint64_t value) { return std::to_string(value); }
 std::string time_of(uint64_t unix_us) { return rfc3339(unix_us); }
 
 class StartCheck {

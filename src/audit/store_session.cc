@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "audit/node_store.h"
+#include "audit/numbers.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
 
@@ -12,8 +13,6 @@ namespace {
 
 // libpq copies what it is given into its own buffer: pieces of this size keep that buffer small.
 constexpr size_t copy_piece = 64 * 1024;
-
-std::string number(uint64_t value) { return std::to_string(value); }
 
 std::string bytea_literal(ByteView bytes) { return "'\\x" + hex_of(bytes) + "'::bytea"; }
 

@@ -2,19 +2,11 @@
 
 #include <algorithm>
 
+#include "audit/numbers.h"
 #include "ringfence/audit/json.h"
 
 namespace ringfence::audit {
-namespace {
-
-constexpr int64_t pg_epoch_us = 946'684'800'000'000;
-
-template <typename T>
-T be(ByteView bytes) {
-  return bytes.size() == sizeof(T) ? detail::load_be<T>(bytes.data()) : T{};
-}
-
-}  // namespace
+namespace {}  // namespace
 
 uint64_t unix_us(ByteView timestamp) {
   return static_cast<uint64_t>(static_cast<int64_t>(be<uint64_t>(timestamp)) + pg_epoch_us);

@@ -10,6 +10,9 @@
 
 namespace ringfence::audit {
 
+// Rows that are read at once where the chain is read from its beginning to its end.
+inline constexpr uint64_t page_rows = 5'000;
+
 // Unix µs of a timestamptz in binary form.
 uint64_t unix_us(ByteView timestamp);
 crypto::Digest digest_of(ByteView bytes);  // Zeros when it is none.

@@ -4,13 +4,12 @@
 #include <set>
 
 #include "audit/node_verifier.h"
+#include "audit/numbers.h"
 #include "audit/schema_check.h"
 #include "ringfence/audit/json.h"
 
 namespace ringfence::audit {
 namespace {
-
-std::string number(uint64_t value) { return std::to_string(value); }
 
 // Every node that has rows, whether the store's own lists name it or not, also the one of the empty name; one
 // index probe each.

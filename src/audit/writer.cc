@@ -21,8 +21,7 @@ constexpr auto poll_interval = std::chrono::milliseconds(10);
 // Records taken from one journal before the next one's turn.
 constexpr int turn_records = 512;
 constexpr uint64_t turn_bytes = 1 << 20;
-constexpr uint64_t ms_ns = 1'000'000;
-constexpr uint64_t gap_interval_ns = 1'000 * ms_ns;
+constexpr uint64_t gap_interval_ns = 1'000 * ns_per_ms;
 
 }  // namespace
 
@@ -257,12 +256,12 @@ bool Writer::Impl::live() {
     uint64_t now = mono_ns();
     bool any = consume(now);
     bool drained = all_consumed();
-    batch.expire(now, options.join_window_ms * ms_ns, drained);
+    batch.expire(now, options.join_window_ms * ns_per_ms, drained);
     note_dropped(now, stopping);
     note_refused();
     if (!batch.rows().empty() && first_row_ns == 0) first_row_ns = now;
     control.set_oldest(batch.rows().empty() ? 0 : batch.oldest_ns());
-    bool due = first_row_ns != 0 && now - first_row_ns >= options.batch_ms * ms_ns;
+    bool due = first_row_ns != 0 && now - first_row_ns >= options.batch_ms * ns_per_ms;
     if (batch_is_full() || due || (stopping && drained)) {
       if (!committer.commit()) return false;
       first_row_ns = 0;

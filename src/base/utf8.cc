@@ -1,5 +1,7 @@
 #include "ringfence/base/utf8.h"
 
+#include <algorithm>
+
 namespace ringfence {
 namespace {
 
@@ -51,6 +53,10 @@ bool is_valid_text(ByteView bytes) {
     bytes.remove_prefix(size);
   }
   return true;
+}
+
+bool is_ascii(ByteView bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; });
 }
 
 std::string make_valid_text(ByteView bytes) {

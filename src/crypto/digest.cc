@@ -3,6 +3,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include "ringfence/crypto/digest.h"
+#include "raw.h"
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
@@ -25,12 +26,6 @@ EVP_MAC* hmac_algorithm() {
   static EVP_MAC* const algorithm = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
   RINGFENCE_ASSERT(algorithm != nullptr);
   return algorithm;
-}
-
-const unsigned char* raw(ByteView bytes) {
-  // OpenSSL takes a null pointer for "no value given", which an empty view must not mean.
-  static const unsigned char nothing = 0;
-  return bytes.empty() ? &nothing : reinterpret_cast<const unsigned char*>(bytes.data());
 }
 
 static_assert(sizeof(SHA256_CTX) == sizeof(Sha256) && alignof(SHA256_CTX) <= alignof(Sha256));

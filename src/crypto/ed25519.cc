@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "raw.h"
 #include "ringfence/crypto/secret.h"
 
 namespace ringfence::crypto {
@@ -19,8 +20,6 @@ using Context = std::unique_ptr<EVP_MD_CTX, Free>;
 Key private_key_of(const Ed25519PrivateKey& raw) {
   return Key(EVP_PKEY_new_raw_private_key_ex(nullptr, "ED25519", nullptr, raw.data(), raw.size()));
 }
-
-const unsigned char* raw(ByteView bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
 
 }  // namespace
 

@@ -253,7 +253,7 @@ void SocketStream::reset() {
   if (is_shut_) return;
   sockaddr nowhere{};
   nowhere.sa_family = AF_UNSPEC;
-  const linger now{1, 0};
+  const struct linger now{1, 0};
   setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
   // What is pending ends by it; what is armed later is told by the socket.
   if (::connect(fd_, &nowhere, sizeof nowhere) != 0) return shutdown();

@@ -18,10 +18,6 @@ constexpr Table tables[] = {
 #include "encodings.inc"
 };
 
-bool is_ascii(ByteView text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; });
-}
-
 void to_utf8(ByteView text, const Table& table, std::string& out, bool& is_valid) {
   for (char c : text) {
     const auto byte = static_cast<uint8_t>(c);

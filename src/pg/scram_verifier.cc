@@ -11,16 +11,6 @@
 #include "scram_text.h"
 
 namespace ringfence::pg {
-namespace {
-
-bool is_ascii(ByteView bytes) {
-  for (char c : bytes)
-    if (static_cast<uint8_t>(c) > 0x7f) return false;
-  return true;
-}
-
-}  // namespace
-
 // PostgreSQL looks for prohibited characters and mixed directions before it normalises, RFC 4013 afterwards.
 // So the profile is applied without its NFKC step, which comes by itself.
 std::string prepare_password(ByteView password) {

@@ -1,13 +1,11 @@
 #include "ringfence/pg/server_name.h"
 
-#include <algorithm>
+#include "ringfence/base/utf8.h"
 
 namespace ringfence::pg {
 
 ByteView message_name(ByteView sent, const NameEncodings& encodings, std::string& room) {
-  const bool is_ascii =
-      std::all_of(sent.begin(), sent.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; });
-  if (is_ascii) return sent.substr(0, name_bytes_max);
+  if (is_ascii(sent)) return sent.substr(0, name_bytes_max);
   if (encodings.is_sure) {
     if (auto name = convert(sent, encodings.client, encodings.server, room))
       return name->substr(0, name_bytes_max);

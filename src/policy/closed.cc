@@ -9,7 +9,7 @@ namespace ringfence::policy {
 namespace {
 
 // Of PostgreSQL 15 to 18, and of the extensions that keep statements or the constants in them.
-constexpr ClosedRelation relations[] = {
+constexpr ClosedRelation closed_relations[] = {
     {"pg_catalog", "pg_stats", ""},
     {"pg_catalog", "pg_stats_ext", ""},
     {"pg_catalog", "pg_stats_ext_exprs", ""},
@@ -37,7 +37,7 @@ constexpr ClosedRelation secrets[] = {
 
 // They show statements or statistics, read a relation by a name that no rule sees, or read its pages, its log
 // or its file.
-constexpr std::string_view functions[] = {
+constexpr std::string_view closed_functions[] = {
     "bt_multi_page_stats*",
     "bt_page_items*",
     "brin_page_items",
@@ -90,7 +90,7 @@ const ClosedRelation* find(const ClosedRelation (&table)[n], std::string_view sc
 }  // namespace
 
 const ClosedRelation* closed_relation(std::string_view schema, std::string_view name) {
-  return find(relations, schema, name);
+  return find(closed_relations, schema, name);
 }
 
 const ClosedRelation* secret_relation(std::string_view schema, std::string_view name) {
@@ -98,7 +98,7 @@ const ClosedRelation* secret_relation(std::string_view schema, std::string_view 
 }
 
 bool is_closed_function(std::string_view name) {
-  return std::any_of(std::begin(functions), std::end(functions),
+  return std::any_of(std::begin(closed_functions), std::end(closed_functions),
                      [&](auto one) { return matches_wildcard(one, name); });
 }
 

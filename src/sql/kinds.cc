@@ -17,7 +17,7 @@ struct Row {
 
 #define ROW(message, name, level) {&pg_query__##message##__descriptor, name, Level::level}
 // The ones whose name or level depends on their fields are settled in kind_of().
-constexpr Row table[] = {
+constexpr Row kind_rows[] = {
     ROW(select_stmt, "select", read),
     ROW(insert_stmt, "insert", write),
     ROW(update_stmt, "update", write),
@@ -139,7 +139,7 @@ constexpr Row table[] = {
 const Row* find_row(MessageType type) {
   static const std::unordered_map<MessageType, const Row*> by_type = [] {
     std::unordered_map<MessageType, const Row*> out;
-    for (const Row& row : table) out.emplace(row.type, &row);
+    for (const Row& row : kind_rows) out.emplace(row.type, &row);
     return out;
   }();
   const auto found = by_type.find(type);

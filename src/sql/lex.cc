@@ -1,4 +1,5 @@
 #include "ringfence/sql/lex.h"
+#include "characters.h"
 
 #include <array>
 
@@ -26,7 +27,6 @@ constexpr auto classes = make_classes();
 
 bool is(char c, uint8_t bits) { return (classes[static_cast<uint8_t>(c)] & bits) != 0; }
 bool is_ident_cont(char c) { return is(c, ident_start | digit) || c == '$'; }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 
 }  // namespace
 

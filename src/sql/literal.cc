@@ -1,11 +1,10 @@
 #include "literal.h"
+#include "characters.h"
 
 #include <algorithm>
 
 namespace ringfence::sql {
 namespace {
-
-constexpr size_t npos = std::string_view::npos;
 
 uint32_t digits_value(std::string_view text, size_t& i, size_t digits_max, uint32_t base) {
   uint32_t value = 0;

@@ -1,11 +1,10 @@
 #include "redactor.h"
+#include "characters.h"
 
 #include <algorithm>
 
 namespace ringfence::sql {
 namespace {
-
-constexpr size_t npos = std::string_view::npos;
 
 template <size_t n>
 bool is_one_of(std::string_view word, const std::string_view (&list)[n]) {

@@ -1,4 +1,5 @@
 #include "ringfence/sql/secret_names.h"
+#include "characters.h"
 
 #include <algorithm>
 #include <optional>
@@ -10,14 +11,11 @@
 namespace ringfence::sql {
 namespace {
 
-constexpr size_t npos = std::string_view::npos;
 // The group of the filter for forms that may hide a name; the names share the others.
 constexpr uint8_t form_group = 7;
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 bool is_letter(char c) { return lower(c) >= 'a' && lower(c) <= 'z'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_separator(char c) { return c == '_' || c == '-' || c == '.'; }
 
 // Behind a name these say that it is about a secret and not one: password_encryption, token_count.

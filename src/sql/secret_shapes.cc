@@ -1,4 +1,5 @@
 #include "secret_shapes.h"
+#include "characters.h"
 
 #include <algorithm>
 
@@ -6,16 +7,13 @@ namespace ringfence::sql {
 namespace {
 
 constexpr std::string_view blanks = " \t\n\r\f\v";
-constexpr size_t npos = std::string_view::npos;
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 bool is_blank(char c) { return blanks.find(c) != npos; }
 bool is_quote(char c) { return c == '\'' || c == '"' || c == '`'; }
 bool is_word_char(char c) {
   return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '_' || (c & 0x80) != 0;
 }
 bool is_key_char(char c) { return is_word_char(c) || c == '-' || c == '.'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // Programs that take a secret on their command line, by which option, and how it stands there.
 struct Program {

@@ -5,7 +5,7 @@
 namespace ringfence::sql {
 namespace {
 
-constexpr std::string_view blanks = " \t\n\r\f";
+constexpr std::string_view whitespace = " \t\n\r\f";
 
 // Follows the tokens of one statement and knows when a `;` belongs to it.
 //
@@ -76,12 +76,12 @@ StatementSplitter::StatementSplitter(std::string_view text) : lexer_(text) {
   // Most texts are one statement, perhaps with a `;` at the very end, and have no comment.
   size_t end = text.find(';');
   if (end == std::string_view::npos) end = text.size();
-  else if (text.find_first_not_of(blanks, end + 1) != std::string_view::npos) return;
+  else if (text.find_first_not_of(whitespace, end + 1) != std::string_view::npos) return;
   if (text.find("--") != std::string_view::npos || text.find("/*") != std::string_view::npos) return;
   is_simple_ = true;
   const std::string_view body = text.substr(0, end);
-  const size_t first = body.find_first_not_of(blanks);
-  if (first != std::string_view::npos) simple_ = Extent{first, body.find_last_not_of(blanks) + 1};
+  const size_t first = body.find_first_not_of(whitespace);
+  if (first != std::string_view::npos) simple_ = Extent{first, body.find_last_not_of(whitespace) + 1};
 }
 
 std::optional<Extent> StatementSplitter::next() {

@@ -4,9 +4,11 @@
 usage: tidy_test.py ROOT BUILD     BUILD has a compile_commands.json; the checks are ROOT/.clang-tidy's
        tidy_test.py --self-test    proves on made-up trees that it catches what it is there for
 
-A source whose folder is one of FOLDERS is analysed when its digest is new: of its own text, of the headers of
-the project that it includes, of the checks, its command and the tool's version. Results are in BUILD/tidy, or
-in $RINGFENCE_TIDY_CACHE. Two sources are analysed beside each other.
+All sources below ROOT/src are analysed. The sources of a folder are read several at a time, as parts of one
+source that is made up for it: so the headers that they share are read once. Where their names clash each is
+read by itself. Such a piece is analysed when its digest is new: of its sources, of the headers of the project
+that they include, of the checks, the compiler's arguments and the tool's version. Results are in BUILD/tidy, or
+in $RINGFENCE_TIDY_CACHE. Two pieces are analysed beside each other.
 
 allowed.txt has lines "file: check: count" of what is known. The list only shrinks: an entry fails that gives
 more than there is.
@@ -26,8 +28,8 @@ import tempfile
 
 TIDY = 'clang-tidy-19'
 AT_ONCE = 2
-# Below src.
-FOLDERS = ['base', 'control', 'model']
+# Sources of a piece: more share more, and more have to be read again after a change of one.
+PIECE = 12
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 FINDING = re.compile(r'^(.+?):(\d+):(\d+): (warning|error): (.*) \[([\w.,-]+)\]$', re.MULTILINE)
 
@@ -52,83 +54,113 @@ def included(path, root):
     return sorted(found)
 
 
-def digest(path, root, command, version):
+def digest(piece, root, arguments, version):
     out = hashlib.sha256()
-    parts = [version, command, (root / '.clang-tidy').read_text()]
-    for name in included(path, root):
+    parts = [version, ' '.join(arguments), (root / '.clang-tidy').read_text()]
+    for name in sorted({name for path in piece for name in included(path, root)}):
         parts += [str(name.relative_to(root)), name.read_text(errors='replace')]
     for part in parts:
         out.update(('%d:' % len(part)).encode() + part.encode())
     return out.hexdigest()
 
 
-def commands(root, build):
-    """{source: its command, without what says where the object goes}."""
-    out = {}
+def sources_of(path):
+    """A source of the build, or those that Meson has put together in it (unity)."""
+    if re.search(r'-unity\d+\.cpp$', path.name):
+        return [pathlib.Path(name) for name in re.findall('^#include *[<"](.+)[>"]$', path.read_text(), re.MULTILINE)]
+    return [path]
+
+
+def pieces(root, build):
+    """{piece, some sources of one folder: arguments for their compiler}."""
+    alike = collections.defaultdict(set)
     for entry in json.loads((build / 'compile_commands.json').read_text()):
-        path = (pathlib.Path(entry['directory']) / entry['file']).resolve()
-        if path.suffix != '.cc' or root / 'src' not in path.parents:
-            continue
-        if path.relative_to(root / 'src').parts[0] not in FOLDERS:
-            continue
-        words = shlex.split(entry['command'])
-        out[path] = ' '.join(word for word in words if word.startswith(('-D', '-std', '-f')))
+        directory = pathlib.Path(entry['directory'])
+        # The build's compiler is another one: its flags and its warnings are not clang's affair.
+        arguments = ['-w']
+        words = iter(shlex.split(entry['command']))
+        for word in words:
+            if word.startswith('-I'):
+                arguments.append('-I' + os.path.normpath(directory / word[2:]))
+            elif word.startswith(('-isystem', '-D', '-std')):
+                arguments.append(word)
+        for path in sources_of(directory / entry['file']):
+            path = (directory / path).resolve()
+            if path.suffix == '.cc' and root / 'src' in path.parents:
+                # What Meson makes of a target has a folder of its own, which no source needs.
+                own = [word for word in arguments if not word.endswith('.p')]
+                alike[path.parent, tuple(own)].add(path)
+    out = {}
+    for (_, arguments), paths in alike.items():
+        paths = sorted(paths)
+        for at in range(0, len(paths), PIECE):
+            out[tuple(paths[at:at + PIECE])] = arguments
     return out
 
 
-def findings(text, root, build):
+def findings(text, root):
     """[file, line, column, check, message] of the project's own files."""
     out = set()
     for name, line, column, kind, message, checks in FINDING.findall(text):
-        path = pathlib.Path(os.path.normpath(build / name))
+        path = pathlib.Path(os.path.normpath(name))
         if kind == 'error' and 'clang-diagnostic-error' in checks:
             raise Broken('%s:%s: %s' % (name, line, message))
-        if path.is_relative_to(root):
+        if path.is_relative_to(root) and not path.name.startswith('piece-'):
             for check in checks.split(','):
                 if not check.startswith(('clang-diagnostic-', '-warnings')):
                     out.add((str(path.relative_to(root)), int(line), int(column), check, message))
     return sorted(out)
 
 
-def analyse(path, root, build):
-    # The build's compiler is another one: its flags and its warnings are not clang's affair.
-    done = subprocess.run(
-        [TIDY, '-p', build, '--quiet', '--extra-arg=-Wno-unused-command-line-argument', '--extra-arg=-w',
-         path],
-        capture_output=True, text=True, cwd=build)
-    found = findings(done.stdout, root, build)
-    if done.returncode and not found:
-        raise Broken('%s: %s' % (path.relative_to(root), (done.stdout + done.stderr).strip()[-500:]))
+def analyse(piece, root, arguments):
+    with tempfile.TemporaryDirectory() as directory:
+        whole = pathlib.Path(directory) / ('piece-%s' % piece[0].name)
+        whole.write_text(''.join('#include "%s"\n' % path for path in piece))
+        done = subprocess.run(
+            [TIDY, '--quiet', '--config-file=%s' % (root / '.clang-tidy'), whole, '--', *arguments],
+            capture_output=True, text=True, cwd=root)
+    try:
+        found = findings(done.stdout, root)
+        if done.returncode and not found:
+            raise Broken('%s: %s' % (piece[0].relative_to(root), (done.stdout + done.stderr).strip()[-500:]))
+    except Broken:
+        if len(piece) == 1:
+            raise
+        return sorted({one for path in piece for one in analyse((path,), root, arguments)})
     return found
 
 
 def results(root, build, cache):
-    """(findings of all sources, how many were analysed now, problems)."""
+    """(findings of all sources, how many sources were analysed now, problems)."""
     cache.mkdir(parents=True, exist_ok=True)
     version = subprocess.check_output([TIDY, '--version'], text=True)
-    known = commands(root, build)
-    places = {path: cache / (digest(path, root, command, version) + '.json')
-              for path, command in known.items()}
-    new = sorted(path for path, place in places.items() if not place.exists())
+    known = pieces(root, build)
+    places = {}
+    for piece, arguments in known.items():
+        anywhere = [word.replace(str(build), '').replace(str(root), '') for word in arguments]
+        places[piece] = cache / (digest(piece, root, anywhere, version) + '.json')
+    # The largest first: none is left when the others are done.
+    new = sorted((piece for piece, place in places.items() if not place.exists()),
+                 key=lambda piece: -sum(path.stat().st_size for path in piece))
     problems = []
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        jobs = {path: pool.submit(analyse, path, root, build) for path in new}
-        for path, job in jobs.items():
+        jobs = {piece: pool.submit(analyse, piece, root, known[piece]) for piece in new}
+        for piece, job in jobs.items():
             try:
                 text = json.dumps(job.result())
             except Broken as reason:
-                problems.append('%s was not analysed: %s' % (path.relative_to(root), reason))
+                problems.append('not analysed: %s' % reason)
                 continue
-            half = places[path].with_suffix('.new')  # A run that is cut short leaves no half result.
+            half = places[piece].with_suffix('.new')  # A run that is cut short leaves no half result.
             half.write_text(text)
-            half.rename(places[path])
+            half.rename(places[piece])
     found = set()
     for place in places.values():
         if place.exists():
             found.update(tuple(one) for one in json.loads(place.read_text()))
     if not known:
-        problems.append('no sources of %s are in the build' % ', '.join(FOLDERS))
-    return sorted(found), len(new), problems
+        problems.append('no sources of %s are in the build' % (root / 'src'))
+    return sorted(found), sum(len(piece) for piece in new), problems
 
 
 def allowed(text):
@@ -166,19 +198,21 @@ def self_test():
     with tempfile.TemporaryDirectory() as directory:
         root = pathlib.Path(directory).resolve()
         for name, text in (
-                ('.clang-tidy', "Checks: '-*,performance-for-range-copy'\n"),
+                ('.clang-tidy', "Checks: '-*,performance-for-range-copy'\nHeaderFilterRegex: '.*'\n"),
                 ('include/ringfence/base/a.h', '#pragma once\n#include <vector>\n#include <string>\n'),
                 ('src/base/a.cc',
                  '#include "ringfence/base/a.h"\nsize_t f(const std::vector<std::string>& all) {\n'
                  '  size_t n = 0;\n  for (auto one : all) n += one.size();\n  return n;\n}\n'),
-                ('src/pg/b.cc', 'int broken(\n')):
+                ('src/base/b.cc', 'int b() { return 1; }\n'),
+                ('src/pg/c.cc', 'namespace { int one() { return 1; } }\nint c() { return one(); }\n'),
+                ('src/pg/d.cc', 'namespace { int one() { return 2; } }\nint d() { return one(); }\n'),
+                ('build/src/pg/pg-unity0.cpp', '#include<../src/pg/c.cc>\n#include<../src/pg/d.cc>\n')):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text)
         build = root / 'build'
-        build.mkdir()
-        entries = [{'directory': str(build), 'file': '../src/%s.cc' % name,
-                    'command': 'c++ -std=c++20 -fcoroutines -I../include -c ../src/%s.cc' % name}
-                   for name in ('base/a', 'pg/b')]
+        entries = [{'directory': str(build), 'file': name,
+                    'command': 'c++ -std=c++20 -fcoroutines -I../include -c ' + name}
+                   for name in ('../src/base/a.cc', '../src/base/b.cc', 'src/pg/pg-unity0.cpp')]
         (build / 'compile_commands.json').write_text(json.dumps(entries))
         path = root / 'src/base/a.cc'
 
@@ -187,15 +221,15 @@ def self_test():
             if (len(got[0]), got[1], len(got[2])) != (found, analysed, problems):
                 wrong.append('self-test: expected %d analysed, %d found, %d problems: %s'
                              % (analysed, found, problems, got))
-        run(1, 1, 0)
+        run(4, 1, 0)
         run(0, 1, 0)
         header = root / 'include/ringfence/base/a.h'
         header.write_text(header.read_text() + 'inline int g() { return 1; }\n')
-        run(1, 1, 0)
+        run(2, 1, 0)
         path.write_text(path.read_text().replace('auto one', 'const auto& one'))
-        run(1, 0, 0)
+        run(2, 0, 0)
         path.write_text(path.read_text() + 'int broken(\n')
-        run(1, 0, 1)
+        run(2, 0, 1)
     return wrong
 
 

@@ -9,6 +9,8 @@
 
 namespace ringfence {
 
+inline constexpr uint64_t ns_per_ms = 1'000'000;
+
 // Microseconds since the Unix epoch, UTC. May step when the machine's clock is set.
 uint64_t wall_us();
 // Nanoseconds since an arbitrary start; never goes back. Deadlines and durations use this one.

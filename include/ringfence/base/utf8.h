@@ -10,6 +10,8 @@
 namespace ringfence {
 
 bool is_valid_text(ByteView bytes);
+// Without a byte from 0x80 on. NUL is ASCII.
+bool is_ascii(ByteView bytes);
 // The same text with each invalid byte, and each NUL, replaced by U+FFFD.
 std::string make_valid_text(ByteView bytes);
 // The longest prefix of at most `size_max` bytes that does not cut a character in two.

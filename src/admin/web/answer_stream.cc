@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ringfence/base/clock.h"
 #include "ringfence/http/response.h"
 
 namespace ringfence::admin {
@@ -9,7 +10,6 @@ namespace ringfence::admin {
 using ring::Task;
 
 namespace {
-constexpr uint64_t ns_per_ms = 1'000'000;
 // Around a chunk: its length in hexadecimal and two line ends.
 constexpr size_t chunk_overhead = 16 + 4;
 }  // namespace

@@ -1,5 +1,6 @@
 #include "connection.h"
 
+#include "ringfence/base/clock.h"
 #include "ringfence/net/linger.h"
 #include "ringfence/net/tls_accept.h"
 
@@ -10,7 +11,6 @@ using ring::Task;
 using State = http::RequestParser::State;
 
 namespace {
-constexpr uint64_t ns_per_ms = 1'000'000;
 // What is read of a refused peer's rest, so that closing does not reset the connection before it saw our
 // answer.
 constexpr size_t linger_bytes_max = 256 * 1024;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "connection.h"
+#include "ringfence/base/clock.h"
 #include "ringfence/net/socket_stream.h"
 
 namespace ringfence::admin {
@@ -10,7 +11,6 @@ namespace ringfence::admin {
 using ring::Task;
 
 namespace {
-constexpr uint64_t ns_per_ms = 1'000'000;
 // How often stop() looks whether the kernel has let go of the listening socket.
 constexpr uint64_t poll_ns = 1'000'000;
 }  // namespace

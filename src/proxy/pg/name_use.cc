@@ -16,10 +16,6 @@ using pg::Unseen;
 
 namespace {
 
-bool is_ascii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-}
-
 // By far the most texts, of which nothing has to be known where there is no name.
 bool begins_with_select(ByteView text) {
   return text.size() >= 6 && sql::is_keyword(text.substr(0, 6), "select");

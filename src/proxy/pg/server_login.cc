@@ -9,17 +9,16 @@ namespace ringfence::proxy {
 
 using ring::Task;
 
-namespace {
-
-tl::unexpected<UpstreamRefusal> refuse(std::string_view sqlstate, const Target& target, std::string reason) {
-  return tl::unexpected<UpstreamRefusal>(server_refusal(sqlstate, target, std::move(reason)));
-}
-
-}  // namespace
+namespace {}  // namespace
 
 UpstreamRefusal server_refusal(std::string_view sqlstate, const Target& target, std::string reason) {
   return {std::string(sqlstate), "the server of database \"" + target.name + "\" cannot be used now",
           "The reason is in the appliance's log and trail.", std::move(reason), false};
+}
+
+tl::unexpected<UpstreamRefusal> unreachable(std::string_view sqlstate, const Target& target,
+                                            std::string reason) {
+  return tl::unexpected<UpstreamRefusal>(server_refusal(sqlstate, target, std::move(reason)));
 }
 
 ServerLogin::ServerLogin(PgShardState& shard, const Target& target, const Credential& credential,
@@ -35,13 +34,13 @@ ServerLogin::ServerLogin(PgShardState& shard, const Target& target, const Creden
 Task<tl::expected<void, UpstreamRefusal>> ServerLogin::run(std::string startup) {
   auto sending = send(std::move(startup));
   auto sent = co_await sending;
-  if (!sent) co_return refuse(pg::sqlstate::connection_failure, target_, sent.error().message);
+  if (!sent) co_return unreachable(pg::sqlstate::connection_failure, target_, sent.error().message);
   for (int i = 0; i < server_login_messages_max; ++i) {
     auto reading = read_message(in_, server_login_message_bytes_max);
     Result<Message> message = co_await reading;
     if (!message) {
       if (message.error().fault == Fault::limit) shard_.core.counters.limits_reached.add();
-      co_return refuse(pg::sqlstate::connection_failure, target_, message.error().message);
+      co_return unreachable(pg::sqlstate::connection_failure, target_, message.error().message);
     }
     auto handling = handle(*message);
     auto handled = co_await handling;
@@ -52,7 +51,8 @@ Task<tl::expected<void, UpstreamRefusal>> ServerLogin::run(std::string startup) 
     }
   }
   shard_.core.counters.limits_reached.add();
-  co_return refuse(pg::sqlstate::protocol_violation, target_, "the server's login has too many messages");
+  co_return unreachable(pg::sqlstate::protocol_violation, target_,
+                        "the server's login has too many messages");
 }
 
 // True when the login is over.
@@ -61,7 +61,8 @@ Task<tl::expected<bool, UpstreamRefusal>> ServerLogin::handle(const Message& mes
     case pg::from_server::authentication: {
       auto answering = authenticate(message.body);
       Result<void> answered = co_await answering;
-      if (!answered) co_return refuse(pg::sqlstate::connection_exception, target_, answered.error().message);
+      if (!answered)
+        co_return unreachable(pg::sqlstate::connection_exception, target_, answered.error().message);
       co_return false;
     }
     case pg::from_server::error_response: co_return tl::unexpected<UpstreamRefusal>(refusal_of(message.body));
@@ -77,7 +78,7 @@ Task<tl::expected<bool, UpstreamRefusal>> ServerLogin::handle(const Message& mes
       co_return false;
     case pg::from_server::backend_key_data: {
       auto key = pg::parse_backend_key_data(message.body);
-      if (!key) co_return refuse(pg::sqlstate::protocol_violation, target_, key.error().message);
+      if (!key) co_return unreachable(pg::sqlstate::protocol_violation, target_, key.error().message);
       upstream_.process_id = key->process_id;
       upstream_.cancel_key = key->key;
       co_return false;
@@ -86,14 +87,15 @@ Task<tl::expected<bool, UpstreamRefusal>> ServerLogin::handle(const Message& mes
     case pg::from_server::ready_for_query: {
       auto status = pg::parse_ready_for_query(message.body);
       if (!is_authenticated_ || !status) {
-        co_return refuse(pg::sqlstate::protocol_violation, target_, "ReadyForQuery before authentication");
+        co_return unreachable(pg::sqlstate::protocol_violation, target_,
+                              "ReadyForQuery before authentication");
       }
       upstream_.greeting->transaction_status = static_cast<char>(*status);
       co_return true;
     }
     default:
-      co_return refuse(pg::sqlstate::protocol_violation, target_,
-                       std::string("a message of type '") + message.type + "' while logging in");
+      co_return unreachable(pg::sqlstate::protocol_violation, target_,
+                            std::string("a message of type '") + message.type + "' while logging in");
   }
 }
 

@@ -17,6 +17,9 @@ namespace ringfence::proxy {
 
 // What a client is told whose server cannot be used; `reason` is for staff.
 UpstreamRefusal server_refusal(std::string_view sqlstate, const Target& target, std::string reason);
+// The same as what a function gives that did not reach the server.
+tl::unexpected<UpstreamRefusal> unreachable(std::string_view sqlstate, const Target& target,
+                                            std::string reason);
 
 class ServerLogin {
  public:

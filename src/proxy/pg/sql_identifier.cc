@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "ringfence/base/utf8.h"
 #include "ringfence/pg/characters.h"
 
 namespace ringfence::proxy {
@@ -13,10 +14,6 @@ using sql::Token;
 using sql::TokenKind;
 
 namespace {
-
-bool is_ascii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-}
 
 std::optional<uint32_t> hex(std::string_view digits, size_t length) {
   uint32_t code = 0;

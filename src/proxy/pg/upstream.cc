@@ -19,10 +19,6 @@ Task<Result<Dialled>> dial_target(PgShardState& shard, const Target& target, Ope
   co_return co_await dialling;
 }
 
-tl::unexpected<UpstreamRefusal> refuse(std::string_view sqlstate, const Target& target, std::string reason) {
-  return tl::unexpected<UpstreamRefusal>(server_refusal(sqlstate, target, std::move(reason)));
-}
-
 // One connection, with TLS or without.
 Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const Credential& credential,
                                 Opening& opening, Dialled dialled, const std::string& startup,
@@ -39,7 +35,7 @@ Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const
       wrong = "the server has no TLS, and sslmode requires it";
     if (!wrong.empty()) {
       if (opening.has_passed()) wrong = "the TLS handshake took too long";
-      auto refusal = refuse(pg::sqlstate::connection_failure, target, std::move(wrong));
+      auto refusal = unreachable(pg::sqlstate::connection_failure, target, std::move(wrong));
       refusal.value().may_try_otherwise = !started.has_value();
       co_return std::move(refusal);
     }
@@ -81,7 +77,8 @@ Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target,
                     : place    ? dial_address(shard.core, place->address, place->host, opening)
                                : dial_target(shard, target, opening);
     auto dialled = co_await dialling;
-    if (!dialled) co_return refuse(pg::sqlstate::cannot_connect_to_server, target, dialled.error().message);
+    if (!dialled)
+      co_return unreachable(pg::sqlstate::cannot_connect_to_server, target, dialled.error().message);
     place.emplace(Dialled{nullptr, dialled->address, dialled->host});
     bool is_local = dialled->address.is_unix();
     auto trying =

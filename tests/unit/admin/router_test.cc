@@ -5,7 +5,7 @@ using namespace ringfence::admin;
 
 namespace {
 
-ring::Task<http::Response> echo(const Call& call) {
+ring::Task<http::Response> tell_call(const Call& call) {
   std::string out = call.by();
   for (const std::string& part : call.captured) out += " [" + part + "]";
   if (const std::string* a = call.parameter("a")) out += " a=" + *a;
@@ -13,11 +13,11 @@ ring::Task<http::Response> echo(const Call& call) {
 }
 
 void add_routes(Router& router) {
-  router.add({"GET", "/open", "", {}, "Open."}, WholeHandler(echo));
-  router.add({"POST", "/open", "open:write", {}, "Not open."}, WholeHandler(echo));
-  router.add({"GET", "/things/{id}", "things:read", {"a"}, "Read."}, WholeHandler(echo));
-  router.add({"DELETE", "/things/{id}", "things:end", {}, "End."}, WholeHandler(echo));
-  router.add({"GET", "/things/{id}/parts/{part}", "things:read", {}, "Part."}, WholeHandler(echo));
+  router.add({"GET", "/open", "", {}, "Open."}, WholeHandler(tell_call));
+  router.add({"POST", "/open", "open:write", {}, "Not open."}, WholeHandler(tell_call));
+  router.add({"GET", "/things/{id}", "things:read", {"a"}, "Read."}, WholeHandler(tell_call));
+  router.add({"DELETE", "/things/{id}", "things:end", {}, "End."}, WholeHandler(tell_call));
+  router.add({"GET", "/things/{id}/parts/{part}", "things:read", {}, "Part."}, WholeHandler(tell_call));
 }
 
 std::string as(const std::string& scopes) { return "X-Scopes: " + scopes + "\r\n"; }

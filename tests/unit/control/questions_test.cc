@@ -14,8 +14,8 @@ using namespace ringfence::control;
 
 namespace {
 
-struct World {
-  World() : home({}) {}
+struct QuestionsWorld {
+  QuestionsWorld() : home({}) {}
   void ask(const std::string& question) {
     questions.ask(question, "root", [this](PolicyAnswer answer) { answers.push_back(std::move(answer)); });
   }
@@ -54,7 +54,7 @@ struct World {
 }  // namespace
 
 TEST_CASE("a question is answered by the snapshot in force, and the trail says who asked") {
-  World world;
+  QuestionsWorld world;
   world.use(7);
   world.ask("a");
   world.wait_for(1);
@@ -69,7 +69,7 @@ TEST_CASE("a question is answered by the snapshot in force, and the trail says w
 }
 
 TEST_CASE("of what is no question nothing is recorded") {
-  World world;
+  QuestionsWorld world;
   world.use(1);
   world.ask("?");
   world.wait_for(1);
@@ -78,7 +78,7 @@ TEST_CASE("of what is no question nothing is recorded") {
 }
 
 TEST_CASE("before there is a snapshot, and after the end, questions are refused at once") {
-  World world;
+  QuestionsWorld world;
   world.ask("a");
   REQUIRE(world.answers.size() == 1);
   CHECK(world.answers[0].text == "the appliance is starting");
@@ -92,7 +92,7 @@ TEST_CASE("before there is a snapshot, and after the end, questions are refused 
 }
 
 TEST_CASE("questions that wait are bounded, and refused when the end comes first") {
-  World world;
+  QuestionsWorld world;
   world.use(1);
   std::promise<void> goes_on;
   world.is_blocked = goes_on.get_future().share();

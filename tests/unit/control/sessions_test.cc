@@ -40,8 +40,8 @@ class NamedSession final : public proxy::Session {
   std::string user_;
 };
 
-struct World {
-  World() : first({}), second({}), home({}) {
+struct SessionsWorld {
+  SessionsWorld() : first({}), second({}), home({}) {
     auto snapshot = std::make_shared<proxy::Snapshot>();
     for (ring::Shard* shard : {&first, &second}) {
       cores.push_back(
@@ -74,7 +74,7 @@ struct World {
 }  // namespace
 
 TEST_CASE("the sessions of all shards are listed") {
-  World world;
+  SessionsWorld world;
   world.add(0, 1, "ada");
   world.add(1, 2, "bob");
   world.serve();
@@ -92,7 +92,7 @@ TEST_CASE("the sessions of all shards are listed") {
 }
 
 TEST_CASE("a session is ended on its shard, and the trail says who asked") {
-  World world;
+  SessionsWorld world;
   NamedSession& ada = world.add(0, 1, "ada");
   NamedSession& bob = world.add(1, 2, "bob");
   world.serve();
@@ -112,7 +112,7 @@ TEST_CASE("a session is ended on its shard, and the trail says who asked") {
 }
 
 TEST_CASE("that there is no such session is told, and recorded as a failure") {
-  World world;
+  SessionsWorld world;
   world.serve();
   std::optional<bool> found;
   world.sessions.end(id_of(9), "root", [&](bool is_found) { found = is_found; });
@@ -123,7 +123,7 @@ TEST_CASE("that there is no such session is told, and recorded as a failure") {
 }
 
 TEST_CASE("without a trail a session ends all the same") {
-  World world;
+  SessionsWorld world;
   world.has_trail = false;
   NamedSession& ada = world.add(0, 1, "ada");
   world.serve();
@@ -135,7 +135,7 @@ TEST_CASE("without a trail a session ends all the same") {
 }
 
 TEST_CASE("before the shards run, and after, there are no sessions and nobody is asked") {
-  World world;
+  SessionsWorld world;
   NamedSession& ada = world.add(0, 1, "ada");
   const auto asks = [&] {
     std::optional<size_t> listed;

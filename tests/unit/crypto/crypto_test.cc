@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "hex.h"
 #include "ringfence/crypto/digest.h"
 #include "ringfence/crypto/digest_many.h"
 #include "ringfence/crypto/ed25519.h"
@@ -32,12 +33,6 @@ std::string hex(ByteView bytes) {
 template <size_t size>
 std::string hex(const std::array<uint8_t, size>& bytes) {
   return hex(view_of(bytes));
-}
-std::string unhex(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i + 1 < text.size(); i += 2)
-    out.push_back(static_cast<char>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16)));
-  return out;
 }
 template <size_t size>
 std::array<uint8_t, size> array_of(std::string_view text) {

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "hex.h"
 #include "ringfence/crypto/digest.h"
 #include "ringfence/crypto/sealed_box.h"
 
@@ -8,12 +9,6 @@ using namespace ringfence::crypto;
 
 namespace {
 
-std::string unhex(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i + 1 < text.size(); i += 2)
-    out.push_back(static_cast<char>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16)));
-  return out;
-}
 BoxKey key_of(std::string_view hex) {
   BoxKey key{};
   std::string bytes = unhex(hex);

@@ -6,9 +6,9 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include <random>
 #include <string>
 
+#include "noise.h"
 #include "ringfence/net/listener.h"
 
 namespace net_test {
@@ -33,13 +33,6 @@ inline void make_pair_of(Kind kind, int (&ends)[2]) {
   ::close(listening);
 }
 
-inline std::string noise(size_t size, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::string out(size, '\0');
-  for (char& c : out) c = static_cast<char>(random());
-  return out;
-}
-
 class Far {
  public:
   explicit Far(int fd) : fd_(fd) {
@@ -54,7 +47,7 @@ class Far {
   }
   // As if the process had been killed with bytes unread: a reset.
   void reset() {
-    linger now{1, 0};
+    struct linger now{1, 0};
     setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     close();
   }

@@ -10,13 +10,6 @@ using namespace tls_test;
 
 namespace {
 
-struct Collector final : TlsSink {
-  void take(ByteView ciphertext, bool) override { bytes.append(ciphertext); }
-  void take_alert(ByteView alert) override { alerts.append(alert); }
-  std::string bytes;
-  std::string alerts;
-};
-
 // An engine of ours and libssl's own object on the other side, over memory.
 class Pair {
  public:
@@ -101,9 +94,6 @@ class Pair {
   }
   SSL_CTX* context_;
 };
-
-constexpr const char* suites[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
-                                  "TLS_CHACHA20_POLY1305_SHA256"};
 
 }  // namespace
 

@@ -30,9 +30,6 @@ bool has_kernel() {
   return false;
 }
 
-constexpr const char* suites[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
-                                  "TLS_CHACHA20_POLY1305_SHA256"};
-
 struct Work {
   bool is_shaken = false;
   bool was_sent = false;

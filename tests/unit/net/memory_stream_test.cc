@@ -5,18 +5,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include "noise.h"
 
 using namespace ringfence;
 using namespace ringfence::net;
+using net_test::noise;
 
 namespace {
-
-std::string noise(size_t size, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::string out(size, '\0');
-  for (char& c : out) c = static_cast<char>(random());
-  return out;
-}
 
 struct Got {
   std::string got;
@@ -33,13 +28,13 @@ ring::Task<void> read_all(Stream* stream, Got* reader) {
   }
   ++reader->ends;
 }
-struct Outcome {
+struct MemoryOutcome {
   bool is_over = false;
   int error = 0;
   std::string got;
 };
 // Sends in pieces of all sizes, some of them by try_send, then ends its direction.
-ring::Task<void> write_all(Stream* stream, std::string bytes, uint64_t seed, Outcome* outcome) {
+ring::Task<void> write_all(Stream* stream, std::string bytes, uint64_t seed, MemoryOutcome* outcome) {
   std::mt19937_64 random(seed);
   ByteView rest = bytes;
   while (!rest.empty()) {
@@ -57,14 +52,14 @@ ring::Task<void> write_all(Stream* stream, std::string bytes, uint64_t seed, Out
   stream->shutdown_write();
   outcome->is_over = true;
 }
-ring::Task<void> receive_once(Stream* stream, Outcome* outcome) {
+ring::Task<void> receive_once(Stream* stream, MemoryOutcome* outcome) {
   Receive receive(*stream);
   Result<Chunk> chunk = co_await receive;
   if (!chunk) outcome->error = chunk.error().errno_value;
   else outcome->got = chunk->bytes();
   outcome->is_over = true;
 }
-ring::Task<void> send_once(Stream* stream, std::string bytes, Outcome* outcome) {
+ring::Task<void> send_once(Stream* stream, std::string bytes, MemoryOutcome* outcome) {
   Send sending(*stream, bytes);
   Result<void> sent = co_await sending;
   if (!sent) outcome->error = sent.error().errno_value;
@@ -81,7 +76,7 @@ TEST_CASE("every byte arrives once and in order, both ways at a time, in whateve
     auto pair = network.make_pair(piece_max);
     std::string there = noise(seed * 37 % 9'000, seed);
     std::string back = noise(seed * 53 % 9'000, seed + 1);
-    Outcome sent_there, sent_back;
+    MemoryOutcome sent_there, sent_back;
     Got left, right;
     ring::spawn(read_all(pair.left.get(), &left));
     ring::spawn(write_all(pair.left.get(), there, seed, &sent_there));
@@ -103,7 +98,7 @@ TEST_CASE("one seed gives one order, and other seeds give others") {
     MemoryNetwork network(seed);
     auto pair = network.make_pair(10);
     Got reader;
-    Outcome outcome;
+    MemoryOutcome outcome;
     ring::spawn(read_all(pair.right.get(), &reader));
     ring::spawn(write_all(pair.left.get(), noise(2'000, 1), 1, &outcome));
     size_t steps = 0;
@@ -121,7 +116,7 @@ TEST_CASE("what was sent before the end is read before the end") {
     MemoryNetwork network(seed);
     auto pair = network.make_pair(3);
     Got reader;
-    Outcome outcome;
+    MemoryOutcome outcome;
     ring::spawn(send_once(pair.left.get(), "the last words", &outcome));
     REQUIRE(network.run());
     pair.left->shutdown();
@@ -135,7 +130,7 @@ TEST_CASE("what was sent before the end is read before the end") {
 TEST_CASE("after our end the peer's bytes still come, and ours are refused") {
   MemoryNetwork network(1);
   auto pair = network.make_pair(0);
-  Outcome ours, theirs, late;
+  MemoryOutcome ours, theirs, late;
   pair.left->shutdown_write();
   ring::spawn(receive_once(pair.left.get(), &ours));
   ring::spawn(send_once(pair.right.get(), "still here", &theirs));
@@ -153,7 +148,7 @@ TEST_CASE("a receive that is cancelled says so once, and the next gets what come
   for (uint64_t seed = 1; seed <= 50; ++seed) {
     MemoryNetwork network(seed);
     auto pair = network.make_pair(0);
-    Outcome first, sent;
+    MemoryOutcome first, sent;
     ring::spawn(receive_once(pair.left.get(), &first));
     pair.left->cancel_receive();
     // It may come before the cancel takes effect.
@@ -161,7 +156,7 @@ TEST_CASE("a receive that is cancelled says so once, and the next gets what come
     REQUIRE(network.run());
     REQUIRE(first.is_over);
     CHECK((first.error == ECANCELED) == first.got.empty());
-    Outcome second;
+    MemoryOutcome second;
     ring::spawn(receive_once(pair.left.get(), &second));
     if (!first.got.empty()) ring::spawn(send_once(pair.right.get(), "x", &sent));
     REQUIRE(network.run());
@@ -176,7 +171,7 @@ TEST_CASE("a shutdown completes what is pending on both sides, and a peer that i
   for (uint64_t seed = 1; seed <= 50; ++seed) {
     MemoryNetwork network(seed);
     auto pair = network.make_pair(0);
-    Outcome left, right, sending;
+    MemoryOutcome left, right, sending;
     ring::spawn(receive_once(pair.left.get(), &left));
     ring::spawn(receive_once(pair.right.get(), &right));
     ring::spawn(send_once(pair.left.get(), "x", &sending));
@@ -188,7 +183,7 @@ TEST_CASE("a shutdown completes what is pending on both sides, and a peer that i
     CHECK(right.got.empty());
     CHECK(sending.error == EPIPE);
     pair.left.reset();
-    Outcome lost;
+    MemoryOutcome lost;
     ring::spawn(send_once(pair.right.get(), "x", &lost));
     REQUIRE(network.run());
     CHECK(lost.error == EPIPE);

@@ -20,14 +20,14 @@ using net_test::ShardThread;
 
 namespace {
 
-struct Fixture {
-  explicit Fixture(Kind kind, unsigned buffers = 8) : thread(buffers) {
+struct SocketFixture {
+  explicit SocketFixture(Kind kind, unsigned buffers = 8) : thread(buffers) {
     int ends[2];
     make_pair_of(kind, ends);
     far = std::make_unique<Far>(ends[1]);
     thread.run([&] { stream = std::make_unique<SocketStream>(thread.shard, ends[0]); });
   }
-  ~Fixture() {
+  ~SocketFixture() {
     thread.run([&] { stream.reset(); });
     // A receive that was armed is freed when the kernel has let go of it: that takes turns of the loop.
     for (int i = 0; i < 20; ++i) {
@@ -40,7 +40,7 @@ struct Fixture {
   std::unique_ptr<SocketStream> stream;  // The shard's.
 };
 
-struct Outcome {
+struct SocketOutcome {
   bool is_over = false;
   bool has_failed = false;
   Fault fault{};
@@ -53,14 +53,14 @@ struct Outcome {
     error = why.errno_value;
   }
 };
-ring::Task<void> receive_once(Stream* stream, Outcome* outcome) {
+ring::Task<void> receive_once(Stream* stream, SocketOutcome* outcome) {
   Receive receive(*stream);
   Result<Chunk> chunk = co_await receive;
   if (!chunk) outcome->note(chunk.error());
   else outcome->got = chunk->bytes();
   outcome->is_over = true;
 }
-ring::Task<void> receive_all(Stream* stream, Outcome* outcome) {
+ring::Task<void> receive_all(Stream* stream, SocketOutcome* outcome) {
   for (;;) {
     Receive receive(*stream);
     Result<Chunk> chunk = co_await receive;
@@ -71,14 +71,14 @@ ring::Task<void> receive_all(Stream* stream, Outcome* outcome) {
   }
   outcome->is_over = true;
 }
-ring::Task<void> send_once(Stream* stream, ByteView bytes, Outcome* outcome) {
+ring::Task<void> send_once(Stream* stream, ByteView bytes, SocketOutcome* outcome) {
   Send sending(*stream, bytes);
   Result<void> sent = co_await sending;
   if (!sent) outcome->note(sent.error());
   outcome->is_over = true;
 }
 // Cancels every receive as soon as it waits; keeps what comes all the same.
-ring::Task<void> receive_under_cancels(Stream* stream, size_t size, Outcome* outcome, int* cancelled) {
+ring::Task<void> receive_under_cancels(Stream* stream, size_t size, SocketOutcome* outcome, int* cancelled) {
   while (outcome->got.size() < size) {
     Receive receive(*stream);
     receive.start();
@@ -105,8 +105,8 @@ const std::string& much() {
 
 TEST_CASE("what does not fit into the socket at once goes by the ring, in order") {
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
-    Outcome sent;
+    SocketFixture fixture(kind);
+    SocketOutcome sent;
     uint64_t before = fixture.thread.shard.counters().submissions;
     fixture.thread.run([&] { ring::spawn(send_once(fixture.stream.get(), much(), &sent)); });
     bool was_over = true;
@@ -121,8 +121,8 @@ TEST_CASE("what does not fit into the socket at once goes by the ring, in order"
 
 TEST_CASE("a send that fits is over at once") {
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
-    Outcome sent;
+    SocketFixture fixture(kind);
+    SocketOutcome sent;
     bool was_over = false;
     fixture.thread.run([&] {
       ring::spawn(send_once(fixture.stream.get(), "hello", &sent));
@@ -135,7 +135,7 @@ TEST_CASE("a send that fits is over at once") {
 
 TEST_CASE("try_send takes what goes without waiting and says how much that was") {
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
+    SocketFixture fixture(kind);
     size_t taken = 0;
     fixture.thread.run([&] {
       CHECK(fixture.stream->try_send("", false) == 0);
@@ -150,8 +150,8 @@ TEST_CASE("try_send takes what goes without waiting and says how much that was")
 
 TEST_CASE("a shutdown ends a pending receive and a blocked send") {
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
-    Outcome received, sent;
+    SocketFixture fixture(kind);
+    SocketOutcome received, sent;
     fixture.thread.run([&] {
       ring::spawn(receive_once(fixture.stream.get(), &received));
       ring::spawn(send_once(fixture.stream.get(), much(), &sent));
@@ -168,7 +168,7 @@ TEST_CASE("a shutdown ends a pending receive and a blocked send") {
     CHECK(sent.has_failed);
     CHECK(sent.fault == Fault::closed);
     // And what is begun afterwards.
-    Outcome late_receive, late_send;
+    SocketOutcome late_receive, late_send;
     fixture.thread.run([&] {
       ring::spawn(receive_once(fixture.stream.get(), &late_receive));
       ring::spawn(send_once(fixture.stream.get(), "late", &late_send));
@@ -181,8 +181,8 @@ TEST_CASE("a shutdown ends a pending receive and a blocked send") {
 
 TEST_CASE("a peer that ends its direction still reads ours") {
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
-    Outcome received, sent;
+    SocketFixture fixture(kind);
+    SocketOutcome received, sent;
     fixture.thread.run([&] { ring::spawn(receive_all(fixture.stream.get(), &received)); });
     CHECK(fixture.far->send("the question"));
     fixture.far->end();
@@ -192,7 +192,7 @@ TEST_CASE("a peer that ends its direction still reads ours") {
     fixture.thread.run([&] { ring::spawn(send_once(fixture.stream.get(), "the answer", &sent)); });
     CHECK(fixture.far->read(10) == "the answer");
     // The end stays the end.
-    Outcome again;
+    SocketOutcome again;
     fixture.thread.run([&] { ring::spawn(receive_once(fixture.stream.get(), &again)); });
     CHECK(fixture.thread.wait_until([&] { return again.is_over; }));
     CHECK(again.got.empty());
@@ -202,8 +202,8 @@ TEST_CASE("a peer that ends its direction still reads ours") {
 
 TEST_CASE("when we end our direction the peer reads all of it, then the end, and its answer still comes") {
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
-    Outcome sent, received;
+    SocketFixture fixture(kind);
+    SocketOutcome sent, received;
     std::string bytes = noise(100'000, 2);
     fixture.thread.run([&] {
       ring::spawn(send_once(fixture.stream.get(), bytes, &sent));
@@ -217,7 +217,7 @@ TEST_CASE("when we end our direction the peer reads all of it, then the end, and
     fixture.far->close();
     CHECK(fixture.thread.wait_until([&] { return received.is_over; }));
     CHECK(received.got == "the answer");
-    Outcome late;
+    SocketOutcome late;
     fixture.thread.run([&] { ring::spawn(send_once(fixture.stream.get(), "late", &late)); });
     CHECK(fixture.thread.wait_until([&] { return late.is_over; }));
     CHECK(late.fault == Fault::closed);
@@ -226,9 +226,9 @@ TEST_CASE("when we end our direction the peer reads all of it, then the end, and
 
 TEST_CASE("a receive that is cancelled leaves the stream as it was") {
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
+    SocketFixture fixture(kind);
     for (int round = 0; round < 20; ++round) {
-      Outcome cancelled, received, sent;
+      SocketOutcome cancelled, received, sent;
       fixture.thread.run([&] {
         fixture.stream->cancel_receive();  // Of nothing.
         ring::spawn(receive_once(fixture.stream.get(), &cancelled));
@@ -251,9 +251,9 @@ TEST_CASE("a receive that is cancelled leaves the stream as it was") {
 
 TEST_CASE("cancelling every receive while bytes come loses none of them") {
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
+    SocketFixture fixture(kind);
     std::string bytes = noise(2'000'000, 3);
-    Outcome received;
+    SocketOutcome received;
     int cancelled = 0;
     fixture.thread.run([&] {
       ring::spawn(receive_under_cancels(fixture.stream.get(), bytes.size(), &received, &cancelled));
@@ -271,12 +271,12 @@ TEST_CASE("cancelling every receive while bytes come loses none of them") {
 
 TEST_CASE("a send to a peer that has closed fails and raises no signal") {
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
+    SocketFixture fixture(kind);
     fixture.far->close();
     // TCP learns of it by the answer to the first.
-    Outcome last;
+    SocketOutcome last;
     CHECK(fixture.thread.wait_until([&] {
-      Outcome sent;
+      SocketOutcome sent;
       ring::spawn(send_once(fixture.stream.get(), "anybody?", &sent));
       last = sent;
       return sent.has_failed;
@@ -287,8 +287,8 @@ TEST_CASE("a send to a peer that has closed fails and raises no signal") {
 
 TEST_CASE("a peer that goes while it is sent to ends the send") {
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
-    Outcome sent, received;
+    SocketFixture fixture(kind);
+    SocketOutcome sent, received;
     fixture.thread.run([&] {
       ring::spawn(send_once(fixture.stream.get(), much(), &sent));
       ring::spawn(receive_once(fixture.stream.get(), &received));
@@ -304,9 +304,9 @@ TEST_CASE("a peer that goes while it is sent to ends the send") {
 
 TEST_CASE("what comes while nobody receives waits in the kernel, and then comes in order") {
   for (Kind kind : kinds) {
-    Fixture fixture(kind, 4);
+    SocketFixture fixture(kind, 4);
     // The first receive arms; nobody takes what follows for a while.
-    Outcome first, received;
+    SocketOutcome first, received;
     fixture.thread.run([&] { ring::spawn(receive_once(fixture.stream.get(), &first)); });
     std::thread sending([&] {
       fixture.far->send(much());
@@ -323,8 +323,8 @@ TEST_CASE("what comes while nobody receives waits in the kernel, and then comes 
 
 TEST_CASE(
     "what comes in full buffers is received into large ones, and messages behind it into small ones again") {
-  Fixture fixture(Kind::tcp, 8);
-  Outcome received;
+  SocketFixture fixture(Kind::tcp, 8);
+  SocketOutcome received;
   fixture.thread.run([&] { ring::spawn(receive_all(fixture.stream.get(), &received)); });
   fixture.far->send(much());
   CHECK(fixture.thread.wait_until([&] { return received.got.size() == much().size(); }));
@@ -347,9 +347,9 @@ TEST_CASE(
 }
 
 TEST_CASE("a stream that finds no large buffer goes on with small ones") {
-  Fixture fixture(Kind::tcp, 16);
+  SocketFixture fixture(Kind::tcp, 16);
   std::vector<ring::Chunk> kept;
-  Outcome received;
+  SocketOutcome received;
   // All large chunks are kept, as slow peers' would be, until the ring has none left.
   ring::Ring& ring = fixture.thread.shard.ring();
   auto keep_until_out = [](Stream* stream, ring::Ring* from, std::vector<ring::Chunk>* into,
@@ -404,7 +404,7 @@ TEST_CASE("a receive that waits for a buffer can be cancelled, also when there a
   }
   ring::Ring& ring = thread.shard.ring();
   REQUIRE(ring.buffers_are_out(ring::BufferSize::small));
-  Outcome first, second;
+  SocketOutcome first, second;
   const uint64_t exhausted = ring.counters().buffers_exhausted;
   thread.run([&] { ring::spawn(receive_once(ends[1].stream.get(), &first)); });
   thread.run([&] { ring::spawn(receive_once(ends[2].stream.get(), &second)); });
@@ -431,8 +431,8 @@ TEST_CASE("a receive that waits for a buffer can be cancelled, also when there a
 
 TEST_CASE("a stream may go while its receive is armed: the peer reads the end, and the ring goes on") {
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
-    Outcome received;
+    SocketFixture fixture(kind);
+    SocketOutcome received;
     fixture.thread.run([&] { ring::spawn(receive_once(fixture.stream.get(), &received)); });
     CHECK(fixture.far->send("x"));
     CHECK(fixture.thread.wait_until([&] { return received.is_over; }));

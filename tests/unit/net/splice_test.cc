@@ -24,15 +24,15 @@ struct Leg {
   std::unique_ptr<SocketStream> stream;  // The shard's.
 };
 
-struct Fixture {
-  explicit Fixture(Kind from_kind, Kind to_kind) {
+struct SpliceFixture {
+  explicit SpliceFixture(Kind from_kind, Kind to_kind) {
     // As the program does: a pipe's end cannot be told not to raise it.
     std::signal(SIGPIPE, SIG_IGN);
     from = make(from_kind);
     to = make(to_kind);
   }
-  explicit Fixture(Kind kind = Kind::tcp) : Fixture(kind, kind) {}
-  ~Fixture() {
+  explicit SpliceFixture(Kind kind = Kind::tcp) : SpliceFixture(kind, kind) {}
+  ~SpliceFixture() {
     thread.run([&] {
       from.stream.reset();
       to.stream.reset();
@@ -57,7 +57,7 @@ struct Fixture {
   Leg to;
 };
 
-struct Outcome {
+struct SpliceOutcome {
   bool is_over = false;
   Spliced last;
   uint64_t taken = 0;
@@ -68,7 +68,8 @@ struct Outcome {
 };
 
 // Splices so many bytes, then receives once.
-ring::Task<void> move(Fixture* fixture, Leg* from, uint32_t bytes, Outcome* out, ByteView head = {}) {
+ring::Task<void> move(SpliceFixture* fixture, Leg* from, uint32_t bytes, SpliceOutcome* out,
+                      ByteView head = {}) {
   bool waits_first = false;
   while (out->taken < bytes) {
     Splice splice(fixture->thread.shard.ring(), fixture->pipes, *from->stream, *fixture->to.stream,
@@ -89,12 +90,12 @@ ring::Task<void> move(Fixture* fixture, Leg* from, uint32_t bytes, Outcome* out,
   out->is_over = true;
 }
 
-void start(Fixture& fixture, uint32_t bytes, Outcome& out, ByteView head = {}) {
+void start(SpliceFixture& fixture, uint32_t bytes, SpliceOutcome& out, ByteView head = {}) {
   fixture.thread.run([&] { ring::spawn(move(&fixture, &fixture.from, bytes, &out, head)); });
 }
 
 // The output takes nothing more until its far end reads.
-void fill(Fixture& fixture) {
+void fill(SpliceFixture& fixture) {
   const std::string filling(65'536, 'f');
   fixture.thread.run([&] {
     for (size_t size : {filling.size(), size_t{1}}) {
@@ -103,7 +104,7 @@ void fill(Fixture& fixture) {
   });
 }
 
-bool is_over(Fixture& fixture, const Outcome& out) {
+bool is_over(SpliceFixture& fixture, const SpliceOutcome& out) {
   return fixture.thread.wait_until([&] { return out.is_over; });
 }
 
@@ -117,8 +118,8 @@ TEST_CASE("bytes go through the pipe in order, and what follows them is received
   const std::string bytes = noise(3 << 20, 1);
   for (Kind from_kind : kinds) {
     for (Kind to_kind : kinds) {
-      Fixture fixture(from_kind, to_kind);
-      Outcome out;
+      SpliceFixture fixture(from_kind, to_kind);
+      SpliceOutcome out;
       start(fixture, static_cast<uint32_t>(bytes.size()), out);
       std::thread writer([&] { fixture.from.far->send(bytes + "tail"); });
       CHECK(fixture.to.far->read(bytes.size()) == bytes);
@@ -140,9 +141,9 @@ TEST_CASE("a head goes before the body, whenever that comes") {
       for (size_t head_size : {size_t{1}, size_t{4097}, head.size()}) {
         for (size_t body_size : {size_t{1}, size_t{40'000}, bytes.size()}) {
           for (bool is_there : {true, false}) {
-            Fixture fixture(from_kind, to_kind);
+            SpliceFixture fixture(from_kind, to_kind);
             const std::string wanted = head.substr(0, head_size) + bytes.substr(0, body_size);
-            Outcome out;
+            SpliceOutcome out;
             std::thread writer;
             auto write = [&] { fixture.from.far->send(bytes.substr(0, body_size) + "tail"); };
             if (is_there) writer = std::thread(write);
@@ -170,8 +171,8 @@ TEST_CASE("a head goes before the body, whenever that comes") {
 
 TEST_CASE("the head of a body that never comes goes out") {
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
-    Outcome out;
+    SpliceFixture fixture(kind);
+    SpliceOutcome out;
     start(fixture, 1000, out, "head");
     CHECK(fixture.to.far->read(4) == "head");
     fixture.thread.run([&] { fixture.from.stream->cancel_receive(); });
@@ -184,10 +185,10 @@ TEST_CASE("the head of a body that never comes goes out") {
 TEST_CASE("it does not matter in which pieces the bytes come") {
   const std::string bytes = noise(24, 2);
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
+    SpliceFixture fixture(kind);
     for (size_t split = 0; split <= bytes.size(); ++split) {
       for (uint32_t wanted : {1u, 11u, 23u}) {
-        Outcome out;
+        SpliceOutcome out;
         start(fixture, wanted, out);
         CHECK(fixture.from.far->send(bytes.substr(0, split)));
         fixture.thread.run([] {});
@@ -200,7 +201,7 @@ TEST_CASE("it does not matter in which pieces the bytes come") {
         // The rest is still there, to be received in as many pieces.
         std::string rest = out.after;
         while (rest.size() < bytes.size() - wanted) {
-          Outcome more;
+          SpliceOutcome more;
           start(fixture, 0, more);
           REQUIRE(is_over(fixture, more));
           REQUIRE_FALSE(more.after.empty());
@@ -215,8 +216,8 @@ TEST_CASE("it does not matter in which pieces the bytes come") {
 TEST_CASE("pieces of any size make the same stream") {
   std::mt19937 random(3);
   const std::string bytes = noise(2 << 20, 4);
-  Fixture fixture;
-  Outcome out;
+  SpliceFixture fixture;
+  SpliceOutcome out;
   start(fixture, static_cast<uint32_t>(bytes.size()), out);
   std::thread writer([&] {
     for (size_t at = 0; at < bytes.size();) {
@@ -243,8 +244,8 @@ TEST_CASE("pieces of any size make the same stream") {
 TEST_CASE("a peer that does not read is waited for without turning the loop") {
   const std::string bytes = noise(16 << 20, 5);
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
-    Outcome out;
+    SpliceFixture fixture(kind);
+    SpliceOutcome out;
     start(fixture, static_cast<uint32_t>(bytes.size()), out);
     std::thread writer([&] { fixture.from.far->send(bytes + "x"); });
     // Until nothing moves any more.
@@ -267,8 +268,8 @@ TEST_CASE("a peer that does not read is waited for without turning the loop") {
 
 TEST_CASE("what one turn moves is bounded") {
   const std::string bytes = noise(4 << 20, 6);
-  Fixture fixture;
-  Outcome out;
+  SpliceFixture fixture;
+  SpliceOutcome out;
   start(fixture, static_cast<uint32_t>(bytes.size()), out);
   std::thread writer([&] { fixture.from.far->send(bytes + "x"); });
   CHECK(fixture.to.far->read(bytes.size()) == bytes);
@@ -280,14 +281,14 @@ TEST_CASE("what one turn moves is bounded") {
 
 TEST_CASE("a wait for input ends by cancel_receive, and the stream stays usable") {
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
-    Outcome out;
+    SpliceFixture fixture(kind);
+    SpliceOutcome out;
     start(fixture, 1000, out);
     fixture.thread.run([&] { fixture.from.stream->cancel_receive(); });
     REQUIRE(is_over(fixture, out));
     CHECK(out.last.end == cancelled);
     CHECK(out.taken == 0);
-    Outcome again;
+    SpliceOutcome again;
     start(fixture, 4, again);
     CHECK(fixture.from.far->send("spliceand received"));
     CHECK(fixture.to.far->read(4) == "spli");
@@ -297,9 +298,9 @@ TEST_CASE("a wait for input ends by cancel_receive, and the stream stays usable"
 }
 
 TEST_CASE("one that waits for output when it is cancelled gives what it holds first") {
-  Fixture fixture;
+  SpliceFixture fixture;
   const std::string bytes = noise(16 << 20, 7);
-  Outcome out;
+  SpliceOutcome out;
   start(fixture, static_cast<uint32_t>(bytes.size()), out);
   std::thread writer([&] { fixture.from.far->send(bytes); });
   uint64_t submitted = 0;
@@ -327,8 +328,8 @@ TEST_CASE("one that waits for output when it is cancelled gives what it holds fi
 
 TEST_CASE("the end of the input in the middle is told, and shows again at a receive") {
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
-    Outcome out;
+    SpliceFixture fixture(kind);
+    SpliceOutcome out;
     start(fixture, 1000, out);
     fixture.from.far->send("some");
     CHECK(fixture.to.far->read(4) == "some");
@@ -342,8 +343,8 @@ TEST_CASE("the end of the input in the middle is told, and shows again at a rece
 }
 
 TEST_CASE("a reset of the input shows as such at the next receive") {
-  Fixture fixture;
-  Outcome out;
+  SpliceFixture fixture;
+  SpliceOutcome out;
   start(fixture, 1000, out);
   fixture.thread.run([] {});
   fixture.from.far->reset();
@@ -356,8 +357,8 @@ TEST_CASE("a reset of the input shows as such at the next receive") {
 TEST_CASE("shutdown of either stream ends a wait") {
   for (bool is_input : {true, false}) {
     for (Kind kind : kinds) {
-      Fixture fixture(kind);
-      Outcome out;
+      SpliceFixture fixture(kind);
+      SpliceOutcome out;
       start(fixture, 64 << 20, out);
       std::atomic<bool> is_done = false;
       std::thread writer([&] {
@@ -378,11 +379,11 @@ TEST_CASE("shutdown of either stream ends a wait") {
 }
 
 TEST_CASE("where the peer is gone what the pipe holds is lost and counted, and the pipe is not used again") {
-  Fixture fixture;
+  SpliceFixture fixture;
   fixture.to.far->reset();
   REQUIRE(fixture.thread.wait_until([&] { return fixture.to.stream->try_send("x", false) == 0; }));
   fixture.from.far->send(noise(1000, 9));
-  Outcome out;
+  SpliceOutcome out;
   start(fixture, 1000, out);
   REQUIRE(is_over(fixture, out));
   CHECK(out.last.end == output_failed);
@@ -392,7 +393,7 @@ TEST_CASE("where the peer is gone what the pipe holds is lost and counted, and t
   // Another one begins with nothing.
   fixture.thread.run([&] { fixture.to.stream.reset(); });
   fixture.to = fixture.make(Kind::tcp);
-  Outcome again;
+  SpliceOutcome again;
   start(fixture, 5, again);
   fixture.from.far->send("fresh bytes");
   CHECK(fixture.to.far->read(5) == "fresh");
@@ -400,8 +401,8 @@ TEST_CASE("where the peer is gone what the pipe holds is lost and counted, and t
 }
 
 TEST_CASE("what only a receive can step over is left to one, without turning the loop for it") {
-  Fixture fixture(Kind::tcp);
-  Outcome out;
+  SpliceFixture fixture(Kind::tcp);
+  SpliceOutcome out;
   start(fixture, 1 << 20, out);
   REQUIRE(fixture.from.far->send(noise(1'000, 3)));
   REQUIRE(fixture.from.far->send_urgent('!'));
@@ -413,9 +414,9 @@ TEST_CASE("what only a receive can step over is left to one, without turning the
 }
 
 TEST_CASE("nobody waits for a pipe") {
-  Fixture fixture(Kind::unix_socket);
+  SpliceFixture fixture(Kind::unix_socket);
   std::vector<Leg> legs;
-  std::vector<Outcome> outs(SplicePipes::all_max + 1);
+  std::vector<SpliceOutcome> outs(SplicePipes::all_max + 1);
   for (size_t i = 0; i <= SplicePipes::all_max; ++i) {
     legs.push_back(fixture.make(Kind::unix_socket));
     legs.back().far->send("0123456789");
@@ -425,14 +426,14 @@ TEST_CASE("nobody waits for a pipe") {
   for (size_t i = 0; i < SplicePipes::all_max; ++i) {
     fixture.thread.run([&] { ring::spawn(move(&fixture, &legs[i], 10, &outs[i])); });
   }
-  Outcome& last = outs.back();
+  SpliceOutcome& last = outs.back();
   fixture.thread.run([&] {
     CHECK(fixture.pipes.are_out());
     ring::spawn(move(&fixture, &legs.back(), 10, &last));
     CHECK(last.is_over);
     CHECK(last.last.end == no_pipe);
     // Where there is a head it has not gone out either.
-    Outcome with_head;
+    SpliceOutcome with_head;
     ring::spawn(move(&fixture, &legs.back(), 10, &with_head, "head"));
     CHECK(with_head.is_over);
     CHECK(with_head.last.end == Spliced::End::no_head);
@@ -446,9 +447,9 @@ TEST_CASE("nobody waits for a pipe") {
 }
 
 TEST_CASE("one that waits for input has no pipe") {
-  Fixture fixture;
+  SpliceFixture fixture;
   std::vector<Leg> legs;
-  std::vector<Outcome> outs(SplicePipes::all_max + 8);
+  std::vector<SpliceOutcome> outs(SplicePipes::all_max + 8);
   for (size_t i = 0; i < outs.size(); ++i) legs.push_back(fixture.make(Kind::unix_socket));
   for (size_t i = 0; i < outs.size(); ++i) {
     fixture.thread.run([&] { ring::spawn(move(&fixture, &legs[i], 10, &outs[i])); });
@@ -468,11 +469,11 @@ TEST_CASE("one that waits for input has no pipe") {
 }
 
 TEST_CASE("one that finds no pipe when its input comes says so") {
-  Fixture fixture(Kind::unix_socket);
+  SpliceFixture fixture(Kind::unix_socket);
   std::vector<Leg> legs;
-  std::vector<Outcome> outs(SplicePipes::all_max + 1);
+  std::vector<SpliceOutcome> outs(SplicePipes::all_max + 1);
   for (size_t i = 0; i < outs.size(); ++i) legs.push_back(fixture.make(Kind::unix_socket));
-  Outcome& waiting = outs.back();
+  SpliceOutcome& waiting = outs.back();
   fixture.thread.run([&] { ring::spawn(move(&fixture, &legs.back(), 10, &waiting)); });
   fill(fixture);
   for (size_t i = 0; i < SplicePipes::all_max; ++i) {
@@ -504,7 +505,7 @@ ring::Task<void> receive_sizes(SocketStream* stream, size_t bytes, std::vector<s
 
 TEST_CASE("where long bodies are expected a receive brings little, and more only if it was filled") {
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
+    SpliceFixture fixture(kind);
     const std::string bytes = noise(16 << 10, 10);
     fixture.from.far->send(bytes);
     std::vector<size_t> sizes;
@@ -516,10 +517,10 @@ TEST_CASE("where long bodies are expected a receive brings little, and more only
 
 TEST_CASE("what was received ahead comes before anything can be spliced") {
   for (Kind kind : kinds) {
-    Fixture fixture(kind);
+    SpliceFixture fixture(kind);
     Leg leg = fixture.make(kind);
     fixture.thread.run([&] { leg.stream->expect_long_bodies(false); });
-    Outcome first;
+    SpliceOutcome first;
     // Arms the receive that stays.
     fixture.thread.run([&] { ring::spawn(move(&fixture, &leg, 0, &first)); });
     leg.far->send("a");
@@ -531,7 +532,7 @@ TEST_CASE("what was received ahead comes before anything can be spliced") {
       leg.stream->expect_long_bodies(true);
       CHECK_FALSE(leg.stream->has_nothing_ahead());
     });
-    Outcome second;
+    SpliceOutcome second;
     fixture.thread.run([&] { ring::spawn(move(&fixture, &leg, 0, &second)); });
     REQUIRE(is_over(fixture, second));
     CHECK(second.after == "b");

@@ -9,11 +9,6 @@ using namespace tls_test;
 
 namespace {
 
-struct Collector final : TlsSink {
-  void take(ByteView ciphertext, bool) override { bytes.append(ciphertext); }
-  std::string bytes;
-};
-
 struct Session {
   Session() = default;
   explicit Session(SSL_SESSION* s) : session(s) {}

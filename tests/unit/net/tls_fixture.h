@@ -12,6 +12,17 @@ namespace tls_test {
 using namespace ringfence;
 using namespace ringfence::net;
 
+inline constexpr const char* suites[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
+                                         "TLS_CHACHA20_POLY1305_SHA256"};
+
+// What an engine wants sent.
+struct Collector final : TlsSink {
+  void take(ByteView ciphertext, bool) override { bytes.append(ciphertext); }
+  void take_alert(ByteView alert) override { alerts.append(alert); }
+  std::string bytes;
+  std::string alerts;
+};
+
 inline const TlsKeyPair& key_pair() {
   static TlsKeyPair made = make_development_certificate("db.example", 10).value();
   return made;

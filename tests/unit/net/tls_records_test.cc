@@ -23,8 +23,8 @@ struct Takes final : TlsSink {
   std::string bytes;
 };
 
-struct Engines {
-  Engines() {
+struct RecordEngines {
+  RecordEngines() {
     client.expect_host("db.example");
     for (int i = 0; i < 20 && !(client.is_established() && server.is_established()); ++i) {
       step(client, to_client);
@@ -52,7 +52,7 @@ constexpr size_t record_overhead = 5 + 1 + 16;
 }  // namespace
 
 TEST_CASE("of the records of one write all but the last say that more follows") {
-  Engines engines;
+  RecordEngines engines;
   engines.server.write(std::string(65'536, 'x'));
   CHECK(engines.to_client.sizes == std::vector<size_t>(4, 16'384 + record_overhead));
   CHECK(engines.to_client.mores == std::vector<bool>{true, true, true, false});

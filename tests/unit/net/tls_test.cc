@@ -4,24 +4,13 @@
 #include <cerrno>
 #include <random>
 
+#include "noise.h"
 #include "tls_fixture.h"
 
 using namespace tls_test;
+using net_test::noise;
 
 namespace {
-
-std::string noise(size_t size, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::string out(size, '\0');
-  for (char& c : out) c = static_cast<char>(random());
-  return out;
-}
-
-// What an engine wants sent.
-struct Collector final : TlsSink {
-  void take(ByteView ciphertext, bool) override { bytes.append(ciphertext); }
-  std::string bytes;
-};
 
 // Two engines by hand: no streams between them.
 struct Engines {

@@ -8,7 +8,7 @@ using namespace ringfence::pg;
 namespace {
 
 // Keeps what the last statements were said to be.
-struct Model : StatementObserver {
+struct DoubtModel : StatementObserver {
   ObjectPools pools{HashKey{1, 2}};
   ResponseQueue queue{pools, *this};
   std::vector<bool> presumed;
@@ -61,7 +61,7 @@ TEST_CASE("what was made before something out of sight is doubtful, what is made
 
 TEST_CASE("a use is presumed by what the server has run, whether its answers came before it or not") {
   for (bool is_one_flight : {false, true}) {
-    Model m;
+    DoubtModel m;
     m.parse("a");
     m.queue.push_sync();
     if (!is_one_flight) {
@@ -89,7 +89,7 @@ TEST_CASE("a use is presumed by what the server has run, whether its answers cam
 }
 
 TEST_CASE("what the server has skipped made nothing doubtful") {
-  Model m;
+  DoubtModel m;
   m.parse("a");
   m.queue.push_sync();
   m.parse("b");
@@ -105,7 +105,7 @@ TEST_CASE("what the server has skipped made nothing doubtful") {
 }
 
 TEST_CASE("the end of a transaction runs what was deferred, and nothing else") {
-  Model m;
+  DoubtModel m;
   m.query(Unseen::trigger);
   m.queue.command_complete("INSERT 0 1", 9, 2);
   m.queue.ready(TransactionStatus::in_transaction);
@@ -125,7 +125,7 @@ TEST_CASE("the end of a transaction runs what was deferred, and nothing else") {
 
 TEST_CASE("a renewal makes a name certain; one that fails leaves it to the next") {
   for (bool fails : {false, true}) {
-    Model m;
+    DoubtModel m;
     const auto a = m.parse("a");
     m.queue.push_sync();
     m.query(Unseen::code);
@@ -156,7 +156,7 @@ TEST_CASE("a renewal makes a name certain; one that fails leaves it to the next"
 
 TEST_CASE(
     "names are the server's in whatever encoding they come; what may have changed it leaves them unknown") {
-  Model m;
+  DoubtModel m;
   m.queue.use_server_encoding(Encoding::named("UTF8"));
   m.queue.use_client_encoding(Encoding::named("UTF8"));
   const auto a = m.parse("\xc3\xa9");

@@ -21,7 +21,7 @@ struct Done {
 };
 
 // A queue with its observer, spoken to in the protocol's own words.
-struct Model : StatementObserver {
+struct QueueModel : StatementObserver {
   ObjectPools pools{ringfence::HashKey{1, 2}};
   std::vector<Done> endings;
   std::vector<std::string> outside;
@@ -120,7 +120,7 @@ struct Model : StatementObserver {
 }  // namespace
 
 TEST_CASE("each statement of one Query ends with its own tag, and what follows an error is not executed") {
-  Model m;
+  QueueModel m;
   m.query(4);
   m.answer("TDCTDDC");
   m.answer("E", "22012");
@@ -132,7 +132,7 @@ TEST_CASE("each statement of one Query ends with its own tag, and what follows a
 }
 
 TEST_CASE("a Query in parts is one message: an error in the first part skips the others") {
-  Model m;
+  QueueModel m;
   m.queue.push_query(1, 2, 10, 1, true);
   m.queue.push_query(3, 1, 10, 1, true);
   m.queue.push_query(4, 2, 10, 1, false);
@@ -148,7 +148,7 @@ TEST_CASE("a Query in parts is one message: an error in the first part skips the
 }
 
 TEST_CASE("N Executes before one Sync end one by one, and after an error the rest is skipped to Sync") {
-  Model m;
+  QueueModel m;
   m.run("", "a");
   m.run("", "b");
   m.run("", "c");
@@ -165,7 +165,7 @@ TEST_CASE("N Executes before one Sync end one by one, and after an error the res
 TEST_CASE(
     "names of the protocol that differ behind their 63rd byte are one name, as they are to the server") {
   const std::string common(63, 'n');
-  Model model;
+  QueueModel model;
   model.queue.use_client_encoding(Encoding::named("UTF8"));
   model.queue.use_server_encoding(Encoding::named("UTF8"));
   model.parse(common + "1", "select 'harmless'");
@@ -191,7 +191,7 @@ TEST_CASE(
 
 TEST_CASE("a failing Parse or Bind gives its own Execute the failure, with its own text") {
   for (bool in_bind : {false, true}) {
-    Model m;
+    QueueModel m;
     // An older unnamed portal stands: it must not be taken for what the failing group ran.
     m.run("", "old");
     m.sync();
@@ -208,7 +208,7 @@ TEST_CASE("a failing Parse or Bind gives its own Execute the failure, with its o
 }
 
 TEST_CASE("a failing Parse that nothing executes is an error of its own, with its text") {
-  Model m;
+  QueueModel m;
   m.parse("s", "selec");
   m.sync();
   m.answer("EZ");
@@ -218,7 +218,7 @@ TEST_CASE("a failing Parse that nothing executes is an error of its own, with it
 }
 
 TEST_CASE("a connection that ends before an answer leaves each statement its own text") {
-  Model m;
+  QueueModel m;
   m.run("", "old");
   m.sync();
   m.answer("12Cz");
@@ -230,7 +230,7 @@ TEST_CASE("a connection that ends before an answer leaves each statement its own
 }
 
 TEST_CASE("a suspended portal is executed again and ends with the rows of each time") {
-  Model m;
+  QueueModel m;
   m.parse("", "select");
   m.bind("p", "");
   m.execute("p");
@@ -246,7 +246,7 @@ TEST_CASE("a suspended portal is executed again and ends with the rows of each t
 
 TEST_CASE("Sync inside COPY IN is swallowed, whether it was sent after CopyInResponse or ahead of it") {
   for (bool ahead : {false, true}) {
-    Model m;
+    QueueModel m;
     m.run("", "copy t from stdin");
     if (ahead) m.sync();
     m.answer("12G");
@@ -266,7 +266,7 @@ TEST_CASE("Sync inside COPY IN is swallowed, whether it was sent after CopyInRes
 TEST_CASE("CopyDone and CopyFail ahead of CopyInResponse end the COPY that they were sent for") {
   for (bool fails : {false, true}) {
     for (bool simple : {false, true}) {
-      Model m;
+      QueueModel m;
       if (simple) m.query();
       else m.run("", "copy");
       m.queue.copy_data(10);
@@ -286,7 +286,7 @@ TEST_CASE("CopyDone and CopyFail ahead of CopyInResponse end the COPY that they 
 
 TEST_CASE("a COPY that fails while its data still comes leaves nothing behind") {
   for (bool simple : {false, true}) {
-    Model m;
+    QueueModel m;
     if (simple) m.query();
     else m.run("", "copy");
     if (!simple) m.answer("12");
@@ -308,7 +308,7 @@ TEST_CASE("a COPY that fails while its data still comes leaves nothing behind") 
 }
 
 TEST_CASE("the end of a COPY that is on its way when the COPY fails leaves the session idle") {
-  Model m;
+  QueueModel m;
   m.query();
   m.answer("GE");
   m.queue.push_copy_end();
@@ -324,7 +324,7 @@ TEST_CASE("the end of a COPY that is on its way when the COPY fails leaves the s
 
 TEST_CASE("a Sync sent inside a COPY that had failed before is answered, and what follows it runs") {
   for (bool ahead : {false, true}) {
-    Model m;
+    QueueModel m;
     m.run("", "copy");
     if (ahead) {
       m.queue.copy_data(10);
@@ -347,7 +347,7 @@ TEST_CASE("a Sync sent inside a COPY that had failed before is answered, and wha
 TEST_CASE("whether a Sync inside a failing COPY was swallowed shows in the answers that follow") {
   for (bool is_swallowed : {false, true}) {
     for (bool early : {false, true}) {
-      Model m;
+      QueueModel m;
       m.run("", "copy");
       if (early) m.sync();
       m.answer("12G");
@@ -370,7 +370,7 @@ TEST_CASE("whether a Sync inside a failing COPY was swallowed shows in the answe
 
 TEST_CASE("in the simple protocol a Sync behind a failed COPY is answered or was swallowed") {
   for (bool is_swallowed : {false, true}) {
-    Model m;
+    QueueModel m;
     m.query();
     m.answer("G");
     m.sync();
@@ -385,7 +385,7 @@ TEST_CASE("in the simple protocol a Sync behind a failed COPY is answered or was
 }
 
 TEST_CASE("where the answers cannot tell whether a statement ran, the model says that it is lost") {
-  Model m;
+  QueueModel m;
   m.run("", "copy");
   m.answer("12G");
   m.sync();
@@ -400,7 +400,7 @@ TEST_CASE("where the answers cannot tell whether a statement ran, the model says
 }
 
 TEST_CASE("a name whose Parse failed, was closed and parsed again still runs the old text") {
-  Model m;
+  QueueModel m;
   m.parse("s5", "old");
   m.sync();
   m.answer("1Z");
@@ -421,7 +421,7 @@ TEST_CASE("a name whose Parse failed, was closed and parsed again still runs the
 }
 
 TEST_CASE("a statement is foreseen for sure unless what was sent before the Bind's own group may fail") {
-  Model m;
+  QueueModel m;
   CHECK(m.queue.is_foreseen_for_sure("a"));
   m.parse("a", "old");
   CHECK(m.queue.is_foreseen_for_sure("a"));
@@ -449,7 +449,7 @@ TEST_CASE("a statement is foreseen for sure unless what was sent before the Bind
 
 TEST_CASE("what changes names waits for its own statement, whatever number the one before it has") {
   for (const StatementNumber refused : {unrecorded_statement | 7, StatementNumber{1'000}}) {
-    Model m;
+    QueueModel m;
     m.parse("a", "old");
     m.sync();
     m.answer("1Z");
@@ -468,7 +468,7 @@ TEST_CASE("what changes names waits for its own statement, whatever number the o
 }
 
 TEST_CASE("a Query that is skipped changes no name for another one") {
-  Model m;
+  QueueModel m;
   m.query();
   m.queue.push_terminate();
   m.query();
@@ -482,7 +482,7 @@ TEST_CASE("a Query that is skipped changes no name for another one") {
 }
 
 TEST_CASE("an error at Sync belongs to no statement and ends no other") {
-  Model m;
+  QueueModel m;
   m.run("", "insert");
   m.sync();
   m.run("", "select");
@@ -496,7 +496,7 @@ TEST_CASE("an error at Sync belongs to no statement and ends no other") {
 }
 
 TEST_CASE("an asynchronous FATAL belongs to no statement when none runs, and nothing runs behind it") {
-  Model m;
+  QueueModel m;
   m.query();
   m.answer("CZF");
   m.query(2);
@@ -512,7 +512,7 @@ TEST_CASE("an asynchronous FATAL belongs to no statement when none runs, and not
 }
 
 TEST_CASE("a FATAL fails the statement that runs; Queries, Executes and calls behind it were not executed") {
-  Model m;
+  QueueModel m;
   m.query(2);
   m.query();
   m.run("", "select 1");
@@ -524,7 +524,7 @@ TEST_CASE("a FATAL fails the statement that runs; Queries, Executes and calls be
   CHECK(m.said() == "1ok 2failure 3skipped 4skipped 5skipped 6skipped");
   m.queue.abandon();
   CHECK(m.endings.size() == 6);
-  Model extended;
+  QueueModel extended;
   extended.run("", "select 1");
   extended.sync();
   extended.query();
@@ -534,7 +534,7 @@ TEST_CASE("a FATAL fails the statement that runs; Queries, Executes and calls be
 
 TEST_CASE("an idle timeout's FATAL fails nothing: what was on its way had not begun") {
   for (std::string_view sqlstate : {"25P03", "57P05"}) {
-    Model m;
+    QueueModel m;
     m.query();
     m.queue.error({.severity = "FATAL", .sqlstate = sqlstate, .message = "idle"}, 40, 2);
     CHECK(m.said() == "1skipped");
@@ -543,7 +543,7 @@ TEST_CASE("an idle timeout's FATAL fails nothing: what was on its way had not be
 }
 
 TEST_CASE("what a panicking server was running is unknown") {
-  Model m;
+  QueueModel m;
   m.query();
   m.query();
   m.queue.error({.severity = "PANIC", .sqlstate = "58030", .message = "no"}, 40, 2);
@@ -552,7 +552,7 @@ TEST_CASE("what a panicking server was running is unknown") {
 
 TEST_CASE(
     "what a client sends behind Terminate is not executed; what it sent before ends as the server says") {
-  Model m;
+  QueueModel m;
   m.query();
   m.queue.push_terminate();
   m.query();
@@ -565,7 +565,7 @@ TEST_CASE(
 }
 
 TEST_CASE("PREPARE, DEALLOCATE and DECLARE by the extended protocol change the names when they have run") {
-  Model m;
+  QueueModel m;
   auto change = [&](NameChange::Kind kind, std::string_view name, std::string_view text) {
     Ref<Prepared> made = m.pools.prepared.make();
     made->name = name;
@@ -595,7 +595,7 @@ TEST_CASE("PREPARE, DEALLOCATE and DECLARE by the extended protocol change the n
 }
 
 TEST_CASE("an error behind the last answer of a Query is not lost") {
-  Model m;
+  QueueModel m;
   m.query();
   m.answer("CE");
   m.answer("Z");
@@ -604,7 +604,7 @@ TEST_CASE("an error behind the last answer of a Query is not lost") {
 }
 
 TEST_CASE("FunctionCalls succeed and fail in their place") {
-  Model m;
+  QueueModel m;
   m.call();
   m.call();
   m.query();
@@ -614,7 +614,7 @@ TEST_CASE("FunctionCalls succeed and fail in their place") {
 }
 
 TEST_CASE("everything sent after an error is skipped until the client syncs") {
-  Model m;
+  QueueModel m;
   m.run("", "bad");
   m.answer("E");
   m.query();
@@ -629,7 +629,7 @@ TEST_CASE("everything sent after an error is skipped until the client syncs") {
 }
 
 TEST_CASE("an empty Query and an empty portal succeed without rows") {
-  Model m;
+  QueueModel m;
   m.query();
   m.answer("IZ");
   m.run("", "");
@@ -639,7 +639,7 @@ TEST_CASE("an empty Query and an empty portal succeed without rows") {
 }
 
 TEST_CASE("types that the server describes are remembered with the statement") {
-  Model m;
+  QueueModel m;
   auto prepared = m.parse("s", "select $1");
   m.queue.push_describe(false, "s");
   m.sync();
@@ -649,7 +649,7 @@ TEST_CASE("types that the server describes are remembered with the statement") {
 }
 
 TEST_CASE("portals end with their transaction") {
-  Model m;
+  QueueModel m;
   for (int i = 0; i < 100; ++i) {
     m.parse("", "select");
     m.bind("p" + std::to_string(i), "");
@@ -664,7 +664,7 @@ TEST_CASE("portals end with their transaction") {
 }
 
 TEST_CASE("names that SQL makes and drops change when the server says so") {
-  Model m;
+  QueueModel m;
   auto change = [&](NameChange::Kind kind, std::string_view name, std::string_view text) {
     NameChange out;
     out.kind = kind;
@@ -693,7 +693,7 @@ TEST_CASE("names that SQL makes and drops change when the server says so") {
 }
 
 TEST_CASE("abandon ends each open statement as unknown, once") {
-  Model m;
+  QueueModel m;
   m.query(3);
   m.run("", "x");
   m.call();
@@ -709,7 +709,7 @@ TEST_CASE("no sequence of answers breaks the model, and each statement ends once
   static constexpr std::string_view answers = "123TntDCcIsVGoEFZze";
   for (uint64_t seed = 1; seed <= 4000; ++seed) {
     std::mt19937_64 random(seed);
-    Model m;
+    QueueModel m;
     for (int step = 0; step < 60; ++step) {
       std::string name(1, static_cast<char>('a' + random() % 2));
       if (random() % 3 == 0) name.clear();
@@ -738,7 +738,7 @@ TEST_CASE("no sequence of answers breaks the model, and each statement ends once
 TEST_CASE(
     "what names keep counts once for all of them, with the texts that their portals need, and is nothing "
     "without names") {
-  Model m;
+  QueueModel m;
   CHECK(m.queue.kept_bytes() == 0);
   m.parse("", std::string(10'000, 'x'));
   m.answer("1");
@@ -780,7 +780,7 @@ TEST_CASE("whatever becomes of names, what they keep is nothing when they are go
   for (unsigned seed = 1; seed <= 200; ++seed) {
     CAPTURE(seed);
     std::mt19937 random(seed);
-    Model m;
+    QueueModel m;
     uint64_t texts = 0;  // Never more than was sent.
     for (int step = 0; step < 300; ++step) {
       const std::string name = random() % 4 == 0 ? "" : "n" + std::to_string(random() % 6);

@@ -7,8 +7,8 @@ using namespace ringfence::policy;
 
 namespace {
 
-Policy policy(std::string name, std::vector<Text> roles, std::vector<Text> tags = {},
-              Level level = Level::read) {
+Policy policy_of(std::string name, std::vector<Text> roles, std::vector<Text> tags = {},
+                 Level level = Level::read) {
   Policy made;
   made.name = std::move(name);
   made.where = "file:1";
@@ -37,29 +37,29 @@ std::string first_problem(std::vector<Policy> policies) {
 
 TEST_CASE("without a matching policy there is no access") {
   CHECK_FALSE(compiled({})->access({"dev"}, {}).is_granted());
-  CHECK_FALSE(compiled({policy("p", {{"ops"}})})->access({"dev"}, {}).is_granted());
-  CHECK(compiled({policy("p", {Text{"ops", ""}, Text{"dev", ""}})})->access({"dev"}, {}).is_granted());
-  CHECK(compiled({policy("p", {{"*"}})})->access({}, {}).is_granted());
+  CHECK_FALSE(compiled({policy_of("p", {{"ops"}})})->access({"dev"}, {}).is_granted());
+  CHECK(compiled({policy_of("p", {Text{"ops", ""}, Text{"dev", ""}})})->access({"dev"}, {}).is_granted());
+  CHECK(compiled({policy_of("p", {{"*"}})})->access({}, {}).is_granted());
 }
 
 TEST_CASE("tags match all or any, and no tags match only targets without tags") {
-  auto set = compiled({policy("p", {{"dev"}}, {Text{"a", ""}, Text{"b", ""}})});
+  auto set = compiled({policy_of("p", {{"dev"}}, {Text{"a", ""}, Text{"b", ""}})});
   CHECK(set->access({"dev"}, {"a", "b", "c"}).is_granted());
   CHECK_FALSE(set->access({"dev"}, {"a"}).is_granted());
   CHECK_FALSE(set->access({"dev"}, {}).is_granted());
-  Policy any = policy("p", {{"dev"}}, {Text{"a", ""}, Text{"b", ""}});
+  Policy any = policy_of("p", {{"dev"}}, {Text{"a", ""}, Text{"b", ""}});
   any.matches_any_tag = true;
   CHECK(compiled({any})->access({"dev"}, {"b"}).is_granted());
   CHECK_FALSE(compiled({any})->access({"dev"}, {"c"}).is_granted());
-  CHECK(compiled({policy("p", {{"dev"}})})->access({"dev"}, {}).is_granted());
-  CHECK_FALSE(compiled({policy("p", {{"dev"}})})->access({"dev"}, {"a"}).is_granted());
-  CHECK(compiled({policy("p", {{"dev"}}, {{"*"}})})->access({"dev"}, {"a"}).is_granted());
-  CHECK(compiled({policy("p", {{"dev"}}, {{"*"}})})->access({"dev"}, {}).is_granted());
+  CHECK(compiled({policy_of("p", {{"dev"}})})->access({"dev"}, {}).is_granted());
+  CHECK_FALSE(compiled({policy_of("p", {{"dev"}})})->access({"dev"}, {"a"}).is_granted());
+  CHECK(compiled({policy_of("p", {{"dev"}}, {{"*"}})})->access({"dev"}, {"a"}).is_granted());
+  CHECK(compiled({policy_of("p", {{"dev"}}, {{"*"}})})->access({"dev"}, {}).is_granted());
 }
 
 TEST_CASE("of several matching policies the highest level and all whitelists count") {
-  Policy one = policy("one", {{"dev"}}), two = policy("two", {{"dev"}}, {}, Level::write),
-         other = policy("other", {{"ops"}});
+  Policy one = policy_of("one", {{"dev"}}), two = policy_of("two", {{"dev"}}, {}, Level::write),
+         other = policy_of("other", {{"ops"}});
   one.whitelist = {Text{"^select", "file:2"}};
   other.whitelist = {Text{"^never", "file:3"}};
   two.whitelist = {Text{"^insert", "file:4"}};
@@ -68,14 +68,14 @@ TEST_CASE("of several matching policies the highest level and all whitelists cou
   CHECK(access.whitelist == std::vector<PatternId>{0, 2});
   CHECK(access.has_whitelist);
   CHECK_FALSE(access.is_unrestricted());
-  CHECK(compiled({policy("p", {{"dev"}}, {}, Level::admin)})->access({"dev"}, {}).is_unrestricted());
+  CHECK(compiled({policy_of("p", {{"dev"}}, {}, Level::admin)})->access({"dev"}, {}).is_unrestricted());
 }
 
 TEST_CASE("what is wrong is told with its place") {
-  CHECK(first_problem({policy("p", {})}).find("no roles") != std::string::npos);
-  CHECK(first_problem({policy("p", {{"a"}}), policy("p", {{"a"}})}).find("another policy p") !=
+  CHECK(first_problem({policy_of("p", {})}).find("no roles") != std::string::npos);
+  CHECK(first_problem({policy_of("p", {{"a"}}), policy_of("p", {{"a"}})}).find("another policy p") !=
         std::string::npos);
-  Policy bad = policy("p", {{"a"}});
+  Policy bad = policy_of("p", {{"a"}});
   bad.whitelist = {Text{"^fine", "file:7"}, Text{"(?!WHERE)", "file:8"}};
   CHECK(first_problem({bad}).rfind("file:8: the pattern (?!WHERE) cannot be used: ", 0) == 0);
   bad.whitelist.reset();
@@ -86,7 +86,7 @@ TEST_CASE("what is wrong is told with its place") {
 }
 
 TEST_CASE("lint warns of patterns that match everything and of those that never can") {
-  Policy p = policy("p", {{"a"}});
+  Policy p = policy_of("p", {{"a"}});
   p.whitelist = {Text{".*", "file:2"}, Text{"^select", "file:3"}, Text{"^ select", "file:4"},
                  Text{"", "file:5"}};
   const auto advice = compiled({p})->lint();
@@ -97,7 +97,7 @@ TEST_CASE("lint warns of patterns that match everything and of those that never 
 }
 
 TEST_CASE("a kind counts in any case, and one that no statement is of is an error with the likest one") {
-  Policy p = policy("p", {{"a"}});
+  Policy p = policy_of("p", {{"a"}});
   p.deny.push_back({});
   p.deny[0].kinds = {Text{"DELETE", "file:2"}, Text{"Drop_*", "file:3"}};
   CHECK(compiled({p})->policies()[0].deny[0].kinds[0].text == "delete");
@@ -119,9 +119,9 @@ TEST_CASE("a kind counts in any case, and one that no statement is of is an erro
 }
 
 TEST_CASE("a role or a tag is compared whole") {
-  CHECK(first_problem({policy("p", {Text{"dev*", "file:2"}})}).rfind("file:2: ", 0) == 0);
-  CHECK(first_problem({policy("p", {{"dev"}}, {Text{"prod-*", "file:3"}})}).rfind("file:3: ", 0) == 0);
-  CHECK(first_problem({policy("p", {{""}})}).find("empty") != std::string::npos);
+  CHECK(first_problem({policy_of("p", {Text{"dev*", "file:2"}})}).rfind("file:2: ", 0) == 0);
+  CHECK(first_problem({policy_of("p", {{"dev"}}, {Text{"prod-*", "file:3"}})}).rfind("file:3: ", 0) == 0);
+  CHECK(first_problem({policy_of("p", {{""}})}).find("empty") != std::string::npos);
 }
 
 TEST_CASE("lint warns of names and rules that mean nothing") {
@@ -131,7 +131,7 @@ TEST_CASE("lint warns of names and rules that mean nothing") {
     return all;
   };
   const auto denying = [](auto&& change) {
-    Policy p = policy("p", {{"a"}});
+    Policy p = policy_of("p", {{"a"}});
     p.deny.push_back({});
     change(p.deny[0]);
     return p;
@@ -159,13 +159,13 @@ TEST_CASE("lint warns of names and rules that mean nothing") {
           rule.kinds = {{"select"}, {"set"}};
           rule.relations = {{"t"}};
         })).empty());
-  Policy adding = policy("p", {{"a"}}, {}, Level::write);
+  Policy adding = policy_of("p", {{"a"}}, {}, Level::write);
   adding.kinds = {Text{"delete", "file:4"}, Text{"notify", "file:5"}, Text{"call", "file:6"}};
   const std::string added = advice_of(adding);
   CHECK(added.find("file:4: ") == 0);
   CHECK(added.find("file:5: ") != std::string::npos);
   CHECK(added.find("file:6: ") == std::string::npos);
-  Policy allowing = policy("p", {{"a"}});
+  Policy allowing = policy_of("p", {{"a"}});
   allowing.allow.push_back({});
   allowing.allow[0].kinds = {Text{"select", "file:7"}, Text{"delete", "file:8"}};
   CHECK(advice_of(allowing).find("file:8: no policy has a level") == 0);

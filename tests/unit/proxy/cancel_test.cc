@@ -1,4 +1,5 @@
 // Cancel requests: whom they find, on which shard, and what a flood of wrong ones does to the right ones.
+#include "messages.h"
 #include "proxy/pg/cancel_desk.h"
 #include "proxy/pg/cancel_failures.h"
 #include "proxy/pg/pg_session.h"
@@ -8,15 +9,6 @@ using namespace ringfence;
 using namespace ringfence::proxy;
 
 namespace {
-
-pg::BackendKeyData key_of(std::string_view bytes) {
-  for (size_t at = 0; at + 5 <= bytes.size(); at += 1 + detail::load_be<uint32_t>(bytes.data() + at + 1)) {
-    if (bytes[at] == 'K')
-      return *pg::parse_backend_key_data(
-          bytes.substr(at + 5, detail::load_be<uint32_t>(bytes.data() + at + 1) - 4));
-  }
-  return {};
-}
 
 struct LoggedIn : World {
   LoggedIn() {

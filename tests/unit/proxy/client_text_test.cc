@@ -4,6 +4,7 @@
 #include <random>
 
 #include "access_fixture.h"
+#include "messages.h"
 #include "proxy/pg/conversation.h"
 #include "ringfence/base/utf8.h"
 #include "ringfence/pg/messages.h"
@@ -13,11 +14,6 @@ using namespace ringfence;
 using namespace ringfence::proxy;
 
 namespace {
-
-std::string message(char type, ByteView body) {
-  auto header = pg::frame_header(type, static_cast<uint32_t>(body.size()));
-  return std::string(header.data(), header.size()) + std::string(body);
-}
 
 bool is_valid_in(std::string_view text, const std::string& encoding) {
   if (encoding == "SQL_ASCII" || encoding == "UTF8") return is_valid_text(text);

@@ -1,4 +1,5 @@
 // Every wait of a session ends: by the clock, which these tests set.
+#include "messages.h"
 #include "ringfence/pg/frame.h"
 #include "session_fixture.h"
 
@@ -16,21 +17,7 @@ void with_deadlines(Snapshot& snapshot) {
   snapshot.limits.authentication_ms = authentication_ms;
   snapshot.limits.connect_ms = connect_ms;
 }
-std::string parameter(std::string_view name, std::string_view value) {
-  std::string out;
-  pg::append_parameter_status(out, name, value);
-  return out;
-}
-std::string notice() {
-  std::string out;
-  pg::append_notice_response(out, {.severity = "NOTICE", .sqlstate = "00000", .message = "soon"});
-  return out;
-}
-std::string notification() {
-  const auto header = pg::frame_header('A', 8);
-  return std::string(header.data(), header.size()) + std::string("\0\0\0\7c\0p\0", 8);
-}
-std::string ready(char status) {
+std::string begun(char status) {
   std::string out;
   pg::append_command_complete(out, "BEGIN");
   pg::append_ready_for_query(out, status);
@@ -189,7 +176,7 @@ TEST_CASE("an idle session is ended when its time is over, and each statement be
 }
 
 TEST_CASE("what the server says by itself makes no session an active one, in a transaction or outside") {
-  for (const std::string& said : {notification(), notice(), parameter("TimeZone", "UTC")}) {
+  for (const std::string& said : {notification(), notice(), status("TimeZone", "UTC")}) {
     for (bool in_transaction : {false, true}) {
       World world(1, 0, [&](Snapshot& snapshot) {
         (in_transaction ? snapshot.limits.idle_in_transaction_ms : snapshot.limits.idle_ms) = 1'000;
@@ -198,7 +185,7 @@ TEST_CASE("what the server says by itself makes no session an active one, in a t
       world.log_in();
       if (in_transaction) {
         world.send(world.client, query("begin"));
-        world.send(world.server, ready('T'));
+        world.send(world.server, begun('T'));
       }
       for (uint64_t ms = 100; ms <= 1'300; ms += 100) {
         world.advance_to(ms);
@@ -234,7 +221,7 @@ TEST_CASE("a transaction that is left open has a time of its own") {
     // Outside of a transaction it does not count.
     CHECK(time_until_told(world, 0, 5'000) == 5'000);
     world.send(world.client, query("begin"));
-    world.send(world.server, ready(status));
+    world.send(world.server, begun(status));
     uint64_t told = time_until_told(world, 5'000, 20'000);
     CHECK(told >= 6'000);
     CHECK(told <= 6'000 + 1'000 / 4 + 2);

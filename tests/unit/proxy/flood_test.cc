@@ -5,10 +5,9 @@
 using namespace ringfence;
 using namespace ringfence::proxy;
 using audit::Tag;
+using model::mib;
 
 namespace {
-
-constexpr uint64_t mib = 1 << 20;
 
 void by_user(Snapshot& snapshot) { snapshot.limits.volume_per_user = {mib, mib}; }
 void by_address(Snapshot& snapshot) { snapshot.limits.volume_per_address = {mib, mib}; }

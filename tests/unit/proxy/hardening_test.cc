@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "messages.h"
 #include "proxy/pg/conversation.h"
 #include "ringfence/pg/messages.h"
 #include "vector_space.h"
@@ -13,7 +14,7 @@ using audit::Tag;
 
 namespace {
 
-struct Talk {
+struct HardeningTalk {
   VectorSpace space;
   ShardCounters counters;
   TrailDoor door{space, counters, IdSource(1)};
@@ -37,23 +38,7 @@ struct Talk {
   }
 };
 
-std::string message(char type, ByteView body) {
-  auto header = pg::frame_header(type, static_cast<uint32_t>(body.size()));
-  return std::string(header.data(), header.size()) + std::string(body);
-}
-std::string query(ByteView text) {
-  std::string out;
-  pg::append_query(out, text);
-  return out;
-}
-std::string complete(ByteView tag) { return message('C', std::string(tag) + '\0'); }
-std::string ready() { return message('Z', "I"); }
-std::string parameter(std::string_view name, std::string_view value) {
-  std::string out;
-  pg::append_parameter_status(out, name, value);
-  return out;
-}
-std::string error(std::string_view text) {
+std::string syntax_error(std::string_view text) {
   std::string out;
   pg::append_error_response(out, {.sqlstate = "42601", .message = text});
   return out;
@@ -64,7 +49,7 @@ std::string error(std::string_view text) {
 TEST_CASE(
     "a Flush with a body fails as any message of its group does, and what stands behind it is not executed") {
   for (bool is_within_group : {false, true}) {
-    Talk talk;
+    HardeningTalk talk;
     CHECK(talk.client(message('H', "")) == Advance::all);
     std::string group;
     if (is_within_group) pg::append_parse(group, "", "select 1");
@@ -75,7 +60,7 @@ TEST_CASE(
     pg::append_sync(group);
     CHECK(talk.client(group + query("select 3")) == Advance::all);
     std::string answers =
-        (is_within_group ? message('1', "") : "") + error("invalid message format") + ready();
+        (is_within_group ? message('1', "") : "") + syntax_error("invalid message format") + ready();
     CHECK(talk.server(answers + complete("SELECT 1") + ready()) == Advance::all);
     REQUIRE(talk.statements().size() == 2);
     CHECK(talk.statements()[0].statement == "select 2");
@@ -88,9 +73,9 @@ TEST_CASE(
 }
 
 TEST_CASE("behind a Flush with a body the server reads nothing until the Sync, also when that comes later") {
-  Talk talk;
+  HardeningTalk talk;
   CHECK(talk.client(message('H', "x")) == Advance::all);
-  CHECK(talk.server(error("invalid message format")) == Advance::all);
+  CHECK(talk.server(syntax_error("invalid message format")) == Advance::all);
   CHECK_FALSE(talk.conversation.is_at_rest());
   std::string sync;
   pg::append_sync(sync);
@@ -102,7 +87,7 @@ TEST_CASE("behind a Flush with a body the server reads nothing until the Sync, a
 }
 
 TEST_CASE("inside a COPY a Flush with a body is as good as none, and before one it ends the session") {
-  Talk talk;
+  HardeningTalk talk;
   const std::string copy_in = message('G', ByteView("\0\0\0", 3));
   CHECK(talk.client(query("copy t from stdin")) == Advance::all);
   CHECK(talk.server(copy_in) == Advance::all);
@@ -114,7 +99,7 @@ TEST_CASE("inside a COPY a Flush with a body is as good as none, and before one 
 }
 
 TEST_CASE("an answer for a statement that has no record ends the session and is an event") {
-  Talk talk;
+  HardeningTalk talk;
   CHECK(talk.client(query("select 1")) == Advance::all);
   CHECK(talk.server(complete("SELECT 1")) == Advance::all);
   CHECK(talk.server(complete("DROP ROLE")) == Advance::broken);
@@ -123,7 +108,7 @@ TEST_CASE("an answer for a statement that has no record ends the session and is 
 }
 
 TEST_CASE("ReadyForQuery before the answers that are awaited ends the session") {
-  Talk talk;
+  HardeningTalk talk;
   std::string group;
   pg::append_parse(group, "", "select 1");
   pg::append_sync(group);
@@ -132,8 +117,8 @@ TEST_CASE("ReadyForQuery before the answers that are awaited ends the session") 
 }
 
 TEST_CASE("with standard_conforming_strings off a Query is one record, with what all of it did") {
-  Talk talk;
-  CHECK(talk.server(parameter("standard_conforming_strings", "off")) == Advance::all);
+  HardeningTalk talk;
+  CHECK(talk.server(status("standard_conforming_strings", "off")) == Advance::all);
   CHECK(talk.client(query("select 'a\\'' ; drop role r1; --'")) == Advance::all);
   CHECK(talk.server(complete("SELECT 3") + complete("DROP ROLE") + ready()) == Advance::all);
   REQUIRE(talk.statements().size() == 1);
@@ -143,14 +128,14 @@ TEST_CASE("with standard_conforming_strings off a Query is one record, with what
   // Literals alone are hidden, as they are cut with the setting on: no text hides what it does.
   CHECK(talk.client(query("alter role app password 'Secret5' /* passw */")) == Advance::all);
   CHECK(talk.statements()[1].statement == "alter role app password '***' /* passw */");
-  CHECK(talk.server(error("syntax") + ready() + parameter("standard_conforming_strings", "on")) ==
+  CHECK(talk.server(syntax_error("syntax") + ready() + status("standard_conforming_strings", "on")) ==
         Advance::all);
   CHECK(talk.client(query("select 1; select 2")) == Advance::all);
   CHECK(talk.statements().size() == 4);
 }
 
 TEST_CASE("an encoding whose characters may hold a backslash is not cut either") {
-  Talk talk;
+  HardeningTalk talk;
   talk.conversation.note_parameter("client_encoding", "SJIS");
   CHECK(talk.client(query("select '\x81\x5c'; select 2")) == Advance::all);
   CHECK(talk.statements().size() == 1);
@@ -169,28 +154,28 @@ TEST_CASE("a server's message that may quote a password is not shown") {
                          "alter role app password 'abc''TopSecret'",
                          "do $$begin raise exception 'password TopSecret'; end$$"};
   for (const char* text : texts) {
-    Talk talk;
+    HardeningTalk talk;
     CHECK(talk.client(query(text)) == Advance::all);
-    CHECK(talk.server(error("near \"'TopSecret\"") + ready()) == Advance::all);
+    CHECK(talk.server(syntax_error("near \"'TopSecret\"") + ready()) == Advance::all);
     for (const VectorSpace::Record& record : talk.space.records) {
       for (const auto& [tag, value] : record.fields) CHECK(value.find("TopSecret") == std::string::npos);
     }
   }
-  Talk prepared;
+  HardeningTalk prepared;
   std::string group;
   pg::append_parse(group, "", "alter role app password 'TopSecret' x");
   pg::append_bind(group, "", "");
   pg::append_execute(group, "");
   pg::append_sync(group);
   CHECK(prepared.client(group) == Advance::all);
-  CHECK(prepared.server(error("near 'TopSecret'") + ready()) == Advance::all);
+  CHECK(prepared.server(syntax_error("near 'TopSecret'") + ready()) == Advance::all);
   for (const VectorSpace::Record& record : prepared.space.records) {
     for (const auto& [tag, value] : record.fields) CHECK(value.find("TopSecret") == std::string::npos);
   }
 }
 
 TEST_CASE("what runs by a name that was not seen being made says so, and by which name") {
-  Talk talk;
+  HardeningTalk talk;
   std::string group;
   pg::append_bind(group, "cursor", "made in a function");
   pg::append_execute(group, "cursor");
@@ -209,7 +194,7 @@ TEST_CASE("what runs by a name that was not seen being made says so, and by whic
 }
 
 TEST_CASE("a statement that the server ran instead of the foreseen one is not left without a text") {
-  Talk talk;
+  HardeningTalk talk;
   std::string group;
   pg::append_parse(group, "s", "select 1");
   pg::append_sync(group);
@@ -227,7 +212,7 @@ TEST_CASE("a statement that the server ran instead of the foreseen one is not le
 }
 
 TEST_CASE("PREPARE by the extended protocol gives its name a text") {
-  Talk talk;
+  HardeningTalk talk;
   std::string group;
   pg::append_parse(group, "", "prepare byname as select 42");
   pg::append_bind(group, "", "");
@@ -248,7 +233,7 @@ TEST_CASE("PREPARE by the extended protocol gives its name a text") {
 }
 
 TEST_CASE("the application's name in the trail follows the server's word, but for the name that we gave it") {
-  Talk talk;
+  HardeningTalk talk;
   Uuid id;
   talk.recorder.identify(
       {.session_id = id, .connection_id = id, .user = "ada", .application_name = "first", .database = "d"});
@@ -259,22 +244,22 @@ TEST_CASE("the application's name in the trail follows the server's word, but fo
     return talk.space.records.back()[Tag::application_name];
   };
   CHECK(name_of_next() == "first");
-  CHECK(talk.server(complete("SELECT 1") + parameter("application_name", "a longer second") + ready()) ==
+  CHECK(talk.server(complete("SELECT 1") + status("application_name", "a longer second") + ready()) ==
         Advance::all);
   CHECK(name_of_next() == "a longer second");
-  CHECK(talk.server(complete("SELECT 1") + parameter("application_name", "") + ready()) == Advance::all);
+  CHECK(talk.server(complete("SELECT 1") + status("application_name", "") + ready()) == Advance::all);
   CHECK(name_of_next().empty());
-  CHECK(talk.server(complete("SELECT 1") + parameter("application_name", "ringfence/ada: first") + ready()) ==
+  CHECK(talk.server(complete("SELECT 1") + status("application_name", "ringfence/ada: first") + ready()) ==
         Advance::all);
   CHECK(name_of_next() == "first");
 }
 
 TEST_CASE("an Execute that is skipped has the text of its own Parse") {
-  Talk talk;
+  HardeningTalk talk;
   std::string group;
   pg::append_parse(group, "", "selec 1");
   CHECK(talk.client(group) == Advance::all);
-  CHECK(talk.server(error("syntax")) == Advance::all);
+  CHECK(talk.server(syntax_error("syntax")) == Advance::all);
   group.clear();
   pg::append_parse(group, "", "select 2");
   pg::append_bind(group, "", "");
@@ -290,7 +275,7 @@ TEST_CASE("an Execute that is skipped has the text of its own Parse") {
 }
 
 TEST_CASE("a statement behind Terminate was not executed") {
-  Talk talk;
+  HardeningTalk talk;
   std::string both = query("select 1");
   pg::append_terminate(both);
   CHECK(talk.client(both + query("drop table victim")) == Advance::all);
@@ -303,7 +288,7 @@ TEST_CASE("a statement behind Terminate was not executed") {
 }
 
 TEST_CASE("a comment longer than what is recorded does not hide the statement behind it") {
-  Talk talk;
+  HardeningTalk talk;
   talk.limits.statement_bytes_max = 64;
   CHECK(talk.client(query("/*" + std::string(200, 'x') + "*/ drop table victim")) == Advance::all);
   REQUIRE(talk.statements().size() == 1);
@@ -311,7 +296,7 @@ TEST_CASE("a comment longer than what is recorded does not hide the statement be
 }
 
 TEST_CASE("name changes in flight are bounded, and cost no more for being many") {
-  Talk talk;
+  HardeningTalk talk;
   std::string text;
   for (int i = 0; i < 1'000; ++i) text += "deallocate all;";
   Advance advance = Advance::all;
@@ -322,7 +307,7 @@ TEST_CASE("name changes in flight are bounded, and cost no more for being many")
 }
 
 TEST_CASE("texts of prepared statements are bounded for each session") {
-  Talk talk;
+  HardeningTalk talk;
   std::string answers;
   for (int i = 0; i < 400; ++i) {
     std::string parse;
@@ -338,7 +323,7 @@ namespace {
 // What a session whose names keep as much as they may still does, and what not.
 Advance after_too_many(const std::string& last, const std::function<std::string(int)>& one,
                        const std::string& answer) {
-  Talk talk;
+  HardeningTalk talk;
   talk.limits.prepared_bytes_max = 100'000;
   for (int sent = 0; sent < 10'000 && talk.conversation.queue().kept_bytes() < 100'000; ++sent) {
     REQUIRE(talk.client(one(sent)) == Advance::all);
@@ -401,7 +386,7 @@ TEST_CASE("portals and names that SQL makes have the same bound") {
 }
 
 TEST_CASE("a session that has closed enough makes names again") {
-  Talk talk;
+  HardeningTalk talk;
   talk.limits.prepared_bytes_max = 100'000;
   for (int round = 0; round < 3; ++round) {
     for (int i = 0; talk.conversation.queue().kept_bytes() < 100'000; ++i) {
@@ -415,15 +400,15 @@ TEST_CASE("a session that has closed enough makes names again") {
 }
 
 TEST_CASE("while something waits for room in the trail nothing is begun that would wait there too") {
-  Talk talk;
+  HardeningTalk talk;
   talk.space.granted_max = 8'192;
   std::string parse;
   pg::append_parse(parse, "", "select broken /* " + std::string(60'000, 'x') + " */");
   pg::append_sync(parse);
   CHECK(talk.client(parse + parse) == Advance::all);
-  CHECK(talk.server(error("broken")) == Advance::all);
+  CHECK(talk.server(syntax_error("broken")) == Advance::all);
   CHECK(talk.door.deferred.events.size() == 1);
-  const std::string rest = ready() + error("broken") + ready();
+  const std::string rest = ready() + syntax_error("broken") + ready();
   size_t at = 0;
   CHECK(talk.conversation.server().advance(rest, at, {2'000, 2}) == Advance::wait_trail);
   CHECK(talk.door.deferred.events.size() == 1);
@@ -434,7 +419,7 @@ TEST_CASE("while something waits for room in the trail nothing is begun that wou
 }
 
 TEST_CASE("a script longer than what is recorded is cut all the same, and a huge one ends as one record") {
-  Talk talk;
+  HardeningTalk talk;
   std::string script = "select '" + std::string(100'000, 'x') + "'; drop table victim";
   CHECK(talk.client(query(script).substr(0, 5'000)) == Advance::all);
   CHECK(talk.client(query(script).substr(5'000)) == Advance::all);

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "messages.h"
 #include "shard_fixture.h"
 
 #ifndef __SANITIZE_THREAD__
@@ -92,11 +93,6 @@ struct HoldingShard : ShardFixture {
   }
 };
 
-std::string query(std::string_view text) {
-  std::string out;
-  pg::append_query(out, text);
-  return out;
-}
 void finish(Wire& client) {
   for (char type = 0; type != 'Z';) {
     const Wire::Message message = client.next();

@@ -10,7 +10,7 @@ using namespace ringfence::proxy;
 
 namespace {
 
-policy::Access access_of(policy::Policy policy) {
+policy::Access access_by(policy::Policy policy) {
   policy.name = "p";
   policy.roles = {{"dev", "f:1"}};
   std::vector<policy::Problem> problems;
@@ -27,7 +27,7 @@ policy::Policy listing() {
   return policy;
 }
 
-policy::Policy holding() {
+policy::Policy holding_deletes() {
   policy::Policy policy;
   policy.level = policy::Level::write;
   policy::HoldRule deletes;
@@ -44,7 +44,7 @@ policy::Policy holding() {
 
 struct Asked {
   explicit Asked(const policy::Policy& policy, policy::SessionFacts session = {})
-      : check(std::make_shared<StatementJudge>(access_of(policy), session, space)) {}
+      : check(std::make_shared<StatementJudge>(access_by(policy), session, space)) {}
   const Judgement& judge(std::string_view text) {
     judge_message(check, names, circumstances, text, out);
     return out;
@@ -81,9 +81,9 @@ TEST_CASE("a judgement tells for each statement where it stands and by which rul
 
 TEST_CASE("the rules of one session's message stay as they are while another one's is judged") {
   JudgeSpace space{HashKey{1, 2}};
-  StatementCheck first(std::make_shared<StatementJudge>(access_of(listing()), policy::SessionFacts{}, space));
+  StatementCheck first(std::make_shared<StatementJudge>(access_by(listing()), policy::SessionFacts{}, space));
   StatementCheck second(
-      std::make_shared<StatementJudge>(access_of(holding()), policy::SessionFacts{}, space));
+      std::make_shared<StatementJudge>(access_by(holding_deletes()), policy::SessionFacts{}, space));
   NoNames names;
   Judgement one, other;
   judge_message(first, names, {}, "select a from t; insert into t (a) values (1)", one);
@@ -108,7 +108,7 @@ TEST_CASE("the first statement that is refused decides; those behind it are list
 }
 
 TEST_CASE("a message is held by all rules that hold its statements, for the shortest time of theirs") {
-  Asked asked(holding());
+  Asked asked(holding_deletes());
   const std::string text = "select 1; delete from t where a = 1; update t set a = 1 where b = 2";
   const Judgement& out = asked.judge(text);
   CHECK(out.verdict == Verdict::pass);
@@ -173,7 +173,7 @@ TEST_CASE("READ WRITE at level read passes as READ ONLY, unless the text cannot 
 }
 
 TEST_CASE("a judgement that is used again says nothing of the message before") {
-  Asked asked(holding());
+  Asked asked(holding_deletes());
   CHECK(asked.judge("prepare x as select 1; delete from t where a = 1; commit").hold() != nullptr);
   CHECK(asked.judge("drop table t").verdict == Verdict::refused);
   const Judgement& out = asked.judge("select 1");

@@ -13,7 +13,7 @@ using audit::Tag;
 
 namespace {
 
-struct Talk {
+struct MessageTalk {
   VectorSpace space;
   ShardCounters counters;
   TrailDoor door{space, counters, IdSource(1)};
@@ -53,7 +53,7 @@ TEST_CASE(
     "a Query of several statements has its whole text in a record before theirs, which name it and their "
     "places") {
   const std::string text = "/* why */ select 1; -- not; this\nselect 'ä';\n; select 3 /* end */ ;--";
-  Talk talk;
+  MessageTalk talk;
   CHECK(talk.ask(text) == Advance::all);
   CHECK(talk.whole()[Tag::statement] == text);
   CHECK(talk.whole()[Tag::outcome] == "success");
@@ -70,7 +70,7 @@ TEST_CASE(
 
 TEST_CASE("a text of one statement is in that statement's record, comments and all, and in no other") {
   const std::string text = " /* why */ select 1 -- end";
-  Talk talk;
+  MessageTalk talk;
   talk.ask(text);
   CHECK(talk.space.events("postgres_message").empty());
   REQUIRE(talk.starts().size() == 1);
@@ -79,7 +79,7 @@ TEST_CASE("a text of one statement is in that statement's record, comments and a
 }
 
 TEST_CASE("the whole text is recorded once, however often its statements wait for room") {
-  Talk talk;
+  MessageTalk talk;
   std::string bytes;
   pg::append_query(bytes, "select 1; select 2; select 3");
   size_t at = 0;
@@ -95,7 +95,7 @@ TEST_CASE("the whole text is recorded once, however often its statements wait fo
 
 TEST_CASE("a refused Query of several statements has its whole text in a record too") {
   const std::string text = "select 1 /* a */; drop table t; -- b\nselect 2";
-  Talk talk;
+  MessageTalk talk;
   auto policies = policies_for("*", policy::Level::write);
   talk.access = policies->access({"x"}, {});
   talk.conversation.use_judge(
@@ -119,7 +119,7 @@ TEST_CASE("a comment that fills what is recorded hides no statement, neither of 
   for (size_t piece : {size_t{1'000'000}, size_t{16'384}}) {
     for (bool is_parse : {false, true}) {
       INFO(piece, is_parse);
-      Talk talk;
+      MessageTalk talk;
       std::string bytes;
       if (is_parse) {
         pg::append_parse(bytes, "", text);

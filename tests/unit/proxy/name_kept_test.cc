@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "access_fixture.h"
+#include "messages.h"
 #include "proxy/pg/conversation.h"
 #include "ringfence/pg/messages.h"
 #include "vector_space.h"
@@ -12,11 +13,6 @@ using audit::Tag;
 
 namespace {
 
-std::string message(char type, ByteView body) {
-  auto header = pg::frame_header(type, static_cast<uint32_t>(body.size()));
-  return std::string(header.data(), header.size()) + std::string(body);
-}
-std::string complete(ByteView tag) { return message('C', std::string(tag) + '\0'); }
 std::string called(std::string_view name) {
   std::string out;
   pg::append_parameter_status(out, "application_name", name);
@@ -27,11 +23,10 @@ const std::string zone = [] {
   pg::append_parameter_status(out, "TimeZone", "UTC");
   return out;
 }();
-const std::string ready = message('Z', "I");
 const std::string own = "ringfence/ada: psql";
 
-struct Talk {
-  explicit Talk(policy::Level level) {
+struct NamedTalk {
+  explicit NamedTalk(policy::Level level) {
     kept = policies_for("*", level);
     auto judge = std::make_shared<StatementJudge>(kept->access({"x"}, {}), policy::SessionFacts{}, judges);
     std::unique_ptr<Gate> gate;
@@ -76,11 +71,11 @@ TEST_CASE("a name that RESET takes away is not told, and the session is to be na
   for (policy::Level level : {policy::Level::read, policy::Level::admin}) {
     for (size_t piece : {1, 2, 3, 4, 5, 6, 7, 11, 30, 1'000}) {
       CAPTURE(piece);
-      Talk talk(level);
+      NamedTalk talk(level);
       talk.client("RESET ALL");
       CHECK_FALSE(talk.conversation->server().has_lost_name());
-      CHECK(talk.server(zone + called("ringfence") + complete("RESET") + ready, piece) ==
-            zone + complete("RESET") + ready);
+      CHECK(talk.server(zone + called("ringfence") + complete("RESET") + ready(), piece) ==
+            zone + complete("RESET") + ready());
       CHECK(talk.conversation->server().has_lost_name());
       CHECK(talk.recorder.application_name() == "psql");
       talk.conversation->server().note_named();
@@ -92,30 +87,31 @@ TEST_CASE("a name that RESET takes away is not told, and the session is to be na
 TEST_CASE("a client that has named itself hears its first name again, once") {
   for (size_t piece : {1, 5, 1'000}) {
     CAPTURE(piece);
-    Talk talk(policy::Level::read);
+    NamedTalk talk(policy::Level::read);
     talk.client("SET application_name = 'other'");
-    CHECK(talk.server(called("other") + complete("SET") + ready, piece) ==
-          called("other") + complete("SET") + ready);
+    CHECK(talk.server(called("other") + complete("SET") + ready(), piece) ==
+          called("other") + complete("SET") + ready());
     CHECK(talk.recorder.application_name() == "other");
     CHECK_FALSE(talk.conversation->server().has_lost_name());
     talk.client("DISCARD ALL");
-    CHECK(talk.server(called("ringfence") + complete("DISCARD ALL") + ready, piece) ==
-          called(own) + complete("DISCARD ALL") + ready);
+    CHECK(talk.server(called("ringfence") + complete("DISCARD ALL") + ready(), piece) ==
+          called(own) + complete("DISCARD ALL") + ready());
     CHECK(talk.conversation->server().has_lost_name());
     CHECK(talk.recorder.application_name() == "psql");
     talk.client("RESET ALL");
-    CHECK(talk.server(called("ringfence") + complete("RESET") + ready, piece) == complete("RESET") + ready);
+    CHECK(talk.server(called("ringfence") + complete("RESET") + ready(), piece) ==
+          complete("RESET") + ready());
   }
 }
 
 TEST_CASE("a RESET that is rolled back leaves the session its name") {
-  Talk talk(policy::Level::read);
+  NamedTalk talk(policy::Level::read);
   talk.client("BEGIN; RESET ALL");
   CHECK(talk.server(complete("BEGIN") + called("ringfence") + complete("RESET") + message('Z', "T"), 1'000) ==
         complete("BEGIN") + complete("RESET") + message('Z', "T"));
   CHECK(talk.conversation->server().has_lost_name());
   CHECK_FALSE(talk.conversation->is_at_rest());
   talk.client("ROLLBACK");
-  CHECK(talk.server(called(own) + complete("ROLLBACK") + ready, 1'000) == complete("ROLLBACK") + ready);
+  CHECK(talk.server(called(own) + complete("ROLLBACK") + ready(), 1'000) == complete("ROLLBACK") + ready());
   CHECK_FALSE(talk.conversation->server().has_lost_name());
 }

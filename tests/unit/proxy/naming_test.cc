@@ -1,4 +1,5 @@
 // The name of a pooled connection, which goes to the server in front of the session's first message.
+#include "messages.h"
 #include "pool_fixture.h"
 
 using namespace ringfence;
@@ -6,15 +7,10 @@ using namespace ringfence::proxy;
 
 namespace {
 
-std::string error(std::string_view sqlstate) {
+std::string server_error(std::string_view sqlstate) {
   std::string out;
   pg::append_error_response(out,
                             {.severity = "ERROR", .sqlstate = sqlstate, .message = "the server's own words"});
-  return out;
-}
-std::string ready(char state = 'I') {
-  std::string out;
-  pg::append_ready_for_query(out, state);
   return out;
 }
 std::string reported(std::string_view name, std::string_view value) {
@@ -23,16 +19,6 @@ std::string reported(std::string_view name, std::string_view value) {
   return out;
 }
 
-std::string notice() {
-  std::string out;
-  pg::append_notice_response(out, {.severity = "NOTICE", .sqlstate = "00000", .message = "of itself"});
-  return out;
-}
-std::string notification() {
-  const std::string body("\0\0\0\7channel\0payload\0", 20);
-  const auto header = pg::frame_header('A', static_cast<uint32_t>(body.size()));
-  return std::string(header.data(), header.size()) + body;
-}
 // What a server says to the name and the first statement, with words of itself in between, and what the
 // client gets of it.
 struct Said {
@@ -153,9 +139,12 @@ TEST_CASE(
 TEST_CASE(
     "a session whose connection cannot be named ends with an error, and hears nothing of what its server "
     "said") {
-  const std::string wrong[] = {
-      error("57014") + ready() + answer(), error("57P01"), answer(), ready(), ready('T'),
-      std::string("C\0\0\0\1", 5)};
+  const std::string wrong[] = {server_error("57014") + ready() + answer(),
+                               server_error("57P01"),
+                               answer(),
+                               ready(),
+                               ready('T'),
+                               std::string("C\0\0\0\1", 5)};
   for (const std::string& said : wrong) {
     PoolWorld world;
     world.begin();
@@ -290,7 +279,7 @@ TEST_CASE(
   const std::string begun = notice();
   world.send(world.servers.back(), begun.substr(0, 12));
   world.send(world.client, query("select 1"));
-  world.send(world.servers.back(), begun.substr(12) + error("57014") + ready() + answer());
+  world.send(world.servers.back(), begun.substr(12) + server_error("57014") + ready() + answer());
   CHECK(world.client.got == begun.substr(0, 12));
   CHECK(world.client.has_ended);
   CHECK(world.servers.back().has_ended);

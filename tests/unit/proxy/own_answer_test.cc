@@ -2,6 +2,7 @@
 // connection fit for the next one.
 #include <doctest/doctest.h>
 
+#include "messages.h"
 #include "proxy/pg/own_answer.h"
 #include "proxy/pg/warm_pool.h"
 #include "ringfence/pg/messages.h"
@@ -11,25 +12,6 @@ using namespace ringfence::proxy;
 
 namespace {
 
-std::string message(char type, ByteView body) {
-  auto header = pg::frame_header(type, static_cast<uint32_t>(body.size()));
-  return std::string(header.data(), header.size()) + std::string(body);
-}
-std::string status(std::string_view name, std::string_view value) {
-  std::string out;
-  pg::append_parameter_status(out, name, value);
-  return out;
-}
-std::string complete(std::string_view tag) {
-  std::string out;
-  pg::append_command_complete(out, tag);
-  return out;
-}
-std::string ready(char state = 'I') {
-  std::string out;
-  pg::append_ready_for_query(out, state);
-  return out;
-}
 std::string wanted() {
   return status("TimeZone", "UTC") + complete("DISCARD ALL") + ready() + complete("RESET") + complete("SET") +
          ready();

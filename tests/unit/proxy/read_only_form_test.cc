@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "access_fixture.h"
+#include "messages.h"
 #include "proxy/pg/conversation.h"
 #include "ringfence/pg/messages.h"
 #include "vector_space.h"
@@ -12,29 +13,11 @@ using audit::Tag;
 
 namespace {
 
-std::string message(char type, ByteView body) {
-  auto header = pg::frame_header(type, static_cast<uint32_t>(body.size()));
-  return std::string(header.data(), header.size()) + std::string(body);
-}
-std::string query(ByteView text) {
-  std::string out;
-  pg::append_query(out, text);
-  return out;
-}
-std::string executed(std::string_view text, std::string_view name = "") {
-  std::string out;
-  pg::append_parse(out, name, text);
-  pg::append_bind(out, "", name);
-  pg::append_execute(out, "");
-  return out;
-}
 std::string sync_now() {
   std::string out;
   pg::append_sync(out);
   return out;
 }
-std::string complete(ByteView tag) { return message('C', std::string(tag) + '\0'); }
-const std::string ready = message('Z', "T");
 std::string warning() {
   std::string out;
   pg::append_notice_response(out, {.severity = "WARNING",
@@ -45,8 +28,8 @@ std::string warning() {
   return out;
 }
 
-struct Talk {
-  explicit Talk(policy::Policy policy) {
+struct ReaderTalk {
+  explicit ReaderTalk(policy::Policy policy) {
     policy.name = "test";
     policy.roles.push_back({"*", ""});
     std::vector<policy::Problem> problems;
@@ -108,11 +91,11 @@ struct Talk {
 TEST_CASE("a reader's READ WRITE goes on as READ ONLY with a warning, and the record has both") {
   for (size_t piece : {1, 2, 3, 5, 7, 11, 1'000}) {
     CAPTURE(piece);
-    Talk talk(Talk::level(policy::Level::read));
+    ReaderTalk talk(ReaderTalk::level(policy::Level::read));
     CHECK(talk.client(query("BEGIN READ WRITE"), piece) == query("BEGIN READ ONLY "));
-    CHECK(talk.server(complete("BEGIN") + ready, piece) == complete("BEGIN") + warning() + ready);
+    CHECK(talk.server(complete("BEGIN") + ready('T'), piece) == complete("BEGIN") + warning() + ready('T'));
     CHECK(talk.client(query("SELECT 1")) == query("SELECT 1"));
-    CHECK(talk.server(complete("SELECT 1") + ready) == complete("SELECT 1") + ready);
+    CHECK(talk.server(complete("SELECT 1") + ready('T')) == complete("SELECT 1") + ready('T'));
     CHECK(talk.starts() ==
           std::vector<std::string>{"BEGIN READ WRITE|{\"sent_on\":\"BEGIN READ ONLY \"}", "SELECT 1|"});
     CHECK(talk.space.events("postgres_query_blocked").empty());
@@ -120,7 +103,7 @@ TEST_CASE("a reader's READ WRITE goes on as READ ONLY with a warning, and the re
 }
 
 TEST_CASE("in a message of several statements only that statement changes") {
-  Talk talk(Talk::level(policy::Level::read));
+  ReaderTalk talk(ReaderTalk::level(policy::Level::read));
   const std::string sent =
       "/* WRITE */ SELECT 'READ WRITE' ; begin read write;SELECT 'x'; set transaction read write ; SELECT 2 "
       "-- READ WRITE";
@@ -129,8 +112,8 @@ TEST_CASE("in a message of several statements only that statement changes") {
   instead.replace(instead.find("transaction read write") + 17, 5, "ONLY ");
   CHECK(talk.client(query(sent)) == query(instead));
   const std::string one = complete("SELECT 1");
-  CHECK(talk.server(one + complete("BEGIN") + one + complete("SET") + one + ready) ==
-        one + complete("BEGIN") + warning() + one + complete("SET") + warning() + one + ready);
+  CHECK(talk.server(one + complete("BEGIN") + one + complete("SET") + one + ready('T')) ==
+        one + complete("BEGIN") + warning() + one + complete("SET") + warning() + one + ready('T'));
   CHECK(talk.starts() ==
         std::vector<std::string>{
             "SELECT 'READ WRITE'|", "begin read write|{\"sent_on\":\"begin read ONLY \"}", "SELECT 'x'|",
@@ -140,7 +123,7 @@ TEST_CASE("in a message of several statements only that statement changes") {
 }
 
 TEST_CASE("a prepared READ WRITE is prepared as READ ONLY, and each run of it warns") {
-  Talk talk(Talk::level(policy::Level::read));
+  ReaderTalk talk(ReaderTalk::level(policy::Level::read));
   std::string again;
   pg::append_bind(again, "", "b");
   pg::append_execute(again, "");
@@ -148,27 +131,28 @@ TEST_CASE("a prepared READ WRITE is prepared as READ ONLY, and each run of it wa
                     sync_now()) == executed("BEGIN READ ONLY ", "b") + sync_now() + executed("COMMIT") +
                                        sync_now() + again + sync_now());
   const std::string bound = message('2', "");
-  CHECK(talk.server(message('1', "") + bound + complete("BEGIN") + ready) ==
-        message('1', "") + bound + complete("BEGIN") + warning() + ready);
-  CHECK(talk.server(message('1', "") + bound + complete("COMMIT") + ready) ==
-        message('1', "") + bound + complete("COMMIT") + ready);
-  CHECK(talk.server(bound + complete("BEGIN") + ready) == bound + complete("BEGIN") + warning() + ready);
+  CHECK(talk.server(message('1', "") + bound + complete("BEGIN") + ready('T')) ==
+        message('1', "") + bound + complete("BEGIN") + warning() + ready('T'));
+  CHECK(talk.server(message('1', "") + bound + complete("COMMIT") + ready('T')) ==
+        message('1', "") + bound + complete("COMMIT") + ready('T'));
+  CHECK(talk.server(bound + complete("BEGIN") + ready('T')) ==
+        bound + complete("BEGIN") + warning() + ready('T'));
   CHECK(talk.starts() == std::vector<std::string>{"BEGIN READ WRITE|{\"sent_on\":\"BEGIN READ ONLY \"}",
                                                   "COMMIT|",
                                                   "BEGIN READ WRITE|{\"sent_on\":\"BEGIN READ ONLY \"}"});
 }
 
 TEST_CASE("one that fails warns of nothing, nor does what comes behind it") {
-  Talk talk(Talk::level(policy::Level::read));
+  ReaderTalk talk(ReaderTalk::level(policy::Level::read));
   talk.client(query("SELECT 1/0; SET TRANSACTION READ WRITE") + query("SELECT 2"));
   std::string error;
   pg::append_error_response(error, {.sqlstate = "22012", .message = "division by zero"});
-  CHECK(talk.server(error + ready) == error + ready);
-  CHECK(talk.server(complete("SELECT 1") + ready) == complete("SELECT 1") + ready);
+  CHECK(talk.server(error + ready('T')) == error + ready('T'));
+  CHECK(talk.server(complete("SELECT 1") + ready('T')) == complete("SELECT 1") + ready('T'));
 }
 
 TEST_CASE("beside what is refused nothing of the message goes on") {
-  Talk talk(Talk::level(policy::Level::read));
+  ReaderTalk talk(ReaderTalk::level(policy::Level::read));
   const std::string sent = talk.client(query("BEGIN READ WRITE; DELETE FROM t"));
   CHECK(sent.find("BEGIN") == sent.npos);
   CHECK(talk.space.events("postgres_query_blocked").size() == 1);
@@ -176,18 +160,18 @@ TEST_CASE("beside what is refused nothing of the message goes on") {
 }
 
 TEST_CASE("a writer's READ WRITE stays, and a whitelist decides the text that goes on") {
-  Talk writer(Talk::level(policy::Level::write));
+  ReaderTalk writer(ReaderTalk::level(policy::Level::write));
   CHECK(writer.client(query("BEGIN READ WRITE")) == query("BEGIN READ WRITE"));
   policy::Policy listed;
   listed.whitelist = std::vector<policy::Text>{{"^begin read write$", "f:1"}, {"^select", "f:2"}};
-  Talk refused(listed);
+  ReaderTalk refused(listed);
   CHECK(refused.client(query("BEGIN READ WRITE")).find("BEGIN") == std::string::npos);
   listed.whitelist = std::vector<policy::Text>{{"^begin read", "f:1"}};
-  Talk passed(listed);
+  ReaderTalk passed(listed);
   CHECK(passed.client(query("BEGIN READ WRITE")) == query("BEGIN READ ONLY "));
   policy::Policy denied;
   denied.deny.push_back({.where = "f:1", .kinds = {{"begin", "f:1"}}});
-  Talk by_kind(denied);
+  ReaderTalk by_kind(denied);
   CHECK(by_kind.client(query("BEGIN READ WRITE")).find("BEGIN") == std::string::npos);
 }
 
@@ -195,7 +179,7 @@ TEST_CASE("what makes the session writable otherwise is refused as before") {
   for (const char* text :
        {"SET default_transaction_read_only = off", "SET transaction_read_only TO 'off'",
         "SELECT set_config('transaction_read_only', 'off', true)", "BEGIN READ WRITE, ISOLATION"}) {
-    Talk talk(Talk::level(policy::Level::read));
+    ReaderTalk talk(ReaderTalk::level(policy::Level::read));
     CAPTURE(text);
     CHECK(talk.client(query(text)) != query(text));
     CHECK(talk.space.events("postgres_query_blocked").size() == 1);
@@ -203,9 +187,9 @@ TEST_CASE("what makes the session writable otherwise is refused as before") {
 }
 
 TEST_CASE("other policies judge a prepared one by what the server has") {
-  Talk talk(Talk::level(policy::Level::read));
+  ReaderTalk talk(ReaderTalk::level(policy::Level::read));
   talk.client(executed("BEGIN READ WRITE", "b") + sync_now());
-  talk.server(message('1', "") + message('2', "") + complete("BEGIN") + ready);
+  talk.server(message('1', "") + message('2', "") + complete("BEGIN") + ready('T'));
   talk.conversation->use_judge(
       std::make_shared<StatementJudge>(talk.access, policy::SessionFacts{}, talk.judges), "nonce");
   std::string again;
@@ -217,7 +201,7 @@ TEST_CASE("other policies judge a prepared one by what the server has") {
 TEST_CASE("with a trail that is often full the record has both all the same") {
   for (uint64_t seed = 1; seed <= 40; ++seed) {
     CAPTURE(seed);
-    Talk talk(Talk::level(policy::Level::read));
+    ReaderTalk talk(ReaderTalk::level(policy::Level::read));
     talk.space.random.seed(seed);
     talk.space.refuse_one_in = 2;
     const std::string sent = query("SELECT 1; BEGIN READ WRITE; SELECT 2");

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "access_fixture.h"
+#include "messages.h"
 #include "proxy/pg/conversation.h"
 #include "ringfence/pg/messages.h"
 #include "vector_space.h"
@@ -18,32 +19,14 @@ std::vector<std::string> cut_behind(std::string first) {
   return {std::move(first), "select '\\'", "select 2"};
 }
 
-std::string message(char type, ByteView body) {
-  auto header = pg::frame_header(type, static_cast<uint32_t>(body.size()));
-  return std::string(header.data(), header.size()) + std::string(body);
-}
-std::string query(ByteView text) {
-  std::string out;
-  pg::append_query(out, text);
-  return out;
-}
-std::string executed(std::string_view text) {
-  std::string out;
-  pg::append_parse(out, "", text);
-  pg::append_bind(out, "", "");
-  pg::append_execute(out, "");
-  return out;
-}
-std::string complete(ByteView tag) { return message('C', std::string(tag) + '\0'); }
-const std::string ready = message('Z', "I");
 const std::string group_answer = message('1', "") + message('2', "") + complete("SELECT 1");
-std::string row(std::string_view value) {
+std::string row_of(std::string_view value) {
   std::string body;
   Writer(body).u16(1).u32(static_cast<uint32_t>(value.size())).bytes(value);
   return message('D', body);
 }
-std::string shown(std::string_view value) {
-  return message('1', "") + message('2', "") + row(value) + complete("SHOW") + message('3', "") +
+std::string show_answer(std::string_view value) {
+  return message('1', "") + message('2', "") + row_of(value) + complete("SHOW") + message('3', "") +
          message('3', "");
 }
 std::string types(ByteView bytes) {
@@ -53,8 +36,8 @@ std::string types(ByteView bytes) {
   return out;
 }
 
-struct Talk {
-  explicit Talk(bool is_restricted) {
+struct ReadingTalk {
+  explicit ReadingTalk(bool is_restricted) {
     if (!is_restricted) return;
     auto policies = policies_for("*", policy::Level::write);
     access = policies->access({"x"}, {});
@@ -123,15 +106,15 @@ TEST_CASE("beyond ASCII a restricted session is judged where the server reads UT
     CAPTURE(client);
     CAPTURE(server);
     for (const auto& sent : {query(text), executed(text)}) {
-      Talk talk(true);
+      ReadingTalk talk(true);
       talk.conversation.note_parameter("server_encoding", server);
       talk.conversation.note_parameter("client_encoding", client);
       CHECK((talk.client(sent) == sent) == passes);
-      Talk plain(true);
+      ReadingTalk plain(true);
       plain.conversation.note_parameter("server_encoding", server);
       plain.conversation.note_parameter("client_encoding", client);
       CHECK(plain.client(query("select 1")) == query("select 1"));
-      Talk unrestricted(false);
+      ReadingTalk unrestricted(false);
       unrestricted.conversation.note_parameter("client_encoding", client);
       CHECK(unrestricted.client(sent) == sent);
     }
@@ -140,7 +123,7 @@ TEST_CASE("beyond ASCII a restricted session is judged where the server reads UT
 
 TEST_CASE("a plain text never waits for what stands before it") {
   for (bool is_restricted : {false, true}) {
-    Talk talk(is_restricted);
+    ReadingTalk talk(is_restricted);
     const std::string sent = executed("select 1") + query("select 'a\\b'; select E'\\''");
     CHECK(talk.client(sent) == sent);
     CHECK(talk.advance == Advance::all);
@@ -151,14 +134,14 @@ TEST_CASE("a plain text never waits for what stands before it") {
 TEST_CASE(
     "a doubtful text waits until all before it is answered, and is cut by what the server has said by then") {
   for (bool is_restricted : {false, true}) {
-    Talk talk(is_restricted);
+    ReadingTalk talk(is_restricted);
     const std::string first = query("select 1");
     CHECK(talk.client(first + query(doubtful)) == first);
     CHECK(talk.advance == Advance::wait_answer);
     CHECK(!talk.conversation.client().is_clear());
     talk.server(complete("SELECT 1"));
     CHECK(!talk.conversation.client().is_clear());
-    talk.server(ready);
+    talk.server(ready());
     REQUIRE(talk.conversation.client().is_clear());
     CHECK(talk.go_on() == query(doubtful));
     CHECK(talk.texts() == cut_behind("select 1"));
@@ -166,15 +149,15 @@ TEST_CASE(
 }
 
 TEST_CASE("behind a change of the setting a doubtful text of an unrestricted session is one record") {
-  Talk talk(false);
+  ReadingTalk talk(false);
   const std::string first = query("select f()");
   CHECK(talk.client(first + query(doubtful)) == first);
   std::string status;
   pg::append_parameter_status(status, "standard_conforming_strings", "off");
-  talk.server(complete("SELECT 1") + status + ready);
+  talk.server(complete("SELECT 1") + status + ready());
   CHECK(talk.go_on() == query(doubtful));
   CHECK(talk.texts() == std::vector<std::string>{"select f()", doubtful});
-  talk.server(complete("SELECT 1") + complete("SELECT 1") + ready);
+  talk.server(complete("SELECT 1") + complete("SELECT 1") + ready());
   CHECK(statements_of(talk.space).rbegin()->second.outcome == "success");
   // A plain one is cut all the same.
   talk.client(query("select 3; select 4"));
@@ -182,12 +165,12 @@ TEST_CASE("behind a change of the setting a doubtful text of an unrestricted ses
 }
 
 TEST_CASE("a doubtful Query inside a group of an unrestricted session is one record, and does not wait") {
-  Talk talk(false);
+  ReadingTalk talk(false);
   const std::string sent = executed("update v set x = 1") + query("select 1; " + doubtful);
   CHECK(talk.client(sent) == sent);
   CHECK(talk.texts() == std::vector<std::string>{"update v set x = 1", "select 1; " + doubtful});
   // Nor where all before it is answered, but no ReadyForQuery came.
-  Talk flushed(false);
+  ReadingTalk flushed(false);
   flushed.client(executed("update v set x = 1") + message('H', ""));
   flushed.server(group_answer);
   flushed.client(query("select 1; " + doubtful));
@@ -198,7 +181,7 @@ TEST_CASE(
     "inside a group the server is asked before a doubtful text of a restricted session, and the client sees "
     "nothing of it") {
   for (size_t piece : {size_t{1}, size_t{3}, size_t{7}, size_t{1'000}}) {
-    Talk talk(true);
+    ReadingTalk talk(true);
     const std::string first = executed("select 1");
     const std::string out = talk.client(first + query(doubtful));
     REQUIRE(talk.advance == Advance::wait_answer);
@@ -213,20 +196,20 @@ TEST_CASE(
     std::string notice;
     pg::append_notice_response(notice,
                                {.severity = "NOTICE", .sqlstate = "00000", .message = "for the client"});
-    CHECK(talk.server(shown("on") + notice + shown("UTF8"), piece) == notice);
+    CHECK(talk.server(show_answer("on") + notice + show_answer("UTF8"), piece) == notice);
     REQUIRE(talk.conversation.client().is_clear());
     CHECK(talk.go_on() == query(doubtful));
     CHECK(talk.texts() == cut_behind("select 1"));
-    CHECK(talk.server(complete("SELECT 1") + complete("SELECT 1") + ready, piece) ==
-          complete("SELECT 1") + complete("SELECT 1") + ready);
+    CHECK(talk.server(complete("SELECT 1") + complete("SELECT 1") + ready(), piece) ==
+          complete("SELECT 1") + complete("SELECT 1") + ready());
     CHECK(talk.conversation.is_at_rest());
   }
 }
 
 TEST_CASE("a restricted session whose server reads strings otherwise ends before the text goes out") {
-  Talk talk(true);
+  ReadingTalk talk(true);
   talk.client(executed("select 1") + query(doubtful));
-  talk.server(group_answer + shown("off") + shown("UTF8"));
+  talk.server(group_answer + show_answer("off") + show_answer("UTF8"));
   CHECK(talk.go_on().empty());
   CHECK(talk.advance == Advance::broken);
   CHECK(talk.conversation.error().fault == Fault::denied);
@@ -234,7 +217,7 @@ TEST_CASE("a restricted session whose server reads strings otherwise ends before
 }
 
 TEST_CASE("where the group has failed nothing is asked any more, and the text is not executed") {
-  Talk talk(true);
+  ReadingTalk talk(true);
   talk.client(executed("select 1") + query(doubtful));
   std::string error;
   pg::append_error_response(error, {.sqlstate = "22012", .message = "division by zero"});
@@ -243,12 +226,12 @@ TEST_CASE("where the group has failed nothing is asked any more, and the text is
   REQUIRE(talk.conversation.client().is_clear());
   CHECK(talk.go_on() == query(doubtful));
   CHECK(statements_of(talk.space).rbegin()->second.outcome == "not_executed");
-  CHECK(talk.server(ready).size() == ready.size());
+  CHECK(talk.server(ready()).size() == ready().size());
 }
 
 TEST_CASE(
     "an error that meets the appliance's own statement fails the group, as it would have the client's") {
-  Talk talk(true);
+  ReadingTalk talk(true);
   talk.client(executed("select 1") + query(doubtful));
   std::string error;
   pg::append_error_response(error,
@@ -261,7 +244,7 @@ TEST_CASE(
 }
 
 TEST_CASE("an answer that does not fit the appliance's own statement ends the session") {
-  Talk talk(true);
+  ReadingTalk talk(true);
   talk.client(executed("select 1") + query(doubtful));
   talk.server(group_answer);
   size_t at = 0;
@@ -271,14 +254,14 @@ TEST_CASE("an answer that does not fit the appliance's own statement ends the se
 
 TEST_CASE("a doubtful text that comes in pieces waits with its last one") {
   for (bool is_restricted : {false, true}) {
-    Talk talk(is_restricted);
+    ReadingTalk talk(is_restricted);
     const std::string first = query("select 1");
     const std::string second = query(doubtful);
     std::string out = talk.client(first + second.substr(0, 10));
     CHECK(talk.advance == Advance::all);
     out += talk.client(second.substr(10));
     CHECK(talk.advance == Advance::wait_answer);
-    talk.server(complete("SELECT 1") + ready);
+    talk.server(complete("SELECT 1") + ready());
     out += talk.go_on();
     CHECK(out == first + second);
     CHECK(talk.texts() == cut_behind("select 1"));
@@ -286,7 +269,7 @@ TEST_CASE("a doubtful text that comes in pieces waits with its last one") {
 }
 
 TEST_CASE("in a failed transaction a doubtful text inside a group is refused, for nothing can be asked") {
-  Talk talk(true);
+  ReadingTalk talk(true);
   talk.client(query("begin"));
   talk.server(complete("BEGIN") + message('Z', "T"));
   talk.client(query("select broken"));

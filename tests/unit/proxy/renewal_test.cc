@@ -1,4 +1,5 @@
 // Policies that change while a session logs in or runs, and markers that are stolen.
+#include "messages.h"
 #include "session_fixture.h"
 
 using namespace ringfence;
@@ -27,11 +28,6 @@ void reload(World& world, std::shared_ptr<const policy::PolicySet> policies) {
   snapshot->policies = std::move(policies);
   world.core->use(snapshot);
   world.settle();
-}
-std::string status(std::string_view name, std::string_view value) {
-  std::string out;
-  pg::append_parameter_status(out, name, value);
-  return out;
 }
 std::string failure(std::string_view sqlstate, std::string_view message) {
   std::string out;

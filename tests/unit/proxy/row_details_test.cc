@@ -1,6 +1,7 @@
 // Errors that would show the columns that a rule denies.
 #include "proxy/pg/row_details.h"
 
+#include "messages.h"
 #include "session_fixture.h"
 
 using namespace ringfence;
@@ -35,11 +36,6 @@ std::string failing(std::string_view sqlstate, std::string_view detail, std::str
                                   .where = where,
                                   .table = "cust",
                                   .constraint = "c"});
-  return out;
-}
-std::string ready() {
-  std::string out;
-  pg::append_ready_for_query(out, 'I');
   return out;
 }
 

@@ -1,5 +1,6 @@
 // The login to the server behind a session: each way that a server asks for the password, refuses, answers
 // nonsense or goes away.
+#include "messages.h"
 #include "ringfence/pg/frame.h"
 #include "session_fixture.h"
 
@@ -9,10 +10,6 @@ using audit::Tag;
 
 namespace {
 
-std::string message(char type, ByteView body) {
-  auto header = pg::frame_header(type, static_cast<uint32_t>(body.size()));
-  return std::string(header.data(), header.size()) + std::string(body);
-}
 std::string sasl(std::initializer_list<std::string_view> mechanisms) {
   std::string out;
   pg::append_authentication_sasl(out, std::span(mechanisms.begin(), mechanisms.size()));
@@ -33,20 +30,11 @@ std::string sasl_final(ByteView data) {
   pg::append_authentication_sasl_final(out, data);
   return out;
 }
-std::string error(std::string_view sqlstate, std::string_view text) {
+std::string fatal_error(std::string_view sqlstate, std::string_view text) {
   std::string out;
   pg::append_error_response(
       out, {.severity = "FATAL", .sqlstate = sqlstate, .message = text, .hint = "their hint"});
   return out;
-}
-
-pg::BackendKeyData key_of(std::string_view bytes) {
-  for (size_t at = 0; at + 5 <= bytes.size(); at += 1 + detail::load_be<uint32_t>(bytes.data() + at + 1)) {
-    if (bytes[at] == 'K')
-      return *pg::parse_backend_key_data(
-          bytes.substr(at + 5, detail::load_be<uint32_t>(bytes.data() + at + 1) - 4));
-  }
-  return {};
 }
 
 void check_is_in(World& world, std::string_view auth_method) {
@@ -65,7 +53,7 @@ void check_is_in(World& world, std::string_view auth_method) {
 }
 // The client was told, the trail and the counter say so once, the server's connection is closed, the password
 // nowhere.
-void check_is_refused(World& world, std::string_view sqlstate, std::string_view reason) {
+void check_login_is_refused(World& world, std::string_view sqlstate, std::string_view reason) {
   REQUIRE(World::types(world.client.got) == "RRRRE");
   CHECK(world.error().starts_with(sqlstate));
   CHECK(world.server.has_ended);
@@ -155,8 +143,8 @@ TEST_CASE("a server that knows another password than we is not believed, whateve
     World world(1, 0, {}, 1);
     world.reach_server();
     CHECK_FALSE(prove(world, "another"));
-    world.send(world.server, error("28P01", "password authentication failed for user \"app\""));
-    check_is_refused(world, "08000", "28P01 password authentication failed");
+    world.send(world.server, fatal_error("28P01", "password authentication failed for user \"app\""));
+    check_login_is_refused(world, "08000", "28P01 password authentication failed");
     // Whose credentials they were is no affair of the client's.
     CHECK(world.client.got.find("\"app\"") == std::string::npos);
   }
@@ -165,21 +153,21 @@ TEST_CASE("a server that knows another password than we is not believed, whateve
     world.reach_server();
     CHECK_FALSE(prove(world, "another"));
     world.send(world.server, sasl_final("v=" + std::string(43, 'A') + "=") + World::welcome());
-    check_is_refused(world, "08000", "");
+    check_login_is_refused(world, "08000", "");
   }
   SUBCASE("it skips its proof") {
     World world(1, 0, {}, 1);
     world.reach_server();
     REQUIRE(prove(world, backend_password));
     world.send(world.server, World::welcome());
-    check_is_refused(world, "08000", "without proving that it knows the password");
+    check_login_is_refused(world, "08000", "without proving that it knows the password");
   }
   SUBCASE("it asks for the password itself once it has seen the proof") {
     World world(1, 0, {}, 1);
     world.reach_server();
     REQUIRE(prove(world, backend_password));
     world.send(world.server, cleartext());
-    check_is_refused(world, "08000", "changed its authentication method");
+    check_login_is_refused(world, "08000", "changed its authentication method");
     CHECK(world.server.got.find(backend_password) == std::string::npos);
   }
 }
@@ -192,15 +180,15 @@ TEST_CASE("without a worker to derive keys the login is refused and not left wai
   REQUIRE(initial);
   pg::ScramServer scram(pg::make_scram_verifier("x", "fedcba9876543210", 4096), "servernonce");
   world.send(world.server, sasl_continue(scram.challenge(*initial->data).value()));
-  check_is_refused(world, "08000", "too many key derivations");
+  check_login_is_refused(world, "08000", "too many key derivations");
 }
 
 TEST_CASE("what a server refuses for reasons of its own the client is told, hint and all") {
   for (std::string_view sqlstate : {"53300", "57P03", "3D000", "XX000"}) {
     World world;
     world.reach_server();
-    world.send(world.server, error(sqlstate, "their words"));
-    check_is_refused(world, sqlstate, "their words");
+    world.send(world.server, fatal_error(sqlstate, "their words"));
+    check_login_is_refused(world, sqlstate, "their words");
     CHECK(world.error().find("answered: their words") != std::string::npos);
     CHECK(world.client.got.find("their hint") != std::string::npos);
   }
@@ -211,8 +199,8 @@ TEST_CASE("a server that refuses the stored credentials is not quoted to the cli
     World world;
     world.reach_server();
     world.send(world.server, cleartext());
-    world.send(world.server, error(sqlstate, "no pg_hba.conf entry for user app"));
-    check_is_refused(world, "08000", "no pg_hba.conf entry");
+    world.send(world.server, fatal_error(sqlstate, "no pg_hba.conf entry for user app"));
+    check_login_is_refused(world, "08000", "no pg_hba.conf entry");
     CHECK(world.client.got.find("pg_hba") == std::string::npos);
   }
 }
@@ -223,8 +211,8 @@ TEST_CASE("an error behind authentication still refuses the session") {
   std::string out;
   pg::append_authentication_ok(out);
   pg::append_parameter_status(out, "server_version", "15.1");
-  world.send(world.server, out + error("53300", "sorry, too many clients already"));
-  check_is_refused(world, "53300", "too many clients");
+  world.send(world.server, out + fatal_error("53300", "sorry, too many clients already"));
+  check_login_is_refused(world, "53300", "too many clients");
 }
 
 TEST_CASE("what is no login of a server's is refused at its first wrong message") {
@@ -266,7 +254,7 @@ TEST_CASE("what is no login of a server's is refused at its first wrong message"
       World world(1, piece);
       world.reach_server();
       world.send(world.server, wrong.bytes);
-      check_is_refused(world, wrong.sqlstate, wrong.reason);
+      check_login_is_refused(world, wrong.sqlstate, wrong.reason);
     }
   }
 }
@@ -281,7 +269,7 @@ TEST_CASE("a server that closes after any byte of its login leaves the client an
     CHECK_FALSE(world.server.has_ended);
     world.server.stream->shutdown();
     world.settle();
-    check_is_refused(world, "08006", "");
+    check_login_is_refused(world, "08006", "");
   }
 }
 

@@ -10,6 +10,7 @@
 #include <functional>
 #include <thread>
 
+#include "messages.h"
 #include "proxy/pg/pg_shard_state.h"
 #include "ringfence/net/memory_stream.h"
 #include "ringfence/pg/messages.h"
@@ -203,11 +204,6 @@ struct World {
   std::optional<PgShard> pg_shard;
 };
 
-inline std::string query(std::string_view text) {
-  std::string out;
-  pg::append_query(out, text);
-  return out;
-}
 inline std::string answer() {
   std::string out;
   pg::append_command_complete(out, "SELECT 1");

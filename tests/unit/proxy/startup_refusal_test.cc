@@ -12,7 +12,7 @@ std::string packet(uint32_t code, std::string_view body) {
   Writer(out).u32(static_cast<uint32_t>(8 + body.size())).u32(code);
   return out + std::string(body);
 }
-void check_is_refused(World& world, std::string_view sqlstate, std::string_view text) {
+void check_startup_is_refused(World& world, std::string_view sqlstate, std::string_view text) {
   REQUIRE(!world.client.got.empty());
   CHECK_MESSAGE(world.error().starts_with(sqlstate), world.error());
   CHECK_MESSAGE(world.error().find(text) != std::string::npos, world.error());
@@ -27,7 +27,7 @@ void check_first_packet(const std::string& bytes, std::string_view sqlstate, std
     world.connect();
     world.send(world.client, bytes);
     CHECK(World::types(world.client.got) == "E");
-    check_is_refused(world, sqlstate, text);
+    check_startup_is_refused(world, sqlstate, text);
   }
 }
 
@@ -91,14 +91,14 @@ TEST_CASE("a client that only asks for encryption again and again is refused") {
   for (int i = 0; i < negotiations_max; ++i) world.send(world.client, ask);
   CHECK(world.client.got.substr(0, negotiations_max) == std::string(negotiations_max, 'N'));
   world.client.got.erase(0, negotiations_max);
-  check_is_refused(world, "08P01", "too many negotiation requests");
+  check_startup_is_refused(world, "08P01", "too many negotiation requests");
 }
 
 TEST_CASE("a database that is no target's is refused by its name, and only to whom has logged in") {
   World world;
   log_in_with(world, {{"user", "ada"}, {"database", "books"}});
   CHECK(World::types(world.client.got) == "RRRRE");
-  check_is_refused(world, "3D000", "database \"books\" is not available to user \"ada\"");
+  check_startup_is_refused(world, "3D000", "database \"books\" is not available to user \"ada\"");
   auto denied = world.space.events("access_denied");
   REQUIRE(denied.size() == 1);
   CHECK((*denied[0])[Tag::reason] == "no such target");
@@ -108,7 +108,7 @@ TEST_CASE("a database that is no target's is refused by its name, and only to wh
 TEST_CASE("without a database the user's name is taken for one, as PostgreSQL does") {
   World world;
   log_in_with(world, {{"user", "ada"}});
-  check_is_refused(world, "3D000", "database \"ada\"");
+  check_startup_is_refused(world, "3D000", "database \"ada\"");
 }
 
 TEST_CASE("what no setting is, and what the appliance does not speak, is refused by name") {
@@ -142,7 +142,7 @@ TEST_CASE("what no setting is, and what the appliance does not speak, is refused
     CAPTURE(one.message);
     World world;
     log_in_with(world, {{"user", "ada"}, {"database", "shop"}, one.parameter});
-    check_is_refused(world, one.sqlstate, one.message);
+    check_startup_is_refused(world, one.sqlstate, one.message);
   }
 }
 
@@ -173,7 +173,7 @@ TEST_CASE("a shard that drains takes no session") {
   world.core->drain();
   world.connect();
   world.start({{"user", "ada"}, {"database", "shop"}});
-  check_is_refused(world, "57P03", "shutting down");
+  check_startup_is_refused(world, "57P03", "shutting down");
 }
 
 TEST_CASE("one connection more than each bound allows is refused, and the hint names the bound") {
@@ -181,7 +181,7 @@ TEST_CASE("one connection more than each bound allows is refused, and the hint n
     World world(1, 0, [](Snapshot& snapshot) { snapshot.limits.connections_max = 0; });
     world.connect();
     world.start({{"user", "ada"}, {"database", "shop"}});
-    check_is_refused(world, "53300", "too many connections");
+    check_startup_is_refused(world, "53300", "too many connections");
     CHECK(world.client.got.find("limits.connections_max") != std::string::npos);
     CHECK(world.core->counters.connections_refused.get() == 1);
   }
@@ -191,7 +191,7 @@ TEST_CASE("one connection more than each bound allows is refused, and the hint n
     world.listener->connections = 1;
     world.connect();
     world.start({{"user", "ada"}, {"database", "shop"}});
-    check_is_refused(world, "53300", "too many connections");
+    check_startup_is_refused(world, "53300", "too many connections");
     CHECK(world.client.got.find("connections_max of the listener") != std::string::npos);
     world.client.stream->shutdown();
     world.settle();
@@ -205,7 +205,7 @@ TEST_CASE("one connection more than each bound allows is refused, and the hint n
     });
     *sessions = 2;
     log_in_with(world, {{"user", "ada"}, {"database", "shop"}});
-    check_is_refused(world, "53300", "too many connections to database \"shop\"");
+    check_startup_is_refused(world, "53300", "too many connections to database \"shop\"");
     world.client.stream->shutdown();
     world.settle();
     CHECK(*sessions == 2);
@@ -248,6 +248,6 @@ TEST_CASE("a client that answers the SASL request with something else is refused
     world.start({{"user", "ada"}, {"database", "shop"}});
     world.send(world.client, bytes);
     CHECK(World::types(world.client.got) == "RE");
-    check_is_refused(world, "08P01", "");
+    check_startup_is_refused(world, "08P01", "");
   }
 }

@@ -11,7 +11,7 @@ using namespace ringfence::proxy;
 
 namespace {
 
-Access access_of(Policy policy) {
+Access access_under(Policy policy) {
   policy.name = "p";
   policy.roles = {{"dev", ""}};
   std::vector<Problem> problems;
@@ -20,10 +20,10 @@ Access access_of(Policy policy) {
   return set->access({"dev"}, {});
 }
 
-struct World {
+struct Judging {
   JudgeSpace space{HashKey{0x1234567890abcdefu, 2}};
   StatementJudge judge;
-  explicit World(Policy policy) : judge(access_of(std::move(policy)), {}, space) {}
+  explicit Judging(Policy policy) : judge(access_under(std::move(policy)), {}, space) {}
   bool allows(std::string_view text) {
     const Decision* decision = judge.judge(text);
     return decision != nullptr && decision->is_allowed;
@@ -33,7 +33,7 @@ struct World {
 }  // namespace
 
 TEST_CASE("statements of one shape are analysed once") {
-  World world{Policy{}};
+  Judging world{Policy{}};
   CHECK(world.allows("select * from t where a = 1 and b = 'x'"));
   CHECK(world.allows("select * from t where a = 2 and b = 'y; delete from t'"));
   CHECK(world.judge.misses() == 1);
@@ -46,7 +46,7 @@ TEST_CASE("statements of one shape are analysed once") {
 }
 
 TEST_CASE("where the constants decide, the exact text is what is remembered") {
-  World world{Policy{}};
+  Judging world{Policy{}};
   for (int round = 0; round < 2; ++round) {
     CHECK(world.allows("explain (analyze 0) delete from t"));
     CHECK_FALSE(world.allows("explain (analyze 1) delete from t"));
@@ -62,7 +62,7 @@ TEST_CASE("where the constants decide, the exact text is what is remembered") {
 TEST_CASE("the whitelist looks at each text, remembered or not") {
   Policy policy;
   policy.whitelist = {Text{"^select [0-9]+$", "file:1"}};
-  World world{policy};
+  Judging world{policy};
   CHECK(world.allows("select 1"));
   CHECK(world.allows("select 22"));
   CHECK_FALSE(world.allows("select 22 "));
@@ -74,7 +74,7 @@ TEST_CASE("a beginning that a whitelist pattern has is enough, and what begins o
   Policy policy;
   policy.whitelist = {Text{"^select a from t where b = [0-9]+$", "file:1"},
                       Text{"^select a from t wh", "file:2"}, Text{"^prepare p as select", "file:3"}};
-  World world{policy};
+  Judging world{policy};
   for (int round = 0; round < 3; ++round) {
     CHECK(world.allows("select a from t where b = 17"));
     CHECK(world.judge.allowed_by() == "whitelist file:2");
@@ -94,7 +94,7 @@ TEST_CASE("a beginning that a whitelist pattern has is enough, and what begins o
 TEST_CASE("what only the whole text decides is not known by its beginning") {
   Policy policy;
   policy.whitelist = {Text{"^select a from t where b = [0-9]*[02468]$", "file:1"}};
-  World world{policy};
+  Judging world{policy};
   for (int round = 0; round < 3; ++round) {
     CHECK(world.allows("select a from t where b = 18"));
     CHECK_FALSE(world.allows("select a from t where b = 17"));
@@ -103,7 +103,7 @@ TEST_CASE("what only the whole text decides is not known by its beginning") {
 }
 
 TEST_CASE("what cannot be analysed is refused and not remembered") {
-  World world{Policy{}};
+  Judging world{Policy{}};
   CHECK_FALSE(world.allows("selec 1"));
   CHECK_FALSE(world.allows("select 'open"));
   CHECK_FALSE(world.allows("select '\xff'"));
@@ -113,7 +113,7 @@ TEST_CASE("what cannot be analysed is refused and not remembered") {
 }
 
 TEST_CASE("a large statement waits for a thread of its own") {
-  World world{Policy{}};
+  Judging world{Policy{}};
   std::string text = "select 1";
   for (int i = 0; i < 2'000; ++i) text += " + 1";
   CHECK(world.judge.judge(text) == nullptr);
@@ -122,7 +122,7 @@ TEST_CASE("a large statement waits for a thread of its own") {
 }
 
 TEST_CASE("what is remembered is bounded, and the oldest goes first") {
-  World world{Policy{}};
+  Judging world{Policy{}};
   const auto text = [](size_t i) { return "select a" + std::to_string(i); };
   for (size_t i = 0; i < StatementJudge::entries_max + 10; ++i) {
     CHECK(world.allows(text(i)));
@@ -139,13 +139,13 @@ TEST_CASE("what is remembered is bounded, and the oldest goes first") {
 TEST_CASE("a user without restrictions is asked nothing") {
   Policy policy;
   policy.level = Level::admin;
-  World world{policy};
+  Judging world{policy};
   CHECK(world.allows("not even SQL"));
   CHECK(world.judge.misses() == 0);
 }
 
 TEST_CASE("what is remembered is bounded by what it takes, not by the texts alone") {
-  World world{Policy{}};
+  Judging world{Policy{}};
   for (int table = 0; table < 400; ++table) {
     std::string text = "select 1";
     for (int column = 0; column < 250; ++column) text += ",c" + std::to_string(column);

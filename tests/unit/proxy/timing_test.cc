@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <random>
 
+#include "messages.h"
 #include "proxy/pg/conversation.h"
 #include "server_model.h"
 #include "vector_space.h"
@@ -42,11 +43,6 @@ std::string describe(char kind, std::string_view name) {
 std::string close_message(char kind, std::string_view name) {
   std::string out;
   pg::append_close(out, kind, name);
-  return out;
-}
-std::string query(std::string_view text) {
-  std::string out;
-  pg::append_query(out, text);
   return out;
 }
 std::string call(uint32_t oid) {

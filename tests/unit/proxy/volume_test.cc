@@ -8,19 +8,19 @@
 
 using namespace ringfence;
 using namespace ringfence::proxy;
+using model::mib;
 
 namespace {
 
 constexpr uint64_t second = 1'000'000'000;
-constexpr uint64_t mib = 1 << 20;
-constexpr VolumeRule rule{mib, 4 * mib};  // A mebibyte a second, four at once.
+constexpr VolumeRule bounds{mib, 4 * mib};  // A mebibyte a second, four at once.
 
 }  // namespace
 
 TEST_CASE("a burst passes, then the rate holds") {
   VolumeBudgets budgets;
   VolumeMeters meters(budgets);
-  auto meter = meters.find("alice", rule, second);
+  auto meter = meters.find("alice", bounds, second);
   uint64_t passed = 0;
   uint64_t now = second;
   while (meter->settle(now) == 0) {
@@ -48,7 +48,7 @@ TEST_CASE("a burst passes, then the rate holds") {
 TEST_CASE("what one record takes beyond the rest is waited for") {
   VolumeBudgets budgets;
   VolumeMeters meters(budgets);
-  auto meter = meters.find("alice", rule, second);
+  auto meter = meters.find("alice", bounds, second);
   CHECK(meter->settle(second) == 0);
   meter->charge(6 * mib);
   const uint64_t wait = meter->settle(second);
@@ -61,30 +61,30 @@ TEST_CASE("what one record takes beyond the rest is waited for") {
 TEST_CASE("the shards share a bound, and no user has another's") {
   VolumeBudgets budgets;
   VolumeMeters here(budgets), there(budgets);
-  auto first = here.find("alice", rule, second);
-  auto second_shards = there.find("alice", rule, second);
+  auto first = here.find("alice", bounds, second);
+  auto second_shards = there.find("alice", bounds, second);
   CHECK(first != second_shards);
-  CHECK(first == here.find("alice", rule, second));
+  CHECK(first == here.find("alice", bounds, second));
   CHECK(first->settle(second) == 0);
   first->charge(8 * mib);
   CHECK(first->settle(second) > 0);
   CHECK(second_shards->settle(second) > 0);
-  auto bob = here.find("bob", rule, second);
+  auto bob = here.find("bob", bounds, second);
   CHECK(bob->settle(second) == 0);
 }
 
 TEST_CASE("connecting anew fills nothing, and costs nothing") {
   VolumeBudgets budgets;
   VolumeMeters meters(budgets);
-  for (int i = 0; i < 10'000; ++i) CHECK(meters.find("bob", rule, second)->settle(second) == 0);
+  for (int i = 0; i < 10'000; ++i) CHECK(meters.find("bob", bounds, second)->settle(second) == 0);
   {
-    auto meter = meters.find("alice", rule, second);
+    auto meter = meters.find("alice", bounds, second);
     (void)meter->settle(second);
     meter->charge(8 * mib);
     CHECK(meter->settle(second) > 0);
   }
-  CHECK(meters.find("alice", rule, second)->settle(second) > 0);
-  CHECK(meters.find("alice", rule, 20 * second)->settle(20 * second) == 0);
+  CHECK(meters.find("alice", bounds, second)->settle(second) > 0);
+  CHECK(meters.find("alice", bounds, 20 * second)->settle(20 * second) == 0);
 }
 
 TEST_CASE("without a rate there is no bound") {
@@ -99,7 +99,7 @@ TEST_CASE("the table of budgets is bounded; those beyond it share one") {
   std::vector<std::shared_ptr<VolumeBudget>> held;
   for (size_t i = 0; i < VolumeBudgets::budgets_max + 100; ++i) {
     held.push_back(budgets.find("2001:db8::" + std::to_string(i), second));
-    held.back()->spend(mib, rule, second);
+    held.back()->spend(mib, bounds, second);
   }
   CHECK(budgets.size() == VolumeBudgets::budgets_max);
   CHECK(held[VolumeBudgets::budgets_max] == held[VolumeBudgets::budgets_max + 99]);
@@ -110,20 +110,20 @@ TEST_CASE("the table of budgets is bounded; those beyond it share one") {
   CHECK(budgets.size() == 1);
 }
 
-TEST_CASE("a new rule holds for the sessions that come after it") {
+TEST_CASE("a new bounds holds for the sessions that come after it") {
   VolumeBudgets budgets;
   VolumeMeters meters(budgets);
-  auto old = meters.find("alice", rule, second);
+  auto old = meters.find("alice", bounds, second);
   auto fresh = meters.find("alice", VolumeRule{2 * mib, 8 * mib}, second);
   CHECK(old != fresh);
   CHECK(fresh->rule().bytes_per_s == 2 * mib);
-  CHECK(old->rule() == rule);
+  CHECK(old->rule() == bounds);
 }
 
 TEST_CASE("behind a journal that waits for the store a burst is short, and the rate stays") {
   VolumeBudgets budgets;
   VolumeMeters meters(budgets);
-  auto meter = meters.find("alice", rule, second);
+  auto meter = meters.find("alice", bounds, second);
   uint64_t passed = 0;
   while (meter->settle(second, true) == 0) {
     meter->charge(1'000);
@@ -141,7 +141,7 @@ TEST_CASE("behind a journal that waits for the store a burst is short, and the r
   CHECK(meter->settle(second, true) > before + 3 * second);
 }
 
-TEST_CASE("that the store is behind slows, and is no part of what the rule asks to be waited for") {
+TEST_CASE("that the store is behind slows, and is no part of what the bounds asks to be waited for") {
   constexpr VolumeRule small{mib, mib};
   VolumeBudgets budgets;
   VolumeMeters meters(budgets);

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "messages.h"
 #include "proxy/pg/conversation.h"
 #include "ringfence/pg/messages.h"
 #include "vector_space.h"
@@ -13,8 +14,8 @@ using audit::Tag;
 
 namespace {
 
-struct Session {
-  explicit Session(AttributionWitness witness = AttributionWitness::report) {
+struct WitnessTalk {
+  explicit WitnessTalk(AttributionWitness witness = AttributionWitness::report) {
     conversation.use_witness(witness);
   }
   VectorSpace space;
@@ -48,18 +49,7 @@ struct Session {
   }
 };
 
-std::string message(char type, ByteView body = {}) {
-  auto header = pg::frame_header(type, static_cast<uint32_t>(body.size()));
-  return std::string(header.data(), header.size()) + std::string(body);
-}
-std::string query(ByteView text) {
-  std::string out;
-  pg::append_query(out, text);
-  return out;
-}
-std::string complete(ByteView tag) { return message('C', std::string(tag) + '\0'); }
-std::string ready() { return message('Z', "I"); }
-std::string group(std::string_view text, uint32_t rows_max = 0) {
+std::string group_of(std::string_view text, uint32_t rows_max = 0) {
   std::string out;
   pg::append_parse(out, "", text);
   pg::append_bind(out, "", "");
@@ -72,7 +62,7 @@ std::string group(std::string_view text, uint32_t rows_max = 0) {
 
 TEST_CASE(
     "a tag that the statement cannot have is a critical event, and its row says that the text is not known") {
-  Session session;
+  WitnessTalk session;
   CHECK(session.client(query("select 1; select 2; select 3")) == Advance::all);
   CHECK(session.server(complete("SELECT 1") + complete("DELETE 5") + complete("SELECT 1") + ready()) ==
         Advance::all);
@@ -103,8 +93,8 @@ TEST_CASE(
 }
 
 TEST_CASE("by the extended protocol the event has the text that was recorded") {
-  Session session;
-  CHECK(session.client(group("insert into t values (1)")) == Advance::all);
+  WitnessTalk session;
+  CHECK(session.client(group_of("insert into t values (1)")) == Advance::all);
   CHECK(session.server(message('1') + message('2') + complete("DROP TABLE") + ready()) == Advance::all);
   REQUIRE(session.mismatches().size() == 1);
   CHECK((*session.mismatches()[0])[Tag::statement] == "insert into t values (1)");
@@ -112,21 +102,21 @@ TEST_CASE("by the extended protocol the event has the text that was recorded") {
 }
 
 TEST_CASE("with `end` the session is over at once, and says why") {
-  Session session(AttributionWitness::end);
+  WitnessTalk session(AttributionWitness::end);
   CHECK(session.client(query("select 1")) == Advance::all);
   CHECK(session.server(complete("CREATE ROLE")) == Advance::broken);
   CHECK(session.conversation.is_contradicted());
   CHECK(session.conversation.error().message.find("CREATE ROLE") != std::string::npos);
   CHECK(session.mismatches().size() == 1);
   // Answers that fit end nothing.
-  Session other(AttributionWitness::end);
+  WitnessTalk other(AttributionWitness::end);
   CHECK(other.client(query("commit")) == Advance::all);
   CHECK(other.server(complete("ROLLBACK") + ready()) == Advance::all);
   CHECK(other.mismatches().empty());
 }
 
 TEST_CASE("a statement that is answered with nothing, and nothing that is answered, are contradictions") {
-  Session session;
+  WitnessTalk session;
   CHECK(session.client(query("select 1; select 2")) == Advance::all);
   CHECK(session.server(complete("SELECT 1") + ready()) == Advance::all);
   REQUIRE(session.mismatches().size() == 1);
@@ -140,28 +130,28 @@ TEST_CASE("a statement that is answered with nothing, and nothing that is answer
   CHECK(session.client(query("select 1")) == Advance::all);
   CHECK(session.server(message('I') + ready()) == Advance::all);
   CHECK(session.mismatches().size() == 3);
-  CHECK(session.client(group("set a = 1", 1)) == Advance::all);
+  CHECK(session.client(group_of("set a = 1", 1)) == Advance::all);
   CHECK(session.server(message('1') + message('2') + message('s') + ready()) == Advance::all);
   CHECK(session.mismatches().size() == 4);
 }
 
 TEST_CASE("ends of statements that nobody sent are told once, and end the session where it is to be ended") {
-  Session session;
+  WitnessTalk session;
   CHECK(session.server(complete("DELETE 1") + complete("DELETE 1")) == Advance::all);
   CHECK(session.server(complete("DELETE 1")) == Advance::all);
   CHECK(session.mismatches().size() == 1);
-  Session ended(AttributionWitness::end);
+  WitnessTalk ended(AttributionWitness::end);
   CHECK(ended.server(complete("DELETE 1")) == Advance::broken);
   CHECK(ended.mismatches().size() == 1);
   // More ends than statements in one Query leave no way to go on.
-  Session shifted;
+  WitnessTalk shifted;
   CHECK(shifted.client(query("select 1")) == Advance::all);
   CHECK(shifted.server(complete("SELECT 1") + complete("DELETE 1")) == Advance::broken);
   CHECK(shifted.mismatches().size() == 1);
 }
 
 TEST_CASE("errors, what they skip, and a lost connection contradict nothing") {
-  Session session;
+  WitnessTalk session;
   std::string error;
   pg::append_error_response(error, {.sqlstate = "22012", .message = "no"});
   CHECK(session.client(query("select 1; drop table t; begin")) == Advance::all);
@@ -172,7 +162,7 @@ TEST_CASE("errors, what they skip, and a lost connection contradict nothing") {
 }
 
 TEST_CASE("what a prepared statement is answered with goes by what ran, not by what was foreseen") {
-  Session session;
+  WitnessTalk session;
   // The second Parse fails, for its name is taken: the first one's text runs.
   std::string error;
   pg::append_error_response(error, {.sqlstate = "42P05", .message = "no"});
@@ -202,7 +192,7 @@ TEST_CASE("what a prepared statement is answered with goes by what ran, not by w
 }
 
 TEST_CASE("each of many statements has its own expectation, in pipelines and bursts too") {
-  Session session;
+  WitnessTalk session;
   std::string text;
   std::string answers;
   for (int i = 0; i < 300; ++i) {

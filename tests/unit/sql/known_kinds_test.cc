@@ -16,7 +16,7 @@ using namespace ringfence::sql;
 namespace {
 
 // At least one statement of every kind.
-constexpr std::string_view statements[] = {
+constexpr std::string_view of_each_kind[] = {
     "alter aggregate a (int) rename to b",
     "alter collation c rename to d",
     "alter conversion c rename to d",
@@ -227,7 +227,7 @@ TEST_CASE(
   std::map<std::string, Level, std::less<>> known;
   for (const KnownKind& kind : known_kinds()) known.emplace(kind.name, kind.level);
   std::set<std::string, std::less<>> met;
-  for (std::string_view text : statements) {
+  for (std::string_view text : of_each_kind) {
     CAPTURE(text);
     auto facts = analyze(text);
     REQUIRE_MESSAGE(facts, (facts ? "" : facts.error().message));

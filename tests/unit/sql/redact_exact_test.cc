@@ -7,17 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "redacted.h"
 #include "ringfence/sql/lex.h"
 #include "ringfence/sql/redact.h"
 
 using namespace ringfence::sql;
 
 namespace {
-
-std::string redacted(std::string_view text) {
-  auto out = redact(text);
-  return out ? out->text : std::string(text);
-}
 
 // Where @ stands a secret, as it stands in the text, between the quotes that are there.
 const std::vector<std::string> statements = {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "redacted.h"
 #include "ringfence/sql/redact.h"
 #include "sql/grammar.h"
 
@@ -218,11 +219,6 @@ bool grammar_finds_secret(const std::string& text) {
     if (holds_secret(tree->statement(i))) return true;
   }
   return false;
-}
-
-std::string redacted(std::string_view text) {
-  auto out = redact(text);
-  return out ? out->text : std::string(text);
 }
 
 void check_hides(const std::string& text) {

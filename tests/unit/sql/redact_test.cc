@@ -2,15 +2,12 @@
 
 #include <string>
 
+#include "redacted.h"
 #include "ringfence/sql/redact.h"
 
 using namespace ringfence::sql;
 
 namespace {
-std::string redacted(std::string_view text) {
-  auto out = redact(text);
-  return out ? out->text : std::string(text);
-}
 bool needs_redaction(std::string_view text) { return SecretNames::built_in().may_hold_secret(text); }
 }  // namespace
 

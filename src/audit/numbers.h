@@ -1,0 +1,30 @@
+// Numbers as the store and the state directory's files have them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "ringfence/base/bytes.h"
+
+namespace ringfence::audit {
+
+// What timestamptz counts its microseconds from, 2000-01-01, in Unix time (PostgreSQL: datatype/timestamp.h).
+inline constexpr int64_t pg_epoch_us = 946'684'800'000'000;
+
+// A parameter of a statement, or a part of a sentence.
+inline std::string number(uint64_t value) { return std::to_string(value); }
+
+// A column in binary form; 0 where it has another size, NULL too.
+template <typename T>
+T be(ByteView bytes) {
+  return bytes.size() == sizeof(T) ? detail::load_be<T>(bytes.data()) : T{};
+}
+
+// The value of a hexadecimal digit as the state directory's files have it, in small letters; -1: it is none.
+inline int hex_value(char digit) {
+  if (digit >= '0' && digit <= '9') return digit - '0';
+  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
+  return -1;
+}
+
+}  // namespace ringfence::audit

@@ -126,7 +126,7 @@ std::string check_new_password(const model::Secret& password, std::string_view u
            std::to_string(password_distinct_min);
   }
   std::string folded = lowered(text.reveal());
-  std::string wrong = check_against(folded, lowered(user));
+  std::string wrong = check_against(folded, lowered(pg::prepare_password(user)));
   crypto::secure_zero(folded);
   return wrong;
 }

@@ -81,6 +81,9 @@ TEST_CASE("A password is not about its user's name") {
   is_refused("7!-marguerite", "contains the user's name", "marguerite");
   is_refused("marguerit", "part of the user's name", "marguerite");
   is_refused("arguerite", "part of the user's name", "marguerite");
+  // However its letters are composed.
+  is_refused("cafe\xcc\x81-au-lait", "contains the user's name", "cafe\xcc\x81-au-lait");
+  is_refused("caf\xc3\xa9-au-lait", "contains the user's name", "cafe\xcc\x81-au-lait");
   // Names of three letters stand in many texts.
   is_taken("fantastic-7", "ant");
   is_refused("fantastic-7", "contains the user's name", "anta");

@@ -37,7 +37,8 @@ TEST_CASE("The token is found among other cookies") {
     REQUIRE_MESSAGE(found.has_value(), cookies);
     CHECK(*found == token);
   }
-  auto secure = session_token_in("__Host-ringfence_session=" + token + "; ringfence_session=x", true);
+  const std::string cookies = "__Host-ringfence_session=" + token + "; ringfence_session=x";
+  auto secure = session_token_in(cookies, true);
   REQUIRE(secure.has_value());
   CHECK(*secure == token);
 }

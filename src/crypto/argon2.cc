@@ -40,7 +40,7 @@ std::string without_padding(ByteView bytes) {
 template <size_t size>
 bool read_bytes(std::string_view text, std::array<uint8_t, size>& out) {
   constexpr size_t digits = (size * 4 + 2) / 3;
-  if (text.size() != digits || text.ends_with('=')) return false;
+  if (text.size() != digits) return false;
   auto bytes = base64_decode(std::string(text).append((4 - digits % 4) % 4, '='));
   if (!bytes || bytes->size() != size) return false;
   std::memcpy(out.data(), bytes->data(), size);

@@ -202,6 +202,11 @@ TEST_CASE("A renewed session has another token and keeps its age") {
   CHECK(sessions.fits_csrf(*found, renewed->csrf));
   CHECK_FALSE(sessions.fits_csrf(*found, old.csrf));
   CHECK(sessions.size() == 1);
+  // A sanitizer sees when an old token still leads to a session that has gone.
+  const auto gone = opened(sessions, bob);
+  REQUIRE(sessions.renew(gone.id, at(1)).has_value());
+  REQUIRE(sessions.end(gone.id).has_value());
+  CHECK(sessions.find(gone.token.reveal(), at(1)) == nullptr);
   CHECK(sessions.renew(bob, at(1)).error().fault == Fault::not_found);
   CHECK(sessions.renew(old.id, at(5 * hour_ms)).error().fault == Fault::not_found);
 }

@@ -144,6 +144,11 @@ TEST_CASE("A text in any other form is refused") {
   }
   for (const char* tail : {"=", "A", " ", "\n", "$", "$A"})
     CHECK_FALSE(parse_argon2_hash(text + tail).has_value());
+  for (size_t from : {text.rfind('$') - 1, text.size() - 1}) {
+    std::string padded = text;
+    padded[from] = '=';
+    CHECK_FALSE(parse_argon2_hash(padded).has_value());
+  }
   // The last digit of 16 bytes in base64 has four unused bits; a second text for the same salt is none.
   const size_t salt_end = text.rfind('$');
   std::string twin = text;

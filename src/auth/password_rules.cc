@@ -27,6 +27,9 @@ constexpr std::string_view tracks[] = {
     "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p", "!@#$%^&*()",
 };
 
+constexpr const char* simple_sequence =
+    "is a simple sequence of characters; use one that nobody types by running along keys";
+
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 std::string lowered(std::string_view text) {
@@ -92,10 +95,25 @@ bool is_run(std::string_view text) {
   });
 }
 
+// Of valid text.
+std::string check_characters(ByteView text) {
+  Characters characters(text);
+  if (characters.have_control()) return "has control characters; use one without them";
+  if (characters.size() < password_characters_min) {
+    return "has " + std::to_string(characters.size()) + " characters; use at least " +
+           std::to_string(password_characters_min);
+  }
+  if (characters.are_neighbours()) return simple_sequence;
+  if (const size_t distinct = characters.distinct(); distinct < password_distinct_min) {
+    return "has only " + std::to_string(distinct) + " different characters; use at least " +
+           std::to_string(password_distinct_min);
+  }
+  return "";
+}
+
 // Both in lower case.
 std::string check_against(std::string_view password, std::string_view user) {
-  if (is_run(password))
-    return "is a simple sequence of characters; use one that nobody types by running along keys";
+  if (is_run(password)) return simple_sequence;
   if (user.size() >= name_bytes_in_password_min && password.find(user) != std::string_view::npos)
     return "contains the user's name; use one without it";
   if (user.find(password) != std::string_view::npos) return "is part of the user's name; use another one";
@@ -109,22 +127,10 @@ std::string check_against(std::string_view password, std::string_view user) {
 std::string check_new_password(const model::Secret& password, std::string_view user) {
   if (std::string wrong = model::check_password(password); !wrong.empty()) return wrong;
   if (!is_valid_text(password.reveal())) return "is no valid UTF-8; use text";
-  // What SASLprep leaves out is looked at before.
-  if (Characters(password.reveal()).have_control()) return "has control characters; use one without them";
+  // SASLprep makes one character of two, several of one, and none of some.
+  if (std::string wrong = check_characters(password.reveal()); !wrong.empty()) return wrong;
   const model::Secret text = prepared(password);
-  Characters characters(text.reveal());
-  if (characters.have_control()) return "has control characters; use one without them";
-  if (characters.size() < password_characters_min) {
-    return "has " + std::to_string(characters.size()) + " characters; use at least " +
-           std::to_string(password_characters_min);
-  }
-  if (characters.are_neighbours()) {
-    return "is a simple sequence of characters; use one that nobody types by running along keys";
-  }
-  if (const size_t distinct = characters.distinct(); distinct < password_distinct_min) {
-    return "has only " + std::to_string(distinct) + " different characters; use at least " +
-           std::to_string(password_distinct_min);
-  }
+  if (std::string wrong = check_characters(text.reveal()); !wrong.empty()) return wrong;
   std::string folded = lowered(text.reveal());
   std::string wrong = check_against(folded, lowered(pg::prepare_password(user)));
   crypto::secure_zero(folded);

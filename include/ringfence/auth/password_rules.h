@@ -17,7 +17,8 @@ inline constexpr size_t password_distinct_min = 5;
 inline constexpr size_t name_bytes_in_password_min = 4;
 
 // What is wrong with it and how to mend it, or an empty text; the password is not part of it. It looks at the
-// password as SASLprep leaves it (pg::prepare_password), which is what is hashed. The rules:
+// password as SASLprep leaves it (pg::prepare_password), which is what is hashed; the first three rules hold
+// for what was typed as well. The rules:
 // - valid UTF-8 without control characters, at most model::password_bytes_max bytes as given;
 // - at least 8 characters, 5 of them distinct;
 // - not a run along the alphabet, the digits or the keys of a keyboard, in either direction;

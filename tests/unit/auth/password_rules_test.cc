@@ -38,6 +38,20 @@ TEST_CASE("A password has at least eight characters, not bytes") {
   is_refused("x9!kQ2#\xc2\xad\xc2\xad", "has 7 characters");
 }
 
+// One character stands for three, and another one for eighteen.
+TEST_CASE("Characters that SASLprep takes apart count as they were typed") {
+  is_refused("x9!kQ2\xc2\xbd", "has 7 characters");
+  is_refused("\xef\xb7\xba", "has 1 characters");
+  std::string alike;
+  for (int i = 0; i < 8; ++i) alike += "\xef\xb7\xba";
+  is_refused(alike, "has only 1 different characters");
+  // And those that it brings together count as one.
+  is_refused(
+      "\xef\xbd\x81\xef\xbd\x82\xef\xbd\x83\xef\xbd\x84"
+      "efgh",
+      "simple sequence");
+}
+
 TEST_CASE("A password has at most 1024 bytes") {
   std::string password = "x9!kQ2#m";
   password.append(1024 - password.size(), 'y');

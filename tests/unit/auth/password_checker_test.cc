@@ -37,27 +37,30 @@ PasswordCheckerOptions options_of(const crypto::Argon2Cost& cost = small, uint64
   return out;
 }
 
-// A worker that waits until it may go on.
+// A worker that waits until it may go on. What both threads use lives as long as the last of them.
 class Blocked {
  public:
   explicit Blocked(ring::Workers& workers) {
-    REQUIRE(workers.post([this] {
-      began_.set_value();
-      free_.get_future().wait();
+    REQUIRE(workers.post([gate = gate_] {
+      gate->began.set_value();
+      gate->open.get_future().wait();
     }));
-    began_.get_future().wait();
+    gate_->began.get_future().wait();
   }
   ~Blocked() { go_on(); }
   Blocked(const Blocked&) = delete;
   Blocked& operator=(const Blocked&) = delete;
   void go_on() {
-    if (!std::exchange(is_free_, true)) free_.set_value();
+    if (!std::exchange(is_open_, true)) gate_->open.set_value();
   }
 
  private:
-  std::promise<void> began_;
-  std::promise<void> free_;
-  bool is_free_ = false;
+  struct Gate {
+    std::promise<void> began;
+    std::promise<void> open;
+  };
+  std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
+  bool is_open_ = false;
 };
 
 // A shard without a thread of its own: the test runs its mail. The shard outlives the workers.

@@ -1,0 +1,71 @@
+// What somebody may do in the API: scopes such as "audit:read", with wildcards, and the roles that come built
+// in.
+//
+// A scope is `resource:action` in lower-case letters, digits, `_` and `-`. `resource:*` covers each action on
+// the resource, `*` all scopes. The star stands alone: there is no "au*:read" and no "*:read".
+#pragma once
+
+#include <cstddef>
+#include <initializer_list>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ringfence/base/result.h"
+
+namespace ringfence::auth {
+
+inline constexpr size_t scope_bytes_max = 64;
+// Of one set. The API has some twenty resources.
+inline constexpr size_t scopes_max = 64;
+
+// What is wrong with it and how to mend it, or an empty text.
+std::string check_scope(std::string_view scope);
+// Both are valid. "audit:*" covers "audit:read" and "audit:*", not "*".
+bool covers(std::string_view scope, std::string_view other);
+
+// A set. It keeps no scope that another one of it covers.
+class Scopes {
+ public:
+  static Scopes all() { return Scopes({"*"}); }
+  Scopes() = default;
+  // For names that stand in code: each is valid, and they are at most scopes_max.
+  Scopes(std::initializer_list<std::string_view> names);
+  explicit Scopes(const std::set<std::string, std::less<>>& names);
+  // Of names from outside. Fault::malformed: one that is none, with the cure; Fault::limit: too many.
+  static Result<Scopes> parse(std::span<const std::string> names);
+
+  // False, and nothing is added: it is no scope, or the set is full.
+  bool add(std::string_view scope);
+  // Whether a scope of the set covers this one. What is no scope is never covered.
+  bool has(std::string_view scope) const;
+  // Whether each scope of the other set is covered.
+  bool has_all(const Scopes& other) const;
+  bool empty() const { return names_.empty(); }
+  // Sorted.
+  const std::vector<std::string>& names() const { return names_; }
+  bool operator==(const Scopes&) const = default;
+
+  // What both allow: an API key may do no more than its user. More than scopes_max: the rest is left out.
+  friend Scopes both(const Scopes& a, const Scopes& b);
+
+ private:
+  std::vector<std::string> names_;
+};
+Scopes both(const Scopes& a, const Scopes& b);
+
+// A role that every appliance has and nobody changes.
+struct BuiltInRole {
+  std::string_view name;
+  std::string_view description;  // One line, for people.
+  std::span<const std::string_view> scopes;
+};
+std::span<const BuiltInRole> built_in_roles();
+// Null: there is no such role.
+const BuiltInRole* built_in_role(std::string_view name);
+// The union of what these roles give. Names that are no built-in role give nothing.
+Scopes scopes_of_roles(std::span<const std::string> roles);
+
+}  // namespace ringfence::auth

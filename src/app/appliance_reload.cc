@@ -22,16 +22,16 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
     auto keys = pg::parse_scram_verifier(user.verifier.reveal());
     if (!keys) continue;
     out->scram_shapes.add(*keys);
-    out->users.emplace(user.name, proxy::User{user, std::move(*keys)});
+    out->users.set(user.name, proxy::User{user, std::move(*keys)});
   }
   out->ticket_keys = tls_.ticket_keys();
   for (const model::Listener& listener : config.listeners) {
     proxy::Listener made{listener, tls_.listener(listener.name), proxy::ClientNetworks(listener)};
     RINGFENCE_ASSERT((made.tls == model::ListenerTls::off) == !made.context);
-    out->listeners.emplace(listener.name, std::move(made));
+    out->listeners.set(listener.name, std::move(made));
   }
   for (const model::PgTarget& target : config.targets) {
-    proxy::Target made{target, tls_.target(target.name)};
+    proxy::Target made{target, {}, 0, tls_.target(target.name)};
     RINGFENCE_ASSERT((made.sslmode == model::SslMode::disable) == !made.tls);
     if (snapshot_) {
       if (const proxy::Target* before = snapshot_->find_target(target.name)) {
@@ -40,7 +40,7 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
         made.leaving = before->leaving;
       }
     }
-    out->targets.emplace(target.name, std::move(made));
+    out->targets.set(target.name, std::move(made));
   }
   for (const model::TcpTarget& target : config.tcp_targets) {
     proxy::TcpTarget made{target};
@@ -48,7 +48,7 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
       if (const proxy::TcpTarget* before = snapshot_->find_tcp_target(target.name))
         made.sessions = before->sessions;
     }
-    out->tcp_targets.emplace(target.name, std::move(made));
+    out->tcp_targets.set(target.name, std::move(made));
   }
   return out;
 }

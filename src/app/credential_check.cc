@@ -226,7 +226,7 @@ namespace {
 
 // As sessions do it: libpq asks less of a server, and waits longer for it.
 Result<void> try_as_sessions(const model::PgTarget& target, const CredentialUse& use, uint64_t connect_ms) {
-  proxy::Target made{target, nullptr};
+  proxy::Target made{target};
   if (target.sslmode != model::SslMode::disable) {
     auto tls = load_client_tls(target.tls_files, target.sslmode, net::KernelTlsUse{});
     if (!tls) return unexpected(std::move(tls.error()).in("TLS"));

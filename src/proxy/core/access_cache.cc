@@ -20,17 +20,19 @@ std::shared_ptr<const policy::Access> AccessCache::find(std::string_view user, s
     return std::make_shared<const policy::Access>(by->policies->access(found_user->roles, *tags));
   };
   if (by != current) return find();
-  if (known_by_.lock() != by) {
+  if (known_by_.lock() != by->policies) {
     known_.clear();
-    known_by_ = by;
+    known_by_ = by->policies;
   }
   if (known_.size() >= sweep_at_) {
-    std::erase_if(known_, [](const auto& entry) { return entry.second.expired(); });
+    std::erase_if(known_, [](const auto& entry) { return entry.second.access.expired(); });
     sweep_at_ = std::max<size_t>(64, known_.size() * 2);
   }
-  std::weak_ptr<const policy::Access>& known = known_[std::string(user) + '\0' + std::string(target)];
-  std::shared_ptr<const policy::Access> access = known.lock();
-  if (!access) known = access = find();
+  Known& known = known_[std::string(user) + '\0' + std::string(target)];
+  std::shared_ptr<const policy::Access> access = known.access.lock();
+  if (access && known.roles == found_user->roles && known.tags == *tags) return access;
+  access = find();
+  known = {access, found_user->roles, *tags};
   return access;
 }
 

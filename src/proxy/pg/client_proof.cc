@@ -122,7 +122,7 @@ Result<std::string> ClientProof::challenge(ByteView answer) {
   pg::ScramVerifier verifier =
       pg::mock_scram_verifier(snapshot.mock_secret, applicant_.user,
                               snapshot.scram_shapes.shape_of(snapshot.mock_secret, applicant_.user));
-  if (user_ != nullptr) verifier = user_->keys;
+  if (user_ != nullptr && user_->has_password) verifier = user_->keys;
   scram_.emplace(std::move(verifier), base64_encode(nonce_), std::move(binding_));
   auto reply = scram_->challenge(*initial->data);
   if (!reply) return unexpected(std::move(reply).error());

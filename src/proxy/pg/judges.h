@@ -17,10 +17,9 @@ class Judges {
   Judges(const Judges&) = delete;
   Judges& operator=(const Judges&) = delete;
 
-  // `generation` is that of the snapshot that `access` was found by.
+  // One that decides by this access.
   std::shared_ptr<StatementJudge> find(std::string_view user, std::string_view target,
-                                       const policy::Access& access, policy::SessionFacts session,
-                                       uint64_t generation);
+                                       const policy::Access& access, policy::SessionFacts session);
 
  private:
   JudgeSpace space_;

@@ -146,6 +146,13 @@ Task<bool> PgLogin::authenticate() {
       applicant_.event(Category::authentication, "postgres_client_auth", Severity::info, Outcome::success);
   if (applicant_.client.tls != nullptr) applicant_.describe_tls(done);
   recorder_.publish(std::move(done));
+  const User* user = applicant_.snapshot->find_user(applicant_.user);
+  if (user != nullptr && user->must_change_password && applicant_.auth_method != "certificate") {
+    auto refusing = refuse(pg::sqlstate::invalid_authorization,
+                           "the password must be changed before the first connection",
+                           "Set a new one with `ringfence login`, or by PUT /api/v1/auth/password.");
+    co_return co_await refusing;
+  }
   pg::append_authentication_ok(*message);
   applicant_.unsent = std::move(*message);
   result_.client_leftover = in_.bytes();

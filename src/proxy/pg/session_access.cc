@@ -137,16 +137,32 @@ Result<std::unique_ptr<Gate>> SessionAccess::make_gate(PgShardState& shard, cons
   }
   auto nonce = crypto::random_bytes(18);
   if (!nonce) return unexpected(std::move(nonce).error());
-  auto judge = shard.judges.find(user_->name, target_->name, *access_, facts_, seen_->generation);
+  auto judge = shard.judges.find(user_->name, target_->name, *access_, facts_);
   return std::make_unique<Gate>(std::move(judge), nonce_text(*nonce));
 }
 
 // ---------------------------------------------------------------- when the policies have changed
 
 bool SessionAccess::has_ended(PgShardState& shard) const {
+  if (end_of_user(shard)) return true;
   const auto renewed =
       shard.accesses.find(user_->name, target_->name, shard.core.snapshot, shard.core.snapshot);
   return end_by(shard, *renewed).has_value();
+}
+
+// Who logged in is not, or not by this proof, who may log in now.
+std::optional<EndReason> SessionAccess::end_of_user(const PgShardState& shard) const {
+  const User* now = shard.core.snapshot->find_user(user_->name);
+  if (now == nullptr || now->id != user_->id) {
+    return EndReason{"57P01",
+                     "terminating connection: the user \"" + user_->name + "\" may not log in any more",
+                     "Ask an administrator."};
+  }
+  if (now->password_set_us != user_->password_set_us) {
+    return EndReason{"57P01", "terminating connection: the password of \"" + user_->name + "\" has changed",
+                     "Connect again with the new password."};
+  }
+  return std::nullopt;
 }
 
 // Whether the new level is another server user's than the one that the session is logged in as.
@@ -195,11 +211,18 @@ std::optional<EndReason> SessionAccess::end_by(const PgShardState& shard,
 
 std::optional<SessionAccess::Ending> SessionAccess::renew(PgShardState& shard, Recorder& recorder,
                                                           Conversation& conversation, bool is_ending) {
+  // What still runs was asked for by somebody who may ask for nothing.
+  if (std::optional<EndReason> reason = end_of_user(shard)) return Ending{std::move(*reason), true};
   std::shared_ptr<const policy::Access> renewed =
       shard.accesses.find(user_->name, target_->name, shard.core.snapshot, shard.core.snapshot);
   if (std::optional<EndReason> reason = end_by(shard, *renewed)) {
     if (!is_ending) record(recorder, *renewed, shard.core.shard.now_us());
     return Ending{std::move(*reason)};
+  }
+  if (renewed == access_) {
+    is_late_ = false;
+    seen_ = shard.core.snapshot;
+    return std::nullopt;
   }
   if (!conversation.has_gate() && !renewed->is_unrestricted() && !conversation.client().is_at_boundary()) {
     // The beginning of a message is with the server already. One more chunk may end it; then there is no more
@@ -233,8 +256,7 @@ std::optional<SessionAccess::Ending> SessionAccess::use(PgShardState& shard,
                    "Connect again."},
                   true};
   }
-  conversation.use_judge(shard.judges.find(user_->name, target_->name, *access_, facts_, seen_->generation),
-                         nonce_text(*nonce));
+  conversation.use_judge(shard.judges.find(user_->name, target_->name, *access_, facts_), nonce_text(*nonce));
   return std::nullopt;
 }
 

@@ -61,6 +61,10 @@ class StatementJudge {
   }
 
   const policy::Access& access() const { return access_; }
+  // Whether it would decide each statement as the policies of this access say.
+  bool decides_by(const policy::Access& access) const {
+    return access.set == access_.set && access.policies == access_.policies;
+  }
   const policy::SessionFacts& session() const { return session_; }
   JudgeSpace& space() const { return space_; }
   uint64_t hits() const { return hits_; }

@@ -4,13 +4,13 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "ringfence/base/shared_map.h"
+#include "ringfence/base/uuid.h"
 #include "ringfence/model/limits.h"
 #include "ringfence/model/listener.h"
 #include "ringfence/model/pg_target.h"
@@ -37,7 +37,12 @@ using model::SslMode;
 
 // Values of the model with what belongs to running.
 struct User : model::User {
-  pg::ScramVerifier keys;  // What `verifier` says.
+  pg::ScramVerifier keys;    // What `verifier` says.
+  bool has_password = true;  // Otherwise no password is right.
+  // Of users that the store has; of others nil, 0 and false.
+  Uuid id = {};
+  uint64_t password_set_us = 0;  // Unix time. A session of an earlier password ends.
+  bool must_change_password = false;
 };
 
 struct Listener : model::Listener {
@@ -46,6 +51,8 @@ struct Listener : model::Listener {
 };
 
 struct Target : model::PgTarget {
+  Uuid id = {};  // Of a target that the store has; of others nil.
+  int64_t version = 0;
   std::shared_ptr<const net::TlsContext> tls;  // Null: as with disable.
   // Connections that wait in the pools of all shards, or are being made to wait there, and those of them that
   // are being closed and may still be at the server; carried over as `sessions` is.
@@ -56,6 +63,7 @@ struct Target : model::PgTarget {
 };
 
 struct TcpTarget : model::TcpTarget {
+  Uuid id = {};  // Of a target that the store has; of others nil.
   // Sessions that are open on all shards; carried over from one snapshot to the next.
   std::shared_ptr<std::atomic<uint32_t>> sessions = std::make_shared<std::atomic<uint32_t>>(0);
 };
@@ -63,40 +71,23 @@ struct TcpTarget : model::TcpTarget {
 struct Limits : model::Limits, model::RecordLimits {};
 
 struct Snapshot {
-  uint64_t generation = 0;  // Grows with each reload.
+  // Grows with each reload. What changes in the store alone leaves it.
+  uint64_t generation = 0;
   Limits limits;
   std::string mock_secret;       // Makes the verifiers of users who do not exist; the node's own.
   pg::ScramShapes scram_shapes;  // Of the users' verifiers.
 
-  struct NameHash {
-    using is_transparent = void;
-    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
-  };
-  template <typename T>
-  using ByName = std::unordered_map<std::string, T, NameHash, std::equal_to<>>;
   std::shared_ptr<const policy::PolicySet> policies;
-  ByName<User> users;
-  ByName<Listener> listeners;
+  SharedMap<User> users;
+  SharedMap<Listener> listeners;
   std::shared_ptr<const net::TlsTicketKeys> ticket_keys;  // Null: no session is resumed.
-  ByName<Target> targets;
-  ByName<TcpTarget> tcp_targets;
+  SharedMap<Target> targets;
+  SharedMap<TcpTarget> tcp_targets;
 
-  const User* find_user(std::string_view name) const {
-    auto found = users.find(name);
-    return found == users.end() ? nullptr : &found->second;
-  }
-  const Listener* find_listener(std::string_view name) const {
-    auto found = listeners.find(name);
-    return found == listeners.end() ? nullptr : &found->second;
-  }
-  const Target* find_target(std::string_view name) const {
-    auto found = targets.find(name);
-    return found == targets.end() ? nullptr : &found->second;
-  }
-  const TcpTarget* find_tcp_target(std::string_view name) const {
-    auto found = tcp_targets.find(name);
-    return found == tcp_targets.end() ? nullptr : &found->second;
-  }
+  const User* find_user(std::string_view name) const { return users.find(name); }
+  const Listener* find_listener(std::string_view name) const { return listeners.find(name); }
+  const Target* find_target(std::string_view name) const { return targets.find(name); }
+  const TcpTarget* find_tcp_target(std::string_view name) const { return tcp_targets.find(name); }
 };
 
 using SnapshotPtr = std::shared_ptr<const Snapshot>;

@@ -1,5 +1,7 @@
 #include "ringfence/auth/browser_session.h"
 
+#include "digest_place.h"
+
 #include <cstring>
 
 #include "ringfence/crypto/secret.h"
@@ -7,12 +9,6 @@
 
 namespace ringfence::auth {
 namespace {
-
-uint64_t place_of(const crypto::Digest& hash) {
-  uint64_t out;
-  std::memcpy(&out, hash.data(), sizeof out);
-  return out;
-}
 
 // Clocks of two threads may differ by a turn.
 uint64_t since(uint64_t begin, uint64_t now) { return now > begin ? now - begin : 0; }

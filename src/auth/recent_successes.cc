@@ -1,5 +1,7 @@
 #include "recent_successes.h"
 
+#include "digest_place.h"
+
 #include <algorithm>
 #include <cstring>
 #include <string>
@@ -7,16 +9,6 @@
 #include "ringfence/crypto/secret.h"
 
 namespace ringfence::auth {
-namespace {
-
-uint64_t place_of(const crypto::Digest& proof) {
-  uint64_t out;
-  std::memcpy(&out, proof.data(), sizeof out);
-  return out;
-}
-
-}  // namespace
-
 RecentSuccesses::RecentSuccesses(const crypto::Digest& key, size_t entries_max, uint64_t keep_ns)
     : key_(key), entries_max_(entries_max), keep_ns_(keep_ns) {}
 

@@ -3,25 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "ringfence/base/utf8.h"
-
 namespace ringfence::auth {
 namespace {
-
-bool is_word(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-  });
-}
-
-bool is_scope(std::string_view scope) {
-  if (scope.size() > scope_bytes_max) return false;
-  if (scope == "*") return true;
-  const size_t colon = scope.find(':');
-  if (colon == std::string_view::npos) return false;
-  const std::string_view action = scope.substr(colon + 1);
-  return is_word(scope.substr(0, colon)) && (action == "*" || is_word(action));
-}
 
 constexpr std::string_view admin_scopes[] = {"*"};
 // Sees everything and changes nothing. Secrets are never shown, to nobody.
@@ -46,19 +29,6 @@ constexpr BuiltInRole roles[] = {
 
 }  // namespace
 
-std::string check_scope(std::string_view scope) {
-  if (is_scope(scope)) return "";
-  return "is \"" + make_valid_text(text_prefix(scope, scope_bytes_max)) +
-         "\"; use resource:action, resource:* or *, of at most " + std::to_string(scope_bytes_max) +
-         " lower-case letters, digits, `_` and `-`";
-}
-
-bool covers(std::string_view scope, std::string_view other) {
-  if (scope == "*" || scope == other) return true;
-  // With its colon: "audit:*" is nothing for "auditor:read".
-  return scope.ends_with(":*") && other.starts_with(scope.substr(0, scope.size() - 1));
-}
-
 Scopes::Scopes(std::initializer_list<std::string_view> names) {
   for (std::string_view name : names) RINGFENCE_ASSERT(add(name));
 }
@@ -79,7 +49,7 @@ Result<Scopes> Scopes::parse(std::span<const std::string> names) {
 }
 
 bool Scopes::add(std::string_view scope) {
-  if (!is_scope(scope)) return false;
+  if (!check_scope(scope).empty()) return false;
   if (has(scope)) return true;
   std::vector<std::string> kept;
   for (const std::string& name : names_)
@@ -91,8 +61,9 @@ bool Scopes::add(std::string_view scope) {
 }
 
 bool Scopes::has(std::string_view scope) const {
-  return is_scope(scope) && std::any_of(names_.begin(), names_.end(),
-                                        [&](const std::string& name) { return covers(name, scope); });
+  return check_scope(scope).empty() &&
+         std::any_of(names_.begin(), names_.end(),
+                     [&](const std::string& name) { return covers(name, scope); });
 }
 
 bool Scopes::has_all(const Scopes& other) const {

@@ -13,7 +13,7 @@
 namespace ringfence::crypto {
 namespace {
 
-constexpr std::string_view algorithm = "$argon2id$v=19$";
+constexpr std::string_view argon2_name = "$argon2id$v=19$";
 static_assert(ARGON2_VERSION_13 == 19);
 constexpr size_t salt_bytes_max = 64;
 
@@ -123,7 +123,7 @@ Result<bool> verify_argon2_hash(ByteView password, const Argon2Hash& hash) {
 }
 
 std::string format_argon2_hash(const Argon2Hash& hash) {
-  std::string out(algorithm);
+  std::string out(argon2_name);
   out += "m=" + std::to_string(hash.cost.memory_kib) + ",t=" + std::to_string(hash.cost.iterations);
   out += ",p=" + std::to_string(hash.cost.lanes);
   out += "$" + without_padding(view_of(hash.salt));
@@ -135,8 +135,8 @@ Result<Argon2Hash> parse_argon2_hash(std::string_view text) {
   const auto bad = [](const char* what) {
     return fail(Fault::malformed, std::string("not an Argon2id hash: ") + what);
   };
-  if (!text.starts_with(algorithm)) return bad("it does not begin with $argon2id$v=19$");
-  text.remove_prefix(algorithm.size());
+  if (!text.starts_with(argon2_name)) return bad("it does not begin with $argon2id$v=19$");
+  text.remove_prefix(argon2_name.size());
   Argon2Hash out;
   if (!read_number(cut(text, ','), "m=", out.cost.memory_kib) ||
       !read_number(cut(text, ','), "t=", out.cost.iterations) ||

@@ -1,8 +1,4 @@
-// What somebody may do in the API: scopes such as "audit:read", with wildcards, and the roles that come built
-// in.
-//
-// A scope is `resource:action` in lower-case letters, digits, `_` and `-`. `resource:*` covers each action on
-// the resource, `*` all scopes. The star stands alone: there is no "au*:read" and no "*:read".
+// What somebody may do in the API: sets of scopes (model/scope_form.h), and the roles that come built in.
 #pragma once
 
 #include <cstddef>
@@ -14,17 +10,14 @@
 #include <vector>
 
 #include "ringfence/base/result.h"
+#include "ringfence/model/scope_form.h"
 
 namespace ringfence::auth {
 
-inline constexpr size_t scope_bytes_max = 64;
-// Of one set. The API has some twenty resources.
-inline constexpr size_t scopes_max = 64;
-
-// What is wrong with it and how to mend it, or an empty text.
-std::string check_scope(std::string_view scope);
-// Both are valid. "audit:*" covers "audit:read" and "audit:*", not "*".
-bool covers(std::string_view scope, std::string_view other);
+using model::check_scope;
+using model::covers;
+using model::scope_bytes_max;
+using model::scopes_max;
 
 // A set. It keeps no scope that another one of it covers.
 class Scopes {

@@ -108,12 +108,13 @@ int Connection::server_version() const { return PQserverVersion(conn_); }
 int Connection::backend_pid() const { return PQbackendPID(conn_); }
 
 Error Connection::error_of(const pg_result* result) {
-  sqlstate_.clear();
-  error_context_.clear();
-  if (result != nullptr) {
-    if (const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE)) sqlstate_ = state;
-    if (const char* context = PQresultErrorField(result, PG_DIAG_CONTEXT)) error_context_ = trimmed(context);
-  }
+  const auto field = [result](int code) {
+    return trimmed(result == nullptr ? nullptr : PQresultErrorField(result, code));
+  };
+  sqlstate_ = field(PG_DIAG_SQLSTATE);
+  error_context_ = field(PG_DIAG_CONTEXT);
+  constraint_name_ = field(PG_DIAG_CONSTRAINT_NAME);
+  table_name_ = field(PG_DIAG_TABLE_NAME);
   const char* primary = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
   Error out;
   out.fault = !is_open() || sqlstate_.empty() || sqlstate_.starts_with("57P") || sqlstate_.starts_with("08")
@@ -134,6 +135,23 @@ Result<Rows> Connection::exec(const std::string& sql) {
     return unexpected(std::move(error));
   }
   return Rows(result);
+}
+
+Result<bool> Connection::wait_notification(int timeout_ms) {
+  bool has_come = false;
+  const uint64_t end_ns = mono_ns() + static_cast<uint64_t>(timeout_ms) * 1'000'000;
+  for (;;) {
+    while (PGnotify* notification = PQnotifies(conn_)) {
+      PQfreemem(notification);
+      has_come = true;
+    }
+    const uint64_t now_ns = mono_ns();
+    if (has_come || now_ns >= end_ns) return has_come;
+    pollfd wait{PQsocket(conn_), POLLIN, 0};
+    const int ready = ::poll(&wait, 1, static_cast<int>((end_ns - now_ns) / 1'000'000) + 1);
+    if (ready < 0 && errno != EINTR) return fail_errno(errno, "store: poll");
+    if (ready > 0 && PQconsumeInput(conn_) != 1) return unexpected(error_of(nullptr));
+  }
 }
 
 namespace {

@@ -27,6 +27,7 @@ namespace {
 constexpr const char* owner_role = "ringfence";
 constexpr const char* writer_role = "ringfence_writer";
 constexpr const char* reader_role = "ringfence_reader";
+constexpr const char* control_role = "ringfence_control";
 constexpr const char* database = "ringfence";
 constexpr int restart_ms_min = 200;
 constexpr int restart_ms_max = 5'000;
@@ -265,7 +266,7 @@ Result<void> EmbeddedStore::Impl::make_database() {
   auto connection = Connection::open(dsn(owner_role, "postgres"), "ringfence start", 10);
   if (!connection) return unexpected(std::move(connection.error()));
   Connection& c = **connection;
-  for (const char* role : {writer_role, reader_role}) {
+  for (const char* role : {writer_role, reader_role, control_role}) {
     auto found = c.exec_params("SELECT 1 FROM pg_roles WHERE rolname = $1", {role});
     if (!found) return unexpected(std::move(found.error()));
     if (found->size() > 0) continue;
@@ -334,6 +335,7 @@ int EmbeddedStore::pid() const { return impl_->postmaster; }
 unsigned EmbeddedStore::restarts() const { return impl_->restarts; }
 std::string EmbeddedStore::owner_dsn() const { return impl_->dsn(owner_role, database); }
 std::string EmbeddedStore::writer_dsn() const { return impl_->dsn(writer_role, database); }
+std::string EmbeddedStore::control_dsn() const { return impl_->dsn(control_role, database); }
 std::string EmbeddedStore::reader_dsn() const { return impl_->dsn(reader_role, database); }
 std::string EmbeddedStore::socket_directory() const { return impl_->sockets.path(); }
 std::string EmbeddedStore::log_file() const { return impl_->log; }

@@ -97,6 +97,11 @@ class Connection {
   const std::string& sqlstate() const { return sqlstate_; }
   // The server's context line of the last error ("COPY audit_event, line 3, column …").
   const std::string& error_context() const { return error_context_; }
+  // Of the last error: the constraint that did not hold, and the table that it speaks of; empty: none.
+  const std::string& constraint_name() const { return constraint_name_; }
+  const std::string& table_name() const { return table_name_; }
+  // After LISTEN: waits for a notification, at most so long. True: one or more have come, and are forgotten.
+  Result<bool> wait_notification(int timeout_ms);
   // Ends whatever call is under way in the owning thread, which then fails. From any thread.
   void interrupt();
 
@@ -110,6 +115,8 @@ class Connection {
   pg_conn* conn_;
   std::string sqlstate_;
   std::string error_context_;
+  std::string constraint_name_;
+  std::string table_name_;
   std::mutex interrupt_lock_;
   int socket_ = -1;
 };

@@ -41,9 +41,10 @@ class EmbeddedStore {
   unsigned restarts() const;  // Times that it had to be started again.
 
   // key=value connection strings; valid after start().
-  std::string owner_dsn() const;   // Migrations and partitions.
-  std::string writer_dsn() const;  // May insert into the trail and move the checkpoint.
-  std::string reader_dsn() const;  // May read.
+  std::string owner_dsn() const;    // Migrations and partitions.
+  std::string writer_dsn() const;   // May insert into the trail and move the checkpoint.
+  std::string reader_dsn() const;   // May read.
+  std::string control_dsn() const;  // Owns what is managed by the API, and sees nothing else.
   std::string socket_directory() const;
   std::string log_file() const;
 

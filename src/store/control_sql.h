@@ -1,0 +1,32 @@
+// SQL for the table of a noun: which columns it has, and how a row becomes JSON and JSON a row.
+#pragma once
+
+#include <string>
+
+#include "ringfence/base/bytes.h"
+#include "ringfence/model/noun.h"
+
+namespace ringfence::store {
+
+inline constexpr const char* control_schema = "ringfence_control";
+
+// "ringfence_control.users"; of a field's links "ringfence_control.users_roles".
+std::string table_of(const model::Noun& noun);
+std::string links_of(const model::Noun& noun, const model::Field& field);
+bool has_column(const model::Field& field);
+bool has_links(const model::Field& field);
+// Its names for SQL, "\"user\"".
+std::string column_of(const model::Field& field);
+
+// SELECT … FROM the table as t: the body as JSON text, key_id, the MAC in hexadecimal digits.
+std::string select_of(const model::Noun& noun);
+// $1: the body with key_id and mac ("\\x…").
+std::string insert_of(const model::Noun& noun);
+// The same, of the record with the id $2.
+std::string update_of(const model::Noun& noun);
+// What encode(…, 'hex') gave, as bytes.
+std::string bytes_of_hex(ByteView digits);
+// A time in the one form that it has in JSON.
+std::string time_text(const std::string& expression);
+
+}  // namespace ringfence::store

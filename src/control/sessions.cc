@@ -47,17 +47,17 @@ void Sessions::end(Uuid id, std::string by, std::function<void(bool found)> done
     done(false);
     return;
   }
-  struct Answer {
+  struct Ended {
     bool is_found = false;
   };
-  ask<Answer>(
+  ask<Ended>(
       [id](proxy::ShardCore& core) {
-        return Answer{core.end(
+        return Ended{core.end(
             id, {proxy::EndCause::administrator, "terminating connection due to administrator command",
                  "The session was ended through the appliance's admin API."})};
       },
-      [this, id, by, done](const std::vector<Answer>& answers) {
-        const bool found = std::any_of(answers.begin(), answers.end(), [](Answer a) { return a.is_found; });
+      [this, id, by, done](const std::vector<Ended>& answers) {
+        const bool found = std::any_of(answers.begin(), answers.end(), [](Ended a) { return a.is_found; });
         audit::EventBuilder event =
             new_event("session_terminated", Severity::warning, found ? Outcome::success : Outcome::failure);
         event.text(Tag::user_name, by).text(Tag::entity_type, "session").text(Tag::entity_id, to_string(id));

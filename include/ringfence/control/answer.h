@@ -1,0 +1,50 @@
+// What asking the control plane comes to.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "ringfence/auth/scopes.h"
+#include "ringfence/base/uuid.h"
+#include "ringfence/model/defect.h"
+#include "ringfence/model/json.h"
+
+namespace ringfence::control {
+
+// Who asks.
+struct Actor {
+  std::string name;    // "ana"
+  std::string method;  // How that was proved: "password", "api key", "admin token".
+  std::string client_addr;
+  Uuid user_id;         // Nil: no user of the store.
+  auth::Scopes scopes;  // What may be asked for, and what may be given to others.
+
+  std::string text() const { return name + " (" + method + ")"; }
+};
+
+struct Answer {
+  enum class Kind : uint8_t {
+    ok,
+    created,
+    deleted,
+    invalid,      // `defects` say what is wrong with what was given.
+    forbidden,    // `message` says why.
+    not_found,    // There is no such record.
+    conflict,     // `message` says with what.
+    stale,        // The record has another version than the one that was asked for.
+    unavailable,  // The store does not answer; ask again.
+  };
+  Kind kind = Kind::ok;
+  model::Json body;  // The record as it is shown, or a list {"items": […], "next_cursor": …}.
+  model::Defects defects;
+  std::string message;
+  int64_t version = 0;   // Of the record in `body`.
+  int64_t revision = 0;  // Of the change that was made; 0: none.
+  // The record that was changed, "<noun> <id>", and the version that it or its tombstone has by that.
+  std::string changed;
+  int64_t changed_version = 0;
+};
+
+}  // namespace ringfence::control

@@ -1,0 +1,38 @@
+// The record directory of a control plane, which may come later than those who ask.
+#pragma once
+
+#include <atomic>
+#include <optional>
+
+#include "ringfence/control/control_plane.h"
+#include "ringfence/control/record_directory.h"
+
+namespace ringfence::control {
+
+class PlaneRecords final : public RecordDirectory {
+ public:
+  // From any thread, once: what is asked from here on goes to the plane, which outlives those who ask. Until
+  // then each answer is that the appliance starts.
+  void serve(ControlPlane& plane) { plane_ = &plane; }
+  // Null: there is no plane yet.
+  InForcePtr in_force() const;
+  // Nothing: there is no plane yet.
+  std::optional<ControlStatus> status() const;
+
+  void list(const model::Noun& noun, ListRequest request, Done done) override;
+  void read(const model::Noun& noun, std::string which, Done done) override;
+  void create(const model::Noun& noun, model::Json given, Actor actor, std::string idempotency_key,
+              Done done) override;
+  void change(const model::Noun& noun, std::string which, model::Json given,
+              std::optional<int64_t> if_version, Actor actor, Done done) override;
+  void remove(const model::Noun& noun, std::string which, std::optional<int64_t> if_version, Actor actor,
+              Done done) override;
+  void change_own_password(Actor user, model::Secret password, int64_t if_version, Done done) override;
+
+ private:
+  void ask(std::function<Answer(Registry&)> question, Done done);
+
+  std::atomic<ControlPlane*> plane_{nullptr};
+};
+
+}  // namespace ringfence::control

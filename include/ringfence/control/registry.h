@@ -1,0 +1,76 @@
+// Records of any noun: listed, read, made, changed and deleted, by those who may, with a record in the trail.
+//
+// One thread, which the store may keep waiting. Each change is one transaction: the record with its code, its
+// links, and the change of the revision that other nodes follow. The trail has the change before it is
+// committed, and its outcome after that; where the process ends between the two, the outcome is unknown.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ringfence/audit/event.h"
+#include "ringfence/control/answer.h"
+#include "ringfence/control/authority.h"
+#include "ringfence/control/record_directory.h"
+#include "ringfence/store/control_records.h"
+
+namespace ringfence::control {
+
+class Registry {
+ public:
+  // What is referred to outlives it. `space` gives where records of the trail are written; null: nowhere.
+  // `scram_secret`: as control_plane.h has it.
+  Registry(store::Connection& connection, const Authority& authority,
+           std::function<audit::RecordSpace*()> space, std::string scram_secret = {})
+      : records_(connection),
+        authority_(authority),
+        space_(std::move(space)),
+        scram_secret_(std::move(scram_secret)) {}
+
+  // Which records are those that an appliance has written last. Where nothing is said, each authentic one is.
+  void believe(std::function<bool(const store::ControlRecord&)> which) { believed_ = std::move(which); }
+  bool believes(const store::ControlRecord& record) const;
+
+  // `which`: a record's id, or its name. Records that are not believed are in no list, and reading one is a
+  // conflict.
+  Answer list(const model::Noun& noun, const ListRequest& request);
+  Answer read(const model::Noun& noun, const std::string& which);
+  // `idempotency_key`: the same key, from the same actor and with the same content, gives the first answer.
+  Answer create(const model::Noun& noun, const model::Json& given, const Actor& actor,
+                const std::string& idempotency_key);
+  // `if_version`: only this version of the record is changed.
+  Answer change(const model::Noun& noun, const std::string& which, const model::Json& given,
+                std::optional<int64_t> if_version, const Actor& actor);
+  Answer remove(const model::Noun& noun, const std::string& which, std::optional<int64_t> if_version,
+                const Actor& actor);
+  // A user's own, by himself and whatever his scopes are; it need not be changed again. The caller has
+  // checked the one that he had in this version of his record. Defects are of the field `password`.
+  Answer change_own_password(const Actor& user, const model::Secret& password, int64_t if_version);
+  // Built-in roles, and the first administrator; nothing where there are users already. `password` is asked
+  // for when there is none.
+  struct First {
+    bool is_made = false;
+    std::string user;
+  };
+  Result<First> make_first(const std::function<Result<model::Secret>()>& password);
+
+ private:
+  friend class Change;
+  Result<std::optional<store::ControlRecord>> find(const model::Noun& noun, const std::string& which);
+  // Records as they are shown: with the names of what they refer to.
+  Result<model::Json> present(const model::Noun& noun, std::vector<model::Json> bodies);
+  Answer one(const store::ControlRecord& record, Answer::Kind kind);
+  // The record as it is now, where another node has changed it since it was read; nothing: it is not
+  // believed.
+  Result<std::optional<store::ControlRecord>> believed(store::ControlRecord record);
+
+  store::ControlRecords records_;
+  const Authority& authority_;
+  std::function<audit::RecordSpace*()> space_;
+  std::string scram_secret_;
+  std::function<bool(const store::ControlRecord&)> believed_;
+};
+
+}  // namespace ringfence::control

@@ -1,0 +1,304 @@
+#include "change.h"
+
+#include <algorithm>
+
+#include "change_rules.h"
+#include "ringfence/base/clock.h"
+#include "ringfence/control/events.h"
+#include "ringfence/crypto/secret.h"
+
+namespace ringfence::control {
+
+using model::Json;
+using store::ControlRecord;
+
+namespace {
+
+Answer invalid(model::Defects defects) {
+  Answer out;
+  out.kind = Answer::Kind::invalid;
+  out.defects = std::move(defects);
+  return out;
+}
+
+}  // namespace
+
+Answer Change::failed(const Error& error) { return store_failed(error, records_.refusal()); }
+
+Answer Change::give_up(std::string_view action, const std::string& which, Answer answer) {
+  records_.roll_back();
+  if (answer.kind == Answer::Kind::forbidden) trail_.refused(action, noun_, which, answer.message, actor_);
+  return answer;
+}
+
+Result<model::Defects> Change::resolve(Json& given) {
+  model::Defects out;
+  for (const model::Field& field : noun_.fields) {
+    const auto found = given.find(std::string(field.name));
+    if (found == given.end() || found->is_null()) continue;
+    const bool is_many = field.kind == model::FieldKind::references;
+    if (!is_many && field.kind != model::FieldKind::reference) continue;
+    const model::Noun& other = *model::find_noun(field.of);
+    Json list = is_many ? *found : Json::array({*found});
+    for (size_t i = 0; i < list.size(); ++i) {
+      auto record = registry_.find(other, list[i].get<std::string>());
+      if (!record) return unexpected(std::move(record.error()));
+      const std::string path = is_many ? model::path_of(field.name, i) : std::string(field.name);
+      if (!*record)
+        out.push_back({path, "names no " + std::string(other.name) + " that there is; make it first"});
+      else if (!registry_.believes(**record))
+        out.push_back({path, "names a record that is not as an appliance wrote it; see the trail's events"});
+      else list[i] = (*record)->id();
+    }
+    if (!is_many) *found = list[0];
+    else {
+      auto ids = list.get<std::vector<std::string>>();
+      std::sort(ids.begin(), ids.end());
+      ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+      *found = ids;
+    }
+  }
+  return out;
+}
+
+void Change::begin_record(ControlRecord& record) const {
+  const std::string now = rfc3339(wall_us());
+  record.body["revision"] = revision_;
+  record.body["updated_at"] = now;
+  record.body["updated_by"] = actor_.text();
+  if (record.body.contains("created_at")) return;
+  record.body["created_at"] = now;
+  record.body["created_by"] = actor_.text();
+}
+
+// ---------------------------------------------------------------- create
+
+Answer Change::create(const Json& given, const std::string& idempotency_key) {
+  if (model::Defects wrong = model::check_new(noun_, given); !wrong.empty()) return invalid(std::move(wrong));
+  const std::string name = given.value("name", "");
+  // An id finds a record before a name does.
+  if (parse_uuid(name)) return invalid({{"name", "has the form of an id; choose another one"}});
+  const std::string id = to_string(new_event_id(wall_us()));
+  Prepared prepared =
+      prepare({noun_, id, name, true}, given, registry_.authority_.ring(), registry_.scram_secret_);
+  if (prepared.refusal) return *prepared.refusal;
+  prepared.fields["id"] = id;
+  return create_prepared(given, prepared, idempotency_key);
+}
+
+Answer Change::create_built_in(const Json& given) {
+  Prepared prepared;
+  prepared.fields["built_in"] = true;
+  prepared.fields["id"] = to_string(new_event_id(wall_us()));
+  return create_prepared(given, prepared, "");
+}
+
+Answer Change::create_prepared(const Json& given, const Prepared& prepared,
+                               const std::string& idempotency_key) {
+  const std::string name = given.value("name", "");
+  auto begun = records_.begin();
+  if (!begun) return failed(begun.error());
+  revision_ = *begun;
+  Answer answer = create_within(given, prepared, idempotency_key);
+  if (answer.kind != Answer::Kind::created) return give_up("CREATE", name, std::move(answer));
+  if (answer.revision == 0) records_.roll_back();  // An earlier one.
+  for (const auto& [key, value] : prepared.told.items()) {
+    if (answer.revision != 0) answer.body[key] = value;
+  }
+  return answer;
+}
+
+Answer Change::replay(const store::ControlRecords::EarlierAnswer& earlier, const std::string& digest) {
+  if (!earlier.request_digest.starts_with(digest))
+    return refusal(Answer::Kind::conflict,
+                   "this Idempotency-Key came with another request before; use a new one");
+  Answer out;
+  out.kind = Answer::Kind::created;
+  out.body = Json::parse(earlier.answer, nullptr, false);
+  const std::string wanted =
+      digest + registry_.authority_.code("answer", digest + model::canonical_json(out.body));
+  if (!crypto::constant_time_equal(earlier.request_digest, wanted))
+    return refusal(Answer::Kind::conflict,
+                   "the answer to this Idempotency-Key is not as an appliance wrote it; use a new key");
+  out.version = out.body.at("version").get<int64_t>();
+  return out;
+}
+
+Answer Change::create_within(const Json& given, const Prepared& prepared,
+                             const std::string& idempotency_key) {
+  // By a key: the request may hold a password, which a digest alone would let the store's owner guess.
+  const std::string digest =
+      registry_.authority_.code("request", std::string(noun_.name) + '\0' + actor_.text() + '\0' +
+                                               idempotency_key + '\0' + model::canonical_json(given));
+  if (!idempotency_key.empty()) {
+    auto earlier = records_.earlier_answer(actor_.text(), idempotency_key);
+    if (!earlier) return failed(earlier.error());
+    if (*earlier) return replay(**earlier, digest);
+  }
+  Json wanted = without_secrets(noun_, given);
+  if (noun_.name == "key" && !wanted.contains("user") && !actor_.user_id.is_nil())
+    wanted["user"] = to_string(actor_.user_id);
+  auto defects = resolve(wanted);
+  if (!defects) return failed(defects.error());
+  if (!defects->empty()) return invalid(std::move(*defects));
+  ControlRecord record{&noun_, model::complete(noun_, wanted), {}, {}};
+  for (const model::Field& field : noun_.fields) {
+    if (field.exposure == model::Exposure::write_only) record.body.erase(std::string(field.name));
+  }
+  record.body.update(prepared.fields);
+  record.body["version"] = 1;
+  begin_record(record);
+  auto number = records_.next_number(noun_);
+  if (!number) return failed(number.error());
+  record.body["number"] = *number;
+  if (noun_.check != nullptr) {
+    if (model::Defects wrong = noun_.check(record.body); !wrong.empty()) return invalid(std::move(wrong));
+  }
+  if (auto refused = ChangeRules(registry_, records_, actor_).check(noun_, nullptr, &record.body))
+    return *refused;
+  registry_.authority_.seal(record);
+  if (auto written = records_.insert(record); !written) return failed(written.error());
+  Answer answer = registry_.one(record, Answer::Kind::created);
+  if (answer.kind != Answer::Kind::created) return answer;
+  if (!idempotency_key.empty()) {
+    const std::string text = model::canonical_json(answer.body);
+    const std::string code = digest + registry_.authority_.code("answer", digest + text);
+    auto kept = records_.keep_answer(actor_.text(), idempotency_key, code, text);
+    if (!kept) return failed(kept.error());
+  }
+  const Json after = answer.body;
+  return finish("CREATE", record, nullptr, after, std::move(answer));
+}
+
+Answer Change::finish(std::string_view action, const ControlRecord& record, const Json& before,
+                      const Json& after, Answer answer) {
+  if (!trail_.begin(action, noun_, record.id(), before, after, actor_))
+    return refusal(Answer::Kind::unavailable, "the trail takes no record of the change; it was not made");
+  auto committed = records_.commit();
+  if (!committed) {
+    // A connection that broke in COMMIT leaves open whether the store has made the change.
+    const bool is_open = committed.error().fault == Fault::unavailable;
+    trail_.end(is_open ? audit::Outcome::unknown : audit::Outcome::failure, committed.error().message);
+    return is_open
+               ? refusal(Answer::Kind::unavailable,
+                         "the store did not confirm the change; read the record to see whether it was made")
+               : failed(committed.error());
+  }
+  trail_.end(audit::Outcome::success, "");
+  trail_.links(noun_, record.id(), before, after, actor_);
+  answer.revision = revision_;
+  answer.changed = std::string(noun_.name) + " " + record.id();
+  answer.changed_version = record.version() + (answer.kind == Answer::Kind::deleted ? 1 : 0);
+  return answer;
+}
+
+// ---------------------------------------------------------------- change and delete
+
+Result<ControlRecord> Change::current(const std::string& which, std::optional<int64_t> if_version,
+                                      Answer& refused) {
+  auto found = registry_.find(noun_, which);
+  if (!found) {
+    refused = failed(found.error());
+    return unexpected(std::move(found.error()));
+  }
+  const auto stop = [&](Answer::Kind kind, std::string message) -> Result<ControlRecord> {
+    refused = refusal(kind, std::move(message));
+    return fail(Fault::conflict, refused.message);
+  };
+  if (!*found) return stop(Answer::Kind::not_found, "there is no such " + std::string(noun_.name));
+  ControlRecord& record = **found;
+  if (!registry_.believes(record)) {
+    refused = not_believed();
+    return fail(Fault::conflict, refused.message);
+  }
+  if (if_version && *if_version != record.version())
+    return stop(Answer::Kind::stale, "the record is version " + std::to_string(record.version()) +
+                                         " by now; read it again and repeat the change");
+  return std::move(record);
+}
+
+Answer Change::change(const std::string& which, const Json& given, std::optional<int64_t> if_version) {
+  if (model::Defects wrong = model::check_change(noun_, given); !wrong.empty())
+    return invalid(std::move(wrong));
+  Prepared prepared;
+  if (without_secrets(noun_, given) != given) {
+    // What becomes of a secret hangs on the record's id and name, which do not change.
+    auto found = registry_.find(noun_, which);
+    if (!found) return failed(found.error());
+    if (!*found) return refusal(Answer::Kind::not_found, "there is no such " + std::string(noun_.name));
+    prepared = prepare({noun_, (*found)->id(), (*found)->body.value("name", ""), false}, given,
+                       registry_.authority_.ring(), registry_.scram_secret_);
+    if (prepared.refusal) return *prepared.refusal;
+  }
+  auto begun = records_.begin();
+  if (!begun) return failed(begun.error());
+  revision_ = *begun;
+  Answer answer = change_within(which, given, prepared, if_version);
+  if (answer.kind != Answer::Kind::ok) return give_up("UPDATE", which, std::move(answer));
+  if (answer.revision == 0) records_.roll_back();  // Nothing differs.
+  return answer;
+}
+
+Answer Change::change_within(const std::string& which, const Json& given, const Prepared& prepared,
+                             std::optional<int64_t> if_version) {
+  Answer refused;
+  auto record = current(which, if_version, refused);
+  if (!record) return refused;
+  const Json before = record->body;
+  Json wanted = without_secrets(noun_, given);
+  auto defects = resolve(wanted);
+  if (!defects) return failed(defects.error());
+  if (!defects->empty()) return invalid(std::move(*defects));
+  Json fields = model::merged(noun_, record->body, wanted);
+  fields.update(prepared.fields);
+  if (fields == before) return registry_.one(*record, Answer::Kind::ok);
+  record->body = std::move(fields);
+  record->body["version"] = record->version() + 1;
+  begin_record(*record);
+  if (noun_.check != nullptr) {
+    if (model::Defects wrong = noun_.check(record->body); !wrong.empty()) return invalid(std::move(wrong));
+  }
+  ChangeRules rules(registry_, records_, actor_);
+  if (auto not_allowed = rules.check(noun_, &before, &record->body)) return *not_allowed;
+  registry_.authority_.seal(*record);
+  if (auto written = records_.update(*record); !written) return failed(written.error());
+  if (auto not_allowed = rules.check_after(noun_, &before)) return *not_allowed;
+  Answer answer = registry_.one(*record, Answer::Kind::ok);
+  if (answer.kind != Answer::Kind::ok) return answer;
+  auto was = registry_.present(noun_, {before});
+  if (!was) return failed(was.error());
+  const Json after = answer.body;
+  return finish("UPDATE", *record, was->front(), after, std::move(answer));
+}
+
+Answer Change::remove(const std::string& which, std::optional<int64_t> if_version) {
+  auto begun = records_.begin();
+  if (!begun) return failed(begun.error());
+  revision_ = *begun;
+  Answer answer = remove_within(which, if_version);
+  return answer.kind == Answer::Kind::deleted ? answer : give_up("DELETE", which, std::move(answer));
+}
+
+Answer Change::remove_within(const std::string& which, std::optional<int64_t> if_version) {
+  Answer refused;
+  auto record = current(which, if_version, refused);
+  if (!record) return refused;
+  ChangeRules rules(registry_, records_, actor_);
+  if (auto not_allowed = rules.check(noun_, &record->body, nullptr)) return *not_allowed;
+  store::Tombstone stone{&noun_,
+                         {{"id", record->id()},
+                          {"version", record->version() + 1},
+                          {"revision", revision_},
+                          {"deleted_at", rfc3339(wall_us())},
+                          {"deleted_by", actor_.text()}},
+                         {},
+                         {}};
+  registry_.authority_.seal(stone);
+  auto was = registry_.present(noun_, {record->body});
+  if (!was) return failed(was.error());
+  if (auto gone = records_.remove(stone); !gone) return failed(gone.error());
+  if (auto not_allowed = rules.check_after(noun_, &record->body)) return *not_allowed;
+  return finish("DELETE", *record, was->front(), nullptr, refusal(Answer::Kind::deleted, ""));
+}
+
+}  // namespace ringfence::control

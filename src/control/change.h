@@ -1,0 +1,58 @@
+// One change of one record, from its checks to its end.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "change_trail.h"
+#include "preparation.h"
+#include "ringfence/control/registry.h"
+
+namespace ringfence::control {
+
+class Change {
+ public:
+  Change(Registry& registry, const model::Noun& noun, const Actor& actor)
+      : registry_(registry),
+        records_(registry.records_),
+        noun_(noun),
+        actor_(actor),
+        trail_(registry.space_ ? registry.space_() : nullptr) {}
+
+  Answer create(const model::Json& given, const std::string& idempotency_key);
+  // A record of the appliance's own, which nobody may change.
+  Answer create_built_in(const model::Json& given);
+  Answer change(const std::string& which, const model::Json& given, std::optional<int64_t> if_version);
+  Answer remove(const std::string& which, std::optional<int64_t> if_version);
+
+ private:
+  Answer create_prepared(const model::Json& given, const Prepared& prepared,
+                         const std::string& idempotency_key);
+  Answer create_within(const model::Json& given, const Prepared& prepared,
+                       const std::string& idempotency_key);
+  Answer change_within(const std::string& which, const model::Json& given, const Prepared& prepared,
+                       std::optional<int64_t> if_version);
+  Answer remove_within(const std::string& which, std::optional<int64_t> if_version);
+  // Names become ids. What does not exist is a defect.
+  Result<model::Defects> resolve(model::Json& given);
+  // The record that the change is about, in the version that was asked for; else what is answered.
+  Result<store::ControlRecord> current(const std::string& which, std::optional<int64_t> if_version,
+                                       Answer& refused);
+  Answer replay(const store::ControlRecords::EarlierAnswer& earlier, const std::string& digest);
+  // Rules after the write, the record in the trail, the commit.
+  Answer finish(std::string_view action, const store::ControlRecord& record, const model::Json& before,
+                const model::Json& after, Answer answer);
+  Answer failed(const Error& error);
+  // Takes the change back, and tells of a refusal.
+  Answer give_up(std::string_view action, const std::string& which, Answer answer);
+  void begin_record(store::ControlRecord& record) const;
+
+  Registry& registry_;
+  store::ControlRecords& records_;
+  const model::Noun& noun_;
+  const Actor& actor_;
+  ChangeTrail trail_;
+  int64_t revision_ = 0;
+};
+
+}  // namespace ringfence::control

@@ -1,0 +1,206 @@
+#include "change_rules.h"
+
+#include <algorithm>
+
+namespace ringfence::control {
+
+using model::Json;
+
+namespace {
+
+constexpr const char* administrator_role = "admin";
+constexpr size_t role_depth_max = 32;
+
+}  // namespace
+
+Answer refusal(Answer::Kind kind, std::string message) {
+  Answer out;
+  out.kind = kind;
+  out.message = std::move(message);
+  return out;
+}
+
+Answer not_believed() {
+  return refusal(Answer::Kind::conflict,
+                 "the record in the store is not as an appliance wrote it; see the trail's events");
+}
+
+Answer store_failed(const Error& error, const store::Refusal& why) {
+  using Kind = store::Refusal::Kind;
+  switch (why.kind) {
+    case Kind::taken: {
+      Answer out = refusal(Answer::Kind::conflict, "another record has this " + why.field + " already");
+      out.defects = {{why.field, "is taken; choose another one"}};
+      return out;
+    }
+    case Kind::referred:
+      return refusal(Answer::Kind::conflict,
+                     "a " + why.noun + " refers to this record; change or delete it first");
+    case Kind::missing:
+      return refusal(Answer::Kind::conflict,
+                     "a record that this one refers to was deleted meanwhile; try again");
+    case Kind::constraint:
+      return refusal(Answer::Kind::conflict, "the store refuses the record: " + error.message);
+    case Kind::none: break;
+  }
+  if (error.fault == Fault::not_found)
+    return refusal(Answer::Kind::not_found, "the record was deleted meanwhile");
+  return refusal(Answer::Kind::unavailable, "the store does not take the change: " + error.message);
+}
+
+std::optional<Answer> ChangeRules::check(const model::Noun& noun, const Json* before, const Json* after) {
+  if (noun.name == "user") return check_user(before, after);
+  if (noun.name == "role") return check_role(before, after);
+  if (noun.name == "key") return check_key(before, after);
+  if (noun.name == "target") return check_target(before, after);
+  return std::nullopt;
+}
+
+std::optional<Answer> ChangeRules::needs(const Result<auth::Scopes>& scopes, const std::string& what) {
+  if (!scopes) {
+    if (scopes.error().fault == Fault::malformed) {
+      Answer out = refusal(Answer::Kind::invalid, scopes.error().message);
+      out.defects = {{"parents", scopes.error().message}};
+      return out;
+    }
+    if (scopes.error().fault != Fault::conflict)
+      return refusal(Answer::Kind::unavailable, scopes.error().message);
+    if (actor_.scopes.has_all(auth::Scopes::all())) return std::nullopt;
+    return refusal(Answer::Kind::conflict, scopes.error().message);
+  }
+  if (actor_.scopes.has_all(*scopes)) return std::nullopt;
+  return refusal(Answer::Kind::forbidden,
+                 what + " may do more than " + actor_.name + "; ask somebody who has those scopes");
+}
+
+Result<store::ControlRecord> ChangeRules::believed(const char* noun, const std::string& id) {
+  auto uuid = parse_uuid(id);
+  if (!uuid) return unexpected(std::move(uuid.error()));
+  auto found = records_.by_id(*model::find_noun(noun), *uuid);
+  if (!found) return unexpected(std::move(found.error()));
+  if (*found && registry_.believes(**found)) return std::move(**found);
+  return fail(Fault::conflict, "a " + std::string(noun) +
+                                   " in the store is not as an appliance wrote it; see the trail's events");
+}
+
+Result<void> ChangeRules::add_scopes(const std::string& role, auth::Scopes& to,
+                                     std::vector<std::string>& path) {
+  if (std::find(path.begin(), path.end(), role) != path.end())
+    return fail(Fault::malformed, "make the role its own parent; leave that one out");
+  if (path.size() == role_depth_max)
+    return fail(Fault::malformed, "are more than 32 roles deep; use fewer levels");
+  auto found = believed("role", role);
+  if (!found) return unexpected(std::move(found.error()));
+  for (const Json& permission : found->body.at("permissions")) {
+    if (!to.add(permission.get<std::string>())) to = auth::Scopes::all();  // More than a set holds.
+  }
+  path.push_back(role);
+  for (const Json& parent : found->body.at("parents")) {
+    if (auto added = add_scopes(parent.get<std::string>(), to, path); !added) return added;
+  }
+  path.pop_back();
+  return {};
+}
+
+Result<auth::Scopes> ChangeRules::scopes_of(const Json& ids) {
+  auth::Scopes out;
+  for (const Json& role : ids) {
+    std::vector<std::string> path;
+    if (auto added = add_scopes(role.get<std::string>(), out, path); !added)
+      return unexpected(std::move(added.error()));
+  }
+  return out;
+}
+
+Result<auth::Scopes> ChangeRules::scopes_of_user(const std::string& id) {
+  auto found = believed("user", id);
+  if (!found) return unexpected(std::move(found.error()));
+  return scopes_of(found->body.at("roles"));
+}
+
+std::optional<Answer> ChangeRules::check_user(const Json* before, const Json* after) {
+  for (const Json* user : {before, after}) {
+    if (user == nullptr) continue;
+    auto refused = needs(scopes_of(user->at("roles")), "user " + user->at("name").get<std::string>());
+    if (refused) return refused;
+  }
+  return std::nullopt;
+}
+
+std::optional<Answer> ChangeRules::check_after(const model::Noun& noun, const Json* before) {
+  if (noun.name != "user" || before == nullptr || !before->at("enabled").get<bool>()) return std::nullopt;
+  auto role = records_.by_name(*model::find_noun("role"), administrator_role);
+  if (!role) return store_failed(role.error(), records_.refusal());
+  if (!*role) return std::nullopt;
+  const Json& roles = before->at("roles");
+  if (std::find(roles.begin(), roles.end(), Json((*role)->id())) == roles.end()) return std::nullopt;
+  store::ListQuery query;
+  query.filters = {{"roles", administrator_role}, {"enabled", "true"}};
+  query.limit = 1;
+  auto left = records_.list(noun, query);
+  if (!left) return store_failed(left.error(), records_.refusal());
+  if (!left->empty()) return std::nullopt;
+  return refusal(Answer::Kind::conflict,
+                 "this is the last enabled user with the role admin; give the role to another one first");
+}
+
+std::optional<Answer> ChangeRules::check_role(const Json* before, const Json* after) {
+  if (before != nullptr && before->at("built_in").get<bool>())
+    return refusal(Answer::Kind::forbidden, "a built-in role neither changes nor goes; make one of your own");
+  for (const Json* role : {before, after}) {
+    if (role == nullptr) continue;
+    auth::Scopes own;
+    for (const Json& permission : role->at("permissions")) {
+      if (!own.add(permission.get<std::string>())) own = auth::Scopes::all();
+    }
+    const std::string what = "role " + role->at("name").get<std::string>();
+    if (auto refused = needs(own, what)) return refused;
+    std::vector<std::string> path = {role->at("id").get<std::string>()};
+    auth::Scopes inherited;
+    for (const Json& parent : role->at("parents")) {
+      auto added = add_scopes(parent.get<std::string>(), inherited, path);
+      if (!added) return needs(unexpected(std::move(added.error())), what);
+    }
+    if (auto refused = needs(inherited, what)) return refused;
+  }
+  return std::nullopt;
+}
+
+// Who may change a target need not know its password, and would learn it from a server of his own.
+std::optional<Answer> ChangeRules::check_target(const Json* before, const Json* after) {
+  if (before == nullptr || after == nullptr || after->at("sealed_password").is_null()) return std::nullopt;
+  if (before->at("sealed_password") != after->at("sealed_password")) return std::nullopt;
+  for (const char* field : {"hosts", "port", "sslmode", "sslrootcert"}) {
+    if (before->at(field) == after->at(field)) continue;
+    Answer out = refusal(Answer::Kind::invalid, "the password goes to another place then");
+    out.defects = {
+        {"password", "is missing; give it again where hosts, port, sslmode or sslrootcert change"}};
+    return out;
+  }
+  return std::nullopt;
+}
+
+std::optional<Answer> ChangeRules::check_key(const Json* before, const Json* after) {
+  const Json& key = after != nullptr ? *after : *before;
+  if (key.at("user").is_null()) {
+    Answer out = refusal(Answer::Kind::invalid, "whose key it is is not said");
+    out.defects = {{"user", "is missing; add the name of a user"}};
+    return out;
+  }
+  const std::string user = key.at("user").get<std::string>();
+  if (user == to_string(actor_.user_id) && before != nullptr) return std::nullopt;
+  auto scopes = scopes_of_user(user);
+  if (scopes && !key.at("scopes").empty()) {
+    std::vector<std::string> names = key.at("scopes").get<std::vector<std::string>>();
+    auto own = auth::Scopes::parse(names);
+    if (!own) {
+      Answer out = refusal(Answer::Kind::invalid, own.error().message);
+      out.defects = {{"scopes", own.error().message}};
+      return out;
+    }
+    scopes = both(*scopes, *own);
+  }
+  return needs(scopes, "this key");
+}
+
+}  // namespace ringfence::control

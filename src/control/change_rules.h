@@ -1,0 +1,49 @@
+// What must hold between a change, who makes it, and the other records: nobody gives away more than he has.
+#pragma once
+
+#include <optional>
+
+#include "ringfence/control/answer.h"
+#include "ringfence/control/registry.h"
+#include "ringfence/store/control_records.h"
+
+namespace ringfence::control {
+
+class ChangeRules {
+ public:
+  // Within the change's transaction.
+  ChangeRules(const Registry& registry, store::ControlRecords& records, const Actor& actor)
+      : registry_(registry), records_(records), actor_(actor) {}
+
+  // `before`: null where the record is new; `after`: null where it is deleted; both with ids as references.
+  // Nothing: the change may be made.
+  std::optional<Answer> check(const model::Noun& noun, const model::Json* before, const model::Json* after);
+  // After the rows are written: there is still an administrator who can log in, where there was one.
+  std::optional<Answer> check_after(const model::Noun& noun, const model::Json* before);
+
+ private:
+  std::optional<Answer> check_user(const model::Json* before, const model::Json* after);
+  std::optional<Answer> check_role(const model::Json* before, const model::Json* after);
+  std::optional<Answer> check_target(const model::Json* before, const model::Json* after);
+  std::optional<Answer> check_key(const model::Json* before, const model::Json* after);
+  // Of the record's roles, or of the roles in another of its fields, with their parents.
+  Result<auth::Scopes> scopes_of(const model::Json& ids);
+  Result<void> add_scopes(const std::string& role, auth::Scopes& to, std::vector<std::string>& path);
+  // What a user may, by id.
+  Result<auth::Scopes> scopes_of_user(const std::string& id);
+  // A role that is not believed may have been more: who has all scopes alone passes.
+  std::optional<Answer> needs(const Result<auth::Scopes>& scopes, const std::string& what);
+
+  Result<store::ControlRecord> believed(const char* noun, const std::string& id);
+
+  const Registry& registry_;
+  store::ControlRecords& records_;
+  const Actor& actor_;
+};
+
+Answer refusal(Answer::Kind kind, std::string message);
+// Somebody has changed the record's row by hand, or has brought back an older one.
+Answer not_believed();
+Answer store_failed(const Error& error, const store::Refusal& refusal);
+
+}  // namespace ringfence::control

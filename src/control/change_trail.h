@@ -1,0 +1,37 @@
+// A change in the trail: what is about to be changed, and how that ended.
+#pragma once
+
+#include <string>
+
+#include "ringfence/audit/event.h"
+#include "ringfence/control/answer.h"
+#include "ringfence/model/noun.h"
+
+namespace ringfence::control {
+
+class ChangeTrail {
+ public:
+  // `space`: null, nothing is recorded.
+  explicit ChangeTrail(audit::RecordSpace* space) : space_(space) {}
+
+  // `action`: CREATE, UPDATE or DELETE. `before` and `after` as they are shown; null: there is none. Only
+  // what differs is recorded. False: the trail takes nothing, so that the change must not be made.
+  bool begin(std::string_view action, const model::Noun& noun, const std::string& id,
+             const model::Json& before, const model::Json& after, const Actor& actor);
+  void end(audit::Outcome outcome, const std::string& reason);
+  // After a change that was made: what it tied to the record, or untied from it. Of a user's roles
+  // role_assigned and role_revoked, of other references LINK and UNLINK. `before` and `after` as in begin().
+  void links(const model::Noun& noun, const std::string& id, const model::Json& before,
+             const model::Json& after, const Actor& actor);
+  // What was refused: a record of its own.
+  void refused(std::string_view action, const model::Noun& noun, const std::string& which,
+               const std::string& reason, const Actor& actor);
+
+ private:
+  void link(const model::Noun& noun, const model::Field& field, const std::string& id,
+            const std::string& other, bool is_tied, const Actor& actor);
+  audit::RecordSpace* space_;
+  uint64_t start_seq_ = 0;
+};
+
+}  // namespace ringfence::control

@@ -1,0 +1,181 @@
+#include "ringfence/control/control_plane.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "change_rules.h"
+#include "follower.h"
+#include "ringfence/base/base64.h"
+#include "ringfence/base/log.h"
+#include "ringfence/control/registry.h"
+#include "ringfence/crypto/secret.h"
+#include "ringfence/ring/workers.h"
+#include "ringfence/store/migrate.h"
+
+namespace ringfence::control {
+
+namespace {
+
+constexpr uint64_t follow_ms = 5'000;
+constexpr int statement_s = 10;
+constexpr size_t first_password_bytes = 18;
+
+Answer unavailable(std::string message) {
+  Answer out;
+  out.kind = Answer::Kind::unavailable;
+  out.message = std::move(message);
+  return out;
+}
+
+// For its owner alone, and never in the place of another file.
+Result<void> write_secret(const std::string& path, const std::string& text) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return fail_errno(errno, "create " + path);
+  const bool is_whole =
+      ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0;
+  const int error = errno;
+  ::close(fd);
+  if (is_whole) return {};
+  ::unlink(path.c_str());
+  return fail_errno(error, "write " + path);
+}
+
+}  // namespace
+
+struct ControlPlane::Parts {
+  Parts(ControlPlaneOptions given, Authority known, KnownVersions versions, ring::Shard& shard)
+      : options(std::move(given)),
+        authority(std::move(known)),
+        follower(options, authority, std::move(versions), [this] { return prepare(); }),
+        home(shard) {}
+
+  Answer work(const std::function<Answer(Registry&)>& question);
+  Result<void> connect();
+  // Migrations, built-in roles, the first administrator. On the thread that follows, while nobody asks.
+  Result<void> prepare();
+  Result<void> make_first(store::Connection& at);
+
+  ControlPlaneOptions options;
+  Authority authority;
+  Follower follower;
+  ring::Shard& home;
+  std::unique_ptr<store::Connection> connection;  // Of the worker's thread.
+  std::atomic<bool> is_closed{false};
+  ring::Workers worker{1, waiting_max};  // The last member: its thread uses the others.
+};
+
+Result<void> ControlPlane::Parts::connect() {
+  if (connection && connection->is_open()) return {};
+  auto made = store::Connection::open(options.dsn, "ringfence control");
+  if (!made) return unexpected(std::move(made.error()));
+  connection = std::move(*made);
+  return store::ControlRecords(*connection).bound(statement_s);
+}
+
+Answer ControlPlane::Parts::work(const std::function<Answer(Registry&)>& question) {
+  if (is_closed) return unavailable("the appliance is shutting down");
+  if (!follower.is_ready()) return unavailable("the store has not answered yet");
+  if (auto connected = connect(); !connected) return unavailable(connected.error().message);
+  Registry registry(*connection, authority, [this] { return options.space; }, options.scram_secret);
+  registry.believe([this](const store::ControlRecord& record) { return follower.believes(record); });
+  Answer answer = question(registry);
+  if (answer.revision == 0) return answer;
+  const Written written{
+      answer.changed, {answer.changed_version, answer.kind == Answer::Kind::deleted}, answer.revision};
+  const Follower::Followed followed = follower.wait_for(written, follow_ms);
+  if (followed == Follower::Followed::yes) return answer;
+  if (followed == Follower::Followed::lost)
+    return refusal(Answer::Kind::conflict,
+                   "the store has confirmed the change and does not show it: the record is not in force; see "
+                   "the trail's events");
+  return unavailable("the change was made, and this node has not followed it yet; read the record");
+}
+
+Result<void> ControlPlane::Parts::prepare() {
+  auto owner = store::Connection::open(options.owner_dsn, "ringfence migrations");
+  if (!owner) return unexpected(std::move(owner.error()));
+  if (auto migrated = store::migrate(**owner); !migrated) return unexpected(std::move(migrated.error()));
+  owner->reset();
+  auto at = store::Connection::open(options.dsn, "ringfence control");
+  if (!at) return unexpected(std::move(at.error()));
+  return make_first(**at);
+}
+
+// The first administrator has a random password, in a file for root and the appliance alone: a log may be
+// read by others. The file is there before the user: a password that nobody can read would lock everybody
+// out.
+Result<void> ControlPlane::Parts::make_first(store::Connection& at) {
+  const std::string path = options.state_directory + "/initial-admin-password";
+  Registry registry(at, authority, [this] { return options.space; }, options.scram_secret);
+  bool is_written = false;
+  auto first = registry.make_first([&]() -> Result<model::Secret> {
+    auto random = crypto::random_bytes(first_password_bytes);
+    if (!random) return unexpected(std::move(random.error()));
+    std::string password = base64_encode(*random);
+    ::unlink(path.c_str());  // Of an earlier start that did not get as far as the user.
+    auto written = write_secret(path, password + "\n");
+    model::Secret out(password);
+    crypto::secure_zero(password);
+    if (!written) return unexpected(std::move(written.error()));
+    is_written = true;
+    return out;
+  });
+  if (is_written && (!first || !first->is_made)) ::unlink(path.c_str());
+  if (!first) return unexpected(std::move(first.error()));
+  if (!first->is_made) return {};
+  log_warning("the first administrator was made; the password must be changed at the first login",
+              {{"user", first->user}, {"password_file", path}});
+  return {};
+}
+
+Result<std::unique_ptr<ControlPlane>> ControlPlane::open(ControlPlaneOptions options, ring::Shard& home) {
+  auto ring = options.key_ring.empty() ? KeyRing::read_or_make(options.state_directory + "/control.keys")
+                                       : KeyRing::read(options.key_ring);
+  if (!ring) return unexpected(std::move(ring.error()));
+  auto versions = KnownVersions::open(options.state_directory + "/control.versions");
+  if (!versions) return unexpected(std::move(versions.error()));
+  auto parts =
+      std::make_unique<Parts>(std::move(options), Authority(std::move(*ring)), std::move(*versions), home);
+  if (auto started = parts->follower.start(); !started) return unexpected(std::move(started.error()));
+  return std::unique_ptr<ControlPlane>(new ControlPlane(std::move(parts)));
+}
+
+ControlPlane::ControlPlane(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+ControlPlane::~ControlPlane() {
+  close();
+  parts_->follower.stop();
+}
+
+void ControlPlane::close() { parts_->is_closed = true; }
+
+ControlStatus ControlPlane::status() const {
+  ControlStatus out;
+  out.heard_ns = parts_->follower.heard_ns();
+  out.rejected = parts_->follower.rejected();
+  const InForcePtr now = in_force();
+  if (!now) return out;
+  out.revision = now->revision;
+  out.users = now->users.size();
+  out.keys = now->keys.size();
+  out.targets = now->targets.size();
+  return out;
+}
+
+InForcePtr ControlPlane::in_force() const { return parts_->follower.in_force(); }
+
+void ControlPlane::ask(std::function<Answer(Registry&)> question, std::function<void(Answer)> done) {
+  Parts& parts = *parts_;
+  if (parts.is_closed) {
+    done(unavailable("the appliance is shutting down"));
+    return;
+  }
+  const bool is_taken = parts.worker.post([&parts, question = std::move(question), done] {
+    parts.home.deliver([done, answer = parts.work(question)] { done(answer); });
+  });
+  if (!is_taken) done(unavailable("too many requests wait for the store; try again"));
+}
+
+}  // namespace ringfence::control

@@ -1,0 +1,110 @@
+// Follows the store: what others and this node have changed, whether it is authentic, and what holds by it.
+//
+// One thread with a connection of its own. It looks when the store tells of a change, once a second all the
+// same, and now and then at every record, because who owns the store may change rows without telling.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "image.h"
+#include "ringfence/control/authority.h"
+#include "ringfence/control/control_plane.h"
+#include "ringfence/control/known_versions.h"
+#include "ringfence/store/connection.h"
+
+namespace ringfence::control {
+
+// What this node has written, and the store has confirmed.
+struct Written {
+  std::string key;  // "<noun> <id>"
+  KnownVersions::Known known;
+  int64_t revision = 0;
+};
+
+class Follower {
+ public:
+  // What is referred to outlives it. `prepare` makes the store ready, once, before the first look.
+  Follower(const ControlPlaneOptions& options, const Authority& authority, KnownVersions known,
+           std::function<Result<void>()> prepare);
+  ~Follower();
+
+  // The first look, on the caller's thread; then the thread begins. A store that does not answer is asked
+  // again later; other errors are the caller's.
+  Result<void> start();
+  void stop();
+
+  // Whether the store is ready and has been looked at once.
+  bool is_ready() const { return is_ready_; }
+  // What holds now; from any thread. Null: the store has not been looked at.
+  InForcePtr in_force() const;
+  enum class Followed : uint8_t {
+    yes,   // It holds here.
+    late,  // Not yet.
+    lost,  // The store does not show it, whatever it has confirmed: the record is not in force.
+  };
+  // Waits until it holds here, or so long. From any thread.
+  Followed wait_for(const Written& written, uint64_t wait_ms);
+  // Whether it is authentic, and no older version than this node has seen. From any thread.
+  bool believes(const store::ControlRecord& record) const;
+  // Nanoseconds (mono_ns) of the last time that the store answered.
+  uint64_t heard_ns() const { return heard_ns_.load(std::memory_order_relaxed); }
+
+  // Records that were not believed, each once until it was right again.
+  uint64_t rejected() const { return rejected_.load(std::memory_order_relaxed); }
+
+ private:
+  void run();
+  // One round: connects where it has to, waits for news, looks.
+  Result<void> turn();
+  Result<void> connect();
+  // What has changed since; `is_whole`: every record.
+  Result<void> look(bool is_whole);
+  // `deleted`: what this look has found deleted.
+  void take(const store::ControlRecord& record, const std::set<std::string>& deleted,
+            std::vector<KnownVersions::Entry>& seen);
+  // False: it is not authentic.
+  bool take(const store::Tombstone& stone, std::vector<KnownVersions::Entry>& seen);
+  void find_missing(const store::ControlRecords::Changes& all, const std::set<std::string>& deleted);
+  bool knows(const Written& written) const;
+  // What is waited for and was not seen yet.
+  std::vector<Written> unseen();
+  // What a look at every record has not shown: it is not in force, and nothing older than it is believed.
+  void give_up(const std::vector<Written>& lost);
+  Result<void> remember(const std::vector<Written>& lost);
+  void expire();
+  void publish(int64_t revision, const std::vector<Written>& lost = {});
+  std::optional<model::Secret> open(const std::string& target_id, const std::string& sealed);
+  // Tells of it once, until the record is right again.
+  void distrust(const std::string& key, const std::string& why);
+
+  const ControlPlaneOptions& options_;
+  std::function<Result<void>()> prepare_;
+  const Authority& authority_;
+  mutable std::mutex known_lock_;  // Around reads of other threads, and around writes.
+  KnownVersions known_;
+  Image image_;
+  std::set<std::string> distrusted_;
+  std::unique_ptr<store::Connection> connection_;
+  std::mutex connection_lock_;  // Around the pointer, for stop().
+  uint64_t whole_due_ns_ = 0;
+  uint64_t expiry_us_ = 0;
+  int64_t revision_ = 0;  // Looked at.
+
+  std::atomic<uint64_t> heard_ns_{0};
+  std::atomic<uint64_t> rejected_{0};
+  std::atomic<bool> is_ready_{false};
+  std::atomic<bool> is_stopping_{false};
+  mutable std::mutex lock_;
+  std::condition_variable changed_;
+  InForcePtr in_force_;
+  std::vector<Written> written_;  // Waited for.
+  std::set<std::string> lost_;    // Keys of those that were given up, for who waits.
+  std::thread thread_;
+};
+
+}  // namespace ringfence::control

@@ -1,0 +1,281 @@
+#include "image.h"
+
+#include <algorithm>
+#include <array>
+
+#include "ringfence/model/target_record.h"
+#include "ringfence/model/timestamp.h"
+
+namespace ringfence::control {
+
+using model::Json;
+
+namespace {
+
+constexpr int parents_depth_max = 32;
+
+std::string text(const Json& record, const char* field) {
+  const auto found = record.find(field);
+  return found == record.end() || !found->is_string() ? "" : found->get<std::string>();
+}
+bool flag(const Json& record, const char* field) {
+  const auto found = record.find(field);
+  return found != record.end() && found->is_boolean() && found->get<bool>();
+}
+// 0: there is none.
+uint64_t time_us(const Json& record, const char* field) {
+  const std::string at = text(record, field);
+  if (at.empty()) return 0;
+  return model::parse_rfc3339(at).value_or(1);  // What is no time is long over.
+}
+std::vector<std::string> texts(const Json& record, const char* field) {
+  const auto found = record.find(field);
+  return found == record.end() || !found->is_array() ? std::vector<std::string>()
+                                                     : found->get<std::vector<std::string>>();
+}
+bool is_over(const Json& record, uint64_t now_us) {
+  const uint64_t at = time_us(record, "expires_at");
+  return at != 0 && at <= now_us;
+}
+
+std::optional<crypto::Digest> digest_of_hex(std::string_view hex) {
+  crypto::Digest out{};
+  if (hex.size() != out.size() * 2) return std::nullopt;
+  for (size_t i = 0; i < out.size(); ++i) {
+    const auto nibble = [](char c) {
+      return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    };
+    const int high = nibble(hex[2 * i]), low = nibble(hex[2 * i + 1]);
+    if (high < 0 || low < 0) return std::nullopt;
+    out[i] = static_cast<uint8_t>(high << 4 | low);
+  }
+  return out;
+}
+
+// Whether both say the same; then the one that others have already is kept.
+bool is_same(const UserFacts& a, const UserFacts& b) {
+  return a.version == b.version && a.roles == b.roles && a.scopes == b.scopes;
+}
+
+}  // namespace
+
+void Image::put(const store::ControlRecord& record) {
+  const std::string noun(record.noun->name), id = record.id();
+  if (const Json* known = find(noun, id); known != nullptr && *known == record.body) return;
+  remove(*record.noun, id);
+  const Json& body = records_[noun].emplace(id, record.body).first->second;
+  touch(noun, id, body);
+  if (const uint64_t at = time_us(body, "expires_at"); at != 0) expiries_.insert({at, {noun, id}});
+  if (noun == "key") keys_of_user_[text(body, "user")].insert(id);
+}
+
+void Image::remove(const model::Noun& noun, const std::string& id) {
+  const auto records = records_.find(noun.name);
+  if (records == records_.end()) return;
+  const auto found = records->second.find(id);
+  if (found == records->second.end()) return;
+  touch(noun.name, id, found->second);
+  if (const uint64_t at = time_us(found->second, "expires_at"); at != 0)
+    expiries_.erase({at, {std::string(noun.name), id}});
+  records->second.erase(found);
+}
+
+void Image::clear() {
+  for (const model::Noun* noun : model::nouns()) {
+    while (!records_[std::string(noun->name)].empty())
+      remove(*noun, std::string(records_[std::string(noun->name)].begin()->first));
+  }
+}
+
+void Image::touch(std::string_view noun, const std::string& id, const Json& record) {
+  if (noun == "user") users_.insert(id);
+  else if (noun == "key") keys_.insert(id);
+  else if (noun == "target") targets_.insert(id);
+  else all_users_ = true;
+  if (noun != "key") return;
+  const auto of_user = keys_of_user_.find(text(record, "user"));
+  if (of_user != keys_of_user_.end()) of_user->second.erase(id);
+}
+
+const Json* Image::find(std::string_view noun, const std::string& id) const {
+  const auto records = records_.find(noun);
+  if (records == records_.end()) return nullptr;
+  const auto found = records->second.find(id);
+  return found == records->second.end() ? nullptr : &found->second;
+}
+
+bool Image::add_role(const std::string& id, std::map<std::string, const Json*>& to, int depth) const {
+  if (to.contains(id)) return true;
+  const Json* role = find("role", id);
+  if (role == nullptr || depth == parents_depth_max) return false;
+  to.emplace(id, role);
+  for (const std::string& parent : texts(*role, "parents")) {
+    if (!add_role(parent, to, depth + 1)) return false;
+  }
+  return true;
+}
+
+std::shared_ptr<UserFacts> Image::user(const Json& record, uint64_t now_us) const {
+  if (!flag(record, "enabled") || is_over(record, now_us)) return nullptr;
+  auto out = std::make_shared<UserFacts>();
+  auto id = parse_uuid(text(record, "id"));
+  if (!id) return nullptr;
+  out->id = *id;
+  out->version = record.at("version").get<int64_t>();
+  out->name = text(record, "name");
+  std::map<std::string, const Json*> roles;
+  for (const std::string& role : texts(record, "roles")) {
+    if (!add_role(role, roles, 0)) return nullptr;
+  }
+  std::vector<std::pair<int64_t, std::string>> names;
+  for (const auto& [role_id, role] : roles) {
+    names.emplace_back(-role->value("priority", int64_t{0}), text(*role, "name"));
+    for (const std::string& permission : texts(*role, "permissions")) out->scopes.add(permission);
+  }
+  std::sort(names.begin(), names.end());
+  for (auto& [priority, name] : names) out->roles.push_back(std::move(name));
+  for (const std::string& group : texts(record, "groups")) {
+    if (find("user_group", group) == nullptr) return nullptr;
+  }
+  out->password_hash = model::Secret(text(record, "password_hash"));
+  out->verifier = model::Secret(text(record, "verifier"));
+  out->password_set_us = time_us(record, "password_set_at");
+  out->must_change_password = flag(record, "must_change_password");
+  return out;
+}
+
+std::shared_ptr<TargetFacts> Image::target(const Json& record) const {
+  auto id = parse_uuid(text(record, "id"));
+  if (!id || !flag(record, "enabled")) return nullptr;
+  auto out = std::make_shared<TargetFacts>();
+  out->id = *id;
+  out->version = record.at("version").get<int64_t>();
+  out->is_tcp = text(record, "type") == "tcp";
+  if (out->is_tcp) {
+    out->tcp = model::tcp_target_of(record);
+    return out;
+  }
+  out->postgres = model::pg_target_of(record);
+  const std::string sealed = text(record, "sealed_password");
+  if (sealed.empty()) return out;
+  std::optional<model::Secret> password = opener_(text(record, "id"), sealed);
+  if (!password) return nullptr;
+  out->postgres.password = std::move(*password);
+  return out;
+}
+
+std::shared_ptr<auth::ApiKeyFacts> Image::key(const Json& record, uint64_t now_us) const {
+  auto id = parse_uuid(text(record, "id"));
+  auto user_id = parse_uuid(text(record, "user"));
+  const auto hash = digest_of_hex(text(record, "hash"));
+  if (!id || !user_id || !hash || is_over(record, now_us)) return nullptr;
+  auto out = std::make_shared<auth::ApiKeyFacts>();
+  out->id = *id;
+  out->user_id = *user_id;
+  out->prefix = text(record, "prefix");
+  out->hash = *hash;
+  for (const std::string& scope : texts(record, "scopes")) {
+    if (!out->scopes.add(scope)) return nullptr;
+  }
+  if (const uint64_t at = time_us(record, "expires_at"); at != 0) out->expires_at = at;
+  out->is_revoked = !flag(record, "enabled");
+  return out;
+}
+
+void Image::expire(uint64_t now_us) {
+  while (!expiries_.empty() && expiries_.begin()->first <= now_us) {
+    const auto& [noun, id] = expiries_.begin()->second;
+    if (noun == "user") users_.insert(id);
+    if (noun == "key") keys_.insert(id);
+    expiries_.erase(expiries_.begin());
+  }
+}
+
+void Image::spread() {
+  if (all_users_) {
+    for (const auto& [id, record] : records_["user"]) users_.insert(id);
+  }
+  all_users_ = false;
+  for (const std::string& id : users_) {
+    if (const auto keys = keys_of_user_.find(id); keys != keys_of_user_.end())
+      keys_.insert(keys->second.begin(), keys->second.end());
+  }
+}
+
+void Image::renew_user(InForce& in, const std::string& id, uint64_t now_us) {
+  const Json* record = find("user", id);
+  std::shared_ptr<UserFacts> made = record != nullptr ? user(*record, now_us) : nullptr;
+  const UserFacts* known = in.users_by_id.find(id);
+  if (made && known != nullptr && is_same(*known, *made)) return;
+  if (!made && known == nullptr) return;
+  // The name of one that is gone may be another one's by now.
+  const std::string name = made ? made->name : names_[id];
+  in.changed_users.push_back(name);
+  if (made) {
+    names_[id] = name;
+    in.users_by_id.set(id, made);
+    in.users.set(name, made);
+    return;
+  }
+  names_.erase(id);
+  in.users_by_id.erase(id);
+  const UserFacts* of_name = in.users.find(name);
+  if (of_name != nullptr && to_string(of_name->id) == id) in.users.erase(name);
+}
+
+void Image::renew_target(InForce& in, const std::string& id) {
+  const Json* record = find("target", id);
+  std::shared_ptr<TargetFacts> made = record != nullptr ? target(*record) : nullptr;
+  const auto known = names_.find(id);
+  if (!made && known == names_.end()) return;
+  const std::string name = made ? text(*record, "name") : known->second;
+  in.changed_targets.push_back(name);
+  if (made) {
+    names_[id] = name;
+    in.targets.set(name, made);
+    return;
+  }
+  names_.erase(id);
+  const TargetFacts* of_name = in.targets.find(name);
+  if (of_name != nullptr && to_string(of_name->id) == id) in.targets.erase(name);
+}
+
+void Image::renew_key(InForce& in, const std::string& id, uint64_t now_us) {
+  const Json* record = find("key", id);
+  std::shared_ptr<auth::ApiKeyFacts> made = record != nullptr ? key(*record, now_us) : nullptr;
+  if (made && in.users_by_id.find(to_string(made->user_id)) == nullptr) made = nullptr;
+  if (made) {
+    prefixes_[id] = made->prefix;
+    in.keys.set(made->prefix, made);
+  } else if (const auto prefix = prefixes_.find(id); prefix != prefixes_.end()) {
+    in.keys.erase(prefix->second);
+    prefixes_.erase(prefix);
+  }
+}
+
+InForcePtr Image::in_force(uint64_t now_us, const InForcePtr& before, int64_t revision) {
+  auto out = before ? std::make_shared<InForce>(*before) : std::make_shared<InForce>();
+  out->revision = revision;
+  out->changed_users.clear();
+  out->changed_targets.clear();
+  expire(now_us);
+  spread();
+  // Those that go first: another one may have got the name.
+  for (const bool is_there : {false, true}) {
+    for (const std::string& id : users_) {
+      if ((find("user", id) != nullptr) == is_there) renew_user(*out, id, now_us);
+    }
+  }
+  for (const bool is_there : {false, true}) {
+    for (const std::string& id : targets_) {
+      if ((find("target", id) != nullptr) == is_there) renew_target(*out, id);
+    }
+  }
+  for (const std::string& id : keys_) renew_key(*out, id, now_us);
+  targets_.clear();
+  users_.clear();
+  keys_.clear();
+  return out;
+}
+
+}  // namespace ringfence::control

@@ -1,0 +1,64 @@
+#include "ringfence/control/plane_records.h"
+
+#include "ringfence/control/registry.h"
+
+namespace ringfence::control {
+
+InForcePtr PlaneRecords::in_force() const {
+  const ControlPlane* plane = plane_.load();
+  return plane == nullptr ? nullptr : plane->in_force();
+}
+
+std::optional<ControlStatus> PlaneRecords::status() const {
+  const ControlPlane* plane = plane_.load();
+  return plane == nullptr ? std::nullopt : std::optional(plane->status());
+}
+
+void PlaneRecords::ask(std::function<Answer(Registry&)> question, Done done) {
+  if (ControlPlane* plane = plane_.load()) {
+    plane->ask(std::move(question), std::move(done));
+    return;
+  }
+  Answer answer;
+  answer.kind = Answer::Kind::unavailable;
+  answer.message = "there is no store yet that records are in";
+  done(std::move(answer));
+}
+
+void PlaneRecords::list(const model::Noun& noun, ListRequest request, Done done) {
+  ask([&noun, request = std::move(request)](Registry& to) { return to.list(noun, request); },
+      std::move(done));
+}
+
+void PlaneRecords::read(const model::Noun& noun, std::string which, Done done) {
+  ask([&noun, which = std::move(which)](Registry& to) { return to.read(noun, which); }, std::move(done));
+}
+
+void PlaneRecords::create(const model::Noun& noun, model::Json given, Actor actor,
+                          std::string idempotency_key, Done done) {
+  ask([&noun, given = std::move(given), actor = std::move(actor),
+       key = std::move(idempotency_key)](Registry& to) { return to.create(noun, given, actor, key); },
+      std::move(done));
+}
+
+void PlaneRecords::change(const model::Noun& noun, std::string which, model::Json given,
+                          std::optional<int64_t> if_version, Actor actor, Done done) {
+  ask([&noun, which = std::move(which), given = std::move(given), if_version,
+       actor = std::move(actor)](Registry& to) { return to.change(noun, which, given, if_version, actor); },
+      std::move(done));
+}
+
+void PlaneRecords::remove(const model::Noun& noun, std::string which, std::optional<int64_t> if_version,
+                          Actor actor, Done done) {
+  ask([&noun, which = std::move(which), if_version,
+       actor = std::move(actor)](Registry& to) { return to.remove(noun, which, if_version, actor); },
+      std::move(done));
+}
+
+void PlaneRecords::change_own_password(Actor user, model::Secret password, int64_t if_version, Done done) {
+  ask([user = std::move(user), password = std::move(password),
+       if_version](Registry& to) { return to.change_own_password(user, password, if_version); },
+      std::move(done));
+}
+
+}  // namespace ringfence::control

@@ -1,0 +1,113 @@
+#include "preparation.h"
+
+#include "ringfence/auth/api_key.h"
+#include "ringfence/auth/password_rules.h"
+#include "ringfence/auth/stored_password.h"
+#include "ringfence/base/clock.h"
+#include "ringfence/control/credentials.h"
+#include "ringfence/model/text_rules.h"
+
+namespace ringfence::control {
+
+using model::Json;
+
+namespace {
+
+std::string hex_of(const crypto::Digest& digest) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string out;
+  for (uint8_t byte : digest) {
+    out.push_back(digits[byte >> 4]);
+    out.push_back(digits[byte & 15]);
+  }
+  return out;
+}
+
+Answer failed(const Error& error) {
+  Answer out;
+  out.kind = Answer::Kind::unavailable;
+  out.message = error.message;
+  return out;
+}
+
+Prepared prepare_user(const Json& given, const std::string& name, ByteView scram_secret) {
+  Prepared out;
+  const auto found = given.find("password");
+  if (found == given.end()) return out;
+  if (found->is_null()) {
+    for (const char* field : {"password_hash", "verifier", "password_set_at"}) out.fields[field] = nullptr;
+    return out;
+  }
+  const model::Secret password(found->get_ref<const std::string&>());
+  if (std::string wrong = auth::check_new_password(password, name); !wrong.empty()) {
+    out.refusal.emplace();
+    out.refusal->kind = Answer::Kind::invalid;
+    out.refusal->defects = {{"password", wrong}};
+    return out;
+  }
+  const std::string salt = scram_secret.empty() ? "" : pg::scram_salt_of(scram_secret, name);
+  auto stored = auth::make_stored_password(password, {}, salt);
+  if (!stored) {
+    out.refusal = failed(stored.error());
+    return out;
+  }
+  out.fields["password_hash"] = std::string(stored->argon2.reveal());
+  out.fields["verifier"] = std::string(stored->scram.reveal());
+  out.fields["password_set_at"] = rfc3339(wall_us());
+  return out;
+}
+
+Prepared prepare_key() {
+  Prepared out;
+  auto key = auth::make_api_key();
+  if (!key) {
+    out.refusal = failed(key.error());
+    return out;
+  }
+  out.fields["prefix"] = key->prefix;
+  out.fields["hash"] = hex_of(key->hash);
+  out.told["key"] = std::string(key->text.reveal());
+  return out;
+}
+
+Prepared prepare_target(const Preparing& record, const Json& given, const KeyRing& ring) {
+  Prepared out;
+  const auto found = given.find("password");
+  if (found == given.end()) return out;
+  out.fields["sealed_password"] = out.fields["password_set_at"] = nullptr;
+  if (found->is_null()) return out;
+  const model::Secret password(found->get_ref<const std::string&>());
+  if (std::string wrong = model::check_password(password); !wrong.empty()) {
+    out.refusal.emplace();
+    out.refusal->kind = Answer::Kind::invalid;
+    out.refusal->defects = {{"password", wrong}};
+    return out;
+  }
+  auto sealed = seal_credential(ring, {record.noun.name, record.id, "sealed_password"}, password);
+  if (!sealed) {
+    out.refusal = failed(sealed.error());
+    return out;
+  }
+  out.fields["sealed_password"] = *sealed;
+  out.fields["password_set_at"] = rfc3339(wall_us());
+  return out;
+}
+
+}  // namespace
+
+Prepared prepare(const Preparing& record, const Json& given, const KeyRing& ring, ByteView scram_secret) {
+  if (record.noun.name == "user") return prepare_user(given, record.name, scram_secret);
+  if (record.noun.name == "target") return prepare_target(record, given, ring);
+  if (record.noun.name == "key" && record.is_new) return prepare_key();
+  return {};
+}
+
+Json without_secrets(const model::Noun& noun, const Json& given) {
+  Json out = given;
+  for (const model::Field& field : noun.fields) {
+    if (field.exposure == model::Exposure::write_only) out.erase(std::string(field.name));
+  }
+  return out;
+}
+
+}  // namespace ringfence::control

@@ -1,0 +1,188 @@
+#include "ringfence/control/registry.h"
+
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "change.h"
+#include "change_rules.h"
+#include "cursor.h"
+#include "ringfence/base/utf8.h"
+
+namespace ringfence::control {
+
+using model::Json;
+using store::ControlRecord;
+
+Result<std::optional<ControlRecord>> Registry::find(const model::Noun& noun, const std::string& which) {
+  if (auto id = parse_uuid(which)) return records_.by_id(noun, *id);
+  if (!is_valid_text(which)) return std::optional<ControlRecord>();
+  return records_.by_name(noun, which);
+}
+
+bool Registry::believes(const ControlRecord& record) const {
+  if (believed_) return believed_(record);
+  return authority_.check(record) == Authority::Verdict::authentic;
+}
+
+Result<std::optional<ControlRecord>> Registry::believed(ControlRecord record) {
+  if (believes(record)) return std::optional<ControlRecord>(std::move(record));
+  auto again = records_.by_id(*record.noun, *parse_uuid(record.id()));
+  if (again && *again && !believes(**again)) again->reset();
+  return again;
+}
+
+Result<Json> Registry::present(const model::Noun& noun, std::vector<Json> bodies) {
+  std::map<std::string_view, std::set<std::string>> wanted;  // Ids by noun.
+  const auto each_reference = [&](Json& body, const auto& visit) {
+    for (const model::Field& field : noun.fields) {
+      Json& value = body[std::string(field.name)];
+      if (field.kind == model::FieldKind::reference && value.is_string()) visit(field, value);
+      if (field.kind != model::FieldKind::references) continue;
+      for (Json& one : value) visit(field, one);
+    }
+  };
+  for (Json& body : bodies) {
+    each_reference(
+        body, [&](const model::Field& field, Json& id) { wanted[field.of].insert(id.get<std::string>()); });
+  }
+  std::map<std::string, std::string> names;
+  for (const auto& [of, ids] : wanted) {
+    auto found = records_.by_ids(*model::find_noun(of), {ids.begin(), ids.end()});
+    if (!found) return unexpected(std::move(found.error()));
+    for (const ControlRecord& record : *found) {
+      if (believes(record)) names.emplace(record.id(), record.body.at("name").get<std::string>());
+    }
+  }
+  Json out = Json::array();
+  for (Json& body : bodies) {
+    each_reference(body, [&](const model::Field&, Json& id) {
+      if (const auto name = names.find(id.get<std::string>()); name != names.end()) id = name->second;
+    });
+    Json record = model::shown(noun, body);
+    record.erase("revision");
+    out.push_back(std::move(record));
+  }
+  return out;
+}
+
+Answer Registry::one(const ControlRecord& record, Answer::Kind kind) {
+  auto made = present(*record.noun, {record.body});
+  if (!made) return store_failed(made.error(), records_.refusal());
+  Answer out;
+  out.kind = kind;
+  out.body = std::move(made->front());
+  out.version = record.version();
+  return out;
+}
+
+Answer Registry::read(const model::Noun& noun, const std::string& which) {
+  auto found = find(noun, which);
+  if (!found) return store_failed(found.error(), {});
+  if (!*found) return refusal(Answer::Kind::not_found, "there is no such " + std::string(noun.name));
+  auto record = believed(std::move(**found));
+  if (!record) return store_failed(record.error(), {});
+  if (!*record) return not_believed();
+  return one(**record, Answer::Kind::ok);
+}
+
+Answer Registry::list(const model::Noun& noun, const ListRequest& request) {
+  auto query = query_of(noun, request);
+  if (!query) {
+    Answer out = refusal(Answer::Kind::invalid, query.error().message);
+    out.defects = {{"", query.error().message}};
+    return out;
+  }
+  query->limit = request.limit + 1;
+  auto found = records_.list(noun, *query);
+  if (!found) return store_failed(found.error(), {});
+  Answer out;
+  const bool has_more = found->size() > request.limit;
+  if (has_more) found->pop_back();
+  out.body["next_cursor"] = has_more ? Json(cursor_of(*query, found->back())) : Json();
+  std::vector<Json> bodies;
+  for (ControlRecord& one : *found) {
+    auto record = believed(std::move(one));
+    if (!record) return store_failed(record.error(), {});
+    if (*record) bodies.push_back(std::move((*record)->body));
+  }
+  auto made = present(noun, std::move(bodies));
+  if (!made) return store_failed(made.error(), {});
+  out.body["items"] = std::move(*made);
+  return out;
+}
+
+Answer Registry::create(const model::Noun& noun, const Json& given, const Actor& actor,
+                        const std::string& idempotency_key) {
+  return Change(*this, noun, actor).create(given, idempotency_key);
+}
+
+Answer Registry::change(const model::Noun& noun, const std::string& which, const Json& given,
+                        std::optional<int64_t> if_version, const Actor& actor) {
+  return Change(*this, noun, actor).change(which, given, if_version);
+}
+
+Answer Registry::remove(const model::Noun& noun, const std::string& which, std::optional<int64_t> if_version,
+                        const Actor& actor) {
+  return Change(*this, noun, actor).remove(which, if_version);
+}
+
+Answer Registry::change_own_password(const Actor& user, const model::Secret& password, int64_t if_version) {
+  RINGFENCE_ASSERT(!user.user_id.is_nil());
+  const Json given = {{"password", std::string(password.reveal())}, {"must_change_password", false}};
+  return Change(*this, *model::find_noun("user"), user).change(to_string(user.user_id), given, if_version);
+}
+
+namespace {
+
+// Of the built-in roles, in their order; between them there is room for others.
+constexpr int64_t first_priority = 1'100;
+constexpr int64_t priority_step = 100;
+
+}  // namespace
+
+Result<Registry::First> Registry::make_first(const std::function<Result<model::Secret>()>& password) {
+  const model::Noun& role = *model::find_noun("role");
+  const model::Noun& user = *model::find_noun("user");
+  const Actor appliance{"ringfence", "first start", "", {}, auth::Scopes::all()};
+  const auto failed = [](const Answer& answer) {
+    const std::string what =
+        answer.defects.empty() ? answer.message : answer.defects[0].path + " " + answer.defects[0].message;
+    return fail(answer.kind == Answer::Kind::unavailable ? Fault::unavailable : Fault::conflict, what);
+  };
+  int64_t priority = first_priority;
+  for (const auth::BuiltInRole& one : auth::built_in_roles()) {
+    auto known = records_.by_name(role, one.name);
+    if (!known) return unexpected(std::move(known.error()));
+    priority -= priority_step;
+    if (*known) continue;
+    const Answer made =
+        Change(*this, role, appliance)
+            .create_built_in({{"name", one.name},
+                              {"description", one.description},
+                              {"permissions", std::vector<std::string>(one.scopes.begin(), one.scopes.end())},
+                              {"priority", priority}});
+    // Conflict: another node was faster.
+    if (made.kind != Answer::Kind::created && made.kind != Answer::Kind::conflict) return failed(made);
+  }
+  store::ListQuery any;
+  any.limit = 1;
+  auto users = records_.list(user, any);
+  if (!users) return unexpected(std::move(users.error()));
+  if (!users->empty()) return First{};
+  auto chosen = password();
+  if (!chosen) return unexpected(std::move(chosen.error()));
+  const Answer made = create(user,
+                             {{"name", "admin"},
+                              {"display_name", "Administrator"},
+                              {"roles", {"admin"}},
+                              {"password", std::string(chosen->reveal())},
+                              {"must_change_password", true}},
+                             appliance, "");
+  // Another node was faster.
+  if (made.kind == Answer::Kind::conflict) return First{};
+  if (made.kind != Answer::Kind::created) return failed(made);
+  return First{true, "admin"};
+}
+
+}  // namespace ringfence::control

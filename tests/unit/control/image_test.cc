@@ -1,0 +1,127 @@
+// What holds, found change by change, is what is found at once.
+#include "control/image.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+
+#include "ringfence/base/clock.h"
+
+using namespace ringfence;
+using namespace ringfence::control;
+using model::Json;
+
+namespace {
+
+std::string id_of(const std::string& noun, unsigned number) {
+  Uuid id{};
+  id.bytes[0] = static_cast<uint8_t>(noun[0]);
+  id.bytes[15] = static_cast<uint8_t>(number);
+  return to_string(id);
+}
+
+store::ControlRecord record_of(const std::string& noun, unsigned number, int64_t version, Json fields) {
+  store::ControlRecord out{model::find_noun(noun), model::complete(*model::find_noun(noun), fields), {}, {}};
+  out.body["id"] = id_of(noun, number);
+  out.body["version"] = version;
+  return out;
+}
+
+std::optional<model::Secret> no_opener(const std::string&, const std::string&) { return std::nullopt; }
+
+std::string told(const InForce& in) {
+  std::map<std::string, std::string> lines;
+  for (const auto& [name, user] : in.users) {
+    std::string& line = lines["user " + name];
+    line = to_string(user.id) + " v" + std::to_string(user.version);
+    for (const std::string& role : user.roles) line += " " + role;
+    for (const std::string& scope : user.scopes.names()) line += " " + scope;
+    CHECK(in.find_user(user.id) == &user);
+  }
+  for (const auto& [prefix, key] : in.keys) {
+    lines["key " + prefix] =
+        to_string(key.id) + " of " + to_string(key.user_id) + (key.is_revoked ? " revoked" : "");
+  }
+  CHECK(in.users.size() == in.users_by_id.size());
+  std::string out;
+  for (const auto& [name, line] : lines) out += name + ": " + line + "\n";
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("whatever changes in whatever order, what holds is what holds of the records that there are") {
+  constexpr uint64_t second = 1'000'000;
+  for (unsigned seed = 1; seed <= 30; ++seed) {
+    std::mt19937 engine(seed);
+    const auto random = [&engine] { return static_cast<unsigned>(engine()); };
+    uint64_t now_us = 1'800'000'000 * second;
+    std::map<std::string, store::ControlRecord> records;
+    Image image(no_opener);
+    InForcePtr before;
+    int64_t version = 0;
+    const auto maybe = [&](unsigned one_in) { return random() % one_in == 0; };
+    for (int round = 0; round < 120; ++round) {
+      for (unsigned changes = random() % 3 + 1; changes > 0; --changes) {
+        const std::string noun =
+            std::vector<std::string>{"user", "user", "key", "role", "user_group"}[random() % 5];
+        const unsigned number = random() % 5;
+        const std::string key = noun + " " + id_of(noun, number);
+        if (maybe(4)) {
+          records.erase(key);
+          image.remove(*model::find_noun(noun), id_of(noun, number));
+          continue;
+        }
+        Json fields = {{"name", noun + std::to_string(maybe(3) ? (number + 1) % 5 : number)}};
+        if (noun == "user") {
+          // Two users have one name only where the store does not hold: never.
+          fields["name"] = "user" + std::to_string(number);
+          fields["enabled"] = !maybe(5);
+          for (unsigned i = 0; i < 3; ++i)
+            if (maybe(2)) fields["roles"].push_back(id_of("role", i));
+          if (maybe(3)) fields["groups"] = {id_of("user_group", random() % 3)};
+        }
+        if (noun == "key") {
+          fields["user"] = id_of("user", random() % 5);
+          fields["enabled"] = !maybe(4);
+        }
+        if (noun == "role") {
+          if (maybe(3)) fields["parents"] = {id_of("role", random() % 5)};
+          fields["permissions"] = {"r" + std::to_string(number) + ":read"};
+        }
+        if ((noun == "user" || noun == "key") && maybe(4))
+          fields["expires_at"] = rfc3339(now_us + random() % 20 * second);
+        store::ControlRecord record = record_of(noun, number, ++version, fields);
+        if (noun == "key") {
+          record.body["prefix"] = "prefix" + std::to_string(number);
+          record.body["hash"] = std::string(64, 'a');
+        }
+        image.put(record);
+        records[key] = record;
+      }
+      now_us += random() % 4 * second;
+      const InForcePtr now = image.in_force(now_us, before, round);
+      Image fresh(no_opener);
+      for (const auto& [key, record] : records) fresh.put(record);
+      CHECK(told(*now) == told(*fresh.in_force(now_us, nullptr, round)));
+      // Who is not told of is the same object.
+      if (before) {
+        for (const auto& [name, user] : before->users) {
+          const auto& changed = now->changed_users;
+          if (std::find(changed.begin(), changed.end(), name) == changed.end())
+            CHECK(now->find_user(name) == &user);
+        }
+        for (const auto& [name, user] : now->users) {
+          const auto& changed = now->changed_users;
+          if (std::find(changed.begin(), changed.end(), name) == changed.end())
+            CHECK(before->find_user(name) == &user);
+        }
+      }
+      before = now;
+    }
+    image.clear();
+    CHECK(told(*image.in_force(now_us, before, 999)).empty());
+  }
+}

@@ -19,8 +19,15 @@ Task<Response> readiness(const Resources& resources, const Call& call) {
 }  // namespace
 
 void add_health(Router& router, Resources& resources) {
-  router.add({"GET", "/healthz", "", {}, "Whether the process lives."}, WholeHandler(health));
-  router.add({"GET", "/readyz", "", {}, "Whether sessions are taken, or why not."},
+  router.add({.method = "GET",
+              .pattern = "/healthz",
+              .description = "Whether the process lives.",
+              .exchange = {200, "", "Status"}},
+             WholeHandler(health));
+  router.add({.method = "GET",
+              .pattern = "/readyz",
+              .description = "Whether sessions are taken, or why not.",
+              .exchange = {200, "", "Status", {503}}},
              WholeHandler([&resources](const Call& call) { return readiness(resources, call); }));
 }
 

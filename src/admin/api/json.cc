@@ -8,32 +8,34 @@ namespace ringfence::admin {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // A peer's text may be no UTF-8; that must not make the answer fail.
-std::string text_of(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+std::string text_of(const OrderedJson& json) {
+  return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
-Json time_or_null(uint64_t unix_us) { return unix_us == 0 ? Json() : Json(rfc3339(unix_us)); }
+OrderedJson time_or_null(uint64_t unix_us) {
+  return unix_us == 0 ? OrderedJson() : OrderedJson(rfc3339(unix_us));
+}
 
-Json object_of(const model::SessionInfo& session) {
-  return Json{{"id", to_string(session.id)},
-              {"protocol", session.protocol},
-              {"user", session.user},
-              {"target", session.target},
-              {"database", session.database},
-              {"client_addr", session.client_addr},
-              {"application_name", session.application_name},
-              {"shard", session.shard},
-              {"state", session.state},
-              {"tls", session.tls},
-              {"connected_at", time_or_null(session.connected_at_us)},
-              {"last_activity_at", time_or_null(session.last_activity_us)},
-              {"running_since", time_or_null(session.running_since_us)},
-              {"statements", session.statements},
-              {"bytes_to_client", session.bytes_to_client},
-              {"bytes_to_server", session.bytes_to_server}};
+OrderedJson object_of(const model::SessionInfo& session) {
+  return OrderedJson{{"id", to_string(session.id)},
+                     {"protocol", session.protocol},
+                     {"user", session.user},
+                     {"target", session.target},
+                     {"database", session.database},
+                     {"client_addr", session.client_addr},
+                     {"application_name", session.application_name},
+                     {"shard", session.shard},
+                     {"state", session.state},
+                     {"tls", session.tls},
+                     {"connected_at", time_or_null(session.connected_at_us)},
+                     {"last_activity_at", time_or_null(session.last_activity_us)},
+                     {"running_since", time_or_null(session.running_since_us)},
+                     {"statements", session.statements},
+                     {"bytes_to_client", session.bytes_to_client},
+                     {"bytes_to_server", session.bytes_to_server}};
 }
 
 }  // namespace
@@ -41,16 +43,16 @@ Json object_of(const model::SessionInfo& session) {
 std::string to_json(const model::SessionInfo& session) { return text_of(object_of(session)); }
 
 std::string to_json(const std::vector<model::SessionInfo>& page, const std::string& next_cursor) {
-  Json sessions = Json::array();
+  OrderedJson sessions = OrderedJson::array();
   for (const auto& session : page) sessions.push_back(object_of(session));
-  Json out;
+  OrderedJson out;
   out["sessions"] = std::move(sessions);
-  out["next_cursor"] = next_cursor.empty() ? Json() : Json(next_cursor);
+  out["next_cursor"] = next_cursor.empty() ? OrderedJson() : OrderedJson(next_cursor);
   return text_of(out);
 }
 
 std::string to_json(const StatsSnapshot& stats, const std::string& node, uint64_t now_us) {
-  Json statements = Json::object();
+  OrderedJson statements = OrderedJson::object();
   uint64_t total = 0;
   for (const auto& [outcome, count] : stats.statements) {
     statements[outcome] = count;
@@ -58,7 +60,7 @@ std::string to_json(const StatsSnapshot& stats, const std::string& node, uint64_
   }
   uint64_t uptime_us =
       stats.started_at_us == 0 || now_us < stats.started_at_us ? 0 : now_us - stats.started_at_us;
-  Json out;
+  OrderedJson out;
   out["node"] = node;
   out["version"] = RINGFENCE_VERSION;
   out["state"] = stats.state;
@@ -81,7 +83,7 @@ std::string to_json(const StatsSnapshot& stats, const std::string& node, uint64_
 }
 
 std::string version_json(const std::string& node) {
-  Json out;
+  OrderedJson out;
   out["name"] = "ringfence";
   out["version"] = RINGFENCE_VERSION;
   out["node"] = node;

@@ -20,8 +20,8 @@ Task<Response> metrics(const Resources& resources) {
     writer.counter("ringfence_admin_responses_total", "Responses of the admin API by class of status.",
                    counters.responses_by_class[i], {{"class", std::to_string(i) + "xx"}});
   }
-  writer.counter("ringfence_admin_authentication_failures_total", "Requests without the right token.",
-                 counters.authentication_failures);
+  writer.counter("ringfence_admin_authentication_failures_total",
+                 "Requests whose proof of who asks was missing or wrong.", counters.authentication_failures);
   writer.counter("ringfence_admin_connections_refused_total", "Connections beyond the bound.",
                  counters.connections_refused);
   writer.counter("ringfence_admin_answers_late_total", "Requests that other shards did not answer in time.",
@@ -40,7 +40,11 @@ Task<Response> metrics(const Resources& resources) {
 
 void add_metrics(Router& router, Resources& resources) {
   const char* scope = resources.options.metrics_public ? "" : "metrics:read";
-  router.add({"GET", "/metrics", scope, {}, "Metrics in Prometheus' text format."},
+  router.add({.method = "GET",
+              .pattern = "/metrics",
+              .scope = scope,
+              .description = "Metrics in Prometheus' text format.",
+              .exchange = {.media_type = "text/plain"}},
              WholeHandler([&resources](const Call&) { return metrics(resources); }));
 }
 

@@ -33,9 +33,12 @@ Task<Response> explain(Resources& resources, const Call& call) {
 }  // namespace
 
 void add_policy(Router& router, Resources& resources) {
-  router.add(
-      {"POST", "/api/v1/policy/explain", "policy:explain", {}, "Whether a statement would pass, and why."},
-      WholeHandler([&resources](const Call& call) { return explain(resources, call); }));
+  router.add({.method = "POST",
+              .pattern = "/api/v1/policy/explain",
+              .scope = "policy:explain",
+              .description = "Whether a statement would pass, and why.",
+              .exchange = {200, "ExplainQuestion", "ExplainAnswer", {413, 422, 503}, {"X-CSRF-Token"}}},
+             WholeHandler([&resources](const Call& call) { return explain(resources, call); }));
 }
 
 }  // namespace ringfence::admin

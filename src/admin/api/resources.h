@@ -7,6 +7,9 @@
 
 namespace ringfence::admin {
 
+class ApiAuthenticator;
+class BrowserLogins;
+
 struct Resources {
   ring::Shard& shard;
   const AdminOptions& options;
@@ -14,6 +17,9 @@ struct Resources {
   AdminCounters& counters;
   Asks& asks;
   const Server& server;
+  ApiAuthenticator& authenticator;
+  BrowserLogins& logins;
+  const Router& router;
 };
 
 // The handlers keep `resources`, which outlives the router's use.
@@ -22,6 +28,11 @@ void add_metrics(Router& router, Resources& resources);
 void add_stats(Router& router, Resources& resources);
 void add_sessions(Router& router, Resources& resources);
 void add_policy(Router& router, Resources& resources);
+void add_auth(Router& router, Resources& resources);
+void add_records(Router& router, Resources& resources);
+void add_permissions(Router& router, Resources& resources);
+// The last: it describes the routes that are there.
+void add_description(Router& router, Resources& resources);
 
 // The answer to a request that others did not answer in time.
 http::Response late(Resources& resources, std::string_view who = "the data shards");

@@ -79,15 +79,29 @@ Task<Response> end_session(Resources& resources, const Call& call) {
 }  // namespace
 
 void add_sessions(Router& router, Resources& resources) {
-  router.add({"GET",
-              "/api/v1/sessions",
-              "sessions:read",
-              {"limit", "cursor", "user", "target"},
-              "The open sessions, page by page."},
+  const Parameter limit(
+      "limit", "How many sessions the page has at most: 1 to 1000; 100 where it is not given.", "integer");
+  router.add({.method = "GET",
+              .pattern = "/api/v1/sessions",
+              .scope = "sessions:read",
+              .parameters = {limit,
+                             {"cursor", "The next_cursor of the page before."},
+                             {"user", "Only sessions of this user."},
+                             {"target", "Only sessions on this target."}},
+              .description = "The open sessions, page by page.",
+              .exchange = {200, "", "SessionList", {503}}},
              WholeHandler([&resources](const Call& call) { return sessions(resources, call); }));
-  router.add({"GET", "/api/v1/sessions/{id}", "sessions:read", {}, "One open session."},
+  router.add({.method = "GET",
+              .pattern = "/api/v1/sessions/{id}",
+              .scope = "sessions:read",
+              .description = "One open session.",
+              .exchange = {200, "", "Session", {503}}},
              WholeHandler([&resources](const Call& call) { return session(resources, call); }));
-  router.add({"DELETE", "/api/v1/sessions/{id}", "sessions:end", {}, "Ends a session."},
+  router.add({.method = "DELETE",
+              .pattern = "/api/v1/sessions/{id}",
+              .scope = "sessions:end",
+              .description = "Ends a session.",
+              .exchange = {202, "", "EndingSession", {503}, {"X-CSRF-Token"}}},
              WholeHandler([&resources](const Call& call) { return end_session(resources, call); }));
 }
 

@@ -21,11 +21,18 @@ Task<Response> stats(const Resources& resources) {
 }  // namespace
 
 void add_stats(Router& router, Resources& resources) {
-  router.add({"GET", "/api/v1/version", "stats:read", {}, "Name, version and node."},
+  router.add({.method = "GET",
+              .pattern = "/api/v1/version",
+              .scope = "stats:read",
+              .description = "Name, version and node.",
+              .exchange = {200, "", "Version"}},
              WholeHandler([&resources](const Call&) { return version(resources); }));
-  router.add(
-      {"GET", "/api/v1/stats", "stats:read", {}, "State, uptime, and numbers of sessions and statements."},
-      WholeHandler([&resources](const Call&) { return stats(resources); }));
+  router.add({.method = "GET",
+              .pattern = "/api/v1/stats",
+              .scope = "stats:read",
+              .description = "State, uptime, and numbers of sessions and statements.",
+              .exchange = {200, "", "Stats"}},
+             WholeHandler([&resources](const Call&) { return stats(resources); }));
 }
 
 }  // namespace ringfence::admin

@@ -162,10 +162,12 @@ Task<Connection::Read> Connection::read_request() {
     }
     if (state == State::failed) co_return Read::end;
     if (state == State::asking) {
-      const Route* route = server_.router.streaming(parser_.request());
-      parser_.begin_body(route != nullptr ? route->streamed_body_bytes_max
-                                          : http::RequestLimits().body_bytes_max);
-      if (route == nullptr || parser_.state() == State::failed) continue;
+      const Route* route = server_.router.find(parser_.request());
+      const bool is_streamed = route != nullptr && route->streamed_body_bytes_max > 0;
+      parser_.begin_body(is_streamed        ? route->streamed_body_bytes_max
+                         : route != nullptr ? route->body_bytes_max
+                                            : http::RequestLimits().body_bytes_max);
+      if (!is_streamed || parser_.state() == State::failed) continue;
       request_ = parser_.request();
       co_return Read::head;
     }
@@ -217,7 +219,11 @@ Task<bool> Connection::serve_request(bool body_follows) {
   deadline_.cancel();
   ++server_.counters.requests;
   body_follows_ = body_follows;
-  Router::Choice choice = server_.router.choose(request_, client_addr_);
+  Router::Choice choice;
+  {
+    Task<Router::Choice> choosing = server_.router.choose(request_, client_addr_);
+    choice = co_await choosing;
+  }
   if (choice.handler == nullptr) {
     answer(std::move(choice.refusal));
   } else {

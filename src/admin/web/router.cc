@@ -12,10 +12,10 @@ using ring::Task;
 namespace {
 
 // What is wrong with the query, or an empty text.
-std::string check_query(const Request& request, const std::vector<std::string>& known) {
+std::string check_query(const Request& request, const std::vector<Parameter>& known) {
   for (const auto& [name, value] : request.query) {
-    if (std::find(known.begin(), known.end(), name) == known.end())
-      return "unknown query parameter \"" + name + "\"";
+    const auto is_this = [&](const Parameter& parameter) { return parameter.name == name; };
+    if (std::none_of(known.begin(), known.end(), is_this)) return "unknown query parameter \"" + name + "\"";
     auto same = [&](const auto& other) { return other.first == name; };
     if (std::count_if(request.query.begin(), request.query.end(), same) > 1) {
       return "query parameter \"" + name + "\" is given more than once";
@@ -42,7 +42,21 @@ Task<void> answer_whole(const WholeHandler& handler, const Call& call, Responder
   responder.answer(std::move(response));
 }
 
+bool may_use(const Principal& principal, const Route& route) {
+  return route.is_open() || route.admits != Admits::scope || principal.scopes.has(route.scope);
+}
+
+Response password_is_due(const Request& request) {
+  return problem(403, "the password must be changed first: PUT /api/v1/auth/password", request.path);
+}
+
 }  // namespace
+
+std::string Call::by() const {
+  const std::string who =
+      principal.user_id.is_nil() ? principal.method : principal.name + " (" + principal.method + ")";
+  return who + " from " + client_addr;
+}
 
 const std::string* Call::parameter(std::string_view name) const {
   for (const auto& [key, value] : request.query) {
@@ -53,6 +67,7 @@ const std::string* Call::parameter(std::string_view name) const {
 
 void Router::add(Route route, Handler handler) {
   RINGFENCE_ASSERT(route.pattern.starts_with("/") && handler);
+  RINGFENCE_ASSERT(route.scope.empty() || auth::check_scope(route.scope).empty());
   for (const Route& other : routes_)
     RINGFENCE_ASSERT(other.method != route.method || other.pattern != route.pattern);
   routes_.push_back(std::move(route));
@@ -87,53 +102,64 @@ bool Router::needs_proof(const Request& request) const {
   std::vector<std::string> captured;
   for (const Route& route : routes_) {
     if (!matches(route.pattern, request.path, captured)) continue;
-    if (route.method == method_of(request)) return !route.scope.empty();
-    has_open = has_open || route.scope.empty();
+    if (route.method == method_of(request)) return !route.is_open();
+    has_open = has_open || route.is_open();
   }
   return !has_open;
 }
 
-Router::Choice Router::choose(const Request& request, const std::string& client_addr) const {
+Task<Router::Choice> Router::choose(const Request& request, const std::string& client_addr) const {
   Choice choice;
   if (needs_proof(request)) {
-    choice.principal = authenticator_.authenticate(request, client_addr);
+    Task<Authentication> authenticating = authenticator_.authenticate(request, client_addr);
+    Authentication found = co_await authenticating;
+    choice.principal = std::move(found.principal);
     if (choice.principal.is_anonymous()) {
-      choice.refusal = authenticator_.challenge();
-      return choice;
+      RINGFENCE_ASSERT(found.refusal.status >= 400);
+      choice.refusal = std::move(found.refusal);
+      co_return choice;
+    }
+    if (choice.principal.must_change_password) {
+      const Route* route = find(request);
+      if (route == nullptr || route->admits != Admits::password_due) {
+        choice.refusal = password_is_due(request);
+        co_return choice;
+      }
     }
   }
+  choose_route(request, choice);
+  co_return choice;
+}
+
+void Router::choose_route(const Request& request, Choice& choice) const {
   std::string allowed;
   for (size_t i = 0; i < routes_.size(); ++i) {
     const Route& route = routes_[i];
     std::vector<std::string> captured;
-    if (!matches(route.pattern, request.path, captured)) continue;
-    if (!route.scope.empty() && !choice.principal.scopes.has(route.scope)) continue;
+    if (!matches(route.pattern, request.path, captured) || !may_use(choice.principal, route)) continue;
     allowed += (allowed.empty() ? "" : ", ") + route.method;
     if (route.method == "GET") allowed += ", HEAD";
     if (route.method != method_of(request)) continue;
     if (std::string wrong = check_query(request, route.parameters); !wrong.empty()) {
       choice.refusal = problem(400, wrong, request.path);
-      return choice;
+      return;
     }
     choice.handler = &handlers_[i];
     choice.captured = std::move(captured);
-    return choice;
+    return;
   }
   if (allowed.empty()) {
     choice.refusal = problem(404, "there is nothing at this path", request.path);
-    return choice;
+    return;
   }
   choice.refusal = problem(405, request.method + " is not possible here; possible: " + allowed, request.path);
   choice.refusal.headers.push_back({"Allow", allowed});
-  return choice;
 }
 
-const Route* Router::streaming(const Request& request) const {
+const Route* Router::find(const Request& request) const {
   std::vector<std::string> captured;
   for (const Route& route : routes_) {
-    if (route.streamed_body_bytes_max > 0 && route.method == method_of(request) &&
-        matches(route.pattern, request.path, captured))
-      return &route;
+    if (route.method == method_of(request) && matches(route.pattern, request.path, captured)) return &route;
   }
   return nullptr;
 }

@@ -7,7 +7,7 @@ namespace {
 
 struct Taking : WebFixture {
   explicit Taking(uint64_t seed = 1) : WebFixture(seed) {
-    router.add({"POST", "/import", "import", {}, "Import.", 100'000},
+    router.add({"POST", "/import", "import:run", {}, "Import.", 100'000},
                Handler([this](const Call& call, Responder& responder) { return take(call, responder); }));
   }
   ring::Task<void> take(const Call& call, Responder& responder) {
@@ -26,7 +26,7 @@ struct Taking : WebFixture {
     responder.answer(http::json_response(200, std::to_string(body.size()) + " bytes"));
   }
   std::string head(const std::string& more) {
-    return "POST /import HTTP/1.1\r\nHost: x\r\nX-Scopes: import\r\n" + more + "\r\n";
+    return "POST /import HTTP/1.1\r\nHost: x\r\nX-Scopes: import:run\r\n" + more + "\r\n";
   }
   std::string body;
   size_t pieces_max = SIZE_MAX;
@@ -43,7 +43,7 @@ TEST_CASE("a streamed body comes in pieces, whatever carries it, and the next re
     Taking f(seed);
     std::string heard = f.talk(f.head("Content-Length: 5000\r\n") + text +
                                    f.head("Transfer-Encoding: chunked\r\n") + "5\r\nabcde\r\n0\r\n\r\n" +
-                                   f.head("Content-Length: 0\r\n") + get("/nothing", "X-Scopes: a\r\n"),
+                                   f.head("Content-Length: 0\r\n") + get("/nothing", "X-Scopes: a:b\r\n"),
                                1 + seed * 40);
     CHECK(f.body == text + "abcde");
     CHECK(f.calls == 3);

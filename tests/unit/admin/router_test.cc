@@ -73,6 +73,64 @@ TEST_CASE("who lacks a scope does not learn what exists") {
   CHECK(status_of(f.talk(get("/things/1", as("things:rea things:reader")))) == 404);
 }
 
+TEST_CASE("a wildcard covers each action on its resource, and nothing beside it") {
+  WebFixture f;
+  add_routes(f.router);
+  CHECK(status_of(f.talk(get("/things/1", as("things:*")))) == 200);
+  CHECK(status_of(f.talk(do_delete(as("things:*")))) == 200);
+  CHECK(status_of(f.talk(do_delete(as("*")))) == 200);
+  CHECK(status_of(f.talk(get("/things/1", as("thing:* open:*")))) == 404);
+}
+
+TEST_CASE("a route for the proven takes any proof, and one for due passwords is all that such a user has") {
+  WebFixture f;
+  add_routes(f.router);
+  Route mine{"GET", "/mine", "", {}, "Mine."};
+  mine.admits = Admits::proven;
+  f.router.add(mine, WholeHandler(tell_call));
+  Route due{"PUT", "/password", "", {}, "Due."};
+  due.admits = Admits::password_due;
+  f.router.add(due, WholeHandler(tell_call));
+  const std::string put = "PUT /password HTTP/1.1\r\nHost: x\r\n";
+  CHECK(status_of(f.talk(get("/mine"))) == 401);
+  CHECK(status_of(f.talk(get("/mine", "X-Scopes: \r\n"))) == 200);
+  CHECK(status_of(f.talk(put + "\r\n")) == 401);
+  CHECK(status_of(f.talk(put + "X-Scopes: \r\n\r\n")) == 200);
+  const std::string is_due = as("*") + "X-Password-Due: yes\r\n";
+  CHECK(status_of(f.talk(put + is_due + "\r\n")) == 200);
+  for (const char* path : {"/mine", "/things/1", "/nothing", "/password"}) {
+    const std::string heard = f.talk(get(path, is_due));
+    CHECK(status_of(heard) == 403);
+    CHECK(has(heard, "PUT /api/v1/auth/password"));
+  }
+  CHECK(status_of(f.talk(get("/open", is_due))) == 200);
+}
+
+TEST_CASE(
+    "a proof that takes its time keeps its connection's next request waiting, and no other connection") {
+  WebFixture f;
+  add_routes(f.router);
+  f.who.is_slow = true;
+  Client& slow = f.connect(get("/things/1", as("things:read")) + get("/open"));
+  CHECK(slow.heard.empty());
+  CHECK(status_of(f.talk(get("/open"))) == 200);
+  f.who.answer.set();
+  f.network.run();
+  CHECK(count(slow.heard, "HTTP/1.1 200 ") == 2);
+  CHECK(slow.heard.find("header from memory [1]") < slow.heard.rfind("HTTP/1.1 200 "));
+}
+
+TEST_CASE("a route's own bound of the body holds before anybody is asked for a proof") {
+  WebFixture f;
+  Route small{"POST", "/small", "things:end", {}, "Small."};
+  small.body_bytes_max = 10;
+  f.router.add(small, WholeHandler(tell_call));
+  const std::string post = "POST /small HTTP/1.1\r\nHost: x\r\n" + as("things:end");
+  CHECK(status_of(f.talk(post + "Content-Length: 10\r\n\r\n0123456789")) == 200);
+  CHECK(status_of(f.talk(post + "Content-Length: 11\r\n\r\n0123456789a")) == 413);
+  CHECK(f.who.asked == 1);
+}
+
 TEST_CASE("HEAD is GET without its body") {
   WebFixture f;
   add_routes(f.router);

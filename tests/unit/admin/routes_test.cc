@@ -44,6 +44,7 @@ TEST_CASE("everything else needs the token, and a failure is counted and reporte
   Fixture f;
   std::string response = f.get("/api/v1/stats", false);
   CHECK(status_of(response) == 401);
+  CHECK(has(response, "WWW-Authenticate: Basic realm=\"ringfence\", charset=\"UTF-8\"\r\n"));
   CHECK(has(response, "WWW-Authenticate: Bearer realm=\"ringfence\"\r\n"));
   CHECK(has(response, "Content-Type: application/problem+json\r\n"));
   auto with = [&](const std::string& authorization) {
@@ -54,11 +55,13 @@ TEST_CASE("everything else needs the token, and a failure is counted and reporte
   CHECK(with("Authorization: Bearer " + token + "x") == 401);
   CHECK(with("Authorization: Bearer") == 401);
   CHECK(with("Authorization: Basic " + token) == 401);
-  CHECK(with("Authorization: Bearer " + token + "\r\nAuthorization: Bearer " + token) == 401);
+  CHECK(with("Authorization: Bearer " + token + "\r\nAuthorization: Bearer " + token) == 400);
   REQUIRE(f.failures.size() == 5);
   CHECK(f.failures[0].reason == "missing");
   CHECK(f.failures[0].path == "/api/v1/stats");
   CHECK(f.failures[1].reason == "wrong");
+  CHECK(f.failures[1].proof == "admin token");
+  CHECK(f.failures[4].reason == "several");
   CHECK(f.server->counters().authentication_failures == 5);
   // Who has no token does not learn what exists.
   CHECK(status_of(f.get("/nothing", false)) == 401);

@@ -63,7 +63,7 @@ TEST_CASE("after 101 the handler has the connection, with what was read ahead") 
 TEST_CASE("who does not ask for the protocol is told which one, and goes on") {
   Shouting f;
   std::string heard = f.talk(get("/shout") + get("/shout", "Connection: Upgrade\r\nUpgrade: whisper\r\n") +
-                             get("/shout", "Upgrade: shout\r\n") + get("/nothing", "X-Scopes: a\r\n"));
+                             get("/shout", "Upgrade: shout\r\n") + get("/nothing", "X-Scopes: a:b\r\n"));
   CHECK(count(heard, "HTTP/1.1 426 Upgrade Required\r\n") == 3);
   CHECK(count(heard, "Upgrade: shout\r\n") == 3);
   CHECK(count(heard, "HTTP/1.1 404 ") == 1);

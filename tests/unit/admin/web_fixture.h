@@ -10,20 +10,25 @@ namespace ringfence::admin {
 
 // "X-Scopes: a b" is somebody with these scopes; without it nobody.
 struct NamedScopes final : Authenticator {
-  Principal authenticate(const http::Request& request, const std::string&) override {
+  ring::Task<Authentication> authenticate(const http::Request& request, const std::string&) override {
     ++asked;
+    Authentication out;
+    out.refusal = http::problem(401, "say who you are");
     const std::string* header = request.header("X-Scopes");
-    if (header == nullptr) return {};
-    std::set<std::string, std::less<>> names;
+    if (header == nullptr) co_return out;
+    if (is_slow) co_await answer;
+    out.principal = {.name = "somebody", .method = "header"};
+    out.principal.must_change_password = request.header("X-Password-Due") != nullptr;
     for (size_t at = 0; at < header->size();) {
       size_t end = std::min(header->find(' ', at), header->size());
-      names.insert(header->substr(at, end - at));
+      out.principal.scopes.add(header->substr(at, end - at));
       at = end + 1;
     }
-    return {"somebody", "header", Scopes(std::move(names))};
+    co_return out;
   }
-  http::Response challenge() const override { return http::problem(401, "say who you are"); }
   int asked = 0;
+  bool is_slow = false;
+  ring::Event answer;  // Of who is slow.
 };
 
 struct WebFixture {

@@ -9,7 +9,7 @@
 
 #include "ringfence/admin/api/sources.h"
 #include "ringfence/admin/web/server.h"
-#include "ringfence/admin/web/token_authenticator.h"
+#include "ringfence/crypto/digest.h"
 
 namespace ringfence::admin {
 
@@ -21,6 +21,8 @@ struct AdminOptions : ServerOptions {
   uint64_t answer_ms = 2'000;  // For what other shards have to say.
   uint64_t explain_ms =
       20'000;  // For large statements, which take a second each, one question after another.
+  uint64_t password_ms = 5'000;  // For a check, which takes 100 ms, behind those that wait.
+  uint64_t record_ms = 15'000;   // For the store, and for this node to follow it.
 };
 
 class AdminServer {
@@ -31,26 +33,17 @@ class AdminServer {
   AdminServer& operator=(const AdminServer&) = delete;
 
   // As Server has them.
-  void listen(int fd) { server_->listen(fd); }
-  void serve(std::unique_ptr<net::Stream> stream) { server_->serve(std::move(stream)); }
-  void stop(uint64_t deadline_ms, std::function<void()> stopped) {
-    server_->stop(deadline_ms, std::move(stopped));
-  }
-  void use_tls(std::shared_ptr<const net::TlsContext> context) { server_->use_tls(std::move(context)); }
-  void set_token_digest(const crypto::Digest& digest) { authenticator_.set_token_digest(digest); }
+  void listen(int fd);
+  void serve(std::unique_ptr<net::Stream> stream);
+  void stop(uint64_t deadline_ms, std::function<void()> stopped);
+  void use_tls(std::shared_ptr<const net::TlsContext> context);
+  void set_token_digest(const crypto::Digest& digest);
 
-  const Router& router() const { return router_; }
-  const AdminCounters& counters() const { return counters_; }
-  size_t connections() const { return server_->connections(); }
+  const Router& router() const;
+  const AdminCounters& counters() const;
+  size_t connections() const;
 
  private:
-  AdminOptions options_;
-  Sources sources_;
-  AdminCounters counters_;
-  Asks asks_;
-  TokenAuthenticator authenticator_;
-  Router router_;
-  std::unique_ptr<Server> server_;
   struct Parts;
   std::unique_ptr<Parts> parts_;
 };

@@ -11,9 +11,12 @@
 #include <utility>
 #include <vector>
 
-#include "ringfence/admin/web/token_authenticator.h"
+#include "ringfence/auth/password_checker.h"
 #include "ringfence/base/metrics_writer.h"
+#include "ringfence/control/in_force.h"
+#include "ringfence/control/login_event.h"
 #include "ringfence/control/policy_answer.h"
+#include "ringfence/control/record_directory.h"
 #include "ringfence/control/session_directory.h"
 
 namespace ringfence::admin {
@@ -49,7 +52,19 @@ struct StatsSnapshot {
 };
 
 using control::PolicyAnswer;
+using control::RecordDirectory;
 using control::SessionDirectory;
+
+// A request whose proof did not hold, or that has none.
+struct AuthenticationFailure {
+  std::string client_addr;
+  std::string method;  // Of HTTP.
+  std::string path;
+  std::string reason;   // "missing", "wrong", "malformed", "expired", "revoked", "unknown".
+  std::string proof;    // "admin token", "password", "api key", "browser session"; empty: there is none.
+  std::string user;     // Whom the request says that it comes from, whether there is such a user or not.
+  std::string api_key;  // Its prefix.
+};
 
 struct Sources {
   std::function<Readiness()> readiness;
@@ -61,6 +76,15 @@ struct Sources {
   std::function<void(std::string question, std::string by, std::function<void(PolicyAnswer)> done)> explain;
   // For the trail.
   std::function<void(const AuthenticationFailure&)> authentication_failed;
+
+  // Of the control plane. Without them there are no users: the administrator's token is the only proof.
+  // Gives null until the store has been read.
+  std::function<control::InForcePtr()> in_force;
+  // As PasswordChecker::check() does.
+  std::function<void(auth::PasswordAttempt, std::function<void(auth::PasswordAnswer)> done)> check_password;
+  RecordDirectory* records = nullptr;  // Outlives the server.
+  // For the trail.
+  std::function<void(const control::LoginEvent&)> logged_in;
 };
 
 }  // namespace ringfence::admin

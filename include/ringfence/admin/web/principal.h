@@ -1,49 +1,42 @@
 // Who asks, how that is known, and what he may.
 #pragma once
 
-#include <set>
+#include <optional>
 #include <string>
-#include <string_view>
 
+#include "ringfence/auth/scopes.h"
+#include "ringfence/base/uuid.h"
 #include "ringfence/http/request.h"
 #include "ringfence/http/response.h"
+#include "ringfence/ring/task.h"
 
 namespace ringfence::admin {
-
-// Names such as "sessions:read".
-class Scopes {
- public:
-  static Scopes all() {
-    Scopes out;
-    out.are_all_ = true;
-    return out;
-  }
-  Scopes() = default;
-  explicit Scopes(std::set<std::string, std::less<>> names) : names_(std::move(names)) {}
-  bool has(std::string_view name) const { return are_all_ || names_.contains(name); }
-
- private:
-  bool are_all_ = false;
-  std::set<std::string, std::less<>> names_;
-};
 
 // Default: anonymous, without scopes.
 struct Principal {
   std::string name;
-  std::string method;  // How it was proved: "admin token". Empty: anonymous.
-  Scopes scopes;
+  std::string method;  // How it was proved: "admin token", "password". Empty: anonymous.
+  Uuid user_id;        // Nil: no user of the store.
+  auth::Scopes scopes;
+  bool must_change_password = false;    // Until then only routes for that are open (Admits::password_due).
+  std::optional<Uuid> browser_session;  // By which it was proved.
 
   bool is_anonymous() const { return method.empty(); }
+};
+
+struct Authentication {
+  Principal principal;     // Anonymous: `refusal` is the answer.
+  http::Response refusal;  // It says what is needed: 401; or why nothing is known: 400, 403, 503.
 };
 
 // From a request's credentials to who asks.
 class Authenticator {
  public:
   virtual ~Authenticator() = default;
-  // Called for routes that need a scope. Anonymous: the credentials are missing or wrong.
-  virtual Principal authenticate(const http::Request& request, const std::string& client_addr) = 0;
-  // The 401 for those: it says what is needed.
-  virtual http::Response challenge() const = 0;
+  // Called for routes that need a proof. The request and the address live until the task has ended; it ends
+  // by a deadline of its own.
+  virtual ring::Task<Authentication> authenticate(const http::Request& request,
+                                                  const std::string& client_addr) = 0;
 };
 
 }  // namespace ringfence::admin

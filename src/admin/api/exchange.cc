@@ -1,0 +1,98 @@
+#include "exchange.h"
+
+#include <nlohmann/json.hpp>
+
+#include "authenticator.h"
+
+namespace ringfence::admin {
+
+using control::Answer;
+using http::Response;
+using model::Json;
+
+namespace {
+
+// Without parameters, in any case: "application/json; charset=utf-8" is application/json.
+bool is_media_type(std::string_view value, std::string_view wanted) {
+  value = value.substr(0, value.find(';'));
+  while (value.ends_with(' ')) value.remove_suffix(1);
+  return http::equals_ignoring_case(value, wanted);
+}
+
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+bool take_json(const Call& call, Json& body, Response& refusal, std::string_view media_type) {
+  const http::Request& request = call.request;
+  const std::string* type = request.header("Content-Type");
+  const bool is_json = type != nullptr && request.count("Content-Type") == 1 &&
+                       (is_media_type(*type, "application/json") || is_media_type(*type, media_type));
+  if (!is_json) {
+    refusal = http::problem(415, "the body must be JSON: Content-Type: application/json", request.path);
+    return false;
+  }
+  auto parsed = model::parse_json(request.body);
+  if (!parsed) {
+    refusal = http::problem(400, "the body is no JSON of this API: " + parsed.error().message, request.path);
+    return false;
+  }
+  if (!parsed->is_object()) {
+    refusal = http::problem(400, "the body must be a JSON object", request.path);
+    return false;
+  }
+  body = std::move(*parsed);
+  return true;
+}
+
+Response json_answer(int status, const Json& body) { return http::json_response(status, text_of(body)); }
+
+Response problem_of(int status, std::string_view detail, std::string_view instance,
+                    const model::Defects& defects) {
+  Response out = http::problem(status, detail, instance);
+  if (defects.empty()) return out;
+  Json body = Json::parse(out.body);
+  for (const model::Defect& defect : defects)
+    body["errors"].push_back({{"field", defect.path}, {"message", defect.message}});
+  out.body = text_of(body);
+  return out;
+}
+
+std::string etag_of(int64_t version) { return "\"" + std::to_string(version) + "\""; }
+
+Response answer_of(const Answer& answer, std::string_view instance) {
+  const auto problem = [&](int status) {
+    return problem_of(status, answer.message, instance, answer.defects);
+  };
+  switch (answer.kind) {
+    case Answer::Kind::ok:
+    case Answer::Kind::created: {
+      Response out = json_answer(answer.kind == Answer::Kind::ok ? 200 : 201, answer.body);
+      if (answer.version > 0) out.headers.push_back({"ETag", etag_of(answer.version)});
+      return out;
+    }
+    case Answer::Kind::deleted: {
+      Response out;
+      out.status = 204;
+      return out;
+    }
+    case Answer::Kind::invalid:
+      return problem_of(422, answer.message.empty() ? "the record is not valid" : answer.message, instance,
+                        answer.defects);
+    case Answer::Kind::forbidden: return problem(403);
+    case Answer::Kind::not_found: return problem(404);
+    case Answer::Kind::conflict: return problem(409);
+    case Answer::Kind::stale: return problem(412);
+    case Answer::Kind::unavailable: break;
+  }
+  return come_again(answer.message, instance);
+}
+
+control::Actor actor_of(const Call& call) {
+  const Principal& who = call.principal;
+  return {who.name, who.method, call.client_addr, who.user_id, who.scopes};
+}
+
+}  // namespace ringfence::admin

@@ -35,6 +35,9 @@ constexpr size_t worker_backlog_max = 4096;  // Logins that wait for a key or a 
 constexpr unsigned analysis_threads = 2;
 // Each is of another user or shard; of more the last would be too late for its session, which waits 30 s.
 constexpr size_t analysis_backlog_max = 256;
+// Each check takes 64 MiB of memory and a tenth of a second.
+constexpr unsigned password_threads = 2;
+constexpr size_t password_backlog_max = 64;
 constexpr unsigned sync_threads_max = 4;  // More would wait for the same disk.
 
 // Records go nowhere: audit.enabled is false.
@@ -105,6 +108,7 @@ Result<void> Appliance::start() {
   if (auto up = start_store(); !up) return up;
   if (auto up = start_trail(); !up) return up;
   if (auto up = start_data_shards(); !up) return up;
+  if (auto up = start_control(); !up) return up;
   accept_connections();
   std::vector<proxy::ShardCore*> cores;
   for (DataShard& data : data_shards_) cores.push_back(data.core.get());
@@ -287,16 +291,11 @@ Result<void> Appliance::start_admin() {
   options.token_digest = crypto::sha256(config_.admin.token.reveal());
   options.metrics_public = config_.admin.metrics_public;
   options.node = config_.node;
-  admin::Sources sources;
-  sources.readiness = [this] { return readiness(); };
-  sources.metrics = [this](MetricsWriter& out) { write_metrics(out); };
-  sources.stats = [this] { return stats(); };
-  sources.sessions = sessions_.get();
-  sources.explain = [this](std::string question, std::string by,
-                           std::function<void(control::PolicyAnswer)> done) {
-    questions_->ask(std::move(question), std::move(by), std::move(done));
-  };
-  sources.authentication_failed = [this](const admin::AuthenticationFailure& f) { authentication_failed(f); };
+  password_workers_ = std::make_unique<ring::Workers>(password_threads, password_backlog_max);
+  auto passwords = auth::PasswordChecker::make(*password_workers_);
+  if (!passwords) return unexpected(std::move(passwords).error());
+  passwords_ = std::move(*passwords);
+  const admin::Sources sources = admin_sources();
   std::promise<void> up;
   admin_failures_ = std::make_unique<proxy::FailureReports>(
       *admin_shard_, config_.audit.failures_window_ms, [this](EventBuilder told) {
@@ -314,14 +313,42 @@ Result<void> Appliance::start_admin() {
   return {};
 }
 
+admin::Sources Appliance::admin_sources() {
+  admin::Sources sources;
+  sources.readiness = [this] { return readiness(); };
+  sources.metrics = [this](MetricsWriter& out) { write_metrics(out); };
+  sources.stats = [this] { return stats(); };
+  sources.sessions = sessions_.get();
+  sources.explain = [this](std::string question, std::string by,
+                           std::function<void(control::PolicyAnswer)> done) {
+    questions_->ask(std::move(question), std::move(by), std::move(done));
+  };
+  sources.authentication_failed = [this](const admin::AuthenticationFailure& f) { authentication_failed(f); };
+  sources.logged_in = [this](const control::LoginEvent& event) {
+    admin_events_.publish(control::event_of(event));
+  };
+  if (!config_.audit.enabled) return sources;  // There is no store, and so there are no users.
+  sources.in_force = [this] { return records_.in_force(); };
+  sources.check_password = [this](auth::PasswordAttempt attempt,
+                                  std::function<void(auth::PasswordAnswer)> done) {
+    passwords_->check(std::move(attempt), *admin_shard_, std::move(done));
+  };
+  sources.records = &records_;
+  return sources;
+}
+
 // The first one is an event at once, those like it are counted.
 void Appliance::authentication_failed(const admin::AuthenticationFailure& failure) {
-  const std::string reason = failure.reason + " token";
+  const std::string reason =
+      failure.reason + " " +
+      (failure.proof.empty() || failure.proof == "admin token" ? "token" : failure.proof);
   const bool is_first = admin_failures_->is_first(
-      {audit::Category::system, "admin_auth_failed", failure.client_addr, {}, reason, {}});
+      {audit::Category::system, "admin_auth_failed", failure.client_addr, failure.user, reason, {}});
   if (!is_first) return;
   EventBuilder out = control::new_event("admin_auth_failed", Severity::warning, Outcome::denied);
   out.text(Tag::client_addr, failure.client_addr).text(Tag::reason, reason);
+  if (!failure.user.empty()) out.text(Tag::user_name, failure.user);
+  if (!failure.api_key.empty()) out.text(Tag::api_key, failure.api_key);
   out.text(Tag::entity_type, "admin_route").text(Tag::entity_id, failure.method + " " + failure.path);
   admin_events_.publish(out);
 }

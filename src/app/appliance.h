@@ -15,7 +15,10 @@
 #include "ringfence/admin/api/sources.h"
 #include "ringfence/app/config/config.h"
 #include "ringfence/audit/trail.h"
+#include "ringfence/auth/password_checker.h"
+#include "ringfence/control/control_plane.h"
 #include "ringfence/control/events.h"
+#include "ringfence/control/plane_records.h"
 #include "ringfence/control/questions.h"
 #include "ringfence/control/sessions.h"
 #include "ringfence/proxy/core/failure_reports.h"
@@ -54,6 +57,7 @@ class Appliance {
 
   Result<void> start_store();
   Result<void> start_trail();
+  Result<void> start_control();
   Result<void> start_data_shards();
   Result<void> listen();
   Result<int> listen_for(const model::Listener& listener, const std::string& setting);
@@ -61,19 +65,27 @@ class Appliance {
   void stop_admin();
   void tell_admin_failures();
   Result<void> start_admin();
+  admin::Sources admin_sources();
   void accept_connections();
-  proxy::SnapshotPtr make_snapshot(const Config& config);
+  // What is in force becomes that of this configuration, on the main thread.
+  void use_configuration(const Config& config);
+  // And of what the store has, on the thread that follows it.
+  void use_store(const control::InForcePtr& now);
+  void distrusted(const std::string& record, const std::string& why);
+  std::shared_ptr<proxy::Snapshot> make_snapshot(const Config& config);
   void use_snapshot();
   void take_reveal_requests();
   admin::Readiness readiness() const;
   admin::StatsSnapshot stats() const;
   void write_metrics(MetricsWriter& out) const;
   void write_tls_metrics(MetricsWriter& out) const;
+  void write_control_metrics(MetricsWriter& out) const;
   void authentication_failed(const admin::AuthenticationFailure& failure);
   audit::TrailStatus trail_status() const;
   audit::RecordSpace* journal(uint32_t producer) { return trail_ ? &trail_->journal(producer) : nullptr; }
   uint32_t admin_producer() const { return static_cast<uint32_t>(data_shards_.size()); }
   uint32_t main_producer() const { return admin_producer() + 1; }
+  uint32_t control_producer() const { return main_producer() + 1; }
 
   struct Listening {
     int fd = -1;
@@ -102,7 +114,9 @@ class Appliance {
   std::atomic<Phase> phase_{Phase::starting};
   std::atomic<uint64_t> reloads_{0};
   std::atomic<uint64_t> reload_failures_{0};
+  std::mutex snapshot_lock_;  // Around the two that follow.
   proxy::SnapshotPtr snapshot_;
+  control::InForcePtr in_force_;  // What of the store the snapshot has; null: nothing.
   TlsKeeper tls_;
   KernelTlsChoice kernel_tls_;
   std::unique_ptr<audit::Trail> trail_;
@@ -121,6 +135,10 @@ class Appliance {
   std::unique_ptr<ring::Shard> admin_shard_;
   std::unique_ptr<control::Sessions> sessions_;
   std::unique_ptr<control::Questions> questions_;
+  std::unique_ptr<control::ControlPlane> control_;  // Null: there is no store.
+  control::PlaneRecords records_;
+  std::unique_ptr<ring::Workers> password_workers_;
+  std::unique_ptr<auth::PasswordChecker> passwords_;
   std::unique_ptr<proxy::FailureReports> admin_failures_;  // Used on the admin shard's thread.
   std::unique_ptr<admin::AdminServer> admin_;
 };

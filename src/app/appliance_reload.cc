@@ -3,13 +3,15 @@
 #include "reveal_request.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
+#include "store_targets.h"
+#include "store_users.h"
 
 namespace ringfence::app {
 
 using audit::Outcome;
 using audit::Severity;
 
-proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
+std::shared_ptr<proxy::Snapshot> Appliance::make_snapshot(const Config& config) {
   auto out = std::make_shared<proxy::Snapshot>();
   out->generation = ++generation_;
   out->mock_secret = mock_secret_;
@@ -50,7 +52,18 @@ proxy::SnapshotPtr Appliance::make_snapshot(const Config& config) {
     }
     out->tcp_targets.set(target.name, std::move(made));
   }
+  if (in_force_) {
+    add_store_users(*out, in_force_);
+    for (const auto& [name, target] : in_force_->targets)
+      put_store_target(*out, target, snapshot_.get(), kernel_tls_.use);
+  }
   return out;
+}
+
+void Appliance::use_configuration(const Config& config) {
+  const std::lock_guard guard(snapshot_lock_);
+  snapshot_ = make_snapshot(config);
+  use_snapshot();
 }
 
 namespace {
@@ -116,8 +129,7 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
             a.failures_window_ms != b.failures_window_ms || a.redact_names != b.redact_names,
         "audit");
   log_configure(config.log.level, config.log.format);
-  snapshot_ = make_snapshot(config);
-  use_snapshot();
+  use_configuration(config);
   crypto::Digest token = crypto::sha256(config.admin.token.reveal());
   admin_shard_->deliver([this, token] { admin_->set_token_digest(token); });
   main_events_.publish(control::new_event("configuration_reloaded", Severity::info, Outcome::success));
@@ -158,8 +170,7 @@ void Appliance::take_reveal_requests() {
 void Appliance::tick() {
   take_reveal_requests();
   if (!tls_.tick(config_, wall_us() / 1'000'000)) return;
-  snapshot_ = make_snapshot(config_);
-  use_snapshot();
+  use_configuration(config_);
 }
 
 }  // namespace ringfence::app

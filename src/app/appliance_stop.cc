@@ -86,6 +86,7 @@ void Appliance::tell_admin_failures() {
 void Appliance::stop(const std::atomic<bool>& hurry) {
   bool was_running = phase_.exchange(Phase::draining) == Phase::running;
   if (questions_) questions_->close();
+  if (control_) control_->close();
   if (was_running) log_info("draining", {{"deadline_ms", std::to_string(config_.limits.drain_ms)}});
   if (was_running) stop_listening();
   auto order_all = [this](auto action) {
@@ -137,8 +138,11 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
         "the next start");
   }
   if (admin_) stop_admin();
-  // Only the admin shard asks it, and that takes requests until here.
+  // Only the admin shard asks them, and that takes requests until here.
   questions_.reset();
+  control_.reset();
+  passwords_.reset();
+  password_workers_.reset();
   for (size_t i = 0; i < listening_.size(); ++i) {
     const std::string& path = config_.listeners[i].path;
     if (!path.empty() && !listening_[i].is_inherited) ::unlink(path.c_str());

@@ -307,6 +307,7 @@ void Appliance::write_metrics(MetricsWriter& out) const {
               reloads_.load());
   if (phase == Phase::starting) return;
   write_tls_metrics(out);
+  write_control_metrics(out);
   for (size_t i = 0; i < data_shards_.size(); ++i) {
     const DataShard& data = data_shards_[i];
     if (!data.core) continue;

@@ -19,6 +19,8 @@ Result<void> StoreInUse::start() {
     owner_dsn_ = config_.store.url.reveal();
     writer_dsn_ =
         config_.store.writer_url.empty() ? owner_dsn_ : std::string(config_.store.writer_url.reveal());
+    control_dsn_ =
+        config_.store.control_url.empty() ? owner_dsn_ : std::string(config_.store.control_url.reveal());
     return {};
   }
   store::EmbeddedOptions options;
@@ -30,6 +32,7 @@ Result<void> StoreInUse::start() {
   if (!started) return unexpected(std::move(started).error().in("embedded store"));
   owner_dsn_ = embedded_->owner_dsn();
   writer_dsn_ = embedded_->writer_dsn();
+  control_dsn_ = embedded_->control_dsn();
   return {};
 }
 
@@ -41,7 +44,7 @@ audit::TrailOptions trail_options(const Config& config, unsigned shards, const S
   audit::TrailOptions options;
   options.state_directory = config.state_dir;
   options.node = config.node;
-  options.producers = shards + 2;
+  options.producers = shards + 3;
   options.writer_dsn = store.writer_dsn();
   options.owner_dsn = store.owner_dsn();
   options.owns_store = store.is_embedded();

@@ -23,15 +23,18 @@ class StoreInUse {
   bool is_embedded() const { return embedded_ != nullptr; }
   const std::string& owner_dsn() const { return owner_dsn_; }
   const std::string& writer_dsn() const { return writer_dsn_; }
+  const std::string& control_dsn() const { return control_dsn_; }
 
  private:
   const Config& config_;
   std::string owner_dsn_;
   std::string writer_dsn_;
+  std::string control_dsn_;
   std::unique_ptr<store::EmbeddedStore> embedded_;
 };
 
-// Journals of the data shards, of the admin shard and, the last one, of the main thread.
+// Journals of the data shards, of the admin shard, of the main thread and, the last one, of the control
+// plane.
 audit::TrailOptions trail_options(const Config& config, unsigned shards, const StoreInUse& store);
 
 }  // namespace ringfence::app

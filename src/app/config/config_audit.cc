@@ -84,12 +84,19 @@ void read_store(Section& root, StoreConfig& store) {
     store.embedded = false;
     store.url = Secret(url->text);
   }
-  if (auto writer = section.scalar("writer_url")) {
-    store.writer_url = Secret(writer->text);
+  const auto read_url = [&](const char* key, Secret& to) {
+    auto given = section.scalar(key);
+    if (!given) return;
+    to = Secret(given->text);
     if (store.embedded)
-      context.error(writer->origin, "has no meaning with the embedded store; remove it or give store.url");
-    else check(writer->origin, check_store_url(writer->text));
-  }
+      context.error(given->origin, "has no meaning with the embedded store; remove it or give store.url");
+    else check(given->origin, check_store_url(given->text));
+  };
+  read_url("writer_url", store.writer_url);
+  read_url("control_url", store.control_url);
+  section.text("key_ring_file", store.key_ring_file);
+  if (!store.key_ring_file.empty())
+    check(section.origin("key_ring_file"), model::check_absolute(store.key_ring_file));
   section.text("bin_dir", store.bin_dir);
   if (!store.bin_dir.empty()) check(section.origin("bin_dir"), model::check_absolute(store.bin_dir));
   section.text("run_as", store.run_as);

@@ -293,6 +293,8 @@ def test_roots_socket_of_a_long_path_stands_in_run_and_nowhere_else(own):
     try:
         info = os.lstat(folder)
         assert (info.st_uid, info.st_mode & 0o777) == (harness.pg_account().pw_uid, 0o700)
+        # The first rows are there at once, and signed within some seconds.
+        harness.eventually(lambda: command('audit', 'verify', '--config', one.config_file)[0] == 0, 15)
         code, out, errors = command('audit', 'verify', '--config', one.config_file)
         assert code == 0, out + errors
         assert one.stop() == 0

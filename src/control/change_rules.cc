@@ -188,9 +188,13 @@ std::optional<Answer> ChangeRules::check_key(const Json* before, const Json* aft
     return out;
   }
   const std::string user = key.at("user").get<std::string>();
-  if (user == to_string(actor_.user_id) && before != nullptr) return std::nullopt;
+  const bool is_own = user == to_string(actor_.user_id);
+  // Who asks with a lesser key may end his others, and not bring them back.
+  const bool takes_away = before != nullptr && (after == nullptr || !after->at("enabled").get<bool>());
+  if (is_own && takes_away) return std::nullopt;
   auto scopes = scopes_of_user(user);
-  if (scopes && !key.at("scopes").empty()) {
+  // With somebody else's key one acts under his name: that takes all that he may.
+  if (is_own && scopes && !key.at("scopes").empty()) {
     std::vector<std::string> names = key.at("scopes").get<std::vector<std::string>>();
     auto own = auth::Scopes::parse(names);
     if (!own) {

@@ -260,6 +260,29 @@ TEST_CASE("a key is shown once, found by its prefix, and goes with its user") {
   CHECK(node.create("key", {{"name", "nobody"}}).kind == Kind::invalid);
 }
 
+TEST_CASE("a lesser key makes no other one more, and nobody's key is another one's name") {
+  forget_all();
+  Node node;
+  REQUIRE(node.create("user", {{"name", "ana"}, {"roles", {"admin"}}}).kind == Kind::created);
+  REQUIRE(node.create("key", {{"name", "wide"}, {"user", "ana"}}).kind == Kind::created);
+  // Ana's, by a key that may manage keys alone.
+  node.actor = {"ana", "api key", "", node.plane->in_force()->find_user("ana")->id, auth::Scopes{"keys:*"}};
+  CHECK(node.create("key", {{"name", "wider"}}).kind == Kind::forbidden);
+  CHECK(node.change("key", "wide", {{"expires_at", nullptr}}).kind == Kind::ok);  // Nothing differs.
+  CHECK(node.change("key", "wide", {{"expires_at", "2099-01-01T00:00:00Z"}}).kind == Kind::forbidden);
+  CHECK(node.change("key", "wide", {{"enabled", false}}).kind == Kind::ok);
+  CHECK(node.change("key", "wide", {{"enabled", true}}).kind == Kind::forbidden);
+  CHECK(node.create("key", {{"name", "less"}, {"scopes", {"keys:read"}}}).kind == Kind::created);
+  CHECK(node.change("key", "less", {{"enabled", false}}).kind == Kind::ok);
+  CHECK(node.change("key", "less", {{"enabled", true}}).kind == Kind::ok);
+  CHECK(node.remove("key", "wide").kind == Kind::deleted);
+  // Another user's key would act under his name, whatever it may.
+  node.actor = {"bob", "password", "", {}, auth::Scopes{"keys:*"}};
+  CHECK(node.create("key", {{"name", "mask"}, {"user", "ana"}, {"scopes", {"keys:read"}}}).kind ==
+        Kind::forbidden);
+  CHECK(node.change("key", "less", {{"enabled", false}}).kind == Kind::forbidden);
+}
+
 TEST_CASE("a target's password is sealed, and opens for its target alone") {
   forget_all();
   Node node;

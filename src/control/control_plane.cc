@@ -100,6 +100,7 @@ Result<void> ControlPlane::Parts::prepare() {
   owner->reset();
   auto at = store::Connection::open(options.dsn, "ringfence control");
   if (!at) return unexpected(std::move(at.error()));
+  if (auto bounded = store::ControlRecords(**at).bound(statement_s); !bounded) return bounded;
   return make_first(**at);
 }
 

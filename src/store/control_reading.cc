@@ -129,8 +129,9 @@ Result<ControlRecords::Changes> ControlRecords::changes_since(int64_t revision) 
 }
 
 Result<void> ControlRecords::bound(int statement_s) {
-  auto done = connection_.exec("SET lock_timeout = '5s'; SET statement_timeout = '" +
-                               std::to_string(statement_s) + "s'");
+  auto done =
+      connection_.exec("SET synchronous_commit = on; SET lock_timeout = '5s'; SET statement_timeout = '" +
+                       std::to_string(statement_s) + "s'");
   if (!done) return unexpected(std::move(done.error()));
   return {};
 }

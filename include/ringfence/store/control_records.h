@@ -103,7 +103,8 @@ class ControlRecords {
   };
   Result<Changes> changes_since(int64_t revision);
 
-  // From now on the connection waits so long for a statement, and 5 seconds for a lock.
+  // From now on the connection waits so long for a statement, and 5 seconds for a lock. What it commits is on
+  // the disk, whatever the store's settings are.
   Result<void> bound(int statement_s);
   Result<void> listen();
   const Refusal& refusal() const { return refusal_; }

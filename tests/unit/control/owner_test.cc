@@ -225,3 +225,13 @@ TEST_CASE("who holds a lock in the store does not hold the appliance") {
   REQUIRE((*owner)->exec("ROLLBACK"));
   CHECK(node->list("user").kind == Kind::ok);
 }
+
+TEST_CASE("a change is on the disk whatever the store's settings are") {
+  auto connection = store::Connection::open(cluster().store.owner_dsn(), "test");
+  REQUIRE(connection);
+  REQUIRE((*connection)->exec("SET synchronous_commit = off"));
+  REQUIRE(store::ControlRecords(**connection).bound(1));
+  auto shown = (*connection)->exec("SHOW synchronous_commit");
+  REQUIRE(shown);
+  CHECK(shown->text(0, 0) == "on");
+}

@@ -105,9 +105,11 @@ Result<ControlRecords::Changes> ControlRecords::changes_since(int64_t revision) 
       for (ControlRecord& record : *some) out.records.push_back(std::move(record));
     }
     auto stones = connection_.exec_params(
-        "SELECT noun, jsonb_build_object('id', id, 'version', version, 'revision', revision, 'deleted_at', " +
-            time_text("deleted_at") +
-            ", 'deleted_by', deleted_by)::text, key_id, encode(mac, 'hex') FROM ringfence_control.tombstones "
+        "SELECT noun, " +
+            bounded_text("jsonb_build_object('id', id, 'version', version, 'revision', revision, "
+                         "'deleted_at', " +
+                         time_text("deleted_at") + ", 'deleted_by', deleted_by)") +
+            ", key_id, encode(mac, 'hex') FROM ringfence_control.tombstones "
             "WHERE revision > $1::bigint ORDER BY revision, id",
         {std::to_string(revision)});
     if (!stones) return unexpected(std::move(stones.error()));

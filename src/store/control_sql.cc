@@ -20,6 +20,9 @@ constexpr const char* own_columns[] = {"id",         "number",     "version",   
 constexpr const char* changing_columns[] = {"version",    "revision", "updated_at",
                                             "updated_by", "key_id",   "mac"};
 
+// More than any record has.
+constexpr int body_characters_max = 1 << 20;
+
 std::string column_list(const Noun& noun) {
   std::string out;
   for (const char* column : own_columns) out += (out.empty() ? "" : ", ") + std::string(column);
@@ -71,6 +74,10 @@ std::string time_text(const std::string& expression) {
   return "to_char(" + expression + " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
 }
 
+std::string bounded_text(const std::string& json) {
+  return "left(" + json + "::text, " + std::to_string(body_characters_max) + ")";
+}
+
 std::string select_of(const Noun& noun) {
   std::string body =
       "jsonb_build_object('id', t.id, 'number', t.number, 'version', t.version, 'revision', t.revision";
@@ -83,7 +90,8 @@ std::string select_of(const Noun& noun) {
     if (has_column(field) || has_links(field)) fields += json_pair(field.name, json_value(noun, field));
   }
   if (!fields.empty()) body += " || jsonb_build_object(" + fields.substr(2) + ")";
-  return "SELECT (" + body + ")::text, t.key_id, encode(t.mac, 'hex') FROM " + table_of(noun) + " t";
+  return "SELECT " + bounded_text("(" + body + ")") + ", t.key_id, encode(t.mac, 'hex') FROM " +
+         table_of(noun) + " t";
 }
 
 std::string insert_of(const Noun& noun) {

@@ -18,6 +18,8 @@ bool has_links(const model::Field& field);
 // Its names for SQL, "\"user\"".
 std::string column_of(const model::Field& field);
 
+// Of a JSON expression, cut where it is too long for any that an appliance wrote: that is no JSON then.
+std::string bounded_text(const std::string& json);
 // SELECT … FROM the table as t: the body as JSON text, key_id, the MAC in hexadecimal digits.
 std::string select_of(const model::Noun& noun);
 // $1: the body with key_id and mac ("\\x…").

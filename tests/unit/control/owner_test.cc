@@ -235,3 +235,31 @@ TEST_CASE("a change is on the disk whatever the store's settings are") {
   REQUIRE(shown);
   CHECK(shown->text(0, 0) == "on");
 }
+
+TEST_CASE("a name finds the record that has it, whatever the store's operators say") {
+  One node;
+  query(
+      "CREATE FUNCTION public.is_other(text, text) RETURNS boolean LANGUAGE sql AS "
+      "'SELECT $1 OPERATOR(pg_catalog.=) CASE WHEN $2 OPERATOR(pg_catalog.=) ''junior'' THEN ''admin'' "
+      "ELSE $2 END'; CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = text, FUNCTION = public.is_other)");
+  auto connection = store::Connection::open(cluster().store.control_dsn(), "test");
+  REQUIRE(connection);
+  REQUIRE((*connection)->exec("SET search_path = public, pg_catalog"));
+  store::ControlRecords records(**connection);
+  const auto junior = records.by_name(Node::noun("role"), "junior");
+  REQUIRE_MESSAGE(junior, junior.error().message);
+  CHECK(!*junior);
+  const auto admin = records.by_name(Node::noun("role"), "admin");
+  REQUIRE(admin);
+  CHECK(*admin);
+  query("DROP OPERATOR public.= (text, text); DROP FUNCTION public.is_other");
+}
+
+TEST_CASE("a row that is too long for any record is none") {
+  One node;
+  query(
+      "ALTER TABLE ringfence_control.users DROP CONSTRAINT users_display_name_check; "
+      "UPDATE ringfence_control.users SET display_name = repeat('x', 2000000) WHERE name = 'ana'");
+  CHECK(tells(node, "no appliance deleted it"));
+  CHECK(node->read("user", "ana").kind == Kind::not_found);
+}

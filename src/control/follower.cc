@@ -17,6 +17,9 @@ constexpr int follow_statement_s = 60;
 constexpr int again_ms = 1'000;  // After the store did not answer.
 // Looking at every record takes at most a hundredth of the time.
 constexpr uint64_t whole_share = 100;
+// Records that this node has never believed: the store's owner can put in any number.
+constexpr size_t strangers_max = 1'000;
+constexpr const char* tombstone_mark = " (tombstone)";
 
 std::string key_of(const model::Noun& noun, const std::string& id) {
   return std::string(noun.name) + " " + id;
@@ -247,10 +250,12 @@ void Follower::take(const store::ControlRecord& record, const std::set<std::stri
   }
   if (!wrong.empty()) {
     image_.remove(*record.noun, record.id());
-    distrust(key, wrong);
+    if (known != nullptr) distrust(key, wrong);
+    else distrust_stranger(key, wrong);
     return;
   }
   distrusted_.erase(key);
+  strangers_.erase(key);
   image_.put(record);
   if (known == nullptr || known->version < record.version()) seen.push_back({key, {record.version(), false}});
 }
@@ -258,7 +263,7 @@ void Follower::take(const store::ControlRecord& record, const std::set<std::stri
 bool Follower::take(const store::Tombstone& stone, std::vector<KnownVersions::Entry>& seen) {
   const std::string key = key_of(stone);
   if (const auto verdict = authority_.check(stone); verdict != Authority::Verdict::authentic) {
-    distrust(key + " (tombstone)", std::string(why(verdict)));
+    distrust_stranger(key + tombstone_mark, std::string(why(verdict)));
     return false;
   }
   image_.remove(*stone.noun, stone.body.at("id").get<std::string>());
@@ -271,6 +276,9 @@ bool Follower::take(const store::Tombstone& stone, std::vector<KnownVersions::En
 void Follower::find_missing(const store::ControlRecords::Changes& all, const std::set<std::string>& deleted) {
   std::set<std::string> there;
   for (const store::ControlRecord& record : all.records) there.insert(key_of(*record.noun, record.id()));
+  std::erase_if(strangers_, [&](const std::string& key) {
+    return !key.ends_with(tombstone_mark) && !there.contains(key);
+  });
   for (const auto& [key, known] : known_.all()) {
     if (known.is_deleted || there.contains(key) || deleted.contains(key)) continue;
     const size_t blank = key.find(' ');
@@ -298,8 +306,22 @@ void Follower::publish(int64_t revision, const std::vector<Written>& lost) {
   changed_.notify_all();
 }
 
+void Follower::distrust_stranger(const std::string& key, const std::string& why) {
+  if (strangers_.contains(key)) return;
+  if (strangers_.size() == strangers_max) {
+    distrust("records", "more than " + std::to_string(strangers_max) +
+                            " records in it are of no appliance; no more of them are told of one by one");
+    return;
+  }
+  strangers_.insert(key);
+  tell(key, why);
+}
+
 void Follower::distrust(const std::string& key, const std::string& why) {
-  if (!distrusted_.insert(key).second) return;
+  if (distrusted_.insert(key).second) tell(key, why);
+}
+
+void Follower::tell(const std::string& key, const std::string& why) {
   rejected_.fetch_add(1, std::memory_order_relaxed);
   log_error("a record of the control plane is not in force", {{"record", key}, {"reason", why}});
   if (options_.distrusted) options_.distrusted(key, why);

@@ -81,6 +81,9 @@ class Follower {
   std::optional<model::Secret> open(const std::string& target_id, const std::string& sealed);
   // Tells of it once, until the record is right again.
   void distrust(const std::string& key, const std::string& why);
+  // Of a record that this node has never believed.
+  void distrust_stranger(const std::string& key, const std::string& why);
+  void tell(const std::string& key, const std::string& why);
 
   const ControlPlaneOptions& options_;
   std::function<Result<void>()> prepare_;
@@ -89,6 +92,7 @@ class Follower {
   KnownVersions known_;
   Image image_;
   std::set<std::string> distrusted_;
+  std::set<std::string> strangers_;  // Told of, and still there.
   std::unique_ptr<store::Connection> connection_;
   std::mutex connection_lock_;  // Around the pointer, for stop().
   uint64_t whole_due_ns_ = 0;

@@ -263,3 +263,17 @@ TEST_CASE("a row that is too long for any record is none") {
   CHECK(tells(node, "no appliance deleted it"));
   CHECK(node->read("user", "ana").kind == Kind::not_found);
 }
+
+TEST_CASE("any number of rows that somebody put in is told of in a few words") {
+  One node;
+  query(
+      "INSERT INTO ringfence_control.groups (id, number, version, revision, created_at, created_by, "
+      "updated_at, updated_by, key_id, mac, name) SELECT gen_random_uuid(), 1000 + i, 1, 1, now(), 'x', "
+      "now(), 'x', 'k1', decode(repeat('00', 32), 'hex'), 'g' || i FROM generate_series(1, 3000) i");
+  CHECK(tells(node, "more than 1000 records"));
+  query("UPDATE ringfence_control.users SET display_name = 'Forged' WHERE name = 'ana'");
+  query("UPDATE ringfence_control.state SET revision = revision - 1");
+  CHECK(tells(node, "user "));
+  const std::lock_guard guard(node->lock);
+  CHECK(node->distrusted.size() < 1'010);
+}

@@ -45,7 +45,8 @@ TEST_CASE("an edited row is not in force, and cannot be changed on") {
   CHECK(pair.both([](Node& node) { return !node.has_user("ana") && tells(node, "its code does not fit"); }));
   CHECK(pair.first->change("user", "ana", {{"email", "x"}}).kind == Kind::conflict);
   CHECK(pair.first->read("user", "ana").kind == Kind::conflict);
-  for (const Json& item : pair.first->list("user").body.at("items")) CHECK(item.at("name") != "ana");
+  const Answer listed = pair.first->list("user");
+  for (const Json& item : listed.body.at("items")) CHECK(item.at("name") != "ana");
   query("UPDATE ringfence_control.users SET must_change_password = false WHERE name = 'ana'");
   CHECK(pair.both([](Node& node) { return node.has_user("ana"); }));
 }

@@ -105,7 +105,7 @@ void Relay::after_answers() {
   work_.note_transaction(conversation_.queue().transaction() != pg::TransactionStatus::idle,
                          idle_.active_us());
   if (parts().ending.is_draining()) drain();
-  if (parts().ending.is_pending() && conversation_.server_is_idle()) end(*parts().ending.reason());
+  if (parts().ending.is_pending() && has_nothing_to_finish()) end(*parts().ending.reason());
   if (watched_ && std::exchange(watched_->is_doubtful, false))
     parts().shard.watch->hurry(access_.target()->name);
   SessionName(*this).give_back();
@@ -122,8 +122,13 @@ bool Relay::renew_access() {
     return false;
   }
   ending.set_pending(std::move(wanted->reason));
-  if (conversation_.server_is_idle()) end(*ending.reason());
+  if (has_nothing_to_finish()) end(*ending.reason());
   return false;
+}
+
+// A server that reads copy data waits for a client of whom nothing is passed on any more.
+bool Relay::has_nothing_to_finish() const {
+  return conversation_.server_is_idle() || conversation_.queue().is_in_copy();
 }
 
 void Relay::reconsider() {

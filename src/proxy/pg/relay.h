@@ -52,6 +52,7 @@ class Relay {
   void server_has_ended();
   // Before each chunk from the client. False: the session has to end, and why is set.
   bool renew_access();
+  bool has_nothing_to_finish() const;
   void after_answers();
   // The client's Terminate is not for a connection that is kept: true when `bytes` are that and nothing else.
   bool keeps_back(ByteView bytes);

@@ -92,6 +92,25 @@ TEST_CASE("a role that is taken away decides the next statement") {
   CHECK(last_error(world.client.got).starts_with("terminating connection: your access to database"));
 }
 
+TEST_CASE("a COPY from a client who has lost access ends: nobody would end it") {
+  for (const bool is_late : {false, true}) {
+    LoggedIn world([](Snapshot& snapshot) {
+      make_store_user(snapshot);
+      snapshot.users["ada"].roles = {"writer"};
+      snapshot.policies = policies_for("writer", policy::Level::write);
+    });
+    world.send(world.client, query("copy t from stdin"));
+    const std::string begun = message('G', std::string("\0\0\0", 3));
+    const auto take_role = [&] { use(world, [](Snapshot& next) { next.users["ada"].roles = {}; }); };
+    if (!is_late) take_role();
+    world.send(world.server, begun);
+    if (is_late) take_role();
+    CHECK(last_error(world.client.got).starts_with("terminating connection: your access to database"));
+    CHECK(world.client.has_ended);
+    CHECK_FALSE(world.cancels.empty());
+  }
+}
+
 TEST_CASE("a role that is changed for another one changes what passes, without a reload") {
   policy::Policy writers, definers;
   writers.name = "writers";

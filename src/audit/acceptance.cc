@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "audit/state_file.h"
+#include "ringfence/base/state_file.h"
 
 namespace ringfence::audit {
 namespace {

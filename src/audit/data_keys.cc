@@ -1,9 +1,10 @@
 #include "ringfence/audit/data_keys.h"
+#include "ringfence/base/hex.h"
 
 #include <algorithm>
 
 #include "audit/numbers.h"
-#include "audit/state_file.h"
+#include "ringfence/base/state_file.h"
 #include "ringfence/crypto/secret.h"
 
 namespace ringfence::audit {
@@ -15,28 +16,7 @@ constexpr size_t line_bytes = id_digits + 1 + key_digits + 1;
 
 constexpr const char* data_key_file = "data.key";
 
-template <size_t size>
-bool from_hex(ByteView digits, std::array<uint8_t, size>& out) {
-  if (digits.size() != 2 * size) return false;
-  for (size_t i = 0; i < size; ++i) {
-    const int high = hex_value(digits[2 * i]);
-    const int low = hex_value(digits[2 * i + 1]);
-    if (high < 0 || low < 0) return false;
-    out[i] = static_cast<uint8_t>(high << 4 | low);
-  }
-  return true;
-}
-
 }  // namespace
-
-std::string to_hex(ByteView bytes) {
-  std::string out;
-  for (char c : bytes) {
-    out.push_back("0123456789abcdef"[static_cast<uint8_t>(c) >> 4]);
-    out.push_back("0123456789abcdef"[c & 15]);
-  }
-  return out;
-}
 
 DataKeys::~DataKeys() {
   for (DataKey& one : keys_) crypto::secure_zero(one.key);
@@ -50,8 +30,8 @@ Result<DataKeys> DataKeys::parse(ByteView text) {
     text.remove_prefix(std::min(end + 1, text.size()));
     DataKey key;
     const bool is_key = one.size() == line_bytes - 1 && one[id_digits] == ' ' &&
-                        from_hex(one.substr(0, id_digits), key.id) &&
-                        from_hex(one.substr(id_digits + 1), key.key);
+                        read_hex(one.substr(0, id_digits), key.id) &&
+                        read_hex(one.substr(id_digits + 1), key.key);
     if (!is_key) {
       return fail(Fault::malformed,
                   "line " + std::to_string(line) + " is no data key: 16 hexadecimal digits, a blank, 64");
@@ -72,9 +52,9 @@ std::string DataKeys::text() const {
   std::string out;
   out.reserve(keys_.size() * line_bytes);
   for (const DataKey& one : keys_) {
-    out.append(to_hex(crypto::view_of(one.id)))
+    out.append(hex_of(crypto::view_of(one.id)))
         .append(" ")
-        .append(to_hex(crypto::view_of(one.key)))
+        .append(hex_of(crypto::view_of(one.key)))
         .append("\n");
   }
   return out;
@@ -132,7 +112,7 @@ Result<std::string> DataKeys::add(const std::string& directory) {
   auto kept = replace_file(directory, data_key_file, text);
   crypto::secure_zero(text);
   if (!kept) return unexpected(std::move(kept).error().in("data key"));
-  return to_hex(crypto::view_of(keys->newest().id));
+  return hex_of(crypto::view_of(keys->newest().id));
 }
 
 }  // namespace ringfence::audit

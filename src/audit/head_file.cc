@@ -3,7 +3,8 @@
 #include <charconv>
 #include <cstring>
 
-#include "audit/state_file.h"
+#include "ringfence/base/hex.h"
+#include "ringfence/base/state_file.h"
 #include "ringfence/crypto/secret.h"
 
 namespace ringfence::audit {

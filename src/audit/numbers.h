@@ -20,11 +20,4 @@ T be(ByteView bytes) {
   return bytes.size() == sizeof(T) ? detail::load_be<T>(bytes.data()) : T{};
 }
 
-// The value of a hexadecimal digit as the state directory's files have it, in small letters; -1: it is none.
-inline int hex_value(char digit) {
-  if (digit >= '0' && digit <= '9') return digit - '0';
-  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
-  return -1;
-}
-
 }  // namespace ringfence::audit

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "audit/numbers.h"
-#include "audit/state_file.h"
+#include "ringfence/base/state_file.h"
 #include "ringfence/crypto/secret.h"
 
 namespace ringfence::audit {
@@ -99,29 +99,6 @@ Result<std::string> seal_key(const std::string& directory) {
   if (!made) return made;
   if (auto kept = create_file(directory, key_name, *made); !kept) return unexpected(std::move(kept.error()));
   return made;
-}
-
-std::string hex_of(ByteView bytes) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(bytes.size() * 2);
-  for (char c : bytes) {
-    out.push_back(digits[static_cast<uint8_t>(c) >> 4]);
-    out.push_back(digits[static_cast<uint8_t>(c) & 15]);
-  }
-  return out;
-}
-
-std::string bytes_of_hex(std::string_view hex) {
-  std::string out;
-  if (hex.size() % 2 != 0) return out;
-  for (size_t i = 0; i < hex.size(); i += 2) {
-    int high = hex_value(hex[i]);
-    int low = hex_value(hex[i + 1]);
-    if (high < 0 || low < 0) return {};
-    out.push_back(static_cast<char>(high << 4 | low));
-  }
-  return out;
 }
 
 }  // namespace ringfence::audit

@@ -78,8 +78,4 @@ Result<std::string> seal_key(const std::string& directory);
 // Fault::not_found where there is none.
 Result<std::string> read_seal_key(const std::string& directory);
 
-std::string hex_of(ByteView bytes);
-// Empty when they are no such digits.
-std::string bytes_of_hex(std::string_view hex);
-
 }  // namespace ringfence::audit

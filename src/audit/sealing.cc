@@ -1,4 +1,5 @@
 #include "ringfence/audit/sealing.h"
+#include "ringfence/base/hex.h"
 
 #include <algorithm>
 
@@ -49,7 +50,7 @@ TextSealer::TextSealer(DataKeys keys, std::string node)
     : keys_(std::move(keys)), digest_key_(keys_.digest_key()), node_(std::move(node)) {}
 
 std::string TextSealer::digest(ByteView digested) const {
-  return to_hex(crypto::view_of(crypto::hmac_sha256(crypto::view_of(digest_key_), digested)));
+  return hex_of(crypto::view_of(crypto::hmac_sha256(crypto::view_of(digest_key_), digested)));
 }
 
 SealedTexts TextSealer::seal(const ClearTexts& texts, ByteView context) const {
@@ -98,12 +99,12 @@ Result<std::vector<OpenedText>> open_sealed(const DataKeys& keys, ByteView conte
   const DataKey* key = keys.find(id);
   if (key == nullptr) {
     return fail(Fault::not_found,
-                "it was sealed with the data key " + to_hex(id) + ", which is not in data.key");
+                "it was sealed with the data key " + hex_of(id) + ", which is not in data.key");
   }
   auto fields = crypto::open_box(key->key, context, sealed.substr(sealed_header_bytes));
   if (!fields) {
     return fail(Fault::denied, "the sealed text is not what was sealed for this record with the data key " +
-                                   to_hex(id) + ": it, its record or the key was changed");
+                                   hex_of(id) + ": it, its record or the key was changed");
   }
   std::vector<OpenedText> out;
   Reader in(*fields);

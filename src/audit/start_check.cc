@@ -12,6 +12,7 @@
 #include "audit/seal.h"
 #include "audit/stored_chain.h"
 #include "ringfence/base/clock.h"
+#include "ringfence/base/hex.h"
 #include "ringfence/base/log.h"
 
 namespace ringfence::audit {

@@ -6,10 +6,10 @@
 
 #include <cerrno>
 
-#include "audit/state_file.h"
 #include "ringfence/audit/trail.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/run_as.h"
+#include "ringfence/base/state_file.h"
 #include "ringfence/crypto/digest.h"
 #include "ringfence/crypto/secret.h"
 

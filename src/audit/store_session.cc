@@ -6,6 +6,7 @@
 #include "audit/node_store.h"
 #include "audit/numbers.h"
 #include "ringfence/base/clock.h"
+#include "ringfence/base/hex.h"
 #include "ringfence/base/log.h"
 
 namespace ringfence::audit {

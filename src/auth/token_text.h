@@ -13,11 +13,7 @@ namespace ringfence::auth {
 inline constexpr size_t token_text_bytes = 43;
 
 inline std::string token_text(const crypto::Digest& bytes) {
-  std::string out = base64_encode(crypto::view_of(bytes));
-  out.pop_back();
-  std::replace(out.begin(), out.end(), '+', '-');
-  std::replace(out.begin(), out.end(), '/', '_');
-  return out;
+  return base64url_encode(crypto::view_of(bytes));
 }
 
 // Whether it is the text of some 256 bits. Time depends on the text alone, which its sender knows.

@@ -1,5 +1,6 @@
 #include "ringfence/base/base64.h"
 
+#include <algorithm>
 #include <array>
 
 namespace ringfence {
@@ -48,6 +49,24 @@ Result<std::string> base64_decode(std::string_view text) {
     for (size_t k = 0; k < 3 - padding; ++k) out.push_back(static_cast<char>(group >> (16 - 8 * k) & 0xff));
   }
   return out;
+}
+
+std::string base64url_encode(ByteView bytes) {
+  std::string out = base64_encode(bytes);
+  while (out.ends_with('=')) out.pop_back();
+  std::replace(out.begin(), out.end(), '+', '-');
+  std::replace(out.begin(), out.end(), '/', '_');
+  return out;
+}
+
+Result<std::string> base64url_decode(std::string_view text) {
+  if (text.find_first_of("+/=") != std::string_view::npos)
+    return fail(Fault::malformed, "base64url: a character outside the alphabet");
+  std::string padded(text);
+  std::replace(padded.begin(), padded.end(), '-', '+');
+  std::replace(padded.begin(), padded.end(), '_', '/');
+  padded.append((4 - padded.size() % 4) % 4, '=');
+  return base64_decode(padded);
 }
 
 }  // namespace ringfence

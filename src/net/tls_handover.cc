@@ -3,6 +3,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "ringfence/base/hex.h"
 #include "ringfence/crypto/secret.h"
 #include "ringfence/crypto/traffic_key.h"
 #include "tls_openssl.h"
@@ -17,12 +18,6 @@ constexpr uint16_t last_suite = 0x1303;   // TLS_CHACHA20_POLY1305_SHA256
 uint16_t suite_of(const SSL* ssl) {
   const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl);
   return cipher != nullptr ? SSL_CIPHER_get_protocol_id(cipher) : 0;
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
 }
 
 }  // namespace
@@ -50,8 +45,8 @@ void TlsHandover::take_secret(const char* line) {
   size_t size = std::strlen(digits) / 2;
   if (size > secret_.size()) return;
   for (size_t i = 0; i < size; ++i) {
-    int high = hex_digit(digits[2 * i]);
-    int low = hex_digit(digits[2 * i + 1]);
+    int high = hex_value(digits[2 * i]);
+    int low = hex_value(digits[2 * i + 1]);
     if (high < 0 || low < 0) return;
     secret_[i] = static_cast<unsigned char>(high * 16 + low);
   }

@@ -1,6 +1,7 @@
 // Lists page by page, and what has changed since a node last looked.
 #include "control_form.h"
 #include "control_sql.h"
+#include "ringfence/base/hex.h"
 #include "ringfence/store/control_records.h"
 
 namespace ringfence::store {

@@ -1,4 +1,5 @@
 #include "ringfence/store/control_records.h"
+#include "ringfence/base/hex.h"
 
 #include "control_form.h"
 #include "control_sql.h"
@@ -17,16 +18,6 @@ constexpr const char* state_table = "ringfence_control.state";
 constexpr const char* begin_sql =
     "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '10s'; "
     "UPDATE ringfence_control.state SET revision = revision + 1 RETURNING revision";
-
-std::string hex_literal(ByteView bytes) {
-  constexpr char digits[] = "0123456789abcdef";
-  std::string out = "\\x";
-  for (char c : bytes) {
-    out.push_back(digits[static_cast<uint8_t>(c) >> 4]);
-    out.push_back(digits[static_cast<uint8_t>(c) & 15]);
-  }
-  return out;
-}
 
 std::string id_list(const std::vector<std::string>& ids) {
   std::string out = "{";
@@ -178,7 +169,7 @@ namespace {
 std::string row_json(const ControlRecord& record) {
   Json row = record.body;
   row["key_id"] = record.key_id;
-  row["mac"] = hex_literal(record.mac);
+  row["mac"] = "\\x" + hex_of(record.mac);
   return model::canonical_json(row);
 }
 

@@ -61,15 +61,6 @@ bool has_column(const Field& field) { return !has_links(field) && field.exposure
 
 std::string column_of(const Field& field) { return quote_identifier(field.name); }
 
-std::string bytes_of_hex(ByteView digits) {
-  const auto nibble = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-  std::string out;
-  out.reserve(digits.size() / 2);
-  for (size_t i = 0; i + 1 < digits.size(); i += 2)
-    out.push_back(static_cast<char>(nibble(digits[i]) << 4 | nibble(digits[i + 1])));
-  return out;
-}
-
 std::string time_text(const std::string& expression) {
   return "to_char(" + expression + " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
 }

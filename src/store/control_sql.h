@@ -26,8 +26,6 @@ std::string select_of(const model::Noun& noun);
 std::string insert_of(const model::Noun& noun);
 // The same, of the record with the id $2.
 std::string update_of(const model::Noun& noun);
-// What encode(…, 'hex') gave, as bytes.
-std::string bytes_of_hex(ByteView digits);
 // A time in the one form that it has in JSON.
 std::string time_text(const std::string& expression);
 

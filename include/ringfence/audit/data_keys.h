@@ -59,6 +59,4 @@ class DataKeys {
   std::vector<DataKey> keys_;
 };
 
-std::string to_hex(ByteView bytes);
-
 }  // namespace ringfence::audit

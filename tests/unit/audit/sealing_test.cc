@@ -1,4 +1,5 @@
 #include "ringfence/audit/sealing.h"
+#include "ringfence/base/hex.h"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -68,7 +69,7 @@ TEST_CASE("the file of data keys is made once, is its owner's alone, and is read
   auto both = DataKeys::read(folder.path);
   REQUIRE(both);
   CHECK(both->size() == 2);
-  CHECK(to_hex(crypto::view_of(both->newest().id)) == *added);
+  CHECK(hex_of(crypto::view_of(both->newest().id)) == *added);
   CHECK(both->find(crypto::view_of(made->newest().id)) != nullptr);
   CHECK(both->digest_key() == made->digest_key());
   CHECK(both->text().starts_with(made->text()));
@@ -101,7 +102,7 @@ TEST_CASE("what is no file of data keys is told by its line") {
   }
   std::string many;
   for (size_t i = 0; i <= DataKeys::keys_max; ++i) {
-    many += "00000000000000" + to_hex(std::string(1, static_cast<char>(i))) + first.substr(16);
+    many += "00000000000000" + hex_of(std::string(1, static_cast<char>(i))) + first.substr(16);
   }
   CHECK(DataKeys::parse(many).error().fault == Fault::limit);
 }
@@ -143,8 +144,8 @@ TEST_CASE("the newest key seals, every key opens its own, and digests stay compa
   const SealedTexts old = sealed_for(first, id_of(1), "same");
   const SealedTexts young = sealed_for(first + second, id_of(1), "same");
   const SealedTexts other = sealed_for(first + second, id_of(1), "another");
-  CHECK(to_hex(ByteView(old.sealed).substr(1, 8)) == first.substr(0, 16));
-  CHECK(to_hex(ByteView(young.sealed).substr(1, 8)) == second.substr(0, 16));
+  CHECK(hex_of(ByteView(old.sealed).substr(1, 8)) == first.substr(0, 16));
+  CHECK(hex_of(ByteView(young.sealed).substr(1, 8)) == second.substr(0, 16));
   CHECK(old.digests == young.digests);
   CHECK(other.digests != young.digests);
   const auto context = event_context("node", id_of(1));
@@ -156,7 +157,7 @@ TEST_CASE("the newest key seals, every key opens its own, and digests stay compa
   CHECK(fault_of(open_sealed(*DataKeys::parse(first.substr(0, 17) + second.substr(17)), context,
                              old.sealed)) == Fault::denied);
   // The digest is no plain one of the text.
-  CHECK(old.digests.find(to_hex(crypto::view_of(crypto::sha256("same")))) == std::string::npos);
+  CHECK(old.digests.find(hex_of(crypto::view_of(crypto::sha256("same")))) == std::string::npos);
 }
 
 namespace {

@@ -10,9 +10,10 @@
 #include "audit/head_file.h"
 #include "audit/seal.h"
 #include "audit/start_check.h"
-#include "audit/state_file.h"
 #include "audit/state_identity.h"
 #include "ringfence/audit/verify.h"
+#include "ringfence/base/hex.h"
+#include "ringfence/base/state_file.h"
 #include "store_fixture.h"
 
 using namespace ringfence;

@@ -2,6 +2,7 @@
 
 #include "ringfence/base/base64.h"
 #include "ringfence/base/clock.h"
+#include "ringfence/base/hex.h"
 #include "ringfence/base/log.h"
 #include "ringfence/base/utf8.h"
 
@@ -48,4 +49,25 @@ TEST_CASE("a peer's text cannot break a log line") {
   CHECK(text.find('\x1b') == std::string::npos);
   std::string json = log_line(LogFormat::json, 0, LogLevel::info, "m", {{"k", "\"\\\x01\xff"}});
   CHECK(json.find("\"k\":\"\\\"\\\\\\u0001\\ufffd\"") != std::string::npos);
+}
+
+TEST_CASE("base64url has no padding, and is not base64") {
+  for (const std::string& bytes :
+       {std::string(), std::string("\xfb"), std::string("\xff\xef"), std::string("\xfb\xff\xfe")}) {
+    const std::string text = base64url_encode(bytes);
+    CHECK(text.find_first_of("+/=") == std::string::npos);
+    CHECK(*base64url_decode(text) == bytes);
+  }
+  CHECK(base64url_encode("\xfb\xff\xfe") == "-__-");
+  for (const char* bad : {"+__-", "/w", "_w==", "_", "_x", "a b_"}) CHECK_FALSE(base64url_decode(bad));
+}
+
+TEST_CASE("hexadecimal digits are small letters, two for each byte") {
+  CHECK(hex_of(std::string("\x00\xaf", 2)) == "00af");
+  CHECK(bytes_of_hex("00af") == std::string("\x00\xaf", 2));
+  for (const char* bad : {"0", "0g", "AF", "0x"}) CHECK(bytes_of_hex(bad).empty());
+  std::array<uint8_t, 2> place{};
+  CHECK(read_hex("00af", place));
+  CHECK(place[1] == 0xaf);
+  for (const char* bad : {"00a", "00af0", "00aF", ""}) CHECK_FALSE(read_hex(bad, place));
 }

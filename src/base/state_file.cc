@@ -1,4 +1,4 @@
-#include "audit/state_file.h"
+#include "ringfence/base/state_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -6,7 +6,7 @@
 
 #include <cerrno>
 
-namespace ringfence::audit {
+namespace ringfence {
 namespace {
 
 class Descriptor {
@@ -117,4 +117,4 @@ Result<void> remove_file(const std::string& directory, const std::string& name) 
   return {};
 }
 
-}  // namespace ringfence::audit
+}  // namespace ringfence

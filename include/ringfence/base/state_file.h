@@ -7,7 +7,7 @@
 #include "ringfence/base/bytes.h"
 #include "ringfence/base/result.h"
 
-namespace ringfence::audit {
+namespace ringfence {
 
 // Replaces what is there. Mode 0600.
 Result<void> replace_file(const std::string& directory, const std::string& name, ByteView bytes);
@@ -18,4 +18,4 @@ Result<void> create_file(const std::string& directory, const std::string& name, 
 Result<std::string> read_file(const std::string& directory, const std::string& name, size_t bytes_max);
 Result<void> remove_file(const std::string& directory, const std::string& name);
 
-}  // namespace ringfence::audit
+}  // namespace ringfence

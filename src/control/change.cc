@@ -12,17 +12,6 @@ namespace ringfence::control {
 using model::Json;
 using store::ControlRecord;
 
-namespace {
-
-Answer invalid(model::Defects defects) {
-  Answer out;
-  out.kind = Answer::Kind::invalid;
-  out.defects = std::move(defects);
-  return out;
-}
-
-}  // namespace
-
 Answer Change::failed(const Error& error) { return store_failed(error, records_.refusal()); }
 
 Answer Change::give_up(std::string_view action, const std::string& which, Answer answer) {
@@ -142,18 +131,12 @@ Answer Change::create_within(const Json& given, const Prepared& prepared,
   if (!defects) return failed(defects.error());
   if (!defects->empty()) return invalid(std::move(*defects));
   ControlRecord record{&noun_, model::complete(noun_, wanted), {}, {}};
-  for (const model::Field& field : noun_.fields) {
-    if (field.exposure == model::Exposure::write_only) record.body.erase(std::string(field.name));
-  }
   record.body.update(prepared.fields);
   record.body["version"] = 1;
   begin_record(record);
   auto number = records_.next_number(noun_);
   if (!number) return failed(number.error());
   record.body["number"] = *number;
-  if (noun_.check != nullptr) {
-    if (model::Defects wrong = noun_.check(record.body); !wrong.empty()) return invalid(std::move(wrong));
-  }
   if (auto refused = ChangeRules(registry_, records_, actor_).check(noun_, nullptr, &record.body))
     return *refused;
   registry_.authority_.seal(record);
@@ -173,16 +156,15 @@ Answer Change::create_within(const Json& given, const Prepared& prepared,
 Answer Change::finish(std::string_view action, const ControlRecord& record, const Json& before,
                       const Json& after, Answer answer) {
   if (!trail_.begin(action, noun_, record.id(), before, after, actor_))
-    return refusal(Answer::Kind::unavailable, "the trail takes no record of the change; it was not made");
+    return unavailable("the trail takes no record of the change; it was not made");
   auto committed = records_.commit();
   if (!committed) {
     // A connection that broke in COMMIT leaves open whether the store has made the change.
     const bool is_open = committed.error().fault == Fault::unavailable;
     trail_.end(is_open ? audit::Outcome::unknown : audit::Outcome::failure, committed.error().message);
-    return is_open
-               ? refusal(Answer::Kind::unavailable,
+    return is_open ? unavailable(
                          "the store did not confirm the change; read the record to see whether it was made")
-               : failed(committed.error());
+                   : failed(committed.error());
   }
   trail_.end(audit::Outcome::success, "");
   trail_.links(noun_, record.id(), before, after, actor_);
@@ -255,20 +237,17 @@ Answer Change::change_within(const std::string& which, const Json& given, const 
   record->body = std::move(fields);
   record->body["version"] = record->version() + 1;
   begin_record(*record);
-  if (noun_.check != nullptr) {
-    if (model::Defects wrong = noun_.check(record->body); !wrong.empty()) return invalid(std::move(wrong));
-  }
   ChangeRules rules(registry_, records_, actor_);
   if (auto not_allowed = rules.check(noun_, &before, &record->body)) return *not_allowed;
   registry_.authority_.seal(*record);
   if (auto written = records_.update(*record); !written) return failed(written.error());
   if (auto not_allowed = rules.check_after(noun_, &before)) return *not_allowed;
-  Answer answer = registry_.one(*record, Answer::Kind::ok);
-  if (answer.kind != Answer::Kind::ok) return answer;
-  auto was = registry_.present(noun_, {before});
-  if (!was) return failed(was.error());
-  const Json after = answer.body;
-  return finish("UPDATE", *record, was->front(), after, std::move(answer));
+  auto both = registry_.present(noun_, {before, record->body});
+  if (!both) return failed(both.error());
+  Answer answer;
+  answer.body = both->back();
+  answer.version = record->version();
+  return finish("UPDATE", *record, both->front(), both->back(), std::move(answer));
 }
 
 Answer Change::remove(const std::string& which, std::optional<int64_t> if_version) {

@@ -13,13 +13,6 @@ constexpr size_t role_depth_max = 32;
 
 }  // namespace
 
-Answer refusal(Answer::Kind kind, std::string message) {
-  Answer out;
-  out.kind = kind;
-  out.message = std::move(message);
-  return out;
-}
-
 Answer not_believed() {
   return refusal(Answer::Kind::conflict,
                  "the record in the store is not as an appliance wrote it; see the trail's events");
@@ -29,9 +22,8 @@ Answer store_failed(const Error& error, const store::Refusal& why) {
   using Kind = store::Refusal::Kind;
   switch (why.kind) {
     case Kind::taken: {
-      Answer out = refusal(Answer::Kind::conflict, "another record has this " + why.field + " already");
-      out.defects = {{why.field, "is taken; choose another one"}};
-      return out;
+      return refusal(Answer::Kind::conflict, "another record has this " + why.field + " already",
+                     {{why.field, "is taken; choose another one"}});
     }
     case Kind::referred:
       return refusal(Answer::Kind::conflict,
@@ -45,10 +37,13 @@ Answer store_failed(const Error& error, const store::Refusal& why) {
   }
   if (error.fault == Fault::not_found)
     return refusal(Answer::Kind::not_found, "the record was deleted meanwhile");
-  return refusal(Answer::Kind::unavailable, "the store does not take the change: " + error.message);
+  return unavailable("the store does not take the change: " + error.message);
 }
 
 std::optional<Answer> ChangeRules::check(const model::Noun& noun, const Json* before, const Json* after) {
+  if (after != nullptr && noun.check != nullptr) {
+    if (model::Defects wrong = noun.check(*after); !wrong.empty()) return invalid(std::move(wrong));
+  }
   if (noun.name == "user") return check_user(before, after);
   if (noun.name == "role") return check_role(before, after);
   if (noun.name == "key") return check_key(before, after);
@@ -59,12 +54,9 @@ std::optional<Answer> ChangeRules::check(const model::Noun& noun, const Json* be
 std::optional<Answer> ChangeRules::needs(const Result<auth::Scopes>& scopes, const std::string& what) {
   if (!scopes) {
     if (scopes.error().fault == Fault::malformed) {
-      Answer out = refusal(Answer::Kind::invalid, scopes.error().message);
-      out.defects = {{"parents", scopes.error().message}};
-      return out;
+      return invalid({{"parents", scopes.error().message}}, scopes.error().message);
     }
-    if (scopes.error().fault != Fault::conflict)
-      return refusal(Answer::Kind::unavailable, scopes.error().message);
+    if (scopes.error().fault != Fault::conflict) return unavailable(scopes.error().message);
     if (actor_.scopes.has_all(auth::Scopes::all())) return std::nullopt;
     return refusal(Answer::Kind::conflict, scopes.error().message);
   }
@@ -172,10 +164,9 @@ std::optional<Answer> ChangeRules::check_target(const Json* before, const Json* 
   if (before->at("sealed_password") != after->at("sealed_password")) return std::nullopt;
   for (const char* field : {"hosts", "port", "sslmode", "sslrootcert"}) {
     if (before->at(field) == after->at(field)) continue;
-    Answer out = refusal(Answer::Kind::invalid, "the password goes to another place then");
-    out.defects = {
-        {"password", "is missing; give it again where hosts, port, sslmode or sslrootcert change"}};
-    return out;
+    return invalid(
+        {{"password", "is missing; give it again where hosts, port, sslmode or sslrootcert change"}},
+        "the password goes to another place then");
   }
   return std::nullopt;
 }
@@ -183,9 +174,7 @@ std::optional<Answer> ChangeRules::check_target(const Json* before, const Json* 
 std::optional<Answer> ChangeRules::check_key(const Json* before, const Json* after) {
   const Json& key = after != nullptr ? *after : *before;
   if (key.at("user").is_null()) {
-    Answer out = refusal(Answer::Kind::invalid, "whose key it is is not said");
-    out.defects = {{"user", "is missing; add the name of a user"}};
-    return out;
+    return invalid({{"user", "is missing; add the name of a user"}}, "whose key it is is not said");
   }
   const std::string user = key.at("user").get<std::string>();
   const bool is_own = user == to_string(actor_.user_id);
@@ -198,9 +187,7 @@ std::optional<Answer> ChangeRules::check_key(const Json* before, const Json* aft
     std::vector<std::string> names = key.at("scopes").get<std::vector<std::string>>();
     auto own = auth::Scopes::parse(names);
     if (!own) {
-      Answer out = refusal(Answer::Kind::invalid, own.error().message);
-      out.defects = {{"scopes", own.error().message}};
-      return out;
+      return invalid({{"scopes", own.error().message}}, own.error().message);
     }
     scopes = both(*scopes, *own);
   }

@@ -41,7 +41,6 @@ class ChangeRules {
   const Actor& actor_;
 };
 
-Answer refusal(Answer::Kind kind, std::string message);
 // Somebody has changed the record's row by hand, or has brought back an older one.
 Answer not_believed();
 Answer store_failed(const Error& error, const store::Refusal& refusal);

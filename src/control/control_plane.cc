@@ -1,14 +1,12 @@
 #include "ringfence/control/control_plane.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <atomic>
 
 #include "change_rules.h"
 #include "follower.h"
 #include "ringfence/base/base64.h"
 #include "ringfence/base/log.h"
+#include "ringfence/base/state_file.h"
 #include "ringfence/control/registry.h"
 #include "ringfence/crypto/secret.h"
 #include "ringfence/ring/workers.h"
@@ -21,26 +19,7 @@ namespace {
 constexpr uint64_t follow_ms = 5'000;
 constexpr int statement_s = 10;
 constexpr size_t first_password_bytes = 18;
-
-Answer unavailable(std::string message) {
-  Answer out;
-  out.kind = Answer::Kind::unavailable;
-  out.message = std::move(message);
-  return out;
-}
-
-// For its owner alone, and never in the place of another file.
-Result<void> write_secret(const std::string& path, const std::string& text) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return fail_errno(errno, "create " + path);
-  const bool is_whole =
-      ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0;
-  const int error = errno;
-  ::close(fd);
-  if (is_whole) return {};
-  ::unlink(path.c_str());
-  return fail_errno(error, "write " + path);
-}
+constexpr const char* first_password_file = "initial-admin-password";
 
 }  // namespace
 
@@ -108,26 +87,27 @@ Result<void> ControlPlane::Parts::prepare() {
 // read by others. The file is there before the user: a password that nobody can read would lock everybody
 // out.
 Result<void> ControlPlane::Parts::make_first(store::Connection& at) {
-  const std::string path = options.state_directory + "/initial-admin-password";
   Registry registry(at, authority, [this] { return options.space; }, options.scram_secret);
   bool is_written = false;
   auto first = registry.make_first([&]() -> Result<model::Secret> {
     auto random = crypto::random_bytes(first_password_bytes);
     if (!random) return unexpected(std::move(random.error()));
     std::string password = base64_encode(*random);
-    ::unlink(path.c_str());  // Of an earlier start that did not get as far as the user.
-    auto written = write_secret(path, password + "\n");
+    // One may be there of an earlier start that did not get as far as the user.
+    auto written = replace_file(options.state_directory, first_password_file, password + "\n");
     model::Secret out(password);
     crypto::secure_zero(password);
     if (!written) return unexpected(std::move(written.error()));
     is_written = true;
     return out;
   });
-  if (is_written && (!first || !first->is_made)) ::unlink(path.c_str());
+  if (is_written && (!first || !first->is_made))
+    (void)remove_file(options.state_directory, first_password_file);
   if (!first) return unexpected(std::move(first.error()));
   if (!first->is_made) return {};
-  log_warning("the first administrator was made; the password must be changed at the first login",
-              {{"user", first->user}, {"password_file", path}});
+  log_warning(
+      "the first administrator was made; the password must be changed at the first login",
+      {{"user", first->user}, {"password_file", options.state_directory + "/" + first_password_file}});
   return {};
 }
 

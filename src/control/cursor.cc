@@ -17,20 +17,6 @@ namespace {
 constexpr size_t cursor_bytes_max = 4'096;
 constexpr std::string_view own_orders[] = {"created_at", "number"};
 
-// A cursor stands in a URL: base64url without padding (RFC 4648, section 5).
-std::string to_url(std::string text) {
-  while (text.ends_with('=')) text.pop_back();
-  std::replace(text.begin(), text.end(), '+', '-');
-  std::replace(text.begin(), text.end(), '/', '_');
-  return text;
-}
-std::string from_url(std::string text) {
-  std::replace(text.begin(), text.end(), '-', '+');
-  std::replace(text.begin(), text.end(), '_', '/');
-  while (text.size() % 4 != 0) text.push_back('=');
-  return text;
-}
-
 std::string order_of(const store::ListQuery& query) { return (query.is_descending ? "-" : "") + query.sort; }
 
 bool is_order(const model::Noun& noun, const std::string& name) {
@@ -60,7 +46,7 @@ tl::unexpected<Error> no_cursor() {
 
 std::string cursor_of(const store::ListQuery& query, const store::ControlRecord& last) {
   const Json cursor = {order_of(query), last.body.at(query.sort), last.id()};
-  return to_url(base64_encode(model::canonical_json(cursor)));
+  return base64url_encode(model::canonical_json(cursor));
 }
 
 Result<store::ListQuery> query_of(const model::Noun& noun, const ListRequest& request) {
@@ -82,7 +68,7 @@ Result<store::ListQuery> query_of(const model::Noun& noun, const ListRequest& re
     return fail(Fault::malformed, "limit must be a whole number from 1 to " + std::to_string(list_limit_max));
   if (request.cursor.empty()) return out;
   if (request.cursor.size() > cursor_bytes_max) return no_cursor();
-  auto text = base64_decode(from_url(request.cursor));
+  auto text = base64url_decode(request.cursor);
   if (!text) return no_cursor();
   auto cursor = model::parse_json(*text);
   if (!cursor || !cursor->is_array() || cursor->size() != 3 || !(*cursor)[0].is_string() ||

@@ -1,8 +1,8 @@
 #include "image.h"
 
 #include <algorithm>
-#include <array>
 
+#include "ringfence/base/hex.h"
 #include "ringfence/model/target_record.h"
 #include "ringfence/model/timestamp.h"
 
@@ -38,18 +38,11 @@ bool is_over(const Json& record, uint64_t now_us) {
   return at != 0 && at <= now_us;
 }
 
-std::optional<crypto::Digest> digest_of_hex(std::string_view hex) {
-  crypto::Digest out{};
-  if (hex.size() != out.size() * 2) return std::nullopt;
-  for (size_t i = 0; i < out.size(); ++i) {
-    const auto nibble = [](char c) {
-      return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-    };
-    const int high = nibble(hex[2 * i]), low = nibble(hex[2 * i + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
-    out[i] = static_cast<uint8_t>(high << 4 | low);
-  }
-  return out;
+// Unless the name is another one's by now.
+template <typename T>
+void drop_named(SharedMap<T>& from, const std::string& name, const std::string& id) {
+  const T* of_name = from.find(name);
+  if (of_name != nullptr && to_string(of_name->id) == id) from.erase(name);
 }
 
 // Whether both say the same; then the one that others have already is kept.
@@ -167,13 +160,12 @@ std::shared_ptr<TargetFacts> Image::target(const Json& record) const {
 std::shared_ptr<auth::ApiKeyFacts> Image::key(const Json& record, uint64_t now_us) const {
   auto id = parse_uuid(text(record, "id"));
   auto user_id = parse_uuid(text(record, "user"));
-  const auto hash = digest_of_hex(text(record, "hash"));
-  if (!id || !user_id || !hash || is_over(record, now_us)) return nullptr;
   auto out = std::make_shared<auth::ApiKeyFacts>();
+  const bool has_hash = read_hex(text(record, "hash"), out->hash);
+  if (!id || !user_id || !has_hash || is_over(record, now_us)) return nullptr;
   out->id = *id;
   out->user_id = *user_id;
   out->prefix = text(record, "prefix");
-  out->hash = *hash;
   for (const std::string& scope : texts(record, "scopes")) {
     if (!out->scopes.add(scope)) return nullptr;
   }
@@ -208,7 +200,6 @@ void Image::renew_user(InForce& in, const std::string& id, uint64_t now_us) {
   const UserFacts* known = in.users_by_id.find(id);
   if (made && known != nullptr && is_same(*known, *made)) return;
   if (!made && known == nullptr) return;
-  // The name of one that is gone may be another one's by now.
   const std::string name = made ? made->name : names_[id];
   in.changed_users.push_back(name);
   if (made) {
@@ -219,8 +210,7 @@ void Image::renew_user(InForce& in, const std::string& id, uint64_t now_us) {
   }
   names_.erase(id);
   in.users_by_id.erase(id);
-  const UserFacts* of_name = in.users.find(name);
-  if (of_name != nullptr && to_string(of_name->id) == id) in.users.erase(name);
+  drop_named(in.users, name, id);
 }
 
 void Image::renew_target(InForce& in, const std::string& id) {
@@ -236,8 +226,7 @@ void Image::renew_target(InForce& in, const std::string& id) {
     return;
   }
   names_.erase(id);
-  const TargetFacts* of_name = in.targets.find(name);
-  if (of_name != nullptr && to_string(of_name->id) == id) in.targets.erase(name);
+  drop_named(in.targets, name, id);
 }
 
 void Image::renew_key(InForce& in, const std::string& id, uint64_t now_us) {
@@ -265,8 +254,6 @@ InForcePtr Image::in_force(uint64_t now_us, const InForcePtr& before, int64_t re
     for (const std::string& id : users_) {
       if ((find("user", id) != nullptr) == is_there) renew_user(*out, id, now_us);
     }
-  }
-  for (const bool is_there : {false, true}) {
     for (const std::string& id : targets_) {
       if ((find("target", id) != nullptr) == is_there) renew_target(*out, id);
     }

@@ -3,8 +3,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "ringfence/base/base64.h"
 #include "ringfence/base/run_as.h"
+#include "ringfence/base/state_file.h"
 #include "ringfence/crypto/secret.h"
 #include "ringfence/model/text_rules.h"
 
@@ -12,15 +15,15 @@ namespace ringfence::control {
 
 namespace {
 
-constexpr size_t file_bytes_max = 64 * 1024;
+constexpr size_t ring_bytes_max = 64 * 1024;
 constexpr size_t id_bytes_max = 64;
 constexpr const char* cure =
     "write each key as a name and 32 bytes in base64, as from `openssl rand -base64 32`";
 
-Result<std::string> read_file(const std::string& path) {
+Result<std::string> read_ring(const std::string& path) {
   auto fd = open_to_read(path);
   if (!fd) return unexpected(std::move(fd.error()));
-  std::string out(file_bytes_max + 1, '\0');
+  std::string out(ring_bytes_max + 1, '\0');
   size_t size = 0;
   ssize_t got = 0;
   while (size < out.size() && (got = ::read(*fd, out.data() + size, out.size() - size)) > 0)
@@ -28,21 +31,9 @@ Result<std::string> read_file(const std::string& path) {
   const int error = errno;
   ::close(*fd);
   if (got < 0) return fail_errno(error, "read " + path);
-  if (size > file_bytes_max) return fail(Fault::limit, path + " is longer than 64 KiB: it is no key ring");
+  if (size > ring_bytes_max) return fail(Fault::limit, path + " is longer than 64 KiB: it is no key ring");
   out.resize(size);
   return out;
-}
-
-Result<void> write_new(const std::string& path, const std::string& text) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return fail_errno(errno, "create " + path);
-  const ssize_t written = ::write(fd, text.data(), text.size());
-  const bool is_whole = written == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0;
-  const int error = errno;
-  ::close(fd);
-  if (is_whole) return {};
-  ::unlink(path.c_str());
-  return fail_errno(error, "write " + path);
 }
 
 }  // namespace
@@ -76,7 +67,7 @@ Result<KeyRing> KeyRing::parse(std::string_view text, const std::string& path) {
 }
 
 Result<KeyRing> KeyRing::read(const std::string& path) {
-  auto text = read_file(path);
+  auto text = read_ring(path);
   if (!text) return unexpected(std::move(text.error()).in("key ring"));
   auto out = parse(*text, path);
   crypto::secure_zero(*text);
@@ -91,7 +82,8 @@ Result<KeyRing> KeyRing::read_or_make(const std::string& path) {
   std::string text =
       "# Keys of the control plane: whoever has them can write what the appliance believes.\nk1 " +
       base64_encode(*key) + "\n";
-  auto made = write_new(path, text);
+  const std::filesystem::path place(path);
+  auto made = create_file(place.parent_path(), place.filename(), text);
   auto out = parse(text, path);
   crypto::secure_zero(*key);
   crypto::secure_zero(text);

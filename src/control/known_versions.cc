@@ -8,13 +8,14 @@
 #include <charconv>
 #include <filesystem>
 
-#include "ringfence/base/run_as.h"
+#include "ringfence/base/state_file.h"
 
 namespace ringfence::control {
 
 namespace {
 
 constexpr uint64_t rewrite_lines_min = 10'000;
+constexpr size_t versions_bytes_max = 1 << 30;  // Of some ten million records.
 
 std::string line_of(const std::string& key, const KnownVersions::Known& known) {
   return key + " " + std::to_string(known.version) + (known.is_deleted ? " deleted\n" : "\n");
@@ -50,21 +51,6 @@ bool parse_number(std::string_view text, int64_t& out) {
   return error == std::errc() && end == text.data() + text.size() && out >= 0;
 }
 
-Result<std::string> read_whole(int fd, const std::string& path) {
-  struct stat facts{};
-  if (::fstat(fd, &facts) != 0) return fail_errno(errno, "stat " + path);
-  std::string out(static_cast<size_t>(facts.st_size), '\0');
-  size_t size = 0;
-  while (size < out.size()) {
-    const ssize_t got = ::pread(fd, out.data() + size, out.size() - size, static_cast<off_t>(size));
-    if (got < 0) return fail_errno(errno, "read " + path);
-    if (got == 0) break;
-    size += static_cast<size_t>(got);
-  }
-  out.resize(size);
-  return out;
-}
-
 }  // namespace
 
 KnownVersions::KnownVersions(KnownVersions&& other) noexcept
@@ -81,14 +67,26 @@ KnownVersions::~KnownVersions() {
 
 Result<KnownVersions> KnownVersions::open(const std::string& path) {
   KnownVersions out(path);
-  out.fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND | O_NOFOLLOW, 0600);
-  if (out.fd_ < 0) return fail_errno(errno, "open " + path);
+  auto made = create_file(out.folder(), out.name(), "");
+  if (!made && made.error().fault != Fault::conflict) return unexpected(std::move(made.error()));
+  if (auto opened = out.open_file(); !opened) return unexpected(std::move(opened.error()));
   if (auto loaded = out.load(); !loaded) return unexpected(std::move(loaded.error()));
   return out;
 }
 
+std::string KnownVersions::folder() const { return std::filesystem::path(path_).parent_path(); }
+std::string KnownVersions::name() const { return std::filesystem::path(path_).filename(); }
+
+Result<void> KnownVersions::open_file() {
+  const int fd = ::open(path_.c_str(), O_RDWR | O_CLOEXEC | O_APPEND | O_NOFOLLOW);
+  if (fd < 0) return fail_errno(errno, "open " + path_);
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = fd;
+  return {};
+}
+
 Result<void> KnownVersions::load() {
-  auto text = read_whole(fd_, path_);
+  auto text = read_file(folder(), name(), versions_bytes_max);
   if (!text) return unexpected(std::move(text.error()));
   std::vector<Entry> batch;
   size_t good_bytes = 0;  // Up to the end of the last whole batch.
@@ -121,21 +119,12 @@ Result<void> KnownVersions::load() {
 }
 
 Result<void> KnownVersions::rewrite() {
-  const std::string path = path_ + ".new";
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_APPEND | O_NOFOLLOW, 0600);
-  if (fd < 0) return fail_errno(errno, "create " + path);
   std::string text;
   for (const auto& [key, known] : known_) text += line_of(key, known);
   text += end_of(revision_, store_id_);
-  auto written = write_all(fd, text, path);
-  if (written && ::rename(path.c_str(), path_.c_str()) != 0) written = fail_errno(errno, "rename " + path);
-  if (!written) {
-    ::close(fd);
-    return written;
-  }
-  ::close(std::exchange(fd_, fd));
+  if (auto replaced = replace_file(folder(), name(), text); !replaced) return replaced;
   lines_ = known_.size() + 1;
-  return {};
+  return open_file();
 }
 
 const KnownVersions::Known* KnownVersions::find(const std::string& key) const {

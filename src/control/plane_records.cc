@@ -19,10 +19,7 @@ void PlaneRecords::ask(std::function<Answer(Registry&)> question, Done done) {
     plane->ask(std::move(question), std::move(done));
     return;
   }
-  Answer answer;
-  answer.kind = Answer::Kind::unavailable;
-  answer.message = "there is no store yet that records are in";
-  done(std::move(answer));
+  done(unavailable("there is no store yet that records are in"));
 }
 
 void PlaneRecords::list(const model::Noun& noun, ListRequest request, Done done) {

@@ -4,6 +4,7 @@
 #include "ringfence/auth/password_rules.h"
 #include "ringfence/auth/stored_password.h"
 #include "ringfence/base/clock.h"
+#include "ringfence/base/hex.h"
 #include "ringfence/control/credentials.h"
 #include "ringfence/model/text_rules.h"
 
@@ -12,23 +13,6 @@ namespace ringfence::control {
 using model::Json;
 
 namespace {
-
-std::string hex_of(const crypto::Digest& digest) {
-  constexpr char digits[] = "0123456789abcdef";
-  std::string out;
-  for (uint8_t byte : digest) {
-    out.push_back(digits[byte >> 4]);
-    out.push_back(digits[byte & 15]);
-  }
-  return out;
-}
-
-Answer failed(const Error& error) {
-  Answer out;
-  out.kind = Answer::Kind::unavailable;
-  out.message = error.message;
-  return out;
-}
 
 Prepared prepare_user(const Json& given, const std::string& name, ByteView scram_secret) {
   Prepared out;
@@ -40,15 +24,13 @@ Prepared prepare_user(const Json& given, const std::string& name, ByteView scram
   }
   const model::Secret password(found->get_ref<const std::string&>());
   if (std::string wrong = auth::check_new_password(password, name); !wrong.empty()) {
-    out.refusal.emplace();
-    out.refusal->kind = Answer::Kind::invalid;
-    out.refusal->defects = {{"password", wrong}};
+    out.refusal = invalid({{"password", wrong}});
     return out;
   }
   const std::string salt = scram_secret.empty() ? "" : pg::scram_salt_of(scram_secret, name);
   auto stored = auth::make_stored_password(password, {}, salt);
   if (!stored) {
-    out.refusal = failed(stored.error());
+    out.refusal = unavailable(stored.error().message);
     return out;
   }
   out.fields["password_hash"] = std::string(stored->argon2.reveal());
@@ -61,11 +43,11 @@ Prepared prepare_key() {
   Prepared out;
   auto key = auth::make_api_key();
   if (!key) {
-    out.refusal = failed(key.error());
+    out.refusal = unavailable(key.error().message);
     return out;
   }
   out.fields["prefix"] = key->prefix;
-  out.fields["hash"] = hex_of(key->hash);
+  out.fields["hash"] = hex_of(crypto::view_of(key->hash));
   out.told["key"] = std::string(key->text.reveal());
   return out;
 }
@@ -78,14 +60,12 @@ Prepared prepare_target(const Preparing& record, const Json& given, const KeyRin
   if (found->is_null()) return out;
   const model::Secret password(found->get_ref<const std::string&>());
   if (std::string wrong = model::check_password(password); !wrong.empty()) {
-    out.refusal.emplace();
-    out.refusal->kind = Answer::Kind::invalid;
-    out.refusal->defects = {{"password", wrong}};
+    out.refusal = invalid({{"password", wrong}});
     return out;
   }
   auto sealed = seal_credential(ring, {record.noun.name, record.id, "sealed_password"}, password);
   if (!sealed) {
-    out.refusal = failed(sealed.error());
+    out.refusal = unavailable(sealed.error().message);
     return out;
   }
   out.fields["sealed_password"] = *sealed;

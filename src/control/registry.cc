@@ -89,9 +89,7 @@ Answer Registry::read(const model::Noun& noun, const std::string& which) {
 Answer Registry::list(const model::Noun& noun, const ListRequest& request) {
   auto query = query_of(noun, request);
   if (!query) {
-    Answer out = refusal(Answer::Kind::invalid, query.error().message);
-    out.defects = {{"", query.error().message}};
-    return out;
+    return invalid({{"", query.error().message}}, query.error().message);
   }
   query->limit = request.limit + 1;
   auto found = records_.list(noun, *query);

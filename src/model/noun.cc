@@ -54,6 +54,7 @@ Json normal(const Field& field, const Json& value) {
 Json complete(const Noun& noun, const Json& given) {
   Json out = Json::object();
   for (const Field& field : noun.fields) {
+    if (field.exposure == Exposure::write_only) continue;
     const auto found = given.find(field.name);
     out[std::string(field.name)] = found == given.end() ? default_of(field) : normal(field, *found);
   }

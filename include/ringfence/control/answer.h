@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ringfence/auth/scopes.h"
@@ -46,5 +47,19 @@ struct Answer {
   std::string changed;
   int64_t changed_version = 0;
 };
+
+inline Answer refusal(Answer::Kind kind, std::string message, model::Defects defects = {}) {
+  Answer out;
+  out.kind = kind;
+  out.message = std::move(message);
+  out.defects = std::move(defects);
+  return out;
+}
+inline Answer unavailable(std::string message) {
+  return refusal(Answer::Kind::unavailable, std::move(message));
+}
+inline Answer invalid(model::Defects defects, std::string message = {}) {
+  return refusal(Answer::Kind::invalid, std::move(message), std::move(defects));
+}
 
 }  // namespace ringfence::control

@@ -44,6 +44,10 @@ class KnownVersions {
 
  private:
   explicit KnownVersions(std::string path) : path_(std::move(path)) {}
+  std::string folder() const;
+  std::string name() const;
+  // The file to append to, in the place of the one that was open.
+  Result<void> open_file();
   Result<void> load();
   // All that is known, in a new file in the place of the old one.
   Result<void> rewrite();

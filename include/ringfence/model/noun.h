@@ -80,6 +80,7 @@ Defects check_new(const Noun& noun, const Json& given);
 // The same of a change (RFC 7396, JSON merge patch): only what is given, null takes a field's value away.
 Defects check_change(const Noun& noun, const Json& given);
 // The given fields with defaults for the others, and times in the one form; of what check_new has passed.
+// What is given alone is left out: the appliance keeps something else.
 Json complete(const Noun& noun, const Json& given);
 // The same of a change upon the fields that there are.
 Json merged(const Noun& noun, const Json& fields, const Json& given);

@@ -12,15 +12,7 @@ namespace {
 std::string check_key_name(std::string_view name) { return check_simple_name(name, 100); }
 
 constexpr Field key_fields[] = {
-    {.name = "name",
-     .description = "What the key is for.",
-     .is_required = true,
-     .is_fixed = true,
-     .is_filter = true,
-     .is_sorted = true,
-     .min = 1,
-     .max = 100,
-     .check = check_key_name},
+    name_field("What the key is for.", 100, check_key_name),
     {.name = "user",
      .kind = FieldKind::reference,
      .description = "Whose key it is; the one who asks, where nothing is said.",

@@ -3,24 +3,13 @@
 
 #include "nouns.h"
 #include "ringfence/model/scope_form.h"
-#include "ringfence/model/text_rules.h"
 
 namespace ringfence::model {
 
 namespace {
 
-std::string check_role_name(std::string_view name) { return check_simple_name(name, 63); }
-
 constexpr Field role_fields[] = {
-    {.name = "name",
-     .description = "What policies name.",
-     .is_required = true,
-     .is_fixed = true,
-     .is_filter = true,
-     .is_sorted = true,
-     .min = 1,
-     .max = 63,
-     .check = check_role_name},
+    name_field("What policies name.", 63, check_short_name),
     {.name = "description", .description = "For people.", .max = 1'000},
     {.name = "parents",
      .kind = FieldKind::references,

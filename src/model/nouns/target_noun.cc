@@ -14,15 +14,7 @@ constexpr std::string_view ssl_modes[] = {"disable", "allow", "prefer", "require
 constexpr std::string_view root_certificates[] = {"system"};
 
 constexpr Field target_fields[] = {
-    {.name = "name",
-     .description = "What people ask for, as the name of their database.",
-     .is_required = true,
-     .is_fixed = true,
-     .is_filter = true,
-     .is_sorted = true,
-     .min = 1,
-     .max = 63,
-     .check = check_identifier},
+    name_field("What people ask for, as the name of their database.", 63, check_identifier),
     {.name = "type",
      .description =
          "What the server speaks. One of type tcp needs a listener of the configuration that names it.",

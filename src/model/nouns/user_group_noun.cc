@@ -2,24 +2,13 @@
 #include <nlohmann/json.hpp>
 
 #include "nouns.h"
-#include "ringfence/model/text_rules.h"
 
 namespace ringfence::model {
 
 namespace {
 
-std::string check_user_group_name(std::string_view name) { return check_simple_name(name, 63); }
-
 constexpr Field user_group_fields[] = {
-    {.name = "name",
-     .description = "The group's name.",
-     .is_required = true,
-     .is_fixed = true,
-     .is_filter = true,
-     .is_sorted = true,
-     .min = 1,
-     .max = 63,
-     .check = check_user_group_name},
+    name_field("The group's name.", 63, check_short_name),
     {.name = "description", .description = "For people.", .max = 1'000},
 };
 

@@ -10,15 +10,7 @@ namespace ringfence::model {
 namespace {
 
 constexpr Field user_fields[] = {
-    {.name = "name",
-     .description = "What the user logs in with.",
-     .is_required = true,
-     .is_fixed = true,
-     .is_filter = true,
-     .is_sorted = true,
-     .min = 1,
-     .max = 63,
-     .check = check_identifier},
+    name_field("What the user logs in with.", 63, check_identifier),
     {.name = "display_name", .description = "For people.", .is_filter = true, .max = 200},
     {.name = "email", .description = "Where the user is reached.", .is_filter = true, .max = 254},
     {.name = "enabled",

@@ -21,9 +21,12 @@ def counts(one):
     return out
 
 
-def wait_idle(one, number=1):
-    harness.eventually(lambda: counts(one)['idle'] == number,
-                       what='%d idle connections: %s' % (number, counts(one)))
+def wait_idle(one, number=1, in_use=0):
+    """A connection that a session has just left is in use until it has been reset: it counts among neither before."""
+    def reached():
+        found = counts(one)
+        return found['idle'] == number and found['in_use'] == in_use
+    harness.eventually(reached, what='%d idle connections, %d in use' % (number, in_use))
 
 
 def pid_of(connection):

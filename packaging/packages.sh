@@ -28,6 +28,8 @@ build  libwslay-dev           WebSocket framing
 build  nlohmann-json3-dev     JSON
 build  libyaml-cpp-dev        the configuration file
 build  libcli11-dev           command line
+build  libhowardhinnant-date-dev  time zones
+build  tzdata                 their database
 build  libfmt-dev             formatting
 build  libargon2-dev          password hashing for the API's users
 build  libsystemd-dev         readiness, credentials

@@ -5,6 +5,7 @@
 #include "ringfence/base/utf8.h"
 #include "ringfence/crypto/digest.h"
 #include "ringfence/proxy/core/authorization.h"
+#include "ringfence/proxy/core/find_access.h"
 #include "ringfence/sql/redact.h"
 
 namespace ringfence::app {
@@ -13,14 +14,15 @@ namespace {
 
 Known known_of(const proxy::Snapshot& snapshot) {
   Known out;
-  out.policies = snapshot.policies;
   out.roles_of = [&snapshot](const std::string& name) -> const std::vector<std::string>* {
     const proxy::User* user = snapshot.find_user(name);
     return user == nullptr ? nullptr : &user->roles;
   };
-  out.tags_of = [&snapshot](const std::string& name) -> const std::vector<std::string>* {
-    const proxy::Target* target = snapshot.find_target(name);
-    return target == nullptr ? nullptr : &target->tags;
+  out.access_of = [&snapshot](const Question& question) -> std::optional<policy::Access> {
+    const proxy::TargetPlace target = proxy::pg_place(snapshot, question.target);
+    if (target.tags == nullptr) return std::nullopt;
+    const proxy::User* user = question.user.empty() ? nullptr : snapshot.find_user(question.user);
+    return proxy::find_access(snapshot, question.roles, user, target);
   };
   return out;
 }

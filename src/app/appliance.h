@@ -27,6 +27,7 @@
 #include "ringfence/ring/shard.h"
 #include "ringfence/ring/workers.h"
 #include "service_manager.h"
+#include "store_rules.h"
 #include "tls_keeper.h"
 #include "trail_options.h"
 #include "watchdog.h"
@@ -74,6 +75,11 @@ class Appliance {
   void distrusted(const std::string& record, const std::string& why);
   std::shared_ptr<proxy::Snapshot> make_snapshot(const Config& config);
   void use_snapshot();
+  // Policies of both, and whether anybody has access.
+  void use_policies(proxy::Snapshot& in, const std::shared_ptr<const policy::PolicySet>& configuration);
+  // Whether what grants give still holds, after what was heard of the store.
+  bool are_grants_stale() const;
+  void look_at_grants();
   void take_reveal_requests();
   admin::Readiness readiness() const;
   admin::StatsSnapshot stats() const;
@@ -114,9 +120,10 @@ class Appliance {
   std::atomic<Phase> phase_{Phase::starting};
   std::atomic<uint64_t> reloads_{0};
   std::atomic<uint64_t> reload_failures_{0};
-  std::mutex snapshot_lock_;  // Around the two that follow.
+  std::mutex snapshot_lock_;  // Around the three that follow.
   proxy::SnapshotPtr snapshot_;
   control::InForcePtr in_force_;  // What of the store the snapshot has; null: nothing.
+  AllPolicies policies_;
   TlsKeeper tls_;
   KernelTlsChoice kernel_tls_;
   std::unique_ptr<audit::Trail> trail_;

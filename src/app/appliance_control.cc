@@ -1,5 +1,7 @@
 // The control plane in the appliance: what the store has comes into force.
 #include "appliance.h"
+#include "ringfence/base/clock.h"
+#include "ringfence/base/log.h"
 #include "store_targets.h"
 #include "store_users.h"
 
@@ -42,8 +44,11 @@ void Appliance::distrusted(const std::string& record, const std::string& why) {
 
 void Appliance::use_store(const control::InForcePtr& now) {
   const std::lock_guard guard(snapshot_lock_);
+  const bool differs =
+      !in_force_ || in_force_->policies != now->policies || in_force_->is_closed != now->is_closed;
   in_force_ = now;
-  if (now->changed_users.empty() && now->changed_targets.empty()) return;
+  if (now->changed_users.empty() && now->changed_targets.empty() && now->changed_grants.empty() && !differs)
+    return;
   auto next = std::make_shared<proxy::Snapshot>(*snapshot_);
   change_store_users(*next, now);
   for (const std::string& name : now->changed_targets) {
@@ -51,6 +56,34 @@ void Appliance::use_store(const control::InForcePtr& now) {
       put_store_target(*next, *target, snapshot_.get(), kernel_tls_.use);
     else drop_store_target(*next, name);
   }
+  change_store_grants(*next, now);
+  use_policies(*next, config_.policies);
+  next->are_grants_stale = are_grants_stale();
+  snapshot_ = std::move(next);
+  use_snapshot();
+}
+
+void Appliance::use_policies(proxy::Snapshot& in,
+                             const std::shared_ptr<const policy::PolicySet>& configuration) {
+  in.policies = policies_.of(configuration, in_force_);
+  in.is_closed = (in_force_ && in_force_->is_closed) || (configuration && !in.policies);
+}
+
+bool Appliance::are_grants_stale() const {
+  if (!control_ || config_.access.stale_max_ms == 0) return false;
+  const uint64_t heard_ns = control_->status().heard_ns;
+  return heard_ns != 0 && mono_ns() - heard_ns > config_.access.stale_max_ms * 1'000'000;
+}
+
+// What nobody changes can become stale, and is in force again when the store is heard of.
+void Appliance::look_at_grants() {
+  const std::lock_guard guard(snapshot_lock_);
+  const bool are_stale = are_grants_stale();
+  if (snapshot_->are_grants_stale == are_stale || snapshot_->grants.empty()) return;
+  if (are_stale) log_error("the store is not heard of: statements of access by grants are refused");
+  else log_info("the store is heard of again: access by grants is in force");
+  auto next = std::make_shared<proxy::Snapshot>(*snapshot_);
+  next->are_grants_stale = are_stale;
   snapshot_ = std::move(next);
   use_snapshot();
 }

@@ -18,7 +18,7 @@ std::shared_ptr<proxy::Snapshot> Appliance::make_snapshot(const Config& config) 
   static_cast<model::Limits&>(out->limits) = config.limits;
   static_cast<model::RecordLimits&>(out->limits) = config.audit;
   if (!config.audit.enabled) out->limits.volume_per_user = out->limits.volume_per_address = {};
-  out->policies = config.policies;
+  use_policies(*out, config.policies);
   for (const model::User& user : config.users) {
     // Checked when the configuration was loaded.
     auto keys = pg::parse_scram_verifier(user.verifier.reveal());
@@ -56,6 +56,8 @@ std::shared_ptr<proxy::Snapshot> Appliance::make_snapshot(const Config& config) 
     add_store_users(*out, in_force_);
     for (const auto& [name, target] : in_force_->targets)
       put_store_target(*out, target, snapshot_.get(), kernel_tls_.use);
+    add_store_grants(*out, in_force_);
+    out->are_grants_stale = are_grants_stale();
   }
   return out;
 }
@@ -140,6 +142,7 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
   config_.tcp_targets = std::move(config.tcp_targets);
   config_.policies = std::move(config.policies);
   config_.limits = config.limits;
+  config_.access = config.access;
   config_.listeners = std::move(config.listeners);
   config_.admin.tls_files = std::move(config.admin.tls_files);
   return need_restart;
@@ -169,6 +172,7 @@ void Appliance::take_reveal_requests() {
 
 void Appliance::tick() {
   take_reveal_requests();
+  look_at_grants();
   if (!tls_.tick(config_, wall_us() / 1'000'000)) return;
   use_configuration(config_);
 }

@@ -51,13 +51,27 @@ Json json_of(const policy::Policy& policy) {
   return out;
 }
 
+Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
 Json json_of(const policy::Access& access) {
   Json policies = Json::array();
   for (const policy::Policy* policy : access.policies) policies.push_back(json_of(*policy));
-  return Json{{"granted", access.is_granted()},
-              {"level", access.is_granted() ? Json(sql::level_name(access.level)) : Json()},
-              {"unrestricted", access.is_unrestricted()},
-              {"policies", std::move(policies)}};
+  Json grant;
+  if (access.grant) {
+    grant = {{"id", access.grant->id},
+             {"number", access.grant->number},
+             {"level", sql::level_name(access.grant->level)},
+             {"block_copy", access.grant->blocks_copy}};
+  }
+  return Json{
+      {"granted", access.is_granted()},
+      {"level", access.is_granted() ? Json(sql::level_name(access.level)) : Json()},
+      {"unrestricted", access.is_unrestricted()},
+      {"policies", std::move(policies)},
+      {"policies_level", access.policies.empty() ? Json() : Json(sql::level_name(access.policies_level))},
+      {"grant", std::move(grant)},
+      {"closed_because", text_or_null(access.closed_because)},
+      {"suspended_because", text_or_null(access.suspended_because)}};
 }
 
 Json json_of(const std::optional<proxy::TextPlace>& place) {
@@ -128,7 +142,6 @@ class FactsTeller {
   }
 
  private:
-  static Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
   Json named(const sql::Name& name) const {
     return Json{{"schema", text_or_null(name.schema)}, {"name", name.name}, {"position", place(name.at)}};
   }
@@ -166,6 +179,15 @@ Json json_of(std::string_view text, const proxy::ExplainedStatement& statement) 
   out["facts"] = statement.facts ? tell(*statement.facts) : Json();
   out["not_analysed_because"] = of_refusal(statement.no_facts_because);
   return out;
+}
+
+// The rule by which grants and policies go together.
+std::string describe(const policy::Access& access) {
+  std::string out = "  " + access.grant->label() + ", level " + sql::level_name(access.grant->level) +
+                    (access.grant->blocks_copy ? ", block_copy" : "");
+  if (access.policies.empty()) return out + "\n";
+  return out + ": it decides the level, in place of level " + sql::level_name(access.policies_level) +
+         " of the policies; their rules and whitelists hold all the same\n";
 }
 
 // The line of the text that holds the byte, and a caret under it.
@@ -273,10 +295,10 @@ Result<Answer> answer(Question question, const Known& known) {
     if (roles == nullptr) return fail(Fault::not_found, "there is no user \"" + question.user + "\"");
     question.roles = *roles;
   }
-  const std::vector<std::string>* tags = known.tags_of(question.target);
-  if (tags == nullptr) return fail(Fault::not_found, "there is no target \"" + question.target + "\"");
+  std::optional<policy::Access> access = known.access_of(question);
+  if (!access) return fail(Fault::not_found, "there is no target \"" + question.target + "\"");
   Answer out;
-  if (known.policies) out.access = known.policies->access(question.roles, *tags);
+  out.access = std::move(*access);
   Result<proxy::Explanation> explanation =
       fail(Fault::unavailable, "there is no thread to analyse it on; try again");
   ring::run_on_large_stack(sql::large_stack_bytes, [&] {
@@ -316,11 +338,14 @@ std::string to_text(const Answer& answer) {
   }
   std::string out =
       (answer.explanation.is_allowed ? "allowed: " : "refused: ") + who + " on " + question.target + "\n";
-  if (!access.is_granted()) {
-    out += "no policy gives access: the connection itself is refused\n";
+  if (!access.closed_because.empty()) {
+    out += "access is closed: " + access.closed_because + "\n";
+  } else if (!access.is_granted()) {
+    out += "no policy and no grant gives access: the connection itself is refused\n";
   } else {
     out += std::string("access level ") + sql::level_name(access.level) +
            (access.is_unrestricted() ? ", unrestricted" : "") + ", by\n";
+    if (access.grant) out += describe(access);
     for (const policy::Policy* policy : access.policies) {
       out += "  policy " + policy->name + " (" + policy->where + "), level " +
              sql::level_name(policy->level) +

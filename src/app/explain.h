@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,11 +22,12 @@ struct Question {
   int server_version = 15;  // Major, of the target's server.
 };
 
-// Who there is: as running, or as configured. Null: no such one.
+// Who may what: as running, or as configured.
 struct Known {
-  std::shared_ptr<const policy::PolicySet> policies;
+  // Null: there is no such user.
   std::function<const std::vector<std::string>*(const std::string& user)> roles_of;
-  std::function<const std::vector<std::string>*(const std::string& target)> tags_of;
+  // Of the question's roles, and of its user's grants. Nothing: there is no such target.
+  std::function<std::optional<policy::Access>(const Question& question)> access_of;
 };
 
 struct Answer {

@@ -10,6 +10,7 @@ proxy::User user_of(const control::UserFacts& facts) {
   out.roles = facts.roles;
   out.verifier = facts.verifier;
   out.id = facts.id;
+  out.groups = facts.groups;
   out.password_set_us = facts.password_set_us;
   out.must_change_password = facts.must_change_password;
   auto keys = pg::parse_scram_verifier(facts.verifier.reveal());

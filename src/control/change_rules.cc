@@ -48,6 +48,7 @@ std::optional<Answer> ChangeRules::check(const model::Noun& noun, const Json* be
   if (noun.name == "role") return check_role(before, after);
   if (noun.name == "key") return check_key(before, after);
   if (noun.name == "target") return check_target(before, after);
+  if (noun.name == "grant") return check_grant(after);
   return std::nullopt;
 }
 
@@ -169,6 +170,22 @@ std::optional<Answer> ChangeRules::check_target(const Json* before, const Json* 
         "the password goes to another place then");
   }
   return std::nullopt;
+}
+
+// Nobody gives himself access, unless he may do everything.
+std::optional<Answer> ChangeRules::check_grant(const Json* after) {
+  if (after == nullptr || actor_.user_id.is_nil() || actor_.scopes.has_all(auth::Scopes::all()))
+    return std::nullopt;
+  bool is_own = after->at("user") == to_string(actor_.user_id);
+  if (const Json& group = after->at("group"); !group.is_null()) {
+    auto own = believed("user", to_string(actor_.user_id));
+    if (!own) return store_failed(own.error(), records_.refusal());
+    const Json& groups = own->body.at("groups");
+    is_own = std::find(groups.begin(), groups.end(), group) != groups.end();
+  }
+  if (!is_own) return std::nullopt;
+  return refusal(Answer::Kind::forbidden,
+                 "nobody gives a grant to himself, or to a group of his; ask another administrator");
 }
 
 std::optional<Answer> ChangeRules::check_key(const Json* before, const Json* after) {

@@ -25,6 +25,7 @@ class ChangeRules {
   std::optional<Answer> check_user(const model::Json* before, const model::Json* after);
   std::optional<Answer> check_role(const model::Json* before, const model::Json* after);
   std::optional<Answer> check_target(const model::Json* before, const model::Json* after);
+  std::optional<Answer> check_grant(const model::Json* after);
   std::optional<Answer> check_key(const model::Json* before, const model::Json* after);
   // Of the record's roles, or of the roles in another of its fields, with their parents.
   Result<auth::Scopes> scopes_of(const model::Json& ids);

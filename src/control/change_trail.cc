@@ -87,9 +87,27 @@ void ChangeTrail::link(const model::Noun& noun, const model::Field& field, const
   if (!event.publish(*space_)) log_error("a link of a record found no room in the trail");
 }
 
+void ChangeTrail::privilege(const std::string& id, const Json& before, const Json& after,
+                            const Actor& actor) {
+  const auto gives = [](const Json& grant) { return !grant.is_null() && grant.at("enabled").get<bool>(); };
+  if (gives(before) == gives(after)) return;
+  const Json& grant = after.is_null() ? before : after;
+  EventBuilder event =
+      new_event(gives(after) ? "privilege_granted" : "privilege_revoked", audit::Severity::info,
+                audit::Outcome::success, audit::Category::authorization);
+  add_actor(event, actor);
+  event.text(Tag::entity_type, "grant").text(Tag::entity_id, id);
+  Json metadata = {{"granted", gives(after)}, {"privilege", grant.at("level")}};
+  for (const char* field : {"user", "group", "target", "tag", "controls", "expires_at"})
+    if (!grant.at(field).is_null()) metadata[field] = grant.at(field);
+  event.text(Tag::metadata, model::canonical_json(metadata));
+  if (!event.publish(*space_)) log_error("a grant's event found no room in the trail");
+}
+
 void ChangeTrail::links(const model::Noun& noun, const std::string& id, const Json& before, const Json& after,
                         const Actor& actor) {
   if (space_ == nullptr) return;
+  if (noun.name == "grant") privilege(id, before, after, actor);
   for (const model::Field& field : noun.fields) {
     if (field.kind != model::FieldKind::references) continue;
     const std::string name(field.name);

@@ -20,7 +20,8 @@ class ChangeTrail {
              const model::Json& before, const model::Json& after, const Actor& actor);
   void end(audit::Outcome outcome, const std::string& reason);
   // After a change that was made: what it tied to the record, or untied from it. Of a user's roles
-  // role_assigned and role_revoked, of other references LINK and UNLINK. `before` and `after` as in begin().
+  // role_assigned and role_revoked, of other references LINK and UNLINK; of a grant privilege_granted and
+  // privilege_revoked. `before` and `after` as in begin().
   void links(const model::Noun& noun, const std::string& id, const model::Json& before,
              const model::Json& after, const Actor& actor);
   // What was refused: a record of its own.
@@ -30,6 +31,8 @@ class ChangeTrail {
  private:
   void link(const model::Noun& noun, const model::Field& field, const std::string& id,
             const std::string& other, bool is_tied, const Actor& actor);
+  void privilege(const std::string& id, const model::Json& before, const model::Json& after,
+                 const Actor& actor);
   audit::RecordSpace* space_;
   uint64_t start_seq_ = 0;
 };

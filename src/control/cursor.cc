@@ -51,6 +51,7 @@ std::string cursor_of(const store::ListQuery& query, const store::ControlRecord&
 
 Result<store::ListQuery> query_of(const model::Noun& noun, const ListRequest& request) {
   store::ListQuery out;
+  if (!noun.has_name()) out.sort = "number";
   for (const auto& [name, value] : request.filters) {
     const Field* field = noun.find(name);
     if (field == nullptr || !field->is_filter) return fail(Fault::malformed, "there is no filter " + name);

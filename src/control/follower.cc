@@ -57,10 +57,27 @@ Follower::~Follower() { stop(); }
 Result<void> Follower::start() {
   if (auto looked = turn(); !looked) {
     if (looked.error().fault != Fault::unavailable && looked.error().fault != Fault::timeout) return looked;
+    if (had_rules()) close_access();
     log_error("the control plane waits for the store", {{"reason", looked.error().message}});
   }
   thread_ = std::thread([this] { run(); });
   return {};
+}
+
+bool Follower::had_rules() const {
+  const std::lock_guard guard(known_lock_);
+  return std::any_of(known_.all().begin(), known_.all().end(), [](const auto& entry) {
+    return !entry.second.is_deleted && RulesImage::keeps(entry.first.substr(0, entry.first.find(' ')));
+  });
+}
+
+// Policies and grants may take away what the configuration gives: until the store has been read, nobody
+// knows.
+void Follower::close_access() {
+  log_error("nobody has access to any target until the store's policies and grants have been read");
+  auto closed = std::make_shared<InForce>();
+  closed->is_closed = true;
+  if (options_.in_force) options_.in_force(closed);
 }
 
 void Follower::stop() {
@@ -125,7 +142,7 @@ void Follower::give_up(const std::vector<Written>& lost) {
   for (const Written& written : lost) {
     const size_t blank = written.key.find(' ');
     if (const model::Noun* noun = model::find_noun(written.key.substr(0, blank)))
-      image_.remove(*noun, written.key.substr(blank + 1));
+      image_.doubt(*noun, written.key.substr(blank + 1));
     distrust(written.key, "the store has confirmed version " + std::to_string(written.known.version) +
                               ", which this node has written, and does not show it");
   }
@@ -192,7 +209,7 @@ Result<void> Follower::look(bool is_whole) {
   auto changes = records.changes_since(is_whole ? 0 : revision_);
   if (!changes) return unexpected(std::move(changes.error()));
   if (!known_.store_id().empty() && known_.store_id() != changes->store_id) {
-    image_.clear();
+    image_.clear(had_rules());
     publish(revision_);
     distrust("store",
              "the store is another one than before (its id is " + changes->store_id +
@@ -249,7 +266,9 @@ void Follower::take(const store::ControlRecord& record, const std::set<std::stri
             std::to_string(known->version) + " was there already";
   }
   if (!wrong.empty()) {
-    image_.remove(*record.noun, record.id());
+    const bool was_there = known != nullptr && !known->is_deleted && !deleted.contains(key);
+    if (was_there) image_.doubt(*record.noun, record.id());
+    else image_.remove(*record.noun, record.id());
     if (known != nullptr) distrust(key, wrong);
     else distrust_stranger(key, wrong);
     return;
@@ -283,7 +302,7 @@ void Follower::find_missing(const store::ControlRecords::Changes& all, const std
     if (known.is_deleted || there.contains(key) || deleted.contains(key)) continue;
     const size_t blank = key.find(' ');
     if (const model::Noun* noun = model::find_noun(key.substr(0, blank)))
-      image_.remove(*noun, key.substr(blank + 1));
+      image_.doubt(*noun, key.substr(blank + 1));
     distrust(key, "it is gone, and no appliance deleted it");
   }
 }

@@ -77,6 +77,9 @@ class Follower {
   void give_up(const std::vector<Written>& lost);
   Result<void> remember(const std::vector<Written>& lost);
   void expire();
+  // Whether this node knows of policies or grants that nobody has deleted.
+  bool had_rules() const;
+  void close_access();
   void publish(int64_t revision, const std::vector<Written>& lost = {});
   std::optional<model::Secret> open(const std::string& target_id, const std::string& sealed);
   // Tells of it once, until the record is right again.

@@ -47,13 +47,14 @@ void drop_named(SharedMap<T>& from, const std::string& name, const std::string& 
 
 // Whether both say the same; then the one that others have already is kept.
 bool is_same(const UserFacts& a, const UserFacts& b) {
-  return a.version == b.version && a.roles == b.roles && a.scopes == b.scopes;
+  return a.version == b.version && a.roles == b.roles && a.scopes == b.scopes && a.groups == b.groups;
 }
 
 }  // namespace
 
 void Image::put(const store::ControlRecord& record) {
   const std::string noun(record.noun->name), id = record.id();
+  if (RulesImage::keeps(*record.noun)) return rules_.put(*record.noun, id, record.body);
   if (const Json* known = find(noun, id); known != nullptr && *known == record.body) return;
   remove(*record.noun, id);
   const Json& body = records_[noun].emplace(id, record.body).first->second;
@@ -63,6 +64,7 @@ void Image::put(const store::ControlRecord& record) {
 }
 
 void Image::remove(const model::Noun& noun, const std::string& id) {
+  if (RulesImage::keeps(noun)) return rules_.remove(noun, id);
   const auto records = records_.find(noun.name);
   if (records == records_.end()) return;
   const auto found = records->second.find(id);
@@ -73,7 +75,13 @@ void Image::remove(const model::Noun& noun, const std::string& id) {
   records->second.erase(found);
 }
 
-void Image::clear() {
+void Image::doubt(const model::Noun& noun, const std::string& id) {
+  if (RulesImage::keeps(noun)) rules_.doubt(noun, id);
+  else remove(noun, id);
+}
+
+void Image::clear(bool had_rules) {
+  rules_.clear(had_rules);
   for (const model::Noun* noun : model::nouns()) {
     while (!records_[std::string(noun->name)].empty())
       remove(*noun, std::string(records_[std::string(noun->name)].begin()->first));
@@ -129,6 +137,7 @@ std::shared_ptr<UserFacts> Image::user(const Json& record, uint64_t now_us) cons
   for (auto& [priority, name] : names) out->roles.push_back(std::move(name));
   for (const std::string& group : texts(record, "groups")) {
     if (find("user_group", group) == nullptr) return nullptr;
+    out->groups.push_back(group);
   }
   out->password_hash = model::Secret(text(record, "password_hash"));
   out->verifier = model::Secret(text(record, "verifier"));
@@ -247,6 +256,7 @@ InForcePtr Image::in_force(uint64_t now_us, const InForcePtr& before, int64_t re
   out->revision = revision;
   out->changed_users.clear();
   out->changed_targets.clear();
+  out->changed_grants.clear();
   expire(now_us);
   spread();
   // Those that go first: another one may have got the name.
@@ -259,6 +269,7 @@ InForcePtr Image::in_force(uint64_t now_us, const InForcePtr& before, int64_t re
     }
   }
   for (const std::string& id : keys_) renew_key(*out, id, now_us);
+  rules_.renew(*out, now_us);
   targets_.clear();
   users_.clear();
   keys_.clear();

@@ -4,6 +4,7 @@
 // changes. Of the follower's thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -15,6 +16,7 @@
 
 #include "ringfence/control/in_force.h"
 #include "ringfence/store/control_records.h"
+#include "rules_image.h"
 
 namespace ringfence::control {
 
@@ -28,12 +30,19 @@ class Image {
   // The record as it is now.
   void put(const store::ControlRecord& record);
   void remove(const model::Noun& noun, const std::string& id);
-  void clear();
+  // There was one, and what the store has of it is not as an appliance wrote it.
+  void doubt(const model::Noun& noun, const std::string& id);
+  // `had_rules`: there were policies or grants, whether this has them or not.
+  void clear(bool had_rules);
 
   // What holds at that time; `before` is what this gave the last time.
   InForcePtr in_force(uint64_t now_us, const InForcePtr& before, int64_t revision);
   // The next time at which something expires; 0: nothing does.
-  uint64_t next_expiry_us() const { return expiries_.empty() ? 0 : expiries_.begin()->first; }
+  uint64_t next_expiry_us() const {
+    const uint64_t rule = rules_.next_change_us();
+    const uint64_t record = expiries_.empty() ? 0 : expiries_.begin()->first;
+    return rule == 0 || record == 0 ? std::max(rule, record) : std::min(rule, record);
+  }
 
  private:
   using Records = std::map<std::string, model::Json>;  // By id.
@@ -54,6 +63,7 @@ class Image {
   std::shared_ptr<auth::ApiKeyFacts> key(const model::Json& record, uint64_t now_us) const;
 
   Opener opener_;
+  RulesImage rules_;
   std::map<std::string, Records, std::less<>> records_;  // By the noun's name.
   std::set<std::pair<uint64_t, Place>> expiries_;        // Of what has not expired yet.
   // Ids of what has changed since in_force() was asked.

@@ -1,5 +1,6 @@
 #include "ringfence/control/registry.h"
 
+#include <charconv>
 #include <map>
 #include <set>
 #include <tuple>
@@ -17,7 +18,12 @@ using store::ControlRecord;
 Result<std::optional<ControlRecord>> Registry::find(const model::Noun& noun, const std::string& which) {
   if (auto id = parse_uuid(which)) return records_.by_id(noun, *id);
   if (!is_valid_text(which)) return std::optional<ControlRecord>();
-  return records_.by_name(noun, which);
+  if (noun.has_name()) return records_.by_name(noun, which);
+  int64_t number = 0;
+  const char* end = which.data() + which.size();
+  const auto [read_to, error] = std::from_chars(which.data(), end, number);
+  if (error != std::errc() || read_to != end) return std::optional<ControlRecord>();
+  return records_.by_number(noun, number);
 }
 
 bool Registry::believes(const ControlRecord& record) const {

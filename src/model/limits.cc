@@ -22,6 +22,12 @@ void add_volume(Defects& out, const std::string& path, const VolumeRule& rule) {
 
 }  // namespace
 
+Defects defects(const AccessRules& rules) {
+  Defects out;
+  add_numbers(out, "", rules);
+  return out;
+}
+
 Defects defects(const Limits& limits) {
   Defects out;
   add_numbers(out, "", limits);

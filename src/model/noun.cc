@@ -14,7 +14,8 @@ const Field* Noun::find(std::string_view field) const {
 }
 
 std::span<const Noun* const> nouns() {
-  static const Noun* const all[] = {&user_group_noun, &role_noun, &user_noun, &key_noun, &target_noun};
+  static const Noun* const all[] = {&user_group_noun, &role_noun,   &user_noun, &key_noun,
+                                    &target_noun,     &policy_noun, &grant_noun};
   return all;
 }
 
@@ -28,14 +29,31 @@ const Noun* find_noun(std::string_view name) {
 namespace {
 
 bool is_many(const Field& field) {
-  return field.kind == FieldKind::texts || field.kind == FieldKind::references;
+  return field.kind == FieldKind::texts || field.kind == FieldKind::references ||
+         field.kind == FieldKind::objects;
 }
 
 Json default_of(const Field& field) {
   if (!field.default_json.empty()) return Json::parse(field.default_json);
+  if (field.is_nullable) return {};
   if (is_many(field)) return Json::array();
   if (field.kind == FieldKind::labels) return Json::object();
   return {};
+}
+
+Json normal(const Field& field, const Json& value);
+
+Json normal_objects(const Field& field, const Json& list) {
+  Json out = Json::array();
+  for (const Json& given : list) {
+    Json one = Json::object();
+    for (const Field& part : field.parts) {
+      const auto found = given.find(part.name);
+      one[std::string(part.name)] = found == given.end() ? default_of(part) : normal(part, *found);
+    }
+    out.push_back(std::move(one));
+  }
+  return out;
 }
 
 // Times in the one form, references in their order; of what has been checked.
@@ -46,6 +64,7 @@ Json normal(const Field& field, const Json& value) {
     std::sort(ids.begin(), ids.end());
     return ids;
   }
+  if (field.kind == FieldKind::objects) return normal_objects(field, value);
   return normal_value(field, value);
 }
 

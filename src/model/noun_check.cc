@@ -15,6 +15,7 @@ namespace ringfence::model {
 namespace {
 
 constexpr size_t item_bytes_max = 1'000;
+constexpr size_t defects_max = 100;  // More of them help nobody.
 
 std::string bounds(const Field& field) {
   return std::to_string(field.min) + " to " + std::to_string(field.max);
@@ -49,6 +50,11 @@ void check_many(const Field& field, const Json& value, Defects& out) {
   if (static_cast<int64_t>(value.size()) > field.max) {
     out.push_back(
         {name, "has " + std::to_string(value.size()) + " entries; use at most " + std::to_string(field.max)});
+    return;
+  }
+  if (static_cast<int64_t>(value.size()) < field.min) {
+    out.push_back({name, "has " + std::to_string(value.size()) + " entries; use at least " +
+                             std::to_string(field.min)});
     return;
   }
   std::set<std::string_view> seen;
@@ -86,6 +92,27 @@ void check_labels(const Field& field, const Json& value, Defects& out) {
   }
 }
 
+void check_members(std::span<const Field> parts, const Json& given, Defects& out);
+
+void check_objects(const Field& field, const Json& value, Defects& out) {
+  const std::string name(field.name);
+  if (!value.is_array()) {
+    out.push_back({name, "is no list; use a JSON array of objects"});
+    return;
+  }
+  if (static_cast<int64_t>(value.size()) > field.max) {
+    out.push_back(
+        {name, "has " + std::to_string(value.size()) + " entries; use at most " + std::to_string(field.max)});
+    return;
+  }
+  for (size_t i = 0; i < value.size() && out.size() < defects_max; ++i) {
+    Defects wrong;
+    if (!value[i].is_object()) wrong.push_back({"", "is no JSON object"});
+    else check_members(field.parts, value[i], wrong);
+    add_defects(out, path_of(name, i), std::move(wrong));
+  }
+}
+
 std::string check_time(const Json& value) {
   if (!value.is_string()) return "is no time; write it as \"2026-01-02T03:04:05Z\"";
   auto parsed = parse_rfc3339(value.get_ref<const std::string&>());
@@ -112,11 +139,22 @@ void check_value(const Field& field, const Json& value, Defects& out) {
         out.push_back({name, "is no text; use the name or the id of a " + std::string(field.of)});
       break;
     case FieldKind::labels: check_labels(field, value, out); break;
+    case FieldKind::objects: check_objects(field, value, out); break;
   }
 }
 
 // A member's name may be long and no text that can be shown.
 std::string told(const std::string& name) { return make_valid_text(text_prefix(name, 64)); }
+
+void check_members(std::span<const Field> parts, const Json& given, Defects& out) {
+  for (const auto& [name, value] : given.items()) {
+    const auto part =
+        std::find_if(parts.begin(), parts.end(), [&](const Field& f) { return f.name == name; });
+    if (part == parts.end()) out.push_back({told(name), "is no member of such an object; remove it"});
+    else if (!value.is_null()) check_value(*part, value, out);
+    if (out.size() >= defects_max) return;
+  }
+}
 
 Defects check_members(const Noun& noun, const Json& given, bool is_new) {
   Defects out;
@@ -134,7 +172,7 @@ Defects check_members(const Noun& noun, const Json& given, bool is_new) {
     } else {
       check_value(*field, value, out);
     }
-    if (out.size() >= 100) return out;
+    if (out.size() >= defects_max) return out;
   }
   if (!is_new) return out;
   for (const Field& field : noun.fields) {

@@ -12,6 +12,7 @@ namespace ringfence::policy {
 Decision decide_text(const Access& access, std::string_view text, Scratch& scratch,
                      std::vector<Match>& matches, std::vector<Finding>* findings) {
   if (!access.is_granted()) return no_access();
+  if (!access.suspended_because.empty()) return suspended(access);
   if (!access.has_whitelist) return {};
   matches.clear();
   if (!access.whitelist.empty() && !access.set->patterns().scan(text, scratch, matches)) {
@@ -49,6 +50,7 @@ Decision decide_text(const Access& access, std::string_view text, Scratch& scrat
 Decision decide_unknown(const Access& access, std::string_view reason) {
   if (!access.is_granted()) return no_access();
   if (access.is_unrestricted()) return {};
+  if (!access.suspended_because.empty()) return suspended(access);
   return refused("analysis", "the statement cannot be analysed, so it is refused: " + std::string(reason),
                  "Only a user whose access is unrestricted may run what cannot be analysed.");
 }
@@ -83,6 +85,7 @@ std::string refuse_startup_setting(const Access& access, std::string_view name, 
 Decision decide_function_call(const Access& access, uint32_t oid, const SessionFacts& session) {
   if (!access.is_granted()) return no_access();
   if (access.is_unrestricted()) return {};
+  if (!access.suspended_because.empty()) return suspended(access);
   // A function of large objects is all that a rule about functions or kinds could look at; the others look at
   // more than a number.
   const std::string_view large_object = large_object_function(oid);

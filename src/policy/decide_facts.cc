@@ -36,6 +36,7 @@ class Judge {
 
   Decision decide() {
     judge_level();
+    judge_copy();
     judge_functions();
     judge_attributes();
     judge_operators();
@@ -100,6 +101,12 @@ class Judge {
     if (findings_ != nullptr && decision_.is_allowed) {
       admit(std::string("level ") + sql::level_name(access_.level), facts_.kind + " is within the level");
     }
+  }
+
+  void judge_copy() {
+    if (!access_.blocks_copy() || !facts_.kind.starts_with("copy_")) return;
+    refuse(access_.grant->label() + ": block_copy", "your grant on this target admits no COPY",
+           "Ask for a grant without block_copy.", 0);
   }
 
   void judge_functions() {
@@ -290,6 +297,7 @@ class Judge {
 Decision decide_facts(const Access& access, const Facts& facts, const SessionFacts& session,
                       std::vector<Finding>* findings) {
   if (!access.is_granted()) return no_access();
+  if (!access.suspended_because.empty()) return suspended(access);
   return Judge(access, facts, session, findings).decide();
 }
 

@@ -154,9 +154,14 @@ Access PolicySet::access(const std::vector<std::string>& roles, const std::vecto
     const auto role = std::find_if(policy.roles.begin(), policy.roles.end(),
                                    [&](const Text& one) { return one.text == "*" || has(roles, one.text); });
     if (role == policy.roles.end() || !tags_match(policy, tags)) continue;
+    if (policy.is_closed) {
+      access.closed_because =
+          policy.label + " in the store is not as an appliance wrote it; an administrator has to mend it";
+      continue;
+    }
     if (!has(access.roles, role->text)) access.roles.push_back(role->text);
     access.policies.push_back(&policy);
-    access.level = std::max(access.level, policy.level);
+    access.level = access.policies_level = std::max(access.level, policy.level);
     access.has_whitelist = access.has_whitelist || policy.whitelist.has_value();
     access.has_allow = access.has_allow || !policy.allow.empty();
     access.has_deny = access.has_deny || !policy.deny.empty();
@@ -168,6 +173,15 @@ Access PolicySet::access(const std::vector<std::string>& roles, const std::vecto
   }
   access.closes_catalog = access.closes_catalog && !opens_catalog;
   return access;
+}
+
+void Access::use(std::shared_ptr<const Grant> decides) {
+  level = decides->level;
+  if (decides->is_in_doubt) {
+    closed_because =
+        decides->label() + " in the store is not as an appliance wrote it; an administrator has to mend it";
+  }
+  grant = std::move(decides);
 }
 
 }  // namespace ringfence::policy

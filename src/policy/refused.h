@@ -21,4 +21,9 @@ inline Decision no_access() {
   return refused("access", "you have no access to this target", "Ask for a policy that names it.");
 }
 
+inline Decision suspended(const Access& access) {
+  return refused(access.grant ? access.grant->label() : "grants", access.suspended_because,
+                 "Try again later.");
+}
+
 }  // namespace ringfence::policy

@@ -36,10 +36,21 @@ bool fits(const Field& field, const Json& value) {
     case FieldKind::time: return value.is_null() || value.is_string();
     case FieldKind::boolean: return value.is_boolean();
     case FieldKind::integer: return value.is_null() || value.is_number_integer();
-    case FieldKind::texts: return value.is_array() && all(is_text);
+    case FieldKind::texts:
+      return (field.is_nullable && value.is_null()) || (value.is_array() && all(is_text));
     case FieldKind::reference: return value.is_null() || is_id(value);
     case FieldKind::references: return value.is_array() && all(is_id);
     case FieldKind::labels: return value.is_object() && all(is_text);
+    case FieldKind::objects: {
+      const auto is_one = [&field](const Json& one) {
+        return one.is_object() &&
+               std::all_of(field.parts.begin(), field.parts.end(), [&one](const Field& part) {
+                 const auto found = one.find(part.name);
+                 return found != one.end() && fits(part, *found);
+               });
+      };
+      return value.is_array() && std::all_of(value.begin(), value.end(), is_one);
+    }
   }
   return false;
 }

@@ -38,11 +38,12 @@ void add_filter(Where& where, const Noun& noun, const std::string& name, const s
     where.add(column + " = " + given + "::boolean");
   } else if (field->kind == FieldKind::reference) {
     where.add(column + " = (SELECT o.id FROM " + table_of(*model::find_noun(field->of)) +
-              " o WHERE o.name = " + given + ")");
+              " o WHERE o.name = " + given + " OR o.id::text = " + given + ")");
   } else if (has_links(*field)) {
     where.add("EXISTS (SELECT FROM " + links_of(noun, *field) + " l JOIN " +
               table_of(*model::find_noun(field->of)) +
-              " o ON o.id = l.other WHERE l.owner = t.id AND o.name = " + given + ")");
+              " o ON o.id = l.other WHERE l.owner = t.id AND (o.name = " + given +
+              " OR o.id::text = " + given + "))");
   } else {
     where.add(column + " = " + given);
   }

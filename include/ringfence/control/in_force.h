@@ -13,9 +13,11 @@
 #include "ringfence/auth/scopes.h"
 #include "ringfence/base/shared_map.h"
 #include "ringfence/base/uuid.h"
+#include "ringfence/model/grant.h"
 #include "ringfence/model/pg_target.h"
 #include "ringfence/model/secret.h"
 #include "ringfence/model/tcp_target.h"
+#include "ringfence/policy/policy.h"
 
 namespace ringfence::control {
 
@@ -24,11 +26,12 @@ struct UserFacts {
   Uuid id;
   int64_t version = 0;
   std::string name;
-  std::vector<std::string> roles;  // Names, with those of the roles' parents; the highest priority first.
-  auth::Scopes scopes;             // What the roles permit in the API.
-  model::Secret password_hash;     // Argon2id; empty: no password.
-  model::Secret verifier;          // SCRAM; empty: no password.
-  uint64_t password_set_us = 0;    // Unix time; 0: none is set.
+  std::vector<std::string> roles;   // Names, with those of the roles' parents; the highest priority first.
+  std::vector<std::string> groups;  // Ids.
+  auth::Scopes scopes;              // What the roles permit in the API.
+  model::Secret password_hash;      // Argon2id; empty: no password.
+  model::Secret verifier;           // SCRAM; empty: no password.
+  uint64_t password_set_us = 0;     // Unix time; 0: none is set.
   bool must_change_password = false;
 };
 
@@ -47,9 +50,15 @@ struct InForce {
   SharedMap<UserFacts> users_by_id;   // The same ones.
   SharedMap<auth::ApiKeyFacts> keys;  // By prefix.
   SharedMap<TargetFacts> targets;     // By name.
+  // Of the store. Another list where one of them has changed; null: the store has none.
+  std::shared_ptr<const std::vector<policy::Policy>> policies;
+  SharedMap<model::Grant> grants;  // By id, those that are open now.
+  // There were policies or grants of which nothing is known any more: nobody has access to any target.
+  bool is_closed = false;
   // Names of those that are not as in the one before: changed, new, or gone.
   std::vector<std::string> changed_users;
   std::vector<std::string> changed_targets;
+  std::vector<model::Grant> changed_grants;  // As they are now; those that have gone, as they were.
 
   // Null: there is none.
   const UserFacts* find_user(std::string_view name) const { return users.find(name); }

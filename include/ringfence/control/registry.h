@@ -33,8 +33,8 @@ class Registry {
   void believe(std::function<bool(const store::ControlRecord&)> which) { believed_ = std::move(which); }
   bool believes(const store::ControlRecord& record) const;
 
-  // `which`: a record's id, or its name. Records that are not believed are in no list, and reading one is a
-  // conflict.
+  // `which`: a record's id, or its name; of nouns without names its number. Records that are not believed are
+  // in no list, and reading one is a conflict.
   Answer list(const model::Noun& noun, const ListRequest& request);
   Answer read(const model::Noun& noun, const std::string& which);
   // `idempotency_key`: the same key, from the same actor and with the same content, gives the first answer.

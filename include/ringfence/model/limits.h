@@ -74,6 +74,20 @@ void each_number(Self& limits, const Visit& visit)
         Range{0, RecordLimits::parameters_bytes_most, Unit::bytes});
 }
 
+// How long what the store has given is believed without it.
+struct AccessRules {
+  // So long after the store was last heard of, statements of access by grants are refused; 0: never.
+  uint64_t stale_max_ms = 600'000;
+};
+
+template <typename Self, typename Visit>
+void each_number(Self& rules, const Visit& visit)
+  requires std::is_same_v<AccessRules, std::remove_const_t<Self>>
+{
+  visit("stale_max", rules.stale_max_ms, Range{0, 30 * day_ms, Unit::milliseconds});
+}
+
+Defects defects(const AccessRules& rules);
 Defects defects(const Limits& limits);
 Defects defects(const RecordLimits& limits);
 

@@ -26,6 +26,7 @@ enum class FieldKind : uint8_t {
   reference,   // To a record of the noun `of`.
   references,  // To several, in the order of their ids.
   labels,      // An object whose values are texts.
+  objects,     // A list of objects, each with the fields `parts`.
 };
 
 // Who gives the field and who sees it.
@@ -45,8 +46,10 @@ struct Field {
   bool is_fixed = false;     // It does not change once the record is there.
   bool is_filter = false;    // Lists take it as a parameter.
   bool is_sorted = false;    // Lists can be in its order. Of text, integer, time.
-  // Text: bytes. Integer: the value. Texts, references, labels: how many; each of texts has 1,000 bytes at
-  // most.
+  // Of texts: null is not the empty list.
+  bool is_nullable = false;
+  // Text: bytes. Integer: the value. Texts, references, labels, objects: how many; each of texts has 1,000
+  // bytes at most.
   int64_t min = 0;
   int64_t max = 0;
   std::string_view of;                        // The noun that a reference refers to.
@@ -54,6 +57,8 @@ struct Field {
   std::string_view default_json;  // Of a new record where nothing is given; empty: null, [] or {}.
   std::string (*check)(std::string_view) =
       nullptr;  // Of text, and of each of texts: wrong and cure, or empty.
+  // Of objects: texts, booleans and integers.
+  std::span<const Field> parts = {};
 };
 
 struct Noun {
@@ -64,6 +69,7 @@ struct Noun {
   // What must hold between the fields of one record.
   Defects (*check)(const Json& record) = nullptr;
 
+  bool has_name() const { return find("name") != nullptr; }
   // Null: there is none.
   const Field* find(std::string_view field) const;
 };

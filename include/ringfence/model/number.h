@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -38,6 +39,15 @@ std::string_view name_of(T value, const Named<T> (&names)[count]) {
     if (named == value) return name;
   }
   return "";
+}
+
+// Nothing: no value has this name.
+template <typename T, size_t count>
+std::optional<T> value_of(std::string_view name, const Named<T> (&names)[count]) {
+  for (const auto& [known, value] : names) {
+    if (known == name) return value;
+  }
+  return std::nullopt;
 }
 
 }  // namespace ringfence::model

@@ -63,6 +63,9 @@ struct Policy {
   std::vector<Rule> allow;
   std::vector<Rule> deny;
   std::vector<HoldRule> hold;
+  // Its content is in doubt. Whoever it is about has no access at all, whatever other policies give: it may
+  // have denied.
+  bool is_closed = false;
   bool opens_catalog = false;  // catalog: open. Statistics and activity are shown in spite of rules.
   std::map<std::string, std::string> metadata;
   std::string label;  // "policy analysts"; given by PolicySet.

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ringfence/policy/grant.h"
 #include "ringfence/policy/patterns.h"
 #include "ringfence/policy/policy.h"
 
@@ -20,7 +21,14 @@ struct Access {
   std::shared_ptr<const PolicySet> set;
   std::vector<const Policy*> policies;  // Of the set, in its order; empty: no access.
   std::vector<std::string> roles;       // Of the user, those by which the policies matched.
-  Level level = Level::read;            // The highest of them.
+  // The one that decides; null: policies alone do. Policies' rules and whitelists hold all the same.
+  std::shared_ptr<const Grant> grant;
+  Level level = Level::read;           // The grant's; without one that of the policies.
+  Level policies_level = Level::read;  // The highest of the policies.
+  // Why there is no access, whatever policies and grants give: one of them is in doubt. Empty: there may be.
+  std::string closed_because;
+  // Why each statement is refused for now; empty: none is for this.
+  std::string suspended_because;
   bool has_whitelist = false;
   bool has_allow = false;
   bool has_deny = false;
@@ -29,11 +37,15 @@ struct Access {
   bool closes_catalog = false;       // Rules about relations or columns, and no policy with catalog: open.
   std::vector<PatternId> whitelist;  // Of all of them, ascending.
 
-  bool is_granted() const { return !policies.empty(); }
+  bool is_granted() const { return closed_because.empty() && (grant || !policies.empty()); }
   // Every statement passes, whatever it is: text that cannot be analysed too.
   bool is_unrestricted() const {
-    return is_granted() && level == Level::admin && !has_whitelist && !has_allow && !has_deny && !has_hold;
+    return is_granted() && level == Level::admin && !has_whitelist && !has_allow && !has_deny && !has_hold &&
+           !blocks_copy() && suspended_because.empty();
   }
+  bool blocks_copy() const { return grant && grant->blocks_copy; }
+  // The grant decides from here on.
+  void use(std::shared_ptr<const Grant> decides);
 };
 
 // What stands in a record's `rule` is cut to this.

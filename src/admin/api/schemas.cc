@@ -14,6 +14,8 @@ using model::Noun;
 
 namespace {
 
+Json given(const Field& field);
+
 Json refer(const std::string& name) { return {{"$ref", "#/components/schemas/" + name}}; }
 
 // Without null.
@@ -29,6 +31,14 @@ Json kind_of(const Field& field) {
       if (field.max > 0) out["maxItems"] = field.max;
       for (const std::string_view choice : field.choices) out["items"]["enum"].push_back(choice);
       return out;
+    }
+    case FieldKind::objects: {
+      Json properties = Json::object();
+      for (const Field& part : field.parts) properties[std::string(part.name)] = given(part);
+      return {{"type", "array"},
+              {"maxItems", field.max},
+              {"items",
+               {{"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}}}};
     }
     case FieldKind::reference: return {{"type", "string"}};
     case FieldKind::text: break;
@@ -48,8 +58,9 @@ Json or_null(Json schema) {
 }
 
 bool has_own_empty(const Field& field) {
+  if (field.is_nullable) return false;
   return field.kind == FieldKind::texts || field.kind == FieldKind::references ||
-         field.kind == FieldKind::labels;
+         field.kind == FieldKind::labels || field.kind == FieldKind::objects;
 }
 
 Json shown(const Field& field) {

@@ -15,18 +15,17 @@ constexpr size_t input_bytes_max = size_t{16} << 20;
 
 Known known_of(const Config& config) {
   Known out;
-  out.policies = config.policies;
   out.roles_of = [&config](const std::string& name) -> const std::vector<std::string>* {
     for (const model::User& user : config.users) {
       if (user.name == name) return &user.roles;
     }
     return nullptr;
   };
-  out.tags_of = [&config](const std::string& name) -> const std::vector<std::string>* {
+  out.access_of = [&config](const Question& question) -> std::optional<policy::Access> {
     for (const model::PgTarget& target : config.targets) {
-      if (target.name == name) return &target.tags;
+      if (target.name == question.target) return config.policies->access(question.roles, target.tags);
     }
-    return nullptr;
+    return std::nullopt;
   };
   return out;
 }

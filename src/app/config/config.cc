@@ -40,6 +40,7 @@ class Loader {
   void read_admin();
   void read_token(Section& admin);
   void read_limits();
+  void read_access();
   void check(const Origin& where, std::string wrong) {
     if (!wrong.empty()) context_.error(where, std::move(wrong));
   }
@@ -56,6 +57,7 @@ void Loader::read() {
   read_log();
   read_tls(root_, config_.tls, config_.tls_kernel);
   read_limits();
+  read_access();
   read_listeners(root_, config_);
   read_admin();
   read_store(root_, config_.store);
@@ -132,6 +134,12 @@ void Loader::read_token(Section& admin) {
 void Loader::read_limits() {
   Section section = root_.section("limits");
   section.numbers(config_.limits);
+  section.finish();
+}
+
+void Loader::read_access() {
+  Section section = root_.section("access");
+  section.numbers(config_.access);
   section.finish();
 }
 

@@ -160,6 +160,12 @@ void describe_audit(Lines& out, const AuditConfig& audit) {
   }
 }
 
+void describe_access(Lines& out, const model::AccessRules& access) {
+  out.group("access");
+  each_number(access,
+              [&out](const char* key, uint64_t value, const model::Range&) { out.number("  ", key, value); });
+}
+
 void describe_limits(Lines& out, const model::Limits& limits) {
   out.group("limits");
   model::each_number(
@@ -288,6 +294,7 @@ std::string describe_effective(const Config& config) {
   describe_store(out, config.store);
   describe_audit(out, config.audit);
   describe_limits(out, config.limits);
+  describe_access(out, config.access);
   describe_people_and_targets(out, config);
   if (config.policies) describe_policies(out, *config.policies);
   return out.take();

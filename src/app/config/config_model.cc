@@ -9,6 +9,7 @@ namespace ringfence::app {
 void check_model(const Config& config, const std::vector<AwaitedVerifier>& awaited, Places& places) {
   model::Defects found;
   model::add_defects(found, "limits", model::defects(config.limits));
+  model::add_defects(found, "access", model::defects(config.access));
   model::add_defects(found, "audit", model::defects(config.audit));
   places.tell(found);
   places.tell(model::defects(config.listeners));

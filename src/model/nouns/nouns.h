@@ -11,6 +11,8 @@ extern const Noun user_group_noun;
 extern const Noun role_noun;
 extern const Noun key_noun;
 extern const Noun target_noun;
+extern const Noun policy_noun;
+extern const Noun grant_noun;
 
 // Of records that policies and grants name.
 inline std::string check_short_name(std::string_view name) { return check_simple_name(name, 63); }

@@ -4,20 +4,13 @@
 
 namespace ringfence::proxy {
 
-const std::vector<std::string>* AccessCache::postgres_tags(const Snapshot& snapshot,
-                                                           std::string_view target) {
-  const Target* found = snapshot.find_target(target);
-  return found != nullptr ? &found->tags : nullptr;
-}
-
 std::shared_ptr<const policy::Access> AccessCache::find(std::string_view user, std::string_view target,
                                                         const SnapshotPtr& by, const SnapshotPtr& current) {
   const User* found_user = by->find_user(user);
-  const std::vector<std::string>* tags = tags_of_(*by, target);
-  if (found_user == nullptr || tags == nullptr || !by->policies)
-    return std::make_shared<const policy::Access>();
+  const TargetPlace place = place_of_(*by, target);
+  if (found_user == nullptr || place.tags == nullptr) return std::make_shared<const policy::Access>();
   const auto find = [&] {
-    return std::make_shared<const policy::Access>(by->policies->access(found_user->roles, *tags));
+    return std::make_shared<const policy::Access>(find_access(*by, found_user->roles, found_user, place));
   };
   if (by != current) return find();
   if (known_by_.lock() != by->policies) {
@@ -30,9 +23,12 @@ std::shared_ptr<const policy::Access> AccessCache::find(std::string_view user, s
   }
   Known& known = known_[std::string(user) + '\0' + std::string(target)];
   std::shared_ptr<const policy::Access> access = known.access.lock();
-  if (access && known.roles == found_user->roles && known.tags == *tags) return access;
+  const std::shared_ptr<const policy::Grant> grant = deciding_grant(*by, *found_user, place);
+  if (access && known.roles == found_user->roles && known.tags == *place.tags && known.grant == grant &&
+      known.are_grants_stale == by->are_grants_stale && known.is_closed == by->is_closed)
+    return access;
   access = find();
-  known = {access, found_user->roles, *tags};
+  known = {access, found_user->roles, *place.tags, grant, by->are_grants_stale, by->is_closed};
   return access;
 }
 

@@ -63,7 +63,9 @@ class StatementJudge {
   const policy::Access& access() const { return access_; }
   // Whether it would decide each statement as the policies of this access say.
   bool decides_by(const policy::Access& access) const {
-    return access.set == access_.set && access.policies == access_.policies;
+    return access.set == access_.set && access.policies == access_.policies &&
+           access.grant == access_.grant && access.suspended_because == access_.suspended_because &&
+           access.closed_because == access_.closed_because;
   }
   const policy::SessionFacts& session() const { return session_; }
   JudgeSpace& space() const { return space_; }

@@ -136,14 +136,15 @@ bool TcpOpener::is_allowed() {
   if (listener == nullptr || !listener->is_tcp() || listener->target != s_.target_ || !identify())
     return false;
   const auto access = s_.accesses_.find(s_.identity_.user, s_.target_, s_.snapshot_, s_.core_.snapshot);
-  if (s_.target() != nullptr && access->is_unrestricted()) return true;
+  if (s_.target() != nullptr && is_raw(*access)) return true;
   const std::string target = "target \"" + make_valid_text(s_.target_) + "\": ";
   deny(Category::authorization, "access_denied", Outcome::denied,
        target +
            (s_.target() == nullptr ? "there is no such target"
             : !access->is_granted()
-                ? "no policy gives access"
-                : "a raw TCP target takes level admin without rules alone: what passes cannot be decided"));
+                ? "no policy or grant gives access"
+                : "a raw TCP target takes level admin without rules, controls and quotas alone: what passes "
+                  "cannot be decided"));
   return false;
 }
 

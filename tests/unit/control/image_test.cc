@@ -121,7 +121,7 @@ TEST_CASE("whatever changes in whatever order, what holds is what holds of the r
       }
       before = now;
     }
-    image.clear();
+    image.clear(false);
     CHECK(told(*image.in_force(now_us, before, 999)).empty());
   }
 }

@@ -94,6 +94,7 @@ struct Config {
   StoreConfig store;
   AuditConfig audit;
   model::Limits limits;
+  model::AccessRules access;
   std::vector<model::User> users;
   std::vector<model::PgTarget> targets;
   std::vector<model::TcpTarget> tcp_targets;

@@ -11,6 +11,7 @@
 
 #include "ringfence/base/shared_map.h"
 #include "ringfence/base/uuid.h"
+#include "ringfence/model/grant.h"
 #include "ringfence/model/limits.h"
 #include "ringfence/model/listener.h"
 #include "ringfence/model/pg_target.h"
@@ -39,9 +40,10 @@ using model::SslMode;
 struct User : model::User {
   pg::ScramVerifier keys;    // What `verifier` says.
   bool has_password = true;  // Otherwise no password is right.
-  // Of users that the store has; of others nil, 0 and false.
+  // Of users that the store has; of others nil, empty, 0 and false.
   Uuid id = {};
-  uint64_t password_set_us = 0;  // Unix time. A session of an earlier password ends.
+  std::vector<std::string> groups = {};  // Ids.
+  uint64_t password_set_us = 0;          // Unix time. A session of an earlier password ends.
   bool must_change_password = false;
 };
 
@@ -68,6 +70,8 @@ struct TcpTarget : model::TcpTarget {
   std::shared_ptr<std::atomic<uint32_t>> sessions = std::make_shared<std::atomic<uint32_t>>(0);
 };
 
+using GrantList = std::vector<std::shared_ptr<const model::Grant>>;
+
 struct Limits : model::Limits, model::RecordLimits {};
 
 struct Snapshot {
@@ -78,6 +82,9 @@ struct Snapshot {
   pg::ScramShapes scram_shapes;  // Of the users' verifiers.
 
   std::shared_ptr<const policy::PolicySet> policies;
+  SharedMap<GrantList> grants;    // Of the store, by whom and what they are about (find_access.h).
+  bool are_grants_stale = false;  // The store has not been heard of for longer than access.stale_max.
+  bool is_closed = false;         // Nobody has access: policies or grants of the store cannot be read.
   SharedMap<User> users;
   SharedMap<Listener> listeners;
   std::shared_ptr<const net::TlsTicketKeys> ticket_keys;  // Null: no session is resumed.

@@ -1,0 +1,40 @@
+// What a user may do on a target by a snapshot: what policies give, and the grant that decides.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ringfence/model/grant.h"
+#include "ringfence/policy/policy_set.h"
+#include "ringfence/proxy/core/snapshot.h"
+
+namespace ringfence::proxy {
+
+// What of a target access depends on. Valid as long as the snapshot.
+struct TargetPlace {
+  const Uuid* id = nullptr;  // Nil: it is the configuration's.
+  const std::vector<std::string>* tags = nullptr;
+  bool operator==(const TargetPlace&) const = default;
+};
+// Of a target of any type; nothing: there is none of this name.
+TargetPlace pg_place(const Snapshot& snapshot, std::string_view target);
+TargetPlace tcp_place(const Snapshot& snapshot, std::string_view target);
+
+// Adds a grant to a snapshot, or takes it out of it.
+void add_grant(Snapshot& to, const model::Grant& grant);
+void drop_grant(Snapshot& from, const model::Grant& grant);
+
+// The grant that decides; null: none is about them.
+std::shared_ptr<const policy::Grant> deciding_grant(const Snapshot& snapshot, const User& user,
+                                                    const TargetPlace& target);
+// `roles`: the user's, or others that are asked about. `user`: null, there are no grants.
+policy::Access find_access(const Snapshot& snapshot, const std::vector<std::string>& roles, const User* user,
+                           const TargetPlace& target);
+
+// Whether bytes may pass that nobody decides or counts.
+inline bool is_raw(const policy::Access& access) {
+  return access.is_unrestricted() && !(access.grant && access.grant->is_bounded());
+}
+
+}  // namespace ringfence::proxy

@@ -1,0 +1,47 @@
+#include "store_rules.h"
+
+#include <set>
+
+#include "ringfence/base/log.h"
+#include "ringfence/proxy/core/find_access.h"
+
+namespace ringfence::app {
+
+std::shared_ptr<const policy::PolicySet> AllPolicies::of(
+    const std::shared_ptr<const policy::PolicySet>& configuration, const control::InForcePtr& store) {
+  const auto of_store = store ? store->policies : nullptr;
+  if (has_any_ && configuration == configuration_ && of_store == store_) return all_;
+  has_any_ = true;
+  configuration_ = configuration;
+  store_ = of_store;
+  all_ = configuration;
+  if (!of_store || of_store->empty()) return all_;
+  std::vector<policy::Policy> policies;
+  std::set<std::string> names;
+  if (configuration) policies = configuration->policies();
+  for (const policy::Policy& policy : policies) names.insert(policy.name);
+  for (policy::Policy policy : *of_store) {
+    if (names.contains(policy.name)) policy.name += " (store)";
+    policies.push_back(std::move(policy));
+  }
+  std::vector<policy::Problem> problems;
+  all_ = policy::PolicySet::compile(std::move(policies), problems);
+  for (const policy::Problem& problem : problems)
+    log_error("the store's policies cannot be used",
+              {{"policy", problem.where}, {"reason", problem.message}});
+  return all_;
+}
+
+void add_store_grants(proxy::Snapshot& to, const control::InForcePtr& store) {
+  if (!store) return;
+  for (const auto& [id, grant] : store->grants) proxy::add_grant(to, grant);
+}
+
+void change_store_grants(proxy::Snapshot& in, const control::InForcePtr& now) {
+  for (const model::Grant& grant : now->changed_grants) {
+    if (now->grants.find(grant.id) != nullptr) proxy::add_grant(in, grant);
+    else proxy::drop_grant(in, grant);
+  }
+}
+
+}  // namespace ringfence::app

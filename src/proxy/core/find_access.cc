@@ -1,0 +1,88 @@
+#include "ringfence/proxy/core/find_access.h"
+
+#include <algorithm>
+
+namespace ringfence::proxy {
+
+namespace {
+
+std::string grant_key(const std::string& subject, const std::string& object) {
+  return subject + '\n' + object;
+}
+
+std::vector<std::string> objects_of(const TargetPlace& target) {
+  std::vector<std::string> out = {model::grant_object("tag", "*")};
+  if (!target.id->is_nil()) out.push_back(model::grant_object("target", to_string(*target.id)));
+  for (const std::string& tag : *target.tags) out.push_back(model::grant_object("tag", tag));
+  return out;
+}
+
+std::vector<std::string> subjects_of(const User& user) {
+  std::vector<std::string> out;
+  if (user.id.is_nil()) return out;
+  out.push_back(model::grant_subject("user", to_string(user.id)));
+  for (const std::string& group : user.groups) out.push_back(model::grant_subject("group", group));
+  return out;
+}
+
+}  // namespace
+
+TargetPlace pg_place(const Snapshot& snapshot, std::string_view target) {
+  const Target* found = snapshot.find_target(target);
+  return found == nullptr ? TargetPlace{} : TargetPlace{&found->id, &found->tags};
+}
+
+TargetPlace tcp_place(const Snapshot& snapshot, std::string_view target) {
+  const TcpTarget* found = snapshot.find_tcp_target(target);
+  return found == nullptr ? TargetPlace{} : TargetPlace{&found->id, &found->tags};
+}
+
+void add_grant(Snapshot& to, const model::Grant& grant) {
+  drop_grant(to, grant);
+  to.grants[grant_key(grant.subject, grant.object)].push_back(std::make_shared<const model::Grant>(grant));
+}
+
+void drop_grant(Snapshot& from, const model::Grant& grant) {
+  const std::string key = grant_key(grant.subject, grant.object);
+  if (from.grants.find(key) == nullptr) return;
+  GrantList& list = from.grants[key];
+  std::erase_if(list, [&](const auto& one) { return one->id == grant.id; });
+  if (list.empty()) from.grants.erase(key);
+}
+
+std::shared_ptr<const policy::Grant> deciding_grant(const Snapshot& snapshot, const User& user,
+                                                    const TargetPlace& target) {
+  std::shared_ptr<const model::Grant> best;
+  if (snapshot.grants.empty()) return best;
+  const std::vector<std::string> objects = objects_of(target);
+  for (const std::string& subject : subjects_of(user)) {
+    for (const std::string& object : objects) {
+      const GrantList* list = snapshot.grants.find(grant_key(subject, object));
+      if (list == nullptr) continue;
+      for (const auto& grant : *list)
+        if (!best || decides_before(*grant, *best)) best = grant;
+    }
+  }
+  return best;
+}
+
+policy::Access find_access(const Snapshot& snapshot, const std::vector<std::string>& roles, const User* user,
+                           const TargetPlace& target) {
+  policy::Access out;
+  if (snapshot.policies) out = snapshot.policies->access(roles, *target.tags);
+  if (snapshot.is_closed) {
+    out.closed_because = "policies or grants of the store cannot be read; an administrator has to mend them";
+  }
+  if (user == nullptr) return out;
+  if (auto grant = deciding_grant(snapshot, *user, target)) {
+    out.use(std::move(grant));
+    if (snapshot.are_grants_stale) {
+      out.suspended_because =
+          "your access is by a grant, and the appliance has not heard from its store for too long to know "
+          "that it still holds";
+    }
+  }
+  return out;
+}
+
+}  // namespace ringfence::proxy

@@ -33,7 +33,7 @@ std::shared_ptr<proxy::Snapshot> Appliance::make_snapshot(const Config& config) 
     out->listeners.set(listener.name, std::move(made));
   }
   for (const model::PgTarget& target : config.targets) {
-    proxy::Target made{target, {}, 0, tls_.target(target.name)};
+    proxy::Target made{target, {}, 0, {}, tls_.target(target.name)};
     RINGFENCE_ASSERT((made.sslmode == model::SslMode::disable) == !made.tls);
     if (snapshot_) {
       if (const proxy::Target* before = snapshot_->find_target(target.name)) {

@@ -14,7 +14,7 @@ bool is_target_of_configuration(const proxy::Snapshot& in, const std::string& na
 }
 
 proxy::TcpTarget tcp_target_of(const control::TargetFacts& target, const proxy::Snapshot* before) {
-  proxy::TcpTarget out{target.tcp, target.id};
+  proxy::TcpTarget out{target.tcp, target.id, target.groups};
   const proxy::TcpTarget* known = before != nullptr ? before->find_tcp_target(out.name) : nullptr;
   if (known != nullptr) out.sessions = known->sessions;
   return out;
@@ -23,7 +23,7 @@ proxy::TcpTarget tcp_target_of(const control::TargetFacts& target, const proxy::
 // Nothing: its TLS cannot be had.
 std::optional<proxy::Target> pg_target_of(const control::TargetFacts& target, const proxy::Snapshot* before,
                                           const net::KernelTlsUse& kernel) {
-  proxy::Target out{target.postgres, target.id, target.version};
+  proxy::Target out{target.postgres, target.id, target.version, target.groups};
   const proxy::Target* known = before != nullptr ? before->find_target(out.name) : nullptr;
   if (known != nullptr) {
     out.sessions = known->sessions;

@@ -12,8 +12,8 @@ constexpr std::string_view auditor_scopes[] = {
     "access-requests:read", "approvals:read", "audit:read",    "config:read",     "connections:read",
     "encryption:read",      "grants:read",    "groups:read",   "keys:read",       "metrics:read",
     "permissions:read",     "policies:read",  "policy:read",   "privileges:read", "queries:read",
-    "roles:read",           "self:*",         "sessions:read", "stats:read",      "targets:read",
-    "users:read",
+    "roles:read",           "self:*",         "sessions:read", "stats:read",      "target-groups:read",
+    "targets:read",         "users:read",
 };
 // Decides about what others ask for; who asks is in the request.
 constexpr std::string_view approver_scopes[] = {"access-requests:*", "approvals:*", "self:*"};

@@ -1,5 +1,7 @@
 #include "ringfence/control/authority.h"
 
+#include <nlohmann/json.hpp>
+
 #include "ringfence/crypto/digest.h"
 #include "ringfence/crypto/secret.h"
 
@@ -15,8 +17,18 @@ std::string text_of(std::string_view kind, const model::Noun& noun, const model:
   out.push_back('\0');
   return out + model::canonical_json(body);
 }
+// Fields without a value are left out, so that a record keeps its code when the noun gets another field. A
+// field has one form of no value: two records that differ have two texts. Of a list that may be null that is
+// null alone.
 std::string text_of(const store::ControlRecord& record) {
-  return text_of("record", *record.noun, record.body);
+  model::Json given = model::Json::object();
+  for (const auto& [name, value] : record.body.items()) {
+    const model::Field* field = record.noun->find(name);
+    const bool may_be_empty = field == nullptr || !field->is_nullable;
+    const bool is_nothing = value.is_null() || (may_be_empty && value.is_structured() && value.empty());
+    if (!is_nothing) given[name] = value;
+  }
+  return text_of("record", *record.noun, given);
 }
 std::string text_of(const store::Tombstone& stone) { return text_of("tombstone", *stone.noun, stone.body); }
 

@@ -98,7 +98,7 @@ void ChangeTrail::privilege(const std::string& id, const Json& before, const Jso
   add_actor(event, actor);
   event.text(Tag::entity_type, "grant").text(Tag::entity_id, id);
   Json metadata = {{"granted", gives(after)}, {"privilege", grant.at("level")}};
-  for (const char* field : {"user", "group", "target", "tag", "controls", "expires_at"})
+  for (const char* field : {"user", "group", "target", "target_group", "tag", "controls", "expires_at"})
     if (!grant.at(field).is_null()) metadata[field] = grant.at(field);
   event.text(Tag::metadata, model::canonical_json(metadata));
   if (!event.publish(*space_)) log_error("a grant's event found no room in the trail");

@@ -92,6 +92,7 @@ void Image::touch(std::string_view noun, const std::string& id, const Json& reco
   if (noun == "user") users_.insert(id);
   else if (noun == "key") keys_.insert(id);
   else if (noun == "target") targets_.insert(id);
+  else if (noun == "target_group") all_targets_ = true;
   else all_users_ = true;
   if (noun != "key") return;
   const auto of_user = keys_of_user_.find(text(record, "user"));
@@ -153,6 +154,10 @@ std::shared_ptr<TargetFacts> Image::target(const Json& record) const {
   out->id = *id;
   out->version = record.at("version").get<int64_t>();
   out->is_tcp = text(record, "type") == "tcp";
+  out->groups = texts(record, "groups");
+  for (const std::string& group : out->groups) {
+    if (find("target_group", group) == nullptr) return nullptr;
+  }
   if (out->is_tcp) {
     out->tcp = model::tcp_target_of(record);
     return out;
@@ -197,6 +202,10 @@ void Image::spread() {
     for (const auto& [id, record] : records_["user"]) users_.insert(id);
   }
   all_users_ = false;
+  if (all_targets_) {
+    for (const auto& [id, record] : records_["target"]) targets_.insert(id);
+  }
+  all_targets_ = false;
   for (const std::string& id : users_) {
     if (const auto keys = keys_of_user_.find(id); keys != keys_of_user_.end())
       keys_.insert(keys->second.begin(), keys->second.end());
@@ -227,6 +236,8 @@ void Image::renew_target(InForce& in, const std::string& id) {
   std::shared_ptr<TargetFacts> made = record != nullptr ? target(*record) : nullptr;
   const auto known = names_.find(id);
   if (!made && known == names_.end()) return;
+  const TargetFacts* in_force = known != names_.end() ? in.targets.find(known->second) : nullptr;
+  if (made && in_force != nullptr && in_force->id == made->id && in_force->version == made->version) return;
   const std::string name = made ? text(*record, "name") : known->second;
   in.changed_targets.push_back(name);
   if (made) {

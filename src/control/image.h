@@ -50,7 +50,7 @@ class Image {
 
   const model::Json* find(std::string_view noun, const std::string& id) const;
   void touch(std::string_view noun, const std::string& id, const model::Json& record);
-  // Users and keys that depend on what has changed are looked at, too.
+  // Users, keys and targets that depend on what has changed are looked at, too.
   void spread();
   void expire(uint64_t now_us);
   void renew_user(InForce& in, const std::string& id, uint64_t now_us);
@@ -70,7 +70,8 @@ class Image {
   std::set<std::string> users_;
   std::set<std::string> keys_;
   std::set<std::string> targets_;
-  bool all_users_ = false;  // A role or a group has changed.
+  bool all_users_ = false;    // A role or a group has changed.
+  bool all_targets_ = false;  // A group of targets has changed.
   // What the others look at.
   std::map<std::string, std::string> names_;                   // Of users and targets in force, by id.
   std::map<std::string, std::string> prefixes_;                // Of keys, likewise.

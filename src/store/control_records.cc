@@ -30,7 +30,7 @@ std::string without_schema(const std::string& table) { return table.substr(table
 // The noun in whose table, or in whose links, it stands.
 const Noun* noun_of_table(std::string_view table) {
   for (const Noun* noun : model::nouns()) {
-    if (noun->plural == table) return noun;
+    if (table_name_of(*noun) == table) return noun;
     for (const Field& field : noun->fields) {
       if (has_links(field) && without_schema(links_of(*noun, field)) == table) return noun;
     }
@@ -62,7 +62,7 @@ Result<T> ControlRecords::refused(const Noun& noun, Error error) {
   if (state == "23505") {
     refusal_.kind = Refusal::Kind::taken;
     for (const Field& field : noun.fields) {
-      if (constraint == std::string(noun.plural) + "_" + std::string(field.name) + "_key")
+      if (constraint == table_name_of(noun) + "_" + std::string(field.name) + "_key")
         refusal_.field = field.name;
     }
   } else if (state == "23503") {

@@ -1,5 +1,6 @@
 #include "control_sql.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "ringfence/store/connection.h"
@@ -47,9 +48,13 @@ std::string json_value(const Noun& noun, const Field& field) {
 
 }  // namespace
 
-std::string table_of(const Noun& noun) {
-  return std::string(control_schema) + "." + std::string(noun.plural);
+std::string table_name_of(const Noun& noun) {
+  std::string out(noun.plural);
+  std::replace(out.begin(), out.end(), '-', '_');
+  return out;
 }
+
+std::string table_of(const Noun& noun) { return std::string(control_schema) + "." + table_name_of(noun); }
 
 std::string links_of(const Noun& noun, const Field& field) {
   return table_of(noun) + "_" + std::string(field.name);

@@ -10,6 +10,8 @@ namespace ringfence::store {
 
 inline constexpr const char* control_schema = "ringfence_control";
 
+// "users", "target_groups": without the schema.
+std::string table_name_of(const model::Noun& noun);
 // "ringfence_control.users"; of a field's links "ringfence_control.users_roles".
 std::string table_of(const model::Noun& noun);
 std::string links_of(const model::Noun& noun, const model::Field& field);

@@ -40,8 +40,9 @@ struct TargetFacts {
   Uuid id;
   int64_t version = 0;
   bool is_tcp = false;
-  model::PgTarget postgres;  // Of type postgres, with its password.
-  model::TcpTarget tcp;      // Of type tcp.
+  std::vector<std::string> groups;  // Ids of the groups that it is a member of, in their order.
+  model::PgTarget postgres;         // Of type postgres, with its password.
+  model::TcpTarget tcp;             // Of type tcp.
 };
 
 struct InForce {

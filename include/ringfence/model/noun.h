@@ -63,7 +63,7 @@ struct Field {
 
 struct Noun {
   std::string_view name;    // "user"; in the trail, the entity type.
-  std::string_view plural;  // "users"; the path and the table.
+  std::string_view plural;  // "users", "target-groups"; the path, and with _ for - the table.
   std::string_view description;
   std::span<const Field> fields;
   // What must hold between the fields of one record.

@@ -32,10 +32,16 @@ constexpr Field grant_fields[] = {
      .of = "user_group"},
     {.name = "target",
      .kind = FieldKind::reference,
-     .description = "On what; either a target or a tag.",
+     .description = "On what; either a target, a group of targets or a tag.",
      .is_fixed = true,
      .is_filter = true,
      .of = "target"},
+    {.name = "target_group",
+     .kind = FieldKind::reference,
+     .description = "On the targets that are in it.",
+     .is_fixed = true,
+     .is_filter = true,
+     .of = "target_group"},
     {.name = "tag",
      .description = "On the targets that have it. \"*\" is on every target.",
      .is_fixed = true,
@@ -117,8 +123,8 @@ Defects check_grant(const Json& record) {
   Defects out;
   if (given(record, {"user", "group"}) != 1)
     out.push_back({"user", "is who gets the grant: give either a user or a group"});
-  if (given(record, {"target", "tag"}) != 1)
-    out.push_back({"target", "is what the grant is on: give either a target or a tag"});
+  if (given(record, {"target", "target_group", "tag"}) != 1)
+    out.push_back({"target", "is what the grant is on: give a target, a target_group or a tag"});
   if (given(record, {"starts_at", "expires_at"}) == 2 &&
       record.at("starts_at").get<std::string>() >= record.at("expires_at").get<std::string>())
     out.push_back({"expires_at", "is not after starts_at"});

@@ -10,6 +10,7 @@ extern const Noun user_noun;
 extern const Noun user_group_noun;
 extern const Noun role_noun;
 extern const Noun key_noun;
+extern const Noun target_group_noun;
 extern const Noun target_noun;
 extern const Noun policy_noun;
 extern const Noun grant_noun;

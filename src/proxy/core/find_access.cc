@@ -13,6 +13,7 @@ std::string grant_key(const std::string& subject, const std::string& object) {
 std::vector<std::string> objects_of(const TargetPlace& target) {
   std::vector<std::string> out = {model::grant_object("tag", "*")};
   if (!target.id->is_nil()) out.push_back(model::grant_object("target", to_string(*target.id)));
+  for (const std::string& group : *target.groups) out.push_back(model::grant_object("target_group", group));
   for (const std::string& tag : *target.tags) out.push_back(model::grant_object("tag", tag));
   return out;
 }
@@ -29,12 +30,12 @@ std::vector<std::string> subjects_of(const User& user) {
 
 TargetPlace pg_place(const Snapshot& snapshot, std::string_view target) {
   const Target* found = snapshot.find_target(target);
-  return found == nullptr ? TargetPlace{} : TargetPlace{&found->id, &found->tags};
+  return found == nullptr ? TargetPlace{} : TargetPlace{&found->id, &found->tags, &found->groups};
 }
 
 TargetPlace tcp_place(const Snapshot& snapshot, std::string_view target) {
   const TcpTarget* found = snapshot.find_tcp_target(target);
-  return found == nullptr ? TargetPlace{} : TargetPlace{&found->id, &found->tags};
+  return found == nullptr ? TargetPlace{} : TargetPlace{&found->id, &found->tags, &found->groups};
 }
 
 void add_grant(Snapshot& to, const model::Grant& grant) {

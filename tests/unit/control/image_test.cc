@@ -18,6 +18,7 @@ namespace {
 std::string id_of(const std::string& noun, unsigned number) {
   Uuid id{};
   id.bytes[0] = static_cast<uint8_t>(noun[0]);
+  id.bytes[1] = static_cast<uint8_t>(noun.size());
   id.bytes[15] = static_cast<uint8_t>(number);
   return to_string(id);
 }
@@ -44,6 +45,11 @@ std::string told(const InForce& in) {
     lines["key " + prefix] =
         to_string(key.id) + " of " + to_string(key.user_id) + (key.is_revoked ? " revoked" : "");
   }
+  for (const auto& [name, target] : in.targets) {
+    std::string& line = lines["target " + name];
+    line = to_string(target.id) + " v" + std::to_string(target.version);
+    for (const std::string& group : target.groups) line += " " + group;
+  }
   CHECK(in.users.size() == in.users_by_id.size());
   std::string out;
   for (const auto& [name, line] : lines) out += name + ": " + line + "\n";
@@ -65,8 +71,8 @@ TEST_CASE("whatever changes in whatever order, what holds is what holds of the r
     const auto maybe = [&](unsigned one_in) { return random() % one_in == 0; };
     for (int round = 0; round < 120; ++round) {
       for (unsigned changes = random() % 3 + 1; changes > 0; --changes) {
-        const std::string noun =
-            std::vector<std::string>{"user", "user", "key", "role", "user_group"}[random() % 5];
+        const std::string noun = std::vector<std::string>{
+            "user", "user", "key", "role", "target", "user_group", "target_group"}[random() % 7];
         const unsigned number = random() % 5;
         const std::string key = noun + " " + id_of(noun, number);
         if (maybe(4)) {
@@ -82,6 +88,13 @@ TEST_CASE("whatever changes in whatever order, what holds is what holds of the r
           for (unsigned i = 0; i < 3; ++i)
             if (maybe(2)) fields["roles"].push_back(id_of("role", i));
           if (maybe(3)) fields["groups"] = {id_of("user_group", random() % 3)};
+        }
+        if (noun == "target") {
+          fields["hosts"] = {"db"};
+          fields["name"] = "target" + std::to_string(number);
+          fields["enabled"] = !maybe(5);
+          for (unsigned i = 0; i < 3; ++i)
+            if (maybe(2)) fields["groups"].push_back(id_of("target_group", i));
         }
         if (noun == "key") {
           fields["user"] = id_of("user", random() % 5);
@@ -117,6 +130,11 @@ TEST_CASE("whatever changes in whatever order, what holds is what holds of the r
           const auto& changed = now->changed_users;
           if (std::find(changed.begin(), changed.end(), name) == changed.end())
             CHECK(before->find_user(name) == &user);
+        }
+        for (const auto& [name, target] : now->targets) {
+          const auto& changed = now->changed_targets;
+          if (std::find(changed.begin(), changed.end(), name) == changed.end())
+            CHECK(before->find_target(name) == &target);
         }
       }
       before = now;

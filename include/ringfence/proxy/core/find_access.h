@@ -15,6 +15,7 @@ namespace ringfence::proxy {
 struct TargetPlace {
   const Uuid* id = nullptr;  // Nil: it is the configuration's.
   const std::vector<std::string>* tags = nullptr;
+  const std::vector<std::string>* groups = nullptr;  // Ids.
   bool operator==(const TargetPlace&) const = default;
 };
 // Of a target of any type; nothing: there is none of this name.

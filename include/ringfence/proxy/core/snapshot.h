@@ -55,6 +55,7 @@ struct Listener : model::Listener {
 struct Target : model::PgTarget {
   Uuid id = {};  // Of a target that the store has; of others nil.
   int64_t version = 0;
+  std::vector<std::string> groups = {};        // Ids of the store's groups of targets, in their order.
   std::shared_ptr<const net::TlsContext> tls;  // Null: as with disable.
   // Connections that wait in the pools of all shards, or are being made to wait there, and those of them that
   // are being closed and may still be at the server; carried over as `sessions` is.
@@ -65,7 +66,8 @@ struct Target : model::PgTarget {
 };
 
 struct TcpTarget : model::TcpTarget {
-  Uuid id = {};  // Of a target that the store has; of others nil.
+  Uuid id = {};                          // Of a target that the store has; of others nil.
+  std::vector<std::string> groups = {};  // As of a Target.
   // Sessions that are open on all shards; carried over from one snapshot to the next.
   std::shared_ptr<std::atomic<uint32_t>> sessions = std::make_shared<std::atomic<uint32_t>>(0);
 };

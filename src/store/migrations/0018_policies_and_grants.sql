@@ -40,6 +40,7 @@ CREATE TABLE ringfence_control.grants (
   "user" uuid REFERENCES ringfence_control.users ON DELETE RESTRICT,
   "group" uuid REFERENCES ringfence_control.groups ON DELETE RESTRICT,
   target uuid REFERENCES ringfence_control.targets ON DELETE RESTRICT,
+  target_group uuid REFERENCES ringfence_control.target_groups ON DELETE RESTRICT,
   tag text COLLATE "C" CHECK (octet_length(tag) BETWEEN 1 AND 64),
   level text NOT NULL DEFAULT 'read' CHECK (level IN ('read', 'write', 'ddl', 'admin')),
   controls text[] NOT NULL DEFAULT '{}' CHECK (controls <@ ARRAY['read_only', 'block_copy', 'block_ddl']),
@@ -60,7 +61,7 @@ CREATE TABLE ringfence_control.grants (
   reason text CHECK (octet_length(reason) <= 1000),
   origin text NOT NULL DEFAULT 'administrator' CHECK (origin IN ('administrator', 'request', 'break_glass')),
   CONSTRAINT grants_subject CHECK (num_nonnulls("user", "group") = 1),
-  CONSTRAINT grants_object CHECK (num_nonnulls(target, tag) = 1),
+  CONSTRAINT grants_object CHECK (num_nonnulls(target, target_group, tag) = 1),
   CONSTRAINT grants_window CHECK (starts_at < expires_at)
 );
 
@@ -69,6 +70,7 @@ CREATE INDEX ON ringfence_control.grants (revision);
 CREATE INDEX ON ringfence_control.grants ("user");
 CREATE INDEX ON ringfence_control.grants ("group");
 CREATE INDEX ON ringfence_control.grants (target);
+CREATE INDEX ON ringfence_control.grants (target_group);
 CREATE SEQUENCE ringfence_control.policies_number;
 CREATE SEQUENCE ringfence_control.grants_number;
 

@@ -142,6 +142,7 @@ class Appliance {
   std::unique_ptr<ring::Shard> admin_shard_;
   std::unique_ptr<control::Sessions> sessions_;
   std::unique_ptr<control::Questions> questions_;
+  std::unique_ptr<control::BudgetKeeper> budgets_;  // Null: there is no store.
   std::unique_ptr<control::ControlPlane> control_;  // Null: there is no store.
   control::PlaneRecords records_;
   std::unique_ptr<ring::Workers> password_workers_;

@@ -25,6 +25,8 @@ Result<void> Appliance::start_control() {
   options.space = &trail_->journal(control_producer());
   options.in_force = [this](const control::InForcePtr& now) { use_store(now); };
   options.distrusted = [this](const std::string& record, const std::string& why) { distrusted(record, why); };
+  budgets_ = std::make_unique<control::BudgetKeeper>(
+      options.dsn, [this](const std::string& record, const std::string& why) { distrusted(record, why); });
   auto opened = control::ControlPlane::open(std::move(options), *admin_shard_);
   if (!opened) return unexpected(std::move(opened).error().in("control plane"));
   control_ = std::move(*opened);
@@ -56,7 +58,7 @@ void Appliance::use_store(const control::InForcePtr& now) {
       put_store_target(*next, *target, snapshot_.get(), kernel_tls_.use);
     else drop_store_target(*next, name);
   }
-  change_store_grants(*next, now);
+  change_store_grants(*next, now, *budgets_);
   use_policies(*next, config_.policies);
   next->are_grants_stale = are_grants_stale();
   snapshot_ = std::move(next);

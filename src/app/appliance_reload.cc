@@ -56,7 +56,7 @@ std::shared_ptr<proxy::Snapshot> Appliance::make_snapshot(const Config& config) 
     add_store_users(*out, in_force_);
     for (const auto& [name, target] : in_force_->targets)
       put_store_target(*out, target, snapshot_.get(), kernel_tls_.use);
-    add_store_grants(*out, in_force_);
+    add_store_grants(*out, in_force_, *budgets_);
     out->are_grants_stale = are_grants_stale();
   }
   return out;

@@ -141,6 +141,7 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
   // Only the admin shard asks them, and that takes requests until here.
   questions_.reset();
   control_.reset();
+  budgets_.reset();  // No session spends any more.
   passwords_.reset();
   password_workers_.reset();
   for (size_t i = 0; i < listening_.size(); ++i) {

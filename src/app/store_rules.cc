@@ -32,15 +32,30 @@ std::shared_ptr<const policy::PolicySet> AllPolicies::of(
   return all_;
 }
 
-void add_store_grants(proxy::Snapshot& to, const control::InForcePtr& store) {
-  if (!store) return;
-  for (const auto& [id, grant] : store->grants) proxy::add_grant(to, grant);
+namespace {
+
+void add(proxy::Snapshot& to, const model::Grant& grant, control::BudgetKeeper& budgets) {
+  proxy::add_grant(to, grant);
+  if (auto account = budgets.account(grant)) to.budgets.set(grant.id, std::move(account));
+  else to.budgets.erase(grant.id);
 }
 
-void change_store_grants(proxy::Snapshot& in, const control::InForcePtr& now) {
-  for (const model::Grant& grant : now->changed_grants) {
-    if (now->grants.find(grant.id) != nullptr) proxy::add_grant(in, grant);
-    else proxy::drop_grant(in, grant);
+}  // namespace
+
+void add_store_grants(proxy::Snapshot& to, const control::InForcePtr& store, control::BudgetKeeper& budgets) {
+  if (!store) return;
+  for (const auto& [id, grant] : store->grants) add(to, grant, budgets);
+}
+
+void change_store_grants(proxy::Snapshot& in, const control::InForcePtr& now,
+                         control::BudgetKeeper& budgets) {
+  for (const model::Grant& before : now->changed_grants) {
+    if (const model::Grant* grant = now->grants.find(before.id)) {
+      add(in, *grant, budgets);
+      continue;
+    }
+    proxy::drop_grant(in, before);
+    in.budgets.erase(before.id);
   }
 }
 

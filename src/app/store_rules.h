@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "ringfence/control/budget_keeper.h"
 #include "ringfence/control/in_force.h"
 #include "ringfence/proxy/core/snapshot.h"
 
@@ -23,9 +24,9 @@ class AllPolicies {
   std::shared_ptr<const policy::PolicySet> all_;
 };
 
-// All grants in force.
-void add_store_grants(proxy::Snapshot& to, const control::InForcePtr& store);
+// All grants in force, with the accounts of those that have a budget.
+void add_store_grants(proxy::Snapshot& to, const control::InForcePtr& store, control::BudgetKeeper& budgets);
 // Those that have changed.
-void change_store_grants(proxy::Snapshot& in, const control::InForcePtr& now);
+void change_store_grants(proxy::Snapshot& in, const control::InForcePtr& now, control::BudgetKeeper& budgets);
 
 }  // namespace ringfence::app

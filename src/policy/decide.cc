@@ -49,7 +49,7 @@ Decision decide_text(const Access& access, std::string_view text, Scratch& scrat
 
 Decision decide_unknown(const Access& access, std::string_view reason) {
   if (!access.is_granted()) return no_access();
-  if (access.is_unrestricted()) return {};
+  if (access.admits_all()) return {};
   if (!access.suspended_because.empty()) return suspended(access);
   return refused("analysis", "the statement cannot be analysed, so it is refused: " + std::string(reason),
                  "Only a user whose access is unrestricted may run what cannot be analysed.");
@@ -84,7 +84,7 @@ std::string refuse_startup_setting(const Access& access, std::string_view name, 
 
 Decision decide_function_call(const Access& access, uint32_t oid, const SessionFacts& session) {
   if (!access.is_granted()) return no_access();
-  if (access.is_unrestricted()) return {};
+  if (access.admits_all()) return {};
   if (!access.suspended_because.empty()) return suspended(access);
   // A function of large objects is all that a rule about functions or kinds could look at; the others look at
   // more than a number.

@@ -38,8 +38,11 @@ struct Access {
   std::vector<PatternId> whitelist;  // Of all of them, ascending.
 
   bool is_granted() const { return closed_because.empty() && (grant || !policies.empty()); }
-  // Every statement passes, whatever it is: text that cannot be analysed too.
-  bool is_unrestricted() const {
+  // Every statement passes, whatever it is, and nobody looks at what passes: text that cannot be analysed
+  // too.
+  bool is_unrestricted() const { return admits_all() && !(grant && grant->is_bounded()); }
+  // Every statement passes by what it says.
+  bool admits_all() const {
     return is_granted() && level == Level::admin && !has_whitelist && !has_allow && !has_deny && !has_hold &&
            !blocks_copy() && suspended_because.empty();
   }

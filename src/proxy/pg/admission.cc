@@ -87,6 +87,19 @@ bool Admission::passes() {
   return judgement.verdict == Verdict::pass;
 }
 
+bool Admission::pays(uint64_t statements) {
+  PendingMessage& message = x_.message;
+  if (x_.spending() == nullptr || message.is_paid || x_.judged().verdict != Verdict::pass) return true;
+  switch (x_.spending()->take(statements)) {
+    case BudgetAccount::Take::taken: message.is_paid = true; return true;
+    case BudgetAccount::Take::wait: message.state = PendingMessage::State::unpaid; return false;
+    case BudgetAccount::Take::spent: break;
+  }
+  x_.counters.limits_reached.add();
+  x_.gate->judgement().refuse(Refusal::no_budget(x_.spending()->why_refused()));
+  return true;
+}
+
 // Whether the message has to wait for a word that has not come.
 bool Admission::is_asked_for() {
   if (x_.judged().hold() == nullptr || x_.message.word == PendingMessage::Word::released) return false;
@@ -201,6 +214,7 @@ bool Admission::admit_query(ByteView body, uint32_t body_length) {
     note_held_text(text, full_bytes);
     return false;
   }
+  if (!pays(std::max<size_t>(1, judgement.statements.size()))) return false;
   if (judgement.verdict != Verdict::refused) return passes();
   if (!record_refused_query(text, full_bytes)) return false;
   const Refusal& refusal = judgement.refusal();
@@ -263,6 +277,8 @@ bool Admission::admit_execute(ByteView body) {
       !x_.group.guard().allows(prepared ? prepared->traits : pg::CallTraits{.calls_named = true})) {
     judgement.refuse(Refusal::call_with_end());
   }
+  // What fetches more of a portal is no other statement.
+  if ((!portal || portal->is_unexecuted || !portal->bind_is_known) && !pays(1)) return false;
   if (judgement.verdict != Verdict::refused) return passes();
   return refuse_by_parse(prepared.get(), from_client::execute);
 }
@@ -315,7 +331,13 @@ bool Admission::admit_function_call(ByteView body, uint32_t body_length) {
   Reader in(body);
   const uint32_t oid = in.u32();
   auto refusal = x_.gate->check().check_call(oid);
-  if (!refusal) return true;
+  if (!refusal) {
+    Judgement& judgement = x_.gate->judgement();
+    judgement.start();
+    if (!pays(1)) return false;
+    if (judgement.verdict != Verdict::refused) return true;
+    refusal = judgement.refusal();
+  }
   // What is no FunctionCall is told so first, as the server does.
   if (!pg::parse_function_call(body)) refusal = Refusal::malformed_call();
   const std::string text = "FunctionCall " + std::to_string(oid);

@@ -32,6 +32,9 @@ class Admission {
   bool admit_bind(ByteView body, uint32_t body_length);
   bool admit_function_call(ByteView body, uint32_t body_length);
   bool passes();
+  // So many statements are counted by the grant's budget. False: it waits. Where there is nothing left of it
+  // the message is refused.
+  bool pays(uint64_t statements);
   bool is_asked_for();
   bool is_portal_asked_for(pg::Portal& portal);
   void note_held_text(ByteView text, uint64_t full_bytes);

@@ -22,6 +22,9 @@ constexpr uint64_t slice_ns = 250'000'000;
 constexpr uint64_t behind_slice_ns = 20'000'000;
 // Longer a lease does not wait for the store alone, which may be away.
 constexpr uint64_t behind_wait_max_ns = 1'000'000'000;
+// How long a statement waits for the store to say what is left of a budget, and how often it looks.
+constexpr uint64_t budget_wait_max_ns = 5'000'000'000;
+constexpr uint64_t budget_slice_ns = 2'000'000;
 
 // Why a session ends that would have to wait too long for that bound. `peer`: the client's.
 EndReason exceeded(const SessionVolume::Bound& bound, std::string_view user, std::string_view peer) {
@@ -88,6 +91,10 @@ Task<bool> ChunkWait::wait_by(Advance advance) {
     auto waiting = wait_for_trail();
     co_return co_await waiting;
   }
+  if (advance == Advance::wait_budget) {
+    auto waiting = wait_for_budget();
+    co_return co_await waiting;
+  }
   auto parking = park(advance);
   bool goes_on = co_await parking;
   if (!goes_on && relay_.parts().ending.is_pending()) {
@@ -116,6 +123,23 @@ Task<bool> ChunkWait::wait_for_trail() {
   relay_.end({"58030", "the audit trail cannot be written, so no statement is forwarded",
               "The appliance's /readyz says why; nothing of this session is lost from the trail."});
   co_return false;
+}
+
+// A moment, or so long that the statement is refused for it.
+Task<bool> ChunkWait::wait_for_budget() {
+  SessionParts& of = relay_.parts();
+  Spending* spending = relay_.conversation().spending();
+  if (spending != nullptr && budget_waited_ns_ >= budget_wait_max_ns) {
+    spending->give_up();
+    budget_waited_ns_ = 0;
+    co_return true;
+  }
+  budget_waited_ns_ += budget_slice_ns;
+  ring::Event due;
+  ring::CallbackTimer timer(of.shard.core.shard.timers(), [&due] { due.set(); });
+  timer.arm(of.now_ns() + budget_slice_ns);
+  co_await due;
+  co_return true;
 }
 
 // Until the word has come, or the analysis.

@@ -24,6 +24,7 @@ class ChunkWait {
   ring::Task<bool> wait_by(Advance advance);
   ring::Task<bool> wait_for_answers();
   ring::Task<bool> wait_for_trail();
+  ring::Task<bool> wait_for_budget();
   ring::Task<bool> park(Advance why);
   // Of the client's chunk, what stands before a message that waits.
   ring::Task<bool> forward_so_far();
@@ -35,6 +36,7 @@ class ChunkWait {
   Pump& pump_;
   net::Receive& receive_;
   net::Chunk chunk_;
+  uint64_t budget_waited_ns_ = 0;
 };
 
 }  // namespace ringfence::proxy

@@ -36,6 +36,11 @@ class Conversation {
   // Other policies from now on, between two chunks from the client; without a gate only when
   // client().is_at_boundary().
   void use_judge(std::shared_ptr<StatementJudge> judge, std::string_view nonce);
+  // Of the grant in force from now on; null: it has no bounds, and there need be no gate.
+  void use_spending(std::unique_ptr<Spending> spending) {
+    if (exchange_.gate) exchange_.gate->use_spending(std::move(spending));
+  }
+  Spending* spending() const { return exchange_.spending(); }
   bool has_gate() const { return exchange_.gate != nullptr; }
   // Whether the policies may be changed while a chunk from the client waits: not within a Query that is
   // partly recorded.
@@ -58,6 +63,8 @@ class Conversation {
   bool is_broken() const { return exchange_.error != nullptr; }
   // It is broken because its prepared statements and portals keep as much as they may.
   bool has_too_many_names() const { return exchange_.has_too_many_names; }
+  // A bound of the grant is reached, and what went to the client before that are whole messages.
+  bool is_over_budget() const { return server_.is_cut_off(); }
   // It is broken because the server's answers contradict what was recorded.
   bool is_contradicted() const { return exchange_.attribution.is_contradicted(); }
   // The connection has ended: open statements become unknown, or not executed where they did not go out.

@@ -52,6 +52,8 @@ struct Exchange {
   PendingMessage message;
   TextWatch watch;
 
+  // Null: the grant, if there is one, has no bounds.
+  Spending* spending() const { return gate ? gate->spending() : nullptr; }
   bool may_hold() const { return gate && gate->access().has_hold; }
   // Whether the session is to stay read-only although functions may be called that are not known to be
   // harmless.

@@ -76,6 +76,7 @@ FromClient::Next FromClient::next(ByteView chunk, size_t& at, FrameSegment& segm
   PendingMessage& message = x_.message;
   if (message.own && message.own->segment) {
     segment = *std::exchange(message.own->segment, std::nullopt);
+    if (message.state == State::unpaid) message.state = State::judging;
     if (message.state != State::untaken) return Next::resumed;
     message.state = State::coming;
     return Next::fresh;
@@ -212,6 +213,7 @@ void FromClient::finish(const FrameSegment& segment, ByteView body) {
 
 Advance FromClient::waiting_reason() {
   const State state = x_.message.state;
+  if (state == State::unpaid) return Advance::wait_budget;
   if (state != State::analysing && state != State::held) return Advance::wait_trail;
   // Also without rules that hold: what was before it is answered meanwhile.
   if (!x_.gate->from_client().is_marked()) {

@@ -16,6 +16,7 @@ enum class Advance : uint8_t {
   wait_answer,    // What stands before has to be answered first: send to_server_so_far(), call again when
                   // is_clear().
   wait_hold,      // A statement waits for a word: release() or refuse() what waits, then call again.
+  wait_budget,    // The grant's budget is asked for at the store: call again when it has more, or is spent.
   wait_queue,     // Too much is in flight: call again when the server has answered something.
   broken,         // The stream breaks the protocol or a limit; see error().
 };

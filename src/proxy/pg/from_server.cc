@@ -61,6 +61,10 @@ Advance FromServer::advance(ByteView chunk, size_t& at, Now now) {
       }
     }
     if (rewriter != nullptr) rewriter->note_end(segment.end);
+    if (is_beyond(segment)) {
+      rewriter->replace(segment.begin, segment.end, {});
+      continue;
+    }
     if (is_nobodys(segment.type)) {
       if (!swallow(segment)) return Advance::broken;
       continue;
@@ -81,6 +85,10 @@ Advance FromServer::advance(ByteView chunk, size_t& at, Now now) {
       return Advance::wait_trail;
     }
     take(segment.type, body, segment.body_length);
+    if (x_.spending() != nullptr) {
+      spend(0, pg::frame_header_size + segment.body_length);
+      if (may_complete(segment.type)) x_.spending()->statement_is_over();
+    }
     if (!segment.is_first && rare_) pg::clear_buffer(rare_->capture);
     if (rewriter != nullptr) pass(segment);
     if (x_.queue.has_stray_end() || x_.queue.is_lost()) x_.attribution.note_strays();
@@ -91,9 +99,9 @@ Advance FromServer::advance(ByteView chunk, size_t& at, Now now) {
 // What follows is the beginning of a header. It may begin the answer to a refusal.
 void FromServer::hold_cut_header() {
   if (cursor_.held_header().empty()) return;
-  const bool may_change =
-      named_ || (x_.gate && (x_.gate->stand_ins().is_waiting() || x_.reading.is_asking() || x_.has_renewed ||
-                             hides_columns(x_)));
+  const bool may_change = named_ || is_over_ ||
+                          (x_.gate && (x_.gate->stand_ins().is_waiting() || x_.reading.is_asking() ||
+                                       x_.has_renewed || hides_columns(x_)));
   if (may_change) out()->hold_tail();
 }
 
@@ -126,6 +134,7 @@ void FromServer::count_rows(ByteView chunk, size_t& at, const FrameSegment& segm
   const auto count = [&](uint32_t rows, uint64_t bytes) {
     if (segment.type == from_server::data_row) x_.queue.data_rows(rows, bytes);
     else x_.queue.other(bytes);
+    if (x_.spending() != nullptr) spend(rows, bytes);
   };
   if (segment.is_first) count(1, pg::frame_header_size + segment.body_length);
   if (segment.is_last) {
@@ -136,6 +145,18 @@ void FromServer::count_rows(ByteView chunk, size_t& at, const FrameSegment& segm
     rewriter->pass(segment.end);
     rewriter->note_end(at);
   }
+}
+
+void FromServer::spend(uint64_t rows, uint64_t bytes) {
+  if (is_over_ || x_.spending()->add(rows, bytes)) return;
+  x_.counters.limits_reached.add();
+  is_over_ = true;
+}
+
+// Whether it begins behind the message that was too much, or is a piece of such a one.
+bool FromServer::is_beyond(const FrameSegment& segment) {
+  is_cut_ = is_cut_ || (is_over_ && segment.is_first);
+  return is_cut_;
 }
 
 // A whole message, which was taken.

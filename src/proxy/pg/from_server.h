@@ -26,7 +26,9 @@ class FromServer {
   uint32_t body_to_pass() const;
   void body_passed(uint32_t bytes) { cursor_.skip(bytes); }
   // Between two messages from the server: a message of ours may be put here.
-  bool is_at_boundary() const { return cursor_.at_boundary(); }
+  bool is_at_boundary() const { return is_cut_ || cursor_.at_boundary(); }
+  // What has gone on, whole messages, has reached a bound of the grant: nothing more does.
+  bool is_cut_off() const { return is_over_ && is_at_boundary(); }
   // A message from the server waits for room in the trail.
   bool waits() const { return rare_ && rare_->segment; }
   // How much of what comes next from the server ends a message of which a part was shown before.
@@ -68,6 +70,9 @@ class FromServer {
   void keep_piece(const pg::FrameSegment& segment);
   void count_rows(ByteView chunk, size_t& at, const pg::FrameSegment& segment);
   void pass(const pg::FrameSegment& segment);
+  // It goes to the client. Where that is more than the grant gives, nothing behind the message does.
+  void spend(uint64_t rows, uint64_t bytes);
+  bool is_beyond(const pg::FrameSegment& segment);
   // Answers to what the appliance asks.
   bool is_nobodys(char type) const;
   bool swallow(const pg::FrameSegment& segment);
@@ -77,6 +82,8 @@ class FromServer {
   Exchange& x_;
   pg::FrameCursor cursor_;
   bool said_fatal_ = false;
+  bool is_over_ = false;  // A bound of the grant is reached.
+  bool is_cut_ = false;   // What comes is dropped.
   std::unique_ptr<Rare> rare_;
   std::unique_ptr<Named> named_;
 };

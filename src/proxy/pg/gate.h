@@ -11,6 +11,7 @@
 #include "judgement.h"
 #include "rewriter.h"
 #include "ringfence/pg/pending_messages.h"
+#include "spending.h"
 #include "stand_ins.h"
 #include "statement_check.h"
 
@@ -33,15 +34,21 @@ class Gate {
   const Rewriter& from_client() const { return from_client_; }
   Rewriter& from_server() { return from_server_; }
 
-  // Statements that go on with other texts, as the judgement says.
+  // What few sessions have: statements that go on with other texts, as the judgement says; and bounds.
   struct Changed {
     std::vector<pg::StatementNumber> in_flight;  // Of Queries.
     std::string notices;                         // For the client, behind the server's message at hand.
+    std::unique_ptr<Spending> spending;
   };
   Changed& changed() {
     if (!changed_) changed_ = std::make_unique<Changed>();
     return *changed_;
   }
+  // By the grant in force; null: it has no bounds.
+  void use_spending(std::unique_ptr<Spending> spending) {
+    if (spending || changed_) changed().spending = std::move(spending);
+  }
+  Spending* spending() const { return changed_ ? changed_->spending.get() : nullptr; }
   // Whether that statement is one of a Query; asked once, at its end.
   bool is_changed(pg::StatementNumber number) {
     return changed_ && std::erase(changed_->in_flight, number) > 0;

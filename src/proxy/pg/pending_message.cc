@@ -48,6 +48,7 @@ void PendingMessage::move_chunk(ByteView chunk) {
 void PendingMessage::finish() {
   state = State::coming;
   word = Word::none;
+  is_paid = false;
   if (!own) return;
   pg::clear_buffer(own->capture);
   if (!own->sha256.empty()) own->sha256 = std::string();

@@ -24,6 +24,7 @@ struct PendingMessage {
     analysing,  // A thread made for it analyses `text_to_analyse`.
     analysed,   // It has.
     held,       // Somebody is asked.
+    unpaid,     // The store is asked for more of the grant's budget.
     recording,  // A Query of which some statements have their records.
   };
   // What was said of it.
@@ -52,6 +53,7 @@ struct PendingMessage {
   State state = State::coming;
   Word word = Word::none;
   bool is_gated = false;       // It is held until it is decided.
+  bool is_paid = false;        // It was counted by the grant's budget.
   uint32_t generation = 0;     // Of the policies when it began.
   uint32_t query_started = 0;  // Statements of a Query that have their records.
   uint32_t begin = 0;          // In the chunk, which is far shorter, of what of the message stands there.
@@ -67,8 +69,8 @@ struct PendingMessage {
   const Refusal* refusal() const { return own ? own->refusal.get() : nullptr; }
   // It was let in before it had to wait.
   bool is_let_in() const {
-    return word != Word::none ||
-           (state != State::coming && state != State::untaken && state != State::judging);
+    return word != Word::none || (state != State::coming && state != State::untaken &&
+                                  state != State::judging && state != State::unpaid);
   }
   void wait(const pg::FrameSegment& at) { rare().segment = at; }
   void release() {

@@ -41,6 +41,11 @@ Refusal Refusal::too_many(size_t statements_max) {
           "Send them in several messages.", std::string_view::npos};
 }
 
+Refusal Refusal::no_budget(std::string why) {
+  return {std::string(pg::sqlstate::configuration_limit_exceeded), "budget", std::move(why),
+          "Ask for another grant, or for a larger budget.", std::string_view::npos};
+}
+
 Refusal Refusal::foreign_text() {
   return {std::string(pg::sqlstate::insufficient_privilege), "analysis",
           "the statement has other bytes than ASCII and is not sent in UTF-8, by which statements are judged "

@@ -31,6 +31,8 @@ struct Refusal {
   // For what is longer than a restricted session may send.
   static Refusal too_long(size_t bytes_max);
   static Refusal too_many(size_t statements_max);
+  // What a grant gives is spent, or nobody knows that it is not.
+  static Refusal no_budget(std::string why);
   // For a text whose bytes the server may read as other characters.
   static Refusal foreign_text();
   // For what was prepared under other policies and whose text was not kept.

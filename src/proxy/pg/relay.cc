@@ -20,6 +20,7 @@ Relay::Relay(PgSession& session, LoginResult login)
                     std::move(login.gate)),
       client_(*this, Side::client, login.client_leftover),
       server_(*this, Side::server, login.greeting->leftover) {
+  conversation_.use_spending(access_.spending());
   conversation_.use_witness(access_.target()->attribution_witness);
   if (access_.target()->attribution_watch) {
     watched_ = std::make_unique<WatchedSession>();
@@ -54,6 +55,7 @@ Task<void> Relay::run() {
   core.counters.sessions_total.add();
   idle_.note_active(parts().now());
   idle_.watch(*this);
+  watch_statements();
   if (core.is_draining) drain();
   if (conversation_.is_broken()) end(broken_by(conversation_, Side::server));
   if (!access_.is_current(parts().shard)) reconsider();
@@ -90,8 +92,13 @@ Task<void> Relay::wind_up() {
   }
   if (lease.reset() != nullptr && deadline->has_passed()) lease.reset()->note_late();
   idle_.stop();
+  if (Spending* spending = conversation_.spending()) spending->limit().stop();
   conversation_.abandon(parts().now());
   core.counters.sessions_open.subtract();
+}
+
+void Relay::watch_statements() {
+  if (Spending* spending = conversation_.spending()) spending->limit().watch(*this);
 }
 
 void Relay::server_has_ended() {
@@ -105,6 +112,11 @@ void Relay::after_answers() {
   work_.note_transaction(conversation_.queue().transaction() != pg::TransactionStatus::idle,
                          idle_.active_us());
   if (parts().ending.is_draining()) drain();
+  if (conversation_.is_over_budget() && !parts().ending.is_now()) {
+    end({std::string(pg::sqlstate::configuration_limit_exceeded),
+         "terminating connection: " + conversation_.spending()->why_over(),
+         "What the statement that ran has done is not known. Ask for another grant, or for less."});
+  }
   if (parts().ending.is_pending() && has_nothing_to_finish()) end(*parts().ending.reason());
   if (watched_ && std::exchange(watched_->is_doubtful, false))
     parts().shard.watch->hurry(access_.target()->name);
@@ -116,7 +128,10 @@ bool Relay::renew_access() {
   if (access_.is_current(parts().shard)) return true;
   Ending& ending = parts().ending;
   auto wanted = access_.renew(parts().shard, parts().recorder, conversation_, ending.is_due());
-  if (!wanted) return true;
+  if (!wanted) {
+    watch_statements();
+    return true;
+  }
   if (wanted->is_at_once) {
     end(wanted->reason);
     return false;

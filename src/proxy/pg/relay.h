@@ -64,6 +64,7 @@ class Relay {
 
  private:
   bool can_give_back() const;
+  void watch_statements();
 
   PgSession& session_;
   SessionAccess access_;

@@ -75,9 +75,12 @@ void SessionAccess::record(Recorder& recorder, const policy::Access& access, uin
   if (is_granted) {
     const std::string names = names_of(access);
     found.text(Tag::rule, text_prefix(names, policy_names_bytes_max));
-    found.text(Tag::reason, std::string("access level ") + sql::level_name(access.level));
+    found.text(Tag::reason, std::string("access level ") + sql::level_name(access.level) +
+                                (access.grant ? " by " + access.grant->label() : ""));
   } else {
-    found.text(Tag::reason, target_ == nullptr ? "no such target" : "no policy gives access");
+    found.text(Tag::reason, target_ == nullptr              ? "no such target"
+                            : access.closed_because.empty() ? "no policy or grant gives access"
+                                                            : access.closed_because);
   }
   recorder.publish(std::move(found));
 }
@@ -139,6 +142,13 @@ Result<std::unique_ptr<Gate>> SessionAccess::make_gate(PgShardState& shard, cons
   if (!nonce) return unexpected(std::move(nonce).error());
   auto judge = shard.judges.find(user_->name, target_->name, *access_, facts_);
   return std::make_unique<Gate>(std::move(judge), nonce_text(*nonce));
+}
+
+std::unique_ptr<Spending> SessionAccess::spending() const {
+  if (!access_->grant || !access_->grant->is_bounded()) return nullptr;
+  const auto* account = seen_->budgets.find(access_->grant->id);
+  return std::make_unique<Spending>(access_->grant,
+                                    account != nullptr ? *account : std::shared_ptr<BudgetAccount>());
 }
 
 // ---------------------------------------------------------------- when the policies have changed
@@ -241,7 +251,8 @@ std::optional<SessionAccess::Ending> SessionAccess::use(PgShardState& shard,
                                                         Recorder& recorder, Conversation& conversation) {
   is_late_ = false;
   seen_ = shard.core.snapshot;
-  if (renewed->level != access_->level || names_of(*renewed) != names_of(*access_))
+  if (renewed->level != access_->level || renewed->grant != access_->grant ||
+      names_of(*renewed) != names_of(*access_))
     record(recorder, *renewed, shard.core.shard.now_us());
   access_ = std::move(renewed);
   auto nonce = crypto::random_bytes(18);
@@ -257,6 +268,7 @@ std::optional<SessionAccess::Ending> SessionAccess::use(PgShardState& shard,
                   true};
   }
   conversation.use_judge(shard.judges.find(user_->name, target_->name, *access_, facts_), nonce_text(*nonce));
+  conversation.use_spending(spending());
   return std::nullopt;
 }
 

@@ -53,6 +53,9 @@ class SessionAccess {
   std::optional<Ending> renew(PgShardState& shard, Recorder& recorder, Conversation& conversation,
                               bool is_ending);
 
+  // By the grant in force; null: it has no bounds.
+  std::unique_ptr<Spending> spending() const;
+
   std::string_view user() const { return user_->name; }
   const Target* target() const { return target_; }  // Of that snapshot; null: there is none.
   std::string_view database() const { return target_->name; }

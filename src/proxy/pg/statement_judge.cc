@@ -84,7 +84,7 @@ StatementJudge::Entry* StatementJudge::lookup(std::string_view statement) {
 const Decision* StatementJudge::judge_anew(std::string_view statement) {
   facts_ = nullptr;
   allowed_by_ = {};
-  if (access_.is_unrestricted()) {
+  if (access_.admits_all()) {
     decision_ = Decision();
     return &decision_;
   }

@@ -136,7 +136,7 @@ bool TcpOpener::is_allowed() {
   if (listener == nullptr || !listener->is_tcp() || listener->target != s_.target_ || !identify())
     return false;
   const auto access = s_.accesses_.find(s_.identity_.user, s_.target_, s_.snapshot_, s_.core_.snapshot);
-  if (s_.target() != nullptr && is_raw(*access)) return true;
+  if (s_.target() != nullptr && access->is_unrestricted()) return true;
   const std::string target = "target \"" + make_valid_text(s_.target_) + "\": ";
   deny(Category::authorization, "access_denied", Outcome::denied,
        target +

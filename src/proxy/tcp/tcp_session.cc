@@ -179,7 +179,7 @@ void TcpSession::reconsider() {
     end("the client is not this user any more by the present configuration");
     return;
   }
-  if (!is_raw(*accesses_.find(identity_.user, target_, snapshot_, core_.snapshot))) {
+  if (!accesses_.find(identity_.user, target_, snapshot_, core_.snapshot)->is_unrestricted()) {
     end("the present policies give no access to the target any more");
     return;
   }

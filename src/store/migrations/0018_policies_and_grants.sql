@@ -74,17 +74,16 @@ CREATE INDEX ON ringfence_control.grants (target_group);
 CREATE SEQUENCE ringfence_control.policies_number;
 CREATE SEQUENCE ringfence_control.grants_number;
 
+-- They belong to whom the schema belongs to.
 DO $$
 DECLARE
-  relation text;
+  relation record;
 BEGIN
-  IF NOT EXISTS (SELECT FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
-                 WHERE n.nspname = 'ringfence_control' AND r.rolname = 'ringfence_control') THEN
-    RETURN;  -- No separate role: the store's user might not create it.
-  END IF;
-  FOREACH relation IN ARRAY ARRAY['policies', 'grants'] LOOP
-    EXECUTE format('ALTER TABLE ringfence_control.%I OWNER TO ringfence_control', relation);
-    EXECUTE format('ALTER SEQUENCE ringfence_control.%I OWNER TO ringfence_control', relation || '_number');
+  FOR relation IN SELECT c.relname, c.relkind, o.rolname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                  JOIN pg_roles o ON o.oid = n.nspowner
+                  WHERE n.nspname = 'ringfence_control' AND c.relkind IN ('r', 'S') AND c.relowner <> n.nspowner LOOP
+    EXECUTE format('ALTER %s ringfence_control.%I OWNER TO %I',
+                   CASE relation.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, relation.relname, relation.rolname);
   END LOOP;
 END
 $$;

@@ -33,9 +33,4 @@ std::shared_ptr<const policy::Grant> deciding_grant(const Snapshot& snapshot, co
 policy::Access find_access(const Snapshot& snapshot, const std::vector<std::string>& roles, const User* user,
                            const TargetPlace& target);
 
-// Whether bytes may pass that nobody decides or counts.
-inline bool is_raw(const policy::Access& access) {
-  return access.is_unrestricted() && !(access.grant && access.grant->is_bounded());
-}
-
 }  // namespace ringfence::proxy

@@ -21,6 +21,7 @@
 #include "ringfence/pg/scram.h"
 #include "ringfence/pg/scram_shapes.h"
 #include "ringfence/policy/policy_set.h"
+#include "ringfence/proxy/core/budget_account.h"
 #include "ringfence/proxy/core/client_networks.h"
 
 namespace ringfence::proxy {
@@ -84,7 +85,9 @@ struct Snapshot {
   pg::ScramShapes scram_shapes;  // Of the users' verifiers.
 
   std::shared_ptr<const policy::PolicySet> policies;
-  SharedMap<GrantList> grants;    // Of the store, by whom and what they are about (find_access.h).
+  SharedMap<GrantList> grants;  // Of the store, by whom and what they are about (find_access.h).
+  // Of those of them that have a budget, by their ids.
+  SharedMap<std::shared_ptr<BudgetAccount>> budgets;
   bool are_grants_stale = false;  // The store has not been heard of for longer than access.stale_max.
   bool is_closed = false;         // Nobody has access: policies or grants of the store cannot be read.
   SharedMap<User> users;

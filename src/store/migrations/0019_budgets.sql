@@ -1,0 +1,29 @@
+-- What has been spent of grants' budgets, and which shares of them nodes have.
+CREATE TABLE ringfence_control.budgets (
+  grant_id uuid PRIMARY KEY REFERENCES ringfence_control.grants ON DELETE CASCADE,
+  queries bigint NOT NULL DEFAULT 0 CHECK (queries >= 0),
+  bytes bigint NOT NULL DEFAULT 0 CHECK (bytes >= 0),
+  rows bigint NOT NULL DEFAULT 0 CHECK (rows >= 0)
+);
+CREATE TABLE ringfence_control.budget_leases (
+  grant_id uuid NOT NULL REFERENCES ringfence_control.budgets ON DELETE CASCADE,
+  node uuid NOT NULL,  -- Of one run of an appliance.
+  queries bigint NOT NULL CHECK (queries >= 0),
+  bytes bigint NOT NULL CHECK (bytes >= 0),
+  rows bigint NOT NULL CHECK (rows >= 0),
+  until timestamptz NOT NULL,
+  PRIMARY KEY (grant_id, node)
+);
+
+-- They belong to whom the schema belongs to.
+DO $$
+DECLARE
+  relation record;
+BEGIN
+  FOR relation IN SELECT c.relname, o.rolname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                  JOIN pg_roles o ON o.oid = n.nspowner
+                  WHERE n.nspname = 'ringfence_control' AND c.relkind = 'r' AND c.relowner <> n.nspowner LOOP
+    EXECUTE format('ALTER TABLE ringfence_control.%I OWNER TO %I', relation.relname, relation.rolname);
+  END LOOP;
+END
+$$;

@@ -63,8 +63,6 @@ class Conversation {
   bool is_broken() const { return exchange_.error != nullptr; }
   // It is broken because its prepared statements and portals keep as much as they may.
   bool has_too_many_names() const { return exchange_.has_too_many_names; }
-  // A bound of the grant is reached, and what went to the client before that are whole messages.
-  bool is_over_budget() const { return server_.is_cut_off(); }
   // It is broken because the server's answers contradict what was recorded.
   bool is_contradicted() const { return exchange_.attribution.is_contradicted(); }
   // The connection has ended: open statements become unknown, or not executed where they did not go out.

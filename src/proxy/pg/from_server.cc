@@ -61,7 +61,9 @@ Advance FromServer::advance(ByteView chunk, size_t& at, Now now) {
       }
     }
     if (rewriter != nullptr) rewriter->note_end(segment.end);
-    if (is_beyond(segment)) {
+    // Behind the message that was too much.
+    is_cut_ = is_cut_ || (is_over_ && segment.is_first);
+    if (is_cut_) {
       rewriter->replace(segment.begin, segment.end, {});
       continue;
     }
@@ -151,12 +153,6 @@ void FromServer::spend(uint64_t rows, uint64_t bytes) {
   if (is_over_ || x_.spending()->add(rows, bytes)) return;
   x_.counters.limits_reached.add();
   is_over_ = true;
-}
-
-// Whether it begins behind the message that was too much, or is a piece of such a one.
-bool FromServer::is_beyond(const FrameSegment& segment) {
-  is_cut_ = is_cut_ || (is_over_ && segment.is_first);
-  return is_cut_;
 }
 
 // A whole message, which was taken.

@@ -112,7 +112,7 @@ void Relay::after_answers() {
   work_.note_transaction(conversation_.queue().transaction() != pg::TransactionStatus::idle,
                          idle_.active_us());
   if (parts().ending.is_draining()) drain();
-  if (conversation_.is_over_budget() && !parts().ending.is_now()) {
+  if (conversation_.server().is_cut_off() && !parts().ending.is_now()) {
     end({std::string(pg::sqlstate::configuration_limit_exceeded),
          "terminating connection: " + conversation_.spending()->why_over(),
          "What the statement that ran has done is not known. Ask for another grant, or for less."});

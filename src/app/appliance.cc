@@ -287,6 +287,7 @@ Result<void> Appliance::start_admin() {
       [this](const proxy::Snapshot& snapshot, const std::string& question, const std::string& by) {
         return answer_question(snapshot, question, by, trail_ ? &trail_->sealer() : nullptr);
       });
+  make_target_desk();
   admin::AdminOptions options;
   options.token_digest = crypto::sha256(config_.admin.token.reveal());
   options.metrics_public = config_.admin.metrics_public;
@@ -327,6 +328,7 @@ admin::Sources Appliance::admin_sources() {
   sources.logged_in = [this](const control::LoginEvent& event) {
     admin_events_.publish(control::event_of(event));
   };
+  add_target_sources(sources);
   if (!config_.audit.enabled) return sources;  // There is no store, and so there are no users.
   sources.in_force = [this] { return records_.in_force(); };
   sources.check_password = [this](auth::PasswordAttempt attempt,

@@ -21,6 +21,7 @@
 #include "ringfence/control/plane_records.h"
 #include "ringfence/control/questions.h"
 #include "ringfence/control/sessions.h"
+#include "ringfence/control/target_desk.h"
 #include "ringfence/proxy/core/failure_reports.h"
 #include "ringfence/proxy/pg/pg_shard.h"
 #include "ringfence/proxy/tcp/tcp_shard.h"
@@ -86,6 +87,10 @@ class Appliance {
   void write_metrics(MetricsWriter& out) const;
   void write_tls_metrics(MetricsWriter& out) const;
   void write_control_metrics(MetricsWriter& out) const;
+  void make_target_desk();
+  void add_target_sources(admin::Sources& sources);
+  // Of the configuration, by id or name.
+  std::optional<control::TargetFacts> declared_target(const std::string& which);
   void authentication_failed(const admin::AuthenticationFailure& failure);
   audit::TrailStatus trail_status() const;
   audit::RecordSpace* journal(uint32_t producer) { return trail_ ? &trail_->journal(producer) : nullptr; }
@@ -145,6 +150,7 @@ class Appliance {
   std::unique_ptr<control::BudgetKeeper> budgets_;  // Null: there is no store.
   std::unique_ptr<control::ControlPlane> control_;  // Null: there is no store.
   control::PlaneRecords records_;
+  std::unique_ptr<control::TargetDesk> target_desk_;
   std::unique_ptr<ring::Workers> password_workers_;
   std::unique_ptr<auth::PasswordChecker> passwords_;
   std::unique_ptr<proxy::FailureReports> admin_failures_;  // Used on the admin shard's thread.

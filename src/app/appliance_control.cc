@@ -1,5 +1,6 @@
 // The control plane in the appliance: what the store has comes into force.
 #include "appliance.h"
+#include "declared_records.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
 #include "store_targets.h"
@@ -30,6 +31,7 @@ Result<void> Appliance::start_control() {
   auto opened = control::ControlPlane::open(std::move(options), *admin_shard_);
   if (!opened) return unexpected(std::move(opened).error().in("control plane"));
   control_ = std::move(*opened);
+  control_->declare(declared_records(config_));
   records_.serve(*control_);
   return {};
 }

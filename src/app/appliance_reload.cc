@@ -1,5 +1,6 @@
 // What of the configuration changes while the appliance runs.
 #include "appliance.h"
+#include "declared_records.h"
 #include "reveal_request.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
@@ -63,6 +64,7 @@ std::shared_ptr<proxy::Snapshot> Appliance::make_snapshot(const Config& config) 
 }
 
 void Appliance::use_configuration(const Config& config) {
+  if (control_) control_->declare(declared_records(config));
   const std::lock_guard guard(snapshot_lock_);
   snapshot_ = make_snapshot(config);
   use_snapshot();
@@ -141,6 +143,7 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
   config_.targets = std::move(config.targets);
   config_.tcp_targets = std::move(config.tcp_targets);
   config_.policies = std::move(config.policies);
+  config_.declared_at = std::move(config.declared_at);
   config_.limits = config.limits;
   config_.access = config.access;
   config_.listeners = std::move(config.listeners);

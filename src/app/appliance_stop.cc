@@ -140,6 +140,7 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
   if (admin_) stop_admin();
   // Only the admin shard asks them, and that takes requests until here.
   questions_.reset();
+  target_desk_.reset();
   control_.reset();
   budgets_.reset();  // No session spends any more.
   passwords_.reset();

@@ -22,7 +22,8 @@ std::string changes_of(const Json& before, const Json& after) {
     if (record.is_null()) return;
     Json members = Json::object();
     for (const auto& [name, value] : record.items()) {
-      const bool is_own = name == "updated_at" || name == "updated_by";
+      const bool is_own =
+          name == "updated_at" || name == "updated_by" || name == "source" || name == "declared_in";
       const auto found = other.is_null() ? other.end() : other.find(name);
       if (!is_own && (other.is_null() || found == other.end() || *found != value)) members[name] = value;
     }

@@ -41,6 +41,7 @@ struct ControlPlane::Parts {
   Follower follower;
   ring::Shard& home;
   std::unique_ptr<store::Connection> connection;  // Of the worker's thread.
+  std::atomic<std::shared_ptr<const DeclaredRecords>> declared;
   std::atomic<bool> is_closed{false};
   ring::Workers worker{1, waiting_max};  // The last member: its thread uses the others.
 };
@@ -58,6 +59,7 @@ Answer ControlPlane::Parts::work(const std::function<Answer(Registry&)>& questio
   if (!follower.is_ready()) return unavailable("the store has not answered yet");
   if (auto connected = connect(); !connected) return unavailable(connected.error().message);
   Registry registry(*connection, authority, [this] { return options.space; }, options.scram_secret);
+  registry.declare(declared.load());
   registry.believe([this](const store::ControlRecord& record) { return follower.believes(record); });
   Answer answer = question(registry);
   if (answer.revision == 0) return answer;
@@ -143,6 +145,10 @@ ControlStatus ControlPlane::status() const {
   out.keys = now->keys.size();
   out.targets = now->targets.size();
   return out;
+}
+
+void ControlPlane::declare(std::shared_ptr<const DeclaredRecords> declared) {
+  parts_->declared = std::move(declared);
 }
 
 InForcePtr ControlPlane::in_force() const { return parts_->follower.in_force(); }

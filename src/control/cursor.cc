@@ -4,6 +4,7 @@
 
 #include "ringfence/base/base64.h"
 #include "ringfence/base/utf8.h"
+#include "ringfence/control/declared_records.h"
 #include "ringfence/model/timestamp.h"
 
 namespace ringfence::control {
@@ -44,8 +45,8 @@ tl::unexpected<Error> no_cursor() {
 
 }  // namespace
 
-std::string cursor_of(const store::ListQuery& query, const store::ControlRecord& last) {
-  const Json cursor = {order_of(query), last.body.at(query.sort), last.id()};
+std::string cursor_of(const store::ListQuery& query, const Json& last) {
+  const Json cursor = {order_of(query), sort_value(query.sort, last), last.at("id")};
   return base64url_encode(model::canonical_json(cursor));
 }
 

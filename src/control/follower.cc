@@ -5,7 +5,6 @@
 
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
-#include "ringfence/control/credentials.h"
 
 namespace ringfence::control {
 
@@ -43,14 +42,9 @@ Follower::Follower(const ControlPlaneOptions& options, const Authority& authorit
       prepare_(std::move(prepare)),
       authority_(authority),
       known_(std::move(known)),
-      image_([this](const std::string& id, const std::string& sealed) { return open(id, sealed); }) {}
-
-std::optional<model::Secret> Follower::open(const std::string& target_id, const std::string& sealed) {
-  auto opened = open_credential(authority_.ring(), {"target", target_id, "sealed_password"}, sealed);
-  if (opened) return std::move(*opened);
-  distrust("target " + target_id, "its password cannot be opened: " + opened.error().message);
-  return std::nullopt;
-}
+      image_(opener_by(authority.ring(), [this](const SealedField& field, const std::string& why) {
+        distrust("target " + field.target_id, "its " + field.name + " cannot be opened: " + why);
+      })) {}
 
 Follower::~Follower() { stop(); }
 

@@ -81,7 +81,6 @@ class Follower {
   bool had_rules() const;
   void close_access();
   void publish(int64_t revision, const std::vector<Written>& lost = {});
-  std::optional<model::Secret> open(const std::string& target_id, const std::string& sealed);
   // Tells of it once, until the record is right again.
   void distrust(const std::string& key, const std::string& why);
   // Of a record that this node has never believed.

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "ringfence/base/hex.h"
-#include "ringfence/model/target_record.h"
 #include "ringfence/model/timestamp.h"
 
 namespace ringfence::control {
@@ -148,27 +147,12 @@ std::shared_ptr<UserFacts> Image::user(const Json& record, uint64_t now_us) cons
 }
 
 std::shared_ptr<TargetFacts> Image::target(const Json& record) const {
-  auto id = parse_uuid(text(record, "id"));
-  if (!id || !flag(record, "enabled")) return nullptr;
-  auto out = std::make_shared<TargetFacts>();
-  out->id = *id;
-  out->version = record.at("version").get<int64_t>();
-  out->is_tcp = text(record, "type") == "tcp";
-  out->groups = texts(record, "groups");
-  for (const std::string& group : out->groups) {
+  if (!flag(record, "enabled")) return nullptr;
+  for (const std::string& group : texts(record, "groups")) {
     if (find("target_group", group) == nullptr) return nullptr;
   }
-  if (out->is_tcp) {
-    out->tcp = model::tcp_target_of(record);
-    return out;
-  }
-  out->postgres = model::pg_target_of(record);
-  const std::string sealed = text(record, "sealed_password");
-  if (sealed.empty()) return out;
-  std::optional<model::Secret> password = opener_(text(record, "id"), sealed);
-  if (!password) return nullptr;
-  out->postgres.password = std::move(*password);
-  return out;
+  std::optional<TargetFacts> facts = target_facts_of(record, opener_);
+  return facts ? std::make_shared<TargetFacts>(std::move(*facts)) : nullptr;
 }
 
 std::shared_ptr<auth::ApiKeyFacts> Image::key(const Json& record, uint64_t now_us) const {

@@ -17,15 +17,14 @@
 #include "ringfence/control/in_force.h"
 #include "ringfence/store/control_records.h"
 #include "rules_image.h"
+#include "target_facts.h"
 
 namespace ringfence::control {
 
 class Image {
  public:
-  // Opens a target's sealed password. Nothing: it cannot be opened, and the target is there for nobody.
-  using Opener =
-      std::function<std::optional<model::Secret>(const std::string& target_id, const std::string& sealed)>;
-  explicit Image(Opener opener) : opener_(std::move(opener)) {}
+  // `opener`: a target whose secret cannot be opened is there for nobody.
+  explicit Image(SecretOpener opener) : opener_(std::move(opener)) {}
 
   // The record as it is now.
   void put(const store::ControlRecord& record);
@@ -62,7 +61,7 @@ class Image {
   std::shared_ptr<TargetFacts> target(const model::Json& record) const;
   std::shared_ptr<auth::ApiKeyFacts> key(const model::Json& record, uint64_t now_us) const;
 
-  Opener opener_;
+  SecretOpener opener_;
   RulesImage rules_;
   std::map<std::string, Records, std::less<>> records_;  // By the noun's name.
   std::set<std::pair<uint64_t, Place>> expiries_;        // Of what has not expired yet.

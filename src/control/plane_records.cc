@@ -22,6 +22,13 @@ void PlaneRecords::ask(std::function<Answer(Registry&)> question, Done done) {
   done(unavailable("there is no store yet that records are in"));
 }
 
+void PlaneRecords::find_target(std::string which,
+                               std::function<void(Answer, std::shared_ptr<const TargetFacts>)> done) {
+  auto found = std::make_shared<std::shared_ptr<const TargetFacts>>();
+  ask([found, which = std::move(which)](Registry& from) { return from.find_target(which, *found); },
+      [found, done = std::move(done)](const Answer& answer) { done(answer, *found); });
+}
+
 void PlaneRecords::list(const model::Noun& noun, ListRequest request, Done done) {
   ask([&noun, request = std::move(request)](Registry& to) { return to.list(noun, request); },
       std::move(done));

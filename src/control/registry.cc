@@ -1,6 +1,8 @@
 #include "ringfence/control/registry.h"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <map>
 #include <set>
 #include <tuple>
@@ -9,6 +11,7 @@
 #include "change_rules.h"
 #include "cursor.h"
 #include "ringfence/base/utf8.h"
+#include "target_facts.h"
 
 namespace ringfence::control {
 
@@ -67,6 +70,8 @@ Result<Json> Registry::present(const model::Noun& noun, std::vector<Json> bodies
     });
     Json record = model::shown(noun, body);
     record.erase("revision");
+    record["source"] = "store";
+    record["declared_in"] = nullptr;
     out.push_back(std::move(record));
   }
   return out;
@@ -82,7 +87,20 @@ Answer Registry::one(const ControlRecord& record, Answer::Kind kind) {
   return out;
 }
 
+Answer Registry::refuse_declared(std::string_view action, const model::Noun& noun, const Json& declared,
+                                 const Actor& actor) {
+  const std::string why = DeclaredRecords::refusal_of(noun, declared);
+  ChangeTrail(space_ ? space_() : nullptr)
+      .refused(action, noun, declared.at("id").get<std::string>(), why, actor);
+  return refusal(Answer::Kind::conflict, why);
+}
+
 Answer Registry::read(const model::Noun& noun, const std::string& which) {
+  if (const Json* found = declared(noun, which)) {
+    Answer out;
+    out.body = *found;
+    return out;
+  }
   auto found = find(noun, which);
   if (!found) return store_failed(found.error(), {});
   if (!*found) return refusal(Answer::Kind::not_found, "there is no such " + std::string(noun.name));
@@ -92,42 +110,89 @@ Answer Registry::read(const model::Noun& noun, const std::string& which) {
   return one(**record, Answer::Kind::ok);
 }
 
+Answer Registry::find_target(const std::string& which, std::shared_ptr<const TargetFacts>& found) {
+  const model::Noun& noun = *model::find_noun("target");
+  auto record = find(noun, which);
+  if (!record) return store_failed(record.error(), {});
+  if (!*record) return refusal(Answer::Kind::not_found, "there is no such target");
+  if (!believes(**record)) return not_believed();
+  std::string wrong;
+  auto facts = target_facts_of(
+      (*record)->body,
+      opener_by(authority_.ring(), [&wrong](const SealedField& field, const std::string& why) {
+        wrong = "the target's " + field.name + " cannot be opened: " + why;
+      }));
+  if (!facts) return refusal(Answer::Kind::conflict, wrong);
+  found = std::make_shared<const TargetFacts>(std::move(*facts));
+  return {};
+}
+
 Answer Registry::list(const model::Noun& noun, const ListRequest& request) {
   auto query = query_of(noun, request);
   if (!query) {
     return invalid({{"", query.error().message}}, query.error().message);
   }
   query->limit = request.limit + 1;
-  auto found = records_.list(noun, *query);
-  if (!found) return store_failed(found.error(), {});
-  Answer out;
-  const bool has_more = found->size() > request.limit;
-  if (has_more) found->pop_back();
-  out.body["next_cursor"] = has_more ? Json(cursor_of(*query, found->back())) : Json();
+  auto stored = records_.list(noun, *query);
+  if (!stored) return store_failed(stored.error(), {});
+  std::vector<Json> declared = declared_ ? declared_->list(noun, *query) : std::vector<Json>();
   std::vector<Json> bodies;
-  for (ControlRecord& one : *found) {
-    auto record = believed(std::move(one));
-    if (!record) return store_failed(record.error(), {});
+  for (const ControlRecord& record : *stored) bodies.push_back(record.body);
+  std::vector<Json> page;
+  std::merge(bodies.begin(), bodies.end(), declared.begin(), declared.end(), std::back_inserter(page),
+             [&](const Json& a, const Json& b) { return stands_before(*query, a, b); });
+  Answer out;
+  const bool has_more = page.size() > request.limit;
+  if (has_more) page.resize(request.limit);
+  out.body["next_cursor"] = has_more ? Json(cursor_of(*query, page.back())) : Json();
+  auto shown = show_page(noun, page, *stored);
+  if (!shown) return store_failed(shown.error(), {});
+  out.body["items"] = std::move(*shown);
+  return out;
+}
+
+Result<Json> Registry::show_page(const model::Noun& noun, const std::vector<Json>& page,
+                                 std::vector<ControlRecord>& stored) {
+  std::vector<Json> bodies;
+  for (size_t i = 0, k = 0; i < page.size(); ++i) {
+    if (page[i].contains("declared_in")) continue;
+    auto record = believed(std::move(stored[k++]));
+    if (!record) return unexpected(std::move(record.error()));
     if (*record) bodies.push_back(std::move((*record)->body));
   }
-  auto made = present(noun, std::move(bodies));
-  if (!made) return store_failed(made.error(), {});
-  out.body["items"] = std::move(*made);
+  auto shown = present(noun, std::move(bodies));
+  if (!shown) return shown;
+  // Those that are not believed are gone: the others have their places by their ids.
+  Json out = Json::array();
+  auto next = shown->begin();
+  for (const Json& one : page) {
+    if (one.contains("declared_in")) out.push_back(one);
+    else if (next != shown->end() && next->at("id") == one.at("id")) out.push_back(std::move(*next++));
+  }
   return out;
 }
 
 Answer Registry::create(const model::Noun& noun, const Json& given, const Actor& actor,
                         const std::string& idempotency_key) {
+  if (const Json* found = given.is_object() && given.contains("name") && given["name"].is_string()
+                              ? declared(noun, given["name"].get<std::string>())
+                              : nullptr) {
+    Answer out = refuse_declared("CREATE", noun, *found, actor);
+    out.defects = {{"name", "is taken by the configuration; choose another one"}};
+    return out;
+  }
   return Change(*this, noun, actor).create(given, idempotency_key);
 }
 
 Answer Registry::change(const model::Noun& noun, const std::string& which, const Json& given,
                         std::optional<int64_t> if_version, const Actor& actor) {
+  if (const Json* found = declared(noun, which)) return refuse_declared("UPDATE", noun, *found, actor);
   return Change(*this, noun, actor).change(which, given, if_version);
 }
 
 Answer Registry::remove(const model::Noun& noun, const std::string& which, std::optional<int64_t> if_version,
                         const Actor& actor) {
+  if (const Json* found = declared(noun, which)) return refuse_declared("DELETE", noun, *found, actor);
   return Change(*this, noun, actor).remove(which, if_version);
 }
 

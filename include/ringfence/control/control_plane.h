@@ -20,6 +20,7 @@ class RecordSpace;
 
 namespace ringfence::control {
 
+class DeclaredRecords;
 class Registry;
 
 struct ControlPlaneOptions {
@@ -62,6 +63,8 @@ class ControlPlane {
 
   // On the home shard's thread; `done` is called there, later. When too many wait, or at the end, at once.
   void ask(std::function<Answer(Registry&)> question, std::function<void(Answer)> done);
+  // From any thread: what the configuration declares from now on.
+  void declare(std::shared_ptr<const DeclaredRecords> declared);
   InForcePtr in_force() const;   // Null: the store has not been read.
   ControlStatus status() const;  // From any thread.
   // From any thread: nothing is asked from here on.

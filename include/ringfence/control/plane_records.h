@@ -19,6 +19,10 @@ class PlaneRecords final : public RecordDirectory {
   // Nothing: there is no plane yet.
   std::optional<ControlStatus> status() const;
 
+  // A target of the store with its secrets, enabled or not; `done` as RecordDirectory has it. Null: the
+  // answer says why.
+  void find_target(std::string which, std::function<void(Answer, std::shared_ptr<const TargetFacts>)> done);
+
   void list(const model::Noun& noun, ListRequest request, Done done) override;
   void read(const model::Noun& noun, std::string which, Done done) override;
   void create(const model::Noun& noun, model::Json given, Actor actor, std::string idempotency_key,

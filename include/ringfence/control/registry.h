@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,8 @@
 #include "ringfence/audit/event.h"
 #include "ringfence/control/answer.h"
 #include "ringfence/control/authority.h"
+#include "ringfence/control/declared_records.h"
+#include "ringfence/control/in_force.h"
 #include "ringfence/control/record_directory.h"
 #include "ringfence/store/control_records.h"
 
@@ -32,12 +35,16 @@ class Registry {
   // Which records are those that an appliance has written last. Where nothing is said, each authentic one is.
   void believe(std::function<bool(const store::ControlRecord&)> which) { believed_ = std::move(which); }
   bool believes(const store::ControlRecord& record) const;
+  // What the configuration declares: it is shown, and a name that it has leads there. Null: nothing.
+  void declare(std::shared_ptr<const DeclaredRecords> declared) { declared_ = std::move(declared); }
 
   // `which`: a record's id, or its name; of nouns without names its number. Records that are not believed are
   // in no list, and reading one is a conflict.
   Answer list(const model::Noun& noun, const ListRequest& request);
   Answer read(const model::Noun& noun, const std::string& which);
   // `idempotency_key`: the same key, from the same actor and with the same content, gives the first answer.
+  // A target with its secrets, enabled or not. Null: the answer says why.
+  Answer find_target(const std::string& which, std::shared_ptr<const TargetFacts>& found);
   Answer create(const model::Noun& noun, const model::Json& given, const Actor& actor,
                 const std::string& idempotency_key);
   // `if_version`: only this version of the record is changed.
@@ -59,9 +66,19 @@ class Registry {
  private:
   friend class Change;
   Result<std::optional<store::ControlRecord>> find(const model::Noun& noun, const std::string& which);
+  // Null: the configuration declares no such record.
+  const model::Json* declared(const model::Noun& noun, const std::string& which) const {
+    return declared_ ? declared_->find(noun, which) : nullptr;
+  }
+  // That nobody changes it here, which the trail is told.
+  Answer refuse_declared(std::string_view action, const model::Noun& noun, const model::Json& declared,
+                         const Actor& actor);
   // Records as they are shown: with the names of what they refer to.
   Result<model::Json> present(const model::Noun& noun, std::vector<model::Json> bodies);
   Answer one(const store::ControlRecord& record, Answer::Kind kind);
+  // Of a merged page whose records of the store are the first ones of `stored`, in their order.
+  Result<model::Json> show_page(const model::Noun& noun, const std::vector<model::Json>& page,
+                                std::vector<store::ControlRecord>& stored);
   // The record as it is now, where another node has changed it since it was read; nothing: it is not
   // believed.
   Result<std::optional<store::ControlRecord>> believed(store::ControlRecord record);
@@ -71,6 +88,7 @@ class Registry {
   std::function<audit::RecordSpace*()> space_;
   std::string scram_secret_;
   std::function<bool(const store::ControlRecord&)> believed_;
+  std::shared_ptr<const DeclaredRecords> declared_;
 };
 
 }  // namespace ringfence::control

@@ -41,6 +41,9 @@ class Loader {
   void read_token(Section& admin);
   void read_limits();
   void read_access();
+  // Of a list of the model, "users" or "targets", whose records have names.
+  template <typename T>
+  void note_places(const char* noun, const char* list, const std::vector<T>& records);
   void check(const Origin& where, std::string wrong) {
     if (!wrong.empty()) context_.error(where, std::move(wrong));
   }
@@ -69,6 +72,18 @@ void Loader::read() {
   context_.finish();
   check_model(config_, awaited_, places_);
   check_tls_files(config_, places_, context_);
+  note_places("user", "users", config_.users);
+  note_places("target", "targets", config_.targets);
+  note_places("target", "tcp_targets", config_.tcp_targets);
+}
+
+template <typename T>
+void Loader::note_places(const char* noun, const char* list, const std::vector<T>& records) {
+  for (size_t i = 0; i < records.size(); ++i) {
+    const Origin origin = places_.of(model::path_of(list, i));
+    config_.declared_at[std::string(noun) + " " + records[i].name] =
+        origin.line > 0 ? origin.file + ":" + std::to_string(origin.line) : origin.file;
+  }
 }
 
 void Loader::read_node() {

@@ -10,7 +10,8 @@ namespace ringfence::model {
 namespace {
 
 constexpr std::string_view types[] = {"postgres", "tcp"};
-constexpr std::string_view ssl_modes[] = {"disable", "allow", "prefer", "require", "verify-full"};
+constexpr std::string_view ssl_modes[] = {"disable", "allow",     "prefer",
+                                          "require", "verify-ca", "verify-full"};
 constexpr std::string_view root_certificates[] = {"system"};
 
 constexpr Field target_fields[] = {

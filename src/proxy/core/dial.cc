@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ringfence/net/socket_stream.h"
+#include "ringfence/proxy/core/opening_story.h"
 
 namespace ringfence::proxy {
 
@@ -53,6 +54,11 @@ Task<Result<Dialled>> dial_address(ShardCore& core, net::Address address, std::s
 
 Task<Result<Dialled>> dial_hosts(ShardCore& core, const std::vector<std::string>& hosts, uint16_t port,
                                  std::string socket, Opening& opening) {
+  return dial_hosts_told(core, hosts, port, std::move(socket), opening, nullptr);
+}
+
+Task<Result<Dialled>> dial_hosts_told(ShardCore& core, const std::vector<std::string>& hosts, uint16_t port,
+                                      std::string socket, Opening& opening, OpeningStory* story) {
   Error last{Fault::unavailable, "no host is configured", 0};
   for (const std::string& host : hosts) {
     std::vector<net::Address> addresses;
@@ -68,10 +74,13 @@ Task<Result<Dialled>> dial_hosts(ShardCore& core, const std::vector<std::string>
       if (!found) last = found.error();
       else addresses = std::move(*found);
     }
+    if (story != nullptr && addresses.empty()) story->note({host, "", last.message});
     for (const net::Address& address : addresses) {
       if (opening.is_over()) break;
       auto dialling = dial_address(core, address, host, opening);
       auto dialled = co_await dialling;
+      if (story != nullptr)
+        story->note({host, net::to_string(address), dialled ? "" : dialled.error().message});
       if (dialled) co_return std::move(dialled);
       last = dialled.error();
     }

@@ -9,8 +9,6 @@ namespace ringfence::proxy {
 
 using ring::Task;
 
-namespace {}  // namespace
-
 UpstreamRefusal server_refusal(std::string_view sqlstate, const Target& target, std::string reason) {
   return {std::string(sqlstate), "the server of database \"" + target.name + "\" cannot be used now",
           "The reason is in the appliance's log and trail.", std::move(reason), false};
@@ -30,6 +28,10 @@ ServerLogin::ServerLogin(PgShardState& shard, const Target& target, const Creden
       upstream_(upstream),
       endpoint_hash_(std::move(endpoint_hash)),
       in_(*upstream.stream) {}
+
+OpeningStage ServerLogin::stage() const {
+  return is_authenticated_ || is_no_session_ ? OpeningStage::startup : OpeningStage::authenticate;
+}
 
 Task<tl::expected<void, UpstreamRefusal>> ServerLogin::run(std::string startup) {
   auto sending = send(std::move(startup));
@@ -203,7 +205,7 @@ Task<Result<void>> ServerLogin::send(std::string bytes) {
 
 // Errors of the server's authentication are the appliance's affair; others (too many connections, starting
 // up, no such database) help the client.
-UpstreamRefusal ServerLogin::refusal_of(ByteView body) const {
+UpstreamRefusal ServerLogin::refusal_of(ByteView body) {
   auto fields = pg::parse_error_fields(body);
   if (!fields) return server_refusal(pg::sqlstate::protocol_violation, target_, fields.error().message);
   bool may_try_otherwise = !is_authenticated_;
@@ -214,6 +216,7 @@ UpstreamRefusal ServerLogin::refusal_of(ByteView body) const {
     refusal.may_try_otherwise = may_try_otherwise;
     return refusal;
   }
+  is_no_session_ = true;
   return {std::string(fields->sqlstate),
           "the server of database \"" + target_.name + "\" answered: " + std::string(fields->message),
           std::string(fields->hint), reason, may_try_otherwise};

@@ -11,6 +11,7 @@
 #include "message_reader.h"
 #include "ringfence/pg/messages.h"
 #include "ringfence/pg/scram.h"
+#include "ringfence/proxy/core/opening_story.h"
 #include "upstream.h"
 
 namespace ringfence::proxy {
@@ -29,6 +30,8 @@ class ServerLogin {
 
   // `startup`: the startup packet. Fills `upstream`'s key and greeting. Its time is the caller's deadline.
   ring::Task<tl::expected<void, UpstreamRefusal>> run(std::string startup);
+  // Where it is, or has failed.
+  OpeningStage stage() const;
 
  private:
   // True when the login is over.
@@ -36,7 +39,7 @@ class ServerLogin {
   ring::Task<Result<void>> authenticate(ByteView body);
   Result<std::string> begin_scram(const pg::AuthenticationRequest& request);
   ring::Task<Result<void>> send(std::string bytes);
-  UpstreamRefusal refusal_of(ByteView body) const;
+  UpstreamRefusal refusal_of(ByteView body);
 
   PgShardState& shard_;
   const Target& target_;
@@ -49,6 +52,7 @@ class ServerLogin {
   bool scram_checked_ = false;
   bool is_bound_ = false;
   bool is_authenticated_ = false;
+  bool is_no_session_ = false;  // The server gives none, whoever asks.
 };
 
 }  // namespace ringfence::proxy

@@ -154,7 +154,7 @@ std::unique_ptr<Spending> SessionAccess::spending() const {
 // ---------------------------------------------------------------- when the policies have changed
 
 bool SessionAccess::has_ended(PgShardState& shard) const {
-  if (end_of_user(shard)) return true;
+  if (end_of_user(shard) || end_of_target(shard)) return true;
   const auto renewed =
       shard.accesses.find(user_->name, target_->name, shard.core.snapshot, shard.core.snapshot);
   return end_by(shard, *renewed).has_value();
@@ -173,6 +173,15 @@ std::optional<EndReason> SessionAccess::end_of_user(const PgShardState& shard) c
                      "Connect again with the new password."};
   }
   return std::nullopt;
+}
+
+// The target is another one, whatever its name is: disabled, deleted, or made anew.
+std::optional<EndReason> SessionAccess::end_of_target(const PgShardState& shard) const {
+  const Target* now = shard.core.snapshot->find_target(target_->name);
+  if (now != nullptr && now->id == target_->id) return std::nullopt;
+  return EndReason{"57P01",
+                   "terminating connection: database \"" + target_->name + "\" is not available any more",
+                   "Ask an administrator."};
 }
 
 // Whether the new level is another server user's than the one that the session is logged in as.
@@ -223,11 +232,12 @@ std::optional<SessionAccess::Ending> SessionAccess::renew(PgShardState& shard, R
                                                           Conversation& conversation, bool is_ending) {
   // What still runs was asked for by somebody who may ask for nothing.
   if (std::optional<EndReason> reason = end_of_user(shard)) return Ending{std::move(*reason), true};
+  if (std::optional<EndReason> reason = end_of_target(shard)) return Ending{std::move(*reason), true};
   std::shared_ptr<const policy::Access> renewed =
       shard.accesses.find(user_->name, target_->name, shard.core.snapshot, shard.core.snapshot);
   if (std::optional<EndReason> reason = end_by(shard, *renewed)) {
     if (!is_ending) record(recorder, *renewed, shard.core.shard.now_us());
-    return Ending{std::move(*reason)};
+    return Ending{std::move(*reason), !renewed->is_granted()};
   }
   if (renewed == access_) {
     is_late_ = false;

@@ -65,6 +65,7 @@ class SessionAccess {
  private:
   void record(Recorder& recorder, const policy::Access& access, uint64_t now_us) const;
   std::optional<EndReason> end_of_user(const PgShardState& shard) const;
+  std::optional<EndReason> end_of_target(const PgShardState& shard) const;
   bool needs_other_login(const PgShardState& shard, const policy::Access& renewed) const;
   bool has_unfit_superuser(const PgShardState& shard, const policy::Access& renewed) const;
   bool outgrew(const policy::Access& renewed) const;

@@ -1,5 +1,6 @@
 #include "upstream.h"
 
+#include "login_story.h"
 #include "ringfence/pg/messages.h"
 #include "server_login.h"
 #include "server_tls.h"
@@ -13,21 +14,28 @@ using Attempt = tl::expected<T, UpstreamRefusal>;
 namespace {
 
 // A host that is a folder has the server's socket in it, named by its port.
-Task<Result<Dialled>> dial_target(PgShardState& shard, const Target& target, Opening& opening) {
+Task<Result<Dialled>> dial_target(PgShardState& shard, const Target& target, Opening& opening,
+                                  OpeningStory* story) {
   const std::string socket = "/.s.PGSQL." + std::to_string(target.port);
-  auto dialling = dial_hosts(shard.core, target.hosts, target.port, socket, opening);
+  auto dialling = dial_hosts_told(shard.core, target.hosts, target.port, socket, opening, story);
   co_return co_await dialling;
+}
+
+// `story`: null, nobody wants to know; likewise below.
+void reach(OpeningStory* story, OpeningStage stage) {
+  if (story != nullptr) story->stage = stage;
 }
 
 // One connection, with TLS or without.
 Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const Credential& credential,
-                                Opening& opening, Dialled dialled, const std::string& startup,
-                                bool with_tls) {
+                                Opening& opening, Dialled dialled, const std::string& startup, bool with_tls,
+                                OpeningStory* story) {
   Opening::Break breaking(opening, *dialled.stream);
   Upstream upstream;
   ServerPlace place{.address = dialled.address, .host = dialled.host, .tls = nullptr};
   std::string endpoint_hash;
   if (with_tls) {
+    reach(story, OpeningStage::tls);
     auto starting = start_server_tls(shard, target.tls, dialled);
     auto started = co_await starting;
     std::string wrong = !started ? started.error().message : "";
@@ -51,6 +59,7 @@ Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const
   auto running = login.run(startup);
   auto done = co_await running;
   if (!done) {
+    reach(story, login.stage());
     UpstreamRefusal refusal = std::move(done).error();
     if (opening.has_passed()) refusal.reason = "the server's login took too long";
     // A refusal on a plain connection is no reason for another plain one.
@@ -64,6 +73,13 @@ Task<Attempt<Upstream>> attempt(PgShardState& shard, const Target& target, const
 
 Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target, const Credential& credential,
                                       Opening& opening, std::vector<pg::StartupParameter> parameters) {
+  return open_upstream_told(shard, target, credential, opening, std::move(parameters), nullptr);
+}
+
+Task<Attempt<Upstream>> open_upstream_told(PgShardState& shard, const Target& target,
+                                           const Credential& credential, Opening& opening,
+                                           std::vector<pg::StartupParameter> parameters,
+                                           OpeningStory* story) {
   pg::StartupMessage startup;
   startup.parameters.push_back({"user", credential.user});
   startup.parameters.push_back({"database", target.database});
@@ -73,16 +89,17 @@ Task<Attempt<Upstream>> open_upstream(PgShardState& shard, const Target& target,
   std::vector<bool> plan = tls_attempts(target.tls ? target.sslmode : SslMode::disable);
   std::optional<Dialled> place;  // Where the first attempt went; the second goes there too.
   for (size_t i = 0;; ++i) {
+    if (i > 0) reach(story, OpeningStage::connect);
     auto dialling = shard.dial ? shard.dial(target)
                     : place    ? dial_address(shard.core, place->address, place->host, opening)
-                               : dial_target(shard, target, opening);
+                               : dial_target(shard, target, opening, story);
     auto dialled = co_await dialling;
     if (!dialled)
       co_return unreachable(pg::sqlstate::cannot_connect_to_server, target, dialled.error().message);
     place.emplace(Dialled{nullptr, dialled->address, dialled->host});
     bool is_local = dialled->address.is_unix();
     auto trying =
-        attempt(shard, target, credential, opening, std::move(*dialled), packet, plan[i] && !is_local);
+        attempt(shard, target, credential, opening, std::move(*dialled), packet, plan[i] && !is_local, story);
     auto upstream = co_await trying;
     bool is_last = is_local || i + 1 == plan.size();
     if (upstream || is_last || opening.is_over() || !upstream.error().may_try_otherwise)

@@ -168,9 +168,11 @@ TcpIdentity TcpSession::identity_by(const Listener& listener) const {
 void TcpSession::reconsider() {
   if (ended_) return;
   if (relay_ == nullptr) return;  // It looks once more when it is open.
+  const Uuid target_id = target() != nullptr ? target()->id : Uuid{};
   snapshot_ = core_.snapshot;
   const Listener* listener = rules();
-  if (listener == nullptr || !listener->is_tcp() || listener->target != target_ || target() == nullptr) {
+  if (listener == nullptr || !listener->is_tcp() || listener->target != target_ || target() == nullptr ||
+      target()->id != target_id) {
     end("the listener leads to another target now");
     return;
   }

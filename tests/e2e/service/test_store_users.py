@@ -97,6 +97,32 @@ def test_a_running_statement_is_cancelled_when_its_user_goes(one, target):
     connection.close()
 
 
+ACCESS_GOES = {
+    'the target is disabled': ('PATCH', '/api/v1/targets/till', {'enabled': False}),
+    'the target is deleted': ('DELETE', '/api/v1/targets/till', None),
+    'the role is taken': ('PATCH', '/api/v1/users/ana', {'roles': []}),
+    'the role loses its parent': ('PATCH', '/api/v1/roles/worker', {'parents': []}),
+}
+
+
+@pytest.mark.parametrize('change', ACCESS_GOES)
+def test_a_running_statement_is_cancelled_when_its_target_or_the_access_goes(one, target, change):
+    call(one, 'POST', '/api/v1/roles', {'name': 'operator'})
+    assert call(one, 'POST', '/api/v1/roles', {'name': 'worker', 'parents': ['operator']})[0] == 201
+    make_user(one, roles=['worker'])
+    made = {'name': 'till', 'hosts': ['127.0.0.1'], 'port': target.port, 'database': 'shop', 'user': 'shop_app',
+            'password': harness.APP_PASSWORD, 'sslmode': 'disable', 'tags': ['e2e']}
+    assert call(one, 'POST', '/api/v1/targets', made)[0] == 201
+    connection = one.connect('ana', 'till', password=PASSWORD)
+    connection.pgconn.send_query(b"SELECT pg_sleep(600), 'on_till'")
+    running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%on_till%' AND state = 'active' AND pid <> pg_backend_pid()"
+    harness.eventually(lambda: target.sql(running) == [(1,)], what='the statement to run')
+    method, path, body = ACCESS_GOES[change]
+    assert call(one, method, path, body)[0] in (200, 204)
+    harness.eventually(lambda: target.sql(running) == [(0,)], timeout=5, what='the statement to end')
+    connection.close()
+
+
 def test_a_role_decides_what_a_user_may(own):
     one = own(store='embedded', policies=[
         {'name': 'readers', 'roles': ['reader'], 'tags': ['*'], 'level': 'read'},
@@ -136,11 +162,32 @@ def test_a_target_that_the_api_has_made_is_reached_at_once(one, target):
         with pytest.raises(psycopg.OperationalError):
             connection.execute('SELECT 1')
     assert 'is not available to user "alice"' in refused(one, 'alice', None, 'till')
-    # One of the configuration stays what the configuration says.
-    status, _, _ = call(one, 'POST', '/api/v1/targets', {**made, 'name': 'shop', 'port': 1})
-    assert status == 201
+
+
+def test_what_the_configuration_declares_is_shown_and_not_changed(one, target):
+    status, _, told = call(one, 'GET', '/api/v1/targets?limit=1000')
+    declared = {each['name']: each for each in told['items'] if each['source'] == 'configuration'}
+    assert {'shop', 'bench', 'socket'} <= set(declared)
+    lines = (one.directory / 'ringfence.yaml').read_text().splitlines()
+    file, line = declared['shop']['declared_in'].rsplit(':', 1)
+    assert file.endswith('ringfence.yaml') and '"shop"' in lines[int(line) - 1], (line, lines[int(line) - 1])
+    assert harness.APP_PASSWORD not in json.dumps(told) and 'not that one' not in json.dumps(told)
+    status, headers, shop = call(one, 'GET', '/api/v1/targets/' + declared['shop']['id'])
+    assert status == 200 and shop == declared['shop'] and shop['hosts'] == ['127.0.0.1'] and not headers['ETag']
+    for method, path, body in [('PATCH', '/api/v1/targets/shop', {'enabled': False}),
+                               ('DELETE', '/api/v1/targets/shop', None),
+                               ('POST', '/api/v1/targets', {'name': 'shop', 'hosts': ['x'], 'user': 'x'}),
+                               ('PATCH', '/api/v1/users/alice', {'enabled': False}),
+                               ('POST', '/api/v1/users', {'name': 'alice'})]:
+        status, _, problem = call(one, method, path, body)
+        assert status == 409 and 'is declared in ' in problem['detail'] and 'reload' in problem['detail'], problem
     with one.connect() as connection:
         connection.execute('SELECT 1')
+    # A reload changes what is shown.
+    one.config['users'].append({'name': 'later', 'password': PASSWORD, 'roles': []})
+    one.write_config()
+    one.reload()
+    harness.eventually(lambda: call(one, 'GET', '/api/v1/users/later')[0] == 200, what='the new user')
 
 
 def test_a_restart_keeps_it_all(one):

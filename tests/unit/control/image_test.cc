@@ -30,7 +30,7 @@ store::ControlRecord record_of(const std::string& noun, unsigned number, int64_t
   return out;
 }
 
-std::optional<model::Secret> no_opener(const std::string&, const std::string&) { return std::nullopt; }
+std::optional<model::Secret> no_opener(const SealedField&, const std::string&) { return std::nullopt; }
 
 std::string told(const InForce& in) {
   std::map<std::string, std::string> lines;

@@ -92,6 +92,25 @@ TEST_CASE("a role that is taken away decides the next statement") {
   CHECK(last_error(world.client.got).starts_with("terminating connection: your access to database"));
 }
 
+TEST_CASE("a session ends at once, with what it runs, when its target goes or the access to it does") {
+  for (const bool is_running : {false, true}) {
+    for (const int change : {0, 1, 2}) {
+      LoggedIn world;
+      if (is_running) world.send(world.client, query("select pg_sleep(1000)"));
+      use(world, [change](Snapshot& next) {
+        if (change == 0) next.targets.erase("shop");
+        if (change == 1) next.targets["shop"].id = Uuid{{9}};  // Another one of this name.
+        if (change == 2) next.policies = policies_for("nobody", policy::Level::admin);
+      });
+      CHECK(last_error(world.client.got) ==
+            (change == 2 ? "terminating connection: your access to database \"shop\" has ended"
+                         : "terminating connection: database \"shop\" is not available any more"));
+      CHECK(world.cancels.empty() != is_running);
+      CHECK(world.client.has_ended);
+    }
+  }
+}
+
 TEST_CASE("a COPY from a client who has lost access ends: nobody would end it") {
   for (const bool is_late : {false, true}) {
     LoggedIn world([](Snapshot& snapshot) {

@@ -23,6 +23,7 @@ struct AdminOptions : ServerOptions {
       20'000;  // For large statements, which take a second each, one question after another.
   uint64_t password_ms = 5'000;  // For a check, which takes 100 ms, behind those that wait.
   uint64_t record_ms = 15'000;   // For the store, and for this node to follow it.
+  uint64_t server_ms = 20'000;   // For a target's server, and the store before it.
 };
 
 class AdminServer {

@@ -85,6 +85,10 @@ struct Sources {
   RecordDirectory* records = nullptr;  // Outlives the server.
   // For the trail.
   std::function<void(const control::LoginEvent&)> logged_in;
+  // Tries a target's server; `which` is an id or a name, `done` as RecordDirectory has it.
+  std::function<void(const std::string& which, control::Actor actor,
+                     std::function<void(control::Answer)> done)>
+      test_target;
 };
 
 }  // namespace ringfence::admin

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -99,6 +100,8 @@ struct Config {
   std::vector<model::PgTarget> targets;
   std::vector<model::TcpTarget> tcp_targets;
   std::shared_ptr<const policy::PolicySet> policies;
+  // Where users and targets are declared, "ringfence.yaml:12": by "user ana" and "target shop".
+  std::map<std::string, std::string> declared_at;
 };
 
 struct ConfigError {

@@ -1,0 +1,111 @@
+"""A try of a target by the API: it names the stage that fails, shows no secret, and is bounded."""
+import concurrent.futures
+import json
+import socket
+import time
+
+import pytest
+
+import harness
+from test_control_api import ADMIN, basic, call, events, make
+
+
+@pytest.fixture(scope='module')
+def one(target):
+    directory = harness.work_directory('target-try')
+    made = harness.Appliance(directory, target, store='embedded').start()
+    make(made, 'users', {'name': 'looker', 'password': 'correct horse 7', 'roles': ['auditor']})
+    yield made
+    code = made.stop()
+    harness.remove(directory)
+    assert code == 0, made.log_tail()
+
+
+def tried(one, which):
+    answer = call(one, 'POST', '/api/v1/targets/%s/test' % which, **ADMIN)
+    assert answer.status == 200, answer
+    assert harness.APP_PASSWORD not in answer.body and 'not that one' not in answer.body
+    return answer.json()
+
+
+def pg_target(name, target, **more):
+    return {'name': name, 'hosts': ['127.0.0.1'], 'port': target.port, 'database': 'shop', 'user': 'shop_app',
+            'password': harness.APP_PASSWORD, 'sslmode': 'disable', **more}
+
+
+def test_a_target_of_the_configuration_and_one_of_the_store_are_tried(one, target):
+    make(one, 'targets', pg_target('stored', target))
+    for which in ('shop', 'socket', 'stored'):
+        told = tried(one, which)
+        assert told['ok'] is True and told['stage'] is None and told['message'] is None, told
+        assert told['server_version'].startswith('1') and told['tls'] is None and told['latency_ms'] >= 0
+        assert [host['ok'] for host in told['hosts']] == [True]
+    # One that is not enabled, too: before it is.
+    assert call(one, 'PATCH', '/api/v1/targets/stored', {'enabled': False}, **ADMIN).status == 200
+    assert tried(one, 'stored')['ok'] is True
+    rows = events(one, 'target_tested', 4)
+    assert {row['outcome'] for row in rows} == {'success'} and rows[0]['user_name'] and rows[0]['target'] == 'shop'
+
+
+@pytest.mark.parametrize('name, change, stage, told', [
+    ('nowhere', {'hosts': ['nowhere.invalid']}, 'resolve', 'nowhere.invalid'),
+    ('closed', {'port': 1}, 'connect', 'refused'),
+    ('plain', {'sslmode': 'require'}, 'tls', 'no TLS'),
+    ('password', {'password': 'not that one'}, 'authenticate', '28P01'),
+    ('database', {'database': 'no_such_database'}, 'startup', '3D000'),
+])
+def test_the_stage_that_fails_is_named(one, target, name, change, stage, told):
+    make(one, 'targets', pg_target('try-' + name, target, **change))
+    answer = tried(one, 'try-' + name)
+    assert answer['ok'] is False and answer['stage'] == stage, answer
+    assert told in answer['message'] and answer['hint'], answer
+    row = events(one, 'target_tested', target='try-' + name)[0]
+    assert row['outcome'] == 'failure' and row['reason'].startswith(stage + ': '), row
+
+
+def test_each_place_is_told_of(one, target):
+    make(one, 'targets', pg_target('places', target, hosts=['nowhere.invalid', '127.0.0.2', '127.0.0.1']))
+    told = tried(one, 'places')
+    assert told['ok'] is True
+    assert [(host['host'], host['ok']) for host in told['hosts']] == \
+        [('nowhere.invalid', False), ('127.0.0.2', False), ('127.0.0.1', True)]
+    assert told['hosts'][0]['address'] is None and told['hosts'][1]['address'] == '127.0.0.2:%d' % target.port
+
+
+def test_a_tcp_target_is_dialled(one, target):
+    for name, port, ok in (('tcp-open', target.port, True), ('tcp-closed', 1, False)):
+        make(one, 'targets', {'name': name, 'type': 'tcp', 'hosts': ['127.0.0.1'], 'port': port})
+        told = tried(one, name)
+        assert told['ok'] is ok and told['stage'] == (None if ok else 'connect'), told
+
+
+def test_who_may_not_and_what_is_not_there(one):
+    assert call(one, 'POST', '/api/v1/targets/shop/test', **basic('looker')).status == 404
+    assert call(one, 'POST', '/api/v1/targets/shop/test').status == 401
+    assert call(one, 'POST', '/api/v1/targets/nothing/test', **ADMIN).status == 404
+    assert call(one, 'POST', '/api/v1/targets/shop/test', {'x': 1}, **ADMIN).status == 400
+    assert call(one, 'POST', '/api/v1/targets/shop/test', {}, **ADMIN).status == 200
+
+
+def test_a_server_that_says_nothing_holds_nobody_up(one):
+    with socket.create_server(('127.0.0.1', 0)) as silent:
+        port = silent.getsockname()[1]
+        make(one, 'targets', {'name': 'silent', 'hosts': ['127.0.0.1'], 'port': port, 'user': 'x', 'sslmode': 'disable'})
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            began = time.monotonic()
+            waiting = [pool.submit(call, one, 'POST', '/api/v1/targets/silent/test', **ADMIN) for _ in range(2)]
+            busy = harness.eventually(lambda: call(one, 'POST', '/api/v1/targets/shop/test', **ADMIN).status == 503 and
+                                      call(one, 'POST', '/api/v1/targets/shop/test', **ADMIN), timeout=8)
+            assert busy.status == 503 and busy.headers['Retry-After'], busy
+            # Records go on.
+            assert call(one, 'GET', '/api/v1/targets/silent', **ADMIN).status == 200
+            for each in waiting:
+                told = each.result().json()
+                assert told['ok'] is False and told['stage'] == 'authenticate' and 'too long' in told['message'], told
+            assert 9 < time.monotonic() - began < 20
+    assert tried(one, 'shop')['ok'] is True
+
+
+def test_no_secret_is_in_the_trail(one):
+    text = json.dumps(one.trail().rows('SELECT * FROM ringfence.audit_event'), default=str)
+    assert harness.APP_PASSWORD not in text and 'not that one' not in text

@@ -37,6 +37,8 @@ class Registry {
   // in no list, and reading one is a conflict.
   Answer list(const model::Noun& noun, const ListRequest& request);
   Answer read(const model::Noun& noun, const std::string& which);
+  // {"id", "number", "name"} of each, in their order; null where there is none that is believed.
+  Answer identify(const std::vector<Called>& called);
   // `idempotency_key`: the same key, from the same actor and with the same content, gives the first answer.
   Answer create(const model::Noun& noun, const model::Json& given, const Actor& actor,
                 const std::string& idempotency_key);

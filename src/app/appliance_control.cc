@@ -29,6 +29,7 @@ Result<void> Appliance::start_control() {
   if (!opened) return unexpected(std::move(opened).error().in("control plane"));
   control_ = std::move(*opened);
   records_.serve(*control_);
+  trail_questions_->serve(store_.reader_dsn());
   return {};
 }
 

@@ -86,6 +86,7 @@ void Appliance::tell_admin_failures() {
 void Appliance::stop(const std::atomic<bool>& hurry) {
   bool was_running = phase_.exchange(Phase::draining) == Phase::running;
   if (questions_) questions_->close();
+  if (trail_questions_) trail_questions_->close();
   if (control_) control_->close();
   if (was_running) log_info("draining", {{"deadline_ms", std::to_string(config_.limits.drain_ms)}});
   if (was_running) stop_listening();
@@ -140,6 +141,7 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
   if (admin_) stop_admin();
   // Only the admin shard asks them, and that takes requests until here.
   questions_.reset();
+  trail_questions_.reset();
   control_.reset();
   passwords_.reset();
   password_workers_.reset();

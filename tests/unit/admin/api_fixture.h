@@ -68,6 +68,18 @@ struct FakeRecords final : RecordDirectory {
   std::function<void(std::string)> on_password;
 };
 
+// The same of the trail.
+struct FakeTrail final : control::TrailDirectory {
+  void list(audit::TrailRequest request, control::Actor, Done done) override {
+    lists.push_back(std::move(request));
+    done(next);
+  }
+  void read(audit::TrailPart, Uuid, control::Actor, Done done) override { done(next); }
+
+  std::vector<audit::TrailRequest> lists;
+  control::Answer next;
+};
+
 // A user's password is his hash.
 struct ApiFixture {
   ApiFixture() : network(1), shard({}) {
@@ -97,6 +109,7 @@ struct ApiFixture {
       else done(answer);
     };
     sources.records = &records;
+    sources.trail = &trail;
     sources.logged_in = [this](const control::LoginEvent& event) { events.push_back(event); };
     server = std::make_unique<AdminServer>(shard, options, sources);
   }
@@ -189,6 +202,7 @@ struct ApiFixture {
   bool is_stopping = false;
   FakeDirectory directory;
   FakeRecords records;
+  FakeTrail trail;
   std::string policy_question;
   std::string policy_text = "{\"allowed\":true,\"decision\":\"allow\"}";
   control::InForce facts;

@@ -95,6 +95,7 @@ Result<void> Appliance::start() {
   auto secret = node_secret(config_.state_dir + "/scram.secret");
   if (!secret) return unexpected(std::move(secret).error());
   mock_secret_ = std::move(*secret);
+  if (auto kept = start_config_keeper(); !kept) return kept;
   kernel_tls_ = choose_kernel_tls(config_.tls_kernel);
   tls_.allow_kernel(kernel_tls_.use);
   log_info(
@@ -288,6 +289,7 @@ Result<void> Appliance::start_admin() {
         return answer_question(snapshot, question, by, trail_ ? &trail_->sealer() : nullptr);
       });
   make_target_desk();
+  trail_questions_ = std::make_unique<control::TrailQuestions>(*admin_shard_, admin_events_);
   admin::AdminOptions options;
   options.token_digest = crypto::sha256(config_.admin.token.reveal());
   options.metrics_public = config_.admin.metrics_public;
@@ -320,6 +322,7 @@ admin::Sources Appliance::admin_sources() {
   sources.metrics = [this](MetricsWriter& out) { write_metrics(out); };
   sources.stats = [this] { return stats(); };
   sources.sessions = sessions_.get();
+  sources.configuration = config_keeper_.get();
   sources.explain = [this](std::string question, std::string by,
                            std::function<void(control::PolicyAnswer)> done) {
     questions_->ask(std::move(question), std::move(by), std::move(done));
@@ -336,6 +339,7 @@ admin::Sources Appliance::admin_sources() {
     passwords_->check(std::move(attempt), *admin_shard_, std::move(done));
   };
   sources.records = &records_;
+  sources.trail = trail_questions_.get();
   return sources;
 }
 

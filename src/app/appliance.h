@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "config_keeper.h"
 #include "kernel_tls_choice.h"
 #include "ringfence/admin/api/admin_server.h"
 #include "ringfence/admin/api/sources.h"
@@ -22,6 +23,7 @@
 #include "ringfence/control/questions.h"
 #include "ringfence/control/sessions.h"
 #include "ringfence/control/target_desk.h"
+#include "ringfence/control/trail_questions.h"
 #include "ringfence/proxy/core/failure_reports.h"
 #include "ringfence/proxy/pg/pg_shard.h"
 #include "ringfence/proxy/tcp/tcp_shard.h"
@@ -43,8 +45,10 @@ class Appliance {
   Result<void> start();
   // Applies what can change while running: users, targets, limits, the admin token, the log. Gives the keys
   // that differ and need a restart. Fails, and changes nothing, when a certificate cannot be used.
-  Result<std::vector<std::string>> reload(Config config);
-  // Every few seconds, on the main thread: certificates that changed, keys that are due.
+  // `origin` and `by`: of the version that this makes (control/config_history.h).
+  Result<std::vector<std::string>> reload(Config config, std::string origin = "reload", std::string by = "");
+  // Every few seconds, and when SIGUSR1 came, on the main thread: certificates that changed, keys that are
+  // due, versions of the configuration that somebody takes back.
   void tick();
   // No new sessions; running statements finish within limits.drain_ms; the trail is flushed. `hurry` is
   // looked at meanwhile: true cuts the waiting short.
@@ -82,6 +86,9 @@ class Appliance {
   bool are_grants_stale() const;
   void look_at_grants();
   void take_reveal_requests();
+  Result<void> start_config_keeper();
+  void take_config_orders();
+  control::Answer roll_back(const ConfigKeeper::Order& order);
   admin::Readiness readiness() const;
   admin::StatsSnapshot stats() const;
   void write_metrics(MetricsWriter& out) const;
@@ -148,6 +155,8 @@ class Appliance {
   std::unique_ptr<control::Sessions> sessions_;
   std::unique_ptr<control::Questions> questions_;
   std::unique_ptr<control::BudgetKeeper> budgets_;  // Null: there is no store.
+  std::unique_ptr<control::TrailQuestions> trail_questions_;
+  std::unique_ptr<ConfigKeeper> config_keeper_;
   std::unique_ptr<control::ControlPlane> control_;  // Null: there is no store.
   control::PlaneRecords records_;
   std::unique_ptr<control::TargetDesk> target_desk_;

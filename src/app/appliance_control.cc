@@ -33,6 +33,7 @@ Result<void> Appliance::start_control() {
   control_ = std::move(*opened);
   control_->declare(declared_records(config_));
   records_.serve(*control_);
+  trail_questions_->serve(store_.reader_dsn());
   return {};
 }
 

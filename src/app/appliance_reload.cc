@@ -87,7 +87,7 @@ void take_rules(model::Listener& open, const model::Listener& wanted) {
 
 // ---------------------------------------------------------------- while running
 
-Result<std::vector<std::string>> Appliance::reload(Config config) {
+Result<std::vector<std::string>> Appliance::reload(Config config, std::string origin, std::string by) {
   // Sockets stay as they were opened, each with its own rules: a listener that the new file does not know by
   // its name keeps those that it has.
   std::vector<model::Listener> listeners = std::move(config.listeners);
@@ -148,6 +148,9 @@ Result<std::vector<std::string>> Appliance::reload(Config config) {
   config_.access = config.access;
   config_.listeners = std::move(config.listeners);
   config_.admin.tls_files = std::move(config.admin.tls_files);
+  config_.admin.token = std::move(config.admin.token);
+  config_.log = config.log;
+  config_keeper_->took(config_, std::move(origin), std::move(by));
   return need_restart;
 }
 
@@ -176,6 +179,7 @@ void Appliance::take_reveal_requests() {
 void Appliance::tick() {
   take_reveal_requests();
   look_at_grants();
+  take_config_orders();
   if (!tls_.tick(config_, wall_us() / 1'000'000)) return;
   use_configuration(config_);
 }

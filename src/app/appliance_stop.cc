@@ -86,6 +86,7 @@ void Appliance::tell_admin_failures() {
 void Appliance::stop(const std::atomic<bool>& hurry) {
   bool was_running = phase_.exchange(Phase::draining) == Phase::running;
   if (questions_) questions_->close();
+  if (trail_questions_) trail_questions_->close();
   if (control_) control_->close();
   if (was_running) log_info("draining", {{"deadline_ms", std::to_string(config_.limits.drain_ms)}});
   if (was_running) stop_listening();
@@ -141,6 +142,7 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
   // Only the admin shard asks them, and that takes requests until here.
   questions_.reset();
   target_desk_.reset();
+  trail_questions_.reset();
   control_.reset();
   budgets_.reset();  // No session spends any more.
   passwords_.reset();

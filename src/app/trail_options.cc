@@ -21,6 +21,8 @@ Result<void> StoreInUse::start() {
         config_.store.writer_url.empty() ? owner_dsn_ : std::string(config_.store.writer_url.reveal());
     control_dsn_ =
         config_.store.control_url.empty() ? owner_dsn_ : std::string(config_.store.control_url.reveal());
+    reader_dsn_ =
+        config_.store.reader_url.empty() ? owner_dsn_ : std::string(config_.store.reader_url.reveal());
     return {};
   }
   store::EmbeddedOptions options;
@@ -33,6 +35,7 @@ Result<void> StoreInUse::start() {
   owner_dsn_ = embedded_->owner_dsn();
   writer_dsn_ = embedded_->writer_dsn();
   control_dsn_ = embedded_->control_dsn();
+  reader_dsn_ = embedded_->reader_dsn();
   return {};
 }
 

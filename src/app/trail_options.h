@@ -24,12 +24,14 @@ class StoreInUse {
   const std::string& owner_dsn() const { return owner_dsn_; }
   const std::string& writer_dsn() const { return writer_dsn_; }
   const std::string& control_dsn() const { return control_dsn_; }
+  const std::string& reader_dsn() const { return reader_dsn_; }
 
  private:
   const Config& config_;
   std::string owner_dsn_;
   std::string writer_dsn_;
   std::string control_dsn_;
+  std::string reader_dsn_;
   std::unique_ptr<store::EmbeddedStore> embedded_;
 };
 

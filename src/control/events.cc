@@ -23,10 +23,11 @@ audit::EventBuilder new_event(std::string_view action, audit::Severity severity,
   return out;
 }
 
-void Events::publish(const audit::EventBuilder& event) const {
+bool Events::publish(const audit::EventBuilder& event) const {
   audit::RecordSpace* space = space_();
-  if (space == nullptr) return;
-  if (!event.publish(*space)) log_error("an event of the appliance found no room in the trail");
+  if (space == nullptr || event.publish(*space)) return true;
+  log_error("an event of the appliance found no room in the trail");
+  return false;
 }
 
 }  // namespace ringfence::control

@@ -59,6 +59,10 @@ void PlaneRecords::remove(const model::Noun& noun, std::string which, std::optio
       std::move(done));
 }
 
+void PlaneRecords::identify(std::vector<Called> called, Done done) {
+  ask([called = std::move(called)](Registry& to) { return to.identify(called); }, std::move(done));
+}
+
 void PlaneRecords::change_own_password(Actor user, model::Secret password, int64_t if_version, Done done) {
   ask([user = std::move(user), password = std::move(password),
        if_version](Registry& to) { return to.change_own_password(user, password, if_version); },

@@ -119,6 +119,12 @@ Result<std::vector<ControlRecord>> ControlRecords::by_ids(const Noun& noun,
   return select(noun, " WHERE t.id = ANY($1::uuid[])", {id_list(ids)});
 }
 
+Result<std::vector<ControlRecord>> ControlRecords::by_names(const Noun& noun,
+                                                            const std::vector<std::string>& names) {
+  return select(noun, " WHERE t.name = ANY(ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))",
+                {model::canonical_json(Json(names))});
+}
+
 // ---------------------------------------------------------------- changes
 
 Result<int64_t> ControlRecords::begin() {

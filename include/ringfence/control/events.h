@@ -20,8 +20,8 @@ class Events {
  public:
   // `space` gives where records are written, on the thread that publishes; null: there is no trail.
   explicit Events(std::function<audit::RecordSpace*()> space) : space_(std::move(space)) {}
-  // What finds no room is told in the log.
-  void publish(const audit::EventBuilder& event) const;
+  // False: it found no room, and that is told in the log. Where there is no trail nothing is recorded.
+  bool publish(const audit::EventBuilder& event) const;
 
  private:
   std::function<audit::RecordSpace*()> space_;

@@ -31,6 +31,7 @@ class PlaneRecords final : public RecordDirectory {
               std::optional<int64_t> if_version, Actor actor, Done done) override;
   void remove(const model::Noun& noun, std::string which, std::optional<int64_t> if_version, Actor actor,
               Done done) override;
+  void identify(std::vector<Called> called, Done done) override;
   void change_own_password(Actor user, model::Secret password, int64_t if_version, Done done) override;
 
  private:

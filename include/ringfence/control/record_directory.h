@@ -22,6 +22,14 @@ struct ListRequest {
 };
 inline constexpr size_t list_limit_max = 1'000;
 
+// A record, by what somebody calls it.
+struct Called {
+  const model::Noun* noun = nullptr;
+  std::string which;
+  // A name, whatever it looks like. Else digits alone are a number, a UUID is an id, the rest is a name.
+  bool is_name = false;
+};
+
 class RecordDirectory {
  public:
   // Called on the home shard's thread, perhaps before the call returns, and at most once. It may come late.
@@ -37,6 +45,8 @@ class RecordDirectory {
                       std::optional<int64_t> if_version, Actor actor, Done done) = 0;
   virtual void remove(const model::Noun& noun, std::string which, std::optional<int64_t> if_version,
                       Actor actor, Done done) = 0;
+  // Who they are: in their order, null where there is no such record.
+  virtual void identify(std::vector<Called> called, Done done) = 0;
   virtual void change_own_password(Actor user, model::Secret password, int64_t if_version, Done done) = 0;
 };
 

@@ -42,6 +42,8 @@ class Registry {
   // in no list, and reading one is a conflict.
   Answer list(const model::Noun& noun, const ListRequest& request);
   Answer read(const model::Noun& noun, const std::string& which);
+  // {"id", "number", "name"} of each, in their order; null where there is none that is believed.
+  Answer identify(const std::vector<Called>& called);
   // `idempotency_key`: the same key, from the same actor and with the same content, gives the first answer.
   // A target with its secrets, enabled or not. Null: the answer says why.
   Answer find_target(const std::string& which, std::shared_ptr<const TargetFacts>& found);

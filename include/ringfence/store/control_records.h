@@ -70,8 +70,9 @@ class ControlRecords {
   Result<std::optional<ControlRecord>> by_name(const model::Noun& noun, std::string_view name);
   Result<std::optional<ControlRecord>> by_number(const model::Noun& noun, int64_t number);
   Result<std::vector<ControlRecord>> list(const model::Noun& noun, const ListQuery& query);
-  // Ids that are not there are left out.
+  // Ids, and names, that are not there are left out.
   Result<std::vector<ControlRecord>> by_ids(const model::Noun& noun, const std::vector<std::string>& ids);
+  Result<std::vector<ControlRecord>> by_names(const model::Noun& noun, const std::vector<std::string>& names);
 
   // One change: begin() locks the state and gives the revision that the change makes; then reads and writes,
   // then commit() or roll_back().

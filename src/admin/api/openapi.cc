@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "aliases.h"
 #include "schemas.h"
 
 namespace ringfence::admin {
@@ -17,6 +18,7 @@ Json refer(const std::string& kind, const std::string& name) {
 
 // "users" of /api/v1/users/{id}; "appliance" of what is no part of the versioned API.
 std::string tag_of(const Route& route) {
+  if (!route.tag.empty()) return route.tag;
   constexpr std::string_view prefix = "/api/v1/";
   if (!route.pattern.starts_with(prefix)) return "appliance";
   const std::string rest = route.pattern.substr(prefix.size());
@@ -100,8 +102,10 @@ Json header(const char* name, const char* description) {
   return {{"name", name}, {"in", "header"}, {"description", description}, {"schema", {{"type", "string"}}}};
 }
 
-Json components() {
-  return {{"schemas", schemas()},
+Json components(const std::vector<Route>& routes) {
+  Json described = schemas();
+  add_alias_schemas(described, routes);
+  return {{"schemas", std::move(described)},
           {"parameters",
            {{"If-Match", header("If-Match", "The ETag of the record: only this version is changed.")},
             {"If-None-Match", header("If-None-Match", "ETags that are there already: 304 for one of them.")},
@@ -129,7 +133,7 @@ Json openapi(const std::vector<Route>& routes) {
               {"info", {{"title", "Ringfence"}, {"version", RINGFENCE_VERSION}}},
               {"servers", Json::array({{{"url", "/"}}})},
               {"paths", Json::object()},
-              {"components", components()}};
+              {"components", components(routes)}};
   for (const char* scheme : {"password", "token", "api_key", "browser_session"})
     out["security"].push_back({{scheme, Json::array()}});
   std::set<std::string> tags;

@@ -31,7 +31,11 @@ void add_policy(Router& router, Resources& resources);
 void add_auth(Router& router, Resources& resources);
 void add_target_test(Router& router, Resources& resources);
 void add_records(Router& router, Resources& resources);
+void add_config(Router& router, Resources& resources);
+void add_trail(Router& router, Resources& resources);
 void add_permissions(Router& router, Resources& resources);
+// Behind those whose routes other paths lead to.
+void add_aliases(Router& router, Resources& resources);
 // The last: it describes the routes that are there.
 void add_description(Router& router, Resources& resources);
 

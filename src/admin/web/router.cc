@@ -109,6 +109,13 @@ bool Router::needs_proof(const Request& request) const {
 }
 
 Task<Router::Choice> Router::choose(const Request& request, const std::string& client_addr) const {
+  Task<Choice> choosing = choose_any(request, client_addr);
+  Choice choice = co_await choosing;
+  if (choice.handler == nullptr && on_refusal_) on_refusal_(request, choice.refusal);
+  co_return choice;
+}
+
+Task<Router::Choice> Router::choose_any(const Request& request, const std::string& client_addr) const {
   Choice choice;
   if (needs_proof(request)) {
     Task<Authentication> authenticating = authenticator_.authenticate(request, client_addr);

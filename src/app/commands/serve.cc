@@ -111,7 +111,7 @@ void run(Appliance& appliance, const std::string& config_path, const sigset_t& s
                   static_cast<long>(reporter.tick_ns() % 1'000'000'000)};
     int signal = sigtimedwait(&signals, nullptr, &wait);
     if (signal == SIGHUP) reload(appliance, config_path, reporter);
-    else if (signal < 0) appliance.tick();
+    else if (signal < 0 || signal == SIGUSR1) appliance.tick();
     else return;
   }
 }
@@ -131,7 +131,7 @@ int serve(const std::string& config_path) {
   // Before any thread exists, so that all inherit it: this thread alone takes the signals.
   sigset_t signals;
   sigemptyset(&signals);
-  for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  for (int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 

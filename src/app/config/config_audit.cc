@@ -94,6 +94,7 @@ void read_store(Section& root, StoreConfig& store) {
   };
   read_url("writer_url", store.writer_url);
   read_url("control_url", store.control_url);
+  read_url("reader_url", store.reader_url);
   section.text("key_ring_file", store.key_ring_file);
   if (!store.key_ring_file.empty())
     check(section.origin("key_ring_file"), model::check_absolute(store.key_ring_file));

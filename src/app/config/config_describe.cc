@@ -129,6 +129,8 @@ void describe_store(Lines& out, const StoreConfig& store) {
     out.text("  ", "writer_url", quoted(without_password(store.writer_url.reveal())));
   if (!store.control_url.empty())
     out.text("  ", "control_url", quoted(without_password(store.control_url.reveal())));
+  if (!store.reader_url.empty())
+    out.text("  ", "reader_url", quoted(without_password(store.reader_url.reveal())));
   if (!store.key_ring_file.empty()) out.text("  ", "key_ring_file", quoted(store.key_ring_file));
   if (!store.bin_dir.empty()) out.text("  ", "bin_dir", quoted(store.bin_dir));
   if (!store.run_as.empty()) out.text("  ", "run_as", quoted(store.run_as));

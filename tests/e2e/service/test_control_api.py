@@ -303,8 +303,9 @@ def misfits(document, schema, value, path=''):
     if 'oneOf' in schema:
         return [] if sum(not misfits(document, each, value) for each in schema['oneOf']) == 1 else [path]
     types = schema['type'] if isinstance(schema['type'], list) else [schema['type']]
-    kinds = {'string': str, 'object': dict, 'array': list, 'boolean': bool, 'null': type(None)}
-    fits = any(type(value) is kinds[name] if name in kinds else type(value) is int for name in types)
+    kinds = {'string': (str,), 'object': (dict,), 'array': (list,), 'boolean': (bool,), 'null': (type(None),), 'integer': (int,),
+             'number': (int, float)}
+    fits = any(type(value) in kinds[name] for name in types)
     if not fits or 'enum' in schema and value not in schema['enum']:
         return ['%s: %r' % (path, value)]
     found = []

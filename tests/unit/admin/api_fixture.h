@@ -33,6 +33,19 @@ struct FakeRecords final : RecordDirectory {
     answer("remove " + std::string(noun.plural) + " " + which + of(version) + " by " + actor.text(),
            std::move(done));
   }
+  void identify(std::vector<control::Called> called, Done done) override {
+    std::string what = "identify";
+    for (const control::Called& one : called)
+      what += " " + std::string(one.noun->name) + (one.is_name ? "=" : ":") + one.which;
+    asked.push_back(std::move(what));
+    control::Answer out;
+    out.body = Json::array();
+    for (const control::Called& one : called) {
+      const auto known = people.find(one.which);
+      out.body.push_back(known == people.end() ? Json() : known->second);
+    }
+    done(out);
+  }
   void change_own_password(control::Actor user, model::Secret password, int64_t version, Done done) override {
     if (next.kind == control::Answer::Kind::ok && on_password) on_password(std::string(password.reveal()));
     answer("password of " + user.text() + of(version), std::move(done));
@@ -48,10 +61,23 @@ struct FakeRecords final : RecordDirectory {
 
   std::vector<std::string> asked;
   std::vector<control::ListRequest> lists;
+  std::map<std::string, Json> people;  // What identify() knows, by what they are called.
   control::Answer next;
   bool is_busy = false;
   Done late;
   std::function<void(std::string)> on_password;
+};
+
+// The same of the trail.
+struct FakeTrail final : control::TrailDirectory {
+  void list(audit::TrailRequest request, control::Actor, Done done) override {
+    lists.push_back(std::move(request));
+    done(next);
+  }
+  void read(audit::TrailPart, Uuid, control::Actor, Done done) override { done(next); }
+
+  std::vector<audit::TrailRequest> lists;
+  control::Answer next;
 };
 
 // A user's password is his hash.
@@ -65,8 +91,9 @@ struct ApiFixture {
     sources.readiness = [] { return Readiness{true, ""}; };
     sources.stats = [] { return StatsSnapshot(); };
     sources.sessions = &directory;
-    sources.explain = [](std::string, std::string, std::function<void(PolicyAnswer)> done) {
-      done({PolicyAnswer::Kind::answered, "{\"allowed\":true,\"decision\":\"allow\"}"});
+    sources.explain = [this](std::string question, std::string, std::function<void(PolicyAnswer)> done) {
+      policy_question = std::move(question);
+      done({PolicyAnswer::Kind::answered, policy_text});
     };
     sources.authentication_failed = [this](const AuthenticationFailure& failure) {
       failures.push_back(failure);
@@ -82,6 +109,7 @@ struct ApiFixture {
       else done(answer);
     };
     sources.records = &records;
+    sources.trail = &trail;
     sources.logged_in = [this](const control::LoginEvent& event) { events.push_back(event); };
     server = std::make_unique<AdminServer>(shard, options, sources);
   }
@@ -174,6 +202,9 @@ struct ApiFixture {
   bool is_stopping = false;
   FakeDirectory directory;
   FakeRecords records;
+  FakeTrail trail;
+  std::string policy_question;
+  std::string policy_text = "{\"allowed\":true,\"decision\":\"allow\"}";
   control::InForce facts;
   uint64_t users_made = 0;
   std::shared_ptr<auth::ApiKeyFacts> last_key;

@@ -22,6 +22,7 @@ struct AdminOptions : ServerOptions {
   uint64_t explain_ms =
       20'000;  // For large statements, which take a second each, one question after another.
   uint64_t password_ms = 5'000;  // For a check, which takes 100 ms, behind those that wait.
+  uint64_t trail_ms = 20'000;    // For the trail: a reading has 5 s, and waits for those before it.
   uint64_t record_ms = 15'000;   // For the store, and for this node to follow it.
   uint64_t server_ms = 20'000;   // For a target's server, and the store before it.
 };

@@ -13,11 +13,13 @@
 
 #include "ringfence/auth/password_checker.h"
 #include "ringfence/base/metrics_writer.h"
+#include "ringfence/control/config_directory.h"
 #include "ringfence/control/in_force.h"
 #include "ringfence/control/login_event.h"
 #include "ringfence/control/policy_answer.h"
 #include "ringfence/control/record_directory.h"
 #include "ringfence/control/session_directory.h"
+#include "ringfence/control/trail_directory.h"
 
 namespace ringfence::admin {
 
@@ -82,7 +84,9 @@ struct Sources {
   std::function<control::InForcePtr()> in_force;
   // As PasswordChecker::check() does.
   std::function<void(auth::PasswordAttempt, std::function<void(auth::PasswordAnswer)> done)> check_password;
-  RecordDirectory* records = nullptr;  // Outlives the server.
+  RecordDirectory* records = nullptr;                 // Outlives the server.
+  control::ConfigDirectory* configuration = nullptr;  // Likewise.
+  control::TrailDirectory* trail = nullptr;           // Outlives the server; null: there is no trail to read.
   // For the trail.
   std::function<void(const control::LoginEvent&)> logged_in;
   // Tries a target's server; `which` is an id or a name, `done` as RecordDirectory has it.

@@ -75,6 +75,7 @@ struct Route {
   size_t body_bytes_max = http::RequestLimits().body_bytes_max;
   Admits admits = Admits::scope;
   Exchange exchange = {};
+  std::string tag = {};  // In the description; empty: the first word of the path.
 
   bool is_open() const { return admits == Admits::scope && scope.empty(); }
 };
@@ -88,6 +89,12 @@ class Router {
   void add(Route route, WholeHandler handler);
   // In the order of their registration.
   const std::vector<Route>& routes() const { return routes_; }
+  // Of the route in that place; as long as no other one is added.
+  const Handler& handler(size_t at) const { return handlers_[at]; }
+  // Before the server begins: what is changed of each refusal that choose() gives.
+  void on_refusal(std::function<void(const http::Request&, http::Response&)> change) {
+    on_refusal_ = std::move(change);
+  }
 
   // Who may not use a route does not learn that it exists: for the anonymous all is 401, for others 404. Who
   // must change his password gets 403 for all but the routes for that.
@@ -105,11 +112,13 @@ class Router {
  private:
   static bool matches(std::string_view pattern, std::string_view path, std::vector<std::string>& captured);
   bool needs_proof(const http::Request& request) const;
+  ring::Task<Choice> choose_any(const http::Request& request, const std::string& client_addr) const;
   void choose_route(const http::Request& request, Choice& choice) const;
 
   Authenticator& authenticator_;
   std::vector<Route> routes_;
   std::vector<Handler> handlers_;  // Of the route in the same place.
+  std::function<void(const http::Request&, http::Response&)> on_refusal_;
 };
 
 }  // namespace ringfence::admin

@@ -58,6 +58,7 @@ struct StoreConfig {
   Secret url;                 // postgres://…; empty when embedded.
   Secret writer_url;          // As the role that may only insert; empty: the same as `url`.
   Secret control_url;         // As the role that owns what is managed by the API; empty: the same as `url`.
+  Secret reader_url;          // As the role that may read the trail; empty: the same as `url`.
   std::string key_ring_file;  // Of the control plane; empty: control.keys in the state directory.
   std::string bin_dir;        // Of the PostgreSQL server's programs; empty: found. Embedded only.
   std::string run_as;         // The user that runs the embedded cluster; empty: chosen.

@@ -1,0 +1,258 @@
+#include "ringfence/audit/reading.h"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "audit/reading_sql.h"
+#include "ringfence/base/base64.h"
+#include "ringfence/base/clock.h"
+#include "ringfence/base/utf8.h"
+#include "ringfence/model/timestamp.h"
+
+namespace ringfence::audit {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr int open_s = 5;
+// A page has so much at most; one row more where a single one has more than that.
+constexpr size_t page_bytes_max = 4 * 1024 * 1024;
+constexpr size_t cursor_bytes_max = 16 * 1024;
+constexpr size_t nodes_max = 64;
+// Beyond each number of a chain.
+constexpr int64_t number_end = INT64_MAX;
+constexpr const char* settings =
+    "SET default_transaction_read_only = on; SET statement_timeout = '5s'; SET lock_timeout = '2s'; "
+    "SET search_path = pg_catalog, pg_temp; SET TimeZone = 'UTC'; SET jit = off";
+constexpr uint64_t clock_slack_us = 3'600'000'000;
+
+constexpr std::string_view query_filters[] = {"user",    "target",   "database",   "session_id",
+                                              "outcome", "sqlstate", "start_time", "end_time"};
+constexpr std::string_view event_filters[] = {"user",       "target",     "category",    "action",
+                                              "severity",   "outcome",    "entity_type", "entity_id",
+                                              "session_id", "start_time", "end_time"};
+constexpr std::string_view connection_filters[] = {"user", "target", "start_time", "end_time"};
+
+// Where the page begins, by node: below these numbers.
+using Cursor = std::map<std::string, int64_t>;
+
+tl::unexpected<Error> no_cursor() {
+  return fail(Fault::malformed, "cursor is none that this list gave; leave it out to begin anew");
+}
+
+std::string text_of(const Cursor& cursor) { return base64url_encode(json(cursor).dump()); }
+
+Result<Cursor> cursor_of(const std::string& text) {
+  if (text.size() > cursor_bytes_max) return no_cursor();
+  auto decoded = base64url_decode(text);
+  if (!decoded) return no_cursor();
+  const json parsed = json::parse(*decoded, nullptr, false);
+  if (!parsed.is_object() || parsed.empty() || parsed.size() > nodes_max) return no_cursor();
+  Cursor out;
+  for (const auto& [node, below] : parsed.items()) {
+    if (!below.is_number_integer() || below.get<int64_t>() < 1 || !is_valid_text(node)) return no_cursor();
+    out[node] = below.get<int64_t>();
+  }
+  return out;
+}
+
+Result<void> check(const TrailRequest& request) {
+  const auto known = trail_filters(request.part);
+  for (const auto& [name, value] : request.filters) {
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      return fail(Fault::malformed, "there is no filter " + name);
+    if (!is_valid_text(value)) return fail(Fault::malformed, name + " is no text (UTF-8 without NUL)");
+    if (name == "session_id" && !parse_uuid(value)) return fail(Fault::malformed, name + " is no UUID");
+    const bool is_time = name == "start_time" || name == "end_time";
+    if (is_time && !model::parse_rfc3339(value))
+      return fail(Fault::malformed, name + " is no time; write it as 2026-01-02T03:04:05Z");
+  }
+  if (request.limit < 1 || request.limit > trail_limit_max)
+    return fail(Fault::malformed,
+                "limit must be a whole number from 1 to " + std::to_string(trail_limit_max));
+  return {};
+}
+
+// Milliseconds of the time that the id was made at (RFC 9562); 0: it is of another version.
+uint64_t time_in(const Uuid& id) {
+  if ((id.bytes[6] >> 4) != 7) return 0;
+  uint64_t out = 0;
+  for (int i = 0; i < 6; ++i) out = out << 8 | id.bytes[static_cast<size_t>(i)];
+  return out;
+}
+
+int64_t number_in(const store::Rows& row, int column) { return std::stoll(row.text(0, column)); }
+
+}  // namespace
+
+struct TrailReader::Row {
+  int64_t chain_no = 0;
+  int64_t us = 0;
+  json body;
+  size_t bytes = 0;
+};
+
+struct TrailReader::NodeRows {
+  std::string node;
+  std::vector<Row> rows;
+  bool has_more = false;
+  size_t taken = 0;
+
+  bool is_at_end() const { return taken == rows.size(); }
+};
+
+std::span<const std::string_view> trail_filters(TrailPart part) {
+  switch (part) {
+    case TrailPart::queries: return query_filters;
+    case TrailPart::events: return event_filters;
+    case TrailPart::connections: break;
+  }
+  return connection_filters;
+}
+
+Result<std::unique_ptr<TrailReader>> TrailReader::open(const std::string& dsn) {
+  auto connection = store::Connection::open(dsn, "ringfence reader", open_s);
+  if (!connection) return unexpected(std::move(connection.error()));
+  if (auto set = (*connection)->exec(settings); !set) return unexpected(std::move(set.error()));
+  return std::unique_ptr<TrailReader>(new TrailReader(std::move(*connection)));
+}
+
+TrailReader::~TrailReader() = default;
+
+tl::unexpected<Error> TrailReader::failed(Error error) const {
+  if (connection_->sqlstate() == "57014")
+    return fail(Fault::limit, "it takes too long to find these rows; narrow them by start_time and end_time");
+  error.fault = Fault::unavailable;
+  return unexpected(std::move(error).in("the store"));
+}
+
+Result<std::vector<std::string>> TrailReader::nodes() {
+  auto rows = connection_->exec(
+      "SELECT node FROM ringfence.audit_checkpoint WHERE shard = 65535 ORDER BY node LIMIT " +
+      std::to_string(nodes_max));
+  if (!rows) return failed(std::move(rows.error()));
+  std::vector<std::string> out;
+  for (int i = 0; i < rows->size(); ++i) out.push_back(rows->text(i, 0));
+  return out;
+}
+
+Result<TrailReader::NodeRows> TrailReader::rows_of(const std::string& node, int64_t below,
+                                                   const TrailRequest& request) {
+  NodeRows out;
+  out.node = node;
+  const std::string number = std::to_string(below);
+  std::vector<store::Param> params = {node, number};
+  for (const auto& filter : request.filters) params.emplace_back(filter.second);
+  size_t bytes = 0;
+  auto read = connection_->stream(page_sql(request, request.limit + 1), params, [&](const store::Rows& row) {
+    out.has_more = out.rows.size() == request.limit || bytes > page_bytes_max;
+    // One more was asked for than the page has: it is the last one.
+    if (out.has_more) return out.rows.size() == request.limit;
+    Row one;
+    one.chain_no = number_in(row, 0);
+    one.us = row.is_null(0, 1) ? 0 : number_in(row, 1);
+    const ByteView text = row.get(0, 2);
+    one.bytes = text.size();
+    bytes += text.size();
+    one.body = json::parse(text.begin(), text.end(), nullptr, false);
+    out.rows.push_back(std::move(one));
+    return true;
+  });
+  if (!read) return failed(std::move(read.error()));
+  if (request.part == TrailPart::connections && !out.rows.empty()) {
+    if (auto ended = add_ends(node, out.rows); !ended) return unexpected(std::move(ended.error()));
+  }
+  return out;
+}
+
+// A session without an end is open, or its appliance was killed.
+Result<void> TrailReader::add_ends(const std::string& node, std::vector<Row>& rows) {
+  std::map<std::string, Row*> by_session;
+  std::string sessions = "{";
+  for (Row& row : rows) {
+    const json& id = row.body.at("id");
+    if (!id.is_string()) continue;
+    sessions += (sessions.size() > 1 ? "," : "") + id.get<std::string>();
+    by_session[id.get<std::string>()] = &row;
+  }
+  const std::string behind = std::to_string(rows.back().chain_no);
+  auto read = connection_->stream(ends_sql(), {node, behind, sessions + "}"}, [&](const store::Rows& row) {
+    const auto found = by_session.find(row.text(0, 0));
+    const ByteView text = row.get(0, 1);
+    const json end = json::parse(text.begin(), text.end(), nullptr, false);
+    if (found != by_session.end() && end.is_object()) found->second->body.update(end);
+    return true;
+  });
+  if (!read) return failed(std::move(read.error()));
+  return {};
+}
+
+Result<json> TrailReader::page(const TrailRequest& request) {
+  if (auto checked = check(request); !checked) return unexpected(std::move(checked.error()));
+  Cursor begin;
+  if (!request.cursor.empty()) {
+    auto given = cursor_of(request.cursor);
+    if (!given) return unexpected(std::move(given.error()));
+    begin = std::move(*given);
+  } else {
+    auto all = nodes();
+    if (!all) return unexpected(std::move(all.error()));
+    for (const std::string& node : *all) begin[node] = number_end;
+  }
+  std::vector<NodeRows> sources;
+  for (const auto& [node, below] : begin) {
+    auto rows = rows_of(node, below, request);
+    if (!rows) return unexpected(std::move(rows.error()));
+    sources.push_back(std::move(*rows));
+  }
+  json items = json::array();
+  size_t bytes = 0;
+  while (items.size() < request.limit && bytes <= page_bytes_max) {
+    NodeRows* newest = nullptr;
+    bool is_unknown = false;  // Whether a node has rows that were not read and may be the next ones.
+    for (NodeRows& source : sources) {
+      is_unknown = is_unknown || (source.is_at_end() && source.has_more);
+      if (source.is_at_end()) continue;
+      if (newest == nullptr || source.rows[source.taken].us > newest->rows[newest->taken].us)
+        newest = &source;
+    }
+    if (newest == nullptr || is_unknown) break;
+    Row& row = newest->rows[newest->taken++];
+    bytes += row.bytes;
+    items.push_back(std::move(row.body));
+  }
+  Cursor next;
+  for (const NodeRows& source : sources) {
+    if (source.is_at_end() && !source.has_more) continue;
+    if (source.taken > 0) next[source.node] = source.rows[source.taken - 1].chain_no;
+    else next[source.node] = source.rows.empty() ? begin[source.node] : source.rows[0].chain_no + 1;
+  }
+  return json{{"items", std::move(items)}, {"next_cursor", next.empty() ? json() : json(text_of(next))}};
+}
+
+Result<std::optional<json>> TrailReader::one(TrailPart part, const Uuid& id) {
+  const uint64_t made_us = time_in(id) * 1'000;
+  if (made_us < clock_slack_us) return std::optional<json>();
+  const std::string since = rfc3339(made_us - clock_slack_us);
+  std::optional<json> out;
+  std::string node;
+  int64_t chain_no = 0;
+  auto read = connection_->stream(one_sql(part), {to_string(id), since}, [&](const store::Rows& row) {
+    const ByteView text = row.get(0, 2);
+    node = row.text(0, 0);
+    chain_no = number_in(row, 1);
+    out = json::parse(text.begin(), text.end(), nullptr, false);
+    return true;
+  });
+  if (!read) return failed(std::move(read.error()));
+  if (!out || part != TrailPart::connections) return out;
+  std::vector<Row> rows(1);
+  rows[0].chain_no = chain_no;
+  rows[0].body = std::move(*out);
+  if (auto ended = add_ends(node, rows); !ended) return unexpected(std::move(ended.error()));
+  return std::optional<json>(std::move(rows[0].body));
+}
+
+}  // namespace ringfence::audit

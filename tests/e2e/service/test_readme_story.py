@@ -1,0 +1,42 @@
+"""The README's story by curl, run as it stands."""
+import json
+import subprocess
+
+import psycopg
+import pytest
+
+import harness
+
+
+def block_below(heading):
+    text = (harness.ROOT / 'README.md').read_text()
+    section = text.split('\n## ' + heading + '\n', 1)[1].split('\n## ', 1)[0]
+    assert section.count('```') == 2
+    return section.split('```')[1]
+
+
+def test_from_a_user_to_his_queries(own, target):
+    one = own(store='embedded', policies=[{'name': 'analysts', 'roles': ['analyst'], 'tags': ['*'], 'level': 'read'}]).start()
+    environment = {
+        **harness.clean_environment(), 'PATH': '%s:/usr/bin:/bin' % harness.PG_BIN, 'RINGFENCE_ADMIN_TOKEN': harness.TOKEN,
+        'RINGFENCE_ADMIN_URL': 'http://127.0.0.1:%d' % one.admin_port, 'RINGFENCE_PG_PORT': str(one.pg_port),
+        'RINGFENCE_DEMO_SERVER_PORT': str(target.port), 'RINGFENCE_DEMO_SERVER_PASSWORD': harness.APP_PASSWORD}
+    ran = subprocess.run(['bash', '-e'], input=block_below('From a user to his queries by curl'), env=environment, text=True,
+                         capture_output=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert '(3 rows)' in ran.stdout and 'DELETE needs access level write' in ran.stderr
+    answers = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith('{')]
+    role, user, database, queries, connections, audit, disabled = answers
+    assert role['name'] == 'analyst' and user['username'] == 'developer' and database['name'] == 'production'
+    told = queries['queries']
+    assert [query['sql_text'] for query in told] == ['DELETE FROM orders', 'SELECT name FROM products ORDER BY price_cents DESC LIMIT 3']
+    assert [query['allowed'] for query in told] == [False, True]
+    assert {(query['user_id'], query['database_id']) for query in told} == {(user['id'], database['id'])}
+    [connection] = connections['connections']
+    assert connection['queries'] == 2 and connection['disconnected_at'] is not None
+    assert audit['audit_events'][0]['entity_id'] == user['uid']
+    assert disabled['enabled'] is False
+    with pytest.raises(psycopg.OperationalError):
+        one.connect('developer', 'production', password='secret123')
+    assert harness.APP_PASSWORD not in ran.stdout and 'secret123' not in ran.stdout
+    assert one.stop() == 0

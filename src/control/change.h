@@ -33,6 +33,9 @@ class Change {
   Answer change_within(const std::string& which, const model::Json& given, const Prepared& prepared,
                        std::optional<int64_t> if_version);
   Answer remove_within(const std::string& which, std::optional<int64_t> if_version);
+  // Of one whose row is not believed, or was taken away without an appliance: so it is put right.
+  Answer remove_doubtful(const std::string& which);
+  store::Tombstone stone_of(const std::string& id, int64_t version) const;
   // Names become ids. What does not exist is a defect.
   Result<model::Defects> resolve(model::Json& given);
   // The record that the change is about, in the version that was asked for; else what is answered.

@@ -90,7 +90,8 @@ void ChangeTrail::link(const model::Noun& noun, const model::Field& field, const
 
 void ChangeTrail::privilege(const std::string& id, const Json& before, const Json& after,
                             const Actor& actor) {
-  const auto gives = [](const Json& grant) { return !grant.is_null() && grant.at("enabled").get<bool>(); };
+  // One in doubt gave nothing.
+  const auto gives = [](const Json& grant) { return !grant.is_null() && grant.value("enabled", false); };
   if (gives(before) == gives(after)) return;
   const Json& grant = after.is_null() ? before : after;
   EventBuilder event =
@@ -113,7 +114,8 @@ void ChangeTrail::links(const model::Noun& noun, const std::string& id, const Js
     if (field.kind != model::FieldKind::references) continue;
     const std::string name(field.name);
     const auto of = [&](const Json& record) {
-      return record.is_null() ? std::set<std::string>() : record.at(name).get<std::set<std::string>>();
+      const bool has = !record.is_null() && record.contains(name);  // One in doubt is an id alone.
+      return has ? record.at(name).get<std::set<std::string>>() : std::set<std::string>();
     };
     const std::set<std::string> old = of(before), now = of(after);
     for (const std::string& other : now) {

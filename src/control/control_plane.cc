@@ -61,6 +61,7 @@ Answer ControlPlane::Parts::work(const std::function<Answer(Registry&)>& questio
   Registry registry(*connection, authority, [this] { return options.space; }, options.scram_secret);
   registry.declare(declared.load());
   registry.believe([this](const store::ControlRecord& record) { return follower.believes(record); });
+  registry.know([this](const std::string& record) { return follower.known_version(record); });
   Answer answer = question(registry);
   if (answer.revision == 0) return answer;
   const Written written{

@@ -108,6 +108,12 @@ bool Follower::believes(const store::ControlRecord& record) const {
   return known == nullptr || (!known->is_deleted && known->version <= record.version());
 }
 
+int64_t Follower::known_version(const std::string& record) const {
+  const std::lock_guard guard(known_lock_);
+  const KnownVersions::Known* known = known_.find(record);
+  return known == nullptr || known->is_deleted ? 0 : known->version;
+}
+
 bool Follower::knows(const Written& written) const {
   const std::lock_guard guard(known_lock_);
   const KnownVersions::Known* known = known_.find(written.key);
@@ -280,6 +286,7 @@ bool Follower::take(const store::Tombstone& stone, std::vector<KnownVersions::En
     return false;
   }
   image_.remove(*stone.noun, stone.body.at("id").get<std::string>());
+  distrusted_.erase(key);
   const int64_t version = stone.body.at("version").get<int64_t>();
   const KnownVersions::Known* known = known_.find(key);
   if (known == nullptr || known->version < version) seen.push_back({key, {version, true}});

@@ -51,6 +51,8 @@ class Follower {
   Followed wait_for(const Written& written, uint64_t wait_ms);
   // Whether it is authentic, and no older version than this node has seen. From any thread.
   bool believes(const store::ControlRecord& record) const;
+  // As Registry::know() has it. From any thread.
+  int64_t known_version(const std::string& record) const;
   // Nanoseconds (mono_ns) of the last time that the store answered.
   uint64_t heard_ns() const { return heard_ns_.load(std::memory_order_relaxed); }
 

@@ -200,10 +200,27 @@ Result<void> ControlRecords::remove(const Tombstone& stone) {
   auto gone = connection_.exec_params("DELETE FROM " + table_of(*stone.noun) + " WHERE id = $1::uuid", {id});
   if (!gone) return refused<void>(*stone.noun, std::move(gone.error()));
   if (gone->affected() != 1) return fail(Fault::not_found, "store: the record is gone");
+  return put_stone(stone, "");
+}
+
+Result<void> ControlRecords::bury(const Tombstone& stone) {
+  is_removal_ = true;
+  auto gone = connection_.exec_params("DELETE FROM " + table_of(*stone.noun) + " WHERE id = $1::uuid",
+                                      {stone.body.at("id").get<std::string>()});
+  if (!gone) return refused<void>(*stone.noun, std::move(gone.error()));
+  return put_stone(stone,
+                   " ON CONFLICT (noun, id) DO UPDATE SET version = excluded.version, revision = "
+                   "excluded.revision, deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by, "
+                   "key_id = excluded.key_id, mac = excluded.mac");
+}
+
+Result<void> ControlRecords::put_stone(const Tombstone& stone, const std::string& on_conflict) {
+  const std::string id = stone.body.at("id").get<std::string>();
   auto put = connection_.exec_params(
       "INSERT INTO ringfence_control.tombstones (noun, id, version, revision, deleted_at, deleted_by, "
       "key_id, mac) "
-      "VALUES ($1, $2::uuid, $3::bigint, $4::bigint, $5::timestamptz, $6, $7, $8)",
+      "VALUES ($1, $2::uuid, $3::bigint, $4::bigint, $5::timestamptz, $6, $7, $8)" +
+          on_conflict,
       {std::string(stone.noun->name), id, std::to_string(stone.body.at("version").get<int64_t>()),
        std::to_string(stone.body.at("revision").get<int64_t>()),
        stone.body.at("deleted_at").get<std::string>(), stone.body.at("deleted_by").get<std::string>(),

@@ -35,6 +35,11 @@ class Registry {
   // Which records are those that an appliance has written last. Where nothing is said, each authentic one is.
   void believe(std::function<bool(const store::ControlRecord&)> which) { believed_ = std::move(which); }
   bool believes(const store::ControlRecord& record) const;
+  // Which version of a record, "<noun> <id>", was there last, whatever the store has now; 0: none was, or it
+  // was deleted.
+  void know(std::function<int64_t(const std::string& record)> version) {
+    known_version_ = std::move(version);
+  }
   // What the configuration declares: it is shown, and a name that it has leads there. Null: nothing.
   void declare(std::shared_ptr<const DeclaredRecords> declared) { declared_ = std::move(declared); }
 
@@ -90,6 +95,7 @@ class Registry {
   std::function<audit::RecordSpace*()> space_;
   std::string scram_secret_;
   std::function<bool(const store::ControlRecord&)> believed_;
+  std::function<int64_t(const std::string&)> known_version_;
   std::shared_ptr<const DeclaredRecords> declared_;
 };
 

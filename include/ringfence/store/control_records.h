@@ -81,6 +81,8 @@ class ControlRecords {
   Result<void> insert(const ControlRecord& record);
   Result<void> update(const ControlRecord& record);
   Result<void> remove(const Tombstone& stone);
+  // The same of a record whose row is not believed, or is not there.
+  Result<void> bury(const Tombstone& stone);
   // Tells the other nodes, too.
   Result<void> commit();
   void roll_back();
@@ -113,6 +115,7 @@ class ControlRecords {
  private:
   template <typename T>
   Result<T> refused(const model::Noun& noun, Error error);
+  Result<void> put_stone(const Tombstone& stone, const std::string& on_conflict);
   Result<void> write_links(const ControlRecord& record);
   Result<std::vector<ControlRecord>> select(const model::Noun& noun, const std::string& behind,
                                             const std::vector<Param>& params);

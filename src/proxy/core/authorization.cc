@@ -48,6 +48,7 @@ std::string policies_of(const policy::Access& access) {
 
 std::string describe(const policy::Access& access, const Authorization& what) {
   Object out;
+  if (access.grant) out.text("grant_id", access.grant->id);
   out.boolean("granted", what.is_granted);
   if (access.is_granted()) out.text("level", sql::level_name(access.level));
   out.text("permission", what.permission);

@@ -248,7 +248,17 @@ def test_what_the_stores_owner_does_to_rules_closes_and_opens_nothing(own):
         one.stop()
         one.start()
         assert 'is not available' in refused(one)
-    assert denies and narrow and one.stop() == 0
+    # An administrator puts it right: the record in doubt goes.
+    assert call(one, 'DELETE', '/api/v1/grants/' + narrow['id'])[0] == 204
+    connect(one).close()
+    with as_owner(one) as store:
+        store.execute("DELETE FROM ringfence_control.policies WHERE name = 'denies'")
+    one.stop()
+    one.start()
+    assert 'is not available' in refused(one)
+    assert call(one, 'DELETE', '/api/v1/policies/' + denies['id'])[0] == 204
+    connect(one).close()
+    assert one.stop() == 0
 
 
 def test_an_appliance_that_does_not_hear_from_its_store_refuses_what_grants_give(one):

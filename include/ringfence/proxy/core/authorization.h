@@ -18,7 +18,8 @@ struct Authorization {
   std::string_view related_id;  // Of the event that it belongs to; empty: none.
 };
 
-// Canonical JSON: granted, level, permission, policies (at most 20), related_id, role_id, unrestricted.
+// Canonical JSON: grant_id (where a grant decides), granted, level, permission, policies (at most 20),
+// related_id, role_id, unrestricted.
 std::string describe(const policy::Access& access, const Authorization& what);
 // The same of a statement that was refused: allowed (false), level, permission, policies, position (0: left
 // out).

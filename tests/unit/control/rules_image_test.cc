@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ringfence/model/timestamp.h"
+#include "ringfence/policy/policy_set.h"
 
 using namespace ringfence;
 using namespace ringfence::control;

@@ -22,15 +22,15 @@ std::string told(const std::string& message) {
   return make_valid_text(text_prefix(message, message_bytes_max));
 }
 
-Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(told(text)); }
+Json told_or_null(const std::string& text) { return text.empty() ? Json() : Json(told(text)); }
 
 Json hosts_of(const proxy::OpeningStory& story) {
   Json out = Json::array();
   for (const auto& place : story.places) {
     out.push_back({{"host", place.host},
-                   {"address", text_or_null(place.address)},
+                   {"address", told_or_null(place.address)},
                    {"ok", place.error.empty()},
-                   {"message", text_or_null(place.error)}});
+                   {"message", told_or_null(place.error)}});
   }
   return out;
 }
@@ -39,10 +39,10 @@ Json body_of(const proxy::TrialReport& report, const std::string& who, uint64_t 
   const std::string message = report.is_ok || who.empty() ? report.reason : who + ": " + report.reason;
   return {{"ok", report.is_ok},
           {"stage", report.is_ok ? Json() : Json(std::string(proxy::name_of(report.story.stage)))},
-          {"message", text_or_null(message)},
+          {"message", told_or_null(message)},
           {"hint", report.is_ok ? Json() : Json(hint_of(report.story.stage))},
-          {"server_version", text_or_null(report.server_version)},
-          {"tls", text_or_null(report.tls_version)},
+          {"server_version", told_or_null(report.server_version)},
+          {"tls", told_or_null(report.tls_version)},
           {"latency_ms", (mono_ns() - began_ns) / 1'000'000},
           {"hosts", hosts_of(report.story)}};
 }

@@ -11,16 +11,21 @@ using audit::Tag;
 
 namespace {
 
+std::string text_in(const model::Json& body, const char* name) {
+  const auto found = body.find(name);
+  return found != body.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 bool has_worked(const Answer& answer) {
-  return answer.kind == Answer::Kind::ok && answer.body.value("ok", true);
+  if (answer.kind != Answer::Kind::ok || !answer.body.is_object()) return false;
+  const auto found = answer.body.find("ok");
+  return found == answer.body.end() || *found == true;
 }
 
 std::string reason_of(const Answer& answer) {
   if (!answer.message.empty() || !answer.body.is_object()) return answer.message;
-  const std::string stage = answer.body.value("stage", "");
-  const auto message = answer.body.find("message");
-  if (message == answer.body.end() || !message->is_string()) return stage;
-  return (stage.empty() ? "" : stage + ": ") + message->get<std::string>();
+  const std::string stage = text_in(answer.body, "stage"), message = text_in(answer.body, "message");
+  return stage.empty() || message.empty() ? stage + message : stage + ": " + message;
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ Result<std::vector<ControlRecord>> records_called(store::ControlRecords& records
       auto one = records.by_number(noun, std::stoll(name.text));
       if (!one) return unexpected(std::move(one.error()));
       if (*one) out.push_back(std::move(**one));
-    } else if (is_valid_text(name.text)) {
+    } else if (noun.has_name() && is_valid_text(name.text)) {
       by_name.push_back(name.text);
     }
   }
@@ -69,10 +69,11 @@ Answer Registry::identify(const std::vector<Called>& called) {
     for (const ControlRecord& record : *found) {
       if (!believes(record)) continue;
       const Json& body = record.body;
-      const Json one = {{"id", body.at("id")}, {"number", body.at("number")}, {"name", body.at("name")}};
+      const Json name = noun->has_name() ? body.at("name") : Json();
+      const Json one = {{"id", body.at("id")}, {"number", body.at("number")}, {"name", name}};
       known[{noun, {CallName::By::id, record.id()}}] = one;
       known[{noun, {CallName::By::number, std::to_string(body.at("number").get<int64_t>())}}] = one;
-      known[{noun, {CallName::By::name, body.at("name").get<std::string>()}}] = one;
+      if (name.is_string()) known[{noun, {CallName::By::name, name.get<std::string>()}}] = one;
     }
   }
   Answer out;

@@ -47,7 +47,8 @@ class Registry {
   // in no list, and reading one is a conflict.
   Answer list(const model::Noun& noun, const ListRequest& request);
   Answer read(const model::Noun& noun, const std::string& which);
-  // {"id", "number", "name"} of each, in their order; null where there is none that is believed.
+  // {"id", "number", "name"} of each, in their order; null where there is none that is believed. The name is
+  // null where the noun has none.
   Answer identify(const std::vector<Called>& called);
   // `idempotency_key`: the same key, from the same actor and with the same content, gives the first answer.
   // A target with its secrets, enabled or not. Null: the answer says why.

@@ -6,12 +6,12 @@
 namespace ringfence::admin {
 
 using model::Json;
-using Kind = FieldAlias::Kind;
+using AliasKind = FieldAlias::Kind;
 
 namespace {
 
 bool takes_place(const FieldAlias& alias) {
-  return alias.kind == Kind::renamed || alias.kind == Kind::turned;
+  return alias.kind == AliasKind::renamed || alias.kind == AliasKind::turned;
 }
 
 // "hosts" of "hosts[0]".
@@ -55,7 +55,7 @@ std::string Shape::alias_of(std::string_view path) const {
   const std::string_view base = base_of(path);
   const FieldAlias* alias = by_field(base);
   if (alias == nullptr) return std::string(path);
-  if (alias->kind == Kind::turned) return std::string(alias->alias);
+  if (alias->kind == AliasKind::turned) return std::string(alias->alias);
   return std::string(alias->alias) + std::string(path.substr(base.size()));
 }
 
@@ -76,9 +76,9 @@ GivenBody body_of(const Shape& shape, const Json& given) {
     }
     const std::string field(alias->field);
     switch (alias->kind) {
-      case Kind::added: wrong(name, "is set by the appliance; leave it out"); break;
-      case Kind::renamed: out.body[field] = value; break;
-      case Kind::turned: {
+      case AliasKind::added: wrong(name, "is set by the appliance; leave it out"); break;
+      case AliasKind::renamed: out.body[field] = value; break;
+      case AliasKind::turned: {
         if (alias->given == nullptr) {
           wrong(name, "is set by the appliance; leave it out");
           break;
@@ -88,7 +88,7 @@ GivenBody body_of(const Shape& shape, const Json& given) {
         else if (!turned->is_discarded()) out.body[field] = std::move(*turned);
         break;
       }
-      case Kind::reference: {
+      case AliasKind::reference: {
         if (given.contains(field)) wrong(name, "says the same as " + field + "; give one of them");
         else if (value.is_null()) out.body[field] = nullptr;
         else if (auto text = reference_text(value)) out.references.push_back({alias, std::move(*text)});
@@ -102,7 +102,7 @@ GivenBody body_of(const Shape& shape, const Json& given) {
 
 void add_names(const Shape& shape, const Json& record, NamesByNoun& to) {
   for (const FieldAlias& alias : shape.fields) {
-    if (alias.kind != Kind::reference) continue;
+    if (alias.kind != AliasKind::reference) continue;
     const auto found = record.find(alias.field);
     if (found != record.end() && found->is_string())
       to.emplace(std::string(alias.of), found->get<std::string>());
@@ -114,12 +114,12 @@ Json shown_as(const Shape& shape, const Json& record, const NumbersByName& numbe
   for (const auto& [name, value] : record.items()) {
     const FieldAlias* alias = shape.by_field(name);
     if (alias == nullptr) out[name] = value;
-    else out[std::string(alias->alias)] = alias->kind == Kind::turned ? alias->shown(value) : value;
+    else out[std::string(alias->alias)] = alias->kind == AliasKind::turned ? alias->shown(value) : value;
   }
   for (const FieldAlias& alias : shape.fields) {
     const std::string name(alias.alias);
-    if (alias.kind == Kind::added) out[name] = alias.made(record);
-    if (alias.kind != Kind::reference) continue;
+    if (alias.kind == AliasKind::added) out[name] = alias.made(record);
+    if (alias.kind != AliasKind::reference) continue;
     const auto value = record.find(alias.field);
     const auto found = value == record.end() || !value->is_string()
                            ? numbers.end()
@@ -140,7 +140,7 @@ Json shown_schema(const Shape& shape, Json schema) {
   for (const FieldAlias& alias : shape.fields) {
     if (takes_place(alias)) continue;
     properties[std::string(alias.alias)] =
-        alias.kind == Kind::reference ? reference_schema() : schema_in(alias);
+        alias.kind == AliasKind::reference ? reference_schema() : schema_in(alias);
     schema["required"].push_back(alias.alias);
   }
   schema["properties"] = std::move(properties);
@@ -156,7 +156,7 @@ Json given_schema(const Shape& shape, Json schema) {
   }
   rename_required(shape, schema);
   for (const FieldAlias& alias : shape.fields) {
-    if (alias.kind != Kind::reference || !properties.contains(alias.field)) continue;
+    if (alias.kind != AliasKind::reference || !properties.contains(alias.field)) continue;
     properties[std::string(alias.alias)] = {
         {"type", {"integer", "string", "null"}},
         {"description", "The number, name or id of a record; in place of " + std::string(alias.field) + "."}};

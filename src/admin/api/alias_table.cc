@@ -6,7 +6,7 @@ namespace ringfence::admin {
 
 namespace {
 
-using Kind = FieldAlias::Kind;
+using AliasKind = FieldAlias::Kind;
 
 constexpr const char* text_or_null = R"({"type": ["string", "null"]})";
 constexpr const char* time_or_null = R"({"type": ["string", "null"], "format": "date-time"})";
@@ -27,13 +27,13 @@ constexpr FieldAlias dbbat_database_fields[] = {
     {.alias = "uid", .field = "id"},
     {.alias = "protocol",
      .field = "type",
-     .kind = Kind::turned,
+     .kind = AliasKind::turned,
      .shown = protocol_shown,
      .given = protocol_given,
      .schema = R"({"type": "string", "description": "postgresql, or tcp."})"},
     {.alias = "host",
      .field = "hosts",
-     .kind = Kind::turned,
+     .kind = AliasKind::turned,
      .shown = first_host,
      .given = only_host,
      .schema = R"({"type": "string", "description": "The first host of the target."})"},
@@ -46,8 +46,8 @@ constexpr Shape dbbat_databases = {"Dbbat", "databases", dbbat_database_fields};
 constexpr FieldAlias dbbat_grant_fields[] = {
     {.alias = "id", .field = "number"},
     {.alias = "uid", .field = "id"},
-    {.alias = "user_id", .field = "user", .kind = Kind::reference, .of = "user"},
-    {.alias = "database_id", .field = "target", .kind = Kind::reference, .of = "target"},
+    {.alias = "user_id", .field = "user", .kind = AliasKind::reference, .of = "user"},
+    {.alias = "database_id", .field = "target", .kind = AliasKind::reference, .of = "target"},
     {.alias = "access_level", .field = "level"},
     {.alias = "max_query_counts", .field = "max_queries"},
     {.alias = "max_bytes_transferred", .field = "max_bytes"},
@@ -57,19 +57,19 @@ constexpr Shape dbbat_grants = {"Dbbat", "grants", dbbat_grant_fields};
 constexpr FieldAlias dbbat_query_fields[] = {
     {.alias = "uid", .field = "id"},
     {.alias = "connection_id", .field = "session_id"},
-    {.alias = "user_id", .field = "user", .kind = Kind::reference, .of = "user"},
-    {.alias = "database_id", .field = "target", .kind = Kind::reference, .of = "target"},
+    {.alias = "user_id", .field = "user", .kind = AliasKind::reference, .of = "user"},
+    {.alias = "database_id", .field = "target", .kind = AliasKind::reference, .of = "target"},
     {.alias = "sql_text", .field = "statement"},
     {.alias = "parameters",
      .field = "parameters",
-     .kind = Kind::turned,
+     .kind = AliasKind::turned,
      .shown = parameters_shown,
      .schema = R"({"type": ["object", "null"], "properties": {"values": {"type": "array",
        "items": {"type": ["string", "object", "null"]}}}})"},
     {.alias = "executed_at", .field = "started_at"},
     {.alias = "duration_ms",
      .field = "duration_us",
-     .kind = Kind::turned,
+     .kind = AliasKind::turned,
      .shown = milliseconds,
      .schema = R"({"type": ["number", "null"]})"},
     {.alias = "rows_affected", .field = "rows"},
@@ -79,22 +79,22 @@ constexpr Shape dbbat_queries = {"Dbbat", "queries", dbbat_query_fields};
 
 constexpr FieldAlias dbbat_connection_fields[] = {
     {.alias = "uid", .field = "id"},
-    {.alias = "user_id", .field = "user", .kind = Kind::reference, .of = "user"},
-    {.alias = "database_id", .field = "target", .kind = Kind::reference, .of = "target"},
+    {.alias = "user_id", .field = "user", .kind = AliasKind::reference, .of = "user"},
+    {.alias = "database_id", .field = "target", .kind = AliasKind::reference, .of = "target"},
     {.alias = "source_ip",
      .field = "client_addr",
-     .kind = Kind::turned,
+     .kind = AliasKind::turned,
      .shown = address_alone,
      .schema = text_or_null},
     {.alias = "queries", .field = "statements"},
     {.alias = "bytes_transferred",
      .field = "",
-     .kind = Kind::added,
+     .kind = AliasKind::added,
      .made = bytes_both_ways,
      .schema = integer_or_null},
     {.alias = "last_activity_at",
      .field = "",
-     .kind = Kind::added,
+     .kind = AliasKind::added,
      .made = never_shown,
      .schema = time_or_null},
 };
@@ -104,14 +104,14 @@ constexpr FieldAlias dbbat_event_fields[] = {
     {.alias = "uid", .field = "id"},
     {.alias = "event_type",
      .field = "",
-     .kind = Kind::added,
+     .kind = AliasKind::added,
      .made = event_type,
      .asked = ask_event_type,
      .schema = R"({"type": ["string", "null"], "description": "user.created, or the action."})"},
-    {.alias = "performed_by", .field = "user", .kind = Kind::reference, .of = "user"},
+    {.alias = "performed_by", .field = "user", .kind = AliasKind::reference, .of = "user"},
     {.alias = "details",
      .field = "",
-     .kind = Kind::added,
+     .kind = AliasKind::added,
      .made = event_details,
      .schema = R"({"type": "object"})"},
 };
@@ -122,14 +122,14 @@ constexpr Shape dbbat_events = {"Dbbat", "audit_events", dbbat_event_fields};
 constexpr FieldAlias proxy_connection_fields[] = {
     {.alias = "host",
      .field = "hosts",
-     .kind = Kind::turned,
+     .kind = AliasKind::turned,
      .shown = first_host,
      .given = only_host,
      .schema = R"({"type": "string", "description": "The first host of the target."})"},
     {.alias = "backend_username", .field = "user"},
     {.alias = "backend_password",
      .field = "password",
-     .kind = Kind::turned,
+     .kind = AliasKind::turned,
      .shown = never_shown,
      .given = password_given,
      .schema =
@@ -137,7 +137,7 @@ constexpr FieldAlias proxy_connection_fields[] = {
     {.alias = "backend_database", .field = "database"},
     {.alias = "metadata",
      .field = "description",
-     .kind = Kind::turned,
+     .kind = AliasKind::turned,
      .shown = metadata_shown,
      .given = metadata_given,
      .schema =
@@ -156,7 +156,7 @@ constexpr FieldAlias rusty_role_fields[] = {
     {.alias = "parent_roles", .field = "parents"},
     {.alias = "is_active",
      .field = "",
-     .kind = Kind::added,
+     .kind = AliasKind::added,
      .made = always_true,
      .schema = R"({"type": "boolean"})"},
 };
@@ -181,14 +181,14 @@ constexpr Collection collections[] = {
     {Family::port_authorizing, "/admin/api/policies", "/api/v1/policies", &proxy_policies, "policy"},
     {Family::rusty_db, "/api/v1/security/roles", "/api/v1/roles", &rusty_roles, "role"},
 };
-struct Verb {
+struct AliasVerb {
   const char* method;
   const char* to_method;
   const char* behind;
 };
-constexpr Verb verbs[] = {{"GET", "GET", ""},        {"POST", "POST", ""},
-                          {"GET", "GET", "/{id}"},   {"PATCH", "PATCH", "/{id}"},
-                          {"PUT", "PATCH", "/{id}"}, {"DELETE", "DELETE", "/{id}"}};
+constexpr AliasVerb alias_verbs[] = {{"GET", "GET", ""},        {"POST", "POST", ""},
+                                     {"GET", "GET", "/{id}"},   {"PATCH", "PATCH", "/{id}"},
+                                     {"PUT", "PATCH", "/{id}"}, {"DELETE", "DELETE", "/{id}"}};
 
 Alias alias(Family family, const char* method, const char* pattern, const char* to_method,
             const char* to_pattern, const Shape* shape = nullptr) {
@@ -205,7 +205,7 @@ Alias alias(Family family, const char* method, const char* pattern, const char* 
 std::vector<Alias> make_aliases() {
   std::vector<Alias> out;
   for (const Collection& of : collections) {
-    for (const Verb& verb : verbs) {
+    for (const AliasVerb& verb : alias_verbs) {
       const std::string behind = verb.behind;
       Alias one = alias(of.family, verb.method, (of.pattern + behind).c_str(), verb.to_method,
                         (of.to_pattern + behind).c_str(), of.shape);

@@ -9,9 +9,9 @@ import harness
 from test_control_api import ADMIN, HOSTILE, NOBODY, PASSWORD, call, check_answer, events, make
 
 NOUNS = {'users': 'user', 'databases': 'target', 'targets': 'target', 'connections': 'target', 'roles': 'role', 'groups': 'user_group',
-         'keys': 'key'}
+         'keys': 'key', 'policies': 'policy', 'target-groups': 'target_group'}
 # What is needed beside a name; anything else is left to its default.
-NEEDED = {'hosts': ['127.0.0.1'], 'host': '127.0.0.1'}
+NEEDED = {'hosts': ['127.0.0.1'], 'host': '127.0.0.1', 'roles': ['operator']}
 METHODS_WITH_BODY = ('post', 'put', 'patch')
 
 
@@ -52,7 +52,8 @@ def test_the_paths_of_the_contracts_are_there(document):
         tags.setdefault(operation['tags'][0], set()).add((method, path))
     for tag, path, methods in [
             ('dbbat', '/api/users', 'get post'), ('dbbat', '/api/users/{id}', 'get put patch delete'),
-            ('dbbat', '/api/databases', 'get post'), ('dbbat', '/api/databases/{id}', 'get put patch delete'),
+            ('dbbat', '/api/databases', 'get post'), ('dbbat', '/api/grants', 'get post'), ('dbbat', '/api/grants/{id}', 'get put patch delete'),
+            ('port-authorizing', '/admin/api/policies/{id}', 'get put patch delete'), ('dbbat', '/api/databases/{id}', 'get put patch delete'),
             ('dbbat', '/api/queries', 'get'), ('dbbat', '/api/queries/{id}', 'get'), ('dbbat', '/api/connections', 'get'),
             ('dbbat', '/api/audit', 'get'),
             ('port-authorizing', '/admin/api/connections', 'get post'),

@@ -157,3 +157,23 @@ def test_a_store_of_ones_own_is_read_too_and_its_absence_is_told(own, app):
     assert call(off, 'GET', '/api/v1/queries', **ADMIN).status == 501
     assert call(off, 'GET', '/api/queries', **ADMIN).status == 501
     assert off.stop() == 0
+
+
+def test_rows_of_two_nodes_stand_in_one_list_by_time(own, app):
+    first = own()
+    first.start()
+    second = own(node='other', store={'url': first.config['store'], 'key_ring_file': str(first.state / 'control.keys')})
+    second.start()
+    with first.connect('alice', application_name=app) as here, second.connect('alice', application_name=app) as there:
+        for i in range(12):
+            (here, there)[i % 2].execute('SELECT %d' % i)
+    harness.eventually(lambda: len(get(second, '/api/v1/queries', user='alice')['items']) == 12)
+    seen, cursor = [], {}
+    while cursor is not None:
+        page = get(second, '/api/v1/queries', user='alice', limit=5, **cursor)
+        seen += page['items']
+        cursor = {'cursor': page['next_cursor']} if page['next_cursor'] else None
+    assert [row['statement'] for row in seen] == ['SELECT %d' % i for i in reversed(range(12))]
+    assert [row['node'] for row in seen] == ['other', 'e2e'] * 6
+    assert len(get(first, '/api/v1/connections', user='alice')['items']) == 2
+    assert second.stop() == 0 and first.stop() == 0

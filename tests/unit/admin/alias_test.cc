@@ -10,7 +10,7 @@ namespace {
 
 const std::string ana_id = "0198d0f4-0000-7000-8000-000000000001";
 
-Json ana() {
+Json shown_ana() {
   return {
       {"id", ana_id},        {"number", 7}, {"version", 3}, {"name", "ana"}, {"must_change_password", false},
       {"roles", {"auditor"}}};
@@ -58,7 +58,7 @@ TEST_CASE("each alias has the route that it leads to, and that one's scope") {
 TEST_CASE("a record has the contract's names, both ways, and is found by its number") {
   ApiFixture f;
   f.records.people[std::string("7")] = {{"id", ana_id}, {"number", 7}, {"name", "ana"}};
-  f.records.next = answer_with(AliasKind::ok, ana());
+  f.records.next = answer_with(AliasKind::ok, shown_ana());
   const Json shown = json_of(f.ask("GET", "/api/users/7", as_admin()));
   CHECK(f.records.asked == std::vector<std::string>{"identify user:7", "read users " + ana_id});
   CHECK(shown["id"] == 7);
@@ -72,7 +72,7 @@ TEST_CASE("a record has the contract's names, both ways, and is found by its num
   CHECK(f.records.asked == std::vector<std::string>{"identify user:8"});
   f.ask("GET", "/api/users/ana", as_admin());
   CHECK(f.records.asked.back() == "read users ana");
-  f.records.next = answer_with(AliasKind::created, ana());
+  f.records.next = answer_with(AliasKind::created, shown_ana());
   const std::string made =
       f.ask("POST", "/api/users", as_admin(), R"({"username":"ana","password":"p","roles":["auditor"]})");
   CHECK(status_of(made) == 201);
@@ -84,7 +84,7 @@ TEST_CASE("a record has the contract's names, both ways, and is found by its num
 
 TEST_CASE("PUT changes what is given, as PATCH does, of the version that If-Match names") {
   ApiFixture f;
-  f.records.next = answer_with(AliasKind::ok, ana());
+  f.records.next = answer_with(AliasKind::ok, shown_ana());
   for (const char* method : {"PUT", "PATCH"}) {
     CHECK(status_of(f.ask(method, "/api/users/ana", as_admin() + "If-Match: \"2\"\r\n",
                           R"({"username":"eve"})")) == 200);
@@ -118,7 +118,7 @@ TEST_CASE("what is wrong is told by the contract's names, status and members") {
 
 TEST_CASE("a list has the contract's envelope, or is bare and tells the next page in a header") {
   ApiFixture f;
-  f.records.next = answer_with(AliasKind::ok, {{"items", {ana()}}, {"next_cursor", "abc"}});
+  f.records.next = answer_with(AliasKind::ok, {{"items", {shown_ana()}}, {"next_cursor", "abc"}});
   const Json users = json_of(f.ask("GET", "/api/users?sort=-username&roles=auditor", as_admin()));
   CHECK(users["users"][0]["username"] == "ana");
   CHECK(users["next_cursor"] == "abc");

@@ -220,6 +220,10 @@ Result<void> Appliance::start_data_shards() {
     core.node = config_.node;
     core.volume = &volume_;
     if (trail_) core.sealer = &trail_->sealer();
+    core.key_used = [this](const Uuid& key) {
+      // A use that finds no room in the mailbox is left out.
+      (void)admin_shard_->post([this, key] { key_uses_.note(key, admin_shard_->now_us()); });
+    };
     core.failures_window_ms = config_.audit.failures_window_ms;
     std::memcpy(&core.id_seed, seed->data(), sizeof core.id_seed);
     std::memcpy(&core.hash_key, seed->data() + sizeof core.id_seed, sizeof core.hash_key);
@@ -340,6 +344,7 @@ admin::Sources Appliance::admin_sources() {
   };
   sources.records = &records_;
   sources.trail = trail_questions_.get();
+  sources.key_used = [this](const Uuid& key) { key_uses_.note(key, admin_shard_->now_us()); };
   return sources;
 }
 

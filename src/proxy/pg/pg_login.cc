@@ -145,6 +145,10 @@ Task<bool> PgLogin::authenticate() {
   auto done =
       applicant_.event(Category::authentication, "postgres_client_auth", Severity::info, Outcome::success);
   if (applicant_.client.tls != nullptr) applicant_.describe_tls(done);
+  if (const LoginKey* key = applicant_.login_key) {
+    done.text(Tag::entity_type, "key").text(Tag::entity_id, to_string(key->id));
+    if (shard_.core.options.key_used) shard_.core.options.key_used(key->id);
+  }
   recorder_.publish(std::move(done));
   const User* user = applicant_.snapshot->find_user(applicant_.user);
   if (user != nullptr && user->must_change_password && applicant_.auth_method != "certificate") {
@@ -194,7 +198,8 @@ Task<bool> PgLogin::open_server() {
 
 Task<bool> PgLogin::check_access(std::vector<pg::StartupParameter>& parameters) {
   SessionAccess& access = result_.access;
-  access = SessionAccess(shard_, applicant_.snapshot, applicant_.user, applicant_.database);
+  const LoggedIn who{applicant_.user, applicant_.login_key};
+  access = SessionAccess(shard_, applicant_.snapshot, who, applicant_.database);
   applicant_.target = access.target();
   applicant_.level = access.login_level();
   if (applicant_.target != nullptr) applicant_.identify();

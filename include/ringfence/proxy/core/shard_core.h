@@ -56,6 +56,8 @@ struct ShardCoreOptions {
   // With what clear texts are sealed whose records are redacted; null: they are not kept. Outlives the
   // shard.
   const audit::TextSealer* sealer = nullptr;
+  // A login by an API key, on the shard's thread; may be empty. It does not wait.
+  std::function<void(const Uuid& key)> key_used;
   // Told of each statement that is held, and how that ended; may be null. Outlives the shard.
   HoldWatcher* hold_watcher = nullptr;
 };

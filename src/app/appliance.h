@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "config_keeper.h"
+#include "console.h"
 #include "kernel_tls_choice.h"
 #include "ringfence/admin/api/admin_server.h"
 #include "ringfence/admin/api/sources.h"
@@ -154,6 +155,7 @@ class Appliance {
   control::Events admin_events_{[this] { return journal(admin_producer()); }};
   control::PlaneRecords records_;
   control::KeyUses key_uses_{[this](auto uses, auto done) { records_.note_key_uses(uses, done); }};
+  Console console_;
   std::unique_ptr<ring::Shard> admin_shard_;
   std::unique_ptr<control::Sessions> sessions_;
   std::unique_ptr<control::Questions> questions_;

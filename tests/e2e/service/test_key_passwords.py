@@ -138,7 +138,7 @@ def test_scopes_say_whether_a_key_is_a_password(one):
     by_tls(one, make_key(one, 'all', scopes=['postgres:*'])['key']).close()
     # Who has a lesser key makes none that is more.
     call(one, 'POST', '/api/v1/roles', {'name': 'makers', 'permissions': ['keys:*']})
-    make_user(one, 'bea', roles=['makers'])
+    make_user(one, 'bea', roles=['makers', 'operator'])
     lesser = make_key(one, 'lesser', 'bea', scopes=['keys:write'])['key']
     for scopes in ([], ['postgres:connect']):
         status, _, problem = call(one, 'POST', '/api/v1/keys', {'name': 'more', 'scopes': scopes}, token=lesser)

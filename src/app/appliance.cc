@@ -220,6 +220,11 @@ Result<void> Appliance::start_data_shards() {
     core.node = config_.node;
     core.volume = &volume_;
     if (trail_) core.sealer = &trail_->sealer();
+    core.console = &console_;
+    core.key_used = [this](const Uuid& key) {
+      // A use that finds no room in the mailbox is left out.
+      (void)admin_shard_->post([this, key] { key_uses_.note(key, admin_shard_->now_us()); });
+    };
     core.failures_window_ms = config_.audit.failures_window_ms;
     std::memcpy(&core.id_seed, seed->data(), sizeof core.id_seed);
     std::memcpy(&core.hash_key, seed->data() + sizeof core.id_seed, sizeof core.hash_key);
@@ -283,6 +288,8 @@ Result<void> Appliance::start_admin() {
   auto started = admin_shard_->start();
   if (!started) return unexpected(std::move(started).error().in("admin shard"));
   sessions_ = std::make_unique<control::Sessions>(*admin_shard_, admin_events_);
+  console_.serve(*admin_shard_, *sessions_, [this] { return stats(); });
+  console_.use(config_);
   questions_ = std::make_unique<control::Questions>(
       *admin_shard_, admin_events_,
       [this](const proxy::Snapshot& snapshot, const std::string& question, const std::string& by) {
@@ -340,6 +347,7 @@ admin::Sources Appliance::admin_sources() {
   };
   sources.records = &records_;
   sources.trail = trail_questions_.get();
+  sources.key_used = [this](const Uuid& key) { key_uses_.note(key, admin_shard_->now_us()); };
   return sources;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "config_keeper.h"
+#include "console.h"
 #include "kernel_tls_choice.h"
 #include "ringfence/admin/api/admin_server.h"
 #include "ringfence/admin/api/sources.h"
@@ -19,6 +20,7 @@
 #include "ringfence/auth/password_checker.h"
 #include "ringfence/control/control_plane.h"
 #include "ringfence/control/events.h"
+#include "ringfence/control/key_uses.h"
 #include "ringfence/control/plane_records.h"
 #include "ringfence/control/questions.h"
 #include "ringfence/control/sessions.h"
@@ -151,6 +153,9 @@ class Appliance {
   // Of the main thread's journal and the admin shard's.
   control::Events main_events_{[this] { return journal(main_producer()); }};
   control::Events admin_events_{[this] { return journal(admin_producer()); }};
+  control::PlaneRecords records_;
+  control::KeyUses key_uses_{[this](auto uses, auto done) { records_.note_key_uses(uses, done); }};
+  Console console_;
   std::unique_ptr<ring::Shard> admin_shard_;
   std::unique_ptr<control::Sessions> sessions_;
   std::unique_ptr<control::Questions> questions_;
@@ -158,7 +163,6 @@ class Appliance {
   std::unique_ptr<control::TrailQuestions> trail_questions_;
   std::unique_ptr<ConfigKeeper> config_keeper_;
   std::unique_ptr<control::ControlPlane> control_;  // Null: there is no store.
-  control::PlaneRecords records_;
   std::unique_ptr<control::TargetDesk> target_desk_;
   std::unique_ptr<ring::Workers> password_workers_;
   std::unique_ptr<auth::PasswordChecker> passwords_;

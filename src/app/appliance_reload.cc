@@ -151,6 +151,7 @@ Result<std::vector<std::string>> Appliance::reload(Config config, std::string or
   config_.admin.token = std::move(config.admin.token);
   config_.log = config.log;
   config_keeper_->took(config_, std::move(origin), std::move(by));
+  console_.use(config_);
   return need_restart;
 }
 

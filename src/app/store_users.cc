@@ -4,6 +4,25 @@ namespace ringfence::app {
 
 namespace {
 
+void add_keys(proxy::User& to, const control::UserFacts& facts) {
+  to.has_unfit_keys = facts.has_older_keys;
+  for (const control::LoginKey& key : facts.login_keys) {
+    auto verifier = pg::parse_scram_verifier(key.verifier.reveal());
+    if (!verifier) {
+      to.has_unfit_keys = true;
+      continue;
+    }
+    const pg::ScramSecret secret{verifier->stored_key, verifier->server_key};
+    // Without a password the first key says what the challenge shows.
+    if (!to.has_password && to.login_keys.empty()) to.keys = std::move(*verifier);
+    else if (verifier->salt != to.keys.salt || verifier->iterations != to.keys.iterations) {
+      to.has_unfit_keys = true;
+      continue;
+    }
+    to.login_keys.push_back({key.id, key.prefix, secret, key.scopes, key.is_enabled, key.may_connect});
+  }
+}
+
 proxy::User user_of(const control::UserFacts& facts) {
   proxy::User out;
   out.name = facts.name;
@@ -13,9 +32,11 @@ proxy::User user_of(const control::UserFacts& facts) {
   out.groups = facts.groups;
   out.password_set_us = facts.password_set_us;
   out.must_change_password = facts.must_change_password;
+  out.scopes = facts.scopes;
   auto keys = pg::parse_scram_verifier(facts.verifier.reveal());
   out.has_password = keys.has_value();
   if (keys) out.keys = std::move(*keys);
+  add_keys(out, facts);
   return out;
 }
 
@@ -28,7 +49,7 @@ bool is_user_of_configuration(const proxy::Snapshot& in, const std::string& name
 void count_shapes(proxy::Snapshot& in) {
   in.scram_shapes = {};
   for (const auto& [name, user] : in.users) {
-    if (user.has_password) in.scram_shapes.add(user.keys);
+    if (user.has_secret()) in.scram_shapes.add(user.keys);
   }
 }
 

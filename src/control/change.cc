@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "change_rules.h"
+#include "ringfence/auth/api_key.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/control/events.h"
 #include "ringfence/crypto/secret.h"
@@ -60,6 +61,36 @@ void Change::begin_record(ControlRecord& record) const {
   record.body["created_by"] = actor_.text();
 }
 
+Result<LoginSalt> Change::salt_for(const ControlRecord* record, const Json& given) {
+  const model::Noun& users = *model::find_noun("user");
+  if (noun_.name == "user" && record == nullptr)
+    return new_login_salt(given.value("name", ""), registry_.scram_secret_);
+  if (noun_.name == "user") return salt_of(*record);
+  if (noun_.name != "key" || record != nullptr) return LoginSalt();
+  const auto named = given.find("user");
+  const std::string which =
+      named != given.end() && named->is_string() ? named->get<std::string>() : to_string(actor_.user_id);
+  auto user = registry_.find(users, which);
+  if (!user) return unexpected(std::move(user.error()));
+  if (!*user || !registry_.believes(**user)) return LoginSalt();  // The change will be refused.
+  return salt_of(**user);
+}
+
+Result<LoginSalt> Change::salt_of(const ControlRecord& user) {
+  store::ListQuery newest;
+  newest.filters = {{"user", user.body.value("name", "")}};
+  newest.sort = "created_at";
+  newest.is_descending = true;
+  newest.limit = auth::login_keys_max;
+  auto keys = records_.list(*model::find_noun("key"), newest);
+  if (!keys) return unexpected(std::move(keys.error()));
+  const auto has_salt = [this](const ControlRecord& key) {
+    return key.body.at("verifier").is_string() && registry_.believes(key);
+  };
+  const auto found = std::find_if(keys->begin(), keys->end(), has_salt);
+  return login_salt(user.body, found == keys->end() ? nullptr : &found->body, registry_.scram_secret_);
+}
+
 // ---------------------------------------------------------------- create
 
 Answer Change::create(const Json& given, const std::string& idempotency_key) {
@@ -68,8 +99,9 @@ Answer Change::create(const Json& given, const std::string& idempotency_key) {
   // An id finds a record before a name does.
   if (parse_uuid(name)) return invalid({{"name", "has the form of an id; choose another one"}});
   const std::string id = to_string(new_event_id(wall_us()));
-  Prepared prepared =
-      prepare({noun_, id, name, true}, given, registry_.authority_.ring(), registry_.scram_secret_);
+  auto salt = salt_for(nullptr, given);
+  if (!salt) return failed(salt.error());
+  Prepared prepared = prepare({noun_, id, name, true, *salt}, given, registry_.authority_.ring());
   if (prepared.refusal) return *prepared.refusal;
   prepared.fields["id"] = id;
   return create_prepared(given, prepared, idempotency_key);
@@ -208,8 +240,10 @@ Answer Change::change(const std::string& which, const Json& given, std::optional
     auto found = registry_.find(noun_, which);
     if (!found) return failed(found.error());
     if (!*found) return refusal(Answer::Kind::not_found, "there is no such " + std::string(noun_.name));
-    prepared = prepare({noun_, (*found)->id(), (*found)->body.value("name", ""), false}, given,
-                       registry_.authority_.ring(), registry_.scram_secret_);
+    auto salt = salt_for(&**found, given);
+    if (!salt) return failed(salt.error());
+    prepared = prepare({noun_, (*found)->id(), (*found)->body.value("name", ""), false, *salt}, given,
+                       registry_.authority_.ring());
     if (prepared.refusal) return *prepared.refusal;
   }
   auto begun = records_.begin();

@@ -49,6 +49,9 @@ class Change {
   // Takes the change back, and tells of a refusal.
   Answer give_up(std::string_view action, const std::string& which, Answer answer);
   void begin_record(store::ControlRecord& record) const;
+  // What the secrets of the record's user are made with. `record`: null, it is about to be made.
+  Result<LoginSalt> salt_for(const store::ControlRecord* record, const model::Json& given);
+  Result<LoginSalt> salt_of(const store::ControlRecord& user);
 
   Registry& registry_;
   store::ControlRecords& records_;

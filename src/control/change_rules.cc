@@ -108,7 +108,9 @@ Result<auth::Scopes> ChangeRules::scopes_of(const Json& ids) {
 Result<auth::Scopes> ChangeRules::scopes_of_user(const std::string& id) {
   auto found = believed("user", id);
   if (!found) return unexpected(std::move(found.error()));
-  return scopes_of(found->body.at("roles"));
+  auto out = scopes_of(found->body.at("roles"));
+  if (out) out->add(auth::connect_scope);
+  return out;
 }
 
 std::optional<Answer> ChangeRules::check_user(const Json* before, const Json* after) {

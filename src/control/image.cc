@@ -1,6 +1,7 @@
 #include "image.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "ringfence/base/hex.h"
 #include "ringfence/model/timestamp.h"
@@ -44,9 +45,17 @@ void drop_named(SharedMap<T>& from, const std::string& name, const std::string& 
   if (of_name != nullptr && to_string(of_name->id) == id) from.erase(name);
 }
 
+// The rest of a key does not change.
+bool is_same_key(const LoginKey& a, const LoginKey& b) {
+  return a.id == b.id && a.is_enabled == b.is_enabled && a.may_connect == b.may_connect;
+}
+
 // Whether both say the same; then the one that others have already is kept.
 bool is_same(const UserFacts& a, const UserFacts& b) {
-  return a.version == b.version && a.roles == b.roles && a.scopes == b.scopes && a.groups == b.groups;
+  return a.version == b.version && a.roles == b.roles && a.scopes == b.scopes && a.groups == b.groups &&
+         a.has_older_keys == b.has_older_keys &&
+         std::equal(a.login_keys.begin(), a.login_keys.end(), b.login_keys.begin(), b.login_keys.end(),
+                    is_same_key);
 }
 
 }  // namespace
@@ -94,6 +103,7 @@ void Image::touch(std::string_view noun, const std::string& id, const Json& reco
   else if (noun == "target_group") all_targets_ = true;
   else all_users_ = true;
   if (noun != "key") return;
+  users_.insert(text(record, "user"));
   const auto of_user = keys_of_user_.find(text(record, "user"));
   if (of_user != keys_of_user_.end()) of_user->second.erase(id);
 }
@@ -133,6 +143,7 @@ std::shared_ptr<UserFacts> Image::user(const Json& record, uint64_t now_us) cons
     names.emplace_back(-role->value("priority", int64_t{0}), text(*role, "name"));
     for (const std::string& permission : texts(*role, "permissions")) out->scopes.add(permission);
   }
+  out->scopes.add(auth::connect_scope);
   std::sort(names.begin(), names.end());
   for (auto& [priority, name] : names) out->roles.push_back(std::move(name));
   for (const std::string& group : texts(record, "groups")) {
@@ -143,7 +154,31 @@ std::shared_ptr<UserFacts> Image::user(const Json& record, uint64_t now_us) cons
   out->verifier = model::Secret(text(record, "verifier"));
   out->password_set_us = time_us(record, "password_set_at");
   out->must_change_password = flag(record, "must_change_password");
+  add_login_keys(*out, now_us);
   return out;
+}
+
+void Image::add_login_keys(UserFacts& to, uint64_t now_us) const {
+  const auto ids = keys_of_user_.find(to_string(to.id));
+  if (ids == keys_of_user_.end()) return;
+  std::vector<std::pair<std::string, LoginKey>> found;  // With the time of each.
+  for (const std::string& id : ids->second) {
+    const Json* record = find("key", id);
+    const std::shared_ptr<auth::ApiKeyFacts> facts = record != nullptr ? key(*record, now_us) : nullptr;
+    if (!facts) continue;
+    LoginKey one{
+        facts->id,     facts->prefix,      model::Secret(text(*record, "verifier")),
+        facts->scopes, !facts->is_revoked, facts->scopes.empty() || facts->scopes.has(auth::connect_scope)};
+    if (one.verifier.empty()) to.has_older_keys = to.has_older_keys || one.is_usable();
+    else found.emplace_back(text(*record, "created_at"), std::move(one));
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+    return std::tuple(b.second.is_usable(), b.first, b.second.id) <
+           std::tuple(a.second.is_usable(), a.first, a.second.id);
+  });
+  for (auto& [at, one] : found) {
+    if (to.login_keys.size() < auth::login_keys_max) to.login_keys.push_back(std::move(one));
+  }
 }
 
 std::shared_ptr<TargetFacts> Image::target(const Json& record) const {
@@ -177,6 +212,7 @@ void Image::expire(uint64_t now_us) {
     const auto& [noun, id] = expiries_.begin()->second;
     if (noun == "user") users_.insert(id);
     if (noun == "key") keys_.insert(id);
+    if (const Json* key = noun == "key" ? find(noun, id) : nullptr) users_.insert(text(*key, "user"));
     expiries_.erase(expiries_.begin());
   }
 }

@@ -58,6 +58,7 @@ class Image {
   // A role, its parents, theirs, and so on; false: one of them is not there, or they are too deep.
   bool add_role(const std::string& id, std::map<std::string, const model::Json*>& to, int depth) const;
   std::shared_ptr<UserFacts> user(const model::Json& record, uint64_t now_us) const;
+  void add_login_keys(UserFacts& to, uint64_t now_us) const;
   std::shared_ptr<TargetFacts> target(const model::Json& record) const;
   std::shared_ptr<auth::ApiKeyFacts> key(const model::Json& record, uint64_t now_us) const;
 

@@ -69,4 +69,10 @@ void PlaneRecords::change_own_password(Actor user, model::Secret password, int64
       std::move(done));
 }
 
+void PlaneRecords::note_key_uses(std::vector<store::ControlRecords::KeyUse> uses,
+                                 std::function<void(bool)> done) {
+  ask([uses = std::move(uses)](Registry& to) { return to.note_key_uses(uses); },
+      [done = std::move(done)](const Answer& answer) { done(answer.kind == Answer::Kind::ok); });
+}
+
 }  // namespace ringfence::control

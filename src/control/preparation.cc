@@ -14,7 +14,7 @@ using model::Json;
 
 namespace {
 
-Prepared prepare_user(const Json& given, const std::string& name, ByteView scram_secret) {
+Prepared prepare_user(const Preparing& record, const Json& given) {
   Prepared out;
   const auto found = given.find("password");
   if (found == given.end()) return out;
@@ -23,12 +23,13 @@ Prepared prepare_user(const Json& given, const std::string& name, ByteView scram
     return out;
   }
   const model::Secret password(found->get_ref<const std::string&>());
-  if (std::string wrong = auth::check_new_password(password, name); !wrong.empty()) {
+  if (std::string wrong = auth::check_new_password(password, record.name); !wrong.empty()) {
     out.refusal = invalid({{"password", wrong}});
     return out;
   }
-  const std::string salt = scram_secret.empty() ? "" : pg::scram_salt_of(scram_secret, name);
-  auto stored = auth::make_stored_password(password, {}, salt);
+  auth::PasswordCost cost;
+  cost.scram_iterations = record.salt.iterations;
+  auto stored = auth::make_stored_password(password, cost, record.salt.salt);
   if (!stored) {
     out.refusal = unavailable(stored.error().message);
     return out;
@@ -39,7 +40,7 @@ Prepared prepare_user(const Json& given, const std::string& name, ByteView scram
   return out;
 }
 
-Prepared prepare_key() {
+Prepared prepare_key(const LoginSalt& salt) {
   Prepared out;
   auto key = auth::make_api_key();
   if (!key) {
@@ -49,6 +50,9 @@ Prepared prepare_key() {
   out.fields["prefix"] = key->prefix;
   out.fields["hash"] = hex_of(crypto::view_of(key->hash));
   out.told["key"] = std::string(key->text.reveal());
+  if (salt.salt.empty()) return out;
+  out.fields["verifier"] =
+      pg::format_scram_verifier(pg::make_scram_verifier(key->text.reveal(), salt.salt, salt.iterations));
   return out;
 }
 
@@ -75,10 +79,10 @@ Prepared prepare_target(const Preparing& record, const Json& given, const KeyRin
 
 }  // namespace
 
-Prepared prepare(const Preparing& record, const Json& given, const KeyRing& ring, ByteView scram_secret) {
-  if (record.noun.name == "user") return prepare_user(given, record.name, scram_secret);
+Prepared prepare(const Preparing& record, const Json& given, const KeyRing& ring) {
+  if (record.noun.name == "user") return prepare_user(record, given);
   if (record.noun.name == "target") return prepare_target(record, given, ring);
-  if (record.noun.name == "key" && record.is_new) return prepare_key();
+  if (record.noun.name == "key" && record.is_new) return prepare_key(record.salt);
   return {};
 }
 

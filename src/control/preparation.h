@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "login_salt.h"
 #include "ringfence/control/answer.h"
 #include "ringfence/control/key_ring.h"
 #include "ringfence/model/noun.h"
@@ -21,12 +22,13 @@ struct Preparing {
   const std::string& id;
   const std::string& name;
   bool is_new;
+  // Of a user and of a key: what the user's other secrets are made with. A client's proof fits only those
+  // that share a salt with the one that the challenge shows.
+  const LoginSalt& salt;
 };
 
 // A user's password becomes what is kept of it, a target's is sealed; a new key gets its text.
-// `scram_secret`: what the salts of users are made with (pg::scram_salt_of); empty: they are random.
-Prepared prepare(const Preparing& record, const model::Json& given, const KeyRing& ring,
-                 ByteView scram_secret);
+Prepared prepare(const Preparing& record, const model::Json& given, const KeyRing& ring);
 
 // Without what is given alone: what may be stored and recorded.
 model::Json without_secrets(const model::Noun& noun, const model::Json& given);

@@ -41,6 +41,23 @@ Result<std::optional<ControlRecord>> Registry::believed(ControlRecord record) {
   return again;
 }
 
+// They are no part of the records: whoever writes to the store may have written them.
+Result<void> Registry::last_uses(const model::Noun& noun, const std::vector<Json>& bodies,
+                                 std::map<std::string, std::string>& to) {
+  if (noun.find("last_used_at") == nullptr || bodies.empty()) return {};
+  std::vector<std::string> ids;
+  for (const Json& body : bodies) ids.push_back(body.at("id").get<std::string>());
+  auto known = records_.key_uses(ids);
+  if (!known) return unexpected(std::move(known.error()));
+  for (store::ControlRecords::KeyUse& use : *known) to.emplace(std::move(use.id), std::move(use.used_at));
+  return {};
+}
+
+Answer Registry::note_key_uses(const std::vector<store::ControlRecords::KeyUse>& uses) {
+  auto noted = records_.note_key_uses(uses);
+  return noted ? Answer() : store_failed(noted.error(), {});
+}
+
 Result<Json> Registry::present(const model::Noun& noun, std::vector<Json> bodies) {
   std::map<std::string_view, std::set<std::string>> wanted;  // Ids by noun.
   const auto each_reference = [&](Json& body, const auto& visit) {
@@ -63,8 +80,14 @@ Result<Json> Registry::present(const model::Noun& noun, std::vector<Json> bodies
       if (believes(record)) names.emplace(record.id(), record.body.at("name").get<std::string>());
     }
   }
+  std::map<std::string, std::string> uses;
+  if (auto known = last_uses(noun, bodies, uses); !known) return unexpected(std::move(known.error()));
   Json out = Json::array();
   for (Json& body : bodies) {
+    if (noun.find("last_used_at") != nullptr) {
+      const auto used = uses.find(body.at("id").get<std::string>());
+      body["last_used_at"] = used == uses.end() ? Json() : Json(used->second);
+    }
     each_reference(body, [&](const model::Field&, Json& id) {
       if (const auto name = names.find(id.get<std::string>()); name != names.end()) id = name->second;
     });

@@ -73,7 +73,7 @@ Json normal(const Field& field, const Json& value) {
 Json complete(const Noun& noun, const Json& given) {
   Json out = Json::object();
   for (const Field& field : noun.fields) {
-    if (field.exposure == Exposure::write_only) continue;
+    if (field.exposure == Exposure::write_only || field.exposure == Exposure::observed) continue;
     const auto found = given.find(field.name);
     out[std::string(field.name)] = found == given.end() ? default_of(field) : normal(field, *found);
   }

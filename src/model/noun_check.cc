@@ -163,7 +163,7 @@ Defects check_members(const Noun& noun, const Json& given, bool is_new) {
     const Field* field = noun.find(name);
     if (field == nullptr || field->exposure == Exposure::hidden) {
       out.push_back({told(name), "is no field of a " + std::string(noun.name) + "; remove it"});
-    } else if (field->exposure == Exposure::read_only) {
+    } else if (field->exposure == Exposure::read_only || field->exposure == Exposure::observed) {
       out.push_back({name, "is set by the appliance; remove it"});
     } else if (field->is_fixed && !is_new) {
       out.push_back({name, "cannot change; make another " + std::string(noun.name)});

@@ -8,7 +8,7 @@ namespace ringfence::model {
 namespace {
 
 void add_names(Defects& out, const PgTarget& target) {
-  add_defect(out, "name", check_given(target.name, check_identifier));
+  add_defect(out, "name", check_given(target.name, check_target_name));
   // A database that is called as the target is has the name's defects.
   if (target.database != target.name) add_defect(out, "database", check_identifier(target.database));
   add_host_defects(out, target.hosts);

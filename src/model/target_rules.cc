@@ -6,6 +6,12 @@
 
 namespace ringfence::model {
 
+std::string check_target_name(std::string_view name) {
+  if (std::string wrong = check_identifier(name); !wrong.empty()) return wrong;
+  if (name != console_database) return {};
+  return "is \"ringfence\", which is the name of the appliance's console; choose another name";
+}
+
 void add_host_defects(Defects& out, const std::vector<std::string>& hosts) {
   if (hosts.empty()) out.push_back({"hosts", "is missing; add host or hosts"});
   if (hosts.size() > target_hosts_max)

@@ -9,7 +9,7 @@ namespace ringfence::model {
 
 Defects defects(const TcpTarget& target) {
   Defects out;
-  add_defect(out, "name", check_given(target.name, check_identifier));
+  add_defect(out, "name", check_given(target.name, check_target_name));
   add_host_defects(out, target.hosts);
   const bool needs_port = std::any_of(target.hosts.begin(), target.hosts.end(),
                                       [](const std::string& host) { return !host.starts_with('/'); });

@@ -16,8 +16,12 @@ ByteView gs2_header_of(ByteView client_first) {
 
 }  // namespace
 
-ScramServer::ScramServer(ScramVerifier verifier, std::string nonce, ScramServerBinding binding)
-    : verifier_(std::move(verifier)), nonce_(std::move(nonce)), binding_(std::move(binding)) {
+ScramServer::ScramServer(ScramVerifier verifier, std::string nonce, ScramServerBinding binding,
+                         std::vector<ScramSecret> others)
+    : verifier_(std::move(verifier)),
+      others_(std::move(others)),
+      nonce_(std::move(nonce)),
+      binding_(std::move(binding)) {
   RINGFENCE_ASSERT(is_scram_nonce(nonce_));
 }
 
@@ -87,14 +91,29 @@ Result<std::string> ScramServer::verify(ByteView client_final) {
   const size_t without_proof =
       static_cast<size_t>(attribute->value.data() - client_final.data()) - 3;  // ",p="
   auth_message_.append(",").append(client_final.substr(0, without_proof));
-  const auto signature = crypto::hmac_sha256(crypto::view_of(verifier_.stored_key), auth_message_);
-  auto client_key = xor_of(*proof, signature);
-  const auto computed = crypto::sha256(crypto::view_of(client_key));
-  crypto::secure_zero(client_key);
-  const bool is_right =
-      crypto::constant_time_equal(crypto::view_of(computed), crypto::view_of(verifier_.stored_key));
-  const auto server_signature = crypto::hmac_sha256(crypto::view_of(verifier_.server_key), auth_message_);
-  if (!is_right || verifier_.is_mock) return fail(Fault::denied, "password authentication failed");
+  return check_proof(*proof);
+}
+
+Result<std::string> ScramServer::check_proof(const crypto::Digest& proof) {
+  std::vector<ScramSecret> all;
+  all.reserve(others_.size() + 1);
+  all.push_back({verifier_.stored_key, verifier_.server_key, verifier_.is_mock});
+  all.insert(all.end(), others_.begin(), others_.end());
+  size_t right = all.size();
+  for (size_t i = 0; i < all.size(); ++i) {
+    const auto signature = crypto::hmac_sha256(crypto::view_of(all[i].stored_key), auth_message_);
+    auto client_key = xor_of(proof, signature);
+    const auto computed = crypto::sha256(crypto::view_of(client_key));
+    crypto::secure_zero(client_key);
+    const bool is_right =
+        crypto::constant_time_equal(crypto::view_of(computed), crypto::view_of(all[i].stored_key));
+    right = is_right && !all[i].is_mock && right == all.size() ? i : right;
+  }
+  const bool is_right = right < all.size();
+  proven_ = is_right ? right : 0;
+  // Made for a wrong proof, too, so that the time is the same.
+  const auto server_signature = crypto::hmac_sha256(crypto::view_of(all[proven_].server_key), auth_message_);
+  if (!is_right) return fail(Fault::denied, "password authentication failed");
   return "v=" + base64_encode(crypto::view_of(server_signature));
 }
 

@@ -62,7 +62,9 @@ std::string links_of(const Noun& noun, const Field& field) {
 
 bool has_links(const Field& field) { return field.kind == FieldKind::references; }
 
-bool has_column(const Field& field) { return !has_links(field) && field.exposure != Exposure::write_only; }
+bool has_column(const Field& field) {
+  return !has_links(field) && field.exposure != Exposure::write_only && field.exposure != Exposure::observed;
+}
 
 std::string column_of(const Field& field) { return quote_identifier(field.name); }
 

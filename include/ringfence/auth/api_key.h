@@ -21,6 +21,10 @@ namespace ringfence::auth {
 inline constexpr size_t api_key_prefix_bytes = 8;
 inline constexpr size_t api_key_bytes = 3 + api_key_prefix_bytes + 1 + 43;
 
+// Keys of one user that are passwords of PostgreSQL logins: each costs a comparison at every login, of
+// everybody, for the time does not tell whose keys there are.
+inline constexpr size_t login_keys_max = 16;
+
 struct NewApiKey {
   std::string prefix;  // No secret. Unique where keys are kept: whoever finds it taken makes another key.
   model::Secret text;  // Shown once, kept nowhere.

@@ -19,6 +19,10 @@ using model::covers;
 using model::scope_bytes_max;
 using model::scopes_max;
 
+// Each user has it: what he may do on targets, policies say. An API key with scopes logs in to PostgreSQL
+// where they cover it.
+inline constexpr std::string_view connect_scope = "postgres:connect";
+
 // A set. It keeps no scope that another one of it covers.
 class Scopes {
  public:

@@ -21,6 +21,19 @@
 
 namespace ringfence::control {
 
+// An API key as the password of a PostgreSQL login.
+struct LoginKey {
+  Uuid id;
+  std::string prefix;
+  model::Secret verifier;  // SCRAM, with the user's salt.
+  auth::Scopes scopes;     // Empty: all that its user has.
+  bool is_enabled = false;
+  // Its scopes allow it (auth::connect_scope).
+  bool may_connect = false;
+
+  bool is_usable() const { return is_enabled && may_connect; }
+};
+
 // A user who may log in.
 struct UserFacts {
   Uuid id;
@@ -28,11 +41,14 @@ struct UserFacts {
   std::string name;
   std::vector<std::string> roles;   // Names, with those of the roles' parents; the highest priority first.
   std::vector<std::string> groups;  // Ids.
-  auth::Scopes scopes;              // What the roles permit in the API.
+  auth::Scopes scopes;              // What the roles permit in the API, and auth::connect_scope.
   model::Secret password_hash;      // Argon2id; empty: no password.
   model::Secret verifier;           // SCRAM; empty: no password.
   uint64_t password_set_us = 0;     // Unix time; 0: none is set.
   bool must_change_password = false;
+  // Those that can be used first, each kind with the newest first; at most auth::login_keys_max.
+  std::vector<LoginKey> login_keys;
+  bool has_older_keys = false;  // Some have no verifier: they are from before keys were passwords.
 };
 
 // A target that is there for users.

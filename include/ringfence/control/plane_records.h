@@ -6,6 +6,7 @@
 
 #include "ringfence/control/control_plane.h"
 #include "ringfence/control/record_directory.h"
+#include "ringfence/store/control_records.h"
 
 namespace ringfence::control {
 
@@ -33,6 +34,8 @@ class PlaneRecords final : public RecordDirectory {
               Done done) override;
   void identify(std::vector<Called> called, Done done) override;
   void change_own_password(Actor user, model::Secret password, int64_t if_version, Done done) override;
+  // `done`: whether they were noted.
+  void note_key_uses(std::vector<store::ControlRecords::KeyUse> uses, std::function<void(bool)> done);
 
  private:
   void ask(std::function<Answer(Registry&)> question, Done done);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,6 +64,8 @@ class Registry {
   // A user's own, by himself and whatever his scopes are; it need not be changed again. The caller has
   // checked the one that he had in this version of his record. Defects are of the field `password`.
   Answer change_own_password(const Actor& user, const model::Secret& password, int64_t if_version);
+  // Beside the keys' records; nobody's change, and no event. See ControlRecords.
+  Answer note_key_uses(const std::vector<store::ControlRecords::KeyUse>& uses);
   // Built-in roles, and the first administrator; nothing where there are users already. `password` is asked
   // for when there is none.
   struct First {
@@ -83,6 +86,8 @@ class Registry {
                          const Actor& actor);
   // Records as they are shown: with the names of what they refer to.
   Result<model::Json> present(const model::Noun& noun, std::vector<model::Json> bodies);
+  Result<void> last_uses(const model::Noun& noun, const std::vector<model::Json>& bodies,
+                         std::map<std::string, std::string>& to);
   Answer one(const store::ControlRecord& record, Answer::Kind kind);
   // Of a merged page whose records of the store are the first ones of `stored`, in their order.
   Result<model::Json> show_page(const model::Noun& noun, const std::vector<model::Json>& page,

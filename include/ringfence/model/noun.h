@@ -35,6 +35,7 @@ enum class Exposure : uint8_t {
   read_only,   // Shown alone: the appliance sets it.
   write_only,  // Given alone: the appliance keeps something else.
   hidden,      // Neither: a column of the appliance's own.
+  observed,    // Shown, and no part of the record: what was seen of it, in a table of its own.
 };
 
 struct Field {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ringfence/base/bytes.h"
 #include "ringfence/base/result.h"
@@ -74,11 +75,21 @@ struct ScramServerBinding {
   std::string data;
 };
 
-// The server's side of one login.
+// One more secret of a user, made with the salt and the iterations of the verifier that the challenge shows.
+struct ScramSecret {
+  crypto::Digest stored_key{};
+  crypto::Digest server_key{};
+  bool is_mock = false;  // Nobody's: it takes the time of one, and no proof is right.
+};
+
+// The server's side of one login. A client proves that it knows one of several secrets, and does not say
+// which: the challenge is the same for all that share a salt. Each is compared with the proof, whether
+// another one was right or not.
 class ScramServer {
  public:
   // `nonce` is printable without commas: base64 of scram_nonce_size random bytes.
-  ScramServer(ScramVerifier verifier, std::string nonce, ScramServerBinding binding = {});
+  ScramServer(ScramVerifier verifier, std::string nonce, ScramServerBinding binding = {},
+              std::vector<ScramSecret> others = {});
 
   // client-first-message in, server-first-message out. The user name in it is ignored, as in PostgreSQL: the
   // startup message's counts.
@@ -86,13 +97,18 @@ class ScramServer {
   // client-final-message in, server-final-message out if the proof is right. Fault::denied is a wrong
   // password (or no such user); Fault::malformed breaks the protocol.
   Result<std::string> verify(ByteView client_final);
+  // After verify() has passed: which secret it was. 0: the verifier; n: the nth of the others.
+  size_t proven() const { return proven_; }
 
  private:
   enum class State : uint8_t { start, challenged, done };
 
   Result<void> check_binding_flag(ByteView header) const;
+  Result<std::string> check_proof(const crypto::Digest& proof);
 
   ScramVerifier verifier_;
+  std::vector<ScramSecret> others_;
+  size_t proven_ = 0;
   std::string nonce_;  // Ours at first; then the client's and ours together.
   ScramServerBinding binding_;
   std::string header_;        // gs2-header as the client sent it.

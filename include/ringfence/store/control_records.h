@@ -96,6 +96,16 @@ class ControlRecords {
   Result<void> keep_answer(const std::string& actor, const std::string& key, ByteView request_digest,
                            const std::string& answer);
 
+  // When keys were last used: beside the records, and no part of them. A use less than a minute after the one
+  // that is known is left out, whichever node has written that.
+  struct KeyUse {
+    std::string id;       // The key's.
+    std::string used_at;  // RFC 3339.
+  };
+  Result<void> note_key_uses(const std::vector<KeyUse>& uses);
+  // Those of these keys that were used.
+  Result<std::vector<KeyUse>> key_uses(const std::vector<std::string>& ids);
+
   // All that changed after `revision`, as one moment shows it, the nouns in their order; gives that moment's
   // revision.
   struct Changes {

@@ -132,6 +132,7 @@ Authentication ApiAuthenticator::by_key(const Request& request, const std::strin
   }
   Authentication out = proven(*user, Proof::api_key);
   if (!key->scopes.empty()) out.principal.scopes = both(user->scopes, key->scopes);
+  if (sources_.key_used) sources_.key_used(key->id);
   return out;
 }
 

@@ -83,7 +83,8 @@ bool is_given(const Field& field) {
   return field.exposure == Exposure::open || field.exposure == Exposure::write_only;
 }
 bool is_shown(const Field& field) {
-  return field.exposure == Exposure::open || field.exposure == Exposure::read_only;
+  return field.exposure == Exposure::open || field.exposure == Exposure::read_only ||
+         field.exposure == Exposure::observed;
 }
 
 Json object(Json properties, Json required) {

@@ -40,6 +40,11 @@ constexpr Field key_fields[] = {
      .is_filter = true,
      .max = 16},
     {.name = "hash", .description = "", .exposure = Exposure::hidden, .max = 64},
+    {.name = "verifier", .description = "", .exposure = Exposure::hidden, .max = 255},
+    {.name = "last_used_at",
+     .kind = FieldKind::time,
+     .description = "When the key last proved something, up to a minute early; null: never.",
+     .exposure = Exposure::observed},
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include "nouns.h"
 #include "ringfence/model/target_record.h"
+#include "ringfence/model/target_rules.h"
 #include "ringfence/model/text_rules.h"
 
 namespace ringfence::model {
@@ -15,7 +16,7 @@ constexpr std::string_view ssl_modes[] = {"disable", "allow",     "prefer",
 constexpr std::string_view root_certificates[] = {"system"};
 
 constexpr Field target_fields[] = {
-    name_field("What people ask for, as the name of their database.", 63, check_identifier),
+    name_field("What people ask for, as the name of their database.", 63, check_target_name),
     {.name = "type",
      .description =
          "What the server speaks. One of type tcp needs a listener of the configuration that names it.",

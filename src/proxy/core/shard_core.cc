@@ -65,6 +65,12 @@ void ShardCore::remove(Session& session) {
   load_.fetch_sub(1, std::memory_order_relaxed);
 }
 
+Session& ShardCore::replace(Session& session, std::unique_ptr<Session> by) {
+  Session& next = sessions.add(std::move(by));
+  sessions.remove(session);
+  return next;
+}
+
 void ShardCore::use(SnapshotPtr next) {
   snapshot = std::move(next);
   sessions.for_each([](Session& session) { session.reconsider(); });

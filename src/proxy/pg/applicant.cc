@@ -29,6 +29,7 @@ void Applicant::identify() {
       {.session_id = id,
        .user = user,
        .auth_method = auth_method,
+       .api_key = login_key != nullptr ? std::string_view(login_key->prefix) : std::string_view(),
        .client_addr = client_addr,
        .application_name = startup.application_name(),
        .transport = client.tls != nullptr ? std::string_view("tls") : std::string_view(listener.transport),

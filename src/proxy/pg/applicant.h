@@ -31,6 +31,8 @@ struct Applicant {
   // The client's TLS, as the event's metadata.
   void describe_tls(audit::EventBuilder& event) const;
   const Limits& limits() const { return snapshot->limits; }
+  // Nobody on the way reads or changes what passes.
+  bool is_protected() const { return client.tls != nullptr || listener.transport == "unix"; }
 
   // All of these outlive it.
   PgShardState& shard;
@@ -43,6 +45,7 @@ struct Applicant {
   const Listener* policy;  // What the listener asks of the client's transport; null: TLS is off.
   std::string client_addr;
   std::string_view auth_method;
+  const LoginKey* login_key = nullptr;  // That was the password, right or refused; null: none was.
   pg::StartupMessage startup;
   std::string_view user;      // Of the startup packet.
   std::string_view database;  // The same: the target's name.

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "message_reader.h"
+#include "ringfence/auth/api_key.h"
 #include "ringfence/base/base64.h"
 #include "ringfence/crypto/secret.h"
 #include "ringfence/pg/frame.h"
@@ -122,8 +123,14 @@ Result<std::string> ClientProof::challenge(ByteView answer) {
   pg::ScramVerifier verifier =
       pg::mock_scram_verifier(snapshot.mock_secret, applicant_.user,
                               snapshot.scram_shapes.shape_of(snapshot.mock_secret, applicant_.user));
-  if (user_ != nullptr && user_->has_password) verifier = user_->keys;
-  scram_.emplace(std::move(verifier), base64_encode(nonce_), std::move(binding_));
+  std::vector<pg::ScramSecret> keys(auth::login_keys_max, {verifier.stored_key, verifier.server_key, true});
+  if (user_ != nullptr && user_->has_secret()) {
+    verifier = user_->keys;
+    verifier.is_mock = !user_->has_password;
+    for (size_t i = 0; i < std::min(keys.size(), user_->login_keys.size()); ++i)
+      keys[i] = user_->login_keys[i].secret;
+  }
+  scram_.emplace(std::move(verifier), base64_encode(nonce_), std::move(binding_), std::move(keys));
   auto reply = scram_->challenge(*initial->data);
   if (!reply) return unexpected(std::move(reply).error());
   std::string message;
@@ -133,15 +140,38 @@ Result<std::string> ClientProof::challenge(ByteView answer) {
 
 Result<std::string> ClientProof::verify(ByteView answer) {
   auto reply = scram_->verify(answer);
+  if (!reply && reply.error().fault == Fault::denied) return fail(Fault::denied, why_wrong());
   if (!reply) return unexpected(std::move(reply).error());
+  if (std::string why = take_key(scram_->proven()); !why.empty()) return fail(Fault::denied, std::move(why));
   std::string message;
   pg::append_authentication_sasl_final(message, *reply);
   return message;
 }
 
+std::string ClientProof::why_wrong() const {
+  if (user_ == nullptr) return "no such user";
+  if (!user_->has_unfit_keys) return "wrong password";
+  return "wrong password, or an API key that was made before keys were passwords here; make a new key";
+}
+
+// `secret`: the number of the one that was proved; 0: the password. Why it is not taken all the same, for
+// staff; empty: it is.
+std::string ClientProof::take_key(size_t secret) {
+  if (secret == 0) return {};
+  const LoginKey& key = user_->login_keys[secret - 1];
+  applicant_.login_key = &key;
+  applicant_.auth_method =
+      applicant_.auth_method.starts_with("certificate") ? "certificate+api key" : "api key";
+  applicant_.identify();
+  if (!key.is_enabled) return "the API key is not enabled";
+  if (!key.may_connect) return "the API key's scopes lack " + std::string(auth::connect_scope);
+  if (!applicant_.is_protected()) return "an API key is taken over TLS or a Unix socket alone";
+  return {};
+}
+
 Task<void> ClientProof::refuse(const Error& error) {
   if (error.fault == Fault::denied) {
-    auto refusing = applicant_.refuse_authentication(user_ == nullptr ? "no such user" : "wrong password");
+    auto refusing = applicant_.refuse_authentication(error.message);
     co_await refusing;
     co_return;
   }

@@ -1,5 +1,6 @@
 // Who the client is: by certificate, where that is enough; else SCRAM-SHA-256, bound to the channel where the
-// client can (PLUS). A user who does not exist goes through all of it with a verifier that fits no password.
+// client can (PLUS). The password is the user's or, where nobody can listen, one of his API keys. A user who
+// does not exist goes through all of it with a verifier that fits no password.
 #pragma once
 
 #include <optional>
@@ -27,6 +28,8 @@ class ClientProof {
   // What follows from the client's first message, and from its last.
   Result<std::string> challenge(ByteView answer);
   Result<std::string> verify(ByteView answer);
+  std::string why_wrong() const;
+  std::string take_key(size_t secret);
   ring::Task<void> refuse(const Error& error);
 
   Applicant& applicant_;

@@ -28,13 +28,16 @@ Task<std::optional<LoginResult>> PgLogin::run() {
     auto authenticating = authenticate();
     is_in = co_await authenticating;
   }
-  if (is_in) {
+  if (is_in && wants_console()) {
+    auto opening = open_console();
+    is_in = co_await opening;
+  } else if (is_in) {
     auto opening = open_server();
     is_in = co_await opening;
-  }
-  if (is_in) {
-    auto greeting = greet();
-    is_in = co_await greeting;
+    if (is_in) {
+      auto greeting = greet();
+      is_in = co_await greeting;
+    }
   }
   if (!is_in) co_return std::nullopt;
   co_return std::move(result_);
@@ -145,6 +148,10 @@ Task<bool> PgLogin::authenticate() {
   auto done =
       applicant_.event(Category::authentication, "postgres_client_auth", Severity::info, Outcome::success);
   if (applicant_.client.tls != nullptr) applicant_.describe_tls(done);
+  if (const LoginKey* key = applicant_.login_key) {
+    done.text(Tag::entity_type, "key").text(Tag::entity_id, to_string(key->id));
+    if (shard_.core.options.key_used) shard_.core.options.key_used(key->id);
+  }
   recorder_.publish(std::move(done));
   const User* user = applicant_.snapshot->find_user(applicant_.user);
   if (user != nullptr && user->must_change_password && applicant_.auth_method != "certificate") {
@@ -192,19 +199,24 @@ Task<bool> PgLogin::open_server() {
   co_return co_await taking;
 }
 
+// One answer whether there is such a database or not, which does not tell what exists.
+Task<bool> PgLogin::refuse_database() {
+  return refuse(pg::sqlstate::invalid_catalog_name,
+                "database \"" + std::string(applicant_.database) + "\" is not available to user \"" +
+                    std::string(applicant_.user) + "\"",
+                "The names of databases here are those of the appliance's targets.");
+}
+
 Task<bool> PgLogin::check_access(std::vector<pg::StartupParameter>& parameters) {
   SessionAccess& access = result_.access;
-  access = SessionAccess(shard_, applicant_.snapshot, applicant_.user, applicant_.database);
+  const LoggedIn who{applicant_.user, applicant_.login_key};
+  access = SessionAccess(shard_, applicant_.snapshot, who, applicant_.database);
   applicant_.target = access.target();
   applicant_.level = access.login_level();
   if (applicant_.target != nullptr) applicant_.identify();
   access.record_found(recorder_, shard_.core.shard.now_us());
-  // One answer for both, which does not tell what exists.
   if (!access.is_granted()) {
-    auto refusing = refuse(pg::sqlstate::invalid_catalog_name,
-                           "database \"" + std::string(applicant_.database) +
-                               "\" is not available to user \"" + std::string(applicant_.user) + "\"",
-                           "The names of databases here are those of the appliance's targets.");
+    auto refusing = refuse_database();
     co_return co_await refusing;
   }
   auto restricted = access.restrict_parameters(parameters, notices_, recorder_, shard_.core.shard.now_us());
@@ -317,6 +329,11 @@ Task<bool> PgLogin::greet() {
       applicant_.event(Category::authentication, "postgres_connect", Severity::info, Outcome::success));
   message.append(notices_);
   pg::append_ready_for_query(message, result_.greeting->transaction_status);
+  auto sending = send_greeting(std::move(message));
+  co_return co_await sending;
+}
+
+Task<bool> PgLogin::send_greeting(std::string message) {
   auto sending = applicant_.send_within(std::move(message), applicant_.limits().authentication_ms);
   Result<void> sent = co_await sending;
   if (!sent) {

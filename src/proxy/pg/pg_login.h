@@ -21,6 +21,10 @@ struct LoginResult {
   std::unique_ptr<Gate> gate;                // Null: everything may pass.
   std::unique_ptr<ServerGreeting> greeting;  // What came behind it is its leftover.
   std::string client_leftover;               // What the client sent too early.
+  // The user of the console, of the login's snapshot; the rest is not there then. Null: a target was found.
+  const User* console_user = nullptr;
+  const LoginKey* console_key = nullptr;       // By which he logged in; null: by none.
+  std::unique_ptr<net::Gather> console_input;  // With what the client sent too early.
 };
 
 class PgLogin {
@@ -47,6 +51,8 @@ class PgLogin {
   ring::Task<bool> check_door();
   ring::Task<bool> check_room();
   ring::Task<bool> authenticate();
+  bool wants_console() const;
+  ring::Task<bool> open_console();
   ring::Task<bool> open_server();
   ring::Task<bool> check_access(std::vector<pg::StartupParameter>& parameters);
   ring::Task<bool> reach_server(std::vector<pg::StartupParameter> parameters);
@@ -54,7 +60,9 @@ class PgLogin {
   ring::Task<bool> refuse_server(const UpstreamRefusal& refusal);
   ring::Task<bool> take_server();
   void record_server();
+  ring::Task<bool> refuse_database();
   ring::Task<bool> greet();
+  ring::Task<bool> send_greeting(std::string message);
   // Gives false.
   ring::Task<bool> refuse(std::string_view sqlstate, std::string message, std::string hint = {});
   void record_gone(std::string_view reason);

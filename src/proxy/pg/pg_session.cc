@@ -1,5 +1,6 @@
 #include "pg_session.h"
 
+#include "console_session.h"
 #include "pg_login.h"
 #include "ringfence/net/deadline.h"
 #include "ringfence/net/linger.h"
@@ -29,7 +30,13 @@ PgSession::~PgSession() {
 Task<void> PgSession::live(PgShardState& shard, PgSession& session) {
   {
     auto logging_in = session.log_in();
-    co_await logging_in;
+    std::unique_ptr<ConsoleSession> console = co_await logging_in;
+    if (console) {
+      ConsoleSession& next = *console;
+      shard.core.replace(session, std::move(console));
+      ring::spawn(ConsoleSession::live(next));
+      co_return;
+    }
   }
   if (session.relay_) {
     auto relaying = session.relay_->run();
@@ -46,13 +53,16 @@ Task<void> PgSession::live(PgShardState& shard, PgSession& session) {
   shard.core.remove(session);
 }
 
-Task<void> PgSession::log_in() {
+Task<std::unique_ptr<ConsoleSession>> PgSession::log_in() {
   Applicant applicant(parts_.shard, parts_.snapshot, *parts_.listener, parts_.recorder, parts_.client,
                       parts_.id);
   PgLogin login(applicant, {*this, parts_.lease});
   auto running = login.run();
   std::optional<LoginResult> done = co_await running;
+  if (done && done->console_user != nullptr)
+    co_return std::make_unique<ConsoleSession>(parts_, std::move(*done), connected_us_);
   if (done) relay_.emplace(*this, std::move(*done));
+  co_return nullptr;
 }
 
 // ---------------------------------------------------------------- ending

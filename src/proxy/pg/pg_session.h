@@ -15,6 +15,8 @@
 
 namespace ringfence::proxy {
 
+class ConsoleSession;
+
 class PgSession final : public Session {
  public:
   PgSession(PgShardState& shard, std::unique_ptr<net::Stream> client,
@@ -46,7 +48,8 @@ class PgSession final : public Session {
   void end_within(uint64_t ms);
 
  private:
-  ring::Task<void> log_in();
+  // Gives the console's session that goes on in its place; null: it goes on itself, if it has logged in.
+  ring::Task<std::unique_ptr<ConsoleSession>> log_in();
   ring::Task<void> part();
   ring::Task<void> say_why(const EndReason& reason);
   void record_end(const EndReason* reason, bool was_ended_by_server);

@@ -58,11 +58,12 @@ void warn_of_read_only(std::string& notices) {
 
 }  // namespace
 
-SessionAccess::SessionAccess(PgShardState& shard, const SnapshotPtr& snapshot, std::string_view user,
+SessionAccess::SessionAccess(PgShardState& shard, const SnapshotPtr& snapshot, const LoggedIn& who,
                              std::string_view database)
-    : user_(snapshot->find_user(user)),
+    : user_(snapshot->find_user(who.user)),
+      key_(who.key),
       target_(snapshot->find_target(database)),
-      access_(shard.accesses.find(user, database, snapshot, shard.core.snapshot)),
+      access_(shard.accesses.find(who.user, database, snapshot, shard.core.snapshot)),
       seen_(snapshot),
       login_level_(access_->level) {}
 
@@ -160,19 +161,8 @@ bool SessionAccess::has_ended(PgShardState& shard) const {
   return end_by(shard, *renewed).has_value();
 }
 
-// Who logged in is not, or not by this proof, who may log in now.
 std::optional<EndReason> SessionAccess::end_of_user(const PgShardState& shard) const {
-  const User* now = shard.core.snapshot->find_user(user_->name);
-  if (now == nullptr || now->id != user_->id) {
-    return EndReason{"57P01",
-                     "terminating connection: the user \"" + user_->name + "\" may not log in any more",
-                     "Ask an administrator."};
-  }
-  if (now->password_set_us != user_->password_set_us) {
-    return EndReason{"57P01", "terminating connection: the password of \"" + user_->name + "\" has changed",
-                     "Connect again with the new password."};
-  }
-  return std::nullopt;
+  return end_of_login(*shard.core.snapshot, *user_, key_);
 }
 
 // The target is another one, whatever its name is: disabled, deleted, or made anew.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "conversation.h"
+#include "login_end.h"
 #include "pg_shard_state.h"
 #include "recorder.h"
 #include "ringfence/pg/startup.h"
@@ -19,8 +20,8 @@ struct ServerGreeting;
 class SessionAccess {
  public:
   SessionAccess() = default;
-  // By the snapshot of the login, which outlives it. `user` is one of its users.
-  SessionAccess(PgShardState& shard, const SnapshotPtr& snapshot, std::string_view user,
+  // By the snapshot of the login, which outlives it. `who` is one of its users.
+  SessionAccess(PgShardState& shard, const SnapshotPtr& snapshot, const LoggedIn& who,
                 std::string_view database);
 
   // While it logs in.
@@ -74,6 +75,7 @@ class SessionAccess {
                             Recorder& recorder, Conversation& conversation);
 
   const User* user_ = nullptr;
+  const LoginKey* key_ = nullptr;  // By which the user logged in; null: by none.
   const Target* target_ = nullptr;
   std::shared_ptr<const policy::Access> access_;
   SnapshotPtr seen_;  // By which access_ was found.

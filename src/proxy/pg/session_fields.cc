@@ -15,6 +15,7 @@ void SessionFields::identify(const SessionFacts& facts) {
   auto text = [&](Tag tag, std::string_view value) { audit::append_field(fields_, tag, value); };
   text(Tag::user_name, take_text(Tag::user_name, facts.user));
   text(Tag::auth_method, facts.auth_method);
+  text(Tag::api_key, facts.api_key);
   text(Tag::client_addr, facts.client_addr);
   text(Tag::application_name, take_text(Tag::application_name, facts.application_name));
   text(Tag::transport, facts.transport);

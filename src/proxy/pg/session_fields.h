@@ -16,6 +16,7 @@ struct SessionFacts {
   Uuid connection_id;
   std::string_view user;
   std::string_view auth_method;
+  std::string_view api_key = {};  // The prefix of the key that was the password; empty: none was.
   std::string_view client_addr;
   std::string_view application_name;
   std::string_view transport;

@@ -39,6 +39,11 @@ std::string told(const InForce& in) {
     line = to_string(user.id) + " v" + std::to_string(user.version);
     for (const std::string& role : user.roles) line += " " + role;
     for (const std::string& scope : user.scopes.names()) line += " " + scope;
+    for (const LoginKey& key : user.login_keys) {
+      line += " key " + to_string(key.id) + (key.is_usable() ? "" : " unusable");
+      CHECK_FALSE(key.verifier.empty());
+    }
+    if (user.has_older_keys) line += " older";
     CHECK(in.find_user(user.id) == &user);
   }
   for (const auto& [prefix, key] : in.keys) {
@@ -99,6 +104,7 @@ TEST_CASE("whatever changes in whatever order, what holds is what holds of the r
         if (noun == "key") {
           fields["user"] = id_of("user", random() % 5);
           fields["enabled"] = !maybe(4);
+          if (maybe(2)) fields["scopes"] = {maybe(2) ? "postgres:connect" : "users:read"};
         }
         if (noun == "role") {
           if (maybe(3)) fields["parents"] = {id_of("role", random() % 5)};
@@ -110,6 +116,8 @@ TEST_CASE("whatever changes in whatever order, what holds is what holds of the r
         if (noun == "key") {
           record.body["prefix"] = "prefix" + std::to_string(number);
           record.body["hash"] = std::string(64, 'a');
+          record.body["created_at"] = rfc3339(1'700'000'000 * second + random() % 3 * second);
+          if (!maybe(4)) record.body["verifier"] = "of " + std::to_string(version);
         }
         image.put(record);
         records[key] = record;
@@ -142,4 +150,31 @@ TEST_CASE("whatever changes in whatever order, what holds is what holds of the r
     image.clear(false);
     CHECK(told(*image.in_force(now_us, before, 999)).empty());
   }
+}
+
+TEST_CASE("the keys that can log in come first, and no more than the bound") {
+  Image image(no_opener);
+  image.put(record_of("user", 1, 1, {{"name", "ana"}}));
+  for (unsigned i = 0; i < 2 * auth::login_keys_max; ++i) {
+    Json fields = {{"name", "key" + std::to_string(i)}, {"user", id_of("user", 1)}, {"enabled", i % 2 == 0}};
+    store::ControlRecord key = record_of("key", i, 1, fields);
+    key.body["prefix"] = "prefix" + std::to_string(i);
+    key.body["hash"] = std::string(64, 'a');
+    key.body["created_at"] = rfc3339(1'700'000'000'000'000 + i * 1'000'000);
+    key.body["verifier"] = "verifier";
+    image.put(key);
+  }
+  const InForcePtr first = image.in_force(1'800'000'000'000'000, nullptr, 1);
+  const UserFacts* user = first->find_user("ana");
+  REQUIRE(user != nullptr);
+  REQUIRE(user->login_keys.size() == auth::login_keys_max);
+  CHECK(std::all_of(user->login_keys.begin(), user->login_keys.end(),
+                    [](const LoginKey& key) { return key.is_usable(); }));
+  CHECK(user->login_keys[0].prefix == "prefix" + std::to_string(2 * auth::login_keys_max - 2));
+  // A key that goes changes its user.
+  image.remove(*model::find_noun("key"), id_of("key", 2 * auth::login_keys_max - 2));
+  const InForcePtr second = image.in_force(1'800'000'000'000'000, first, 2);
+  CHECK(second->changed_users == std::vector<std::string>{"ana"});
+  CHECK(second->find_user("ana")->login_keys[0].prefix ==
+        "prefix" + std::to_string(2 * auth::login_keys_max - 4));
 }

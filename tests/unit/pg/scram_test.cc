@@ -276,6 +276,41 @@ TEST_CASE("unknown users get the same challenge each time and no password fits")
   CHECK(refused.error().message == "password authentication failed");
 }
 
+TEST_CASE("any of several secrets of one salt may be proved, and the server says which one it was") {
+  const auto secret_of = [](const char* password) {
+    const ScramVerifier made = make_scram_verifier(password, "salt", 2);
+    return ScramSecret{made.stored_key, made.server_key};
+  };
+  std::vector<ScramSecret> others = {secret_of("first"), secret_of("second"), secret_of("dead")};
+  others[2].is_mock = true;
+  const std::vector<std::string> all = {"pencil", "first", "second"};
+  for (size_t i = 0; i < all.size(); ++i) {
+    ScramServer server(quick_verifier(), "server", {}, others);
+    ScramClient client("client");
+    // The client checks the server's signature by its own secret.
+    CHECK(log_in(server, client, all[i]));
+    CHECK(server.proven() == i);
+  }
+  for (const char* wrong : {"pencils", "dead", ""}) {
+    ScramServer server(quick_verifier(), "server", {}, others);
+    ScramClient client("client");
+    auto refused = log_in(server, client, wrong);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().fault == Fault::denied);
+  }
+}
+
+TEST_CASE("a user without a password may have other secrets") {
+  ScramVerifier none = quick_verifier();
+  none.is_mock = true;
+  const ScramVerifier key = make_scram_verifier("key", "salt", 2);
+  for (const char* password : {"key", "pencil"}) {
+    ScramServer server(none, "server", {}, {{key.stored_key, key.server_key}});
+    ScramClient client("client");
+    CHECK(log_in(server, client, password).has_value() == (std::string(password) == "key"));
+  }
+}
+
 TEST_CASE("passwords are prepared as PostgreSQL does") {
   CHECK(prepare_password("pencil") == "pencil");
   CHECK(prepare_password("a\x01 b") == "a\x01 b");

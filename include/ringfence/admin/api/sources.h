@@ -87,6 +87,8 @@ struct Sources {
   RecordDirectory* records = nullptr;                 // Outlives the server.
   control::ConfigDirectory* configuration = nullptr;  // Likewise.
   control::TrailDirectory* trail = nullptr;           // Outlives the server; null: there is no trail to read.
+  // An API key has proved something.
+  std::function<void(const Uuid& key)> key_used;
   // For the trail.
   std::function<void(const control::LoginEvent&)> logged_in;
   // Tries a target's server; `which` is an id or a name, `done` as RecordDirectory has it.

@@ -40,6 +40,8 @@ struct ShardWorkers {
   ring::Workers& syncs;     // ShardOptions::sync: one at a time for a shard.
 };
 
+class ConsoleSource;
+
 struct ShardCoreOptions {
   unsigned index = 0;
   std::string node;
@@ -56,6 +58,10 @@ struct ShardCoreOptions {
   // With what clear texts are sealed whose records are redacted; null: they are not kept. Outlives the
   // shard.
   const audit::TextSealer* sealer = nullptr;
+  // A login by an API key, on the shard's thread; may be empty. It does not wait.
+  std::function<void(const Uuid& key)> key_used;
+  // What the console shows beyond the shard's own; null: there is no console. Outlives the shard.
+  ConsoleSource* console = nullptr;
   // Told of each statement that is held, and how that ended; may be null. Outlives the shard.
   HoldWatcher* hold_watcher = nullptr;
 };
@@ -90,6 +96,8 @@ class ShardCore {
   // Of a protocol: a connection of its own, which it starts.
   Session& add(std::unique_ptr<Session> session);
   void remove(Session& session);
+  // The same connection goes on as another session.
+  Session& replace(Session& session, std::unique_ptr<Session> by);
 
   void use(SnapshotPtr snapshot);
   std::vector<model::SessionInfo> list() const { return sessions.list(); }

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ringfence/auth/scopes.h"
 #include "ringfence/base/shared_map.h"
 #include "ringfence/base/uuid.h"
 #include "ringfence/model/grant.h"
@@ -37,6 +38,16 @@ using model::PoolRule;
 using model::printable_ascii;
 using model::SslMode;
 
+// An API key as the password of a login.
+struct LoginKey {
+  Uuid id;
+  std::string prefix;
+  pg::ScramSecret secret;
+  auth::Scopes scopes;  // Empty: all that its user has.
+  bool is_enabled = false;
+  bool may_connect = false;  // Its scopes allow it.
+};
+
 // Values of the model with what belongs to running.
 struct User : model::User {
   pg::ScramVerifier keys;    // What `verifier` says.
@@ -46,6 +57,21 @@ struct User : model::User {
   std::vector<std::string> groups = {};  // Ids.
   uint64_t password_set_us = 0;          // Unix time. A session of an earlier password ends.
   bool must_change_password = false;
+  auth::Scopes scopes = {};  // What the roles permit in the API and on the console.
+  // API keys that are passwords here, the most recent at most (auth::login_keys_max); all have the salt
+  // that the challenge shows.
+  std::vector<LoginKey> login_keys = {};
+  bool has_unfit_keys = false;  // Others have no verifier, or one with another salt.
+
+  // `keys` shows what a challenge shows.
+  bool has_secret() const { return has_password || !login_keys.empty(); }
+  // Null: it does not count, or not any more.
+  const LoginKey* find_key(const Uuid& key) const {
+    for (const LoginKey& each : login_keys) {
+      if (each.id == key) return &each;
+    }
+    return nullptr;
+  }
 };
 
 struct Listener : model::Listener {

@@ -62,6 +62,9 @@ void add_login_commands(CommandTree& tree);
 void add_context_commands(CommandTree& tree);
 void add_record_commands(CommandTree& tree);
 void add_session_commands(CommandTree& tree);
+void add_config_commands(CommandTree& tree);
+void add_target_test(CommandTree& tree, CLI::App& group);
+void add_import_command(CommandTree& tree);
 void add_api_commands(CommandTree& tree);
 void add_completion_command(CommandTree& tree);
 

@@ -124,6 +124,7 @@ Outcome<Json> value_of(const Field& field, std::string_view text, uint64_t now_u
       if (text.starts_with("[\"")) return json_of(field.name, text);
       return Json(split(text));
     case FieldKind::labels: return labels_of(field.name, text);
+    case FieldKind::objects: return json_of(field.name, text);
     case FieldKind::text:
     case FieldKind::reference: break;
   }

@@ -2,8 +2,6 @@
 
 #include <curl/curl.h>
 
-#include "ringfence/http/text.h"
-
 namespace ringfence::client {
 
 namespace {
@@ -30,18 +28,6 @@ size_t take_body(char* bytes, size_t size, size_t count, void* to) {
   }
   receiving.answer.body.append(piece);
   return piece.size();
-}
-
-size_t take_header(char* bytes, size_t size, size_t count, void* to) {
-  const std::string_view line(bytes, size * count);
-  const size_t colon = line.find(':');
-  if (colon == std::string_view::npos || !http::equals_ignoring_case(line.substr(0, colon), "etag"))
-    return line.size();
-  std::string_view value = line.substr(colon + 1);
-  while (!value.empty() && value.front() == ' ') value.remove_prefix(1);
-  while (!value.empty() && (value.back() == '\n' || value.back() == '\r')) value.remove_suffix(1);
-  static_cast<Receiving*>(to)->answer.etag = value;
-  return line.size();
 }
 
 Failure failure_of(CURLcode code, const char* told, const Endpoint& endpoint) {
@@ -140,8 +126,6 @@ Outcome<HttpAnswer> HttpClient::send(const HttpRequest& request) {
   Receiving receiving{.handle = handle_->curl, .request = &request};
   handle_->set(CURLOPT_WRITEFUNCTION, take_body);
   handle_->set(CURLOPT_WRITEDATA, &receiving);
-  handle_->set(CURLOPT_HEADERFUNCTION, take_header);
-  handle_->set(CURLOPT_HEADERDATA, &receiving);
   const CURLcode code = curl_easy_perform(handle_->curl);
   if (receiving.is_too_long)
     return failed(Exit::refused, "the answer is longer than 64 MiB; ask for less with --limit");

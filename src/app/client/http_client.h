@@ -28,7 +28,6 @@ struct HttpRequest {
 
 struct HttpAnswer {
   long status = 0;
-  std::string etag;
   std::string body;  // Empty where the request has a sink and the answer is a success.
 
   bool is_success() const { return status >= 200 && status < 300; }

@@ -22,13 +22,11 @@ constexpr size_t cell_columns_max = 48;
 class ListPrinter {
  public:
   ListPrinter(std::vector<std::string> columns, bool is_json)
-      : columns_(std::move(columns)), table_(columns_), is_json_(is_json) {
-    if (is_json_) print("{\"items\": [");
-  }
+      : columns_(std::move(columns)), table_(columns_), is_json_(is_json) {}
 
   void add(const Json& record) {
     if (is_json_) {
-      print((count_ == 0 ? "\n" : ",\n") +
+      print((count_ == 0 ? "{\"items\": [\n" : ",\n") +
             shown_text(record.dump(-1, ' ', false, Json::error_handler_t::replace)));
     } else {
       std::vector<std::string> cells;
@@ -41,7 +39,8 @@ class ListPrinter {
 
   void end(const std::string& next) {
     if (is_json_) {
-      print("],\n\"next_cursor\": " + (next.empty() ? "null" : Json(next).dump()) + "}\n");
+      print(std::string(count_ == 0 ? "{\"items\": [" : "") +
+            "],\n\"next_cursor\": " + (next.empty() ? "null" : Json(next).dump()) + "}\n");
       return;
     }
     print(table_.text(shows_on_terminal() ? cell_columns_max : 0));
@@ -72,24 +71,25 @@ Outcome<std::string> take_page(const Json& page, const std::string& member, List
 Outcome<void> print_list(const CommonOptions& common, const Listing& listing, const ListOptions& options) {
   auto connection = connect(common.connect);
   if (!connection) return passed_on(std::move(connection).error());
-  std::optional<ListPrinter> printer;
+  // Nothing is printed before the first page is there.
+  ListPrinter printer(listing.columns, common.json);
   std::string cursor = options.cursor;
   for (;;) {
-    const uint64_t count = printer ? printer->count() : 0;
     auto parameters = listing.parameters;
-    parameters.emplace_back(
-        "limit", std::to_string(options.all ? page_max : std::min(page_max, options.limit - count)));
+    const uint64_t wanted = options.all ? page_max : std::min(page_max, options.limit - printer.count());
+    if (listing.takes_pages) parameters.emplace_back("limit", std::to_string(wanted));
     if (!cursor.empty()) parameters.emplace_back("cursor", cursor);
     auto page = connection->ask_json(
         {.path = listing.path + query_of(parameters), .what = listing.what, .scope = listing.scope});
     if (!page) return passed_on(std::move(page).error());
-    if (!printer) printer.emplace(listing.columns, common.json);
-    auto next = take_page(*page, listing.member, *printer);
+    auto next = take_page(*page, listing.member, printer);
     if (!next) return passed_on(std::move(next).error());
-    cursor = *next;
-    if (cursor.empty() || (!options.all && printer->count() >= options.limit)) break;
+    if (!next->empty() && *next == cursor)
+      return failed(Exit::refused, connection->url() + " gives the same page again and again");
+    cursor = std::move(*next);
+    if (cursor.empty() || (!options.all && printer.count() >= options.limit)) break;
   }
-  printer->end(cursor);
+  printer.end(cursor);
   return {};
 }
 

@@ -25,8 +25,9 @@ struct Listing {
   std::string member;  // Of the answer, which has the page's records.
   std::string what;    // "list users"
   std::string scope;
-  std::vector<std::pair<std::string, std::string>> parameters;
-  std::vector<std::string> columns;
+  std::vector<std::pair<std::string, std::string>> parameters{};
+  bool takes_pages = true;  // Has the parameters limit and cursor.
+  std::vector<std::string> columns{};
 };
 
 // Asks for pages until there are `limit` records, or all, and prints them. JSON is printed page by page; a

@@ -174,8 +174,11 @@ Outcome<Login> begin(const CommonOptions& common, const LoginOptions& options, c
   auto endpoint = endpoint_of(common.connect, contexts);
   if (!endpoint) return passed_on(std::move(endpoint).error());
   out.endpoint = std::move(*endpoint);
-  if (!out.endpoint.ca_file.empty())
-    out.endpoint.ca_file = std::filesystem::absolute(out.endpoint.ca_file).lexically_normal();
+  if (!out.endpoint.ca_file.empty()) {
+    std::error_code error;
+    out.endpoint.ca_file = std::filesystem::absolute(out.endpoint.ca_file, error).lexically_normal();
+    if (error) return failed(Exit::refused, "the folder that this runs in: " + error.message());
+  }
   out.context = context_for(common.connect, contexts, out.endpoint.url);
   if (auto checked = check_context_name(out.context); !checked) return passed_on(std::move(checked).error());
   if (options.reads_key) return out;

@@ -75,7 +75,7 @@ void add_create(CommandTree& tree, CLI::App& group, const Noun& noun) {
   CLI::App& create = tree.add(group, "create", "Create one.", [&tree, &noun, options] {
     return create_record(tree.common(), noun, *options);
   });
-  const bool has_name = noun.find("name") != nullptr;
+  const bool has_name = noun.has_name();
   create.add_option("fields", options->words, (has_name ? "The name, then " : "") + words_help(noun))
       ->option_text(has_name ? "[NAME] FIELD=VALUE ..." : "FIELD=VALUE ...");
   create.add_option("--file,-f", options->file, "A JSON object with fields; -: standard input");
@@ -134,6 +134,7 @@ void add_record_commands(CommandTree& tree) {
     add_update(tree, group, *noun);
     add_delete(tree, group, *noun);
     if (noun->name == "user") add_password(tree, group);
+    if (noun->name == "target") add_target_test(tree, group);
   }
 }
 

@@ -36,14 +36,6 @@ std::vector<std::string> if_match(int64_t version) {
   return {"If-Match: \"" + std::to_string(version) + "\""};
 }
 
-std::string name_of(const Json& record) {
-  for (const char* member : {"name", "id"}) {
-    const Json value = record.value(member, Json());
-    if (value.is_string()) return value.get<std::string>();
-  }
-  return "without a name";
-}
-
 // The fields of a request, and the relative ones, which need the record.
 struct Written {
   Json body = Json::object();
@@ -84,7 +76,7 @@ Outcome<void> take_secrets(const WriteOptions& options, Json& body) {
 Outcome<Written> written(const Noun& noun, const WriteOptions& options, bool is_change) {
   Written out;
   if (auto taken = take_file(options, out.body); !taken) return passed_on(std::move(taken).error());
-  const bool has_name = !is_change && noun.find("name") != nullptr;
+  const bool has_name = !is_change && noun.has_name();
   for (size_t i = 0; i < options.words.size(); ++i) {
     const std::string& word = options.words[i];
     if (i == 0 && has_name && word.find('=') == std::string::npos) {
@@ -109,9 +101,11 @@ void print_done(const CommonOptions& common, const Noun& noun, const char* done,
     print(json_text(record));
     return;
   }
-  print(std::string(done) + " " + words_of(noun) + " " + cell_of(Json(name_of(record))) + " (" +
-        cell_of(record.value("id", Json())) + ", version " + cell_of(record.value("version", Json())) +
-        ")\n");
+  const std::string id = cell_of(record.value("id", Json()));
+  const Json name = record.value("name", Json());
+  print(std::string(done) + " " + words_of(noun) + " " +
+        (name.is_string() ? cell_of(name) + " (" + id + ", " : id + " (") + "version " +
+        cell_of(record.value("version", Json())) + ")\n");
   // Of an API key: the one time that it is shown.
   if (const Json key = record.value("key", Json()); key.is_string()) {
     print("key: " + cell_of(key) + "\n");
@@ -155,7 +149,7 @@ std::string words_of(const Noun& noun) {
 
 std::vector<std::string> usual_columns(const Noun& noun) {
   std::vector<std::string> out;
-  if (noun.find("name") == nullptr) out.emplace_back("id");
+  if (!noun.has_name()) out.emplace_back("id");
   for (const Field& field : noun.fields) {
     const bool is_list = field.kind == model::FieldKind::texts || field.kind == model::FieldKind::references;
     const bool is_usual = is_list || field.is_filter || field.is_sorted || field.is_required;

@@ -99,8 +99,8 @@ Outcome<std::string> ask_text(const std::string& question) {
 Outcome<model::Secret> ask_secret(const std::string& question, const std::string& cure) {
   if (!is_interactive())
     return failed(Exit::usage, "nobody can be asked for the " + question + " without a terminal; " + cure);
+  const Unseen unseen;  // Before the prompt: what is typed after it is not seen.
   std::fprintf(stderr, "%s: ", shown_text(question).c_str());
-  const Unseen unseen;
   if (!unseen.is_set()) return failed(Exit::refused, "the terminal goes on showing what is typed; " + cure);
   auto line = read_input_line(question);
   if (!line) return passed_on(std::move(line).error());

@@ -69,6 +69,8 @@ CommandLine::CommandLine()
   client::add_context_commands(client_);
   client::add_record_commands(client_);
   client::add_session_commands(client_);
+  client::add_config_commands(client_);
+  client::add_import_command(client_);
   client::add_api_commands(client_);
   client::add_completion_command(client_);
 }

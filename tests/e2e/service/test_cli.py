@@ -84,7 +84,6 @@ class Client:
             at = len(shown)
             while prompt not in shown[at:]:
                 assert read(), shown
-            time.sleep(0.1)  # What is typed before the echo is off would be thrown away.
             os.write(terminal, answer.encode())
         while read():
             pass
@@ -357,7 +356,134 @@ def test_lists_are_paged_and_printed_as_json_or_columns(admin):
     columns = admin.ok('groups', 'list', '--columns', 'id,name').out.splitlines()[0]
     assert columns.split() == ['ID', 'NAME']
     assert admin.run('groups', 'list', '--columns', 'colour').code == USAGE
+    assert admin.run('groups', 'list', '--all', '--limit', '2').code == USAGE
+    assert admin.ok('groups', 'list', 'name=nobody', '--json').json() == {'items': [], 'next_cursor': None}
+    assert admin.ok('groups', 'list', 'name=nobody').out.split() == ['NAME']
     assert 'created_by'.upper() in admin.ok('groups', 'list', '--columns', 'all').out
+
+
+def test_policies_and_grants_are_in_force_when_the_command_ends(admin, target):
+    admin.ok('targets', 'create', 'granted', 'hosts=127.0.0.1', 'port=%d' % target.port, 'database=shop', 'user=shop_app',
+             'sslmode=disable', 'tags=granted', '--password-stdin', given=harness.APP_PASSWORD + '\n')
+    admin.ok('users', 'create', 'gus', '--password-stdin', given=PASSWORD + '\n')
+
+    def ask(statement):
+        with psycopg.connect(host='127.0.0.1', port=admin.one.pg_port, user='gus', password=PASSWORD, dbname='granted',
+                             autocommit=True) as connection:
+            return connection.execute(statement).fetchone()
+    with pytest.raises(psycopg.OperationalError):
+        ask('SELECT 1')
+    made = admin.ok('grants', 'create', 'user=gus', 'target=granted', 'expires_at=+1h', 'reason=a test').out
+    grant = re.fullmatch(r'created grant ([0-9a-f-]{36}) \(version 1\)\n', made)[1]
+    assert ask('SELECT 1') == (1,)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        ask('DELETE FROM orders')
+    listed = admin.ok('grants', 'list', 'user=gus', '--json').json()['items']
+    assert [(one['target'], one['level']) for one in listed] == [('granted', 'read')]
+    admin.ok('grants', 'delete', grant, '--yes')
+    with pytest.raises(psycopg.OperationalError):
+        ask('SELECT 1')
+    admin.ok('roles', 'create', 'granters')
+    admin.ok('users', 'update', 'gus', 'roles=+granters')
+    admin.ok('policies', 'create', 'granted', 'roles=granters', 'tags=granted', 'whitelist=["^SELECT 2, 3$"]',
+             'deny=[{"kinds": ["drop_*"], "message": "no"}]', 'metadata=team:data,env:lab')
+    assert ask('SELECT 2, 3') == (2, 3)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        ask('SELECT 2')
+    policy = admin.ok('policies', 'update', 'granted', 'metadata=-env,+owner:ana', 'whitelist=null', '--json').json()
+    assert policy['metadata'] == {'team': 'data', 'owner': 'ana'} and policy['whitelist'] is None
+    assert policy['deny'][0]['message'] == 'no'
+    assert ask('SELECT 2') == (2,)
+    assert admin.run('policies', 'update', 'granted', 'deny=drop').code == USAGE
+    admin.ok('policies', 'delete', 'granted', '--yes')
+    admin.ok('targets', 'delete', 'granted', '--yes')
+
+
+def routes(admin):
+    return admin.ok('api', 'GET', '/api/openapi.json').json()['paths']
+
+
+def test_the_configuration_and_its_versions(admin):
+    if '/api/v1/config/versions' not in routes(admin):
+        pytest.skip('this appliance has no versions of its configuration')
+    shown = admin.ok('config', 'show')
+    assert 'listeners:' in shown.out and harness.APP_PASSWORD not in shown.out
+    version = admin.ok('config', 'show', '--json').json()['version']
+    assert re.search(r'^%d +' % version, admin.ok('config', 'versions').out, re.M)
+    assert admin.ok('config', 'show', str(version), '--json').json()['version'] == version
+    assert admin.ok('config', 'diff', str(version)).out.split()[0] == 'FIELD'
+    assert admin.run('config', 'show', '99999').code == NOT_FOUND
+    assert admin.run('config', 'rollback', '1').code == USAGE
+
+
+def test_a_target_is_tested(admin, target):
+    if '/api/v1/targets/{id}/test' not in routes(admin):
+        pytest.skip('this appliance tests no targets')
+    for name, password, code in [('reached', harness.APP_PASSWORD, OK), ('unreached', 'wrong', REFUSED)]:
+        admin.ok('targets', 'create', name, 'hosts=127.0.0.1', 'port=%d' % target.port, 'database=shop', 'user=shop_app',
+                 'sslmode=disable', '--password-stdin', given=password + '\n')
+        tested = admin.run('targets', 'test', name)
+        assert tested.code == code, tested
+        admin.ok('targets', 'delete', name, '--yes')
+    assert 'authenticate' in tested.err
+    assert admin.run('targets', 'test', 'nobody').code == NOT_FOUND
+
+
+PORT_AUTHORIZING = """
+server:
+  port: 8080
+auth:
+  users:
+    - {username: pa-dev, password: 'secret for dev 1', roles: [pa-developer]}
+    - {username: pa-weak, password: 'a', roles: [admin]}
+connections:
+  - name: pa-shop
+    type: postgres
+    host: 127.0.0.1
+    port: %d
+    tags: [pa-test]
+    backend_username: shop_app
+    backend_password: %s
+    backend_database: shop
+  - {name: pa-web, type: http, host: localhost, port: 80}
+policies:
+  - {name: pa-readers, roles: [pa-developer], tags: [pa-test], whitelist: ['^SELECT count']}
+  - {name: pa-broken, roles: [pa-developer], whitelist: ['(?!WHERE)']}
+"""
+
+
+def test_a_port_authorizing_configuration_is_imported_once(admin, target, tmp_path):
+    config = tmp_path / 'config.yaml'
+    config.write_text(PORT_AUTHORIZING % (target.port, harness.APP_PASSWORD))
+
+    def imported(*words):
+        done = admin.run('import', 'port-authorizing', str(config), '--json', *words)
+        fates = {item['name']: (item['what'], item['remark']) for item in done.json()['items']}
+        assert harness.APP_PASSWORD not in done.out and 'secret for dev' not in done.out
+        return done.code, fates
+    code, fates = imported('--dry-run')
+    assert code == OK and fates['pa-shop'][0] == 'would create'
+    assert admin.run('targets', 'show', 'pa-shop').code == NOT_FOUND
+    code, fates = imported()
+    assert code == REFUSED and fates['pa-broken'][0] == 'failed' and 'whitelist' in fates['pa-broken'][1]
+    assert {name for name, fate in fates.items() if fate[0] == 'created'} == \
+        {'pa-developer', 'imported-admin', 'pa-dev', 'pa-weak', 'pa-shop', 'pa-readers'}
+    assert 'too weak' in fates['pa-weak'][1] and 'http' in fates['connections[1]'][1]
+    assert fates['server.port'] == ('remark', 'has no counterpart')
+    assert admin.ok('users', 'show', 'pa-weak', '--json').json()['roles'] == ['imported-admin']
+    config.write_text(config.read_text().replace("(?!WHERE)", '^SELECT 1$'))
+    code, fates = imported()
+    assert code == OK and fates['pa-broken'][0] == 'created' and fates['pa-dev'] == ('left', 'exists already')
+    admin.ok('users', 'password', 'pa-dev', '--password-stdin', given=PASSWORD)
+    with psycopg.connect(host='127.0.0.1', port=admin.one.pg_port, user='pa-dev', password=PASSWORD, dbname='pa-shop',
+                         autocommit=True) as connection:
+        assert connection.execute('SELECT count(*) FROM orders').fetchone()[0] > 0
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute('SELECT * FROM orders')
+    table = admin.ok('import', 'port-authorizing', str(config)).out
+    assert re.search(r'^left +target +pa-shop +9 +exists already$', table, re.M), table
+    config.write_text('listeners: []')
+    assert admin.run('import', 'port-authorizing', str(config)).code == USAGE
 
 
 def test_a_key_is_shown_once(admin):
@@ -472,7 +598,7 @@ def test_a_result_that_cannot_be_written_is_a_failure(admin):
 
 def test_every_command_has_help_and_the_documents_know_it(admin):
     text = (harness.ROOT / 'docs/cli.md').read_text()
-    for group in ('users', 'groups', 'roles', 'targets', 'keys', 'sessions', 'context', 'login', 'logout', 'status', 'whoami',
+    for group in ('users', 'groups', 'roles', 'targets', 'target-groups', 'policies', 'grants', 'keys', 'sessions', 'config', 'import', 'context', 'login', 'logout', 'status', 'whoami',
                   'api', 'completion'):
         assert admin.ok(group, '--help').out and '`ringfence %s' % group in text, group
     for verb in ('list', 'show', 'create', 'update', 'delete', 'password'):

@@ -48,6 +48,9 @@ TEST_CASE("a word gives a value of the field's kind") {
   CHECK(given("user", R"(roles=["a,b"])") == R"(["a,b"])");
   CHECK(given("role", "priority=-7") == "-7");
   CHECK(given("target", "hosts=::1,[::1]") == R"(["::1","[::1]"])");
+  CHECK(given("policy", R"(deny=[{"kinds": ["drop_*"]}])") == R"([{"kinds":["drop_*"]}])");
+  CHECK(given("policy", "metadata=env:prod,team:a:b") == R"({"env":"prod","team":"a:b"})");
+  CHECK(given("policy", R"(metadata={"env": "a,b"})") == R"({"env":"a,b"})");
   CHECK(given("user", "email=null") == "null");
   CHECK(given("user", "password=null") == "null");
 }
@@ -92,6 +95,14 @@ TEST_CASE("plus and minus change a list, and only of a record that is there") {
   CHECK(after("roles=-nobody", {"user"}) == Json({"user"}));
   CHECK(after("roles=-user", {"user"}) == Json::array());
   CHECK(after("roles=+a", Json()) == Json({"a"}));
+}
+
+TEST_CASE("labels change by key") {
+  auto text = parse_field_text(noun("policy"), "metadata=+env:prod,-team", true, now_us);
+  REQUIRE(text);
+  CHECK(applied(*text, {{"team", "x"}, {"env", "lab"}, {"a", "b"}}) == Json({{"a", "b"}, {"env", "prod"}}));
+  CHECK(applied(*text, Json()) == Json({{"env", "prod"}}));
+  CHECK(is_refused("policy", "metadata=+env", "is no KEY:VALUE", true));
 }
 
 TEST_CASE("filters are the fields by which a list is asked") {

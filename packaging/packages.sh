@@ -30,6 +30,7 @@ build  libyaml-cpp-dev        the configuration file
 build  libcli11-dev           command line
 build  libhowardhinnant-date-dev  time zones
 build  tzdata                 their database
+build  libcurl4-openssl-dev   HTTP of the command line's client; used by app/client alone
 build  libfmt-dev             formatting
 build  libargon2-dev          password hashing for the API's users
 build  libsystemd-dev         readiness, credentials

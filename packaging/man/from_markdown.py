@@ -40,7 +40,8 @@ def page(name, section, title, summary, text):
            '.TH "%s" "%s" "" "Ringfence" "%s"' % (name.upper(), section, title),
            '.SH NAME', '%s \\- %s' % (escape(name), escape(summary)), '.SH DESCRIPTION']
     fenced = paragraph = False
-    for line in text.splitlines():
+    lines = text.splitlines()
+    for line, after in zip(lines, lines[1:] + ['']):
         if line.startswith('```'):
             out += ['.fi', '.RE'] if fenced else ['.PP', '.RS 4', '.nf']
             fenced, paragraph = not fenced, False
@@ -56,9 +57,8 @@ def page(name, section, title, summary, text):
         elif re.match(r'\|[-| ]+\|$', line):
             continue
         elif line.startswith('|'):
-            cells = [cell.strip() for cell in re.split(r'(?<!\\)\|', line.strip()[1:-1])]
-            if cells[0] != 'key':  # The head of a table.
-                out += row(cells)
+            if not re.match(r'\|[-| ]+\|$', after):  # Else it is the head of a table.
+                out += row([cell.strip() for cell in re.split(r'(?<!\\)\|', line.strip()[1:-1])])
         elif line.startswith('- '):
             out += ['.IP \\(bu 2', inline(line[2:])]
             paragraph = True

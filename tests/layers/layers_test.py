@@ -20,12 +20,12 @@ LEVELS = {
     'proxy/core': 5, 'live': 5,
     'proxy/pg': 6, 'proxy/http': 6, 'proxy/tcp': 6, 'control': 6,
     'admin/web': 7, 'admin/api': 7,
-    'app': 8, 'app/config': 8, 'app/commands': 8,
+    'app': 8, 'app/config': 8, 'app/client': 8, 'app/commands': 8,
 }
 # Lower levels that a folder may not include none the less: what it asks goes through others.
 NEVER = {'admin/web': ['proxy/'], 'admin/api': ['proxy/']}
 # Folders whose private headers another folder may include.
-PRIVATE_TO = {'app/config': {'app', 'app/commands'}, 'app': {'app/commands'}}
+PRIVATE_TO = {'app/config': {'app', 'app/client', 'app/commands'}, 'app': {'app/commands'}, 'app/client': {'app/commands'}}
 # Headers of the same level that a folder may include none the less.
 SIDEWAYS = {
     'app': ['ringfence/app/config/'],
@@ -48,7 +48,8 @@ HOMES = [
     (re.compile(r'hs(/hs)?(_.*)?\.h'), {'policy'}, 'Hyperscan lives in policy alone'),
     (re.compile(r'llhttp\.h'), {'http'}, 'llhttp lives in http alone'),
     (re.compile(r'wslay/'), {'http'}, 'wslay lives in http alone'),
-    (re.compile(r'(CLI/|yaml-cpp/)'), {'app', 'app/config', 'app/commands'}, 'command line and configuration file are read by app alone'),
+    (re.compile(r'curl/'), {'app/client'}, 'libcurl lives in app/client alone'),
+    (re.compile(r'(CLI/|yaml-cpp/)'), {'app', 'app/config', 'app/client', 'app/commands'}, 'command line and configuration file are read by app alone'),
 ]
 # Level 1 is pure: no IO, no threads, no clock, no log. Times and randomness are arguments.
 IMPURE = re.compile(
@@ -152,6 +153,7 @@ def self_test():
         ('src/net/a.cc', '#include <openssl/evp.h>'),
         ('src/policy/a.cc', '#include <pg_query.h>'),
         ('src/sql/a.cc', '#include <hs/hs.h>'),
+        ('src/app/a.cc', '#include <curl/curl.h>'),
         ('src/pg/a.cc', '#include "ringfence/base/clock.h"'),
         ('src/http/a.cc', '#include <sys/socket.h>'),
         ('src/audit/a.cc', '#include "../store/secret.h"'),

@@ -81,7 +81,9 @@ check "and not without" is "$(curl -s -o /dev/null -w '%{http_code}' http://127.
 check "a scraper gets metrics" contains "$(api /metrics)" "
 ringfence_ready 1
 "
-check "the manual pages are there" test -s /usr/share/man/man8/ringfence.8.gz -a -s /usr/share/man/man5/ringfence.yaml.5.gz
+check "the manual pages are there" test -s /usr/share/man/man8/ringfence.8.gz -a -s /usr/share/man/man5/ringfence.yaml.5.gz -a -s /usr/share/man/man1/ringfence.1.gz
+check "shells complete its commands" test -s /usr/share/bash-completion/completions/ringfence -a -s /usr/share/zsh/vendor-completions/_ringfence
+check "its client talks to it" env RINGFENCE_URL=http://127.0.0.1:8432 RINGFENCE_KEY="$(cat /etc/ringfence/admin.token)" ringfence status
 check "installing it again changes nothing" apt_install --reinstall "$first"
 check "it is ready again" eventually 60 is_ready
 

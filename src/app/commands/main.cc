@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <string>
 
+#include "app/client/command_tree.h"
 #include "commands.h"
 #include "unknown_word.h"
 
@@ -39,6 +40,7 @@ class CommandLine {
   CLI::App* reveal_ = nullptr;
   RevealOptions revealed_;
   CLI::App* new_key_ = nullptr;
+  client::CommandTree client_{app_};
 };
 
 CommandLine::CommandLine()
@@ -63,6 +65,14 @@ CommandLine::CommandLine()
   new_key_ = add(*audit, "new-data-key",
                  "Add a data key to the state directory, with which redacted texts are "
                  "sealed from the next start on. Older keys still open what they sealed.");
+  client::add_login_commands(client_);
+  client::add_context_commands(client_);
+  client::add_record_commands(client_);
+  client::add_session_commands(client_);
+  client::add_config_commands(client_);
+  client::add_import_command(client_);
+  client::add_api_commands(client_);
+  client::add_completion_command(client_);
 }
 
 // A command that reads the configuration.
@@ -142,10 +152,16 @@ int CommandLine::run(int argc, char** argv) {
     app_.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const std::string unknown = error.get_exit_code() == 0 ? "" : unknown_word(app_, argc, argv);
-    if (unknown.empty()) return app_.exit(error);
+    const bool is_clients = argc > 1 && client_.is_ours(argv[1]) && error.get_exit_code() != 0;
+    const int status = is_clients ? static_cast<int>(client::Exit::usage) : error.get_exit_code();
+    if (unknown.empty()) {
+      const int told = app_.exit(error);
+      return is_clients ? status : told;
+    }
     std::fprintf(stderr, "error: %s\nRun with --help for more information.\n", unknown.c_str());
-    return error.get_exit_code();
+    return status;
   }
+  if (const std::optional<int> done = client_.run()) return *done;
   return run_chosen();
 }
 

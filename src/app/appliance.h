@@ -71,6 +71,7 @@ class Appliance {
   Result<int> listen_for(const model::Listener& listener, const std::string& setting);
   void stop_listening();
   void stop_admin();
+  void forget_those_asked();
   void tell_admin_failures();
   Result<void> start_admin();
   admin::Sources admin_sources();

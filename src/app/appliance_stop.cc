@@ -83,6 +83,17 @@ void Appliance::tell_admin_failures() {
   is_told.wait_for(std::chrono::milliseconds(admin_stop_ms));
 }
 
+// Only the admin shard asks them, and that has taken requests until here.
+void Appliance::forget_those_asked() {
+  questions_.reset();
+  target_desk_.reset();
+  trail_questions_.reset();
+  control_.reset();
+  budgets_.reset();  // No session spends any more.
+  passwords_.reset();
+  password_workers_.reset();
+}
+
 void Appliance::stop(const std::atomic<bool>& hurry) {
   bool was_running = phase_.exchange(Phase::draining) == Phase::running;
   if (questions_) questions_->close();
@@ -139,14 +150,7 @@ void Appliance::stop(const std::atomic<bool>& hurry) {
         "the next start");
   }
   if (admin_) stop_admin();
-  // Only the admin shard asks them, and that takes requests until here.
-  questions_.reset();
-  target_desk_.reset();
-  trail_questions_.reset();
-  control_.reset();
-  budgets_.reset();  // No session spends any more.
-  passwords_.reset();
-  password_workers_.reset();
+  forget_those_asked();
   for (size_t i = 0; i < listening_.size(); ++i) {
     const std::string& path = config_.listeners[i].path;
     if (!path.empty() && !listening_[i].is_inherited) ::unlink(path.c_str());

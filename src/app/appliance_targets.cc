@@ -1,6 +1,7 @@
 // What the API asks of servers of targets, in the appliance.
 #include "appliance.h"
 #include "ringfence/model/declared.h"
+#include "target_privileges.h"
 #include "target_test.h"
 
 namespace ringfence::app {
@@ -53,6 +54,14 @@ void Appliance::add_target_sources(admin::Sources& sources) {
   sources.test_target = [this](const std::string& which, control::Actor actor,
                                std::function<void(control::Answer)> done) {
     target_desk_->ask(which, {"target_tested", "", test_target}, std::move(actor), std::move(done));
+  };
+  sources.ask_privileges = [this](const std::string& which, control::PrivilegeQuestion question,
+                                  control::Actor actor, std::function<void(control::Answer)> done) {
+    const std::string about = "privileges of " + question.name;
+    const auto job = [question = std::move(question)](const control::TargetFacts& target) {
+      return privileges_on(target, question);
+    };
+    target_desk_->ask(which, {"VIEW", about, job}, std::move(actor), std::move(done));
   };
 }
 

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "ringfence/policy/policy_set.h"
+
 namespace ringfence::app {
 
 using model::Json;
@@ -13,10 +15,12 @@ class Declaring {
   explicit Declaring(const Config& config) : config_(config) {}
 
   void add(const char* noun, const Json& given) {
-    const auto where =
+    const auto found =
         config_.declared_at.find(std::string(noun) + " " + given.at("name").get<std::string>());
-    records_->add(*model::find_noun(noun), given,
-                  where != config_.declared_at.end() ? where->second : "the configuration");
+    add(noun, given, found != config_.declared_at.end() ? found->second : "the configuration");
+  }
+  void add(const char* noun, const Json& given, const std::string& where) {
+    records_->add(*model::find_noun(noun), given, where);
   }
   std::shared_ptr<const control::DeclaredRecords> take() { return std::move(records_); }
 
@@ -35,6 +39,13 @@ Json fields_of(const model::PgTarget& target) {
               {"sslmode", std::string(model::name_of(target.sslmode, model::ssl_mode_names))},
               {"tags", target.tags},
               {"connections_max", target.connections_max}};
+  if (target.pool.is_on()) {
+    out["pool_max"] = target.pool.max;
+    out["pool_min"] = target.pool.min;
+    out["pool_idle_ms"] = target.pool.idle_ms;
+  }
+  for (const auto& [level, credential] : target.credentials)
+    out[std::string(sql::level_name(level)) + "_user"] = credential.user;
   // The path of a file says nothing to who has no shell there.
   if (target.tls_files.ca == "system") out["sslrootcert"] = "system";
   return out;
@@ -45,6 +56,43 @@ Json fields_of(const model::TcpTarget& target) {
           {"port", target.port}, {"tags", target.tags}, {"connections_max", target.connections_max}};
 }
 
+std::vector<std::string> texts_of(const std::vector<policy::Text>& texts) {
+  std::vector<std::string> out;
+  for (const policy::Text& one : texts) out.push_back(one.text);
+  return out;
+}
+
+Json rules_of(const std::vector<policy::Rule>& rules, bool are_denials) {
+  Json out = Json::array();
+  for (const policy::Rule& rule : rules) {
+    Json one = {{"kinds", texts_of(rule.kinds)},
+                {"relations", texts_of(rule.relations)},
+                {"columns", texts_of(rule.columns)},
+                {"functions", texts_of(rule.functions)}};
+    if (are_denials) {
+      one["missing_where"] = rule.missing_where;
+      one["message"] = rule.message.empty() ? Json() : Json(rule.message);
+    }
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+Json fields_of(const policy::Policy& policy) {
+  return {{"name", policy.name},
+          {"roles", texts_of(policy.roles)},
+          {"tags", texts_of(policy.tags)},
+          {"tag_match", policy.matches_any_tag ? "any" : "all"},
+          {"level", sql::level_name(policy.level)},
+          {"kinds", texts_of(policy.kinds)},
+          {"functions", texts_of(policy.functions)},
+          {"catalog", policy.opens_catalog ? "open" : "closed"},
+          {"whitelist", policy.whitelist ? Json(texts_of(*policy.whitelist)) : Json()},
+          {"allow", rules_of(policy.allow, false)},
+          {"deny", rules_of(policy.deny, true)},
+          {"metadata", policy.metadata}};
+}
+
 }  // namespace
 
 std::shared_ptr<const control::DeclaredRecords> declared_records(const Config& config) {
@@ -52,6 +100,9 @@ std::shared_ptr<const control::DeclaredRecords> declared_records(const Config& c
   for (const model::User& user : config.users) out.add("user", {{"name", user.name}, {"roles", user.roles}});
   for (const model::PgTarget& target : config.targets) out.add("target", fields_of(target));
   for (const model::TcpTarget& target : config.tcp_targets) out.add("target", fields_of(target));
+  if (!config.policies) return out.take();
+  for (const policy::Policy& policy : config.policies->policies())
+    out.add("policy", fields_of(policy), policy.where);
   return out.take();
 }
 

@@ -1,6 +1,10 @@
 #include "change_rules.h"
 
 #include <algorithm>
+#include <iterator>
+
+#include "ringfence/model/target_secrets.h"
+#include "ringfence/net/tls.h"
 
 namespace ringfence::control {
 
@@ -161,17 +165,33 @@ std::optional<Answer> ChangeRules::check_role(const Json* before, const Json* af
   return std::nullopt;
 }
 
-// Who may change a target need not know its password, and would learn it from a server of his own.
+// Who may change a target need not know its passwords, and would learn them from a server of his own.
 std::optional<Answer> ChangeRules::check_target(const Json* before, const Json* after) {
-  if (before == nullptr || after == nullptr || after->at("sealed_password").is_null()) return std::nullopt;
-  if (before->at("sealed_password") != after->at("sealed_password")) return std::nullopt;
-  for (const char* field : {"hosts", "port", "sslmode", "sslrootcert"}) {
-    if (before->at(field) == after->at(field)) continue;
-    return invalid(
-        {{"password", "is missing; give it again where hosts, port, sslmode or sslrootcert change"}},
-        "the password goes to another place then");
+  if (after == nullptr) return std::nullopt;
+  const Json& ca = after->at("ca_certificate");
+  if (ca.is_string() && (before == nullptr || before->at("ca_certificate") != ca)) {
+    net::TlsClientOptions options;
+    options.ca_pem = ca.get<std::string>();
+    if (auto made = net::TlsContext::client(std::move(options)); !made)
+      return invalid({{"ca_certificate", "cannot be used: " + made.error().message}});
   }
-  return std::nullopt;
+  if (before == nullptr) return std::nullopt;
+  const bool is_same_place =
+      std::all_of(std::begin(model::target_place_fields), std::end(model::target_place_fields),
+                  [&](const char* field) { return before->at(field) == after->at(field); });
+  if (is_same_place) return std::nullopt;
+  model::Defects missing;
+  for (const model::TargetSecret& secret : model::target_secrets()) {
+    const Json& kept = after->at(secret.sealed);
+    if (!kept.is_null() && kept == before->at(secret.sealed)) {
+      missing.push_back(
+          {secret.given,
+           "is missing; give it again where hosts, port, sslmode, sslrootcert or ca_certificate "
+           "change"});
+    }
+  }
+  if (missing.empty()) return std::nullopt;
+  return invalid(std::move(missing), "the password goes to another place then");
 }
 
 // Nobody gives himself access, unless he may do everything.

@@ -6,6 +6,7 @@
 #include "ringfence/base/clock.h"
 #include "ringfence/base/hex.h"
 #include "ringfence/control/credentials.h"
+#include "ringfence/model/target_secrets.h"
 #include "ringfence/model/text_rules.h"
 
 namespace ringfence::control {
@@ -58,22 +59,24 @@ Prepared prepare_key(const LoginSalt& salt) {
 
 Prepared prepare_target(const Preparing& record, const Json& given, const KeyRing& ring) {
   Prepared out;
-  const auto found = given.find("password");
-  if (found == given.end()) return out;
-  out.fields["sealed_password"] = out.fields["password_set_at"] = nullptr;
-  if (found->is_null()) return out;
-  const model::Secret password(found->get_ref<const std::string&>());
-  if (std::string wrong = model::check_password(password); !wrong.empty()) {
-    out.refusal = invalid({{"password", wrong}});
-    return out;
+  for (const model::TargetSecret& secret : model::target_secrets()) {
+    const auto found = given.find(secret.given);
+    if (found == given.end()) continue;
+    out.fields[secret.sealed] = out.fields[secret.set_at] = nullptr;
+    if (found->is_null()) continue;
+    const model::Secret password(found->get_ref<const std::string&>());
+    if (std::string wrong = model::check_password(password); !wrong.empty()) {
+      out.refusal = invalid({{secret.given, wrong}});
+      return out;
+    }
+    auto sealed = seal_credential(ring, {record.noun.name, record.id, secret.sealed}, password);
+    if (!sealed) {
+      out.refusal = unavailable(sealed.error().message);
+      return out;
+    }
+    out.fields[secret.sealed] = *sealed;
+    out.fields[secret.set_at] = rfc3339(wall_us());
   }
-  auto sealed = seal_credential(ring, {record.noun.name, record.id, "sealed_password"}, password);
-  if (!sealed) {
-    out.refusal = unavailable(sealed.error().message);
-    return out;
-  }
-  out.fields["sealed_password"] = *sealed;
-  out.fields["password_set_at"] = rfc3339(wall_us());
   return out;
 }
 

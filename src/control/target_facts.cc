@@ -4,6 +4,7 @@
 
 #include "ringfence/control/credentials.h"
 #include "ringfence/model/target_record.h"
+#include "ringfence/model/target_secrets.h"
 
 namespace ringfence::control {
 
@@ -43,11 +44,14 @@ std::optional<TargetFacts> target_facts_of(const Json& record, const SecretOpene
     return out;
   }
   out.postgres = model::pg_target_of(record);
-  const std::string sealed = member(record, "sealed_password");
-  if (sealed.empty()) return out;
-  auto password = opener({text_id, "sealed_password"}, sealed);
-  if (!password) return std::nullopt;
-  out.postgres.password = std::move(*password);
+  for (const model::TargetSecret& secret : model::target_secrets()) {
+    const std::string sealed = member(record, secret.sealed);
+    if (sealed.empty()) continue;
+    auto opened = opener({text_id, secret.sealed}, sealed);
+    if (!opened) return std::nullopt;
+    if (secret.level) out.postgres.credentials[*secret.level].password = std::move(*opened);
+    else out.postgres.password = std::move(*opened);
+  }
   return out;
 }
 

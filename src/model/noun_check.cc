@@ -22,7 +22,9 @@ std::string bounds(const Field& field) {
 }
 
 std::string check_text(const Field& field, std::string_view text) {
-  if (!is_valid_text(text) || has_control(text)) return "holds control characters; use text without them";
+  const bool has_lines = field.check == check_certificates;
+  if (!is_valid_text(text) || (!has_lines && has_control(text)))
+    return "holds control characters; use text without them";
   if (!field.choices.empty() &&
       std::find(field.choices.begin(), field.choices.end(), text) == field.choices.end()) {
     std::string all;

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "ringfence/model/target_secrets.h"
+
 namespace ringfence::model {
 
 namespace {
@@ -31,6 +33,14 @@ PgTarget pg_target_of(const Json& record) {
     if (name == mode) out.sslmode = value;
   }
   out.tls_files.ca = text(record, "sslrootcert");
+  if (out.tls_files.ca.empty()) out.tls_files.ca = text(record, "ca_certificate");
+  for (const TargetSecret& secret : target_secrets()) {
+    const bool is_given = !record.at(secret.user).is_null() || !record.at(secret.sealed).is_null();
+    if (secret.level && is_given) out.credentials[*secret.level].user = text(record, secret.user);
+  }
+  out.pool.max = number<uint32_t>(record, "pool_max", out.pool.max);
+  out.pool.min = number<uint32_t>(record, "pool_min", out.pool.min);
+  out.pool.idle_ms = number<uint64_t>(record, "pool_idle_ms", out.pool.idle_ms);
   out.tags = record.at("tags").get<std::vector<std::string>>();
   out.connections_max = number<uint32_t>(record, "connections_max", 0);
   return out;

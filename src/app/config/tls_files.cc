@@ -26,6 +26,9 @@ Result<void> read_into(std::string& out, const std::string& path) {
   return {};
 }
 
+// A target of the store has the certificates themselves, where one of the configuration has a path.
+bool is_text(const std::string& ca) { return ca.find("-----BEGIN ") != std::string::npos; }
+
 // Written beside its place and moved there, so that nobody ever reads half of it.
 Result<void> write_private(const std::string& path, const std::string& text) {
   std::string unfinished = path + ".new";
@@ -77,9 +80,10 @@ Result<std::shared_ptr<const net::TlsContext>> load_client_tls(const TlsFiles& f
   options.alpn = {std::string(net::alpn_postgresql)};
   options.system_ca = files.ca == "system";
   options.verify_host = mode == model::SslMode::verify_full;
+  if (is_text(files.ca)) options.ca_pem = files.ca;
   for (auto read :
        {read_into(options.certificate_pem, files.certificate), read_into(options.key_pem, files.key),
-        options.system_ca ? Result<void>{} : read_into(options.ca_pem, files.ca),
+        options.system_ca || is_text(files.ca) ? Result<void>{} : read_into(options.ca_pem, files.ca),
         read_into(options.crl_pem, files.crl)}) {
     if (!read) return unexpected(std::move(read).error());
   }

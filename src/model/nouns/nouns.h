@@ -32,6 +32,8 @@ constexpr Field name_field(std::string_view description, int64_t bytes_max,
           .check = check};
 }
 
+// Certificates in PEM, which have several lines.
+std::string check_certificates(std::string_view text);
 // The value in the one form that it is kept in; of what has been checked.
 Json normal_value(const Field& field, const Json& value);
 

@@ -102,8 +102,10 @@ std::vector<pg::StartupParameter> parameters_of(const TrialQuestion& question) {
   std::vector<pg::StartupParameter> out = {{"application_name", "ringfence check"},
                                            {"client_encoding", "UTF8"}};
   if (question.is_read_only) out.push_back({"default_transaction_read_only", "on"});
-  if (!question.queries.empty())
+  if (!question.queries.empty()) {
     out.push_back({"statement_timeout", std::to_string(question.connect_ms / statement_share)});
+    out.push_back({"search_path", "pg_catalog"});  // Nobody else's functions and operators are called.
+  }
   (void)pin_strings(out);
   return out;
 }

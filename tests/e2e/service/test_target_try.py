@@ -1,11 +1,15 @@
 """A try of a target by the API: it names the stage that fails, shows no secret, and is bounded."""
 import concurrent.futures
 import json
+import os
+import shutil
 import socket
 import time
 
+import psycopg
 import pytest
 
+import certificates
 import harness
 from test_control_api import ADMIN, basic, call, events, make
 
@@ -19,6 +23,26 @@ def one(target):
     code = made.stop()
     harness.remove(directory)
     assert code == 0, made.log_tail()
+
+
+@pytest.fixture(scope='module')
+def by_tls(tmp_path_factory):
+    """A server with TLS, and what signed its certificate."""
+    directory = harness.work_directory('target-try-tls')
+    ca = certificates.Authority(directory / 'ca')
+    place = directory / 'pg'
+    cluster = harness.Cluster(place, {'ssl': 'on', 'ssl_cert_file': place / 'server.crt', 'ssl_key_file': place / 'server.key'})
+    for source, name in zip(ca.issue('server', '/CN=server', 'DNS:localhost,IP:127.0.0.1'), ('server.crt', 'server.key')):
+        shutil.copy(source, place / name)
+        if os.getuid() == 0:
+            os.chown(place / name, harness.pg_account().pw_uid, harness.pg_account().pw_gid)
+        (place / name).chmod(0o600)
+    cluster.start()
+    cluster.ca = ca.certificate.read_text()
+    cluster.stranger = certificates.Authority(directory / 'stranger', 'Some Other CA').certificate.read_text()
+    yield cluster
+    cluster.stop()
+    harness.remove(directory)
 
 
 def tried(one, which):
@@ -72,6 +96,32 @@ def test_each_place_is_told_of(one, target):
     assert told['hosts'][0]['address'] is None and told['hosts'][1]['address'] == '127.0.0.2:%d' % target.port
 
 
+def test_each_login_of_the_target_is_tried(one, target):
+    make(one, 'targets', pg_target('levels', target, read_user='app_clear', read_password='not that one'))
+    told = tried(one, 'levels')
+    assert told['ok'] is False and told['stage'] == 'authenticate', told
+    assert told['message'].startswith('the user of level read: ') and '28P01' in told['message'], told
+    change = {'read_password': harness.APP_PASSWORD}
+    assert call(one, 'PATCH', '/api/v1/targets/levels', change, **ADMIN).status == 200
+    assert tried(one, 'levels')['ok'] is True
+
+
+def test_certificates_of_the_ca_are_the_record_s(one, by_tls):
+    given = {'name': 'by-tls', 'hosts': ['127.0.0.1'], 'port': by_tls.port, 'database': 'postgres', 'user': 'postgres',
+             'sslmode': 'verify-full', 'ca_certificate': by_tls.ca}
+    make(one, 'targets', given)
+    told = tried(one, 'by-tls')
+    assert told['ok'] is True and told['tls'].startswith('TLSv1'), told
+    assert call(one, 'PATCH', '/api/v1/targets/by-tls', {'ca_certificate': by_tls.stranger}, **ADMIN).status == 200
+    told = tried(one, 'by-tls')
+    assert told['ok'] is False and told['stage'] == 'tls' and 'certificate' in told['message'], told
+    with pytest.raises(psycopg.OperationalError):
+        one.connect(database='by-tls')
+    assert call(one, 'PATCH', '/api/v1/targets/by-tls', {'ca_certificate': by_tls.ca}, **ADMIN).status == 200
+    with one.connect(database='by-tls') as connection:
+        assert connection.execute('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()').fetchone() == (True,)
+
+
 def test_a_tcp_target_is_dialled(one, target):
     for name, port, ok in (('tcp-open', target.port, True), ('tcp-closed', 1, False)):
         make(one, 'targets', {'name': name, 'type': 'tcp', 'hosts': ['127.0.0.1'], 'port': port})
@@ -94,8 +144,9 @@ def test_a_server_that_says_nothing_holds_nobody_up(one):
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             began = time.monotonic()
             waiting = [pool.submit(call, one, 'POST', '/api/v1/targets/silent/test', **ADMIN) for _ in range(2)]
-            busy = harness.eventually(lambda: call(one, 'POST', '/api/v1/targets/shop/test', **ADMIN).status == 503 and
-                                      call(one, 'POST', '/api/v1/targets/shop/test', **ADMIN), timeout=8)
+            silent.settimeout(8)
+            held = [silent.accept()[0] for _ in range(2)]
+            busy = call(one, 'POST', '/api/v1/targets/shop/test', **ADMIN)
             assert busy.status == 503 and busy.headers['Retry-After'], busy
             # Records go on.
             assert call(one, 'GET', '/api/v1/targets/silent', **ADMIN).status == 200
@@ -103,6 +154,8 @@ def test_a_server_that_says_nothing_holds_nobody_up(one):
                 told = each.result().json()
                 assert told['ok'] is False and told['stage'] == 'authenticate' and 'too long' in told['message'], told
             assert 9 < time.monotonic() - began < 20
+            for connection in held:
+                connection.close()
     assert tried(one, 'shop')['ok'] is True
 
 

@@ -17,6 +17,7 @@
 #include "ringfence/control/in_force.h"
 #include "ringfence/control/login_event.h"
 #include "ringfence/control/policy_answer.h"
+#include "ringfence/control/privilege_question.h"
 #include "ringfence/control/record_directory.h"
 #include "ringfence/control/session_directory.h"
 #include "ringfence/control/trail_directory.h"
@@ -95,6 +96,10 @@ struct Sources {
   std::function<void(const std::string& which, control::Actor actor,
                      std::function<void(control::Answer)> done)>
       test_target;
+  // Asks a target's server about privileges there, likewise.
+  std::function<void(const std::string& which, control::PrivilegeQuestion question, control::Actor actor,
+                     std::function<void(control::Answer)> done)>
+      ask_privileges;
 };
 
 }  // namespace ringfence::admin

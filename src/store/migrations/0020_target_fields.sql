@@ -1,0 +1,23 @@
+-- What the configuration file says of a target and its record could not: pools, a login for each access level,
+-- certificates of a CA.
+ALTER TABLE ringfence_control.targets
+  ADD COLUMN read_user text CHECK (octet_length(read_user) <= 63),
+  ADD COLUMN read_password_set_at timestamptz,
+  ADD COLUMN sealed_read_password text,
+  ADD CHECK ((sealed_read_password IS NULL) = (read_password_set_at IS NULL)),
+  ADD COLUMN write_user text CHECK (octet_length(write_user) <= 63),
+  ADD COLUMN write_password_set_at timestamptz,
+  ADD COLUMN sealed_write_password text,
+  ADD CHECK ((sealed_write_password IS NULL) = (write_password_set_at IS NULL)),
+  ADD COLUMN ddl_user text CHECK (octet_length(ddl_user) <= 63),
+  ADD COLUMN ddl_password_set_at timestamptz,
+  ADD COLUMN sealed_ddl_password text,
+  ADD CHECK ((sealed_ddl_password IS NULL) = (ddl_password_set_at IS NULL)),
+  ADD COLUMN admin_user text CHECK (octet_length(admin_user) <= 63),
+  ADD COLUMN admin_password_set_at timestamptz,
+  ADD COLUMN sealed_admin_password text,
+  ADD CHECK ((sealed_admin_password IS NULL) = (admin_password_set_at IS NULL)),
+  ADD COLUMN pool_max bigint CHECK (pool_max BETWEEN 0 AND 1000),
+  ADD COLUMN pool_min bigint CHECK (pool_min BETWEEN 0 AND 1000),
+  ADD COLUMN pool_idle_ms bigint CHECK (pool_idle_ms BETWEEN 1000 AND 86400000),
+  ADD COLUMN ca_certificate text CHECK (octet_length(ca_certificate) <= 32768);

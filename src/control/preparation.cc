@@ -67,7 +67,8 @@ Prepared prepare_target(const Preparing& record, const Json& given, const KeyRin
     out.refusal = invalid({{"password", wrong}});
     return out;
   }
-  auto sealed = seal_credential(ring, {record.noun.name, record.id, "sealed_password"}, password);
+  auto sealed =
+      seal_credential(ring, ring.current_id(), {record.noun.name, record.id, "sealed_password"}, password);
   if (!sealed) {
     out.refusal = unavailable(sealed.error().message);
     return out;

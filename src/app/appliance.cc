@@ -346,6 +346,7 @@ admin::Sources Appliance::admin_sources() {
     passwords_->check(std::move(attempt), *admin_shard_, std::move(done));
   };
   sources.records = &records_;
+  sources.keys = &records_;
   sources.trail = trail_questions_.get();
   sources.key_used = [this](const Uuid& key) { key_uses_.note(key, admin_shard_->now_us()); };
   return sources;

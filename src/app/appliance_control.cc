@@ -21,11 +21,15 @@ Result<void> Appliance::start_control() {
   options.owner_dsn = store_.owner_dsn();
   options.dsn = store_.control_dsn();
   options.state_directory = config_.state_dir;
-  options.key_ring = config_.store.key_ring_file;
+  options.keys = {config_.store.key_ring_file, config_.store.key_ring_credential, config_.store.key_ring};
+  options.node = config_.node;
   options.scram_secret = mock_secret_;
   options.space = &trail_->journal(control_producer());
   options.in_force = [this](const control::InForcePtr& now) { use_store(now); };
   options.distrusted = [this](const std::string& record, const std::string& why) { distrusted(record, why); };
+  options.tell = [this](const EventBuilder& event) {
+    admin_shard_->deliver([this, event] { admin_events_.publish(event); });
+  };
   budgets_ = std::make_unique<control::BudgetKeeper>(
       options.dsn, [this](const std::string& record, const std::string& why) { distrusted(record, why); });
   auto opened = control::ControlPlane::open(std::move(options), *admin_shard_);

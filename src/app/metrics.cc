@@ -123,6 +123,8 @@ admin::Readiness Appliance::readiness() const {
   if (!trail_) return {true, ""};
   audit::TrailStatus trail = trail_->status();
   if (!trail.is_ready) return {false, "failing closed: " + trail.reason};
+  const std::optional<control::ControlStatus> control = records_.status();
+  if (control && !control->key_problem.empty()) return {false, "failing closed: " + control->key_problem};
   return {true, ""};
 }
 

@@ -42,25 +42,30 @@ std::string mac_of(const model::Secret& key, const std::string& text) {
 
 }  // namespace
 
-void Authority::seal(store::ControlRecord& record) const {
-  record.key_id = ring_.current_id();
-  record.mac = mac_of(ring_.current(), text_of(record));
+void Authority::seal(store::ControlRecord& record, const KeyRing& ring, const std::string& key_id) {
+  const model::Secret* key = ring.find(key_id);
+  RINGFENCE_ASSERT(key != nullptr);
+  record.key_id = key_id;
+  record.mac = mac_of(*key, text_of(record));
 }
 
-void Authority::seal(store::Tombstone& stone) const {
-  stone.key_id = ring_.current_id();
-  stone.mac = mac_of(ring_.current(), text_of(stone));
+void Authority::seal(store::Tombstone& stone, const KeyRing& ring, const std::string& key_id) {
+  const model::Secret* key = ring.find(key_id);
+  RINGFENCE_ASSERT(key != nullptr);
+  stone.key_id = key_id;
+  stone.mac = mac_of(*key, text_of(stone));
 }
 
-std::string Authority::code(std::string_view kind, const std::string& text) const {
+std::string Authority::code(const model::Secret& key, std::string_view kind, const std::string& text) {
   std::string whole = "ringfence control " + std::string(kind) + " 1";
   whole.push_back('\0');
-  return mac_of(ring_.current(), whole + text);
+  return mac_of(key, whole + text);
 }
 
 Authority::Verdict Authority::check(const std::string& text, const std::string& key_id,
                                     const std::string& mac) const {
-  const model::Secret* key = ring_.find(key_id);
+  const KeyRingPtr ring = this->ring();
+  const model::Secret* key = ring->find(key_id);
   if (key == nullptr) return Verdict::unknown_key;
   return crypto::constant_time_equal(mac_of(*key, text), mac) ? Verdict::authentic : Verdict::forged;
 }

@@ -5,6 +5,7 @@
 #include "change_rules.h"
 #include "ringfence/auth/api_key.h"
 #include "ringfence/base/clock.h"
+#include "ringfence/control/credentials.h"
 #include "ringfence/control/events.h"
 #include "ringfence/crypto/secret.h"
 
@@ -14,6 +15,25 @@ using model::Json;
 using store::ControlRecord;
 
 Answer Change::failed(const Error& error) { return store_failed(error, records_.refusal()); }
+
+std::optional<Answer> Change::begin() {
+  auto begun = records_.begin();
+  if (!begun) return failed(begun.error());
+  revision_ = *begun;
+  ring_ = registry_.authority_.ring();
+  key_ = records_.current_key().empty() ? ring_->current_id() : records_.current_key();
+  if (ring_->find(key_) != nullptr) return std::nullopt;
+  records_.roll_back();
+  return refusal(Answer::Kind::conflict, "the store's records are by the key \"" + key_ +
+                                             "\", which this node's key ring has not in use; bring the key "
+                                             "ring of the other appliances");
+}
+
+Result<void> Change::seal(ControlRecord& record) const {
+  if (auto moved = move_credentials(*ring_, key_, noun_, record.body); !moved) return moved;
+  Authority::seal(record, *ring_, key_);
+  return {};
+}
 
 Answer Change::give_up(std::string_view action, const std::string& which, Answer answer) {
   records_.roll_back();
@@ -101,7 +121,7 @@ Answer Change::create(const Json& given, const std::string& idempotency_key) {
   const std::string id = to_string(new_event_id(wall_us()));
   auto salt = salt_for(nullptr, given);
   if (!salt) return failed(salt.error());
-  Prepared prepared = prepare({noun_, id, name, true, *salt}, given, registry_.authority_.ring());
+  Prepared prepared = prepare({noun_, id, name, true, *salt}, given, *registry_.authority_.ring());
   if (prepared.refusal) return *prepared.refusal;
   prepared.fields["id"] = id;
   return create_prepared(given, prepared, idempotency_key);
@@ -117,9 +137,7 @@ Answer Change::create_built_in(const Json& given) {
 Answer Change::create_prepared(const Json& given, const Prepared& prepared,
                                const std::string& idempotency_key) {
   const std::string name = given.value("name", "");
-  auto begun = records_.begin();
-  if (!begun) return failed(begun.error());
-  revision_ = *begun;
+  if (auto refused = begin()) return *refused;
   Answer answer = create_within(given, prepared, idempotency_key);
   if (answer.kind != Answer::Kind::created) return give_up("CREATE", name, std::move(answer));
   if (answer.revision == 0) records_.roll_back();  // An earlier one.
@@ -129,15 +147,24 @@ Answer Change::create_prepared(const Json& given, const Prepared& prepared,
   return answer;
 }
 
-Answer Change::replay(const store::ControlRecords::EarlierAnswer& earlier, const std::string& digest) {
-  if (!earlier.request_digest.starts_with(digest))
+Answer Change::replay(const store::ControlRecords::EarlierAnswer& earlier, const std::string& request) {
+  // It may be by a key that was the current one then.
+  const auto& keys = ring_->keys();
+  std::string digest;
+  const auto by = std::find_if(keys.begin(), keys.end(), [&](const RingKey& key) {
+    if (!key.is_usable()) return false;
+    digest = Authority::code(key.secret, "request", request);
+    return earlier.request_digest.starts_with(digest);
+  });
+  if (by == keys.end())
     return refusal(Answer::Kind::conflict,
-                   "this Idempotency-Key came with another request before; use a new one");
+                   "this Idempotency-Key came with another request before, or before the keys were rotated; "
+                   "use a new one");
   Answer out;
   out.kind = Answer::Kind::created;
   out.body = Json::parse(earlier.answer, nullptr, false);
   const std::string wanted =
-      digest + registry_.authority_.code("answer", digest + model::canonical_json(out.body));
+      digest + Authority::code(by->secret, "answer", digest + model::canonical_json(out.body));
   if (!crypto::constant_time_equal(earlier.request_digest, wanted))
     return refusal(Answer::Kind::conflict,
                    "the answer to this Idempotency-Key is not as an appliance wrote it; use a new key");
@@ -148,13 +175,12 @@ Answer Change::replay(const store::ControlRecords::EarlierAnswer& earlier, const
 Answer Change::create_within(const Json& given, const Prepared& prepared,
                              const std::string& idempotency_key) {
   // By a key: the request may hold a password, which a digest alone would let the store's owner guess.
-  const std::string digest =
-      registry_.authority_.code("request", std::string(noun_.name) + '\0' + actor_.text() + '\0' +
-                                               idempotency_key + '\0' + model::canonical_json(given));
+  const std::string request = std::string(noun_.name) + '\0' + actor_.text() + '\0' + idempotency_key + '\0' +
+                              model::canonical_json(given);
   if (!idempotency_key.empty()) {
     auto earlier = records_.earlier_answer(actor_.text(), idempotency_key);
     if (!earlier) return failed(earlier.error());
-    if (*earlier) return replay(**earlier, digest);
+    if (*earlier) return replay(**earlier, request);
   }
   Json wanted = without_secrets(noun_, given);
   if (noun_.name == "key" && !wanted.contains("user") && !actor_.user_id.is_nil())
@@ -171,13 +197,14 @@ Answer Change::create_within(const Json& given, const Prepared& prepared,
   record.body["number"] = *number;
   if (auto refused = ChangeRules(registry_, records_, actor_).check(noun_, nullptr, &record.body))
     return *refused;
-  registry_.authority_.seal(record);
+  if (auto sealed = seal(record); !sealed) return failed(sealed.error());
   if (auto written = records_.insert(record); !written) return failed(written.error());
   Answer answer = registry_.one(record, Answer::Kind::created);
   if (answer.kind != Answer::Kind::created) return answer;
   if (!idempotency_key.empty()) {
     const std::string text = model::canonical_json(answer.body);
-    const std::string code = digest + registry_.authority_.code("answer", digest + text);
+    const std::string digest = Authority::code(*ring_->find(key_), "request", request);
+    const std::string code = digest + Authority::code(*ring_->find(key_), "answer", digest + text);
     auto kept = records_.keep_answer(actor_.text(), idempotency_key, code, text);
     if (!kept) return failed(kept.error());
   }
@@ -243,12 +270,10 @@ Answer Change::change(const std::string& which, const Json& given, std::optional
     auto salt = salt_for(&**found, given);
     if (!salt) return failed(salt.error());
     prepared = prepare({noun_, (*found)->id(), (*found)->body.value("name", ""), false, *salt}, given,
-                       registry_.authority_.ring());
+                       *registry_.authority_.ring());
     if (prepared.refusal) return *prepared.refusal;
   }
-  auto begun = records_.begin();
-  if (!begun) return failed(begun.error());
-  revision_ = *begun;
+  if (auto refused = begin()) return *refused;
   Answer answer = change_within(which, given, prepared, if_version);
   if (answer.kind != Answer::Kind::ok) return give_up("UPDATE", which, std::move(answer));
   if (answer.revision == 0) records_.roll_back();  // Nothing differs.
@@ -273,7 +298,7 @@ Answer Change::change_within(const std::string& which, const Json& given, const 
   begin_record(*record);
   ChangeRules rules(registry_, records_, actor_);
   if (auto not_allowed = rules.check(noun_, &before, &record->body)) return *not_allowed;
-  registry_.authority_.seal(*record);
+  if (auto sealed = seal(*record); !sealed) return failed(sealed.error());
   if (auto written = records_.update(*record); !written) return failed(written.error());
   if (auto not_allowed = rules.check_after(noun_, &before)) return *not_allowed;
   auto both = registry_.present(noun_, {before, record->body});
@@ -285,9 +310,7 @@ Answer Change::change_within(const std::string& which, const Json& given, const 
 }
 
 Answer Change::remove(const std::string& which, std::optional<int64_t> if_version) {
-  auto begun = records_.begin();
-  if (!begun) return failed(begun.error());
-  revision_ = *begun;
+  if (auto refused = begin()) return *refused;
   Answer answer = remove_within(which, if_version);
   const bool is_doubtful =
       answer.kind == Answer::Kind::not_found ||
@@ -308,7 +331,7 @@ store::Tombstone Change::stone_of(const std::string& id, int64_t version) const 
                         {"deleted_by", actor_.text()}},
                        {},
                        {}};
-  registry_.authority_.seal(out);
+  Authority::seal(out, *ring_, key_);
   return out;
 }
 

@@ -41,7 +41,11 @@ class Change {
   // The record that the change is about, in the version that was asked for; else what is answered.
   Result<store::ControlRecord> current(const std::string& which, std::optional<int64_t> if_version,
                                        Answer& refused);
-  Answer replay(const store::ControlRecords::EarlierAnswer& earlier, const std::string& digest);
+  Answer replay(const store::ControlRecords::EarlierAnswer& earlier, const std::string& request);
+  // Begins the transaction and takes the key that new rows are by; else what is answered.
+  std::optional<Answer> begin();
+  // With that key, the record's secrets too.
+  Result<void> seal(store::ControlRecord& record) const;
   // Rules after the write, the record in the trail, the commit.
   Answer finish(std::string_view action, const store::ControlRecord& record, const model::Json& before,
                 const model::Json& after, Answer answer);
@@ -59,6 +63,8 @@ class Change {
   const Actor& actor_;
   ChangeTrail trail_;
   int64_t revision_ = 0;
+  KeyRingPtr ring_;  // Of the change under way.
+  std::string key_;  // In use in that ring.
 };
 
 }  // namespace ringfence::control

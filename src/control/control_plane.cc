@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "change_rules.h"
+#include "encryption_keys.h"
 #include "follower.h"
 #include "ringfence/base/base64.h"
 #include "ringfence/base/log.h"
@@ -24,12 +25,19 @@ constexpr const char* first_password_file = "initial-admin-password";
 }  // namespace
 
 struct ControlPlane::Parts {
-  Parts(ControlPlaneOptions given, Authority known, KnownVersions versions, ring::Shard& shard)
+  Parts(ControlPlaneOptions given, std::unique_ptr<KeyKeeper> ring, KnownVersions versions,
+        ring::Shard& shard)
       : options(std::move(given)),
-        authority(std::move(known)),
-        follower(options, authority, std::move(versions), [this] { return prepare(); }),
+        keeper(std::move(ring)),
+        authority(keeper->authority()),
+        keys(rotation_options(), *keeper),
+        follower(options, authority, std::move(versions), hooks()),
         home(shard) {}
 
+  RotationOptions rotation_options();
+  FollowerHooks hooks();
+  // Nothing: the question may be asked of the store.
+  std::optional<Answer> make_ready();
   Answer work(const std::function<Answer(Registry&)>& question);
   Result<void> connect();
   // Migrations, built-in roles, the first administrator. On the thread that follows, while nobody asks.
@@ -37,7 +45,9 @@ struct ControlPlane::Parts {
   Result<void> make_first(store::Connection& at);
 
   ControlPlaneOptions options;
-  Authority authority;
+  std::unique_ptr<KeyKeeper> keeper;
+  const Authority& authority;
+  EncryptionKeys keys;
   Follower follower;
   ring::Shard& home;
   std::unique_ptr<store::Connection> connection;  // Of the worker's thread.
@@ -54,10 +64,28 @@ Result<void> ControlPlane::Parts::connect() {
   return store::ControlRecords(*connection).bound(statement_s);
 }
 
-Answer ControlPlane::Parts::work(const std::function<Answer(Registry&)>& question) {
+RotationOptions ControlPlane::Parts::rotation_options() {
+  return {options.dsn, options.node,
+          [this](const store::ControlRecord& record) { return follower.believes(record); },
+          [this](const audit::EventBuilder& event) {
+            if (options.tell) options.tell(event);
+          }};
+}
+
+FollowerHooks ControlPlane::Parts::hooks() {
+  return {[this] { return prepare(); }, [this] { return keys.look(); },
+          [this](store::Connection& at) { keys.looked(at); }};
+}
+
+std::optional<Answer> ControlPlane::Parts::make_ready() {
   if (is_closed) return unavailable("the appliance is shutting down");
   if (!follower.is_ready()) return unavailable("the store has not answered yet");
   if (auto connected = connect(); !connected) return unavailable(connected.error().message);
+  return std::nullopt;
+}
+
+Answer ControlPlane::Parts::work(const std::function<Answer(Registry&)>& question) {
+  if (auto refused = make_ready()) return *refused;
   Registry registry(*connection, authority, [this] { return options.space; }, options.scram_secret);
   registry.declare(declared.load());
   registry.believe([this](const store::ControlRecord& record) { return follower.believes(record); });
@@ -115,13 +143,14 @@ Result<void> ControlPlane::Parts::make_first(store::Connection& at) {
 }
 
 Result<std::unique_ptr<ControlPlane>> ControlPlane::open(ControlPlaneOptions options, ring::Shard& home) {
-  auto ring = options.key_ring.empty() ? KeyRing::read_or_make(options.state_directory + "/control.keys")
-                                       : KeyRing::read(options.key_ring);
-  if (!ring) return unexpected(std::move(ring.error()));
+  auto keeper = KeyKeeper::open(options.keys, options.state_directory);
+  if (!keeper) return unexpected(std::move(keeper.error()));
+  log_info("key ring", {{"kind", std::string((*keeper)->kind())},
+                        {"place", (*keeper)->place()},
+                        {"current", (*keeper)->ring()->current_id()}});
   auto versions = KnownVersions::open(options.state_directory + "/control.versions");
   if (!versions) return unexpected(std::move(versions.error()));
-  auto parts =
-      std::make_unique<Parts>(std::move(options), Authority(std::move(*ring)), std::move(*versions), home);
+  auto parts = std::make_unique<Parts>(std::move(options), std::move(*keeper), std::move(*versions), home);
   if (auto started = parts->follower.start(); !started) return unexpected(std::move(started.error()));
   return std::unique_ptr<ControlPlane>(new ControlPlane(std::move(parts)));
 }
@@ -130,6 +159,7 @@ ControlPlane::ControlPlane(std::unique_ptr<Parts> parts) : parts_(std::move(part
 
 ControlPlane::~ControlPlane() {
   close();
+  parts_->keys.stop();
   parts_->follower.stop();
 }
 
@@ -139,6 +169,7 @@ ControlStatus ControlPlane::status() const {
   ControlStatus out;
   out.heard_ns = parts_->follower.heard_ns();
   out.rejected = parts_->follower.rejected();
+  out.key_problem = parts_->follower.key_problem();
   const InForcePtr now = in_force();
   if (!now) return out;
   out.revision = now->revision;
@@ -155,13 +186,29 @@ void ControlPlane::declare(std::shared_ptr<const DeclaredRecords> declared) {
 InForcePtr ControlPlane::in_force() const { return parts_->follower.in_force(); }
 
 void ControlPlane::ask(std::function<Answer(Registry&)> question, std::function<void(Answer)> done) {
+  post([&parts = *parts_, question = std::move(question)] { return parts.work(question); }, std::move(done));
+}
+
+void ControlPlane::ask_keys(KeyAction action, std::string which, model::Json given, Actor actor,
+                            std::function<void(Answer)> done) {
+  post(
+      [&parts = *parts_, action, which = std::move(which), given = std::move(given),
+       actor = std::move(actor)]() -> Answer {
+        if (auto refused = parts.make_ready()) return *refused;
+        return parts.keys.ask(action, which, given, actor, *parts.connection, parts.options.space,
+                              parts.follower.key_problem());
+      },
+      std::move(done));
+}
+
+void ControlPlane::post(std::function<Answer()> question, std::function<void(Answer)> done) {
   Parts& parts = *parts_;
   if (parts.is_closed) {
     done(unavailable("the appliance is shutting down"));
     return;
   }
   const bool is_taken = parts.worker.post([&parts, question = std::move(question), done] {
-    parts.home.deliver([done, answer = parts.work(question)] { done(answer); });
+    parts.home.deliver([done, answer = question()] { done(answer); });
   });
   if (!is_taken) done(unavailable("too many requests wait for the store; try again"));
 }

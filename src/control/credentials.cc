@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include <nlohmann/json.hpp>
+
 #include "ringfence/base/base64.h"
 #include "ringfence/crypto/digest.h"
 #include "ringfence/crypto/sealed_box.h"
@@ -24,25 +26,27 @@ std::string context_of(const CredentialPlace& place) {
 
 }  // namespace
 
-Result<std::string> seal_credential(const KeyRing& ring, const CredentialPlace& place,
-                                    const model::Secret& secret) {
-  crypto::BoxKey key = box_key(ring.current());
+Result<std::string> seal_credential(const KeyRing& ring, const std::string& key_id,
+                                    const CredentialPlace& place, const model::Secret& secret) {
+  const model::Secret* with = ring.find(key_id);
+  RINGFENCE_ASSERT(with != nullptr);
+  crypto::BoxKey key = box_key(*with);
   auto box = crypto::seal_box(key, context_of(place), secret.reveal());
   crypto::secure_zero(key);
   if (!box) return unexpected(std::move(box.error()));
-  return ring.current_id() + ":" + base64_encode(*box);
+  return key_id + ":" + base64_encode(*box);
 }
 
 Result<model::Secret> open_credential(const KeyRing& ring, const CredentialPlace& place,
                                       std::string_view sealed) {
-  const size_t colon = sealed.find(':');
-  if (colon == std::string_view::npos) return fail(Fault::malformed, "is no sealed secret");
-  const model::Secret* with = ring.find(sealed.substr(0, colon));
+  const std::string_view key_id = key_of_credential(sealed);
+  if (key_id.empty()) return fail(Fault::malformed, "is no sealed secret");
+  const model::Secret* with = ring.find(key_id);
   if (with == nullptr) {
-    return fail(Fault::not_found, "the key ring has no key \"" + std::string(sealed.substr(0, colon)) +
-                                      "\", by which it is sealed");
+    return fail(Fault::not_found,
+                "the key ring has no key \"" + std::string(key_id) + "\" in use, by which it is sealed");
   }
-  auto box = base64_decode(sealed.substr(colon + 1));
+  auto box = base64_decode(sealed.substr(key_id.size() + 1));
   if (!box) return fail(Fault::malformed, "is no sealed secret");
   crypto::BoxKey key = box_key(*with);
   auto opened = crypto::open_box(key, context_of(place), *box);
@@ -51,6 +55,32 @@ Result<model::Secret> open_credential(const KeyRing& ring, const CredentialPlace
   model::Secret out(*opened);
   crypto::secure_zero(*opened);
   return out;
+}
+
+std::string_view key_of_credential(std::string_view sealed) {
+  const size_t colon = sealed.find(':');
+  return colon == std::string_view::npos ? std::string_view() : sealed.substr(0, colon);
+}
+
+bool is_credential(const model::Field& field) {
+  return field.exposure == model::Exposure::hidden && field.name.starts_with("sealed_");
+}
+
+Result<void> move_credentials(const KeyRing& ring, const std::string& key_id, const model::Noun& noun,
+                              model::Json& body) {
+  const std::string id = body.at("id").get<std::string>();
+  for (const model::Field& field : noun.fields) {
+    if (!is_credential(field)) continue;
+    model::Json& value = body[std::string(field.name)];
+    if (!value.is_string() || key_of_credential(value.get_ref<const std::string&>()) == key_id) continue;
+    const CredentialPlace place{noun.name, id, field.name};
+    auto opened = open_credential(ring, place, value.get_ref<const std::string&>());
+    if (!opened) continue;
+    auto sealed = seal_credential(ring, key_id, place, *opened);
+    if (!sealed) return unexpected(std::move(sealed.error()));
+    value = *sealed;
+  }
+  return {};
 }
 
 }  // namespace ringfence::control

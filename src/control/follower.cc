@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
@@ -37,19 +38,22 @@ std::string_view why(Authority::Verdict verdict) {
 }  // namespace
 
 Follower::Follower(const ControlPlaneOptions& options, const Authority& authority, KnownVersions known,
-                   std::function<Result<void>()> prepare)
+                   FollowerHooks hooks)
     : options_(options),
-      prepare_(std::move(prepare)),
+      hooks_(std::move(hooks)),
       authority_(authority),
       known_(std::move(known)),
-      image_(opener_by(authority.ring(), [this](const SealedField& field, const std::string& why) {
+      image_(opener_by(authority, [this](const SealedField& field, const std::string& why) {
         distrust("target " + field.target_id, "its " + field.name + " cannot be opened: " + why);
       })) {}
 
 Follower::~Follower() { stop(); }
 
 Result<void> Follower::start() {
-  if (auto looked = turn(); !looked) {
+  is_starting_ = true;
+  auto looked = turn();
+  is_starting_ = false;
+  if (!looked) {
     if (looked.error().fault != Fault::unavailable && looked.error().fault != Fault::timeout) return looked;
     if (had_rules()) close_access();
     log_error("the control plane waits for the store", {{"reason", looked.error().message}});
@@ -157,8 +161,9 @@ Result<void> Follower::remember(const std::vector<Written>& lost) {
 }
 
 Result<void> Follower::turn() {
+  if (hooks_.look_at_keys()) is_ring_new_ = true;
   if (!is_ready_) {
-    if (auto prepared = prepare_(); !prepared) return prepared;
+    if (auto prepared = hooks_.prepare(); !prepared) return prepared;
   }
   const bool is_open = connection_ && connection_->is_open();
   if (is_open) {
@@ -168,9 +173,11 @@ Result<void> Follower::turn() {
     return connected;
   }
   // After a break every record is looked at: what was missed is not known.
-  auto looked = look(!is_open || mono_ns() >= whole_due_ns_);
-  if (looked) is_ready_ = true;
-  return looked;
+  auto looked = look(!is_open || is_ring_new_ || mono_ns() >= whole_due_ns_);
+  if (!looked) return looked;
+  is_ready_ = true;
+  hooks_.looked(*connection_);
+  return {};
 }
 
 void Follower::run() {
@@ -220,6 +227,11 @@ Result<void> Follower::look(bool is_whole) {
   if (changes->revision < known_.revision())
     distrust("revision", "the store was taken back from revision " + std::to_string(known_.revision()) +
                              " to " + std::to_string(changes->revision));
+  auto has_keys = check_keys(*changes, is_whole);
+  if (!has_keys) return unexpected(std::move(has_keys.error()));
+  if (!*has_keys) return {};
+  // What was not believed, or did not open, may be and do by another ring.
+  if (std::exchange(is_ring_new_, false)) image_.clear(false);
   std::vector<KnownVersions::Entry> seen;
   std::set<std::string> deleted;
   for (const store::Tombstone& stone : changes->stones) {

@@ -26,15 +26,22 @@ struct Written {
   int64_t revision = 0;
 };
 
+// What goes along with following. On the caller's thread of start() first, then on the follower's.
+struct FollowerHooks {
+  std::function<Result<void>()> prepare;           // Makes the store ready, once, before the first look.
+  std::function<bool()> look_at_keys;              // In each round. True: the key ring is another one.
+  std::function<void(store::Connection&)> looked;  // After each look.
+};
+
 class Follower {
  public:
-  // What is referred to outlives it. `prepare` makes the store ready, once, before the first look.
+  // What is referred to outlives it.
   Follower(const ControlPlaneOptions& options, const Authority& authority, KnownVersions known,
-           std::function<Result<void>()> prepare);
+           FollowerHooks hooks);
   ~Follower();
 
   // The first look, on the caller's thread; then the thread begins. A store that does not answer is asked
-  // again later; other errors are the caller's.
+  // again later; other errors are the caller's, among them a key ring that is not this store's.
   Result<void> start();
   void stop();
 
@@ -56,6 +63,8 @@ class Follower {
   // Nanoseconds (mono_ns) of the last time that the store answered.
   uint64_t heard_ns() const { return heard_ns_.load(std::memory_order_relaxed); }
 
+  // Why the key ring is not this store's, so that nothing of it is in force; empty: it is. From any thread.
+  std::string key_problem() const;
   // Records that were not believed, each once until it was right again.
   uint64_t rejected() const { return rejected_.load(std::memory_order_relaxed); }
 
@@ -66,6 +75,8 @@ class Follower {
   Result<void> connect();
   // What has changed since; `is_whole`: every record.
   Result<void> look(bool is_whole);
+  // True: the key ring is this store's. At the start it has to be.
+  Result<bool> check_keys(const store::ControlRecords::Changes& changes, bool is_whole);
   // `deleted`: what this look has found deleted.
   void take(const store::ControlRecord& record, const std::set<std::string>& deleted,
             std::vector<KnownVersions::Entry>& seen);
@@ -90,7 +101,7 @@ class Follower {
   void tell(const std::string& key, const std::string& why);
 
   const ControlPlaneOptions& options_;
-  std::function<Result<void>()> prepare_;
+  FollowerHooks hooks_;
   const Authority& authority_;
   mutable std::mutex known_lock_;  // Around reads of other threads, and around writes.
   KnownVersions known_;
@@ -102,6 +113,9 @@ class Follower {
   uint64_t whole_due_ns_ = 0;
   uint64_t expiry_us_ = 0;
   int64_t revision_ = 0;  // Looked at.
+  bool is_starting_ = false;
+  bool is_ring_new_ = false;     // What is in force was not looked at by this ring.
+  bool has_wrong_ring_ = false;  // Nothing of the store was by it when every record was looked at.
 
   std::atomic<uint64_t> heard_ns_{0};
   std::atomic<uint64_t> rejected_{0};
@@ -110,6 +124,7 @@ class Follower {
   mutable std::mutex lock_;
   std::condition_variable changed_;
   InForcePtr in_force_;
+  std::string key_problem_;
   std::vector<Written> written_;  // Waited for.
   std::set<std::string> lost_;    // Keys of those that were given up, for who waits.
   std::thread thread_;

@@ -29,6 +29,14 @@ void PlaneRecords::find_target(std::string which,
       [found, done = std::move(done)](const Answer& answer) { done(answer, *found); });
 }
 
+void PlaneRecords::ask_keys(KeyAction action, std::string which, model::Json given, Actor actor, Done done) {
+  if (ControlPlane* plane = plane_.load()) {
+    plane->ask_keys(action, std::move(which), std::move(given), std::move(actor), std::move(done));
+    return;
+  }
+  done(unavailable("there is no store yet that keys are for"));
+}
+
 void PlaneRecords::list(const model::Noun& noun, ListRequest request, Done done) {
   ask([&noun, request = std::move(request)](Registry& to) { return to.list(noun, request); },
       std::move(done));

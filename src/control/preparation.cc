@@ -69,7 +69,8 @@ Prepared prepare_target(const Preparing& record, const Json& given, const KeyRin
       out.refusal = invalid({{secret.given, wrong}});
       return out;
     }
-    auto sealed = seal_credential(ring, {record.noun.name, record.id, secret.sealed}, password);
+    auto sealed =
+        seal_credential(ring, ring.current_id(), {record.noun.name, record.id, secret.sealed}, password);
     if (!sealed) {
       out.refusal = unavailable(sealed.error().message);
       return out;

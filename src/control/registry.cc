@@ -141,8 +141,7 @@ Answer Registry::find_target(const std::string& which, std::shared_ptr<const Tar
   if (!believes(**record)) return not_believed();
   std::string wrong;
   auto facts = target_facts_of(
-      (*record)->body,
-      opener_by(authority_.ring(), [&wrong](const SealedField& field, const std::string& why) {
+      (*record)->body, opener_by(authority_, [&wrong](const SealedField& field, const std::string& why) {
         wrong = "the target's " + field.name + " cannot be opened: " + why;
       }));
   if (!facts) return refusal(Answer::Kind::conflict, wrong);

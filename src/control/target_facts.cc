@@ -19,11 +19,11 @@ std::string member(const Json& record, const char* field) {
 
 }  // namespace
 
-SecretOpener opener_by(const KeyRing& ring,
+SecretOpener opener_by(const Authority& authority,
                        std::function<void(const SealedField& field, const std::string& why)> failed) {
-  return [&ring, failed = std::move(failed)](const SealedField& field,
-                                             const std::string& sealed) -> std::optional<model::Secret> {
-    auto opened = open_credential(ring, {"target", field.target_id, field.name}, sealed);
+  return [&authority, failed = std::move(failed)](const SealedField& field,
+                                                  const std::string& sealed) -> std::optional<model::Secret> {
+    auto opened = open_credential(*authority.ring(), {"target", field.target_id, field.name}, sealed);
     if (opened) return std::move(*opened);
     if (failed) failed(field, opened.error().message);
     return std::nullopt;

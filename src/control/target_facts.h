@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "ringfence/control/authority.h"
 #include "ringfence/control/in_force.h"
-#include "ringfence/control/key_ring.h"
 #include "ringfence/model/json.h"
 
 namespace ringfence::control {
@@ -21,8 +21,9 @@ struct SealedField {
 using SecretOpener =
     std::function<std::optional<model::Secret>(const SealedField& field, const std::string& sealed)>;
 
-// By the key ring. `failed` is told why one does not open; it may be empty.
-SecretOpener opener_by(const KeyRing& ring,
+// By the key ring that is in force then. `authority` outlives it. `failed` is told why one does not open; it
+// may be empty.
+SecretOpener opener_by(const Authority& authority,
                        std::function<void(const SealedField& field, const std::string& why)> failed = {});
 
 // Whether it is enabled or not. Nothing: it has no id, or a secret does not open.

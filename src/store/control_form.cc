@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "control_sql.h"
+#include "ringfence/base/hex.h"
 #include "ringfence/base/uuid.h"
 
 namespace ringfence::store {
@@ -83,6 +84,17 @@ std::optional<Json> tombstone_in(ByteView text) {
                       has_all(*body, {"version", "revision"}, is_whole) &&
                       has_all(*body, {"deleted_at", "deleted_by"}, is_text);
   return is_one ? std::move(body) : std::nullopt;
+}
+
+std::vector<Tombstone> stones_in(const Rows& rows) {
+  std::vector<Tombstone> out;
+  for (int i = 0; i < rows.size(); ++i) {
+    const Noun* noun = model::find_noun(rows.text(i, 0));
+    auto body = tombstone_in(rows.get(i, 1));
+    if (noun != nullptr && body)
+      out.push_back({noun, std::move(*body), rows.text(i, 2), bytes_of_hex(rows.get(i, 3))});
+  }
+  return out;
 }
 
 }  // namespace ringfence::store

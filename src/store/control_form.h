@@ -2,10 +2,12 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "ringfence/base/bytes.h"
 #include "ringfence/model/json.h"
 #include "ringfence/model/noun.h"
+#include "ringfence/store/control_records.h"
 
 namespace ringfence::store {
 
@@ -13,5 +15,8 @@ namespace ringfence::store {
 std::optional<model::Json> record_in(const model::Noun& noun, ByteView text);
 // Of a row of ringfence_control.tombstones.
 std::optional<model::Json> tombstone_in(ByteView text);
+
+// Of an answer to stone_select(). Those of a noun that is not known here, or of another form, are left out.
+std::vector<Tombstone> stones_in(const Rows& rows);
 
 }  // namespace ringfence::store

@@ -95,11 +95,13 @@ Result<std::vector<ControlRecord>> ControlRecords::list(const Noun& noun, const 
 Result<ControlRecords::Changes> ControlRecords::changes_since(int64_t revision) {
   Changes out;
   const auto read = [&]() -> Result<void> {
-    auto state = connection_.exec("SELECT revision, store_id::text FROM ringfence_control.state");
+    auto state = connection_.exec(
+        "SELECT revision, store_id::text, left(current_key, 64) FROM ringfence_control.state");
     if (!state) return unexpected(std::move(state.error()));
     if (state->size() != 1) return fail(Fault::malformed, "store: ringfence_control.state has no row");
     out.revision = state->integer(0, 0);
     out.store_id = state->text(0, 1);
+    out.current_key = state->text(0, 2);
     for (const Noun* noun : model::nouns()) {
       auto some = select(*noun, " WHERE t.revision > $1::bigint ORDER BY t.revision, t.id",
                          {std::to_string(revision)});
@@ -107,21 +109,9 @@ Result<ControlRecords::Changes> ControlRecords::changes_since(int64_t revision) 
       for (ControlRecord& record : *some) out.records.push_back(std::move(record));
     }
     auto stones = connection_.exec_params(
-        "SELECT noun, " +
-            bounded_text("jsonb_build_object('id', id, 'version', version, 'revision', revision, "
-                         "'deleted_at', " +
-                         time_text("deleted_at") + ", 'deleted_by', deleted_by)") +
-            ", key_id, encode(mac, 'hex') FROM ringfence_control.tombstones "
-            "WHERE revision > $1::bigint ORDER BY revision, id",
-        {std::to_string(revision)});
+        stone_select() + " WHERE revision > $1::bigint ORDER BY revision, id", {std::to_string(revision)});
     if (!stones) return unexpected(std::move(stones.error()));
-    for (int i = 0; i < stones->size(); ++i) {
-      const Noun* noun = model::find_noun(stones->text(i, 0));
-      if (noun == nullptr) continue;  // Of a newer version of the program.
-      auto body = tombstone_in(stones->get(i, 1));
-      if (!body) continue;  // No appliance wrote it.
-      out.stones.push_back({noun, std::move(*body), stones->text(i, 2), bytes_of_hex(stones->get(i, 3))});
-    }
+    out.stones = stones_in(*stones);
     return {};
   };
   auto begun = connection_.exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");

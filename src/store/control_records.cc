@@ -17,7 +17,8 @@ constexpr const char* state_table = "ringfence_control.state";
 // A change holds the state's row: nobody waits long for it.
 constexpr const char* begin_sql =
     "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '10s'; "
-    "UPDATE ringfence_control.state SET revision = revision + 1 RETURNING revision";
+    "UPDATE ringfence_control.state SET revision = revision + 1 RETURNING revision, "
+    "left(current_key, 64)";
 
 std::string id_list(const std::vector<std::string>& ids) {
   std::string out = "{";
@@ -141,6 +142,7 @@ Result<int64_t> ControlRecords::begin() {
     return fail(Fault::malformed, "store: ringfence_control.state has no row");
   }
   revision_ = rows->integer(0, 0);
+  current_key_ = rows->text(0, 1);
   return revision_;
 }
 

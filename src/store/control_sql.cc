@@ -76,7 +76,7 @@ std::string bounded_text(const std::string& json) {
   return "left(" + json + "::text, " + std::to_string(body_characters_max) + ")";
 }
 
-std::string select_of(const Noun& noun) {
+std::string select_of(const Noun& noun, const std::string& more) {
   std::string body =
       "jsonb_build_object('id', t.id, 'number', t.number, 'version', t.version, 'revision', t.revision";
   for (const char* time : {"created_at", "updated_at"})
@@ -88,8 +88,16 @@ std::string select_of(const Noun& noun) {
     if (has_column(field) || has_links(field)) fields += json_pair(field.name, json_value(noun, field));
   }
   if (!fields.empty()) body += " || jsonb_build_object(" + fields.substr(2) + ")";
-  return "SELECT " + bounded_text("(" + body + ")") + ", t.key_id, encode(t.mac, 'hex') FROM " +
+  return "SELECT " + bounded_text("(" + body + ")") + ", t.key_id, encode(t.mac, 'hex')" + more + " FROM " +
          table_of(noun) + " t";
+}
+
+std::string stone_select(const std::string& more) {
+  return "SELECT noun, " +
+         bounded_text(
+             "jsonb_build_object('id', id, 'version', version, 'revision', revision, 'deleted_at', " +
+             time_text("deleted_at") + ", 'deleted_by', deleted_by)") +
+         ", key_id, encode(mac, 'hex')" + more + " FROM ringfence_control.tombstones";
 }
 
 std::string insert_of(const Noun& noun) {

@@ -22,8 +22,11 @@ std::string column_of(const model::Field& field);
 
 // Of a JSON expression, cut where it is too long for any that an appliance wrote: that is no JSON then.
 std::string bounded_text(const std::string& json);
-// SELECT … FROM the table as t: the body as JSON text, key_id, the MAC in hexadecimal digits.
-std::string select_of(const model::Noun& noun);
+// SELECT … FROM the table as t: the body as JSON text, key_id, the MAC in hexadecimal digits; `more`: further
+// columns, ", t.id".
+std::string select_of(const model::Noun& noun, const std::string& more = "");
+// Of tombstones: the noun, the body as JSON text, key_id, the MAC in hexadecimal digits.
+std::string stone_select(const std::string& more = "");
 // $1: the body with key_id and mac ("\\x…").
 std::string insert_of(const model::Noun& noun);
 // The same, of the record with the id $2.

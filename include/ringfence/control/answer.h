@@ -29,6 +29,7 @@ struct Answer {
   enum class Kind : uint8_t {
     ok,
     created,
+    accepted,  // It has begun, and goes on.
     deleted,
     invalid,      // `defects` say what is wrong with what was given.
     forbidden,    // `message` says why.
@@ -36,6 +37,7 @@ struct Answer {
     conflict,     // `message` says with what.
     stale,        // The record has another version than the one that was asked for.
     unavailable,  // The store does not answer; ask again.
+    impossible,   // The appliance has no such thing; `message` says why.
   };
   Kind kind = Kind::ok;
   model::Json body;  // The record as it is shown, or a list {"items": […], "next_cursor": …}.

@@ -4,7 +4,9 @@
 // too; see known_versions.h for those.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "ringfence/control/key_ring.h"
@@ -12,21 +14,25 @@
 
 namespace ringfence::control {
 
+// May be used from any thread.
 class Authority {
  public:
-  explicit Authority(KeyRing ring) : ring_(std::move(ring)) {}
+  explicit Authority(KeyRing ring) : ring_(std::make_shared<const KeyRing>(std::move(ring))) {}
 
-  const KeyRing& ring() const { return ring_; }
-  // Sets key_id and mac, by the current key.
-  void seal(store::ControlRecord& record) const;
-  void seal(store::Tombstone& stone) const;
+  KeyRingPtr ring() const { return ring_; }
+  // From here on records are checked by this one.
+  void use(KeyRing ring) { ring_ = std::make_shared<const KeyRing>(std::move(ring)); }
 
-  // Of another text of the appliance's own, by the current key: 32 bytes. `kind` keeps purposes apart.
-  std::string code(std::string_view kind, const std::string& text) const;
+  // Sets key_id and mac, by this key of the ring, which is in use.
+  static void seal(store::ControlRecord& record, const KeyRing& ring, const std::string& key_id);
+  static void seal(store::Tombstone& stone, const KeyRing& ring, const std::string& key_id);
+
+  // Of another text of the appliance's own: 32 bytes. `kind` keeps purposes apart.
+  static std::string code(const model::Secret& key, std::string_view kind, const std::string& text);
 
   enum class Verdict : uint8_t {
     authentic,
-    unknown_key,  // The key ring has no key of this name.
+    unknown_key,  // The key ring has no key of this name, or the key is out of use.
     forged,       // The code does not fit.
   };
   Verdict check(const store::ControlRecord& record) const;
@@ -34,7 +40,7 @@ class Authority {
 
  private:
   Verdict check(const std::string& text, const std::string& key_id, const std::string& mac) const;
-  KeyRing ring_;
+  std::atomic<KeyRingPtr> ring_;
 };
 
 }  // namespace ringfence::control

@@ -10,8 +10,9 @@
 
 namespace ringfence::control {
 
-class PlaneRecords final : public RecordDirectory {
+class PlaneRecords final : public RecordDirectory, public KeyDirectory {
  public:
+  using Done = RecordDirectory::Done;
   // From any thread, once: what is asked from here on goes to the plane, which outlives those who ask. Until
   // then each answer is that the appliance starts.
   void serve(ControlPlane& plane) { plane_ = &plane; }
@@ -34,6 +35,7 @@ class PlaneRecords final : public RecordDirectory {
               Done done) override;
   void identify(std::vector<Called> called, Done done) override;
   void change_own_password(Actor user, model::Secret password, int64_t if_version, Done done) override;
+  void ask_keys(KeyAction action, std::string which, model::Json given, Actor actor, Done done) override;
   // `done`: whether they were noted.
   void note_key_uses(std::vector<store::ControlRecords::KeyUse> uses, std::function<void(bool)> done);
 

@@ -77,6 +77,8 @@ class ControlRecords {
   // One change: begin() locks the state and gives the revision that the change makes; then reads and writes,
   // then commit() or roll_back().
   Result<int64_t> begin();
+  // Of the change under way: the key that new rows are by, on every node; empty: that is not said.
+  const std::string& current_key() const { return current_key_; }
   Result<int64_t> next_number(const model::Noun& noun);
   Result<void> insert(const ControlRecord& record);
   Result<void> update(const ControlRecord& record);
@@ -113,6 +115,7 @@ class ControlRecords {
     std::vector<Tombstone> stones;
     int64_t revision = 0;
     std::string store_id;
+    std::string current_key;  // As above.
   };
   Result<Changes> changes_since(int64_t revision);
 
@@ -136,6 +139,7 @@ class ControlRecords {
   Refusal refusal_;
   bool is_removal_ = false;
   int64_t revision_ = 0;  // Of the change under way.
+  std::string current_key_;
 };
 
 }  // namespace ringfence::store

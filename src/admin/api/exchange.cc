@@ -68,8 +68,12 @@ Response answer_of(const Answer& answer, std::string_view instance) {
   };
   switch (answer.kind) {
     case Answer::Kind::ok:
+    case Answer::Kind::accepted:
     case Answer::Kind::created: {
-      Response out = json_answer(answer.kind == Answer::Kind::ok ? 200 : 201, answer.body);
+      const int status = answer.kind == Answer::Kind::ok        ? 200
+                         : answer.kind == Answer::Kind::created ? 201
+                                                                : 202;
+      Response out = json_answer(status, answer.body);
       if (answer.version > 0) out.headers.push_back({"ETag", etag_of(answer.version)});
       return out;
     }
@@ -85,6 +89,7 @@ Response answer_of(const Answer& answer, std::string_view instance) {
     case Answer::Kind::not_found: return problem(404);
     case Answer::Kind::conflict: return problem(409);
     case Answer::Kind::stale: return problem(412);
+    case Answer::Kind::impossible: return problem(501);
     case Answer::Kind::unavailable: break;
   }
   return come_again(answer.message, instance);

@@ -30,6 +30,7 @@ void add_sessions(Router& router, Resources& resources);
 void add_policy(Router& router, Resources& resources);
 void add_auth(Router& router, Resources& resources);
 void add_privileges(Router& router, Resources& resources);
+void add_encryption(Router& router, Resources& resources);
 void add_target_test(Router& router, Resources& resources);
 void add_records(Router& router, Resources& resources);
 void add_config(Router& router, Resources& resources);

@@ -1,6 +1,9 @@
 // Sections audit and store.
+#include "config_files.h"
 #include "config_rules.h"
 #include "config_sections.h"
+#include "ringfence/base/base64.h"
+#include "ringfence/crypto/secret.h"
 #include "ringfence/model/text_rules.h"
 #include "ringfence/sql/secret_names.h"
 
@@ -23,6 +26,21 @@ void read_redaction(Section& audit, AuditConfig& out) {
           "is \"" + found.text + "\"; a name has 2 to 64 letters, digits, - and _, a letter first");
   }
   section.finish();
+}
+
+// Beside store.key_ring_file: what the service manager or the environment gives.
+void read_key_ring(ReadContext& context, StoreConfig& store) {
+  bool is_credential = false;
+  const std::string file = locate_file(context, "ringfence.keys", &is_credential);
+  if (is_credential) store.key_ring_credential = file;
+  const auto given = context.environment.find("RINGFENCE_KEY_RING");
+  if (given == context.environment.end()) return;
+  auto text = base64_decode(given->second);
+  if (!text || text->empty())
+    context.error({std::string(environment_file), 0, "RINGFENCE_KEY_RING"},
+                  "must be a key ring in base64, as `base64 -w0 control.keys` gives it");
+  else store.key_ring = Secret(*text);
+  if (text) crypto::secure_zero(*text);
 }
 
 void read_volume(Section& audit, std::string_view key, model::VolumeRule& rule) {
@@ -98,6 +116,7 @@ void read_store(Section& root, StoreConfig& store) {
   section.text("key_ring_file", store.key_ring_file);
   if (!store.key_ring_file.empty())
     check(section.origin("key_ring_file"), model::check_absolute(store.key_ring_file));
+  read_key_ring(context, store);
   section.text("bin_dir", store.bin_dir);
   if (!store.bin_dir.empty()) check(section.origin("bin_dir"), model::check_absolute(store.bin_dir));
   section.text("run_as", store.run_as);

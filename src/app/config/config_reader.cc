@@ -12,9 +12,9 @@ namespace {
 bool is_reserved(std::string_view name) {
   const bool is_clients = name == "RINGFENCE_URL" || name == "RINGFENCE_KEY" || name == "RINGFENCE_CONTEXT" ||
                           name == "RINGFENCE_CACERT";
-  return is_clients || name == "RINGFENCE_PG_PORT" || name == "RINGFENCE_ADMIN_URL" ||
-         name == "RINGFENCE_STORE_DSN" || name.starts_with("RINGFENCE_DEV_") ||
-         name.starts_with("RINGFENCE_DEMO_");
+  return is_clients || name == "RINGFENCE_KEY_RING" || name == "RINGFENCE_PG_PORT" ||
+         name == "RINGFENCE_ADMIN_URL" || name == "RINGFENCE_STORE_DSN" ||
+         name.starts_with("RINGFENCE_DEV_") || name.starts_with("RINGFENCE_DEMO_");
 }
 
 size_t edit_distance(std::string_view a, std::string_view b) {

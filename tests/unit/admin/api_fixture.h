@@ -80,6 +80,18 @@ struct FakeTrail final : control::TrailDirectory {
   control::Answer next;
 };
 
+// The same of questions about keys.
+struct FakeKeys final : control::KeyDirectory {
+  explicit FakeKeys(FakeRecords& to) : records(to) {}
+  void ask_keys(control::KeyAction action, std::string which, Json given, control::Actor actor,
+                Done done) override {
+    records.answer("keys " + std::to_string(static_cast<int>(action)) + " " + which + " " + given.dump() +
+                       " by " + actor.text(),
+                   std::move(done));
+  }
+  FakeRecords& records;
+};
+
 // A user's password is his hash.
 struct ApiFixture {
   ApiFixture() : network(1), shard({}) {
@@ -109,6 +121,7 @@ struct ApiFixture {
       else done(answer);
     };
     sources.records = &records;
+    sources.keys = &keys;
     sources.trail = &trail;
     sources.logged_in = [this](const control::LoginEvent& event) { events.push_back(event); };
     server = std::make_unique<AdminServer>(shard, options, sources);
@@ -202,6 +215,7 @@ struct ApiFixture {
   bool is_stopping = false;
   FakeDirectory directory;
   FakeRecords records;
+  FakeKeys keys{records};
   FakeTrail trail;
   std::string policy_question;
   std::string policy_text = "{\"allowed\":true,\"decision\":\"allow\"}";

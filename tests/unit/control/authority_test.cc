@@ -34,13 +34,13 @@ TEST_CASE(
   REQUIRE(record.body.at("verifier").is_null());
   store::ControlRecord before = record;
   before.body.erase("verifier");
-  authority.seal(before);
+  Authority::seal(before, *authority.ring(), authority.ring()->current_id());
   record.key_id = before.key_id;
   record.mac = before.mac;
   CHECK(authority.check(record) == Authority::Verdict::authentic);
   record.body["verifier"] = "SCRAM-SHA-256$…";
   CHECK(authority.check(record) == Authority::Verdict::forged);
-  authority.seal(record);
+  Authority::seal(record, *authority.ring(), authority.ring()->current_id());
   CHECK(authority.check(record) == Authority::Verdict::authentic);
   // Nor may somebody take it away.
   record.body["verifier"] = nullptr;

@@ -32,18 +32,24 @@ inline void forget_all() {
 }
 
 struct Node {
-  explicit Node(const std::string& key_ring = "", uint64_t verify_ms = 100, const std::string& state = "")
+  explicit Node(const std::string& key_ring = "", uint64_t verify_ms = 100, const std::string& state = "",
+                const std::string& node_name = "")
       : home({}), state_directory(state.empty() ? dir.path : state) {
     ControlPlaneOptions options;
     options.owner_dsn = cluster().store.owner_dsn();
     options.dsn = cluster().store.control_dsn();
     options.state_directory = state_directory;
-    options.key_ring = key_ring;
+    options.keys.file = key_ring;
+    options.node = node_name;
     options.verify_ms = verify_ms;
     options.space = &trail;
     options.distrusted = [this](const std::string& record, const std::string& why) {
       const std::lock_guard guard(lock);
       distrusted.push_back(record + ": " + why);
+    };
+    options.tell = [this](const audit::EventBuilder& event) {
+      const std::lock_guard guard(lock);
+      events.emplace_back(event.bytes());
     };
     auto opened = ControlPlane::open(std::move(options), home);
     REQUIRE_MESSAGE(opened, opened.error().message);
@@ -91,6 +97,7 @@ struct Node {
   proxy::VectorSpace trail;
   std::mutex lock;
   std::vector<std::string> distrusted;
+  std::vector<std::string> events;  // Of other threads than the control thread; their fields.
   Actor actor{"root", "admin token", "127.0.0.1:1", {}, auth::Scopes::all()};
   std::unique_ptr<ControlPlane> plane;
 };

@@ -112,14 +112,6 @@ TEST_CASE("an older version that is brought back is not in force") {
   query("DROP TABLE public.older");
 }
 
-TEST_CASE("a node with another key ring believes nothing of it") {
-  Pair pair;
-  Node stranger;
-  CHECK(!stranger.has_user("ana"));
-  CHECK(!stranger.has_user("admin"));
-  CHECK(tells(stranger, "its code does not fit"));
-}
-
 TEST_CASE("another store, or one that was taken back, is told of") {
   Pair pair;
   query("UPDATE ringfence_control.state SET revision = 1");

@@ -15,6 +15,7 @@
 #include "ringfence/base/metrics_writer.h"
 #include "ringfence/control/config_directory.h"
 #include "ringfence/control/in_force.h"
+#include "ringfence/control/key_directory.h"
 #include "ringfence/control/login_event.h"
 #include "ringfence/control/policy_answer.h"
 #include "ringfence/control/privilege_question.h"
@@ -86,6 +87,7 @@ struct Sources {
   // As PasswordChecker::check() does.
   std::function<void(auth::PasswordAttempt, std::function<void(auth::PasswordAnswer)> done)> check_password;
   RecordDirectory* records = nullptr;                 // Outlives the server.
+  control::KeyDirectory* keys = nullptr;              // Likewise.
   control::ConfigDirectory* configuration = nullptr;  // Likewise.
   control::TrailDirectory* trail = nullptr;           // Outlives the server; null: there is no trail to read.
   // An API key has proved something.

@@ -55,13 +55,16 @@ struct AdminConfig {
 
 struct StoreConfig {
   bool embedded = true;
-  Secret url;                 // postgres://…; empty when embedded.
-  Secret writer_url;          // As the role that may only insert; empty: the same as `url`.
-  Secret control_url;         // As the role that owns what is managed by the API; empty: the same as `url`.
-  Secret reader_url;          // As the role that may read the trail; empty: the same as `url`.
-  std::string key_ring_file;  // Of the control plane; empty: control.keys in the state directory.
-  std::string bin_dir;        // Of the PostgreSQL server's programs; empty: found. Embedded only.
-  std::string run_as;         // The user that runs the embedded cluster; empty: chosen.
+  Secret url;          // postgres://…; empty when embedded.
+  Secret writer_url;   // As the role that may only insert; empty: the same as `url`.
+  Secret control_url;  // As the role that owns what is managed by the API; empty: the same as `url`.
+  Secret reader_url;   // As the role that may read the trail; empty: the same as `url`.
+  // Of the control plane, where the first that is given has it; none: control.keys in the state directory.
+  std::string key_ring_file;
+  std::string key_ring_credential;  // A file of systemd's credentials.
+  Secret key_ring;                  // RINGFENCE_KEY_RING, without its base64.
+  std::string bin_dir;              // Of the PostgreSQL server's programs; empty: found. Embedded only.
+  std::string run_as;               // The user that runs the embedded cluster; empty: chosen.
 };
 
 using model::Durability;

@@ -33,6 +33,9 @@ class Follower {
            std::function<Result<void>()> prepare);
   ~Follower();
 
+  // Before start(): called on the follower's thread after each round in which the store has answered.
+  void each_turn(std::function<void()> what) { each_turn_ = std::move(what); }
+
   // The first look, on the caller's thread; then the thread begins. A store that does not answer is asked
   // again later; other errors are the caller's.
   Result<void> start();
@@ -91,6 +94,7 @@ class Follower {
 
   const ControlPlaneOptions& options_;
   std::function<Result<void>()> prepare_;
+  std::function<void()> each_turn_;
   const Authority& authority_;
   mutable std::mutex known_lock_;  // Around reads of other threads, and around writes.
   KnownVersions known_;

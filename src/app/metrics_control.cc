@@ -23,6 +23,8 @@ void Appliance::write_control_metrics(MetricsWriter& out) const {
   const double age_s = status->heard_ns == 0 ? -1 : static_cast<double>(mono_ns() - status->heard_ns) / 1e9;
   out.gauge("ringfence_control_store_age_seconds",
             "Since the store has answered the control plane; -1: never", age_s);
+  out.counter("ringfence_break_glass_total",
+              "Grants that users of this node have given themselves in an emergency", status->break_glass);
   out.counter("ringfence_control_records_rejected_total",
               "Records of the store that no appliance wrote like this", status->rejected);
 }

@@ -9,14 +9,15 @@ namespace {
 constexpr std::string_view admin_scopes[] = {"*"};
 // Sees everything and changes nothing. Secrets are never shown, to nobody.
 constexpr std::string_view auditor_scopes[] = {
-    "access-requests:read", "approvals:read", "audit:read",    "config:read",     "connections:read",
-    "encryption:read",      "grants:read",    "groups:read",   "keys:read",       "metrics:read",
-    "permissions:read",     "policies:read",  "policy:read",   "privileges:read", "queries:read",
-    "roles:read",           "self:*",         "sessions:read", "stats:read",      "target-groups:read",
-    "targets:read",         "users:read",
+    "access-requests:read", "approvals:read", "audit:read",  "config:read",     "connections:read",
+    "encryption:read",      "grants:read",    "groups:read", "keys:read",       "metrics:read",
+    "permissions:read",     "policies:read",  "policy:read", "privileges:read", "queries:read",
+    "request-rules:read",   "roles:read",     "self:*",      "sessions:read",   "stats:read",
+    "target-groups:read",   "targets:read",   "users:read",
 };
 // Decides about what others ask for; who asks is in the request.
-constexpr std::string_view approver_scopes[] = {"access-requests:*", "approvals:*", "self:*"};
+constexpr std::string_view approver_scopes[] = {"access-requests:decide", "access-requests:read",
+                                                "approvals:*", "self:*"};
 // His own password, keys, sessions, requests and grants.
 constexpr std::string_view user_scopes[] = {"self:*"};
 

@@ -30,7 +30,7 @@ std::optional<Answer> Change::begin() {
 }
 
 Result<void> Change::seal(ControlRecord& record) const {
-  if (auto moved = move_credentials(*ring_, key_, noun_, record.body); !moved) return moved;
+  if (auto moved = move_credentials(*ring_, key_, *record.noun, record.body); !moved) return moved;
   Authority::seal(record, *ring_, key_);
   return {};
 }
@@ -197,6 +197,7 @@ Answer Change::create_within(const Json& given, const Prepared& prepared,
   record.body["number"] = *number;
   if (auto refused = ChangeRules(registry_, records_, actor_).check(noun_, nullptr, &record.body))
     return *refused;
+  if (auto refused = complete_new(record)) return *refused;
   if (auto sealed = seal(record); !sealed) return failed(sealed.error());
   if (auto written = records_.insert(record); !written) return failed(written.error());
   Answer answer = registry_.one(record, Answer::Kind::created);
@@ -214,23 +215,43 @@ Answer Change::create_within(const Json& given, const Prepared& prepared,
 
 Answer Change::finish(std::string_view action, const ControlRecord& record, const Json& before,
                       const Json& after, Answer answer) {
-  if (!trail_.begin(action, noun_, record.id(), before, after, actor_))
-    return unavailable("the trail takes no record of the change; it was not made");
+  bool is_taken = trail_.begin({action, &noun_, record.id(), before, after}, actor_);
+  for (Beside& one : beside_) is_taken = is_taken && one.trail.begin(one.event, actor_);
+  if (!is_taken) {
+    constexpr const char* why = "the trail takes no record of the change; it was not made";
+    end_trail(audit::Outcome::failure, why);
+    return unavailable(why);
+  }
   auto committed = records_.commit();
   if (!committed) {
     // A connection that broke in COMMIT leaves open whether the store has made the change.
     const bool is_open = committed.error().fault == Fault::unavailable;
-    trail_.end(is_open ? audit::Outcome::unknown : audit::Outcome::failure, committed.error().message);
+    end_trail(is_open ? audit::Outcome::unknown : audit::Outcome::failure, committed.error().message);
     return is_open ? unavailable(
                          "the store did not confirm the change; read the record to see whether it was made")
                    : failed(committed.error());
   }
-  trail_.end(audit::Outcome::success, "");
+  end_trail(audit::Outcome::success, "");
   trail_.links(noun_, record.id(), before, after, actor_);
+  for (const auto& [event, trail] : beside_)
+    trail_.links(*event.noun, event.id, event.before, event.after, actor_);
   answer.revision = revision_;
   answer.changed = std::string(noun_.name) + " " + record.id();
   answer.changed_version = record.version() + (answer.kind == Answer::Kind::deleted ? 1 : 0);
+  if (awaited_.empty()) return answer;
+  answer.changed = awaited_;
+  answer.changed_version = 1;
   return answer;
+}
+
+void Change::add_beside(ChangeEvent event) {
+  beside_.push_back({std::move(event), ChangeTrail(registry_.space_ ? registry_.space_() : nullptr)});
+}
+
+// What the trail has taken the beginning of.
+void Change::end_trail(audit::Outcome outcome, const std::string& reason) {
+  trail_.end(outcome, reason);
+  for (Beside& one : beside_) one.trail.end(outcome, reason);
 }
 
 // ---------------------------------------------------------------- change and delete

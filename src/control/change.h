@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "change_trail.h"
 #include "preparation.h"
@@ -18,6 +19,9 @@ class Change {
         noun_(noun),
         actor_(actor),
         trail_(registry.space_ ? registry.space_() : nullptr) {}
+  virtual ~Change() = default;
+  Change(const Change&) = delete;
+  Change& operator=(const Change&) = delete;
 
   Answer create(const model::Json& given, const std::string& idempotency_key);
   // A record of the appliance's own, which nobody may change.
@@ -25,28 +29,26 @@ class Change {
   Answer change(const std::string& which, const model::Json& given, std::optional<int64_t> if_version);
   Answer remove(const std::string& which, std::optional<int64_t> if_version);
 
- private:
+ protected:
+  // A new record, before it is sealed. What depends on the store's other records is added here, and what
+  // comes with the record is written. An answer refuses the record.
+  virtual std::optional<Answer> complete_new(store::ControlRecord& record) {
+    (void)record;
+    return std::nullopt;
+  }
+  // What else the same transaction makes or means. It has a record of the trail of its own.
+  void add_beside(ChangeEvent event);
+
   Answer create_prepared(const model::Json& given, const Prepared& prepared,
                          const std::string& idempotency_key);
-  Answer create_within(const model::Json& given, const Prepared& prepared,
-                       const std::string& idempotency_key);
-  Answer change_within(const std::string& which, const model::Json& given, const Prepared& prepared,
-                       std::optional<int64_t> if_version);
-  Answer remove_within(const std::string& which, std::optional<int64_t> if_version);
-  // Of one whose row is not believed, or was taken away without an appliance: so it is put right.
-  Answer remove_doubtful(const std::string& which);
-  store::Tombstone stone_of(const std::string& id, int64_t version) const;
-  // Names become ids. What does not exist is a defect.
-  Result<model::Defects> resolve(model::Json& given);
   // The record that the change is about, in the version that was asked for; else what is answered.
   Result<store::ControlRecord> current(const std::string& which, std::optional<int64_t> if_version,
                                        Answer& refused);
-  Answer replay(const store::ControlRecords::EarlierAnswer& earlier, const std::string& request);
   // Begins the transaction and takes the key that new rows are by; else what is answered.
   std::optional<Answer> begin();
   // With that key, the record's secrets too.
   Result<void> seal(store::ControlRecord& record) const;
-  // Rules after the write, the record in the trail, the commit.
+  // The records of the trail, the commit.
   Answer finish(std::string_view action, const store::ControlRecord& record, const model::Json& before,
                 const model::Json& after, Answer answer);
   Answer failed(const Error& error);
@@ -65,6 +67,28 @@ class Change {
   int64_t revision_ = 0;
   KeyRingPtr ring_;  // Of the change under way.
   std::string key_;  // In use in that ring.
+  // "<noun> <id>" of a new record that must be in force when the answer comes. Empty: the one that changes.
+  std::string awaited_;
+
+ private:
+  Answer create_within(const model::Json& given, const Prepared& prepared,
+                       const std::string& idempotency_key);
+  Answer change_within(const std::string& which, const model::Json& given, const Prepared& prepared,
+                       std::optional<int64_t> if_version);
+  Answer remove_within(const std::string& which, std::optional<int64_t> if_version);
+  // Of one whose row is not believed, or was taken away without an appliance: so it is put right.
+  Answer remove_doubtful(const std::string& which);
+  store::Tombstone stone_of(const std::string& id, int64_t version) const;
+  // Names become ids. What does not exist is a defect.
+  Result<model::Defects> resolve(model::Json& given);
+  Answer replay(const store::ControlRecords::EarlierAnswer& earlier, const std::string& request);
+  void end_trail(audit::Outcome outcome, const std::string& reason);
+
+  struct Beside {
+    ChangeEvent event;
+    ChangeTrail trail;
+  };
+  std::vector<Beside> beside_;
 };
 
 }  // namespace ringfence::control

@@ -52,7 +52,9 @@ std::optional<Answer> ChangeRules::check(const model::Noun& noun, const Json* be
   if (noun.name == "role") return check_role(before, after);
   if (noun.name == "key") return check_key(before, after);
   if (noun.name == "target") return check_target(before, after);
-  if (noun.name == "grant") return check_grant(after);
+  if (noun.name == "grant") return check_grant(before, after);
+  if (noun.name == "access_request") return check_request(after, after != nullptr ? *after : *before);
+  if (noun.name == "request_rule") return check_request_rule(after);
   return std::nullopt;
 }
 
@@ -114,6 +116,22 @@ Result<auth::Scopes> ChangeRules::scopes_of_user(const std::string& id) {
   if (!found) return unexpected(std::move(found.error()));
   auto out = scopes_of(found->body.at("roles"));
   if (out) out->add(auth::connect_scope);
+  return out;
+}
+
+Result<std::set<std::string>> ChangeRules::roles_of_user(const std::string& id) {
+  auto user = believed("user", id);
+  if (!user) return unexpected(std::move(user.error()));
+  std::set<std::string> out;
+  auto next = user->body.at("roles").get<std::vector<std::string>>();
+  while (!next.empty()) {
+    const std::string role = std::move(next.back());
+    next.pop_back();
+    if (!out.insert(role).second) continue;
+    auto record = believed("role", role);
+    if (!record) return unexpected(std::move(record.error()));
+    for (const Json& parent : record->body.at("parents")) next.push_back(parent.get<std::string>());
+  }
   return out;
 }
 
@@ -194,8 +212,15 @@ std::optional<Answer> ChangeRules::check_target(const Json* before, const Json* 
   return invalid(std::move(missing), "the password goes to another place then");
 }
 
-// Nobody gives himself access, unless he may do everything.
-std::optional<Answer> ChangeRules::check_grant(const Json* after) {
+// Nobody gives himself access, unless he may do everything. Break-glass is the way to it, and he ends it
+// himself.
+std::optional<Answer> ChangeRules::check_grant(const Json* before, const Json* after) {
+  if (before == nullptr && after->at("origin") == "break_glass") return std::nullopt;
+  if (after == nullptr && !actor_.scopes.has("grants:write")) {
+    const bool is_own_glass =
+        before->at("origin") == "break_glass" && before->at("user") == to_string(actor_.user_id);
+    if (!is_own_glass) return refusal(Answer::Kind::not_found, "there is no such grant");
+  }
   if (after == nullptr || actor_.user_id.is_nil() || actor_.scopes.has_all(auth::Scopes::all()))
     return std::nullopt;
   bool is_own = after->at("user") == to_string(actor_.user_id);
@@ -208,6 +233,26 @@ std::optional<Answer> ChangeRules::check_grant(const Json* after) {
   if (!is_own) return std::nullopt;
   return refusal(Answer::Kind::forbidden,
                  "nobody gives a grant to himself, or to a group of his; ask another administrator");
+}
+
+std::optional<Answer> ChangeRules::check_request(const Json* after, const Json& record) const {
+  const bool is_own = !actor_.user_id.is_nil() && record.at("user") == to_string(actor_.user_id);
+  if (after != nullptr || !is_own) return std::nullopt;
+  return refusal(Answer::Kind::forbidden, "nobody deletes a request of his own; cancel it in place of that");
+}
+
+// By a rule for a role of his own he would approve what he asks for himself.
+std::optional<Answer> ChangeRules::check_request_rule(const Json* after) {
+  if (after == nullptr || actor_.user_id.is_nil() || actor_.scopes.has_all(auth::Scopes::all()))
+    return std::nullopt;
+  auto own = roles_of_user(to_string(actor_.user_id));
+  if (!own) return store_failed(own.error(), records_.refusal());
+  for (const Json& role : after->at("roles")) {
+    if (own->contains(role.get<std::string>()))
+      return refusal(Answer::Kind::forbidden,
+                     "nobody makes a rule that approves what he asks for himself; ask another administrator");
+  }
+  return std::nullopt;
 }
 
 std::optional<Answer> ChangeRules::check_key(const Json* before, const Json* after) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <optional>
+#include <set>
+#include <string>
 
 #include "ringfence/control/answer.h"
 #include "ringfence/control/registry.h"
@@ -18,6 +20,13 @@ class ChangeRules {
   // `before`: null where the record is new; `after`: null where it is deleted; both with ids as references.
   // Nothing: the change may be made.
   std::optional<Answer> check(const model::Noun& noun, const model::Json* before, const model::Json* after);
+  // What others ask in the same transaction. The record of this id, if it is one to believe; Fault::conflict:
+  // it is not.
+  Result<store::ControlRecord> believed(const char* noun, const std::string& id);
+  // What a user may, by id.
+  Result<auth::Scopes> scopes_of_user(const std::string& id);
+  // The ids of a user's roles, with their parents, theirs, and so on.
+  Result<std::set<std::string>> roles_of_user(const std::string& id);
   // After the rows are written: there is still an administrator who can log in, where there was one.
   std::optional<Answer> check_after(const model::Noun& noun, const model::Json* before);
 
@@ -25,17 +34,15 @@ class ChangeRules {
   std::optional<Answer> check_user(const model::Json* before, const model::Json* after);
   std::optional<Answer> check_role(const model::Json* before, const model::Json* after);
   std::optional<Answer> check_target(const model::Json* before, const model::Json* after);
-  std::optional<Answer> check_grant(const model::Json* after);
+  std::optional<Answer> check_grant(const model::Json* before, const model::Json* after);
+  std::optional<Answer> check_request(const model::Json* after, const model::Json& record) const;
+  std::optional<Answer> check_request_rule(const model::Json* after);
   std::optional<Answer> check_key(const model::Json* before, const model::Json* after);
   // Of the record's roles, or of the roles in another of its fields, with their parents.
   Result<auth::Scopes> scopes_of(const model::Json& ids);
   Result<void> add_scopes(const std::string& role, auth::Scopes& to, std::vector<std::string>& path);
-  // What a user may, by id.
-  Result<auth::Scopes> scopes_of_user(const std::string& id);
   // A role that is not believed may have been more: who has all scopes alone passes.
   std::optional<Answer> needs(const Result<auth::Scopes>& scopes, const std::string& what);
-
-  Result<store::ControlRecord> believed(const char* noun, const std::string& id);
 
   const Registry& registry_;
   store::ControlRecords& records_;

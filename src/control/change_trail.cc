@@ -49,14 +49,16 @@ uint64_t publish(audit::RecordSpace& space, audit::RecordKind kind, ByteView fie
 
 }  // namespace
 
-bool ChangeTrail::begin(std::string_view action, const model::Noun& noun, const std::string& id,
-                        const Json& before, const Json& after, const Actor& actor) {
+bool ChangeTrail::begin(const ChangeEvent& begun, const Actor& actor) {
   if (space_ == nullptr) return true;
-  EventBuilder event = new_event(action, audit::Severity::info, audit::Outcome::running);
+  severity_ = begun.severity;
+  EventBuilder event = new_event(begun.action, begun.severity, audit::Outcome::running, begun.category);
   add_actor(event, actor);
-  event.text(Tag::entity_type, noun.name)
-      .text(Tag::entity_id, id)
-      .text(Tag::changes, changes_of(before, after));
+  event.text(Tag::entity_type, begun.noun->name).text(Tag::entity_id, begun.id);
+  const std::string changes = changes_of(begun.before, begun.after);
+  if (changes != "{}") event.text(Tag::changes, changes);
+  if (!begun.reason.empty()) event.text(Tag::reason, begun.reason);
+  if (!begun.metadata.is_null()) event.text(Tag::metadata, model::canonical_json(begun.metadata));
   start_seq_ = publish(*space_, audit::RecordKind::start, event.bytes(), 0);
   return start_seq_ != 0;
 }
@@ -64,9 +66,10 @@ bool ChangeTrail::begin(std::string_view action, const model::Noun& noun, const 
 void ChangeTrail::end(audit::Outcome outcome, const std::string& reason) {
   if (space_ == nullptr || start_seq_ == 0) return;
   std::string fields;
-  audit::append_field(
-      fields, Tag::severity,
-      audit::name(outcome == audit::Outcome::success ? audit::Severity::info : audit::Severity::warning));
+  audit::append_field(fields, Tag::severity,
+                      audit::name(outcome == audit::Outcome::success || severity_ > audit::Severity::warning
+                                      ? severity_
+                                      : audit::Severity::warning));
   audit::append_field(fields, Tag::outcome, audit::name(outcome));
   if (!reason.empty()) audit::append_field(fields, Tag::reason, reason);
   if (publish(*space_, audit::RecordKind::outcome, fields, start_seq_) == 0)

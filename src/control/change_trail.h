@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "ringfence/audit/event.h"
 #include "ringfence/control/answer.h"
@@ -9,15 +10,28 @@
 
 namespace ringfence::control {
 
+// What is about to happen to a record.
+struct ChangeEvent {
+  std::string_view action;  // CREATE, UPDATE, DELETE, or what that means: access_request_approved.
+  const model::Noun* noun = nullptr;
+  std::string id;
+  // As they are shown; null: there is none. Only what differs is recorded.
+  model::Json before;
+  model::Json after;
+  audit::Severity severity = audit::Severity::info;
+  audit::Category category = audit::Category::system;
+  std::string reason;    // Of who asks for it.
+  model::Json metadata;  // Null: none.
+};
+
 class ChangeTrail {
  public:
   // `space`: null, nothing is recorded.
   explicit ChangeTrail(audit::RecordSpace* space) : space_(space) {}
 
-  // `action`: CREATE, UPDATE or DELETE. `before` and `after` as they are shown; null: there is none. Only
-  // what differs is recorded. False: the trail takes nothing, so that the change must not be made.
-  bool begin(std::string_view action, const model::Noun& noun, const std::string& id,
-             const model::Json& before, const model::Json& after, const Actor& actor);
+  // False: the trail takes nothing, so that the change must not be made.
+  bool begin(const ChangeEvent& event, const Actor& actor);
+  // What was not begun has no end.
   void end(audit::Outcome outcome, const std::string& reason);
   // After a change that was made: what it tied to the record, or untied from it. Of a user's roles
   // role_assigned and role_revoked, of other references LINK and UNLINK; of a grant privilege_granted and
@@ -35,6 +49,7 @@ class ChangeTrail {
                  const Actor& actor);
   audit::RecordSpace* space_;
   uint64_t start_seq_ = 0;
+  audit::Severity severity_ = audit::Severity::info;
 };
 
 }  // namespace ringfence::control

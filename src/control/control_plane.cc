@@ -6,6 +6,7 @@
 #include "encryption_keys.h"
 #include "follower.h"
 #include "ringfence/base/base64.h"
+#include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
 #include "ringfence/base/state_file.h"
 #include "ringfence/control/registry.h"
@@ -19,6 +20,7 @@ namespace {
 
 constexpr uint64_t follow_ms = 5'000;
 constexpr int statement_s = 10;
+constexpr uint64_t expire_requests_ns = 2'000'000'000;
 constexpr size_t first_password_bytes = 18;
 constexpr const char* first_password_file = "initial-admin-password";
 
@@ -32,7 +34,9 @@ struct ControlPlane::Parts {
         authority(keeper->authority()),
         keys(rotation_options(), *keeper),
         follower(options, authority, std::move(versions), hooks()),
-        home(shard) {}
+        home(shard) {
+    follower.each_turn([this] { look_at_requests(); });
+  }
 
   RotationOptions rotation_options();
   FollowerHooks hooks();
@@ -40,6 +44,8 @@ struct ControlPlane::Parts {
   std::optional<Answer> make_ready();
   Answer work(const std::function<Answer(Registry&)>& question);
   Result<void> connect();
+  // On the follower's thread.
+  void look_at_requests();
   // Migrations, built-in roles, the first administrator. On the thread that follows, while nobody asks.
   Result<void> prepare();
   Result<void> make_first(store::Connection& at);
@@ -53,6 +59,8 @@ struct ControlPlane::Parts {
   std::unique_ptr<store::Connection> connection;  // Of the worker's thread.
   std::atomic<std::shared_ptr<const DeclaredRecords>> declared;
   std::atomic<bool> is_closed{false};
+  std::atomic<uint64_t> break_glass{0};
+  uint64_t requests_due_ns = 0;          // Of the follower's thread.
   ring::Workers worker{1, waiting_max};  // The last member: its thread uses the others.
 };
 
@@ -92,6 +100,8 @@ Answer ControlPlane::Parts::work(const std::function<Answer(Registry&)>& questio
   registry.know([this](const std::string& record) { return follower.known_version(record); });
   Answer answer = question(registry);
   if (answer.revision == 0) return answer;
+  const bool is_made = answer.kind == Answer::Kind::created && answer.body.is_object();
+  if (is_made && answer.body.value("origin", "") == "break_glass") ++break_glass;
   const Written written{
       answer.changed, {answer.changed_version, answer.kind == Answer::Kind::deleted}, answer.revision};
   const Follower::Followed followed = follower.wait_for(written, follow_ms);
@@ -101,6 +111,17 @@ Answer ControlPlane::Parts::work(const std::function<Answer(Registry&)>& questio
                    "the store has confirmed the change and does not show it: the record is not in force; see "
                    "the trail's events");
   return unavailable("the change was made, and this node has not followed it yet; read the record");
+}
+
+void ControlPlane::Parts::look_at_requests() {
+  if (mono_ns() < requests_due_ns) return;
+  requests_due_ns = mono_ns() + expire_requests_ns;
+  (void)worker.post([this] {
+    if (is_closed || !connect()) return;
+    Registry registry(*connection, authority, [this] { return options.space; }, options.scram_secret);
+    registry.believe([this](const store::ControlRecord& record) { return follower.believes(record); });
+    (void)registry.expire_requests();
+  });
 }
 
 Result<void> ControlPlane::Parts::prepare() {
@@ -170,6 +191,7 @@ ControlStatus ControlPlane::status() const {
   out.heard_ns = parts_->follower.heard_ns();
   out.rejected = parts_->follower.rejected();
   out.key_problem = parts_->follower.key_problem();
+  out.break_glass = parts_->break_glass;
   const InForcePtr now = in_force();
   if (!now) return out;
   out.revision = now->revision;

@@ -186,6 +186,7 @@ void Follower::run() {
     const Result<void> done = turn();
     if (is_stopping_) return;
     if (done) {
+      if (each_turn_) each_turn_();
       if (is_told) log_info("the control plane follows the store again");
       is_told = false;
       continue;

@@ -38,6 +38,9 @@ bool is_over(const Json& record, uint64_t now_us) {
   return at != 0 && at <= now_us;
 }
 
+// Requests and their rules give nothing: what is approved is a grant.
+bool is_kept(const model::Noun& noun) { return !noun.is_request && noun.name != "request_rule"; }
+
 // Unless the name is another one's by now.
 template <typename T>
 void drop_named(SharedMap<T>& from, const std::string& name, const std::string& id) {
@@ -63,6 +66,7 @@ bool is_same(const UserFacts& a, const UserFacts& b) {
 void Image::put(const store::ControlRecord& record) {
   const std::string noun(record.noun->name), id = record.id();
   if (RulesImage::keeps(*record.noun)) return rules_.put(*record.noun, id, record.body);
+  if (!is_kept(*record.noun)) return;
   if (const Json* known = find(noun, id); known != nullptr && *known == record.body) return;
   remove(*record.noun, id);
   const Json& body = records_[noun].emplace(id, record.body).first->second;

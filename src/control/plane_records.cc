@@ -71,6 +71,19 @@ void PlaneRecords::identify(std::vector<Called> called, Done done) {
   ask([called = std::move(called)](Registry& to) { return to.identify(called); }, std::move(done));
 }
 
+void PlaneRecords::decide(std::string which, Decision decision, model::Json given,
+                          std::optional<int64_t> if_version, Actor actor, Done done) {
+  ask([which = std::move(which), decision, given = std::move(given), if_version, actor = std::move(actor)](
+          Registry& to) { return to.decide(which, decision, given, if_version, actor); },
+      std::move(done));
+}
+
+void PlaneRecords::break_glass(model::Json given, Actor actor, std::string idempotency_key, Done done) {
+  ask([given = std::move(given), actor = std::move(actor),
+       key = std::move(idempotency_key)](Registry& to) { return to.break_glass(given, actor, key); },
+      std::move(done));
+}
+
 void PlaneRecords::change_own_password(Actor user, model::Secret password, int64_t if_version, Done done) {
   ask([user = std::move(user), password = std::move(password),
        if_version](Registry& to) { return to.change_own_password(user, password, if_version); },

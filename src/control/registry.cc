@@ -7,9 +7,12 @@
 #include <set>
 #include <tuple>
 
+#include "break_glass.h"
 #include "change.h"
 #include "change_rules.h"
 #include "cursor.h"
+#include "request_change.h"
+#include "ringfence/base/clock.h"
 #include "ringfence/base/utf8.h"
 #include "target_facts.h"
 
@@ -17,6 +20,12 @@ namespace ringfence::control {
 
 using model::Json;
 using store::ControlRecord;
+
+namespace {
+
+constexpr size_t expired_at_once = 100;
+
+}  // namespace
 
 Result<std::optional<ControlRecord>> Registry::find(const model::Noun& noun, const std::string& which) {
   if (auto id = parse_uuid(which)) return records_.by_id(noun, *id);
@@ -100,12 +109,22 @@ Result<Json> Registry::present(const model::Noun& noun, std::vector<Json> bodies
   return out;
 }
 
+namespace {
+
+// That a request has expired is not always written yet.
+void show_state(const model::Noun& noun, Json& shown) {
+  if (noun.is_request && is_over(shown, wall_us())) shown["state"] = "expired";
+}
+
+}  // namespace
+
 Answer Registry::one(const ControlRecord& record, Answer::Kind kind) {
   auto made = present(*record.noun, {record.body});
   if (!made) return store_failed(made.error(), records_.refusal());
   Answer out;
   out.kind = kind;
   out.body = std::move(made->front());
+  show_state(*record.noun, out.body);
   out.version = record.version();
   return out;
 }
@@ -155,6 +174,7 @@ Answer Registry::list(const model::Noun& noun, const ListRequest& request) {
     return invalid({{"", query.error().message}}, query.error().message);
   }
   query->limit = request.limit + 1;
+  if (noun.is_request) (void)expire_requests();  // A list by state has each in its place.
   auto stored = records_.list(noun, *query);
   if (!stored) return store_failed(stored.error(), {});
   std::vector<Json> declared = declared_ ? declared_->list(noun, *query) : std::vector<Json>();
@@ -184,6 +204,7 @@ Result<Json> Registry::show_page(const model::Noun& noun, const std::vector<Json
   }
   auto shown = present(noun, std::move(bodies));
   if (!shown) return shown;
+  for (Json& item : *shown) show_state(noun, item);
   // Those that are not believed are gone: the others have their places by their ids.
   Json out = Json::array();
   auto next = shown->begin();
@@ -203,7 +224,35 @@ Answer Registry::create(const model::Noun& noun, const Json& given, const Actor&
     out.defects = {{"name", "is taken by the configuration; choose another one"}};
     return out;
   }
+  if (noun.is_request) return RequestChange(*this, actor).create(given, idempotency_key);
   return Change(*this, noun, actor).create(given, idempotency_key);
+}
+
+Answer Registry::decide(const std::string& which, Decision decision, const Json& given,
+                        std::optional<int64_t> if_version, const Actor& actor) {
+  return RequestChange(*this, actor).decide(which, decision, given, if_version);
+}
+
+Answer Registry::break_glass(const Json& given, const Actor& actor, const std::string& idempotency_key) {
+  return BreakGlass(*this, actor).make(given, idempotency_key);
+}
+
+Result<void> Registry::expire_requests() {
+  const model::Noun& noun = *model::find_noun("access_request");
+  const Actor appliance{"ringfence", "expiry", "", {}, auth::Scopes::all()};
+  store::ListQuery query;
+  query.filters = {{"state", "pending"}};
+  query.sort = "expires_at";
+  query.limit = expired_at_once;
+  auto found = records_.list(noun, query);
+  if (!found) return unexpected(std::move(found.error()));
+  for (const ControlRecord& record : *found) {
+    if (!is_over(record.body, wall_us())) return {};
+    if (!believes(record)) continue;
+    // Another node may have been faster.
+    (void)decide(record.id(), Decision::expire, Json::object(), record.version(), appliance);
+  }
+  return {};
 }
 
 Answer Registry::change(const model::Noun& noun, const std::string& which, const Json& given,

@@ -14,8 +14,9 @@ const Field* Noun::find(std::string_view field) const {
 }
 
 std::span<const Noun* const> nouns() {
-  static const Noun* const all[] = {&user_group_noun,   &role_noun,   &user_noun,   &key_noun,
-                                    &target_group_noun, &target_noun, &policy_noun, &grant_noun};
+  static const Noun* const all[] = {&user_group_noun,     &role_noun,        &user_noun,   &key_noun,
+                                    &target_group_noun,   &target_noun,      &policy_noun, &grant_noun,
+                                    &access_request_noun, &request_rule_noun};
   return all;
 }
 

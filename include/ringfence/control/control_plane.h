@@ -52,9 +52,10 @@ struct ControlStatus {
   size_t users = 0;      // In force; likewise the others.
   size_t keys = 0;
   size_t targets = 0;
-  uint64_t heard_ns = 0;    // When the store answered last (mono_ns); 0: it never has.
-  uint64_t rejected = 0;    // Records that were not believed, since the start.
-  std::string key_problem;  // Why the key ring is not this store's; empty: it is.
+  uint64_t heard_ns = 0;     // When the store answered last (mono_ns); 0: it never has.
+  uint64_t break_glass = 0;  // Grants of this kind that this node has made, since the start.
+  uint64_t rejected = 0;     // Records that were not believed, since the start.
+  std::string key_problem;   // Why the key ring is not this store's; empty: it is.
 };
 
 class ControlPlane {

@@ -34,6 +34,9 @@ class PlaneRecords final : public RecordDirectory, public KeyDirectory {
   void remove(const model::Noun& noun, std::string which, std::optional<int64_t> if_version, Actor actor,
               Done done) override;
   void identify(std::vector<Called> called, Done done) override;
+  void decide(std::string which, Decision decision, model::Json given, std::optional<int64_t> if_version,
+              Actor actor, Done done) override;
+  void break_glass(model::Json given, Actor actor, std::string idempotency_key, Done done) override;
   void change_own_password(Actor user, model::Secret password, int64_t if_version, Done done) override;
   void ask_keys(KeyAction action, std::string which, model::Json given, Actor actor, Done done) override;
   // `done`: whether they were noted.

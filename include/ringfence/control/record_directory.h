@@ -30,6 +30,14 @@ struct Called {
   bool is_name = false;
 };
 
+// What becomes of an access request.
+enum class Decision : uint8_t {
+  approve,
+  deny,
+  cancel,
+  expire,  // By the appliance alone.
+};
+
 class RecordDirectory {
  public:
   // Called on the home shard's thread, perhaps before the call returns, and at most once. It may come late.
@@ -47,6 +55,10 @@ class RecordDirectory {
                       Actor actor, Done done) = 0;
   // Who they are: in their order, null where there is no such record.
   virtual void identify(std::vector<Called> called, Done done) = 0;
+  // Of access requests; `given` is {"reason": …}.
+  virtual void decide(std::string which, Decision decision, model::Json given,
+                      std::optional<int64_t> if_version, Actor actor, Done done) = 0;
+  virtual void break_glass(model::Json given, Actor actor, std::string idempotency_key, Done done) = 0;
   virtual void change_own_password(Actor user, model::Secret password, int64_t if_version, Done done) = 0;
 };
 

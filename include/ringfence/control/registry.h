@@ -61,6 +61,14 @@ class Registry {
                 std::optional<int64_t> if_version, const Actor& actor);
   Answer remove(const model::Noun& noun, const std::string& which, std::optional<int64_t> if_version,
                 const Actor& actor);
+  // An access request, once and never by the user who made it. An approval makes the grant in the same
+  // transaction. `given`: {"reason": …}, which a denial needs.
+  Answer decide(const std::string& which, Decision decision, const model::Json& given,
+                std::optional<int64_t> if_version, const Actor& actor);
+  // A grant for the actor himself, as model::break_glass_form() asks for it; the trail's event is CRITICAL.
+  Answer break_glass(const model::Json& given, const Actor& actor, const std::string& idempotency_key);
+  // Pending requests whose time is over expire. Without that they are shown as expired, and not decided.
+  Result<void> expire_requests();
   // A user's own, by himself and whatever his scopes are; it need not be changed again. The caller has
   // checked the one that he had in this version of his record. Defects are of the field `password`.
   Answer change_own_password(const Actor& user, const model::Secret& password, int64_t if_version);
@@ -76,6 +84,8 @@ class Registry {
 
  private:
   friend class Change;
+  friend class RequestChange;
+  friend class BreakGlass;
   Result<std::optional<store::ControlRecord>> find(const model::Noun& noun, const std::string& which);
   // Null: the configuration declares no such record.
   const model::Json* declared(const model::Noun& noun, const std::string& which) const {

@@ -11,6 +11,10 @@
 
 namespace ringfence::model {
 
+// Of grants that somebody gives. Break-glass goes before all of them.
+inline constexpr int64_t grant_priority_max = 999'999;
+inline constexpr int64_t break_glass_priority = 1'000'000;
+
 struct Grant : policy::Grant {
   std::string subject;  // See grant_subject().
   std::string object;   // See grant_object().

@@ -69,6 +69,9 @@ struct Noun {
   std::span<const Field> fields;
   // What must hold between the fields of one record.
   Defects (*check)(const Json& record) = nullptr;
+  // Who makes a record is the user that it is of. He sees his own, and nobody changes one (control/registry.h
+  // has how it is decided).
+  bool is_request = false;
 
   bool has_name() const { return find("name") != nullptr; }
   // Null: there is none.
@@ -79,6 +82,10 @@ struct Noun {
 std::span<const Noun* const> nouns();
 // By name or plural; null: there is none.
 const Noun* find_noun(std::string_view name);
+
+// Not records, but checked as new ones: what an approver says of a request, and what break-glass takes.
+const Noun& decision_form();
+const Noun& break_glass_form();
 
 // What is wrong with a new record as it was given: no object, unknown members, those that the appliance sets,
 // missing ones, values of a wrong kind or beyond a bound. Paths are names of members. References are looked

@@ -29,9 +29,9 @@ struct AdminServer::Parts {
 
 AdminServer::AdminServer(ring::Shard& shard, AdminOptions options, Sources sources)
     : parts_(std::make_unique<Parts>(shard, std::move(options), std::move(sources))) {
-  for (auto* add :
-       {add_health, add_metrics, add_stats, add_sessions, add_policy, add_auth, add_encryption, add_records,
-        add_target_test, add_privileges, add_config, add_trail, add_permissions, add_aliases, add_description})
+  for (auto* add : {add_health, add_metrics, add_stats, add_sessions, add_policy, add_auth, add_encryption,
+                    add_records, add_access_requests, add_target_test, add_privileges, add_config, add_trail,
+                    add_permissions, add_aliases, add_description})
     add(parts_->router, parts_->resources);
 }
 

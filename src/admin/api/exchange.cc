@@ -1,8 +1,10 @@
 #include "exchange.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "authenticator.h"
+#include "resources.h"
 
 namespace ringfence::admin {
 
@@ -11,6 +13,8 @@ using http::Response;
 using model::Json;
 
 namespace {
+
+constexpr size_t idempotency_key_bytes_max = 255;
 
 // Without parameters, in any case: "application/json; charset=utf-8" is application/json.
 bool is_media_type(std::string_view value, std::string_view wanted) {
@@ -45,6 +49,51 @@ bool take_json(const Call& call, Json& body, Response& refusal, std::string_view
   }
   body = std::move(*parsed);
   return true;
+}
+
+bool take_if_match(const Call& call, std::optional<int64_t>& version, Response& refusal) {
+  const std::string* header = call.request.header("If-Match");
+  if (header == nullptr) return true;
+  const std::string_view text = *header;
+  int64_t number = 0;
+  const bool is_quoted = text.size() > 2 && text.front() == '"' && text.back() == '"';
+  const bool is_tag = is_quoted && take_number(text.substr(1, text.size() - 2), number) && number > 0;
+  if (call.request.count("If-Match") == 1 && text == "*") return true;
+  if (call.request.count("If-Match") == 1 && is_tag) {
+    version = number;
+    return true;
+  }
+  refusal = http::problem(400, "If-Match must be the ETag of this record, such as \"7\" with its quotes",
+                          call.request.path);
+  return false;
+}
+
+bool take_idempotency_key(const Call& call, std::string& key, Response& refusal) {
+  const std::string* header = call.request.header("Idempotency-Key");
+  if (header == nullptr) return true;
+  const auto is_plain = [](char c) { return c > 0x20 && c < 0x7f; };
+  const bool is_key = call.request.count("Idempotency-Key") == 1 && !header->empty() &&
+                      header->size() <= idempotency_key_bytes_max &&
+                      std::all_of(header->begin(), header->end(), is_plain);
+  if (is_key) {
+    key = *header;
+    return true;
+  }
+  refusal = http::problem(400, "Idempotency-Key must be 1 to 255 visible ASCII characters, without blanks",
+                          call.request.path);
+  return false;
+}
+
+ring::Task<std::optional<Answer>> asked(Resources& resources, Asking asking, Response& refusal) {
+  if (resources.sources.records == nullptr) {
+    refusal = http::problem(501, "this appliance has no store for records; set audit.enabled");
+    co_return std::nullopt;
+  }
+  Ask<Answer> ask(resources.asks, resources.shard, resources.options.record_ms);
+  asking(*resources.sources.records, ask.done());
+  std::optional<Answer> answer = co_await ask;
+  if (!answer) refusal = late(resources, "the store");
+  co_return answer;
 }
 
 Response json_answer(int status, const Json& body) { return http::json_response(status, text_of(body)); }

@@ -95,6 +95,7 @@ Json operation_of(const Route& route) {
   }
   if (route.is_open()) out["security"] = Json::array();
   if (!route.scope.empty()) out["x-required-scope"] = route.scope;
+  if (!route.own_scope.empty()) out["x-own-scope"] = route.own_scope;
   return out;
 }
 

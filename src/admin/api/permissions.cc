@@ -17,8 +17,11 @@ Task<Response> permissions(const Resources& resources) {
   std::map<std::string, Json> routes;
   for (const Route& route : resources.router.routes()) {
     if (route.scope.empty()) continue;
-    routes[route.scope].push_back(
-        {{"method", route.method}, {"path", route.pattern}, {"description", route.description}});
+    for (const std::string& scope : {route.scope, route.own_scope}) {
+      if (!scope.empty())
+        routes[scope].push_back(
+            {{"method", route.method}, {"path", route.pattern}, {"description", route.description}});
+    }
   }
   Json out = {{"scopes", Json::array()}, {"roles", Json::array()}};
   for (auto& [scope, its_routes] : routes)

@@ -1,5 +1,4 @@
 // Records of every noun: one table of routes, and handlers that know a noun only by its fields.
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "authenticator.h"
@@ -18,20 +17,12 @@ using ring::Task;
 
 namespace {
 
-constexpr size_t idempotency_key_bytes_max = 255;
-
 struct Of {
   Resources& resources;
   const model::Noun& noun;
 };
 
 // ---------------------------------------------------------------- what a request says
-
-template <typename T>
-bool take_number(std::string_view text, T& number) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc() && end == text.data() + text.size();
-}
 
 // False: it is no list's; `refusal` says why.
 bool take_list(const Call& call, control::ListRequest& request, Response& refusal) {
@@ -48,41 +39,6 @@ bool take_list(const Call& call, control::ListRequest& request, Response& refusa
   return false;
 }
 
-// RFC 9110, section 13.1.1: one tag of ours, or "*" for any. Others are refused: a tag that is misread would
-// let a change overwrite another one.
-bool take_if_match(const Call& call, std::optional<int64_t>& version, Response& refusal) {
-  const std::string* header = call.request.header("If-Match");
-  if (header == nullptr) return true;
-  const std::string_view text = *header;
-  int64_t number = 0;
-  const bool is_quoted = text.size() > 2 && text.front() == '"' && text.back() == '"';
-  const bool is_tag = is_quoted && take_number(text.substr(1, text.size() - 2), number) && number > 0;
-  if (call.request.count("If-Match") == 1 && text == "*") return true;
-  if (call.request.count("If-Match") == 1 && is_tag) {
-    version = number;
-    return true;
-  }
-  refusal = http::problem(400, "If-Match must be the ETag of this record, such as \"7\" with its quotes",
-                          call.request.path);
-  return false;
-}
-
-bool take_idempotency_key(const Call& call, std::string& key, Response& refusal) {
-  const std::string* header = call.request.header("Idempotency-Key");
-  if (header == nullptr) return true;
-  const auto is_plain = [](char c) { return c > 0x20 && c < 0x7f; };
-  const bool is_key = call.request.count("Idempotency-Key") == 1 && !header->empty() &&
-                      header->size() <= idempotency_key_bytes_max &&
-                      std::all_of(header->begin(), header->end(), is_plain);
-  if (is_key) {
-    key = *header;
-    return true;
-  }
-  refusal = http::problem(400, "Idempotency-Key must be 1 to 255 visible ASCII characters, without blanks",
-                          call.request.path);
-  return false;
-}
-
 // RFC 9110, section 13.1.2: weak comparison, of a list.
 bool is_known_to_client(const Call& call, int64_t version) {
   const std::string* header = call.request.header("If-None-Match");
@@ -91,32 +47,22 @@ bool is_known_to_client(const Call& call, int64_t version) {
   return *header == "*" || http::list_has(*header, tag) || http::list_has(*header, "W/" + tag);
 }
 
-// ---------------------------------------------------------------- handlers
-
-using Asking = std::function<void(RecordDirectory&, RecordDirectory::Done)>;
-
-// Nothing: there was no answer in time, or nobody who answers; `refusal` says so.
-Task<std::optional<Answer>> asked(const Of& of, Asking asking, Response& refusal) {
-  Resources& resources = of.resources;
-  if (resources.sources.records == nullptr) {
-    refusal = http::problem(501, "this appliance has no store for records; set audit.enabled");
-    co_return std::nullopt;
-  }
-  Ask<Answer> ask(resources.asks, resources.shard, resources.options.record_ms);
-  asking(*resources.sources.records, ask.done());
-  std::optional<Answer> answer = co_await ask;
-  if (!answer) refusal = late(resources, "the store");
-  co_return answer;
+// A user has a name that is his alone as long as he is there, and he stays as long as his requests do.
+bool sees_own_alone(const model::Noun& noun, const Call& call) {
+  return noun.is_request && !call.principal.scopes.has(std::string(noun.plural) + ":read");
 }
+
+// ---------------------------------------------------------------- handlers
 
 Task<Response> list(const Of& of, const Call& call) {
   Response refusal;
   control::ListRequest request;
   if (!take_list(call, request, refusal)) co_return refusal;
+  if (sees_own_alone(of.noun, call)) request.filters.emplace_back("user", to_string(call.principal.user_id));
   Asking asking = [&](RecordDirectory& records, RecordDirectory::Done done) {
     records.list(of.noun, request, std::move(done));
   };
-  Task<std::optional<Answer>> waiting = asked(of, std::move(asking), refusal);
+  Task<std::optional<Answer>> waiting = asked(of.resources, std::move(asking), refusal);
   std::optional<Answer> answer = co_await waiting;
   if (!answer) co_return refusal;
   // It is the query that makes no sense.
@@ -132,7 +78,7 @@ Task<Response> create(const Of& of, const Call& call) {
   Asking asking = [&](RecordDirectory& records, RecordDirectory::Done done) {
     records.create(of.noun, given, actor_of(call), key, std::move(done));
   };
-  Task<std::optional<Answer>> waiting = asked(of, std::move(asking), refusal);
+  Task<std::optional<Answer>> waiting = asked(of.resources, std::move(asking), refusal);
   std::optional<Answer> answer = co_await waiting;
   if (!answer) co_return refusal;
   Response response = answer_of(*answer, call.request.path);
@@ -148,9 +94,12 @@ Task<Response> read(const Of& of, const Call& call) {
   Asking asking = [&](RecordDirectory& records, RecordDirectory::Done done) {
     records.read(of.noun, call.captured[0], std::move(done));
   };
-  Task<std::optional<Answer>> waiting = asked(of, std::move(asking), refusal);
+  Task<std::optional<Answer>> waiting = asked(of.resources, std::move(asking), refusal);
   std::optional<Answer> answer = co_await waiting;
   if (!answer) co_return refusal;
+  if (answer->kind == Answer::Kind::ok && sees_own_alone(of.noun, call) &&
+      answer->body.value("user", "") != call.principal.name)
+    co_return http::problem(404, "there is no such " + std::string(of.noun.name), call.request.path);
   Response response = answer_of(*answer, call.request.path);
   if (answer->kind == Answer::Kind::ok && is_known_to_client(call, answer->version)) {
     response.status = 304;
@@ -170,7 +119,7 @@ Task<Response> change(const Of& of, const Call& call) {
   Asking asking = [&](RecordDirectory& records, RecordDirectory::Done done) {
     records.change(of.noun, call.captured[0], given, version, actor_of(call), std::move(done));
   };
-  Task<std::optional<Answer>> waiting = asked(of, std::move(asking), refusal);
+  Task<std::optional<Answer>> waiting = asked(of.resources, std::move(asking), refusal);
   std::optional<Answer> answer = co_await waiting;
   if (!answer) co_return refusal;
   co_return answer_of(*answer, call.request.path);
@@ -183,7 +132,7 @@ Task<Response> remove(const Of& of, const Call& call) {
   Asking asking = [&](RecordDirectory& records, RecordDirectory::Done done) {
     records.remove(of.noun, call.captured[0], version, actor_of(call), std::move(done));
   };
-  Task<std::optional<Answer>> waiting = asked(of, std::move(asking), refusal);
+  Task<std::optional<Answer>> waiting = asked(of.resources, std::move(asking), refusal);
   std::optional<Answer> answer = co_await waiting;
   if (!answer) co_return refusal;
   co_return answer_of(*answer, call.request.path);
@@ -251,18 +200,27 @@ std::vector<Parameter> list_parameters(const model::Noun& noun) {
   return out;
 }
 
+// What one may do to what is one's own.
+std::string own_scope_of(const model::Noun& noun, std::string_view method) {
+  if (noun.is_request && method != "DELETE") return "self:" + std::string(noun.plural);
+  if (noun.name == "grant" && method == "DELETE") return "grants:break-glass";
+  return "";
+}
+
 }  // namespace
 
 void add_records(Router& router, Resources& resources) {
   for (const model::Noun* noun : model::nouns()) {
     const std::string plural(noun->plural);
     for (const Verb& verb : verbs) {
+      const std::string_view method = verb.method;
+      if (noun->is_request && method == "PATCH") continue;
       Route route;
       route.method = verb.method;
       route.pattern = "/api/v1/" + plural + (verb.is_of_one ? "/{id}" : "");
-      route.scope = plural + ":" + verb.action;
-      if (std::string_view(verb.method) == "GET" && !verb.is_of_one)
-        route.parameters = list_parameters(*noun);
+      route.scope = plural + ":" + (noun->is_request && method == "POST" ? "create" : verb.action);
+      route.own_scope = own_scope_of(*noun, method);
+      if (method == "GET" && !verb.is_of_one) route.parameters = list_parameters(*noun);
       route.description = std::string(verb.description) + " " + std::string(noun->description);
       route.body_bytes_max = json_body_bytes_max;
       route.exchange = verb.exchange(schema_name(*noun));

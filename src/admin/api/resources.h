@@ -35,6 +35,7 @@ void add_target_test(Router& router, Resources& resources);
 void add_records(Router& router, Resources& resources);
 void add_config(Router& router, Resources& resources);
 void add_trail(Router& router, Resources& resources);
+void add_access_requests(Router& router, Resources& resources);
 void add_permissions(Router& router, Resources& resources);
 // Behind those whose routes other paths lead to.
 void add_aliases(Router& router, Resources& resources);

@@ -152,9 +152,11 @@ Json schemas() {
     const std::string name = schema_name(*noun);
     out[name] = record_of(*noun);
     out["New" + name] = new_record_of(*noun);
-    out[name + "Change"] = change_of(*noun);
+    if (!noun->is_request) out[name + "Change"] = change_of(*noun);
     out[name + "List"] = list_of(name);
   }
+  for (const Noun* form : {&model::decision_form(), &model::break_glass_form()})
+    out[schema_name(*form)] = new_record_of(*form);
   return out;
 }
 

@@ -43,7 +43,8 @@ Task<void> answer_whole(const WholeHandler& handler, const Call& call, Responder
 }
 
 bool may_use(const Principal& principal, const Route& route) {
-  return route.is_open() || route.admits != Admits::scope || principal.scopes.has(route.scope);
+  return route.is_open() || route.admits != Admits::scope || principal.scopes.has(route.scope) ||
+         (!route.own_scope.empty() && principal.scopes.has(route.own_scope));
 }
 
 Response password_is_due(const Request& request) {
@@ -68,6 +69,7 @@ const std::string* Call::parameter(std::string_view name) const {
 void Router::add(Route route, Handler handler) {
   RINGFENCE_ASSERT(route.pattern.starts_with("/") && handler);
   RINGFENCE_ASSERT(route.scope.empty() || auth::check_scope(route.scope).empty());
+  RINGFENCE_ASSERT(route.own_scope.empty() || auth::check_scope(route.own_scope).empty());
   for (const Route& other : routes_)
     RINGFENCE_ASSERT(other.method != route.method || other.pattern != route.pattern);
   routes_.push_back(std::move(route));

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "nouns.h"
+#include "ringfence/model/grant.h"
 #include "ringfence/model/level.h"
 #include "ringfence/model/schedule.h"
 
@@ -9,9 +10,7 @@ namespace ringfence::model {
 
 namespace {
 
-constexpr std::string_view controls[] = {"read_only", "block_copy", "block_ddl"};
 constexpr std::string_view origins[] = {"administrator", "request", "break_glass"};
-constexpr int64_t number_max = int64_t{1} << 52;
 
 constexpr Field bound_field(std::string_view name, std::string_view description, int64_t max = number_max) {
   return {.name = name, .kind = FieldKind::integer, .description = description, .min = 1, .max = max};
@@ -59,7 +58,7 @@ constexpr Field grant_fields[] = {
      .kind = FieldKind::texts,
      .description = "read_only: level read at most. block_ddl: level write at most. block_copy: no COPY.",
      .max = 3,
-     .choices = controls},
+     .choices = grant_controls},
     {.name = "enabled",
      .kind = FieldKind::boolean,
      .description = "A grant that is not enabled is as if it were not there.",
@@ -101,7 +100,7 @@ constexpr Field grant_fields[] = {
      .kind = FieldKind::integer,
      .description = "Of several grants the one of the highest priority decides.",
      .is_sorted = true,
-     .max = 1'000'000,
+     .max = grant_priority_max,
      .default_json = "0"},
     {.name = "reason", .description = "Why, for people.", .max = 1'000},
     {.name = "origin",
@@ -113,28 +112,28 @@ constexpr Field grant_fields[] = {
      .default_json = "\"administrator\""},
 };
 
-size_t given(const Json& record, std::initializer_list<const char*> fields) {
-  size_t out = 0;
-  for (const char* field : fields) out += record.at(field).is_null() ? 0 : 1;
-  return out;
-}
-
 Defects check_grant(const Json& record) {
   Defects out;
-  if (given(record, {"user", "group"}) != 1)
+  if (count_given(record, {"user", "group"}) != 1)
     out.push_back({"user", "is who gets the grant: give either a user or a group"});
-  if (given(record, {"target", "target_group", "tag"}) != 1)
+  if (count_given(record, {"target", "target_group", "tag"}) != 1)
     out.push_back({"target", "is what the grant is on: give a target, a target_group or a tag"});
-  if (given(record, {"starts_at", "expires_at"}) == 2 &&
+  if (count_given(record, {"starts_at", "expires_at"}) == 2 &&
       record.at("starts_at").get<std::string>() >= record.at("expires_at").get<std::string>())
     out.push_back({"expires_at", "is not after starts_at"});
-  if (!record.at("time_zone").is_null() && given(record, {"hours_from", "hours_until"}) == 0 &&
+  if (!record.at("time_zone").is_null() && count_given(record, {"hours_from", "hours_until"}) == 0 &&
       record.at("days").empty())
     out.push_back({"time_zone", "has no meaning without days or hours; remove it or add them"});
   return out;
 }
 
 }  // namespace
+
+size_t count_given(const Json& record, std::initializer_list<const char*> fields) {
+  size_t out = 0;
+  for (const char* field : fields) out += record.at(field).is_null() ? 0 : 1;
+  return out;
+}
 
 const Noun grant_noun = {.name = "grant",
                          .plural = "grants",

@@ -1,6 +1,8 @@
 // The nouns, one in each file beside this one.
 #pragma once
 
+#include <initializer_list>
+
 #include "ringfence/model/noun.h"
 #include "ringfence/model/text_rules.h"
 
@@ -14,6 +16,8 @@ extern const Noun target_group_noun;
 extern const Noun target_noun;
 extern const Noun policy_noun;
 extern const Noun grant_noun;
+extern const Noun access_request_noun;
+extern const Noun request_rule_noun;
 
 // Of records that policies and grants name.
 inline std::string check_short_name(std::string_view name) { return check_simple_name(name, 63); }
@@ -34,6 +38,22 @@ constexpr Field name_field(std::string_view description, int64_t bytes_max,
 
 // Certificates in PEM, which have several lines.
 std::string check_certificates(std::string_view text);
+// Of a grant, and of a request for one.
+inline constexpr std::string_view grant_controls[] = {"read_only", "block_copy", "block_ddl"};
+inline constexpr int64_t number_max = int64_t{1} << 52;
+
+// A number that is given once.
+constexpr Field fixed_bound(std::string_view name, std::string_view description, int64_t max = number_max) {
+  return {.name = name,
+          .kind = FieldKind::integer,
+          .description = description,
+          .is_fixed = true,
+          .min = 1,
+          .max = max};
+}
+// How many of these fields are given.
+size_t count_given(const Json& record, std::initializer_list<const char*> fields);
+
 // The value in the one form that it is kept in; of what has been checked.
 Json normal_value(const Field& field, const Json& value);
 

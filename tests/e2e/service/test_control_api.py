@@ -175,7 +175,8 @@ def expected(document, path, method, proof, scopes):
         return 403
 
     def may(one):
-        return one.get('security') == [] or covers(scopes, one['x-required-scope']) if 'x-required-scope' in one else True
+        wanted = [one[name] for name in ('x-required-scope', 'x-own-scope') if name in one]
+        return one.get('security') == [] or not wanted or any(covers(scopes, scope) for scope in wanted)
     if may(operation):
         return None
     return 405 if any(may(other) for other in document['paths'][path].values()) else 404

@@ -46,6 +46,16 @@ struct FakeRecords final : RecordDirectory {
     }
     done(out);
   }
+  void decide(std::string which, control::Decision decision, Json given, std::optional<int64_t> version,
+              control::Actor actor, Done done) override {
+    static const char* const verbs[] = {"approve ", "deny ", "cancel ", "expire "};
+    answer(verbs[static_cast<size_t>(decision)] + which + " " + given.dump() + of(version) + " by " +
+               actor.text(),
+           std::move(done));
+  }
+  void break_glass(Json given, control::Actor actor, std::string key, Done done) override {
+    answer("break glass " + given.dump() + " [" + key + "] by " + actor.text(), std::move(done));
+  }
   void change_own_password(control::Actor user, model::Secret password, int64_t version, Done done) override {
     if (next.kind == control::Answer::Kind::ok && on_password) on_password(std::string(password.reveal()));
     answer("password of " + user.text() + of(version), std::move(done));

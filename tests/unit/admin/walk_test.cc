@@ -26,7 +26,7 @@ bool is_safe(const Route& route) { return route.method == "GET"; }
 
 bool may(const Route& route, const Caller& proof) {
   return route.is_open() || (route.scope.empty() && proof.gives != Gives::nothing) ||
-         proof.scopes.has(route.scope);
+         proof.scopes.has(route.scope) || (!route.own_scope.empty() && proof.scopes.has(route.own_scope));
 }
 
 // The statuses with which a request is kept from its handler; 0: it gets there. By the rules, written down

@@ -76,6 +76,9 @@ struct Route {
   Admits admits = Admits::scope;
   Exchange exchange = {};
   std::string tag = {};  // In the description; empty: the first word of the path.
+  // Who has this one and not `scope` may use the route for what is his own; the handler sees to that.
+  // Empty: there is none.
+  std::string own_scope = {};
 
   bool is_open() const { return admits == Admits::scope && scope.empty(); }
 };

@@ -20,7 +20,7 @@ struct Desk {
     const Json target = {{"name", "shop"}, {"hosts", {"db"}}, {"user", "app"}, {"tags", {"e2e"}}};
     REQUIRE(node->create("target", target).kind == Kind::created);
   }
-  void add(const std::string& name, const std::string& role) {
+  void add(const std::string& name, const std::string& role) const {
     const Answer made = node->create("user", {{"name", name}, {"roles", {role}}});
     REQUIRE_MESSAGE(made.kind == Kind::created, made.message);
   }

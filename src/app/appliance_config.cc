@@ -10,7 +10,6 @@ using audit::EventBuilder;
 using audit::Outcome;
 using audit::Severity;
 using audit::Tag;
-using control::Answer;
 
 Result<void> Appliance::start_config_keeper() {
   auto history = control::ConfigHistory::open(config_.state_dir + "/config-versions");
@@ -25,7 +24,7 @@ Result<void> Appliance::start_config_keeper() {
 
 // Its users, targets, policies and limits come back, and the rules of its listeners. The token does not: it
 // may have been changed because somebody knew it.
-Answer Appliance::roll_back(const ConfigKeeper::Order& order) {
+control::Answer Appliance::roll_back(const ConfigKeeper::Order& order) {
   const std::string number = std::to_string(order.number);
   EventBuilder event = control::new_event("configuration_rolled_back", Severity::warning, Outcome::success);
   event.text(Tag::user_name, order.actor.name)
@@ -33,7 +32,7 @@ Answer Appliance::roll_back(const ConfigKeeper::Order& order) {
       .text(Tag::client_addr, order.actor.client_addr)
       .text(Tag::entity_type, "configuration")
       .text(Tag::entity_id, number);
-  const auto refused = [&](Answer::Kind kind, const std::string& why) {
+  const auto refused = [&](control::Answer::Kind kind, const std::string& why) {
     EventBuilder denied = control::new_event("configuration_rolled_back", Severity::warning, Outcome::denied);
     denied.text(Tag::user_name, order.actor.name)
         .text(Tag::auth_method, order.actor.method)
@@ -44,13 +43,13 @@ Answer Appliance::roll_back(const ConfigKeeper::Order& order) {
     main_events_.publish(denied);
     return control::refusal(kind, why);
   };
-  Answer known = config_keeper_->history().read(order.number);
-  if (known.kind != Answer::Kind::ok) return refused(known.kind, known.message);
+  control::Answer known = config_keeper_->history().read(order.number);
+  if (known.kind != control::Answer::Kind::ok) return refused(known.kind, known.message);
   if (known.body.value("is_current", false))
-    return refused(Answer::Kind::conflict, "version " + number + " is in force");
+    return refused(control::Answer::Kind::conflict, "version " + number + " is in force");
   const Config* held = config_keeper_->held(order.number);
   if (held == nullptr)
-    return refused(Answer::Kind::conflict,
+    return refused(control::Answer::Kind::conflict,
                    "version " + number +
                        " is not held with its secrets any more: they are kept in memory alone, since the "
                        "start; put it back in the file, and reload");
@@ -58,7 +57,7 @@ Answer Appliance::roll_back(const ConfigKeeper::Order& order) {
   Config wanted = *held;
   wanted.admin.token = config_.admin.token;
   auto done = reload(std::move(wanted), "rollback to " + number, order.actor.text());
-  if (!done) return refused(Answer::Kind::conflict, done.error().message);
+  if (!done) return refused(control::Answer::Kind::conflict, done.error().message);
   log_warning("an earlier version of the configuration is in force until the next reload",
               {{"version", number}, {"by", order.actor.text()}});
   return config_keeper_->history().current();
@@ -66,7 +65,7 @@ Answer Appliance::roll_back(const ConfigKeeper::Order& order) {
 
 void Appliance::take_config_orders() {
   for (const ConfigKeeper::Order& order : config_keeper_->take_orders()) {
-    Answer answer = roll_back(order);
+    control::Answer answer = roll_back(order);
     admin_shard_->deliver([done = order.done, answer = std::move(answer)] { done(answer); });
   }
 }

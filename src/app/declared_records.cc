@@ -6,20 +6,18 @@
 
 namespace ringfence::app {
 
-using model::Json;
-
 namespace {
 
 class Declaring {
  public:
   explicit Declaring(const Config& config) : config_(config) {}
 
-  void add(const char* noun, const Json& given) {
+  void add(const char* noun, const model::Json& given) {
     const auto found =
         config_.declared_at.find(std::string(noun) + " " + given.at("name").get<std::string>());
     add(noun, given, found != config_.declared_at.end() ? found->second : "the configuration");
   }
-  void add(const char* noun, const Json& given, const std::string& where) {
+  void add(const char* noun, const model::Json& given, const std::string& where) {
     records_->add(*model::find_noun(noun), given, where);
   }
   std::shared_ptr<const control::DeclaredRecords> take() { return std::move(records_); }
@@ -29,16 +27,16 @@ class Declaring {
   std::shared_ptr<control::DeclaredRecords> records_ = std::make_shared<control::DeclaredRecords>();
 };
 
-Json fields_of(const model::PgTarget& target) {
-  Json out = {{"name", target.name},
-              {"type", "postgres"},
-              {"hosts", target.hosts},
-              {"port", target.port},
-              {"database", target.database},
-              {"user", target.user},
-              {"sslmode", std::string(model::name_of(target.sslmode, model::ssl_mode_names))},
-              {"tags", target.tags},
-              {"connections_max", target.connections_max}};
+model::Json fields_of(const model::PgTarget& target) {
+  model::Json out = {{"name", target.name},
+                     {"type", "postgres"},
+                     {"hosts", target.hosts},
+                     {"port", target.port},
+                     {"database", target.database},
+                     {"user", target.user},
+                     {"sslmode", std::string(model::name_of(target.sslmode, model::ssl_mode_names))},
+                     {"tags", target.tags},
+                     {"connections_max", target.connections_max}};
   if (target.pool.is_on()) {
     out["pool_max"] = target.pool.max;
     out["pool_min"] = target.pool.min;
@@ -51,7 +49,7 @@ Json fields_of(const model::PgTarget& target) {
   return out;
 }
 
-Json fields_of(const model::TcpTarget& target) {
+model::Json fields_of(const model::TcpTarget& target) {
   return {{"name", target.name}, {"type", "tcp"},       {"hosts", target.hosts},
           {"port", target.port}, {"tags", target.tags}, {"connections_max", target.connections_max}};
 }
@@ -62,23 +60,23 @@ std::vector<std::string> texts_of(const std::vector<policy::Text>& texts) {
   return out;
 }
 
-Json rules_of(const std::vector<policy::Rule>& rules, bool are_denials) {
-  Json out = Json::array();
+model::Json rules_of(const std::vector<policy::Rule>& rules, bool are_denials) {
+  model::Json out = model::Json::array();
   for (const policy::Rule& rule : rules) {
-    Json one = {{"kinds", texts_of(rule.kinds)},
-                {"relations", texts_of(rule.relations)},
-                {"columns", texts_of(rule.columns)},
-                {"functions", texts_of(rule.functions)}};
+    model::Json one = {{"kinds", texts_of(rule.kinds)},
+                       {"relations", texts_of(rule.relations)},
+                       {"columns", texts_of(rule.columns)},
+                       {"functions", texts_of(rule.functions)}};
     if (are_denials) {
       one["missing_where"] = rule.missing_where;
-      one["message"] = rule.message.empty() ? Json() : Json(rule.message);
+      one["message"] = rule.message.empty() ? model::Json() : model::Json(rule.message);
     }
     out.push_back(std::move(one));
   }
   return out;
 }
 
-Json fields_of(const policy::Policy& policy) {
+model::Json fields_of(const policy::Policy& policy) {
   return {{"name", policy.name},
           {"roles", texts_of(policy.roles)},
           {"tags", texts_of(policy.tags)},
@@ -87,7 +85,7 @@ Json fields_of(const policy::Policy& policy) {
           {"kinds", texts_of(policy.kinds)},
           {"functions", texts_of(policy.functions)},
           {"catalog", policy.opens_catalog ? "open" : "closed"},
-          {"whitelist", policy.whitelist ? Json(texts_of(*policy.whitelist)) : Json()},
+          {"whitelist", policy.whitelist ? model::Json(texts_of(*policy.whitelist)) : model::Json()},
           {"allow", rules_of(policy.allow, false)},
           {"deny", rules_of(policy.deny, true)},
           {"metadata", policy.metadata}};

@@ -11,7 +11,6 @@ namespace ringfence::app {
 
 using control::Answer;
 using control::PrivilegeQuestion;
-using model::Json;
 using Asked = PrivilegeQuestion::Kind;
 
 namespace {
@@ -138,40 +137,41 @@ std::vector<std::string> queries_of(const PrivilegeQuestion& question) {
 }
 
 // The JSON of a query's only row; null: it has none.
-Json value_of(const proxy::TrialReport& report, size_t place) {
+model::Json value_of(const proxy::TrialReport& report, size_t place) {
   if (place >= report.answers.size() || report.answers[place].empty()) return {};
   const auto& cell = report.answers[place].front();
   if (cell.empty() || !cell.front()) return {};
-  Json out = Json::parse(*cell.front(), nullptr, false);
-  return out.is_discarded() ? Json() : out;
+  model::Json out = model::Json::parse(*cell.front(), nullptr, false);
+  return out.is_discarded() ? model::Json() : out;
 }
 
 // A server may answer anything: what has another form is nothing.
-Json list_in(const proxy::TrialReport& report, size_t place, bool& is_cut) {
-  Json out = value_of(report, place);
-  if (!out.is_array()) return Json::array();
+model::Json list_in(const proxy::TrialReport& report, size_t place, bool& is_cut) {
+  model::Json out = value_of(report, place);
+  if (!out.is_array()) return model::Json::array();
   if (out.size() > privileges_max) {
     out.erase(out.begin() + privileges_max, out.end());
     is_cut = true;
   }
   return out;
 }
-bool flag_in(const Json& object, const char* name) {
+bool flag_in(const model::Json& object, const char* name) {
   if (!object.is_object()) return false;
   const auto found = object.find(name);
   return found != object.end() && *found == true;
 }
-std::string text_in(const Json& object, const char* name) {
+std::string text_in(const model::Json& object, const char* name) {
   if (!object.is_object()) return "";
   const auto found = object.find(name);
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-Json risk(int severity, const std::string& what, const Json& privilege, const std::string& advice) {
+model::Json risk(int severity, const std::string& what, const model::Json& privilege,
+                 const std::string& advice) {
   return {{"severity", severity}, {"reason", what}, {"privilege", privilege}, {"recommendation", advice}};
 }
 
-Json risk_of(const Json& privilege) {
+model::Json risk_of(const model::Json& privilege) {
   const std::string name = text_in(privilege, "privilege");
   if (text_in(privilege, "object_type") == "function")
     return risk(7, "the function runs with its owner's rights", privilege,
@@ -183,8 +183,8 @@ Json risk_of(const Json& privilege) {
 }
 
 // 10: the server is theirs; 7: others get rights by it; 3: data goes.
-Json risks_of(const Json& facts, const Json& privileges, const Json& powerful) {
-  Json out = Json::array();
+model::Json risks_of(const model::Json& facts, const model::Json& privileges, const model::Json& powerful) {
+  model::Json out = model::Json::array();
   constexpr std::pair<const char*, const char*> attributes[] = {{"superuser", "NOSUPERUSER"},
                                                                 {"createrole", "NOCREATEROLE"},
                                                                 {"bypassrls", "NOBYPASSRLS"},
@@ -196,31 +196,31 @@ Json risks_of(const Json& facts, const Json& privileges, const Json& powerful) {
                        std::string("the role has the attribute ") + attribute, nullptr,
                        std::string("ALTER ROLE … ") + cure));
   }
-  for (const Json& role : powerful) {
+  for (const model::Json& role : powerful) {
     if (role.is_string())
       out.push_back(risk(10, "the role is, or may become, " + role.get<std::string>(), nullptr,
                          "REVOKE this membership"));
   }
-  for (const Json& one : privileges) out.push_back(risk_of(one));
+  for (const model::Json& one : privileges) out.push_back(risk_of(one));
   return out;
 }
 
-Json recommendations_of(const Json& unused, const Json& risks) {
-  Json out = Json::array();
+model::Json recommendations_of(const model::Json& unused, const model::Json& risks) {
+  model::Json out = model::Json::array();
   if (!unused.empty())
     out.push_back("REVOKE the " + std::to_string(unused.size()) +
                   " privileges that nobody has used since the statistics began.");
-  const auto worst =
-      std::count_if(risks.begin(), risks.end(), [](const Json& one) { return one.at("severity") == 10; });
+  const auto worst = std::count_if(risks.begin(), risks.end(),
+                                   [](const model::Json& one) { return one.at("severity") == 10; });
   if (worst > 0)
     out.push_back("Give this role to no target: " + std::to_string(worst) +
                   " of its rights make the server its own.");
   return out;
 }
 
-Json body_of(const PrivilegeQuestion& question, const proxy::TrialReport& report) {
+model::Json body_of(const PrivilegeQuestion& question, const proxy::TrialReport& report) {
   bool is_cut = false;
-  Json out;
+  model::Json out;
   if (question.kind == Asked::object) {
     out = {{"object", question.name}, {"privileges", list_in(report, 0, is_cut)}};
   } else if (question.kind == Asked::validity) {
@@ -233,9 +233,9 @@ Json body_of(const PrivilegeQuestion& question, const proxy::TrialReport& report
            {"attributes", value_of(report, 0)},
            {"privileges", list_in(report, 1, is_cut)}};
   } else {
-    Json unused = list_in(report, 1, is_cut);
-    Json risks = risks_of(value_of(report, 0), list_in(report, 2, is_cut), list_in(report, 3, is_cut));
-    Json recommendations = recommendations_of(unused, risks);
+    model::Json unused = list_in(report, 1, is_cut);
+    model::Json risks = risks_of(value_of(report, 0), list_in(report, 2, is_cut), list_in(report, 3, is_cut));
+    model::Json recommendations = recommendations_of(unused, risks);
     out = {{"role", question.name},
            {"unused_privileges", std::move(unused)},
            {"high_risk_privileges", std::move(risks)},

@@ -10,7 +10,6 @@
 
 namespace ringfence::app {
 
-using model::Json;
 using proxy::OpeningStage;
 
 namespace {
@@ -22,10 +21,12 @@ std::string told(const std::string& message) {
   return make_valid_text(text_prefix(message, message_bytes_max));
 }
 
-Json told_or_null(const std::string& text) { return text.empty() ? Json() : Json(told(text)); }
+model::Json told_or_null(const std::string& text) {
+  return text.empty() ? model::Json() : model::Json(told(text));
+}
 
-Json hosts_of(const proxy::OpeningStory& story) {
-  Json out = Json::array();
+model::Json hosts_of(const proxy::OpeningStory& story) {
+  model::Json out = model::Json::array();
   for (const auto& place : story.places) {
     out.push_back({{"host", place.host},
                    {"address", told_or_null(place.address)},
@@ -35,16 +36,17 @@ Json hosts_of(const proxy::OpeningStory& story) {
   return out;
 }
 
-Json body_of(const proxy::TrialReport& report, const std::string& who, uint64_t began_ns) {
+model::Json body_of(const proxy::TrialReport& report, const std::string& who, uint64_t began_ns) {
   const std::string message = report.is_ok || who.empty() ? report.reason : who + ": " + report.reason;
-  return {{"ok", report.is_ok},
-          {"stage", report.is_ok ? Json() : Json(std::string(proxy::name_of(report.story.stage)))},
-          {"message", told_or_null(message)},
-          {"hint", report.is_ok ? Json() : Json(hint_of(report.story.stage))},
-          {"server_version", told_or_null(report.server_version)},
-          {"tls", told_or_null(report.tls_version)},
-          {"latency_ms", (mono_ns() - began_ns) / 1'000'000},
-          {"hosts", hosts_of(report.story)}};
+  return {
+      {"ok", report.is_ok},
+      {"stage", report.is_ok ? model::Json() : model::Json(std::string(proxy::name_of(report.story.stage)))},
+      {"message", told_or_null(message)},
+      {"hint", report.is_ok ? model::Json() : model::Json(hint_of(report.story.stage))},
+      {"server_version", told_or_null(report.server_version)},
+      {"tls", told_or_null(report.tls_version)},
+      {"latency_ms", (mono_ns() - began_ns) / 1'000'000},
+      {"hosts", hosts_of(report.story)}};
 }
 
 // The target's own credential, then those of levels; each once.

@@ -44,6 +44,8 @@ struct ControlPlane::Parts {
   std::optional<Answer> make_ready();
   Answer work(const std::function<Answer(Registry&)>& question);
   Result<void> connect();
+  // Once it is ready; of the worker's thread.
+  Registry registry();
   // On the follower's thread.
   void look_at_requests();
   // Migrations, built-in roles, the first administrator. On the thread that follows, while nobody asks.
@@ -92,12 +94,17 @@ std::optional<Answer> ControlPlane::Parts::make_ready() {
   return std::nullopt;
 }
 
+Registry ControlPlane::Parts::registry() {
+  Registry out(*connection, authority, [this] { return options.space; }, options.scram_secret);
+  out.declare(declared.load());
+  out.believe([this](const store::ControlRecord& record) { return follower.believes(record); });
+  out.know([this](const std::string& record) { return follower.known_version(record); });
+  return out;
+}
+
 Answer ControlPlane::Parts::work(const std::function<Answer(Registry&)>& question) {
   if (auto refused = make_ready()) return *refused;
-  Registry registry(*connection, authority, [this] { return options.space; }, options.scram_secret);
-  registry.declare(declared.load());
-  registry.believe([this](const store::ControlRecord& record) { return follower.believes(record); });
-  registry.know([this](const std::string& record) { return follower.known_version(record); });
+  Registry registry = this->registry();
   Answer answer = question(registry);
   if (answer.revision == 0) return answer;
   const bool is_made = answer.kind == Answer::Kind::created && answer.body.is_object();
@@ -117,9 +124,8 @@ void ControlPlane::Parts::look_at_requests() {
   if (mono_ns() < requests_due_ns) return;
   requests_due_ns = mono_ns() + expire_requests_ns;
   (void)worker.post([this] {
-    if (is_closed || !connect()) return;
-    Registry registry(*connection, authority, [this] { return options.space; }, options.scram_secret);
-    registry.believe([this](const store::ControlRecord& record) { return follower.believes(record); });
+    if (make_ready()) return;
+    Registry registry = this->registry();
     (void)registry.expire_requests();
   });
 }

@@ -1,8 +1,8 @@
 #include "ringfence/app/config/env.h"
 
-#include <string_view>
+#include <unistd.h>  // environ: _GNU_SOURCE.
 
-extern char** environ;
+#include <string_view>
 
 namespace ringfence::app {
 

@@ -10,8 +10,8 @@ using namespace ringfence::proxy;
 
 namespace {
 
-struct LoggedIn : World {
-  LoggedIn() {
+struct LoggedInWorld : World {
+  LoggedInWorld() {
     connect();
     authenticate("ada", "secret");
     REQUIRE(server.stream);
@@ -107,7 +107,7 @@ TEST_CASE("an address is counted without its port, and a network of IPv6 as one"
 }
 
 TEST_CASE("a wrong key finds nobody, on no shard, and gets no byte") {
-  LoggedIn a, b;
+  LoggedInWorld a, b;
   a.pg_shard->set_peers({&*a.pg_shard, &*b.pg_shard});
   b.pg_shard->set_peers({&*a.pg_shard, &*b.pg_shard});
   Stranger stranger(b);
@@ -124,7 +124,7 @@ TEST_CASE("a wrong key finds nobody, on no shard, and gets no byte") {
 TEST_CASE(
     "a flood of wrong keys does not keep the right ones from any shard, and costs the others one question at "
     "a time") {
-  LoggedIn a, b;
+  LoggedInWorld a, b;
   a.pg_shard->set_peers({&*a.pg_shard, &*b.pg_shard});
   b.pg_shard->set_peers({&*a.pg_shard, &*b.pg_shard});
   // Both servers have one process id.
@@ -157,7 +157,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a shard whose mailbox is full for a moment is asked when it has room") {
-  LoggedIn a, b;
+  LoggedInWorld a, b;
   a.pg_shard->set_peers({&*a.pg_shard, &*b.pg_shard});
   b.pg_shard->set_peers({&*a.pg_shard, &*b.pg_shard});
   while (a.shard.post([] {})) continue;

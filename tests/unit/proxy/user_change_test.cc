@@ -32,8 +32,8 @@ std::string last_error(std::string_view bytes) {
   return last;
 }
 
-struct LoggedIn : World {
-  explicit LoggedIn(std::function<void(Snapshot&)> change = make_store_user)
+struct LoggedInUser : World {
+  explicit LoggedInUser(std::function<void(Snapshot&)> change = make_store_user)
       : World(1, 0, std::move(change)) {
     connect();
     log_in();
@@ -47,7 +47,7 @@ struct LoggedIn : World {
 TEST_CASE("a session ends at once, with what it runs, when its user goes or the password changes") {
   for (const bool is_running : {false, true}) {
     for (const int change : {0, 1, 2}) {
-      LoggedIn world;
+      LoggedInUser world;
       if (is_running) world.send(world.client, query("select pg_sleep(1000)"));
       use(world, [change](Snapshot& next) {
         if (change == 0) next.users.erase("ada");
@@ -62,7 +62,7 @@ TEST_CASE("a session ends at once, with what it runs, when its user goes or the 
 }
 
 TEST_CASE("what changes of others leaves a session alone, and its decisions with it") {
-  LoggedIn world([](Snapshot& snapshot) {
+  LoggedInUser world([](Snapshot& snapshot) {
     make_store_user(snapshot);
     snapshot.policies = policies_for("analyst", policy::Level::read);
   });
@@ -80,7 +80,7 @@ TEST_CASE("what changes of others leaves a session alone, and its decisions with
 }
 
 TEST_CASE("a role that is taken away decides the next statement") {
-  LoggedIn world([](Snapshot& snapshot) {
+  LoggedInUser world([](Snapshot& snapshot) {
     make_store_user(snapshot);
     snapshot.users["ada"].roles = {"writer"};
     snapshot.policies = policies_for("writer", policy::Level::write);
@@ -95,7 +95,7 @@ TEST_CASE("a role that is taken away decides the next statement") {
 TEST_CASE("a session ends at once, with what it runs, when its target goes or the access to it does") {
   for (const bool is_running : {false, true}) {
     for (const int change : {0, 1, 2}) {
-      LoggedIn world;
+      LoggedInUser world;
       if (is_running) world.send(world.client, query("select pg_sleep(1000)"));
       use(world, [change](Snapshot& next) {
         if (change == 0) next.targets.erase("shop");
@@ -113,7 +113,7 @@ TEST_CASE("a session ends at once, with what it runs, when its target goes or th
 
 TEST_CASE("a COPY from a client who has lost access ends: nobody would end it") {
   for (const bool is_late : {false, true}) {
-    LoggedIn world([](Snapshot& snapshot) {
+    LoggedInUser world([](Snapshot& snapshot) {
       make_store_user(snapshot);
       snapshot.users["ada"].roles = {"writer"};
       snapshot.policies = policies_for("writer", policy::Level::write);
@@ -141,7 +141,7 @@ TEST_CASE("a role that is changed for another one changes what passes, without a
   std::vector<policy::Problem> problems;
   auto set = policy::PolicySet::compile({writers, definers}, problems);
   REQUIRE(set);
-  LoggedIn world([&](Snapshot& snapshot) {
+  LoggedInUser world([&](Snapshot& snapshot) {
     make_store_user(snapshot);
     snapshot.users["ada"].roles = {"definer"};
     snapshot.policies = set;

@@ -141,14 +141,20 @@ Task<Router::Choice> Router::choose_any(const Request& request, const std::strin
 }
 
 void Router::choose_route(const Request& request, Choice& choice) const {
-  std::string allowed;
+  std::vector<const Route*> possible;
+  const Route* hidden = nullptr;  // Of this method, and not for this principal.
   for (size_t i = 0; i < routes_.size(); ++i) {
     const Route& route = routes_[i];
     std::vector<std::string> captured;
-    if (!matches(route.pattern, request.path, captured) || !may_use(choice.principal, route)) continue;
-    allowed += (allowed.empty() ? "" : ", ") + route.method;
-    if (route.method == "GET") allowed += ", HEAD";
-    if (route.method != method_of(request)) continue;
+    if (!matches(route.pattern, request.path, captured)) continue;
+    const bool is_wanted = route.method == method_of(request);
+    if (!may_use(choice.principal, route)) {
+      if (is_wanted && hidden == nullptr) hidden = &route;
+      continue;
+    }
+    possible.push_back(&route);
+    // What is hidden does not become another route, whose pattern fits, too.
+    if (!is_wanted || hidden != nullptr) continue;
     if (std::string wrong = check_query(request, route.parameters); !wrong.empty()) {
       choice.refusal = problem(400, wrong, request.path);
       return;
@@ -156,6 +162,12 @@ void Router::choose_route(const Request& request, Choice& choice) const {
     choice.handler = &handlers_[i];
     choice.captured = std::move(captured);
     return;
+  }
+  std::string allowed;
+  for (const Route* route : possible) {
+    if (hidden != nullptr && route->pattern != hidden->pattern) continue;
+    allowed += (allowed.empty() ? "" : ", ") + route->method;
+    if (route->method == "GET") allowed += ", HEAD";
   }
   if (allowed.empty()) {
     choice.refusal = problem(404, "there is nothing at this path", request.path);

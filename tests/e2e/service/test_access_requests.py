@@ -8,7 +8,7 @@ import harness
 from test_control_api import events
 from test_store_users import PASSWORD, call, refused
 
-ROLES = {'ana': 'user', 'eve': 'user', 'bob': 'approver', 'cid': 'approver', 'dan': 'oncall', 'aud': 'auditor'}
+ROLES = {'ana': 'user', 'eve': 'user', 'bea': 'approver', 'cid': 'approver', 'dan': 'oncall', 'aud': 'auditor'}
 
 
 def made(answer):
@@ -67,8 +67,8 @@ def test_what_is_approved_is_in_force_when_the_answer_comes(one):
     request = made(ask(one, level='write'))
     assert request['state'] == 'pending' and request['user'] == 'ana'
     assert 'is not available' in refused(one)
-    status, headers, approved = decide(one, 'bob', request, reason='go on')
-    assert status == 200 and approved['state'] == 'approved' and approved['decided_by'] == 'bob (api key)', approved
+    status, headers, approved = decide(one, 'bea', request, reason='go on')
+    assert status == 200 and approved['state'] == 'approved' and approved['decided_by'] == 'bea (api key)', approved
     assert headers['ETag'] == '"2"'
     with connect(one) as connection:
         connection.execute('UPDATE orders SET status = status WHERE false')
@@ -80,14 +80,14 @@ def test_what_is_approved_is_in_force_when_the_answer_comes(one):
     assert decide(one, 'cid', request)[0] == 409
     assert decide(one, 'cid', request, 'deny', reason='no')[0] == 409
     row = events(one, 'access_request_approved', entity_id=request['id'])[0]
-    assert (row['user_name'], row['outcome'], row['reason']) == ('bob', 'success', 'go on')
-    assert events(one, 'CREATE', entity_id=grant['id'])[0]['user_name'] == 'bob'
+    assert (row['user_name'], row['outcome'], row['reason']) == ('bea', 'success', 'go on')
+    assert events(one, 'CREATE', entity_id=grant['id'])[0]['user_name'] == 'bea'
     assert events(one, 'UPDATE', entity_id=request['id'])[0]['changes']['after']['state'] == 'approved'
 
 
 def test_what_is_granted_for_a_while_ends_by_itself(one):
     request = made(ask(one, duration_s=3))
-    assert decide(one, 'bob', request)[0] == 200
+    assert decide(one, 'bea', request)[0] == 200
     connection = connect(one)
     harness.eventually(lambda: not one.sessions(), timeout=15, what='the grant to end')
     with pytest.raises(psycopg.OperationalError):
@@ -95,17 +95,17 @@ def test_what_is_granted_for_a_while_ends_by_itself(one):
 
 
 def test_nobody_decides_for_himself(one):
-    mine = made(ask(one, 'bob'))
-    second = made(call(one, 'POST', '/api/v1/keys', {'name': 'second-of-bob', 'user': 'bob'}))
-    for key in (one.keys['bob'], second['key']):
+    mine = made(ask(one, 'bea'))
+    second = made(call(one, 'POST', '/api/v1/keys', {'name': 'second-of-bea', 'user': 'bea'}))
+    for key in (one.keys['bea'], second['key']):
         status, _, problem = call(one, 'POST', '/api/v1/access-requests/%s/approve' % mine['id'], {}, token=key)
         assert status == 403 and 'of his own' in problem['detail'], problem
     assert call(one, 'DELETE', '/api/v1/keys/' + second['id'])[0] == 204
     # Nor who may do everything.
-    assert call(one, 'PATCH', '/api/v1/users/bob', {'roles': ['admin']})[0] == 200
-    assert decide(one, 'bob', mine)[0] == 403
-    assert by(one, 'bob', 'DELETE', 'access-requests/' + mine['id'])[0] == 403
-    assert call(one, 'PATCH', '/api/v1/users/bob', {'roles': ['approver']})[0] == 200
+    assert call(one, 'PATCH', '/api/v1/users/bea', {'roles': ['admin']})[0] == 200
+    assert decide(one, 'bea', mine)[0] == 403
+    assert by(one, 'bea', 'DELETE', 'access-requests/' + mine['id'])[0] == 403
+    assert call(one, 'PATCH', '/api/v1/users/bea', {'roles': ['approver']})[0] == 200
     assert {row['outcome'] for row in events(one, 'access_request_approved', 3, entity_id=mine['id'])} == {'denied'}
     # The configuration's token decides, and the trail names it.
     status, _, approved = call(one, 'POST', '/api/v1/access-requests/%s/approve' % mine['id'], {})
@@ -129,9 +129,9 @@ def test_each_sees_and_does_what_is_his(one):
     assert len(by(one, 'aud', 'GET', 'access-requests')[2]['items']) == 2
     assert decide(one, 'aud', of_ana)[0] == 404
     assert decide(one, 'ana', of_ana, 'cancel')[2]['state'] == 'cancelled'
-    assert decide(one, 'bob', of_ana)[0] == 409
-    assert decide(one, 'bob', of_eve, 'deny')[0] == 422
-    denied = decide(one, 'bob', of_eve, 'deny', reason='not today')[2]
+    assert decide(one, 'bea', of_ana)[0] == 409
+    assert decide(one, 'bea', of_eve, 'deny')[0] == 422
+    denied = decide(one, 'bea', of_eve, 'deny', reason='not today')[2]
     assert denied['state'] == 'denied' and denied['decision_reason'] == 'not today' and denied['grant'] is None
     assert call(one, 'GET', '/api/v1/grants')[2]['items'] == []
 
@@ -160,7 +160,7 @@ def test_a_request_that_nobody_decides_expires(one):
     request = made(ask(one, expires_at=at(1.5)))
     harness.eventually(lambda: by(one, 'ana', 'GET', 'access-requests/' + request['id'])[2]['state'] == 'expired',
                        what='the request to expire')
-    status, _, problem = decide(one, 'bob', request)
+    status, _, problem = decide(one, 'bea', request)
     assert status == 409 and 'expired' in problem['detail']
     rows = events(one, 'access_request_expired', entity_id=request['id'])
     assert [row['outcome'] for row in rows] == ['success']
@@ -171,7 +171,7 @@ def test_a_request_that_nobody_decides_expires(one):
 def test_a_rule_approves_at_once_and_a_replay_gives_nothing_more(one):
     made(call(one, 'POST', '/api/v1/request-rules', {'name': 'quick', 'roles': ['user'], 'tags': ['e2e'], 'duration_s': 600}))
     assert made(ask(one, level='write'))['state'] == 'pending'
-    assert made(ask(one, 'bob'))['state'] == 'pending'
+    assert made(ask(one, 'bea'))['state'] == 'pending'
     body = {'tag': 'e2e', 'duration_s': 600, 'justification': 'ticket 8'}
     first = made(by(one, 'ana', 'POST', 'access-requests', body, {'Idempotency-Key': 'k-1'}))
     assert first['state'] == 'approved' and first['decided_by'] == 'rule quick'

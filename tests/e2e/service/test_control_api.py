@@ -406,7 +406,8 @@ def test_random_requests_are_answered_as_described(one):
         path, method, target, body, headers = case
         answer = call(one, method.upper(), target, body, **headers)
         wrong = check_answer(document, path, method, answer)
-        return (wrong, method, target, body, answer) if wrong or answer.status >= 500 else None
+        is_broken = answer.status >= 500 and answer.status != 501  # 501 says why something is not to be had here.
+        return (wrong, method, target, body, answer) if wrong or is_broken else None
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         wrong = [found for found in pool.map(check, cases) if found]
     assert not wrong, (seed, len(wrong), wrong[:5])

@@ -54,7 +54,6 @@ bool EncryptionKeys::look() {
                             .target = keeper_.place(),
                             .target_type = "key_ring"},
                            nullptr));
-    is_announced_ = false;
   }
   tell_expiry();
   return changed && *changed;
@@ -99,16 +98,15 @@ Result<void> EncryptionKeys::resume(store::Connection& connection) {
 }
 
 Result<void> EncryptionKeys::announce(store::Connection& connection) {
-  if (options_.node.empty() || (is_announced_ && mono_ns() < announce_due_ns_)) return {};
-  is_announced_ = true;
+  const KeyRingPtr ring = keeper_.ring();
+  // One that this node has changed itself is another one, too.
+  if (options_.node.empty() || (ring == announced_ && mono_ns() < announce_due_ns_)) return {};
   std::vector<std::string> ids;
-  for (const RingKey& key : keeper_.ring()->keys()) {
+  for (const RingKey& key : ring->keys()) {
     if (key.is_usable()) ids.push_back(key.id);
   }
-  if (auto told = store::KeyMoves(connection).announce(options_.node, ids); !told) {
-    is_announced_ = false;
-    return told;
-  }
+  if (auto told = store::KeyMoves(connection).announce(options_.node, ids); !told) return told;
+  announced_ = ring;
   announce_due_ns_ = mono_ns() + announce_ns;
   return {};
 }

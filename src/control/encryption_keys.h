@@ -3,7 +3,6 @@
 // Questions come from the control thread; the thread that follows the store looks in between.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -48,8 +47,8 @@ class EncryptionKeys {
   std::mutex lock_;  // Around the two that follow.
   std::unique_ptr<KeyRotation> rotation_;
   bool is_stopped_ = false;
-  std::atomic<bool> is_announced_{false};
   // Of the thread that follows.
+  KeyRingPtr announced_;  // That the store was told of last.
   uint64_t announce_due_ns_ = 0;
   bool has_resumed_ = false;
   bool is_store_told_ = false;     // That it does not take what is here for it.

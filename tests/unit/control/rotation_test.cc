@@ -205,7 +205,11 @@ TEST_CASE("other nodes have the key before a rotation begins, and follow it") {
   CHECK(eventually([&] { return first.has_user("bob"); }));
   CHECK(second.has_user("ana"));
   CHECK(password_of(second, "shop") == "s3cret");
-  // There it has the same name, and nothing is left to move.
+  // There it has the same name, and nothing is left to move. The first one has told that it has the key.
+  CHECK(eventually([&] {
+    return query("SELECT key_ids::text FROM ringfence_control.key_holders WHERE node = 'first'").find(key) !=
+           std::string::npos;
+  }));
   REQUIRE(keys(second, KeyAction::rotate, "current").kind == Kind::accepted);
   REQUIRE(completes(second));
   CHECK(state_of(second, "k1") == "retired");

@@ -245,6 +245,9 @@ Task<void> AliasCall::turn_answer(Response& response) {
   if (!is_json(response)) co_return;
   const Alias& alias = way_.alias;
   Json body = Json::parse(response.body, nullptr, false);
+  // What is no record and no list stays as it is.
+  const bool is_list = body.contains("items") && body.contains("next_cursor");
+  if (!body.is_object() || (way_.is_list && !is_list)) co_return;
   if (alias.shown != nullptr) {
     response.body = model::canonical_json(alias.shown(body)) + "\n";
     co_return;

@@ -97,7 +97,8 @@ Task<Response> read(const Of& of, const Call& call) {
   Task<std::optional<Answer>> waiting = asked(of.resources, std::move(asking), refusal);
   std::optional<Answer> answer = co_await waiting;
   if (!answer) co_return refusal;
-  const bool is_own = answer->body.is_object() && answer->body.value("user", "") == call.principal.name;
+  const auto user = answer->body.find("user");
+  const bool is_own = answer->body.is_object() && user != answer->body.end() && *user == call.principal.name;
   if (answer->kind == Answer::Kind::ok && sees_own_alone(of.noun, call) && !is_own)
     co_return http::problem(404, "there is no such " + std::string(of.noun.name), call.request.path);
   Response response = answer_of(*answer, call.request.path);

@@ -80,10 +80,14 @@ Json record_of(const model::Noun& noun, bool with_values) {
               {"source", "store"},
               {"declared_in", nullptr}};
   Json given = Json::object();
+  if (noun.name == "key") out["last_used_at"] = nullptr;
   for (const model::Field& field : noun.fields) {
-    if (!with_values) break;
+    if (field.kind == model::FieldKind::integer && field.is_required) given[field.name] = field.min;
+    if (field.kind == model::FieldKind::text && field.is_required) given[field.name] = "x";
+    if (!with_values) continue;
     if (!field.choices.empty()) {
-      given[field.name] = field.choices[0];
+      const bool is_list = field.kind == model::FieldKind::texts;
+      given[field.name] = is_list ? Json::array({field.choices[0]}) : Json(field.choices[0]);
       continue;
     }
     if (field.kind == model::FieldKind::reference || field.kind == model::FieldKind::text)
@@ -241,7 +245,8 @@ TEST_CASE("the permissions are the scopes that routes need, and the roles that c
   const Json answer = json_of(f.ask("GET", "/api/v1/permissions", as_admin()));
   std::set<std::string> needed, told;
   for (const Route& route : f.server->router().routes())
-    if (!route.scope.empty()) needed.insert(route.scope);
+    for (const std::string& scope : {route.scope, route.own_scope})
+      if (!scope.empty()) needed.insert(scope);
   for (const Json& scope : answer["scopes"]) {
     told.insert(scope["name"]);
     CHECK(!scope["routes"].empty());

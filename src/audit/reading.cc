@@ -85,6 +85,15 @@ uint64_t time_in(const Uuid& id) {
 
 int64_t number_in(const store::Rows& row, int column) { return std::stoll(row.text(0, column)); }
 
+// A number of the store's that no JSON reader takes makes a row unreadable: no appliance wrote it. It is told
+// of.
+json body_in(ByteView text) {
+  json body = json::parse(text.begin(), text.end(), nullptr, false);
+  if (body.is_object()) return body;
+  return {{"id", nullptr},
+          {"reason", "the row is not as an appliance wrote it; ringfence audit verify says more"}};
+}
+
 }  // namespace
 
 struct TrailReader::Row {
@@ -156,7 +165,7 @@ Result<TrailReader::NodeRows> TrailReader::rows_of(const std::string& node, int6
     const ByteView text = row.get(0, 2);
     one.bytes = text.size();
     bytes += text.size();
-    one.body = json::parse(text.begin(), text.end(), nullptr, false);
+    one.body = body_in(text);
     out.rows.push_back(std::move(one));
     return true;
   });
@@ -243,7 +252,7 @@ Result<std::optional<json>> TrailReader::one(TrailPart part, const Uuid& id) {
     const ByteView text = row.get(0, 2);
     node = row.text(0, 0);
     chain_no = number_in(row, 1);
-    out = json::parse(text.begin(), text.end(), nullptr, false);
+    out = body_in(text);
     return true;
   });
   if (!read) return failed(std::move(read.error()));

@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint64_t second_ns = 1'000'000'000;
 constexpr std::chrono::milliseconds look_ms{250};
+constexpr uint64_t idle_ns = 5 * second_ns;
 constexpr uint64_t renew_ns = BudgetKeeper::term_s * second_ns / 3;
 // The store's clock may be ahead of ours by so much.
 constexpr uint64_t margin_ns = 2 * second_ns;
@@ -38,6 +39,11 @@ BudgetKeeper::~BudgetKeeper() { stop(); }
 void BudgetKeeper::stop() {
   is_stopping_ = true;
   ring();
+  {
+    // A store that does not answer holds nobody up.
+    const std::lock_guard guard(connection_lock_);
+    if (connection_ && is_asking_) connection_->interrupt();
+  }
   if (thread_.joinable()) thread_.join();
 }
 
@@ -67,7 +73,10 @@ bool BudgetKeeper::connect() {
   if (made) {
     auto bounded = (*made)->exec("SET statement_timeout = '5s'; SET lock_timeout = '2s'");
     if (bounded) {
-      connection_ = std::move(*made);
+      {
+        const std::lock_guard guard(connection_lock_);
+        connection_ = std::move(*made);
+      }
       if (is_silent_) log_info("budgets of grants are kept in the store again");
       is_silent_ = false;
       return true;
@@ -99,8 +108,10 @@ bool BudgetKeeper::settle(const std::string& id, Kept& kept, uint64_t lease_s) {
     const std::lock_guard guard(lock_);
     budget = kept.budget;
   }
+  is_asking_ = true;
   auto settled = store::Budgets(*connection_, node_)
                      .settle({id, spent, amounts_of(budget), kept.account->take_needed(), lease_s});
+  is_asking_ = false;
   if (!settled) {
     if (settled.error().fault == Fault::not_found) {
       kept.account->close();
@@ -108,6 +119,7 @@ bool BudgetKeeper::settle(const std::string& id, Kept& kept, uint64_t lease_s) {
       return true;
     }
     log_error("a grant's budget cannot be settled", {{"grant", id}, {"reason", settled.error().message}});
+    const std::lock_guard guard(connection_lock_);
     connection_.reset();
     return false;
   }
@@ -115,6 +127,7 @@ bool BudgetKeeper::settle(const std::string& id, Kept& kept, uint64_t lease_s) {
   for (size_t kind = 0; kind < spent.size(); ++kind)
     was_taken_back = was_taken_back || settled->total[kind] < kept.total[kind] + spent[kind];
   kept.total = settled->total;
+  if (used != kept.told) kept.spent_ns = began_ns;
   kept.told = used;
   kept.told_ns = began_ns;
   kept.until_ns = lease_s == 0 ? 0 : began_ns + lease_s * second_ns - margin_ns;
@@ -123,7 +136,7 @@ bool BudgetKeeper::settle(const std::string& id, Kept& kept, uint64_t lease_s) {
     distrusted_("grant " + id, "the store has less spent of its budget than this node has told it");
     return true;
   }
-  kept.account->settle(used, settled->leased, settled->is_over);
+  kept.account->settle(used, settled->leased, settled->is_over, kept.until_ns);
   return true;
 }
 
@@ -142,10 +155,11 @@ bool BudgetKeeper::turn(uint64_t lease_s) {
   const bool is_end = lease_s == 0;
   for (const auto& [id, kept] : all) {
     const uint64_t now_ns = mono_ns();
-    // Others have it by now.
-    if (kept->until_ns != 0 && now_ns >= kept->until_ns && !is_end)
-      kept->account->settle(kept->account->used(), {}, false);
-    const bool is_unused = kept->account.use_count() <= 2;  // Nobody but `all` and the keeper has it.
+    // Who spends nothing for a while leaves it to others.
+    const bool is_idle = !kept->account->is_wanted() && kept->account->used() == kept->told &&
+                         now_ns - kept->spent_ns > idle_ns;
+    // Nobody but `all` and the keeper has it.
+    const bool is_unused = is_idle || kept->account.use_count() <= 2;
     const bool has_lease = kept->until_ns != 0;
     if (is_end ? !has_lease : !is_due(*kept, now_ns) && !(is_unused && has_lease)) continue;
     if (!connect() || !settle(id, *kept, is_unused ? 0 : lease_s)) is_wanted = true;

@@ -49,7 +49,7 @@ Result<Budgets::Settled> Budgets::settle_within(const Settlement& settlement) {
   if (spent->size() != 1) return fail(Fault::not_found, "there is no such grant");
   auto held = connection_.exec_params(others_sql, {settlement.grant, node_});
   if (!held) return unexpected(std::move(held.error()));
-  Settled out{amounts_in(*spent), {}, false};
+  Settled out{amounts_in(*spent), {}, {}};
   const BudgetAmounts others = amounts_in(*held);
   for (size_t kind = 0; kind < out.total.size(); ++kind) {
     out.total[kind] = std::min(amount_max, out.total[kind] + settlement.spent[kind]);
@@ -60,7 +60,7 @@ Result<Budgets::Settled> Budgets::settle_within(const Settlement& settlement) {
       out.leased[kind] = std::max(
           {uint64_t{1}, (bound - taken) / share, kind == 0 ? std::min(settlement.needed, bound - taken) : 0});
     const bool is_too_little = kind == 0 && others[kind] == 0 && out.total[kind] + settlement.needed > bound;
-    out.is_over = out.is_over || out.total[kind] >= bound || is_too_little;
+    out.is_over[kind] = out.total[kind] >= bound || is_too_little;
   }
   const auto text = [](uint64_t amount) { return std::to_string(amount); };
   auto written = connection_.exec_params(

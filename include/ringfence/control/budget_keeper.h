@@ -48,6 +48,7 @@ class BudgetKeeper {
     proxy::BudgetAccount::Amounts told{};   // Of what was spent, the store knows so much.
     proxy::BudgetAccount::Amounts total{};  // Of all nodes, as the store had it last.
     uint64_t told_ns = 0;
+    uint64_t spent_ns = 0;  // When something was spent last, as the store was told.
     uint64_t until_ns = 0;  // Of the lease; 0: there is none.
   };
   // Wakes the thread; from any thread, and without a lock.
@@ -67,8 +68,10 @@ class BudgetKeeper {
   std::condition_variable wanted_;
   std::atomic<bool> is_rung_{false};
   std::atomic<bool> is_stopping_{false};
-  std::unique_ptr<store::Connection> connection_;  // Of the thread.
-  bool is_silent_ = false;                         // The store does not answer, and the log says so.
+  std::mutex connection_lock_;  // Around the pointer, for stop().
+  std::unique_ptr<store::Connection> connection_;
+  std::atomic<bool> is_asking_{false};
+  bool is_silent_ = false;  // The store does not answer, and the log says so.
   std::thread thread_;
 };
 

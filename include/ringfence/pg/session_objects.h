@@ -243,6 +243,7 @@ struct Portal {
   enum class Bind : uint8_t { sent, done, ended };
   Bind bind = Bind::sent;
   bool is_unexecuted = false;  // No Execute of it was sent since.
+  bool is_paid = false;        // A grant's budget has counted it.
   bool is_presumed = false;    // What its statement's name stood for may have been changed out of sight.
   uint64_t bind_number = 0;    // Of the Bind's own record, until it has ended; 0: it has none.
   uint64_t bind_since_ns = 0;
@@ -256,7 +257,7 @@ struct Portal {
     clear_buffer(parameters);
     crypto::secure_zero(secret_parameters);
     clear_buffer(secret_parameters);
-    parameters_truncated = bind_is_known = is_presumed = is_unexecuted = false;
+    parameters_truncated = bind_is_known = is_presumed = is_unexecuted = is_paid = false;
     bind = Bind::sent;
     bind_bytes = bind_number = bind_since_ns = made_at = 0;
     gate_generation = 0;

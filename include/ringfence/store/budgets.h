@@ -28,7 +28,7 @@ class Budgets {
   struct Settled {
     BudgetAmounts total;   // Spent by all, with this.
     BudgetAmounts leased;  // To this node from now on, in place of what it had: a quarter of what is free.
-    bool is_over = false;  // Of one of them nothing is left, with nobody.
+    std::array<bool, 3> is_over{};  // Of which nothing is left, with nobody.
   };
   // One transaction. Fault::not_found: there is no such grant any more.
   Result<Settled> settle(const Settlement& settlement);

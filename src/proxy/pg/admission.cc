@@ -90,7 +90,7 @@ bool Admission::passes() {
 bool Admission::pays(uint64_t statements) {
   PendingMessage& message = x_.message;
   if (x_.spending() == nullptr || message.is_paid || x_.judged().verdict != Verdict::pass) return true;
-  switch (x_.spending()->take(statements)) {
+  switch (x_.spending()->take(statements, x_.now.ns)) {
     case BudgetAccount::Take::taken: message.is_paid = true; return true;
     case BudgetAccount::Take::wait: message.state = PendingMessage::State::unpaid; return false;
     case BudgetAccount::Take::spent: break;
@@ -278,7 +278,8 @@ bool Admission::admit_execute(ByteView body) {
     judgement.refuse(Refusal::call_with_end());
   }
   // What fetches more of a portal is no other statement.
-  if ((!portal || portal->is_unexecuted || !portal->bind_is_known) && !pays(1)) return false;
+  if (!(portal && portal->is_paid) && !pays(1)) return false;
+  if (portal && x_.message.is_paid) portal->is_paid = true;
   if (judgement.verdict != Verdict::refused) return passes();
   return refuse_by_parse(prepared.get(), from_client::execute);
 }

@@ -24,7 +24,7 @@ constexpr uint64_t behind_slice_ns = 20'000'000;
 constexpr uint64_t behind_wait_max_ns = 1'000'000'000;
 // How long a statement waits for the store to say what is left of a budget, and how often it looks.
 constexpr uint64_t budget_wait_max_ns = 5'000'000'000;
-constexpr uint64_t budget_slice_ns = 2'000'000;
+constexpr uint64_t budget_slice_max_ns = 250'000'000;
 
 // Why a session ends that would have to wait too long for that bound. `peer`: the client's.
 EndReason exceeded(const SessionVolume::Bound& bound, std::string_view user, std::string_view peer) {
@@ -127,17 +127,22 @@ Task<bool> ChunkWait::wait_for_trail() {
 
 // A moment, or so long that the statement is refused for it.
 Task<bool> ChunkWait::wait_for_budget() {
+  // What stands before it does not wait.
+  auto sending = forward_so_far();
+  const bool is_sent = co_await sending;
+  if (!is_sent) co_return false;
   SessionParts& of = relay_.parts();
   Spending* spending = relay_.conversation().spending();
-  if (spending != nullptr && budget_waited_ns_ >= budget_wait_max_ns) {
+  if (budget_since_ns_ == 0) budget_since_ns_ = of.now_ns();
+  if (spending != nullptr && of.now_ns() - budget_since_ns_ >= budget_wait_max_ns) {
     spending->give_up();
-    budget_waited_ns_ = 0;
+    budget_since_ns_ = 0;
     co_return true;
   }
-  budget_waited_ns_ += budget_slice_ns;
+  budget_slice_ns_ = std::min(budget_slice_ns_ * 2, budget_slice_max_ns);
   ring::Event due;
   ring::CallbackTimer timer(of.shard.core.shard.timers(), [&due] { due.set(); });
-  timer.arm(of.now_ns() + budget_slice_ns);
+  timer.arm(of.now_ns() + budget_slice_ns_);
   co_await due;
   co_return true;
 }

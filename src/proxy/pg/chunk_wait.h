@@ -36,7 +36,8 @@ class ChunkWait {
   Pump& pump_;
   net::Receive& receive_;
   net::Chunk chunk_;
-  uint64_t budget_waited_ns_ = 0;
+  uint64_t budget_since_ns_ = 0;          // 0: it does not wait for a budget.
+  uint64_t budget_slice_ns_ = 1'000'000;  // Until it looks again; doubled each time.
 };
 
 }  // namespace ringfence::proxy

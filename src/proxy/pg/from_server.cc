@@ -89,7 +89,7 @@ Advance FromServer::advance(ByteView chunk, size_t& at, Now now) {
     take(segment.type, body, segment.body_length);
     if (x_.spending() != nullptr) {
       spend(0, pg::frame_header_size + segment.body_length);
-      if (may_complete(segment.type)) x_.spending()->statement_is_over();
+      note_end_of_statement(segment.type, body);
     }
     if (!segment.is_first && rare_) pg::clear_buffer(rare_->capture);
     if (rewriter != nullptr) pass(segment);
@@ -153,6 +153,14 @@ void FromServer::spend(uint64_t rows, uint64_t bytes) {
   if (is_over_ || x_.spending()->add(rows, bytes)) return;
   x_.counters.limits_reached.add();
   is_over_ = true;
+}
+
+// While a portal may be gone on with, what it has given counts with what others give: until its transaction
+// ends.
+void FromServer::note_end_of_statement(char type, ByteView body) {
+  if (type == from_server::portal_suspended) x_.spending()->portal_is_suspended();
+  else if (type == from_server::ready_for_query && body == "I") x_.spending()->transaction_is_over();
+  else if (may_complete(type)) x_.spending()->statement_is_over();
 }
 
 // A whole message, which was taken.

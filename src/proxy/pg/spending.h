@@ -21,10 +21,10 @@ class Spending {
   StatementLimit& limit() { return limit_; }
   const policy::StatementCaps& caps() const { return grant_->caps; }
   // So many statements begin.
-  BudgetAccount::Take take(uint64_t statements) {
+  BudgetAccount::Take take(uint64_t statements, uint64_t now_ns) {
     if (!grant_->budget.is_bounded()) return BudgetAccount::Take::taken;
     if (!account_ || has_given_up_) return BudgetAccount::Take::spent;
-    return account_->take(statements);
+    return account_->take(statements, now_ns);
   }
   // The store did not answer in time: the next statement is refused.
   void give_up() { has_given_up_ = true; }
@@ -48,7 +48,14 @@ class Spending {
                 : "the statement has more rows or bytes than your " + grant_->label() + " allows for one";
     return false;
   }
-  void statement_is_over() { rows_ = bytes_ = 0; }
+  void statement_is_over() {
+    if (!has_suspended_) rows_ = bytes_ = 0;
+  }
+  void portal_is_suspended() { has_suspended_ = true; }
+  void transaction_is_over() {
+    has_suspended_ = false;
+    statement_is_over();
+  }
   // Empty: nothing was too much.
   const std::string& why_over() const { return over_; }
 
@@ -58,6 +65,7 @@ class Spending {
   uint64_t rows_ = 0;  // Of the statement that runs.
   uint64_t bytes_ = 0;
   bool has_given_up_ = false;
+  bool has_suspended_ = false;  // A portal may be gone on with.
   std::string over_;
   StatementLimit limit_;
 };

@@ -20,7 +20,7 @@ TEST_CASE("statements of many threads are as many as there are") {
     threads.emplace_back([&, i] {
       for (;;) {
         const uint64_t statements = i == 0 ? 3 : 1;
-        const Take take = account.take(statements);
+        const Take take = account.take(statements, 1);
         if (take == Take::spent) return;
         if (take == Take::taken) taken += statements;
         else std::this_thread::yield();
@@ -37,7 +37,7 @@ TEST_CASE("statements of many threads are as many as there are") {
     const uint64_t leased = std::max<uint64_t>(left / 4, std::min(left, account.take_needed()));
     // Nobody can use what is less than a message needs.
     is_over = left < 3;
-    account.settle(used, {std::max<uint64_t>(leased, left == 0 ? 0 : 1), 0, 0}, is_over);
+    account.settle(used, {std::max<uint64_t>(leased, left == 0 ? 0 : 1), 0, 0}, {is_over, false, false}, 2);
   }
   for (std::thread& thread : threads) thread.join();
   CHECK(taken <= bound);
@@ -48,27 +48,43 @@ TEST_CASE("statements of many threads are as many as there are") {
 TEST_CASE("rows and bytes may go beyond a lease until the budget is spent") {
   int rung = 0;
   BudgetAccount account({0, 0, 100}, [&] { ++rung; });
-  CHECK(account.take(1) == Take::wait);
-  account.settle({0, 0, 0}, {0, 0, 25}, false);
-  CHECK(account.take(1) == Take::taken);
+  CHECK(account.take(1, 1) == Take::wait);
+  account.settle({0, 0, 0}, {0, 0, 25}, {}, 2);
+  CHECK(account.take(1, 1) == Take::taken);
   CHECK(account.add(25, 1'000'000));
-  CHECK(account.take(1) == Take::wait);
+  CHECK(account.take(1, 1) == Take::wait);
   CHECK(account.add(80, 0));  // Nobody knows yet that it is too much.
   CHECK(rung >= 2);
-  account.settle(account.used(), {0, 0, 0}, true);
+  account.settle(account.used(), {0, 0, 0}, {false, false, true}, 2);
   CHECK(!account.add(1, 0));
-  CHECK(account.take(1) == Take::spent);
+  CHECK(account.take(1, 1) == Take::spent);
   account.set_bounds({0, 0, 1'000});
-  CHECK(account.take(1) == Take::wait);
+  CHECK(account.take(1, 1) == Take::wait);
   account.close();
-  CHECK(account.take(1) == Take::spent);
+  CHECK(account.take(1, 1) == Take::spent);
   CHECK(!account.add(1, 0));
 }
 
 TEST_CASE("what has no bound is never asked for") {
   BudgetAccount account({1, 0, 0}, [] {});
-  account.settle({0, 0, 0}, {1, 0, 0}, false);
+  account.settle({0, 0, 0}, {1, 0, 0}, {}, 2);
   CHECK(account.add(1'000'000, 1'000'000'000));
-  CHECK(account.take(1) == Take::taken);
-  CHECK(account.take(1) == Take::wait);
+  CHECK(account.take(1, 1) == Take::taken);
+  CHECK(account.take(1, 1) == Take::wait);
+}
+
+TEST_CASE("a lease ends by its time, whoever looks") {
+  BudgetAccount account({100, 0, 0}, [] {});
+  account.settle({0, 0, 0}, {50, 0, 0}, {}, 10);
+  CHECK(account.take(1, 9) == Take::taken);
+  CHECK(account.take(1, 10) == Take::wait);
+}
+
+TEST_CASE("one kind that is used up ends no result of the others") {
+  BudgetAccount account({1, 0, 1'000}, [] {});
+  account.settle({0, 0, 0}, {1, 0, 250}, {}, 2);
+  CHECK(account.take(1, 1) == Take::taken);
+  account.settle(account.used(), {0, 0, 0}, {true, false, false}, 2);
+  CHECK(account.add(400, 0));
+  CHECK(account.take(1, 1) == Take::wait);
 }

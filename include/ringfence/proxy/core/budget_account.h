@@ -32,10 +32,11 @@ class BudgetAccount {
     spent,  // The budget is, or nobody knows that it is not.
   };
   // So many statements begin.
-  Take take(uint64_t statements) {
+  Take take(uint64_t statements, uint64_t now_ns) {
     if (is_closed_.load(std::memory_order_relaxed)) return Take::spent;
+    if (now_ns >= until_ns_.load(std::memory_order_relaxed)) return ask(queries);
     for (const Kind kind : {bytes, rows}) {
-      if (is_bounded(kind) && used(kind) >= allowed(kind)) return ask();
+      if (is_bounded(kind) && used(kind) >= allowed(kind)) return ask(kind);
     }
     if (!is_bounded(queries)) return Take::taken;
     const uint64_t now = used_[queries].fetch_add(statements, std::memory_order_relaxed) + statements;
@@ -48,14 +49,14 @@ class BudgetAccount {
     while (needed < statements &&
            !needed_.compare_exchange_weak(needed, statements, std::memory_order_relaxed)) {
     }
-    return ask();
+    return ask(queries);
   }
   // They have gone to a client. False: the budget is spent by that.
   bool add(uint64_t more_rows, uint64_t more_bytes) {
     const bool has_rows = spend(rows, more_rows), has_bytes = spend(bytes, more_bytes);
     if (has_rows && has_bytes) return true;
     want_more();
-    return !is_spent();
+    return (has_rows || !is_spent(rows)) && (has_bytes || !is_spent(bytes));
   }
 
   // ---------------------------------------------------------------- for its keeper
@@ -64,25 +65,29 @@ class BudgetAccount {
     is_bounded_[queries] = budget.queries != 0;
     is_bounded_[bytes] = budget.bytes != 0;
     is_bounded_[rows] = budget.rows != 0;
-    is_spent_ = false;
+    for (auto& one : is_spent_) one = false;
     want_more();
   }
   // So many statements at least, of one message; asked once.
   uint64_t take_needed() { return needed_.exchange(0, std::memory_order_relaxed); }
   bool is_wanted() const { return is_wanted_.load(std::memory_order_relaxed); }
   Amounts used() const { return {used(queries), used(bytes), used(rows)}; }
-  // The store knows of `settled`, all of them together since the start, and allows `more` beyond that.
-  void settle(const Amounts& settled, const Amounts& more, bool is_over) {
+  // The store knows of `settled`, all of them together since the start, and allows `more` beyond that until
+  // then (mono_ns). `is_over`: of which nobody has anything left.
+  void settle(const Amounts& settled, const Amounts& more, const std::array<bool, kinds>& is_over,
+              uint64_t until_ns) {
     for (size_t kind = 0; kind < kinds; ++kind) {
       settled_[kind] = settled[kind];
       allowed_[kind] = settled[kind] + more[kind];
+      is_spent_[kind] = is_over[kind];
     }
-    is_spent_ = is_over;  // Then it may have been wanted for nothing, which is no reason to ask again.
+    until_ns_ = until_ns;
     is_wanted_ = false;
   }
   // Nothing more may be spent.
   void close() {
-    is_closed_ = is_spent_ = true;
+    is_closed_ = true;
+    for (auto& one : is_spent_) one = true;
     is_wanted_ = false;
   }
 
@@ -92,7 +97,7 @@ class BudgetAccount {
   uint64_t allowed(Kind kind) const { return allowed_[kind].load(std::memory_order_relaxed); }
   uint64_t settled(Kind kind) const { return settled_[kind].load(std::memory_order_relaxed); }
   // Of what nobody has leased nothing is left.
-  bool is_spent() const { return is_spent_.load(std::memory_order_relaxed); }
+  bool is_spent(Kind kind) const { return is_spent_[kind].load(std::memory_order_relaxed); }
   // False: it is beyond the lease.
   bool spend(Kind kind, uint64_t amount) {
     if (!is_bounded(kind) || amount == 0) return true;
@@ -104,9 +109,9 @@ class BudgetAccount {
   void want_more() {
     if (!is_wanted_.exchange(true, std::memory_order_relaxed)) ring_();
   }
-  Take ask() {
+  Take ask(Kind kind) {
     want_more();
-    return is_spent() ? Take::spent : Take::wait;
+    return is_spent(kind) ? Take::spent : Take::wait;
   }
 
   std::function<void()> ring_;
@@ -115,7 +120,8 @@ class BudgetAccount {
   std::array<std::atomic<uint64_t>, kinds> settled_{};
   std::array<std::atomic<uint64_t>, kinds> allowed_{};
   std::atomic<uint64_t> needed_{0};
-  std::atomic<bool> is_spent_{false};
+  std::array<std::atomic<bool>, kinds> is_spent_{};
+  std::atomic<uint64_t> until_ns_{0};
   std::atomic<bool> is_closed_{false};
   std::atomic<bool> is_wanted_{false};
 };

@@ -5,8 +5,9 @@ import psycopg
 import pytest
 
 import harness
+import raw
 from test_grants import as_other_database, at, connect, grant, made
-from test_store_users import call, make_user
+from test_store_users import PASSWORD, call, make_user
 
 
 @pytest.fixture(scope='module')
@@ -197,3 +198,44 @@ def test_two_appliances_share_one_budget(one, own, target):
     # What one node has leased and not spent another one cannot spend.
     assert 150 <= sum(counts) <= 200, counts
     assert given and other.stop() == 0 and made
+
+
+def test_a_portal_counts_whatever_tells_of_its_bind(one):
+    grant(one, max_queries=3)
+    with raw.RawClient(one.pg_port) as wire:
+        wire.log_in('ana', PASSWORD, 'shop')
+        done = 0
+        for number in range(10):
+            wire.send(raw.parse('', 'SELECT 7') + raw.bind('', '') + raw.message(b'H'))
+            wire.send(raw.execute() + raw.SYNC)
+            got = wire.receive_until(b'Z')
+            done += len(raw.rows(got))
+        assert done == 3
+
+
+def test_a_portal_that_is_gone_on_with_is_one_statement(one):
+    grant(one, statement_rows=100)
+    with raw.RawClient(one.pg_port) as wire:
+        wire.log_in('ana', PASSWORD, 'shop')
+        wire.send(raw.query('BEGIN'))
+        wire.receive_until(b'Z')
+        wire.send(raw.parse('', 'SELECT generate_series(1, 1000)') + raw.bind('', ''))
+        seen = 0
+        for _ in range(5):
+            try:
+                wire.send(raw.execute('', 90) + raw.message(b'H'))
+                got = wire.receive_until(b's')
+            except (ConnectionError, EOFError, AssertionError, OSError):
+                break
+            seen += len(raw.rows(got))
+        assert seen < 200
+
+
+def test_nobody_takes_away_what_narrows_him(one):
+    made(call(one, 'POST', '/api/v1/roles', {'name': 'keeper', 'permissions': ['grants:*']}))
+    made(call(one, 'POST', '/api/v1/users', {'name': 'kim', 'password': PASSWORD, 'roles': ['keeper']}))
+    key = made(call(one, 'POST', '/api/v1/keys', {'name': 'of-kim', 'user': 'kim'}))['key']
+    narrow = made(call(one, 'POST', '/api/v1/grants', {'user': 'kim', 'tag': '*', 'level': 'read'}))
+    assert call(one, 'DELETE', '/api/v1/grants/' + narrow['id'], token=key)[0] == 403
+    other = grant(one, level='read')
+    assert call(one, 'DELETE', '/api/v1/grants/' + other['id'], token=key)[0] == 204

@@ -151,7 +151,6 @@ bool BudgetKeeper::turn(uint64_t lease_s) {
     });
     all = kept_;
   }
-  bool is_wanted = false;
   const bool is_end = lease_s == 0;
   for (const auto& [id, kept] : all) {
     const uint64_t now_ns = mono_ns();
@@ -162,9 +161,11 @@ bool BudgetKeeper::turn(uint64_t lease_s) {
     const bool is_unused = is_idle || kept->account.use_count() <= 2;
     const bool has_lease = kept->until_ns != 0;
     if (is_end ? !has_lease : !is_due(*kept, now_ns) && !(is_unused && has_lease)) continue;
-    if (!connect() || !settle(id, *kept, is_unused ? 0 : lease_s)) is_wanted = true;
+    // A store that does not answer is asked again in the next round; at the end it is left.
+    if (!connect() || !settle(id, *kept, is_unused ? 0 : lease_s)) return true;
+    if (!is_end && is_stopping_) return true;
   }
-  return is_wanted;
+  return false;
 }
 
 void BudgetKeeper::run() {

@@ -6,6 +6,7 @@
 
 #include "command_tree.h"
 #include "listing.h"
+#include "shown_text.h"
 #include "table.h"
 #include "terminal.h"
 
@@ -99,8 +100,13 @@ Outcome<void> call_api(const CommonOptions& common, const ApiOptions& options) {
   auto connection = connect(common.connect);
   if (!connection) return passed_on(std::move(connection).error());
   char last = '\n';
-  request->sink = [&last](ByteView piece) {
+  // What others have written does not steer the terminal.
+  request->sink = [&last, is_shown = shows_on_terminal()](ByteView piece) {
     if (!piece.empty()) last = piece.back();
+    if (is_shown) {
+      print(shown_text(piece, true));
+      return std::fflush(stdout) == 0;
+    }
     return std::fwrite(piece.data(), 1, piece.size(), stdout) == piece.size() && std::fflush(stdout) == 0;
   };
   auto answer = connection->send(*request);

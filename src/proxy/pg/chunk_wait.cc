@@ -77,7 +77,10 @@ Task<bool> ChunkWait::until_accepted(size_t at, Advance advance) {
         co_return false;
       }
     }
+    const size_t before = at;
     advance = pump_.inspect(chunk_.bytes(), at);
+    // Another statement waits anew.
+    if (advance != Advance::wait_budget || at != before) note_paid();
   }
   co_return true;
 }
@@ -125,6 +128,11 @@ Task<bool> ChunkWait::wait_for_trail() {
   co_return false;
 }
 
+void ChunkWait::note_paid() {
+  budget_since_ns_ = 0;
+  budget_slice_ns_ = budget_slice_min_ns;
+}
+
 // A moment, or so long that the statement is refused for it.
 Task<bool> ChunkWait::wait_for_budget() {
   // What stands before it does not wait.
@@ -136,7 +144,7 @@ Task<bool> ChunkWait::wait_for_budget() {
   if (budget_since_ns_ == 0) budget_since_ns_ = of.now_ns();
   if (spending != nullptr && of.now_ns() - budget_since_ns_ >= budget_wait_max_ns) {
     spending->give_up();
-    budget_since_ns_ = 0;
+    note_paid();
     co_return true;
   }
   budget_slice_ns_ = std::min(budget_slice_ns_ * 2, budget_slice_max_ns);

@@ -20,11 +20,13 @@ class ChunkWait {
   net::Chunk take_chunk() { return std::move(chunk_); }
 
  private:
+  static constexpr uint64_t budget_slice_min_ns = 1'000'000;
   // False: as above.
   ring::Task<bool> wait_by(Advance advance);
   ring::Task<bool> wait_for_answers();
   ring::Task<bool> wait_for_trail();
   ring::Task<bool> wait_for_budget();
+  void note_paid();
   ring::Task<bool> park(Advance why);
   // Of the client's chunk, what stands before a message that waits.
   ring::Task<bool> forward_so_far();
@@ -36,8 +38,8 @@ class ChunkWait {
   Pump& pump_;
   net::Receive& receive_;
   net::Chunk chunk_;
-  uint64_t budget_since_ns_ = 0;          // 0: it does not wait for a budget.
-  uint64_t budget_slice_ns_ = 1'000'000;  // Until it looks again; doubled each time.
+  uint64_t budget_since_ns_ = 0;                    // 0: it does not wait for a budget.
+  uint64_t budget_slice_ns_ = budget_slice_min_ns;  // Until it looks again; doubled each time.
 };
 
 }  // namespace ringfence::proxy

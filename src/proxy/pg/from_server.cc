@@ -150,7 +150,7 @@ void FromServer::count_rows(ByteView chunk, size_t& at, const FrameSegment& segm
 }
 
 void FromServer::spend(uint64_t rows, uint64_t bytes) {
-  if (is_over_ || x_.spending()->add(rows, bytes)) return;
+  if (x_.spending()->add(rows, bytes) || is_over_) return;
   x_.counters.limits_reached.add();
   is_over_ = true;
 }

@@ -194,7 +194,7 @@ Json applied(const FieldText& change, const Json& current) {
   }
   Json out = Json::array();
   const auto has = [](const auto& list, const Json& one) {
-    return std::find(list.begin(), list.end(), one) != list.end();
+    return std::any_of(list.begin(), list.end(), [&one](const auto& item) { return one == item; });
   };
   for (const Json& item : current.is_array() ? current : Json::array()) {
     if (!has(change.removed, item)) out.push_back(item);

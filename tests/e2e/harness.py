@@ -1,5 +1,6 @@
 """What the end-to-end tests stand on: PostgreSQL clusters, the appliance as a process, and a reader of the trail."""
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -262,11 +263,32 @@ class Appliance:
         self.process = None
         self.write_config()
 
+    def shared_key_ring(self):
+        """Where appliances of one store find the key ring that they need; None: the store is this one's alone."""
+        store = self.config['store']
+        url = store if isinstance(store, str) else store.get('url', '')
+        if not url.startswith('postgres') or (isinstance(store, dict) and 'key_ring_file' in store):
+            return None
+        place = psycopg.conninfo.conninfo_to_dict(url)
+        name = '-'.join(str(place.get(key, '')) for key in ('host', 'port', 'dbname'))
+        return pathlib.Path(tempfile.gettempdir()) / ('rf-ring-' + hashlib.sha256(name.encode()).hexdigest()[:16])
+
+    def take_key_ring(self):
+        shared, own = self.shared_key_ring(), self.state / 'control.keys'
+        if shared and shared.exists() and not own.exists():
+            shutil.copy(shared, own)
+
+    def share_key_ring(self):
+        shared, own = self.shared_key_ring(), self.state / 'control.keys'
+        if shared and own.exists():
+            shutil.copy(own, shared)
+
     def write_config(self):
         self.config_file.write_text(emit_yaml(self.config) + '\n')
         self.config_file.chmod(0o600)
 
     def start(self, ready=True, environment=None):
+        self.take_key_ring()
         with open(self.log_file, 'ab') as log:
             self.process = subprocess.Popen(
                 [self.binary, 'serve', '--config', self.config_file], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -281,6 +303,7 @@ class Appliance:
                 raise AssertionError('ringfence ended with %s:\n%s' % (self.process.returncode, self.log_tail()))
             return self.http('/readyz')[0] == 200
         eventually(ready, timeout, 0.05, '/readyz; the log ends:\n' + self.log_tail())
+        self.share_key_ring()
 
     def log(self):
         return self.log_file.read_text(errors='replace') if self.log_file.exists() else ''

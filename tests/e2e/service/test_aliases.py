@@ -78,11 +78,15 @@ def test_port_authorizings_connections_and_users(one, document, target):
     assert isinstance(listed.json(), list) and check_answer(document, '/admin/api/connections', 'get', listed) is None
     user = call(one, 'POST', '/admin/api/users', {'username': 'paul', 'password': PASSWORD, 'roles': ['auditor']}, **ADMIN)
     assert user.status == 201
-    for i in range(3):
-        page = call(one, 'GET', '/admin/api/users?limit=1', **ADMIN)
-    assert len(page.json()) == 1 and page.headers['Link'].startswith('</admin/api/users?limit=1&cursor=')
-    following = page.headers['Link'].split('>')[0][1:]
-    assert call(one, 'GET', following, **ADMIN).json()[0]['username'] == 'paul'
+    page, names = call(one, 'GET', '/admin/api/users?limit=1', **ADMIN), []
+    assert page.headers['Link'].startswith('</admin/api/users?limit=1&cursor=')
+    while page.headers['Link']:
+        assert len(page.json()) == 1
+        names.append(page.json()[0]['username'])
+        page = call(one, 'GET', page.headers['Link'].split('>')[0][1:], **ADMIN)
+    names += [user['username'] for user in page.json()]
+    # Those of the configuration, too, each once and in order.
+    assert names == sorted(set(names)) and {'paul', 'alice', 'admin'} <= set(names)
     assert call(one, 'GET', '/admin/api/status', **basic('paul')).json()['state'] == 'ready'
     assert call(one, 'DELETE', '/admin/api/users/paul', **ADMIN).status == 204
     assert call(one, 'DELETE', '/admin/api/connections/pa-shop', **ADMIN).status == 204

@@ -74,6 +74,9 @@ def test_a_record_is_made_read_changed_and_deleted_at_each_path_and_each_step_is
     for at, path in enumerate(paths):
         noun = NOUNS[path.rsplit('/', 1)[1]]
         schema = schema_of_body(document, document['paths'][path]['post'])
+        if not {'name', 'username'} & set(schema['properties']):
+            continue  # Grants and requests have numbers; their own tests make them.
+        schema.setdefault('required', [])
         name_field = 'username' if 'name' not in schema['properties'] or 'username' in schema['required'] else 'name'
         body = {name_field: 'contract-%d' % at, **{name: NEEDED[name] for name in schema['required'] if name in NEEDED}}
         body.update({name: 'app' for name in ('user', 'username', 'backend_username')

@@ -9,6 +9,7 @@ import json
 import random
 import re
 import ssl
+import time
 import urllib.parse
 
 import pytest
@@ -41,12 +42,17 @@ def call(one, method, path, body=None, context=None, **headers):
     if body is not None:
         sent.setdefault('Content-Type', 'application/json')
         body = body if isinstance(body, (str, bytes)) else json.dumps(body)
-    try:
-        connection.request(method, path, body, sent)
-        answer = connection.getresponse()
-        return Answer(answer, answer.read())
-    finally:
-        connection.close()
+    for again in range(20, -1, -1):
+        try:
+            connection.request(method, path, body, sent)
+            answer = connection.getresponse()
+            answer = Answer(answer, answer.read())
+        finally:
+            connection.close()
+        # A busy machine checks so many passwords and asks so many servers at a time, and says so.
+        if again == 0 or answer.status != 503 or 'try again' not in answer.body:
+            return answer
+        time.sleep(0.25)
 
 
 def basic(user, password=PASSWORD):

@@ -184,7 +184,7 @@ def test_who_is_refused_at_the_door_is_in_the_trail(guarded, whole_trail, app):
     wanted = ('access_denied', 'permission_denied')
     harness.eventually(lambda: len(events(whole_trail, app, *wanted)) == 4)
     none, unknown, superuser, setting = events(whole_trail, app, *wanted)
-    assert none['action'] == 'access_denied' and none['reason'] == 'no policy gives access' and none['entity_id'] == 'shop'
+    assert none['action'] == 'access_denied' and none['reason'] == 'no policy or grant gives access' and none['entity_id'] == 'shop'
     assert none['metadata'] == {'granted': False, 'permission': 'connect', 'policies': []}
     assert unknown['action'] == 'access_denied' and (unknown['entity_type'], unknown['entity_id']) == ('database', 'no_such')
     assert superuser['action'] == 'permission_denied' and 'superuser' in superuser['reason'] and superuser['entity_id'] == 'super'

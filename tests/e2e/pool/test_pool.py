@@ -472,7 +472,7 @@ def test_connections_max_counts_those_that_wait(own, target):
     first, second = one.connect(), one.connect(options='-c statement_timeout=1000')
     pids = {pid_of(first), pid_of(second)}
     first.close()
-    wait_idle(one)
+    wait_idle(one, in_use=1)
     # Of another kind, so that the one that waits makes way.
     with one.connect(options='-c statement_timeout=2000') as third:
         assert pid_of(third) not in pids

@@ -38,6 +38,14 @@ bool may_complete(char type) {
   }
 }
 
+// While a portal may be gone on with, what it has given counts with what others give: until its transaction
+// ends.
+void note_end(Spending& spending, char type, ByteView body) {
+  if (type == from_server::portal_suspended) spending.portal_is_suspended();
+  else if (type == from_server::ready_for_query && body == "I") spending.transaction_is_over();
+  else if (may_complete(type)) spending.statement_is_over();
+}
+
 }  // namespace
 
 Advance FromServer::advance(ByteView chunk, size_t& at, Now now) {
@@ -89,7 +97,7 @@ Advance FromServer::advance(ByteView chunk, size_t& at, Now now) {
     take(segment.type, body, segment.body_length);
     if (x_.spending() != nullptr) {
       spend(0, pg::frame_header_size + segment.body_length);
-      note_end_of_statement(segment.type, body);
+      note_end(*x_.spending(), segment.type, body);
     }
     if (!segment.is_first && rare_) pg::clear_buffer(rare_->capture);
     if (rewriter != nullptr) pass(segment);
@@ -153,14 +161,6 @@ void FromServer::spend(uint64_t rows, uint64_t bytes) {
   if (x_.spending()->add(rows, bytes) || is_over_) return;
   x_.counters.limits_reached.add();
   is_over_ = true;
-}
-
-// While a portal may be gone on with, what it has given counts with what others give: until its transaction
-// ends.
-void FromServer::note_end_of_statement(char type, ByteView body) {
-  if (type == from_server::portal_suspended) x_.spending()->portal_is_suspended();
-  else if (type == from_server::ready_for_query && body == "I") x_.spending()->transaction_is_over();
-  else if (may_complete(type)) x_.spending()->statement_is_over();
 }
 
 // A whole message, which was taken.

@@ -72,7 +72,6 @@ class FromServer {
   void pass(const pg::FrameSegment& segment);
   // It goes to the client. Where that is more than the grant gives, nothing behind the message does.
   void spend(uint64_t rows, uint64_t bytes);
-  void note_end_of_statement(char type, ByteView body);
   // Answers to what the appliance asks.
   bool is_nobodys(char type) const;
   bool swallow(const pg::FrameSegment& segment);

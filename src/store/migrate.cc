@@ -7,6 +7,24 @@ namespace {
 // One migration at a time, whoever starts together. The number is arbitrary and ours.
 constexpr const char* advisory_lock = "7244891530016273";
 
+// In each migration's transaction: what it has made in the control plane's schema belongs to whom the schema
+// belongs to.
+constexpr const char* owners_sql = R"(
+DO $$
+DECLARE
+  relation record;
+BEGIN
+  FOR relation IN SELECT c.relname, c.relkind, o.rolname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                  JOIN pg_roles o ON o.oid = n.nspowner
+                  WHERE n.nspname = 'ringfence_control' AND c.relkind IN ('r', 'S') AND c.relowner <> n.nspowner LOOP
+    EXECUTE format('ALTER %s ringfence_control.%I OWNER TO %I',
+                   CASE relation.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, relation.relname,
+                   relation.rolname);
+  END LOOP;
+END
+$$;
+)";
+
 Result<int> schema_found(Connection& connection) {
   auto exists = connection.exec("SELECT to_regclass('ringfence.schema_migration') IS NOT NULL");
   if (!exists) return unexpected(std::move(exists.error()));
@@ -19,8 +37,9 @@ Result<int> schema_found(Connection& connection) {
 Result<void> apply(Connection& connection, const Migration& migration) {
   std::string sql = "BEGIN;\n";
   sql += migration.sql;
-  sql += "\nINSERT INTO ringfence.schema_migration (number, name) VALUES (" +
-         std::to_string(migration.number) + ", " + quote_literal(migration.name) + ");\nCOMMIT;";
+  sql += owners_sql;
+  sql += "INSERT INTO ringfence.schema_migration (number, name) VALUES (" + std::to_string(migration.number) +
+         ", " + quote_literal(migration.name) + ");\nCOMMIT;";
   auto done = connection.exec(sql);
   if (!done) {
     Error error = std::move(done.error());

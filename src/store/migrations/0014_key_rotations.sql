@@ -25,13 +25,3 @@ CREATE TABLE ringfence_control.key_holders (
   key_ids text[] NOT NULL,
   seen_at timestamptz NOT NULL DEFAULT now()
 );
-
-DO $$
-BEGIN
-  IF EXISTS (SELECT FROM pg_namespace WHERE nspname = 'ringfence_control' AND
-             nspowner = (SELECT oid FROM pg_roles WHERE rolname = 'ringfence_control')) THEN
-    ALTER TABLE ringfence_control.key_rotations OWNER TO ringfence_control;
-    ALTER TABLE ringfence_control.key_holders OWNER TO ringfence_control;
-  END IF;
-END
-$$;

@@ -14,16 +14,3 @@ CREATE TABLE ringfence_control.budget_leases (
   until timestamptz NOT NULL,
   PRIMARY KEY (grant_id, node)
 );
-
--- They belong to whom the schema belongs to.
-DO $$
-DECLARE
-  relation record;
-BEGIN
-  FOR relation IN SELECT c.relname, o.rolname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                  JOIN pg_roles o ON o.oid = n.nspowner
-                  WHERE n.nspname = 'ringfence_control' AND c.relkind = 'r' AND c.relowner <> n.nspowner LOOP
-    EXECUTE format('ALTER TABLE ringfence_control.%I OWNER TO %I', relation.relname, relation.rolname);
-  END LOOP;
-END
-$$;

@@ -74,16 +74,3 @@ CREATE INDEX ON ringfence_control.request_rules_roles (other);
 CREATE INDEX ON ringfence_control.request_rules_targets (other);
 CREATE SEQUENCE ringfence_control.access_requests_number;
 CREATE SEQUENCE ringfence_control.request_rules_number;
-
-DO $$
-DECLARE
-  relation record;
-BEGIN
-  FOR relation IN SELECT c.relname, c.relkind, o.rolname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                  JOIN pg_roles o ON o.oid = n.nspowner
-                  WHERE n.nspname = 'ringfence_control' AND c.relkind IN ('r', 'S') AND c.relowner <> n.nspowner LOOP
-    EXECUTE format('ALTER %s ringfence_control.%I OWNER TO %I',
-                   CASE relation.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, relation.relname, relation.rolname);
-  END LOOP;
-END
-$$;

@@ -1,6 +1,7 @@
 #include "ringfence/control/budget_keeper.h"
 
 #include <chrono>
+#include <vector>
 
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
@@ -59,11 +60,10 @@ std::shared_ptr<BudgetAccount> BudgetKeeper::account(const model::Grant& grant) 
   if (!kept) {
     kept = std::make_shared<Kept>();
     kept->account = std::make_shared<BudgetAccount>(grant.budget, [this] { ring(); });
-  }
-  if (kept->budget != grant.budget) {
-    kept->budget = grant.budget;
+  } else if (kept->budget != grant.budget) {
     kept->account->set_bounds(grant.budget);
   }
+  kept->budget = grant.budget;
   return kept->account;
 }
 
@@ -127,7 +127,7 @@ bool BudgetKeeper::settle(const std::string& id, Kept& kept, uint64_t lease_s) {
   for (size_t kind = 0; kind < spent.size(); ++kind)
     was_taken_back = was_taken_back || settled->total[kind] < kept.total[kind] + spent[kind];
   kept.total = settled->total;
-  if (used != kept.told) kept.spent_ns = began_ns;
+  if (used != kept.told || kept.until_ns == 0) kept.spent_ns = began_ns;
   kept.told = used;
   kept.told_ns = began_ns;
   kept.until_ns = lease_s == 0 ? 0 : began_ns + lease_s * second_ns - margin_ns;
@@ -140,32 +140,39 @@ bool BudgetKeeper::settle(const std::string& id, Kept& kept, uint64_t lease_s) {
   return true;
 }
 
-bool BudgetKeeper::turn(uint64_t lease_s) {
-  std::map<std::string, std::shared_ptr<Kept>> all;
+void BudgetKeeper::turn(uint64_t lease_s) {
+  struct Due {
+    std::string id;
+    std::shared_ptr<Kept> kept;
+    uint64_t lease_s;
+  };
+  std::vector<Due> all;
   {
     const std::lock_guard guard(lock_);
-    // Of grants that have gone, and of which all is told.
-    std::erase_if(kept_, [](const auto& entry) {
-      const Kept& kept = *entry.second;
-      return kept.account.use_count() == 1 && kept.until_ns == 0 && kept.account->used() == kept.told;
-    });
-    all = kept_;
-  }
-  const bool is_end = lease_s == 0;
-  for (const auto& [id, kept] : all) {
     const uint64_t now_ns = mono_ns();
-    // Who spends nothing for a while leaves it to others.
-    const bool is_idle = !kept->account->is_wanted() && kept->account->used() == kept->told &&
-                         now_ns - kept->spent_ns > idle_ns;
-    // Nobody but `all` and the keeper has it.
-    const bool is_unused = is_idle || kept->account.use_count() <= 2;
-    const bool has_lease = kept->until_ns != 0;
-    if (is_end ? !has_lease : !is_due(*kept, now_ns) && !(is_unused && has_lease)) continue;
-    // A store that does not answer is asked again in the next round; at the end it is left.
-    if (!connect() || !settle(id, *kept, is_unused ? 0 : lease_s)) return true;
-    if (!is_end && is_stopping_) return true;
+    for (auto at = kept_.begin(); at != kept_.end();) {
+      const Kept& kept = *at->second;
+      const bool is_told = kept.account->used() == kept.told;
+      const bool has_lease = kept.until_ns != 0;
+      // Of a grant that has gone, and of which all is told.
+      if (kept.account.use_count() == 1 && !has_lease && is_told) {
+        at = kept_.erase(at);
+        continue;
+      }
+      // No session has it, besides the keeper and the snapshot; or none spends anything for a while.
+      const bool is_unused = kept.account.use_count() <= 2 ||
+                             (!kept.account->is_wanted() && is_told && now_ns - kept.spent_ns > idle_ns);
+      const bool is_end = lease_s == 0;
+      if (is_end ? has_lease : is_due(kept, now_ns) || (is_unused && has_lease))
+        all.push_back({at->first, at->second, is_unused ? 0 : lease_s});
+      ++at;
+    }
   }
-  return false;
+  for (const Due& one : all) {
+    // A store that does not answer is asked again in the next round; at the end it is left.
+    if (!connect() || !settle(one.id, *one.kept, one.lease_s)) return;
+    if (lease_s != 0 && is_stopping_) return;
+  }
 }
 
 void BudgetKeeper::run() {

@@ -54,8 +54,8 @@ class BudgetKeeper {
   // Wakes the thread; from any thread, and without a lock.
   void ring();
   void run();
-  // Whether the store is to be asked again soon.
-  bool turn(uint64_t lease_s);
+  // 0: leases are given back.
+  void turn(uint64_t lease_s);
   bool is_due(const Kept& kept, uint64_t now_ns) const;
   bool settle(const std::string& id, Kept& kept, uint64_t lease_s);
   bool connect();

@@ -22,7 +22,8 @@ Known known_of(const proxy::Snapshot& snapshot) {
     const proxy::TargetPlace target = proxy::pg_place(snapshot, question.target);
     if (target.tags == nullptr) return std::nullopt;
     const proxy::User* user = question.user.empty() ? nullptr : snapshot.find_user(question.user);
-    return proxy::find_access(snapshot, question.roles, user, target);
+    return proxy::find_access(snapshot, question.roles, target,
+                              user == nullptr ? nullptr : proxy::deciding_grant(snapshot, *user, target));
   };
   return out;
 }

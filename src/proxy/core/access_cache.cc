@@ -9,8 +9,9 @@ std::shared_ptr<const policy::Access> AccessCache::find(std::string_view user, s
   const User* found_user = by->find_user(user);
   const TargetPlace place = place_of_(*by, target);
   if (found_user == nullptr || place.tags == nullptr) return std::make_shared<const policy::Access>();
+  const std::shared_ptr<const policy::Grant> grant = deciding_grant(*by, *found_user, place);
   const auto find = [&] {
-    return std::make_shared<const policy::Access>(find_access(*by, found_user->roles, found_user, place));
+    return std::make_shared<const policy::Access>(find_access(*by, found_user->roles, place, grant));
   };
   if (by != current) return find();
   if (known_by_.lock() != by->policies) {
@@ -23,7 +24,6 @@ std::shared_ptr<const policy::Access> AccessCache::find(std::string_view user, s
   }
   Known& known = known_[std::string(user) + '\0' + std::string(target)];
   std::shared_ptr<const policy::Access> access = known.access.lock();
-  const std::shared_ptr<const policy::Grant> grant = deciding_grant(*by, *found_user, place);
   if (access && known.roles == found_user->roles && known.tags == *place.tags && known.grant == grant &&
       known.are_grants_stale == by->are_grants_stale && known.is_closed == by->is_closed)
     return access;

@@ -67,21 +67,19 @@ std::shared_ptr<const policy::Grant> deciding_grant(const Snapshot& snapshot, co
   return best;
 }
 
-policy::Access find_access(const Snapshot& snapshot, const std::vector<std::string>& roles, const User* user,
-                           const TargetPlace& target) {
+policy::Access find_access(const Snapshot& snapshot, const std::vector<std::string>& roles,
+                           const TargetPlace& target, std::shared_ptr<const policy::Grant> grant) {
   policy::Access out;
   if (snapshot.policies) out = snapshot.policies->access(roles, *target.tags);
   if (snapshot.is_closed) {
     out.closed_because = "policies or grants of the store cannot be read; an administrator has to mend them";
   }
-  if (user == nullptr) return out;
-  if (auto grant = deciding_grant(snapshot, *user, target)) {
-    out.use(std::move(grant));
-    if (snapshot.are_grants_stale) {
-      out.suspended_because =
-          "your access is by a grant, and the appliance has not heard from its store for too long to know "
-          "that it still holds";
-    }
+  if (!grant) return out;
+  out.use(std::move(grant));
+  if (snapshot.are_grants_stale) {
+    out.suspended_because =
+        "your access is by a grant, and the appliance has not heard from its store for too long to know "
+        "that it still holds";
   }
   return out;
 }

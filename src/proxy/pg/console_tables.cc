@@ -107,7 +107,8 @@ std::vector<Row> reach_of(const Snapshot& snapshot, const User& user, const std:
     TargetPlace place = pg_place(snapshot, name);
     if (place.tags == nullptr) place = tcp_place(snapshot, name);
     if (place.tags == nullptr) continue;
-    const policy::Access access = find_access(snapshot, user.roles, &user, place);
+    const policy::Access access =
+        find_access(snapshot, user.roles, place, deciding_grant(snapshot, user, place));
     if (is_late()) break;
     if (!access.is_granted()) continue;
     std::vector<std::string> policies;

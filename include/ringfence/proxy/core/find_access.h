@@ -29,8 +29,8 @@ void drop_grant(Snapshot& from, const model::Grant& grant);
 // The grant that decides; null: none is about them.
 std::shared_ptr<const policy::Grant> deciding_grant(const Snapshot& snapshot, const User& user,
                                                     const TargetPlace& target);
-// `roles`: the user's, or others that are asked about. `user`: null, there are no grants.
-policy::Access find_access(const Snapshot& snapshot, const std::vector<std::string>& roles, const User* user,
-                           const TargetPlace& target);
+// `roles`: the user's, or others that are asked about. `grant`: the deciding one; null: policies decide.
+policy::Access find_access(const Snapshot& snapshot, const std::vector<std::string>& roles,
+                           const TargetPlace& target, std::shared_ptr<const policy::Grant> grant);
 
 }  // namespace ringfence::proxy

@@ -64,7 +64,7 @@ constexpr Field access_request_fields[] = {
      .is_fixed = true},
     fixed_bound("max_queries", "So many statements in all."),
     fixed_bound("max_bytes", "So many bytes to clients in all."),
-    fixed_bound("max_rows", "So many rows in all, to clients or changed."),
+    fixed_bound("max_rows", "So many rows to clients in all."),
     {.name = "justification",
      .description = "Why, for who decides. The grant has it as its reason.",
      .is_required = true,

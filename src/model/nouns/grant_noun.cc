@@ -92,7 +92,7 @@ constexpr Field grant_fields[] = {
      .check = check_time_zone},
     bound_field("max_queries", "So many statements in all, of all sessions on all nodes."),
     bound_field("max_bytes", "So many bytes to clients in all."),
-    bound_field("max_rows", "So many rows in all, to clients or changed."),
+    bound_field("max_rows", "So many rows to clients in all."),
     bound_field("statement_rows", "So many rows of one statement."),
     bound_field("statement_bytes", "So many bytes of one statement to its client."),
     bound_field("statement_ms", "So long may one statement run, in milliseconds.", 86'400'000),

@@ -288,7 +288,9 @@ class Appliance:
         self.config_file.chmod(0o600)
 
     def start(self, ready=True, environment=None):
-        self.take_key_ring()
+        # Unless its keys come from elsewhere.
+        if not {'RINGFENCE_KEY_RING', 'CREDENTIALS_DIRECTORY'} & set(environment or {}):
+            self.take_key_ring()
         with open(self.log_file, 'ab') as log:
             self.process = subprocess.Popen(
                 [self.binary, 'serve', '--config', self.config_file], stdin=subprocess.DEVNULL, stdout=log, stderr=log,

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ringfence/base/utf8.h"
+#include "ringfence/model/json_fields.h"
 #include "ringfence/store/connection.h"
 #include "target_test.h"
 
@@ -160,11 +161,6 @@ bool flag_in(const model::Json& object, const char* name) {
   const auto found = object.find(name);
   return found != object.end() && *found == true;
 }
-std::string text_in(const model::Json& object, const char* name) {
-  if (!object.is_object()) return "";
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
 
 model::Json risk(int severity, const std::string& what, const model::Json& privilege,
                  const std::string& advice) {
@@ -172,8 +168,8 @@ model::Json risk(int severity, const std::string& what, const model::Json& privi
 }
 
 model::Json risk_of(const model::Json& privilege) {
-  const std::string name = text_in(privilege, "privilege");
-  if (text_in(privilege, "object_type") == "function")
+  const std::string name = model::text_in(privilege, "privilege");
+  if (model::text_in(privilege, "object_type") == "function")
     return risk(7, "the function runs with its owner's rights", privilege,
                 "REVOKE EXECUTE from who need not run it");
   if (flag_in(privilege, "grantable"))

@@ -236,7 +236,7 @@ Answer Change::finish(std::string_view action, const ControlRecord& record, cons
   for (const auto& [event, trail] : beside_)
     trail_.links(*event.noun, event.id, event.before, event.after, actor_);
   answer.revision = revision_;
-  answer.changed = std::string(noun_.name) + " " + record.id();
+  answer.changed = model::record_key(noun_, record.id());
   answer.changed_version = record.version() + (answer.kind == Answer::Kind::deleted ? 1 : 0);
   if (awaited_.empty()) return answer;
   answer.changed = awaited_;
@@ -322,12 +322,16 @@ Answer Change::change_within(const std::string& which, const Json& given, const 
   if (auto sealed = seal(*record); !sealed) return failed(sealed.error());
   if (auto written = records_.update(*record); !written) return failed(written.error());
   if (auto not_allowed = rules.check_after(noun_, &before)) return *not_allowed;
-  auto both = registry_.present(noun_, {before, record->body});
+  return finish_update(*record, before);
+}
+
+Answer Change::finish_update(const ControlRecord& record, const Json& before) {
+  auto both = registry_.present(noun_, {before, record.body});
   if (!both) return failed(both.error());
   Answer answer;
   answer.body = both->back();
-  answer.version = record->version();
-  return finish("UPDATE", *record, both->front(), both->back(), std::move(answer));
+  answer.version = record.version();
+  return finish("UPDATE", record, both->front(), both->back(), std::move(answer));
 }
 
 Answer Change::remove(const std::string& which, std::optional<int64_t> if_version) {
@@ -359,7 +363,7 @@ store::Tombstone Change::stone_of(const std::string& id, int64_t version) const 
 Answer Change::remove_doubtful(const std::string& which) {
   auto found = records_.by_id(noun_, *parse_uuid(which));
   if (!found) return failed(found.error());
-  const std::string place = std::string(noun_.name) + " " + which;
+  const std::string place = model::record_key(noun_, which);
   int64_t version = registry_.known_version_ ? registry_.known_version_(place) : 0;
   if (*found) version = std::max(version, (*found)->version());
   if (version == 0) return refusal(Answer::Kind::not_found, "there is no such " + std::string(noun_.name));

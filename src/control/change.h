@@ -51,6 +51,8 @@ class Change {
   // The records of the trail, the commit.
   Answer finish(std::string_view action, const store::ControlRecord& record, const model::Json& before,
                 const model::Json& after, Answer answer);
+  // The same of a record that has been written in place of `before`.
+  Answer finish_update(const store::ControlRecord& record, const model::Json& before);
   Answer failed(const Error& error);
   // Takes the change back, and tells of a refusal.
   Answer give_up(std::string_view action, const std::string& which, Answer answer);

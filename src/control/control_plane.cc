@@ -34,9 +34,7 @@ struct ControlPlane::Parts {
         authority(keeper->authority()),
         keys(rotation_options(), *keeper),
         follower(options, authority, std::move(versions), hooks()),
-        home(shard) {
-    follower.each_turn([this] { look_at_requests(); });
-  }
+        home(shard) {}
 
   RotationOptions rotation_options();
   FollowerHooks hooks();
@@ -84,7 +82,10 @@ RotationOptions ControlPlane::Parts::rotation_options() {
 
 FollowerHooks ControlPlane::Parts::hooks() {
   return {[this] { return prepare(); }, [this] { return keys.look(); },
-          [this](store::Connection& at) { keys.looked(at); }};
+          [this](store::Connection& at) {
+            keys.looked(at);
+            look_at_requests();
+          }};
 }
 
 std::optional<Answer> ControlPlane::Parts::make_ready() {

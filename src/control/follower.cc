@@ -21,12 +21,8 @@ constexpr uint64_t whole_share = 100;
 constexpr size_t strangers_max = 1'000;
 constexpr const char* tombstone_mark = " (tombstone)";
 
-std::string key_of(const model::Noun& noun, const std::string& id) {
-  return std::string(noun.name) + " " + id;
-}
-
 std::string key_of(const store::Tombstone& stone) {
-  return key_of(*stone.noun, stone.body.at("id").get<std::string>());
+  return model::record_key(*stone.noun, stone.body.at("id").get<std::string>());
 }
 
 std::string_view why(Authority::Verdict verdict) {
@@ -108,7 +104,7 @@ InForcePtr Follower::in_force() const {
 bool Follower::believes(const store::ControlRecord& record) const {
   if (authority_.check(record) != Authority::Verdict::authentic) return false;
   const std::lock_guard guard(known_lock_);
-  const KnownVersions::Known* known = known_.find(key_of(*record.noun, record.id()));
+  const KnownVersions::Known* known = known_.find(model::record_key(*record.noun, record.id()));
   return known == nullptr || (!known->is_deleted && known->version <= record.version());
 }
 
@@ -186,7 +182,6 @@ void Follower::run() {
     const Result<void> done = turn();
     if (is_stopping_) return;
     if (done) {
-      if (each_turn_) each_turn_();
       if (is_told) log_info("the control plane follows the store again");
       is_told = false;
       continue;
@@ -266,7 +261,7 @@ Result<void> Follower::look(bool is_whole) {
 
 void Follower::take(const store::ControlRecord& record, const std::set<std::string>& deleted,
                     std::vector<KnownVersions::Entry>& seen) {
-  const std::string key = key_of(*record.noun, record.id());
+  const std::string key = model::record_key(*record.noun, record.id());
   const KnownVersions::Known* known = known_.find(key);
   const auto verdict = authority_.check(record);
   std::string wrong;
@@ -308,7 +303,8 @@ bool Follower::take(const store::Tombstone& stone, std::vector<KnownVersions::En
 
 void Follower::find_missing(const store::ControlRecords::Changes& all, const std::set<std::string>& deleted) {
   std::set<std::string> there;
-  for (const store::ControlRecord& record : all.records) there.insert(key_of(*record.noun, record.id()));
+  for (const store::ControlRecord& record : all.records)
+    there.insert(model::record_key(*record.noun, record.id()));
   std::erase_if(strangers_, [&](const std::string& key) {
     return !key.ends_with(tombstone_mark) && !there.contains(key);
   });

@@ -40,9 +40,6 @@ class Follower {
            FollowerHooks hooks);
   ~Follower();
 
-  // Before start(): called on the follower's thread after each round in which the store has answered.
-  void each_turn(std::function<void()> what) { each_turn_ = std::move(what); }
-
   // The first look, on the caller's thread; then the thread begins. A store that does not answer is asked
   // again later; other errors are the caller's, among them a key ring that is not this store's.
   Result<void> start();
@@ -105,7 +102,6 @@ class Follower {
 
   const ControlPlaneOptions& options_;
   FollowerHooks hooks_;
-  std::function<void()> each_turn_;
   const Authority& authority_;
   mutable std::mutex known_lock_;  // Around reads of other threads, and around writes.
   KnownVersions known_;

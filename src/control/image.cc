@@ -4,29 +4,21 @@
 #include <tuple>
 
 #include "ringfence/base/hex.h"
-#include "ringfence/model/timestamp.h"
+#include "ringfence/model/json_fields.h"
 
 namespace ringfence::control {
 
 using model::Json;
+using model::text_in;
+using model::time_in;
 
 namespace {
 
 constexpr int parents_depth_max = 32;
 
-std::string text(const Json& record, const char* field) {
-  const auto found = record.find(field);
-  return found == record.end() || !found->is_string() ? "" : found->get<std::string>();
-}
 bool flag(const Json& record, const char* field) {
   const auto found = record.find(field);
   return found != record.end() && found->is_boolean() && found->get<bool>();
-}
-// 0: there is none.
-uint64_t time_us(const Json& record, const char* field) {
-  const std::string at = text(record, field);
-  if (at.empty()) return 0;
-  return model::parse_rfc3339(at).value_or(1);  // What is no time is long over.
 }
 std::vector<std::string> texts(const Json& record, const char* field) {
   const auto found = record.find(field);
@@ -34,7 +26,7 @@ std::vector<std::string> texts(const Json& record, const char* field) {
                                                      : found->get<std::vector<std::string>>();
 }
 bool is_over(const Json& record, uint64_t now_us) {
-  const uint64_t at = time_us(record, "expires_at");
+  const uint64_t at = time_in(record, "expires_at");
   return at != 0 && at <= now_us;
 }
 
@@ -71,8 +63,8 @@ void Image::put(const store::ControlRecord& record) {
   remove(*record.noun, id);
   const Json& body = records_[noun].emplace(id, record.body).first->second;
   touch(noun, id, body);
-  if (const uint64_t at = time_us(body, "expires_at"); at != 0) expiries_.insert({at, {noun, id}});
-  if (noun == "key") keys_of_user_[text(body, "user")].insert(id);
+  if (const uint64_t at = time_in(body, "expires_at"); at != 0) expiries_.insert({at, {noun, id}});
+  if (noun == "key") keys_of_user_[text_in(body, "user")].insert(id);
 }
 
 void Image::remove(const model::Noun& noun, const std::string& id) {
@@ -82,7 +74,7 @@ void Image::remove(const model::Noun& noun, const std::string& id) {
   const auto found = records->second.find(id);
   if (found == records->second.end()) return;
   touch(noun.name, id, found->second);
-  if (const uint64_t at = time_us(found->second, "expires_at"); at != 0)
+  if (const uint64_t at = time_in(found->second, "expires_at"); at != 0)
     expiries_.erase({at, {std::string(noun.name), id}});
   records->second.erase(found);
 }
@@ -107,8 +99,8 @@ void Image::touch(std::string_view noun, const std::string& id, const Json& reco
   else if (noun == "target_group") all_targets_ = true;
   else all_users_ = true;
   if (noun != "key") return;
-  users_.insert(text(record, "user"));
-  const auto of_user = keys_of_user_.find(text(record, "user"));
+  users_.insert(text_in(record, "user"));
+  const auto of_user = keys_of_user_.find(text_in(record, "user"));
   if (of_user != keys_of_user_.end()) of_user->second.erase(id);
 }
 
@@ -133,18 +125,18 @@ bool Image::add_role(const std::string& id, std::map<std::string, const Json*>& 
 std::shared_ptr<UserFacts> Image::user(const Json& record, uint64_t now_us) const {
   if (!flag(record, "enabled") || is_over(record, now_us)) return nullptr;
   auto out = std::make_shared<UserFacts>();
-  auto id = parse_uuid(text(record, "id"));
+  auto id = parse_uuid(text_in(record, "id"));
   if (!id) return nullptr;
   out->id = *id;
   out->version = record.at("version").get<int64_t>();
-  out->name = text(record, "name");
+  out->name = text_in(record, "name");
   std::map<std::string, const Json*> roles;
   for (const std::string& role : texts(record, "roles")) {
     if (!add_role(role, roles, 0)) return nullptr;
   }
   std::vector<std::pair<int64_t, std::string>> names;
   for (const auto& [role_id, role] : roles) {
-    names.emplace_back(-role->value("priority", int64_t{0}), text(*role, "name"));
+    names.emplace_back(-role->value("priority", int64_t{0}), text_in(*role, "name"));
     for (const std::string& permission : texts(*role, "permissions")) out->scopes.add(permission);
   }
   out->scopes.add(auth::connect_scope);
@@ -154,9 +146,9 @@ std::shared_ptr<UserFacts> Image::user(const Json& record, uint64_t now_us) cons
     if (find("user_group", group) == nullptr) return nullptr;
     out->groups.push_back(group);
   }
-  out->password_hash = model::Secret(text(record, "password_hash"));
-  out->verifier = model::Secret(text(record, "verifier"));
-  out->password_set_us = time_us(record, "password_set_at");
+  out->password_hash = model::Secret(text_in(record, "password_hash"));
+  out->verifier = model::Secret(text_in(record, "verifier"));
+  out->password_set_us = time_in(record, "password_set_at");
   out->must_change_password = flag(record, "must_change_password");
   add_login_keys(*out, now_us);
   return out;
@@ -171,10 +163,10 @@ void Image::add_login_keys(UserFacts& to, uint64_t now_us) const {
     const std::shared_ptr<auth::ApiKeyFacts> facts = record != nullptr ? key(*record, now_us) : nullptr;
     if (!facts) continue;
     LoginKey one{
-        facts->id,     facts->prefix,      model::Secret(text(*record, "verifier")),
+        facts->id,     facts->prefix,      model::Secret(text_in(*record, "verifier")),
         facts->scopes, !facts->is_revoked, facts->scopes.empty() || facts->scopes.has(auth::connect_scope)};
     if (one.verifier.empty()) to.has_older_keys = to.has_older_keys || one.is_usable();
-    else found.emplace_back(text(*record, "created_at"), std::move(one));
+    else found.emplace_back(text_in(*record, "created_at"), std::move(one));
   }
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
     return std::tuple(b.second.is_usable(), b.first, b.second.id) <
@@ -195,18 +187,18 @@ std::shared_ptr<TargetFacts> Image::target(const Json& record) const {
 }
 
 std::shared_ptr<auth::ApiKeyFacts> Image::key(const Json& record, uint64_t now_us) const {
-  auto id = parse_uuid(text(record, "id"));
-  auto user_id = parse_uuid(text(record, "user"));
+  auto id = parse_uuid(text_in(record, "id"));
+  auto user_id = parse_uuid(text_in(record, "user"));
   auto out = std::make_shared<auth::ApiKeyFacts>();
-  const bool has_hash = read_hex(text(record, "hash"), out->hash);
+  const bool has_hash = read_hex(text_in(record, "hash"), out->hash);
   if (!id || !user_id || !has_hash || is_over(record, now_us)) return nullptr;
   out->id = *id;
   out->user_id = *user_id;
-  out->prefix = text(record, "prefix");
+  out->prefix = text_in(record, "prefix");
   for (const std::string& scope : texts(record, "scopes")) {
     if (!out->scopes.add(scope)) return nullptr;
   }
-  if (const uint64_t at = time_us(record, "expires_at"); at != 0) out->expires_at = at;
+  if (const uint64_t at = time_in(record, "expires_at"); at != 0) out->expires_at = at;
   out->is_revoked = !flag(record, "enabled");
   return out;
 }
@@ -216,7 +208,7 @@ void Image::expire(uint64_t now_us) {
     const auto& [noun, id] = expiries_.begin()->second;
     if (noun == "user") users_.insert(id);
     if (noun == "key") keys_.insert(id);
-    if (const Json* key = noun == "key" ? find(noun, id) : nullptr) users_.insert(text(*key, "user"));
+    if (const Json* key = noun == "key" ? find(noun, id) : nullptr) users_.insert(text_in(*key, "user"));
     expiries_.erase(expiries_.begin());
   }
 }
@@ -262,7 +254,7 @@ void Image::renew_target(InForce& in, const std::string& id) {
   if (!made && known == names_.end()) return;
   const TargetFacts* in_force = known != names_.end() ? in.targets.find(known->second) : nullptr;
   if (made && in_force != nullptr && in_force->id == made->id && in_force->version == made->version) return;
-  const std::string name = made ? text(*record, "name") : known->second;
+  const std::string name = made ? text_in(*record, "name") : known->second;
   in.changed_targets.push_back(name);
   if (made) {
     names_[id] = name;

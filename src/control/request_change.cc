@@ -5,8 +5,8 @@
 #include "change_rules.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/control/events.h"
+#include "ringfence/model/json_fields.h"
 #include "ringfence/model/level.h"
-#include "ringfence/model/timestamp.h"
 
 namespace ringfence::control {
 
@@ -35,10 +35,6 @@ const Ending& ending_of(Decision decision) { return endings[static_cast<size_t>(
 
 const model::Noun& request_noun() { return *model::find_noun("access_request"); }
 
-uint64_t time_in(const Json& value) {
-  return value.is_null() ? 0 : model::parse_rfc3339(value.get_ref<const std::string&>()).value_or(1);
-}
-
 size_t rank_of(const Json& level) {
   const auto* found = std::find(std::begin(model::level_names), std::end(model::level_names),
                                 level.get_ref<const std::string&>());
@@ -55,7 +51,7 @@ Answer not_allowed(std::string message) { return refusal(Answer::Kind::forbidden
 }  // namespace
 
 bool is_over(const Json& request, uint64_t now_us) {
-  return request.at("state") == "pending" && time_in(request.at("expires_at")) <= now_us;
+  return request.at("state") == "pending" && model::time_in(request, "expires_at") <= now_us;
 }
 
 RequestChange::RequestChange(Registry& registry, const Actor& actor)
@@ -65,10 +61,10 @@ RequestChange::RequestChange(Registry& registry, const Actor& actor)
 
 std::optional<Answer> RequestChange::check_times(Json& body) const {
   const uint64_t now_us = wall_us();
-  if (time_in(body.at("starts_at")) > now_us + ahead_us_max)
+  if (model::time_in(body, "starts_at") > now_us + ahead_us_max)
     return invalid({{"starts_at", "is more than 30 days ahead; ask again when it is nearer"}});
   if (body.at("expires_at").is_null()) body["expires_at"] = rfc3339(now_us + day_us);
-  const uint64_t expires_us = time_in(body.at("expires_at"));
+  const uint64_t expires_us = model::time_in(body, "expires_at");
   if (expires_us <= now_us) return invalid({{"expires_at", "is over already; use a time ahead"}});
   if (expires_us > now_us + pending_us_max)
     return invalid({{"expires_at", "is more than 7 days ahead; use an earlier time"}});
@@ -84,7 +80,7 @@ std::optional<Answer> RequestChange::check_number(const std::string& user) {
   auto found = records_.list(noun_, query);
   if (!found) return failed(found.error());
   if (found->size() < requests_a_day_max) return std::nullopt;
-  if (time_in(found->back().body.at("created_at")) + day_us < wall_us()) return std::nullopt;
+  if (model::time_in(found->back().body, "created_at") + day_us < wall_us()) return std::nullopt;
   return in_conflict("a user makes at most " + std::to_string(requests_a_day_max) +
                      " requests in a day; ask again later");
 }
@@ -179,12 +175,7 @@ Answer RequestChange::decide_within(const std::string& which, Decision decision,
   begin_record(*record);
   if (auto sealed = seal(*record); !sealed) return failed(sealed.error());
   if (auto written = records_.update(*record); !written) return failed(written.error());
-  auto both = registry_.present(noun_, {before, record->body});
-  if (!both) return failed(both.error());
-  Answer answer;
-  answer.body = both->back();
-  answer.version = record->version();
-  return finish("UPDATE", *record, both->front(), both->back(), std::move(answer));
+  return finish_update(*record, before);
 }
 
 std::optional<Answer> RequestChange::check_who(Decision decision, const Json& request) {
@@ -220,7 +211,7 @@ std::optional<Answer> RequestChange::check_requester(const std::string& user) {
   auto record = ChangeRules(registry_, records_, actor_).believed("user", user);
   if (!record && record.error().fault == Fault::unavailable) return failed(record.error());
   if (!record) return in_conflict(record.error().message);
-  const uint64_t expires_us = time_in(record->body.at("expires_at"));
+  const uint64_t expires_us = model::time_in(record->body, "expires_at");
   const bool is_there = record->body.at("enabled").get<bool>() && (expires_us == 0 || expires_us > wall_us());
   if (is_there) return std::nullopt;
   return in_conflict("user " + record->body.at("name").get<std::string>() + " may not log in any more");
@@ -248,7 +239,7 @@ std::optional<Answer> RequestChange::make_grant(Json& request, const std::string
   for (const char* field : {"user", "target", "target_group", "tag", "level", "controls", "starts_at",
                             "max_queries", "max_bytes", "max_rows"})
     fields[field] = request.at(field);
-  const uint64_t begins_us = std::max<uint64_t>(time_in(request.at("starts_at")), wall_us());
+  const uint64_t begins_us = std::max<uint64_t>(model::time_in(request, "starts_at"), wall_us());
   const auto duration_s = static_cast<uint64_t>(request.at("duration_s").get<int64_t>());
   fields["expires_at"] = rfc3339(begins_us + duration_s * second_us);
   ControlRecord record{&grant, model::complete(grant, fields), {}, {}};

@@ -9,16 +9,8 @@ namespace ringfence::control {
 
 using model::Json;
 
-namespace {
-
-std::string place_of(const model::Noun& noun, const std::string& id) {
-  return std::string(noun.name) + " " + id;
-}
-
-}  // namespace
-
 void RulesImage::put(const model::Noun& noun, const std::string& id, const Json& record) {
-  unknown_.erase(place_of(noun, id));
+  unknown_.erase(model::record_key(noun, id));
   if (noun.name == "policy") {
     Json& kept = policies_[id];
     policies_changed_ = doubtful_policies_.erase(id) > 0 || kept != record || policies_changed_;
@@ -35,7 +27,7 @@ void RulesImage::put(const model::Noun& noun, const std::string& id, const Json&
 }
 
 void RulesImage::remove(const model::Noun& noun, const std::string& id) {
-  unknown_.erase(place_of(noun, id));
+  unknown_.erase(model::record_key(noun, id));
   if (noun.name == "policy") {
     doubtful_policies_.erase(id);
     policies_changed_ = policies_.erase(id) > 0 || policies_changed_;
@@ -58,7 +50,7 @@ void RulesImage::doubt(const model::Noun& noun, const std::string& id) {
     touched_.insert(id);
     return;
   }
-  unknown_.insert(place_of(noun, id));
+  unknown_.insert(model::record_key(noun, id));
 }
 
 void RulesImage::clear(bool was_there) {

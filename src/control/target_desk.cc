@@ -1,5 +1,7 @@
 #include "ringfence/control/target_desk.h"
 
+#include "ringfence/model/json_fields.h"
+
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -11,11 +13,6 @@ using audit::Tag;
 
 namespace {
 
-std::string text_in(const model::Json& body, const char* name) {
-  const auto found = body.find(name);
-  return found != body.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 bool has_worked(const Answer& answer) {
   if (answer.kind != Answer::Kind::ok || !answer.body.is_object()) return false;
   const auto found = answer.body.find("ok");
@@ -24,7 +21,8 @@ bool has_worked(const Answer& answer) {
 
 std::string reason_of(const Answer& answer) {
   if (!answer.message.empty() || !answer.body.is_object()) return answer.message;
-  const std::string stage = text_in(answer.body, "stage"), message = text_in(answer.body, "message");
+  const std::string stage = model::text_in(answer.body, "stage"),
+                    message = model::text_in(answer.body, "message");
   return stage.empty() || message.empty() ? stage + message : stage + ": " + message;
 }
 

@@ -4,32 +4,24 @@
 #include <nlohmann/json.hpp>
 #include <tuple>
 
+#include "ringfence/model/json_fields.h"
 #include "ringfence/model/level.h"
-#include "ringfence/model/timestamp.h"
 
 namespace ringfence::model {
 
 namespace {
 
-std::string text(const Json& record, const char* field) {
-  const auto found = record.find(field);
-  return found == record.end() || !found->is_string() ? "" : found->get<std::string>();
-}
 uint64_t number(const Json& record, const char* field) {
   const auto found = record.find(field);
   if (found == record.end() || !found->is_number_integer()) return 0;
   return static_cast<uint64_t>(std::max<int64_t>(0, found->get<int64_t>()));
-}
-uint64_t time_us(const Json& record, const char* field) {
-  const std::string at = text(record, field);
-  return at.empty() ? 0 : parse_rfc3339(at).value_or(1);
 }
 bool has(const Json& list, std::string_view one) {
   return std::any_of(list.begin(), list.end(), [&](const Json& item) { return item == one; });
 }
 
 std::optional<Schedule> schedule_of(const Json& record) {
-  const std::string from = text(record, "hours_from"), until = text(record, "hours_until");
+  const std::string from = text_in(record, "hours_from"), until = text_in(record, "hours_until");
   const Json& days = record.at("days");
   if (from.empty() && until.empty() && days.empty()) return std::nullopt;
   Schedule out;
@@ -37,7 +29,7 @@ std::optional<Schedule> schedule_of(const Json& record) {
     if (has(days, weekday_names[day])) out.days.push_back(day);
   out.from_minute = parse_time_of_day(from).value_or(0);
   out.until_minute = parse_time_of_day(until).value_or(0);
-  out.time_zone = text(record, "time_zone");
+  out.time_zone = text_in(record, "time_zone");
   return out;
 }
 
@@ -52,21 +44,21 @@ std::string grant_object(std::string_view kind, std::string_view id_or_tag) {
 
 Grant grant_of(const Json& record) {
   Grant out;
-  out.id = text(record, "id");
+  out.id = text_in(record, "id");
   out.number = record.at("number").get<int64_t>();
   out.version = record.at("version").get<int64_t>();
   for (const char* kind : {"user", "group"})
-    if (const std::string id = text(record, kind); !id.empty()) out.subject = grant_subject(kind, id);
+    if (const std::string id = text_in(record, kind); !id.empty()) out.subject = grant_subject(kind, id);
   for (const char* kind : {"target", "target_group", "tag"})
-    if (const std::string id = text(record, kind); !id.empty()) out.object = grant_object(kind, id);
-  out.level = value_of(text(record, "level"), levels).value_or(sql::Level::read);
+    if (const std::string id = text_in(record, kind); !id.empty()) out.object = grant_object(kind, id);
+  out.level = value_of(text_in(record, "level"), levels).value_or(sql::Level::read);
   const Json& controls = record.at("controls");
   if (has(controls, "block_ddl")) out.level = std::min(out.level, sql::Level::write);
   if (has(controls, "read_only")) out.level = sql::Level::read;
   out.blocks_copy = has(controls, "block_copy");
   out.priority = record.value("priority", int64_t{0});
-  out.starts_us = time_us(record, "starts_at");
-  out.expires_us = time_us(record, "expires_at");
+  out.starts_us = time_in(record, "starts_at");
+  out.expires_us = time_in(record, "expires_at");
   out.schedule = schedule_of(record);
   out.budget = {number(record, "max_queries"), number(record, "max_bytes"), number(record, "max_rows")};
   out.caps = {number(record, "statement_rows"), number(record, "statement_bytes"),

@@ -13,6 +13,10 @@ const Field* Noun::find(std::string_view field) const {
   return found == fields.end() ? nullptr : &*found;
 }
 
+std::string record_key(const Noun& noun, std::string_view id) {
+  return std::string(noun.name) + " " + std::string(id);
+}
+
 std::span<const Noun* const> nouns() {
   static const Noun* const all[] = {&user_group_noun,     &role_noun,        &user_noun,   &key_noun,
                                     &target_group_noun,   &target_noun,      &policy_noun, &grant_noun,

@@ -2,16 +2,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "ringfence/model/json_fields.h"
 #include "ringfence/model/target_secrets.h"
 
 namespace ringfence::model {
 
 namespace {
 
-std::string text(const Json& record, const char* field) {
-  const Json& value = record.at(field);
-  return value.is_string() ? value.get<std::string>() : "";
-}
 template <typename T>
 T number(const Json& record, const char* field, T without) {
   const Json& value = record.at(field);
@@ -22,21 +19,21 @@ T number(const Json& record, const char* field, T without) {
 
 PgTarget pg_target_of(const Json& record) {
   PgTarget out;
-  out.name = text(record, "name");
+  out.name = text_in(record, "name");
   out.hosts = record.at("hosts").get<std::vector<std::string>>();
   out.port = number<uint16_t>(record, "port", out.port);
-  out.database = text(record, "database");
+  out.database = text_in(record, "database");
   if (out.database.empty()) out.database = out.name;
-  out.user = text(record, "user");
-  const std::string mode = text(record, "sslmode");
+  out.user = text_in(record, "user");
+  const std::string mode = text_in(record, "sslmode");
   for (const auto& [name, value] : ssl_mode_names) {
     if (name == mode) out.sslmode = value;
   }
-  out.tls_files.ca = text(record, "sslrootcert");
-  if (out.tls_files.ca.empty()) out.tls_files.ca = text(record, "ca_certificate");
+  out.tls_files.ca = text_in(record, "sslrootcert");
+  if (out.tls_files.ca.empty()) out.tls_files.ca = text_in(record, "ca_certificate");
   for (const TargetSecret& secret : target_secrets()) {
     const bool is_given = !record.at(secret.user).is_null() || !record.at(secret.sealed).is_null();
-    if (secret.level && is_given) out.credentials[*secret.level].user = text(record, secret.user);
+    if (secret.level && is_given) out.credentials[*secret.level].user = text_in(record, secret.user);
   }
   out.pool.max = number<uint32_t>(record, "pool_max", out.pool.max);
   out.pool.min = number<uint32_t>(record, "pool_min", out.pool.min);
@@ -48,7 +45,7 @@ PgTarget pg_target_of(const Json& record) {
 
 TcpTarget tcp_target_of(const Json& record) {
   TcpTarget out;
-  out.name = text(record, "name");
+  out.name = text_in(record, "name");
   out.hosts = record.at("hosts").get<std::vector<std::string>>();
   out.port = number<uint16_t>(record, "port", 0);
   out.tags = record.at("tags").get<std::vector<std::string>>();

@@ -78,6 +78,9 @@ struct Noun {
   const Field* find(std::string_view field) const;
 };
 
+// "user 0198…": a record among those of all nouns.
+std::string record_key(const Noun& noun, std::string_view id);
+
 // In an order in which each refers to earlier ones, or to itself.
 std::span<const Noun* const> nouns();
 // By name or plural; null: there is none.

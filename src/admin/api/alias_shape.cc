@@ -30,6 +30,17 @@ Json reference_schema() {
   return {{"type", {"integer", "null"}}, {"description", "The number of the record; null: there is none."}};
 }
 
+// The schema's members, by the contract's names.
+Json renamed_properties(const Shape& shape, const Json& schema) {
+  Json out = Json::object();
+  for (const auto& [name, value] : schema.at("properties").items()) {
+    const FieldAlias* alias = shape.by_field(name);
+    if (alias == nullptr) out[name] = value;
+    else out[std::string(alias->alias)] = alias->schema != nullptr ? schema_in(*alias) : value;
+  }
+  return out;
+}
+
 // Names of members that are required, by the contract.
 void rename_required(const Shape& shape, Json& schema) {
   if (!schema.contains("required")) return;
@@ -130,12 +141,7 @@ Json shown_as(const Shape& shape, const Json& record, const NumbersByName& numbe
 }
 
 Json shown_schema(const Shape& shape, Json schema) {
-  Json properties = Json::object();
-  for (const auto& [name, value] : schema["properties"].items()) {
-    const FieldAlias* alias = shape.by_field(name);
-    if (alias == nullptr) properties[name] = value;
-    else properties[std::string(alias->alias)] = alias->schema != nullptr ? schema_in(*alias) : value;
-  }
+  Json properties = renamed_properties(shape, schema);
   rename_required(shape, schema);
   for (const FieldAlias& alias : shape.fields) {
     if (takes_place(alias)) continue;
@@ -148,12 +154,7 @@ Json shown_schema(const Shape& shape, Json schema) {
 }
 
 Json given_schema(const Shape& shape, Json schema) {
-  Json properties = Json::object();
-  for (const auto& [name, value] : schema["properties"].items()) {
-    const FieldAlias* alias = shape.by_field(name);
-    if (alias == nullptr) properties[name] = value;
-    else properties[std::string(alias->alias)] = alias->schema != nullptr ? schema_in(*alias) : value;
-  }
+  Json properties = renamed_properties(shape, schema);
   rename_required(shape, schema);
   for (const FieldAlias& alias : shape.fields) {
     if (alias.kind != AliasKind::reference || !properties.contains(alias.field)) continue;

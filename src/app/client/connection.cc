@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ringfence/http/text.h"
+#include "ringfence/model/json_fields.h"
 #include "ringfence/model/scope_form.h"
 
 namespace ringfence::client {
@@ -24,11 +25,6 @@ Exit exit_of(long status) {
     case 504: return Exit::unreachable;
     default: return Exit::refused;
   }
-}
-
-std::string text_in(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 std::string cure_of(long status, const std::string& url) {
@@ -73,12 +69,13 @@ Failure failure_of(const HttpAnswer& answer, const std::string& what, const std:
     return {exit_of(answer.status),
             out + (is_passing ? "; try again in a moment" : cure_of(answer.status, url))};
   }
-  std::string detail = text_in(problem, "detail");
-  if (detail.empty()) detail = text_in(problem, "title");
+  std::string detail = model::text_in(problem, "detail");
+  if (detail.empty()) detail = model::text_in(problem, "title");
   out += detail + cure_of(answer.status, url);
   const Json errors = problem.value("errors", Json::array());
   for (const Json& error : errors.is_array() ? errors : Json::array()) {
-    if (error.is_object()) out += "\n  " + text_in(error, "field") + ": " + text_in(error, "message");
+    if (error.is_object())
+      out += "\n  " + model::text_in(error, "field") + ": " + model::text_in(error, "message");
   }
   return {exit_of(answer.status), std::move(out)};
 }

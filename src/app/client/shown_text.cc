@@ -63,7 +63,7 @@ std::string shown_text(std::string_view text, bool keeps_lines) {
     size_t size = 0;
     const char32_t c = character_at(rest, size);
     if (is_harmful(c) && !(keeps_lines && c == '\n')) {
-      char escaped[8];
+      char escaped[16];
       std::snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(c));
       out += escaped;
     } else {

@@ -50,8 +50,12 @@ compile() {
 }
 
 build_release() {
-  # Tests are part of the directory, for the suite `allocations`; none is compiled here.
-  configure release gcc --buildtype=release
+  # Tests are part of the directory, for the suite `allocations`; none is compiled here. In CI, where nothing was
+  # compiled before, eight sources are compiled as one: that takes six tenths of the CPU.
+  unity=
+  [ -z "${CI:-}" ] || unity='-Dunity=on -Dunity_size=8'
+  # shellcheck disable=SC2086
+  configure release gcc --buildtype=release $unity
   step "building build/release/ringfence"
   compile release src/app/ringfence
   # Where the program is found, whatever folder it is built in.

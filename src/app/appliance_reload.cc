@@ -128,7 +128,7 @@ Result<std::vector<std::string>> Appliance::reload(Config config, std::string or
   const AuditConfig& b = config_.audit;
   check(a.enabled != b.enabled || a.journal_segment_bytes != b.journal_segment_bytes ||
             a.journal_max_bytes != b.journal_max_bytes || a.on_full != b.on_full ||
-            a.durability != b.durability || a.batch_rows != b.batch_rows || a.batch_ms != b.batch_ms ||
+            a.durability != b.durability || a.batch_rows != b.batch_rows || a.batch_ms != b.batch_ms || a.block_rows != b.block_rows ||
             a.join_ms != b.join_ms || a.anchor_ms != b.anchor_ms || a.retention_days != b.retention_days ||
             a.failures_window_ms != b.failures_window_ms || a.redact_names != b.redact_names,
         "audit");

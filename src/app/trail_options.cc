@@ -56,6 +56,7 @@ audit::TrailOptions trail_options(const Config& config, unsigned shards, const S
   options.on_full = config.audit.on_full;
   options.durability = config.audit.durability;
   options.batch_rows = config.audit.batch_rows;
+  options.block_rows = config.audit.block_rows;
   options.batch_ms = static_cast<uint32_t>(config.audit.batch_ms);
   options.join_window_ms = static_cast<uint32_t>(config.audit.join_ms);
   options.anchor_ms = static_cast<uint32_t>(config.audit.anchor_ms);

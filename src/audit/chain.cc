@@ -22,11 +22,25 @@ struct Sizes {
 };
 const Sizes sizes;
 
+char* write_bytes(char* at, uint16_t tag, ByteView value) {
+  detail::store_be(at, tag);
+  detail::store_be(at + 2, static_cast<uint32_t>(value.size()));
+  std::memcpy(at + FieldWriter::header_bytes, value.data(), value.size());
+  return at + FieldWriter::field_bytes(value.size());
+}
+
 char* write_integer(char* at, uint16_t tag, uint64_t value) {
   detail::store_be(at, tag);
   detail::store_be(at + 2, uint32_t{8});
   detail::store_be(at + FieldWriter::header_bytes, value);
   return at + FieldWriter::field_bytes(8);
+}
+
+char* write_place(char* at, const ChainPlace& place) {
+  at = write_integer(at, tag_chain_no, place.chain_no);
+  at = write_integer(at, tag_recorded_at, place.recorded_at);
+  at = write_integer(at, tag_hash_version, static_cast<uint64_t>(place.version));
+  return write_integer(at, tag_retention_class, static_cast<uint64_t>(place.retention_class));
 }
 
 }  // namespace
@@ -88,17 +102,59 @@ char* write_fields(char* at, const FieldSet& fields, uint64_t mask) {
 }
 
 char* write_canonical(char* at, const FieldSet& fields, const ChainPlace& place) {
-  at = write_fields(at, fields, fields.present);
-  at = write_integer(at, tag_chain_no, place.chain_no);
-  at = write_integer(at, tag_recorded_at, place.recorded_at);
-  at = write_integer(at, tag_hash_version, static_cast<uint64_t>(place.version));
-  return write_integer(at, tag_retention_class, static_cast<uint64_t>(place.retention_class));
+  return write_place(write_fields(at, fields, fields.present), place);
 }
 
 void append_canonical(std::string& out, const FieldSet& fields, const ChainPlace& place) {
   size_t begin = out.size();
   out.resize(begin + size_of(fields, fields.present) + chain_fields_bytes);
   write_canonical(out.data() + begin, fields, place);
+}
+
+crypto::Digest salted_digest(crypto::Sha256& context, ByteView salt, ByteView bytes) {
+  context.update(salt);
+  context.update(bytes);
+  return context.finish();
+}
+
+char* write_proof(char* at, const ChainPlace& place, ByteView salt, ByteView facts, const ByteView* text) {
+  at = write_place(at, place);
+  at = write_bytes(at, tag_salt, salt);
+  at = write_bytes(at, tag_facts_digest, facts);
+  return text == nullptr ? at : write_bytes(at, tag_text_digest, *text);
+}
+
+crypto::Digest leaf_of(crypto::Sha256& context, const FieldSet& fields, const ChainPlace& place,
+                       const RowProof& proof) {
+  const uint64_t own = fields.present & ~(facts_mask | bit_of(Tag::statement));
+  std::string bytes(size_of(fields, own) + proof_bytes_max + proof.salt.size(), '\0');
+  const ByteView text = crypto::view_of(proof.text);
+  char* end = write_proof(write_fields(bytes.data(), fields, own), place, proof.salt,
+                          crypto::view_of(proof.facts), fields.has(Tag::statement) ? &text : nullptr);
+  context.update(ByteView(bytes.data(), static_cast<size_t>(end - bytes.data())));
+  return context.finish();
+}
+
+crypto::Digest leaf_of(crypto::Sha256& context, const FieldSet& fields, const ChainPlace& place,
+                       const RowSalts& salts) {
+  std::string bytes;
+  if (place.version == hash_version_unsalted) {
+    append_canonical(bytes, fields, place);
+    context.update(bytes);
+    return context.finish();
+  }
+  const bool has_text = fields.has(Tag::statement);
+  if (salts.row.size() != salt_bytes || salts.facts.size() != salt_bytes ||
+      salts.text.size() != (has_text ? salt_bytes : 0)) {
+    return {};
+  }
+  bytes.resize(size_of(fields, facts_mask));
+  write_fields(bytes.data(), fields, facts_mask);
+  RowProof proof;
+  proof.salt = salts.row;
+  proof.facts = salted_digest(context, salts.facts, bytes);
+  if (has_text) proof.text = salted_digest(context, salts.text, fields.get(Tag::statement));
+  return leaf_of(context, fields, place, proof);
 }
 
 crypto::Digest chain_hash(crypto::Sha256& context, const crypto::Digest& previous,

@@ -208,12 +208,12 @@ BatchResult Committer::attempt(BatchWrite& write) {
   uint64_t now = wall_us();
   uint64_t recorded_at = std::max(now, head_.recorded_at);
   if (recorded_at < partitions_from_ || recorded_at >= partitions_end_) {
-    if (auto done = make_days(); !done) return {BatchFault::other, done.error().message, -1, 0};
+    if (auto done = make_days(); !done) return {BatchFault::other, done.error().message};
   }
   if (auto done = batch_.resolve_orphans(*session_); !done)
-    return {BatchFault::other, done.error().message, -1, 0};
+    return {BatchFault::other, done.error().message};
   build(write);
-  encoder_.begin(head_, now, options_.on_committed != nullptr);
+  encoder_.begin(head_, now, options_.on_committed != nullptr, takes_blocks_);
   seal(write);
   BatchResult result = session_->write(write, encoder_);
   write.new_head = encoder_.head();
@@ -273,7 +273,7 @@ bool Committer::isolate(const BatchResult& result, bool is_first) {
   std::string sqlstate;
   Isolation isolation(batch_.rows(), [&](size_t begin, size_t end) {
     StoreWait waiting(control_);
-    encoder_.begin(head_, wall_us(), false);
+    encoder_.begin(head_, wall_us(), false, false);
     const int verdict = session_->try_rows(batch_.rows(), begin, end, encoder_);
     if (verdict == 1 && sqlstate.empty()) sqlstate = session_->refused_state();
     return verdict < 0    ? Isolation::Verdict::unknown
@@ -333,6 +333,7 @@ bool Committer::commit() {
   uint64_t began = mono_ns();
   bool was_sent = false;
   int isolations = 0;
+  takes_blocks_ = true;
   for (bool is_first = true;; is_first = false) {
     if (control_.is_ended()) return false;
     if (!session_) {
@@ -355,6 +356,11 @@ bool Committer::commit() {
     if (result.fault == BatchFault::conflict) {
       conflict(result.reason);
       return false;
+    }
+    if (result.fault == BatchFault::data && result.had_blocks) {
+      // Row by row the store says which it refuses.
+      takes_blocks_ = false;
+      continue;
     }
     if (result.fault == BatchFault::data && isolations < isolations_max) {
       const bool is_isolated = isolate(result, isolations++ == 0);

@@ -33,7 +33,7 @@ class Committer {
         batch_(batch),
         sealer_(options.claim.node, options.claim.seal_key, options.claim.state_id),
         heads_(options.claim.state_directory, options.claim.node),
-        encoder_(options.node) {}
+        encoder_(options.node, options.block_rows) {}
 
   // The first connection: schema, claim of the node's name, checkpoints, open starts. False: ended or
   // conflict.
@@ -90,6 +90,7 @@ class Committer {
   Sealer sealer_;
   HeadFile heads_;
   RowEncoder encoder_;
+  bool takes_blocks_ = true;  // False: the store refused a block of this batch.
   RowEncoder::Head head_;
   SealedState sealed_;  // As the store has it; its head is head_.
   std::string seal_;

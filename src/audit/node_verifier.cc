@@ -108,12 +108,15 @@ void NodeVerifier::check_age(uint64_t chain_no, uint64_t signed_at) {
 // How far the chain must reach: whatever knows the largest number.
 Result<void> NodeVerifier::load_bounds() {
   auto rows = store_.exec_params(
-      "SELECT coalesce((SELECT max(chain_no) FROM ringfence.audit_event WHERE node = $1), 0), "
+      "SELECT greatest(coalesce((SELECT max(chain_no) FROM ringfence.audit_row WHERE node = $1), 0), "
+      "coalesce((SELECT least(first_chain_no, 9000000000000000000) + greatest(row_count, 1) - 1 FROM "
+      "ringfence.audit_block WHERE node = $1 ORDER BY first_chain_no DESC LIMIT 1), 0)), "
       "coalesce((SELECT least(first_chain_no, 9000000000000000000) + length(links) / 64 - 1 FROM "
       "ringfence.audit_link_run "
       "WHERE node = $1 ORDER BY first_chain_no DESC LIMIT 1), 0), "
       "coalesce((SELECT position FROM ringfence.audit_checkpoint WHERE node = $1 AND shard = 65535), 0), "
-      "(SELECT count(*) FROM ringfence.audit_event WHERE node = $1 AND chain_no < 1), "
+      "(SELECT count(*) FROM ringfence.audit_row WHERE node = $1 AND chain_no < 1) + "
+      "(SELECT count(*) FROM ringfence.audit_block WHERE node = $1 AND first_chain_no < 1), "
       "(SELECT count(*) FROM ringfence.audit_link_run WHERE node = $1 AND first_chain_no < 1)",
       {report_.node});
   if (!rows) return unexpected(std::move(rows.error()));
@@ -183,9 +186,10 @@ Result<void> NodeVerifier::load_anchors(const std::string& from, const std::stri
 
 Result<uint64_t> NodeVerifier::next_present(uint64_t chain_no) {
   auto rows = store_.exec_params(
-      "SELECT coalesce(least((SELECT chain_no FROM ringfence.audit_event WHERE node = $1 AND chain_no >= "
+      "SELECT coalesce(least((SELECT chain_no FROM ringfence.audit_row WHERE node = $1 AND chain_no >= "
       "$2::bigint ORDER BY "
-      "chain_no LIMIT 1), (SELECT first_chain_no FROM ringfence.audit_link_run WHERE node = $1 AND "
+      "chain_no LIMIT 1), (SELECT first_chain_no FROM ringfence.audit_block WHERE node = $1 AND "
+      "first_chain_no >= $2::bigint ORDER BY first_chain_no LIMIT 1), (SELECT first_chain_no FROM ringfence.audit_link_run WHERE node = $1 AND "
       "first_chain_no >= $2::bigint "
       "ORDER BY first_chain_no LIMIT 1)), 0)",
       {report_.node, number(chain_no)});
@@ -202,14 +206,12 @@ Result<void> NodeVerifier::page(uint64_t begin, uint64_t end) {
   next_link_ = 0;
   next_no_ = begin;
   rows_on_page_ = 0;
-  static const std::string sql =
-      "SELECT " + StoredRow::columns() +
-      " FROM ringfence.audit_event "
-      "WHERE node = $1 AND chain_no BETWEEN $2::bigint AND $3::bigint ORDER BY chain_no";
-  auto streamed = store_.stream(sql, {report_.node, from, to}, [&](store::Rows& row) {
-    on_row(row);
-    return true;
-  });
+  auto streamed = stream_rows(
+      store_, {}, report_.node, begin, end, [&](const StoredBlock& block) { on_block(block); },
+      [&](StoredRow& row) {
+        on_row(row);
+        return true;
+      });
   if (!streamed) return streamed;
   pass_links(end + 1);
   return {};
@@ -252,9 +254,16 @@ void NodeVerifier::pass_links(uint64_t end) {
   }
 }
 
-void NodeVerifier::on_row(store::Rows& row) {
-  constexpr int extra = tag_end - 1;
-  auto chain_no = be<uint64_t>(row.get(0, extra));
+// What is wrong with a block as a whole; its rows are looked at one by one.
+void NodeVerifier::on_block(const StoredBlock& block) {
+  // Of a block on two pages the second one has nothing new to say.
+  if (block.defect().empty() || (block.first_chain_no() < next_no_ && report_.rows > 0)) return;
+  found(FindingKind::changed, block.first_chain_no(),
+        "the block of " + number(block.size()) + " rows is not what was written: " + block.defect());
+}
+
+void NodeVerifier::on_row(const StoredRow& row) {
+  const uint64_t chain_no = row.place.chain_no;
   ++rows_on_page_;
   if (chain_no < next_no_) {
     found(FindingKind::doubled, chain_no, "a second row with this chain number");
@@ -263,21 +272,23 @@ void NodeVerifier::on_row(store::Rows& row) {
   pass_links(chain_no);
   const StoredLink* link = take_link();
   ++report_.rows;
-  row_.read(row, sha_);
-  const FieldSet& fields = row_.fields;
-  const ChainPlace& place = row_.place;
-  const crypto::Digest& leaf = row_.leaf;
+  const FieldSet& fields = row.fields;
+  const ChainPlace& place = row.place;
+  const crypto::Digest& leaf = row.leaf;
   std::string what = "shard " + number(be<uint64_t>(fields.get(Tag::shard))) + " seq " +
                      number(be<uint64_t>(fields.get(Tag::seq))) + " action " +
                      std::string(fields.get(Tag::action));
-  if (place.version != hash_version) {
+  const bool is_in_block = row.own_leaf.empty() && row.own_hash.empty();
+  const bool is_itself = is_in_block ? link != nullptr && (row.block_hash.empty() || row.block_hash == crypto::view_of(link->hash))
+                                     : link != nullptr && row.own_leaf == crypto::view_of(leaf) && row.own_hash == crypto::view_of(link->hash);
+  if (place.version != hash_version && (place.version != hash_version_unsalted || is_in_block)) {
     found(FindingKind::changed, chain_no,
           "unknown hash version " + std::to_string(place.version) + ": " + what);
   } else if (link == nullptr) {
     found(FindingKind::foreign, chain_no, "a row that the chain does not know: " + what);
   } else if (leaf != link->leaf) {
     found(FindingKind::changed, chain_no, "the row is not what was written: " + what);
-  } else if (row_.own_leaf != crypto::view_of(leaf) || row_.own_hash != crypto::view_of(link->hash)) {
+  } else if (!is_itself) {
     found(FindingKind::changed, chain_no, "the row's own leaf or hash was changed: " + what);
   } else if (place.recorded_at < recorded_at_) {
     found(FindingKind::reordered, chain_no, "recorded before its predecessor: " + what);
@@ -334,10 +345,14 @@ Result<void> NodeVerifier::check_coverage() {
   // By the rows' own times: an appliance that is idle, stopped or gone has nothing to sign.
   auto times = store_.exec_params(
       "SELECT (extract(epoch FROM max(recorded_at) - min(recorded_at)) * 1000000)::bigint FROM ("
-      "(SELECT recorded_at FROM ringfence.audit_event WHERE node = $1 AND chain_no > $2::bigint ORDER BY "
+      "(SELECT recorded_at FROM ringfence.audit_row WHERE node = $1 AND chain_no > $2::bigint ORDER BY "
       "chain_no LIMIT 1) "
-      "UNION ALL (SELECT recorded_at FROM ringfence.audit_event WHERE node = $1 AND chain_no > $2::bigint "
-      "ORDER BY chain_no DESC LIMIT 1)) t",
+      "UNION ALL (SELECT recorded_at FROM ringfence.audit_row WHERE node = $1 AND chain_no > $2::bigint "
+      "ORDER BY chain_no DESC LIMIT 1) "
+      "UNION ALL (SELECT recorded_at FROM ringfence.audit_block WHERE node = $1 AND first_chain_no > $2::bigint - 1024 "
+      "AND first_chain_no::numeric + row_count > $2::bigint + 1 ORDER BY first_chain_no LIMIT 1) "
+      "UNION ALL (SELECT recorded_at FROM ringfence.audit_block WHERE node = $1 "
+      "AND first_chain_no::numeric + row_count > $2::bigint + 1 ORDER BY first_chain_no DESC LIMIT 1)) t",
       {report_.node, number(anchored_to)});
   if (!times) return unexpected(std::move(times.error()));
   uint64_t bound_us = std::max(coverage_lag_min_us, 3'000 * options_.anchor_ms);

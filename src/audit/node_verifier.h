@@ -66,7 +66,8 @@ class NodeVerifier {
   const StoredLink* take_link();
   // Links up to (not including) `end` that have no row.
   void pass_links(uint64_t end);
-  void on_row(store::Rows& row);
+  void on_block(const StoredBlock& block);
+  void on_row(const StoredRow& row);
   // Only a whole chain tells: every number is in a row, an open start, or accounted for by a gap event.
   Result<void> check_numbers();
 
@@ -96,7 +97,6 @@ class NodeVerifier {
   bool is_broken_ = false;  // The predecessor's hash is not known.
   crypto::Digest previous_{};
   crypto::Sha256 sha_;
-  StoredRow row_;
 };
 
 }  // namespace ringfence::audit

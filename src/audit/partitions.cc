@@ -9,11 +9,41 @@
 namespace ringfence::audit {
 namespace {
 
+// audit_row was once called audit_event; its partitions keep their names, which signed records have.
+constexpr std::string_view row_prefix = "audit_event_c1_";
+constexpr std::string_view block_prefix = "audit_block_c1_";
+
 std::string day_text(uint64_t us, bool compact) {
   std::string day = rfc3339(us).substr(0, 10);
   if (compact) day = day.substr(0, 4) + day.substr(5, 2) + day.substr(8, 2);
   return day;
 }
+
+Result<bool> is_there(store::Connection& owner, const std::string& name) {
+  auto rows = owner.exec("SELECT to_regclass('ringfence." + name + "') IS NOT NULL");
+  if (!rows) return unexpected(std::move(rows.error()));
+  return rows->get(0, 0) == "t";
+}
+
+Result<void> make_partition(store::Connection& owner, std::string_view prefix, uint64_t day) {
+  const std::string name = std::string(prefix) + day_text(day, true);
+  auto exists = is_there(owner, name);
+  if (!exists) return unexpected(std::move(exists.error()));
+  if (*exists) return {};
+  // Waiting for the lock must not stop other nodes' writers for long.
+  auto made = owner.exec("BEGIN; SET LOCAL lock_timeout = '5s'; CREATE TABLE IF NOT EXISTS ringfence." + name +
+                         " PARTITION OF ringfence." + std::string(prefix.substr(0, prefix.size() - 1)) +
+                         " FOR VALUES FROM ('" + day_text(day, false) + " 00:00:00+00') TO ('" +
+                         day_text(day + day_us, false) + " 00:00:00+00'); COMMIT");
+  if (made) return {};
+  Error error = std::move(made.error());
+  (void)owner.exec("ROLLBACK");
+  // Another node may have been faster.
+  auto again = is_there(owner, name);
+  if (!again || !*again) return unexpected(std::move(error).in("partition " + name));
+  return {};
+}
+
 }  // namespace
 
 Result<uint64_t> make_partitions(store::Connection& owner, uint64_t from_us, int days) {
@@ -21,22 +51,8 @@ Result<uint64_t> make_partitions(store::Connection& owner, uint64_t from_us, int
   uint64_t end = first;
   for (int i = 0; i < days; ++i) {
     uint64_t day = first + static_cast<uint64_t>(i) * day_us;
-    std::string name = "audit_event_c1_" + day_text(day, true);
-    auto exists = owner.exec("SELECT to_regclass('ringfence." + name + "') IS NOT NULL");
-    if (!exists) return unexpected(std::move(exists.error()));
-    if (exists->get(0, 0) != "t") {
-      // Waiting for the lock must not stop other nodes' writers for long.
-      auto made =
-          owner.exec("BEGIN; SET LOCAL lock_timeout = '5s'; CREATE TABLE IF NOT EXISTS ringfence." + name +
-                     " PARTITION OF ringfence.audit_event_c1 FOR VALUES FROM ('" + day_text(day, false) +
-                     " 00:00:00+00') TO ('" + day_text(day + day_us, false) + " 00:00:00+00'); COMMIT");
-      if (!made) {
-        Error error = std::move(made.error());
-        (void)owner.exec("ROLLBACK");
-        // Another node may have been faster.
-        auto again = owner.exec("SELECT to_regclass('ringfence." + name + "') IS NOT NULL");
-        if (!again || again->get(0, 0) != "t") return unexpected(std::move(error).in("partition " + name));
-      }
+    for (std::string_view prefix : {row_prefix, block_prefix}) {
+      if (auto made = make_partition(owner, prefix, day); !made) return unexpected(std::move(made.error()));
     }
     end = day + day_us;
   }
@@ -52,8 +68,14 @@ Result<void> set_retention_days(store::Connection& owner, uint32_t days) {
   return {};
 }
 
+bool is_block_partition(std::string_view name) { return name.starts_with(block_prefix); }
+
+std::string block_partition_of(std::string_view row_partition) {
+  return std::string(block_prefix).append(row_partition.substr(row_prefix.size()));
+}
+
 std::optional<uint64_t> day_of_partition(std::string_view name) {
-  constexpr std::string_view prefix = "audit_event_c1_";
+  const std::string_view prefix = is_block_partition(name) ? block_prefix : row_prefix;
   if (!name.starts_with(prefix) || name.size() != prefix.size() + 8) return std::nullopt;
   unsigned number = 0;
   const char* end = name.data() + name.size();

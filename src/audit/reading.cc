@@ -21,6 +21,9 @@ constexpr int open_s = 5;
 constexpr size_t page_bytes_max = 4 * 1024 * 1024;
 constexpr size_t cursor_bytes_max = 16 * 1024;
 constexpr size_t nodes_max = 64;
+// Blocks that are looked into at first, and at once.
+constexpr size_t blocks_first = 2;
+constexpr size_t blocks_at_once = 64;
 // Beyond each number of a chain.
 constexpr int64_t number_end = INT64_MAX;
 constexpr const char* settings =
@@ -147,18 +150,25 @@ Result<std::vector<std::string>> TrailReader::nodes() {
   return out;
 }
 
-Result<TrailReader::NodeRows> TrailReader::rows_of(const std::string& node, int64_t below,
-                                                   const TrailRequest& request) {
-  NodeRows out;
-  out.node = node;
-  const std::string number = std::to_string(below);
-  std::vector<store::Param> params = {node, number};
-  for (const auto& filter : request.filters) params.emplace_back(filter.second);
+Result<std::vector<int64_t>> TrailReader::blocks_in(const BlockQuery& query) {
+  std::vector<store::Param> params(query.params.begin(), query.params.end());
+  std::vector<int64_t> out;
+  auto read = connection_->stream(query.sql, params, [&](const store::Rows& row) {
+    out.push_back(number_in(row, 0));
+    return true;
+  });
+  if (!read) return failed(std::move(read.error()));
+  return out;
+}
+
+Result<void> TrailReader::read_part(const std::string& sql, const std::vector<store::Param>& params,
+                                    size_t limit, NodeRows& out) {
   size_t bytes = 0;
-  auto read = connection_->stream(page_sql(request, request.limit + 1), params, [&](const store::Rows& row) {
-    out.has_more = out.rows.size() == request.limit || bytes > page_bytes_max;
+  for (const Row& row : out.rows) bytes += row.bytes;
+  auto read = connection_->stream(sql, params, [&](const store::Rows& row) {
+    out.has_more = out.rows.size() == limit || bytes > page_bytes_max;
     // One more was asked for than the page has: it is the last one.
-    if (out.has_more) return out.rows.size() == request.limit;
+    if (out.has_more) return out.rows.size() == limit;
     Row one;
     one.chain_no = number_in(row, 0);
     one.us = row.is_null(0, 1) ? 0 : number_in(row, 1);
@@ -170,10 +180,63 @@ Result<TrailReader::NodeRows> TrailReader::rows_of(const std::string& node, int6
     return true;
   });
   if (!read) return failed(std::move(read.error()));
+  return {};
+}
+
+// The newest blocks that may have such rows, then older ones, until there are enough.
+Result<void> TrailReader::read_blocks(const std::string& node, int64_t below, const TrailRequest& request,
+                                      std::vector<store::Param> params, NodeRows& out) {
+  for (size_t count = blocks_first; !out.has_more; count = std::min(count * 4, blocks_at_once)) {
+    auto blocks = blocks_in(blocks_of_page(request, node, below, count));
+    if (!blocks) return unexpected(std::move(blocks.error()));
+    if (blocks->empty()) break;
+    below = blocks->back();
+    const std::string numbers = store::array_literal(*blocks);
+    params.emplace_back(numbers);
+    // One more than is needed tells whether there are more.
+    auto read = read_part(page_sql(request, RowPlace::in_blocks, request.limit + 1 - out.rows.size()), params,
+                          request.limit, out);
+    if (!read) return read;
+    params.pop_back();
+    if (blocks->size() < count) break;
+  }
+  return {};
+}
+
+Result<TrailReader::NodeRows> TrailReader::rows_of(const std::string& node, int64_t below,
+                                                   const TrailRequest& request) {
+  const std::string number = std::to_string(below);
+  std::vector<store::Param> params = {node, number};
+  for (const auto& filter : request.filters) params.emplace_back(filter.second);
+  NodeRows alone;
+  auto read = read_part(page_sql(request, RowPlace::alone, request.limit + 1), params, request.limit, alone);
+  if (!read) return unexpected(std::move(read.error()));
+  NodeRows in_blocks;
+  if (auto done = read_blocks(node, below, request, params, in_blocks); !done)
+    return unexpected(std::move(done.error()));
+  NodeRows out = merged(std::move(alone), std::move(in_blocks), request.limit);
+  out.node = node;
   if (request.part == TrailPart::connections && !out.rows.empty()) {
     if (auto ended = add_ends(node, out.rows); !ended) return unexpected(std::move(ended.error()));
   }
   return out;
+}
+
+// In the order of the chain, as far as both are known.
+TrailReader::NodeRows TrailReader::merged(NodeRows a, NodeRows b, size_t limit) {
+  NodeRows out;
+  size_t bytes = 0;
+  for (;;) {
+    const bool is_over = a.is_at_end() && b.is_at_end();
+    const bool is_unknown = (a.is_at_end() && a.has_more) || (b.is_at_end() && b.has_more);
+    out.has_more = is_unknown || (!is_over && (out.rows.size() == limit || bytes > page_bytes_max));
+    if (is_over || out.has_more) return out;
+    const bool takes_a =
+        b.is_at_end() || (!a.is_at_end() && a.rows[a.taken].chain_no > b.rows[b.taken].chain_no);
+    NodeRows& from = takes_a ? a : b;
+    bytes += from.rows[from.taken].bytes;
+    out.rows.push_back(std::move(from.rows[from.taken++]));
+  }
 }
 
 // A session without an end is open, or its appliance was killed.
@@ -186,14 +249,22 @@ Result<void> TrailReader::add_ends(const std::string& node, std::vector<Row>& ro
     sessions += (sessions.size() > 1 ? "," : "") + id.get<std::string>();
     by_session[id.get<std::string>()] = &row;
   }
+  sessions += "}";
   const std::string behind = std::to_string(rows.back().chain_no);
-  auto read = connection_->stream(ends_sql(), {node, behind, sessions + "}"}, [&](const store::Rows& row) {
+  auto take = [&](const store::Rows& row) {
     const auto found = by_session.find(row.text(0, 0));
     const ByteView text = row.get(0, 1);
     const json end = json::parse(text.begin(), text.end(), nullptr, false);
     if (found != by_session.end() && end.is_object()) found->second->body.update(end);
     return true;
-  });
+  };
+  auto read = connection_->stream(ends_sql(RowPlace::alone), {node, behind, sessions}, take);
+  if (!read) return failed(std::move(read.error()));
+  auto blocks = blocks_in(blocks_with_ends(node, behind, sessions));
+  if (!blocks) return unexpected(std::move(blocks.error()));
+  if (blocks->empty()) return {};
+  const std::string numbers = store::array_literal(*blocks);
+  read = connection_->stream(ends_sql(RowPlace::in_blocks), {node, behind, sessions, numbers}, take);
   if (!read) return failed(std::move(read.error()));
   return {};
 }
@@ -248,14 +319,23 @@ Result<std::optional<json>> TrailReader::one(TrailPart part, const Uuid& id) {
   std::optional<json> out;
   std::string node;
   int64_t chain_no = 0;
-  auto read = connection_->stream(one_sql(part), {to_string(id), since}, [&](const store::Rows& row) {
+  const std::string key = to_string(id);
+  auto take = [&](const store::Rows& row) {
     const ByteView text = row.get(0, 2);
     node = row.text(0, 0);
     chain_no = number_in(row, 1);
     out = body_in(text);
     return true;
-  });
+  };
+  auto read = connection_->stream(one_sql(part, RowPlace::alone), {key, since}, take);
   if (!read) return failed(std::move(read.error()));
+  if (!out) {
+    auto blocks = blocks_in(blocks_with(part, key, since));
+    if (!blocks) return unexpected(std::move(blocks.error()));
+    const std::string numbers = store::array_literal(*blocks);
+    if (!blocks->empty()) read = connection_->stream(one_sql(part, RowPlace::in_blocks), {key, since, numbers}, take);
+    if (!read) return failed(std::move(read.error()));
+  }
   if (!out || part != TrailPart::connections) return out;
   std::vector<Row> rows(1);
   rows[0].chain_no = chain_no;

@@ -1,6 +1,10 @@
 #include "audit/reading_sql.h"
 
+#include <algorithm>
 #include <span>
+
+#include "audit/block_keys.h"
+#include "audit/row_groups.h"
 
 namespace ringfence::audit {
 
@@ -146,50 +150,163 @@ std::string condition_of(const std::string& name, const std::string& value) {
   return "r." + name + " = " + value;
 }
 
-std::string select_of(const TrailRequest& request, const std::string& action, size_t limit) {
+// audit_query has its own look at the chain.
+std::string view_of(bool is_query, RowPlace place) {
+  const bool is_alone = place == RowPlace::alone;
+  if (is_query) return is_alone ? " FROM ringfence.audit_query_row r" : " FROM ringfence.audit_query_block r";
+  return is_alone ? " FROM ringfence.audit_row r" : " FROM ringfence.audit_block_row r";
+}
+
+std::string chained(bool is_query, RowPlace place) {
+  if (is_query) return "";
+  return place == RowPlace::alone ? is_chained : " AND r.is_chained";
+}
+
+std::string in_blocks(RowPlace place, size_t parameter) {
+  return place == RowPlace::alone ? "" : " AND r.block_no = ANY($" + std::to_string(parameter) + "::bigint[])";
+}
+
+std::string select_of(const TrailRequest& request, RowPlace place, const std::string& action, size_t limit) {
   const bool is_query = request.part == TrailPart::queries;
   std::string out = "(SELECT r.chain_no::text, (extract(epoch FROM r.ts) * 1000000)::bigint::text, " +
-                    json_of(members_of(request.part), false) + " FROM ringfence." +
-                    (is_query ? "audit_query" : "audit_event") +
-                    " r WHERE r.node = $1 AND r.chain_no < $2::bigint";
+                    json_of(members_of(request.part), false) + view_of(is_query, place) +
+                    " WHERE r.node = $1 AND r.chain_no < $2::bigint";
   for (size_t i = 0; i < request.filters.size(); ++i)
     out += " AND " + condition_of(request.filters[i].first, "$" + std::to_string(i + 3));
   if (!action.empty()) out += " AND r.action = '" + action + "' AND r.outcome = 'success'";
   if (request.part == TrailPart::events) out += is_no_statement;
-  if (!is_query) out += is_chained;
+  out += chained(is_query, place) + in_blocks(place, request.filters.size() + 3);
   return out + " ORDER BY r.chain_no DESC LIMIT " + std::to_string(limit) + ")";
 }
 
+// The field of a row that a filter is about.
+Tag tag_of(const std::string& filter) {
+  if (filter == "user") return Tag::user_name;
+  for (uint16_t tag = 1; tag < tag_end; ++tag) {
+    if (field_info(tag)->column == filter) return static_cast<Tag>(tag);
+  }
+  return Tag::id;
+}
+
+class BlockWhere {
+ public:
+  explicit BlockWhere(BlockQuery& query) : query_(query) {}
+
+  void add(const std::string& condition) { query_.sql += " AND " + condition; }
+  std::string param(std::string value) {
+    query_.params.push_back(std::move(value));
+    return "$" + std::to_string(query_.params.size());
+  }
+  // One of the keys, of which none is empty.
+  void keys(const std::vector<std::string>& any) {
+    std::string list;
+    for (const std::string& key : any) list += (list.empty() ? "" : ", ") + param(key) + "::text";
+    add("b.keys && ARRAY[" + list + "]");
+  }
+  void sessions(const std::string& array) {
+    add("b.sessions && (" + param(array) + "::uuid[] || '00000000-0000-0000-0000-000000000000'::uuid)");
+  }
+  void filter(const std::string& name, const std::string& value) {
+    if (name == "start_time") {
+      const std::string time = param(value) + "::timestamptz";
+      add("b.last_ts >= " + time + " AND b.recorded_at >= " + time + " - interval '1 hour'");
+    } else if (name == "end_time") {
+      add("b.first_ts <= " + param(value) + "::timestamptz");
+    } else if (name == "session_id") {
+      sessions("{" + value + "}");
+    } else {
+      key_of(tag_of(name), value);
+    }
+  }
+
+ private:
+  void key_of(Tag tag, const std::string& value) {
+    const std::string key = block_key(tag, value);
+    if (key.empty()) return;
+    std::vector<std::string> any = {key, block_key_of_all(tag)};
+    // An outcome that came later stands elsewhere.
+    if (tag == Tag::outcome || tag == Tag::sqlstate) {
+      for (const std::string& late : {block_key(Tag::outcome, "running"), block_key_of_all(Tag::outcome)}) {
+        if (std::find(any.begin(), any.end(), late) == any.end()) any.push_back(late);
+      }
+    }
+    keys(any);
+  }
+
+  BlockQuery& query_;
+};
+
 }  // namespace
 
-std::string page_sql(const TrailRequest& request, size_t limit) {
-  if (request.part != TrailPart::connections) return select_of(request, "", limit);
+std::string page_sql(const TrailRequest& request, RowPlace place, size_t limit) {
+  if (request.part != TrailPart::connections) return select_of(request, place, "", limit);
   // Each of the two by the index of actions.
-  return "SELECT * FROM (" + select_of(request, "postgres_connect", limit) + " UNION ALL " +
-         select_of(request, "tcp_connect", limit) + ") both_kinds ORDER BY chain_no::bigint DESC LIMIT " +
+  return "SELECT * FROM (" + select_of(request, place, "postgres_connect", limit) + " UNION ALL " +
+         select_of(request, place, "tcp_connect", limit) + ") both_kinds ORDER BY chain_no::bigint DESC LIMIT " +
          std::to_string(limit);
 }
 
-std::string one_sql(TrailPart part) {
+std::string one_sql(TrailPart part, RowPlace place) {
   const bool is_query = part == TrailPart::queries;
   std::string out = "SELECT r.node, r.chain_no::text, " + json_of(members_of(part), true) +
-                    " FROM ringfence." + (is_query ? "audit_query" : "audit_event") +
-                    " r WHERE r.recorded_at >= $2::timestamptz AND ";
+                    view_of(is_query, place) + " WHERE r.recorded_at >= $2::timestamptz AND ";
   if (part == TrailPart::connections)
     out +=
         "r.session_id = $1::uuid AND r.action IN ('postgres_connect', 'tcp_connect') AND r.outcome = "
         "'success'";
   else out += "r.id = $1::uuid";
   if (part == TrailPart::events) out += is_no_statement;
-  if (!is_query) out += is_chained;
-  return out + " LIMIT 1";
+  return out + chained(is_query, place) + in_blocks(place, 3) + " LIMIT 1";
 }
 
-std::string ends_sql() {
-  return "SELECT r.session_id::text, " + json_of(end_members, true) +
-         " FROM ringfence.audit_event r WHERE r.node = $1 AND r.chain_no > $2::bigint"
+std::string ends_sql(RowPlace place) {
+  return "SELECT r.session_id::text, " + json_of(end_members, true) + view_of(false, place) +
+         " WHERE r.node = $1 AND r.chain_no > $2::bigint"
          " AND r.action IN ('postgres_disconnect', 'tcp_disconnect') AND r.session_id = ANY($3::uuid[])" +
-         is_chained;
+         chained(false, place) + in_blocks(place, 4);
+}
+
+BlockQuery blocks_of_page(const TrailRequest& request, const std::string& node, int64_t below, size_t limit) {
+  BlockQuery out{"SELECT b.first_chain_no::text FROM ringfence.audit_block b WHERE b.node = $1 AND "
+                 "b.first_chain_no < $2::bigint",
+                 {node, std::to_string(below)}};
+  BlockWhere where(out);
+  for (const auto& [name, value] : request.filters) where.filter(name, value);
+  if (request.part == TrailPart::events) where.keys({std::string(block_key_of_events)});
+  if (request.part == TrailPart::connections) {
+    where.keys({block_key(Tag::action, "postgres_connect"), block_key(Tag::action, "tcp_connect"),
+                block_key_of_all(Tag::action)});
+  }
+  out.sql += " ORDER BY b.first_chain_no DESC LIMIT " + std::to_string(limit);
+  return out;
+}
+
+BlockQuery blocks_with(TrailPart part, const std::string& id, const std::string& since) {
+  BlockQuery out{"SELECT b.first_chain_no::text FROM ringfence.audit_block b WHERE b.recorded_at >= "
+                 "$1::timestamptz",
+                 {since}};
+  BlockWhere where(out);
+  if (part == TrailPart::connections) {
+    where.sessions("{" + id + "}");
+    where.keys({block_key(Tag::action, "postgres_connect"), block_key(Tag::action, "tcp_connect"),
+                block_key_of_all(Tag::action)});
+  } else {
+    const std::string value = where.param(id) + "::uuid";
+    where.add("b.first_id <= " + value + " AND b.last_id >= " + value);
+  }
+  return out;
+}
+
+BlockQuery blocks_with_ends(const std::string& node, const std::string& behind, const std::string& sessions) {
+  BlockQuery out{"SELECT b.first_chain_no::text FROM ringfence.audit_block b WHERE b.node = $1 AND "
+                 "b.first_chain_no > $2::bigint - " +
+                     std::to_string(block_rows_max),
+                 {node, behind}};
+  BlockWhere where(out);
+  where.sessions(sessions);
+  where.keys({block_key(Tag::action, "postgres_disconnect"), block_key(Tag::action, "tcp_disconnect"),
+              block_key_of_all(Tag::action)});
+  return out;
 }
 
 }  // namespace ringfence::audit

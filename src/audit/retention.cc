@@ -21,7 +21,8 @@ class PartitionDrop {
   PartitionDrop(store::Connection& owner, const crypto::Ed25519KeyPair& key, const RetentionOptions& options,
                 std::string partition, uint64_t day_us)
       : owner_(owner), key_(key), options_(options), partition_(std::move(partition)), day_us_(day_us) {
-    table_ = "ringfence." + store::quote_identifier(partition_);
+    tables_.rows = "ringfence." + store::quote_identifier(partition_);
+    tables_.blocks.clear();
   }
 
   // The signed record of the node's rows and, when nobody else's are left, the partition's end: one
@@ -30,6 +31,9 @@ class PartitionDrop {
 
  private:
   Result<void> take(RetentionOutcome& outcome, bool& is_done);
+  Result<void> find_blocks();
+  // The node's numbers in the day, and how many they are.
+  std::string numbers() const;
   Result<void> count_rows();
   Result<void> check_rows();
   Result<void> check_page(uint64_t begin, uint64_t end);
@@ -46,14 +50,13 @@ class PartitionDrop {
   const RetentionOptions& options_;
   const std::string partition_;
   const uint64_t day_us_;
-  std::string table_;
+  StoredTables tables_;
   uint64_t first_ = 0;
   uint64_t last_ = 0;
   uint64_t count_ = 0;
   crypto::Digest hash_{};  // Of the last link looked at.
   std::string why_;        // Why nothing is signed; empty: all is as it was written.
   crypto::Sha256 sha_;
-  StoredRow row_;
   std::vector<StoredLink> links_;
 };
 
@@ -70,6 +73,7 @@ Result<void> PartitionDrop::run(RetentionOutcome& outcome) {
 }
 
 Result<void> PartitionDrop::take(RetentionOutcome& outcome, bool& is_done) {
+  if (auto done = find_blocks(); !done) return done;
   if (auto done = count_rows(); !done) return done;
   if (count_ > 0 && why_.empty()) {
     auto known = is_signed_already();
@@ -89,17 +93,36 @@ Result<void> PartitionDrop::take(RetentionOutcome& outcome, bool& is_done) {
     outcome.waiting.push_back({partition_, *waits_for});
     return {};
   }
-  auto dropped = owner_.exec("DROP TABLE " + table_);
+  auto dropped = owner_.exec("DROP TABLE " + tables_.rows +
+                             (tables_.blocks.empty() ? std::string() : ", " + tables_.blocks));
   if (!dropped) return unexpected(std::move(dropped.error()));
   ++outcome.dropped;
   return {};
 }
 
+// Days before there were blocks have no partition for them.
+Result<void> PartitionDrop::find_blocks() {
+  const std::string name = block_partition_of(partition_);
+  auto there = owner_.exec_params(
+      "SELECT 1 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+      "WHERE i.inhparent = 'ringfence.audit_block_c1'::regclass AND c.relname = $1",
+      {name});
+  if (!there) return unexpected(std::move(there.error()));
+  if (there->size() > 0) tables_.blocks = "ringfence." + store::quote_identifier(name);
+  return {};
+}
+
+std::string PartitionDrop::numbers() const {
+  std::string out = "SELECT node, chain_no AS low, chain_no AS high, 1 AS held FROM " + tables_.rows;
+  if (!tables_.blocks.empty())
+    out += " UNION ALL SELECT node, first_chain_no, first_chain_no + row_count - 1, row_count FROM " + tables_.blocks;
+  return out;
+}
+
 Result<void> PartitionDrop::count_rows() {
-  auto held =
-      owner_.exec_params("SELECT coalesce(min(chain_no), 0), coalesce(max(chain_no), 0), count(*) FROM " +
-                             table_ + " WHERE node = $1",
-                         {options_.node});
+  auto held = owner_.exec_params("SELECT coalesce(min(low), 0), coalesce(max(high), 0), coalesce(sum(held), 0) FROM (" +
+                                     numbers() + ") n WHERE node = $1",
+                                 {options_.node});
   if (!held) return unexpected(std::move(held.error()));
   first_ = static_cast<uint64_t>(held->integer(0, 0));
   last_ = static_cast<uint64_t>(held->integer(0, 1));
@@ -150,18 +173,20 @@ Result<void> PartitionDrop::check_page(uint64_t begin, uint64_t end) {
   }
   size_t next = begin - from;
   if (next == 1) hash_ = links_.front().hash;
-  auto streamed =
-      owner_.stream("SELECT " + StoredRow::columns() + " FROM " + table_ +
-                        " WHERE node = $1 AND chain_no BETWEEN $2::bigint AND $3::bigint ORDER BY chain_no",
-                    {options_.node, number(begin), number(end)}, [&](store::Rows& row) {
-                      row_.read(row, sha_);
-                      if (next >= links_.size() || row_.place.chain_no != links_[next].chain_no) {
-                        refuse("rows are missing or doubled at chain_no " + number(row_.place.chain_no));
-                      } else {
-                        check_row(row_, links_[next++]);
-                      }
-                      return why_.empty();
-                    });
+  auto streamed = stream_rows(
+      owner_, tables_, options_.node, begin, end,
+      [&](const StoredBlock& block) {
+        if (!block.defect().empty())
+          refuse("the block at chain_no " + number(block.first_chain_no()) + " is not what was written: " + block.defect());
+      },
+      [&](const StoredRow& row) {
+        if (next >= links_.size() || row.place.chain_no != links_[next].chain_no) {
+          refuse("rows are missing or doubled at chain_no " + number(row.place.chain_no));
+        } else {
+          check_row(row, links_[next++]);
+        }
+        return why_.empty();
+      });
   if (!streamed) return streamed;
   if (why_.empty() && next != links_.size())
     refuse("rows are missing at chain_no " + number(links_[next].chain_no));
@@ -170,7 +195,7 @@ Result<void> PartitionDrop::check_page(uint64_t begin, uint64_t end) {
 
 void PartitionDrop::check_row(const StoredRow& row, const StoredLink& link) {
   std::string at = "chain_no " + number(link.chain_no);
-  if (row.leaf != link.leaf || row.place.version != hash_version)
+  if (row.leaf != link.leaf || (row.place.version != hash_version && row.place.version != hash_version_unsalted))
     refuse(at + " is not the row that was written");
   if (chain_hash(sha_, hash_, link.leaf) != link.hash)
     refuse("the link of " + at + " does not follow its predecessor");
@@ -203,8 +228,8 @@ Result<void> PartitionDrop::sign() {
 // node is one is for the verifier to say: a wrong one covers nothing.
 Result<std::string> PartitionDrop::others() {
   auto rows = owner_.exec_params(
-      "SELECT e.node FROM (SELECT node, count(*) AS held FROM " + table_ +
-          " WHERE node <> $1 GROUP BY node) e "
+      "SELECT e.node FROM (SELECT node, sum(held) AS held FROM (" + numbers() +
+          ") n WHERE node <> $1 GROUP BY node) e "
           "LEFT JOIN ringfence.audit_retention r ON r.node = e.node AND r.partition_name = $2 "
           "WHERE r.row_count IS DISTINCT FROM e.held ORDER BY 1 LIMIT 1",
       {options_.node, partition_});

@@ -2,13 +2,13 @@
 //
 // A signature over rows that are gone is as good as the rows: it is given for nothing but rows that were
 // looked at. What always holds: a record covers rows of its own node alone, each of which was in the
-// partition, was recorded on the partition's day, and gives the leaf of its link; the links lead without a
-// gap from the record's first row to the hash that the record signs. Rows of a node lie in a partition
+// partitions, was recorded on their day, and gives the leaf of its link; the links lead without a
+// gap from the record's first row to the hash that the record signs. Rows of a node lie in a day
 // without a gap, for recorded_at never goes back and the writer knows one class; where they do not, nothing
 // is signed.
 //
-// A partition that several nodes write into goes when each of them has signed for its rows; the last one
-// drops it.
+// A day has a partition of rows and one of blocks; they go together, and the record names the first. A day that
+// several nodes write into goes when each of them has signed for its rows; the last one drops it.
 #pragma once
 
 #include <functional>

@@ -3,11 +3,18 @@
 namespace ringfence::audit {
 namespace {
 
-// The outcome's box is bound to the start's place, which is the row's own where both are in one row.
+// The outcome's box is bound to the start's place, which is the row's own where both are in one row. Blocks
+// are found by the identifiers between which theirs lie.
 constexpr const char* rows_sql =
+    "WITH wanted AS (SELECT $1::uuid AS id UNION SELECT parent_id FROM ringfence.audit_row WHERE id = $1 AND "
+    "parent_id IS NOT NULL), found AS ("
+    "SELECT node, shard, seq, id, sealed, outcome_sealed, parent_id, chain_no FROM ringfence.audit_row "
+    "WHERE id IN (SELECT id FROM wanted) OR parent_id = $1 UNION ALL "
+    "SELECT node, shard, seq, id, sealed, outcome_sealed, parent_id, chain_no FROM ringfence.audit_block_row "
+    "WHERE id IN (SELECT id FROM wanted) AND block_no IN (SELECT b.first_chain_no FROM ringfence.audit_block b, "
+    "wanted w WHERE b.first_id <= w.id AND b.last_id >= w.id)) "
     "SELECT e.node, e.shard, e.seq, e.id, e.sealed, e.outcome_sealed, e.parent_id, p.shard, p.seq"
-    " FROM ringfence.audit_event e LEFT JOIN ringfence.audit_event p ON p.id = e.parent_id AND p.node = "
-    "e.node"
+    " FROM found e LEFT JOIN found p ON p.id = e.parent_id AND p.node = e.node"
     " WHERE e.id = $1 OR (e.parent_id = $1 AND e.outcome_sealed IS NOT NULL) ORDER BY e.chain_no";
 
 template <typename T>
@@ -62,8 +69,11 @@ Result<std::vector<OpenedText>> reveal(store::Connection& store, const DataKeys&
 }
 
 Result<bool> has_event(store::Connection& store, const Uuid& event, std::string_view action) {
-  auto rows = store.exec_params("SELECT 1 FROM ringfence.audit_event WHERE id = $1 AND action = $2",
-                                {to_string(event), action});
+  auto rows = store.exec_params(
+      "SELECT 1 FROM ringfence.audit_row WHERE id = $1::uuid AND action = $2 UNION ALL "
+      "SELECT 1 FROM ringfence.audit_block_row WHERE id = $1::uuid AND action = $2 AND block_no IN (SELECT "
+      "first_chain_no FROM ringfence.audit_block WHERE first_id <= $1::uuid AND last_id >= $1::uuid)",
+      {to_string(event), action});
   if (!rows) return unexpected(std::move(rows).error());
   return rows->size() > 0;
 }

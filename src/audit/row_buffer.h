@@ -15,6 +15,8 @@ class RowBuffer {
   size_t size() const { return size_; }
   ByteView view() const { return ByteView(bytes_.get(), size_); }
 
+  char* bytes() { return bytes_.get(); }
+
   void clear() { size_ = 0; }
   // Back to what it held when it had this size.
   void shrink(size_t size) { size_ = size; }

@@ -2,7 +2,6 @@
 
 #include <functional>
 
-#include "audit/numbers.h"
 #include "ringfence/audit/json.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/utf8.h"
@@ -12,25 +11,22 @@
 namespace ringfence::audit {
 namespace {
 
-constexpr uint64_t bit(Tag tag) { return uint64_t{1} << static_cast<int>(tag); }
-
 constexpr uint64_t session_mask =
-    bit(Tag::id) | bit(Tag::ts) | bit(Tag::category) | bit(Tag::action) | bit(Tag::severity) |
-    bit(Tag::user_name) | bit(Tag::auth_method) | bit(Tag::api_key) | bit(Tag::client_addr) |
-    bit(Tag::application_name) | bit(Tag::transport) | bit(Tag::session_id) | bit(Tag::connection_id) |
-    bit(Tag::target) | bit(Tag::tags) | bit(Tag::database) | bit(Tag::server_addr) | bit(Tag::server_user) |
-    bit(Tag::fingerprint) | bit(Tag::message_type) | bit(Tag::project_id);
+    bit_of(Tag::id) | bit_of(Tag::ts) | bit_of(Tag::category) | bit_of(Tag::action) | bit_of(Tag::severity) |
+    bit_of(Tag::user_name) | bit_of(Tag::auth_method) | bit_of(Tag::api_key) | bit_of(Tag::client_addr) |
+    bit_of(Tag::application_name) | bit_of(Tag::transport) | bit_of(Tag::session_id) | bit_of(Tag::connection_id) |
+    bit_of(Tag::target) | bit_of(Tag::tags) | bit_of(Tag::database) | bit_of(Tag::server_addr) | bit_of(Tag::server_user) |
+    bit_of(Tag::fingerprint) | bit_of(Tag::message_type) | bit_of(Tag::project_id);
 
-constexpr uint64_t json_mask = bit(Tag::tags) | bit(Tag::parameters) | bit(Tag::facts) | bit(Tag::changes) |
-                               bit(Tag::metadata) | bit(Tag::redacted) | bit(Tag::redacted_digest) |
-                               bit(Tag::outcome_digest);
+constexpr uint64_t json_mask = bit_of(Tag::tags) | bit_of(Tag::parameters) | bit_of(Tag::facts) | bit_of(Tag::changes) |
+                               bit_of(Tag::metadata) | bit_of(Tag::redacted) | bit_of(Tag::redacted_digest) |
+                               bit_of(Tag::outcome_digest);
 
 // Columns that every row has.
-constexpr uint64_t always_mask = bit(Tag::id) | bit(Tag::node) | bit(Tag::shard) | bit(Tag::seq) |
-                                 bit(Tag::ts) | bit(Tag::category) | bit(Tag::action) | bit(Tag::severity) |
-                                 bit(Tag::outcome);
+constexpr uint64_t always_mask = bit_of(Tag::id) | bit_of(Tag::node) | bit_of(Tag::shard) | bit_of(Tag::seq) |
+                                 bit_of(Tag::ts) | bit_of(Tag::category) | bit_of(Tag::action) | bit_of(Tag::severity) |
+                                 bit_of(Tag::outcome);
 
-// PostgreSQL counts timestamps from 2000-01-01.
 // Of a poisoned row's texts only short ones stay in their columns: indexed values have a limit of their own.
 constexpr size_t poisoned_text_max = 256;
 
@@ -44,26 +40,11 @@ std::string new_id(uint64_t now_us) {
 
 struct Types {
   std::array<FieldType, tag_end> of{};
-  std::array<bool, tag_end> are_json{};
   Types() {
-    for (uint16_t tag = 1; tag < tag_end; ++tag) {
-      of[tag] = field_info(tag)->type;
-      are_json[tag] = of[tag] == FieldType::json;
-    }
+    for (uint16_t tag = 1; tag < tag_end; ++tag) of[tag] = field_info(tag)->type;
   }
 };
 const Types types;
-
-// Of values as short as this copy() moves so many bytes whatever their length.
-constexpr size_t short_value = 16;
-// What may be read behind a value in canonical bytes: there always stand the fields of the chain.
-static_assert(chain_fields_bytes >= short_value);
-
-// Most values are short: for those neither a call nor a branch on the length.
-void copy(char* at, const char* from, size_t size) {
-  if (size <= short_value) std::memcpy(at, from, short_value);
-  else std::memcpy(at, from, size);
-}
 
 char* put_value(char* at, ByteView value) {
   detail::store_be(at, static_cast<uint32_t>(value.size()));
@@ -76,11 +57,6 @@ char* put_integer(char* at, uint64_t value) {
   detail::store_be(at, uint32_t{8});
   detail::store_be(at + 4, value);
   return at + 12;
-}
-
-// PostgreSQL's timestamps, in binary.
-uint64_t pg_us(uint64_t unix_us) {
-  return static_cast<uint64_t>(static_cast<int64_t>(unix_us) - pg_epoch_us);
 }
 
 }  // namespace
@@ -256,46 +232,6 @@ void RowEncoder::compose(const PendingRow& row, FieldSet& fields) {
   if (!fields.has(Tag::outcome)) fields.set(Tag::outcome, "unknown");
 }
 
-// The canonical bytes hold the fields in the order of the columns: both are walked side by side.
-void RowEncoder::append_event_row(ByteView canonical, const ChainPlace& place, const crypto::Digest& leaf,
-                                  const crypto::Digest& hash) {
-  auto columns = static_cast<size_t>(std::popcount(columns_));
-  // A column takes four bytes of length where its field takes six of header; jsonb has one byte more.
-  char* at = events_.room(2 + 6 * 16 + 2 * 40 + canonical.size() + 5 * columns + short_value);
-  detail::store_be(at, static_cast<uint16_t>(columns + 6));
-  at += 2;
-  const char* field = canonical.data();
-  for (uint64_t rest = columns_; rest != 0; rest &= rest - 1) {
-    auto tag = static_cast<uint16_t>(std::countr_zero(rest));
-    // Behind the last field stand those of the chain, whose tags are larger than any column's.
-    if (detail::load_be<uint16_t>(field) != tag) {
-      detail::store_be(at, uint32_t{0xffffffff});
-      at += 4;
-      continue;
-    }
-    const char* value = field + FieldWriter::header_bytes;
-    size_t size = detail::load_be<uint32_t>(field + 2);
-    size_t version = types.are_json[tag] ? 1 : 0;  // jsonb's, which is 1.
-    detail::store_be(at, static_cast<uint32_t>(size + version));
-    at[4] = 1;
-    at += 4 + version;
-    if (types.of[tag] == FieldType::timestamp) detail::store_be(at, pg_us(detail::load_be<uint64_t>(value)));
-    else copy(at, value, size);
-    at += size;
-    field = value + size;
-  }
-  at = put_integer(at, place.chain_no);
-  at = put_integer(at, pg_us(place.recorded_at));
-  for (int64_t small : {place.version, place.retention_class}) {
-    detail::store_be(at, uint32_t{2});
-    detail::store_be(at + 4, static_cast<uint16_t>(small));
-    at += 6;
-  }
-  at = put_value(at, crypto::view_of(leaf));
-  at = put_value(at, crypto::view_of(hash));
-  events_.end_at(at);
-}
-
 void RowEncoder::append_link(uint64_t chain_no, const crypto::Digest& leaf, const crypto::Digest& hash) {
   uint32_t size = run_at_ == 0 ? 0 : detail::load_be<uint32_t>(links_.data() + run_at_);
   if (run_at_ == 0 || size == link_run_max * link_bytes) {
@@ -312,10 +248,11 @@ void RowEncoder::append_link(uint64_t chain_no, const crypto::Digest& leaf, cons
   links_.append(crypto::view_of(leaf)).append(crypto::view_of(hash));
 }
 
-void RowEncoder::begin(const Head& head, uint64_t now_us, bool keep_canonical) {
+void RowEncoder::begin(const Head& head, uint64_t now_us, bool keep_canonical, bool with_blocks) {
   head_ = head;
   head_.recorded_at = std::max(head.recorded_at, now_us);
-  columns_ |= always_mask | bit(Tag::outcome_seq);
+  with_blocks_ = with_blocks && block_rows_ != 0;
+  row_copy_.add_columns(always_mask | bit_of(Tag::outcome_seq));
   links_.assign(copy_header());
   run_at_ = 0;
   canonical_.clear();
@@ -323,46 +260,101 @@ void RowEncoder::begin(const Head& head, uint64_t now_us, bool keep_canonical) {
   keep_canonical_ = keep_canonical;
 }
 
-bool RowEncoder::encode(const std::vector<PendingRow>& rows, size_t begin, size_t end) {
+namespace {
+
+// An outcome that came later is looked for by its parent, as a row of its own; a long record costs a block's
+// readers more than it saves.
+bool fits_block(const PendingRow& row) {
+  const bool is_of_kind = row.shape == RowShape::event || row.shape == RowShape::joined ||
+                          row.shape == RowShape::running || row.shape == RowShape::died;
+  return is_of_kind && row.form == RowForm::whole && row.first.size() + row.second.size() <= block_row_bytes_max;
+}
+
+// How many rows from `at` on make a block together, `most` at most.
+size_t run_of(const std::vector<PendingRow>& rows, size_t at, size_t end, size_t most) {
+  size_t bytes = 0;
+  size_t count = 0;
+  for (; at + count < end && count < most && bytes <= block_bytes_max; ++count) {
+    const PendingRow& row = rows[at + count];
+    if (!fits_block(row)) break;
+    bytes += row.first.size() + row.second.size();
+  }
+  return count;
+}
+
+}  // namespace
+
+RowEncoder::Piece RowEncoder::next_piece(const std::vector<PendingRow>& rows, size_t at, size_t end) const {
+  if (!with_blocks_) return {at, std::min(end, at + piece_rows), false};
+  const size_t run = run_of(rows, at, end, 2 * block_rows_max);
+  // Two blocks of one size, and not a large one with a rest.
+  if (run >= block_rows_) return {at, at + (run > block_rows_max ? run / 2 : run), true};
+  size_t next = at + std::max<size_t>(run, 1);
+  while (next < end && next - at < piece_rows && run_of(rows, next, end, block_rows_) < block_rows_) ++next;
+  return {at, std::min(next, at + piece_rows), false};
+}
+
+RowEncoder::Encoded RowEncoder::encode(const std::vector<PendingRow>& rows, const Piece& piece) {
   if (!keep_canonical_) {
     canonical_.clear();
     canonical_ends_.clear();
   }
   const size_t first_row = canonical_ends_.size();
   const size_t first_byte = canonical_.size();
-  uint64_t columns = columns_;
+  const uint64_t columns = compose_piece(rows, piece);
+  if (!piece.is_block && (columns & ~row_copy_.columns()) != 0) {
+    row_copy_.add_columns(columns);
+    canonical_.shrink(first_byte);
+    canonical_ends_.resize(first_row);
+    return Encoded::has_more_columns;
+  }
+  messages_.clear();
+  piece_.clear();
+  const ByteView canonical = canonical_.view();
+  for (size_t i = first_row, from = first_byte; i < canonical_ends_.size(); from = canonical_ends_[i++]) {
+    messages_.push_back(canonical.substr(from, canonical_ends_[i] - from));
+    piece_.add(messages_.back().substr(0, messages_.back().size() - chain_fields_bytes));
+  }
+  ChainPlace place;
+  place.chain_no = head_.chain_no + 1;
+  place.recorded_at = head_.recorded_at;
+  if (!piece_.finish(place, leaf_sha_, leaves_)) return Encoded::no_randomness;
+  append_piece(piece.is_block, place);
+  return Encoded::done;
+}
+
+// Canonical bytes of each row of the piece; gives the columns that they have.
+uint64_t RowEncoder::compose_piece(const std::vector<PendingRow>& rows, const Piece& piece) {
+  uint64_t columns = 0;
   FieldSet fields;
   ChainPlace place;
   place.recorded_at = head_.recorded_at;
-  for (size_t i = begin; i < end; ++i) {
+  for (size_t i = piece.begin; i < piece.end; ++i) {
     compose(rows[i], fields);
     columns |= fields.present;
-    place.chain_no = head_.chain_no + 1 + (i - begin);
+    place.chain_no = head_.chain_no + 1 + (i - piece.begin);
     canonical_.end_at(write_canonical(canonical_.room(size_of(fields, fields.present) + chain_fields_bytes),
                                       fields, place));
     canonical_ends_.push_back(canonical_.size());
   }
-  if (columns != columns_) {
-    columns_ = columns;
-    canonical_.shrink(first_byte);
-    canonical_ends_.resize(first_row);
-    return false;
-  }
-  messages_.clear();
-  const ByteView canonical = canonical_.view();
-  for (size_t i = first_row, from = first_byte; i < canonical_ends_.size(); from = canonical_ends_[i++]) {
-    messages_.push_back(canonical.substr(from, canonical_ends_[i] - from));
-  }
-  leaves_.resize(messages_.size());
-  leaf_sha_.digest(messages_, leaves_.data());
-  events_.clear();
-  for (size_t i = 0; i < messages_.size(); ++i) {
-    place.chain_no = ++head_.chain_no;
+  return columns;
+}
+
+void RowEncoder::append_piece(bool is_block, const ChainPlace& first) {
+  row_copy_.clear();
+  block_.clear();
+  ChainPlace place = first;
+  for (size_t i = 0; i < messages_.size(); ++i, ++place.chain_no) {
     head_.hash = chain_hash(sha_, head_.hash, leaves_[i]);
-    append_event_row(messages_[i], place, leaves_[i], head_.hash);
     append_link(place.chain_no, leaves_[i], head_.hash);
+    if (is_block) continue;
+    const RowPiece::Row& row = piece_.row(i);
+    row_copy_.append(messages_[i], place, leaves_[i], head_.hash,
+                     {piece_.row_salt(i), piece_.facts_salt(row.facts),
+                      row.text == RowPiece::no_text ? ByteView() : piece_.text_salt(row.text)});
   }
-  return true;
+  head_.chain_no += messages_.size();
+  if (is_block) block_encoder_.append(block_, node_, piece_, first, head_.hash);
 }
 
 const std::vector<CommittedRow>& RowEncoder::canonical_rows() {
@@ -377,14 +369,6 @@ const std::vector<CommittedRow>& RowEncoder::canonical_rows() {
 }
 
 ByteView RowEncoder::copy_header() { return ByteView("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", 19); }
-
-std::string RowEncoder::event_copy_sql() const {
-  std::string out = "COPY ringfence.audit_event (";
-  for (uint64_t rest = columns_; rest != 0; rest &= rest - 1) {
-    out.append(field_info(static_cast<uint16_t>(std::countr_zero(rest)))->column).append(", ");
-  }
-  return out + "chain_no, recorded_at, hash_version, retention_class, leaf, hash) FROM STDIN (FORMAT binary)";
-}
 
 std::string RowEncoder::link_copy_sql() {
   return "COPY ringfence.audit_link_run (node, first_chain_no, links) FROM STDIN (FORMAT binary)";

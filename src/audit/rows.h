@@ -6,7 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "audit/block_encoder.h"
 #include "audit/row_buffer.h"
+#include "audit/row_copy.h"
+#include "audit/row_piece.h"
 #include "ringfence/audit/chain.h"
 #include "ringfence/audit/writer.h"
 #include "ringfence/crypto/digest.h"
@@ -46,15 +49,20 @@ struct PendingRow {
 // The fields of a start that its late outcome repeats, and those needed to end it (id, ts).
 uint64_t session_fields_mask();
 
-// Encodes a batch piece by piece: the rows of audit_event and audit_link_run in COPY's binary format,
-// chained. While one piece is with the store the next one is encoded.
+// Rows of a block, together, and each of them, in bytes of their records.
+inline constexpr size_t block_bytes_max = 512 * 1024;
+inline constexpr size_t block_row_bytes_max = 16 * 1024;
+
+// Encodes a batch piece by piece: the rows of audit_block, audit_row and audit_link_run in COPY's binary
+// format, chained. While one piece is with the store the next one is encoded.
 class RowEncoder {
  public:
   // Rows of a piece: enough that digests are computed side by side, small enough to stay in the processor's
   // cache.
   static constexpr size_t piece_rows = 128;
 
-  explicit RowEncoder(std::string node) : node_(std::move(node)) {}
+  // `block_rows`: so many rows that follow each other are stored as a block; fewer, and with 0 all, as rows.
+  explicit RowEncoder(std::string node, size_t block_rows = 0) : node_(std::move(node)), block_rows_(block_rows) {}
 
   struct Head {
     uint64_t chain_no = 0;
@@ -62,22 +70,34 @@ class RowEncoder {
     crypto::Digest hash{};
   };
 
+  struct Piece {
+    size_t begin = 0;
+    size_t end = 0;
+    bool is_block = false;
+  };
+  enum class Encoded : uint8_t {
+    done,
+    has_more_columns,  // Than row_copy_sql() had: nothing was encoded; a COPY under way has to end, the next
+                       // call for the same piece has a new command.
+    no_randomness,     // The machine has none to give.
+  };
+
   // A new batch behind `head`: its rows are recorded at `now_us`, or at the head's time where that is later.
-  void begin(const Head& head, uint64_t now_us, bool keep_canonical);
-  // Encodes rows [begin, end), continuing the chain. The piece's rows of audit_event are in event_rows(), its
-  // links are added to link_copy(). False when a row has columns that event_copy_sql() does not name yet:
-  // nothing was encoded, and a COPY under way has to end; the next call, for the same rows, has a new
-  // command.
-  bool encode(const std::vector<PendingRow>& rows, size_t begin, size_t end);
+  void begin(const Head& head, uint64_t now_us, bool keep_canonical, bool with_blocks);
+  // The piece of rows [at, end) that comes next.
+  Piece next_piece(const std::vector<PendingRow>& rows, size_t at, size_t end) const;
+  // Encodes a piece, continuing the chain. Its rows are in row_copy() or block_copy(), its links are added to
+  // link_copy().
+  Encoded encode(const std::vector<PendingRow>& rows, const Piece& piece);
 
   // Behind the last row encoded.
   const Head& head() const { return head_; }
   // Without COPY's header and trailer.
-  ByteView event_rows() const { return events_.view(); }
+  ByteView row_copy() const { return row_copy_.rows(); }
+  ByteView block_copy() const { return block_; }
   // The batch's links, in runs; whole but for the trailer.
   const std::string& link_copy() const { return links_; }
-  // "COPY ringfence.audit_event (…) FROM STDIN (FORMAT binary)" for the columns seen so far.
-  std::string event_copy_sql() const;
+  std::string row_copy_sql() const { return row_copy_.sql(); }
   static std::string link_copy_sql();
   static ByteView copy_header();
   static ByteView copy_trailer() { return ByteView("\xff\xff", 2); }
@@ -93,16 +113,20 @@ class RowEncoder {
   void join_redaction(ByteView redacted, ByteView second, FieldSet& fields);
   ByteView keep(std::string bytes);
   ByteView keep_integer(uint64_t value);
-  void append_event_row(ByteView canonical, const ChainPlace& place, const crypto::Digest& leaf,
-                        const crypto::Digest& hash);
+  uint64_t compose_piece(const std::vector<PendingRow>& rows, const Piece& piece);
+  void append_piece(bool is_block, const ChainPlace& first);
   void append_link(uint64_t chain_no, const crypto::Digest& leaf, const crypto::Digest& hash);
 
   std::string node_;
   Head head_;
   crypto::Sha256 sha_;
   crypto::Sha256Many leaf_sha_;
-  uint64_t columns_ = 0;  // Only grows: what one batch has the next one will have.
-  RowBuffer events_;
+  const size_t block_rows_;
+  bool with_blocks_ = false;
+  RowPiece piece_;
+  RowCopy row_copy_;
+  BlockEncoder block_encoder_;
+  std::string block_;
   std::string links_;
   size_t run_at_ = 0;  // Where in links_ the length of the last run stands; 0: there is none.
   RowBuffer canonical_;

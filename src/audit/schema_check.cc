@@ -36,7 +36,7 @@ class SchemaCheck {
 
   store::Connection& store_;
   std::vector<Finding> findings_;
-  std::set<std::string> days_;  // Partitions of audit_event_c1.
+  std::set<std::string> days_;  // Partitions by day.
 };
 
 // "FOR VALUES FROM ('2026-11-30 00:00:00+00') TO ('2026-12-01 00:00:00+00')", in UTC.
@@ -65,15 +65,20 @@ void SchemaCheck::on_relation(const std::string& name, const std::string& kind, 
     return;
   }
   if (is_ours && tables.contains(name)) {
-    if (kind != (name == "audit_event" || name == "audit_event_c1" ? "p" : "r"))
+    const std::string* whole = nullptr;  // What a partition by class is of.
+    static const std::map<std::string, std::string> classes = {{"audit_event_c1", "audit_row"},
+                                                               {"audit_block_c1", "audit_block"}};
+    if (auto one = classes.find(name); one != classes.end()) whole = &one->second;
+    const bool is_partitioned = whole != nullptr || name == "audit_row" || name == "audit_block";
+    if (kind != (is_partitioned ? "p" : "r"))
       found(name + " is no table of ours");
-    if (name == "audit_event_c1" && (parent != "audit_event" || bound != "FOR VALUES IN ('1')")) {
-      found("audit_event_c1 is not the partition that it was made as: " + bound);
-    }
+    if (whole != nullptr && (parent != *whole || bound != "FOR VALUES IN ('1')"))
+      found(name + " is not the partition that it was made as: " + bound);
     return;
   }
   auto day = day_of_partition(name);
-  if (is_ours && day && kind == "r" && parent == "audit_event_c1" && bound == bound_of(*day)) {
+  if (is_ours && day && kind == "r" && bound == bound_of(*day) &&
+      parent == (is_block_partition(name) ? "audit_block_c1" : "audit_event_c1")) {
     days_.insert(name);
     return;
   }
@@ -129,11 +134,13 @@ Result<void> SchemaCheck::columns() {
       });
   if (!done) return done;
   const auto& tables = store::schema_tables();
-  const auto& of_events = tables.at("audit_event");
   for (const auto& [table, names] : there) {
     auto known = tables.find(table);
     if (known == tables.end() && !days_.contains(table)) continue;
-    const auto& expected = known == tables.end() || known->second.empty() ? of_events : known->second;
+    const bool is_of_blocks = table == "audit_block_c1" || is_block_partition(table);
+    const auto& expected = known == tables.end() || known->second.empty()
+                               ? tables.at(is_of_blocks ? "audit_block" : "audit_row")
+                               : known->second;
     for (const std::string& name : names) {
       if (std::find(expected.begin(), expected.end(), name) == expected.end()) {
         found("the column " + name + " of " + table + ": no chain has what is in it");

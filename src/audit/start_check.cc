@@ -5,6 +5,7 @@
 
 #include "audit/acceptance.h"
 #include "audit/anchor_chain.h"
+#include "audit/block_split.h"
 #include "audit/head_file.h"
 #include "audit/node_state.h"
 #include "audit/node_verifier.h"
@@ -100,7 +101,8 @@ Result<void> StartCheck::run() {
 
 Result<bool> StartCheck::holds_anything() {
   auto rows = owner_.exec_params(
-      "SELECT EXISTS (SELECT FROM ringfence.audit_event WHERE node = $1) OR "
+      "SELECT EXISTS (SELECT FROM ringfence.audit_row WHERE node = $1) OR "
+      "EXISTS (SELECT FROM ringfence.audit_block WHERE node = $1) OR "
       "EXISTS (SELECT FROM ringfence.audit_link_run WHERE node = $1) OR "
       "EXISTS (SELECT FROM ringfence.audit_anchor WHERE node = $1)",
       {claim_.node});
@@ -204,9 +206,11 @@ Result<void> StartCheck::reseal(const Found& found) {
   SealedState& sealed = state->sealed;
   if (sealed.head.chain_no != found.chain_no) {
     auto latest = owner_.exec_params(
-        "SELECT coalesce(max((extract(epoch FROM recorded_at) * 1000000)::bigint), 0) FROM "
-        "ringfence.audit_event WHERE node = $1 AND "
-        "chain_no BETWEEN $2::bigint - 100 AND $2::bigint",
+        "SELECT coalesce(max((extract(epoch FROM recorded_at) * 1000000)::bigint), 0) FROM ("
+        "SELECT recorded_at FROM ringfence.audit_row WHERE node = $1 AND "
+        "chain_no BETWEEN $2::bigint - 100 AND $2::bigint UNION ALL "
+        "SELECT recorded_at FROM ringfence.audit_block WHERE node = $1 AND "
+        "first_chain_no BETWEEN $2::bigint - 1024 AND $2::bigint) r",
         {claim_.node, number(found.chain_no)});
     if (!latest) return unexpected(std::move(latest.error()));
     sealed.head.recorded_at = static_cast<uint64_t>(latest->integer(0, 0));
@@ -275,14 +279,12 @@ Result<std::string> StartCheck::remove_behind(uint64_t chain_no) {
     out += "\"" + std::string(name) + "\":" + std::to_string(rows->affected());
     return {};
   };
-  Result<void> done =
-      remove("rows",
-             "DELETE FROM ringfence.audit_event WHERE node = $1 AND (chain_no > $2::bigint OR chain_no < 1)");
-  if (done) {
-    done = remove("links",
-                  "DELETE FROM ringfence.audit_link_run WHERE node = $1 AND (first_chain_no > $2::bigint OR "
-                  "first_chain_no < 1)");
-  }
+  auto rows = remove_rows_behind(owner_, claim_.node, chain_no);
+  if (!rows) return unexpected(std::move(rows.error()));
+  out += "\"rows\":" + std::to_string(*rows);
+  Result<void> done = remove("links",
+                             "DELETE FROM ringfence.audit_link_run WHERE node = $1 AND (first_chain_no > $2::bigint "
+                             "OR first_chain_no < 1)");
   if (done) {
     done = remove("links_cut",
                   "UPDATE ringfence.audit_link_run SET links = substring(links FROM 1 FOR ($2::bigint - "
@@ -380,9 +382,14 @@ Result<std::string> store_code(store::Connection& store, const std::string& node
   }
   if (done) {
     done = take(
-        "SELECT chain_no, leaf, hash, recorded_at, statement, user_name FROM ringfence.audit_event WHERE "
+        "SELECT chain_no, leaf, hash, recorded_at, statement, user_name FROM ringfence.audit_row WHERE "
         "node = $1 "
         "ORDER BY chain_no DESC LIMIT 1000");
+  }
+  if (done) {
+    done = take(
+        "SELECT b.first_chain_no, b::text FROM ringfence.audit_block b WHERE node = $1 ORDER BY first_chain_no DESC "
+        "LIMIT 8");
   }
   (void)store.exec("ROLLBACK");
   if (!done) return unexpected(std::move(done.error()));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "audit/batch_copy.h"
 #include "audit/node_store.h"
 #include "audit/numbers.h"
 #include "ringfence/base/clock.h"
@@ -11,9 +12,6 @@
 
 namespace ringfence::audit {
 namespace {
-
-// libpq copies what it is given into its own buffer: pieces of this size keep that buffer small.
-constexpr size_t copy_piece = 64 * 1024;
 
 std::string bytea_literal(ByteView bytes) { return "'\\x" + hex_of(bytes) + "'::bytea"; }
 
@@ -133,19 +131,11 @@ Result<std::string> StoreSession::find_open(uint64_t key, bool& is_written) {
   return rows->text(0, 0);
 }
 
-Result<void> StoreSession::put(ByteView bytes) {
-  sent_ += bytes.size();
-  for (size_t at = 0; at < bytes.size(); at += copy_piece) {
-    if (auto done = connection_->put_copy(bytes.substr(at, copy_piece)); !done) return done;
-  }
-  return {};
-}
-
 Result<void> StoreSession::copy(const std::string& sql, ByteView bytes, ByteView more) {
   if (auto begun = connection_->begin_copy(sql); !begun) return begun;
   for (ByteView part : {bytes, more}) {
     // The reason comes with the end of the COPY, when the connection still stands.
-    if (auto done = put(part); !done && !connection_->is_open()) return done;
+    if (auto done = BatchCopy::put(*connection_, part, sent_); !done && !connection_->is_open()) return done;
   }
   auto ended = connection_->end_copy();
   if (!ended) return unexpected(std::move(ended.error()));
@@ -155,40 +145,32 @@ Result<void> StoreSession::copy(const std::string& sql, ByteView bytes, ByteView
 // The store works on one piece while the next one is encoded: sending waits only when it is far behind.
 Result<void> StoreSession::copy_rows(const std::vector<PendingRow>& rows, size_t begin, size_t end,
                                      RowEncoder& encoder) {
-  bool is_copying = false;
-  for (size_t at = begin; at < end;) {
-    size_t piece_end = std::min(end, at + RowEncoder::piece_rows);
-    if (!encoder.encode(rows, at, piece_end)) {
-      if (is_copying) {
-        (void)put(RowEncoder::copy_trailer());
-        if (auto ended = connection_->end_copy(); !ended) return unexpected(std::move(ended.error()));
-      }
-      is_copying = false;
-      continue;
+  BatchCopy copy(*connection_, sent_);
+  auto run = [&]() -> Result<void> {
+    for (size_t at = begin; at < end;) {
+      const RowEncoder::Piece piece = encoder.next_piece(rows, at, end);
+      const RowEncoder::Encoded encoded = encoder.encode(rows, piece);
+      if (encoded == RowEncoder::Encoded::no_randomness)
+        return fail(Fault::unavailable, "the machine has no randomness to give");
+      if (encoded == RowEncoder::Encoded::has_more_columns) continue;
+      auto done = piece.is_block ? copy.put_block(encoder.block_copy())
+                                 : copy.put_rows(encoder.row_copy_sql(), encoder.row_copy(), at - begin);
+      if (!done) return done;
+      at = piece.end;
     }
-    if (!is_copying) {
-      copy_first_row_ = at - begin;
-      if (auto begun = connection_->begin_copy(encoder.event_copy_sql()); !begun) return begun;
-      (void)put(RowEncoder::copy_header());
-      is_copying = true;
-    }
-    if (auto done = put(encoder.event_rows()); !done) {
-      if (!connection_->is_open()) return done;
-      break;  // end_copy() has the reason.
-    }
-    at = piece_end;
-  }
-  if (!is_copying) return {};
-  (void)put(RowEncoder::copy_trailer());
-  auto ended = connection_->end_copy();
-  if (!ended) return unexpected(std::move(ended.error()));
-  return {};
+    return copy.end();
+  };
+  auto done = run();
+  had_blocks_ = copy.has_blocks();
+  copy_first_row_ = copy.first_row();
+  return done;
 }
 
 BatchResult StoreSession::failed(const Error& error, bool in_link) {
   BatchResult out;
   out.reason = error.message;
   out.fault = BatchFault::other;
+  out.had_blocks = had_blocks_;
   const std::string state = connection_->sqlstate();
   if (error.fault != Fault::unavailable && connection_->is_open()) {
     if (in_link && state == "23505") {
@@ -199,12 +181,12 @@ BatchResult StoreSession::failed(const Error& error, bool in_link) {
       out.fault = BatchFault::data;
       const std::string& context = connection_->error_context();
       // A trigger's own lines may stand in front.
-      constexpr std::string_view where = "COPY audit_event, line ";
+      constexpr std::string_view where = "COPY audit_row, line ";
       size_t line = context.find(where);
-      if (line != std::string::npos) {
+      if (line != std::string::npos && copy_first_row_) {
         int64_t row = 0;
         std::from_chars(context.data() + line + where.size(), context.data() + context.size(), row);
-        out.row_hint = row - 1 + static_cast<int64_t>(copy_first_row_);
+        out.row_hint = row - 1 + static_cast<int64_t>(*copy_first_row_);
       }
     }
     (void)connection_->exec("ROLLBACK");
@@ -270,12 +252,12 @@ Result<void> StoreSession::write_open(const BatchWrite& batch) {
 
 BatchResult StoreSession::write(BatchWrite& batch, RowEncoder& encoder) {
   sent_ = 0;
+  had_blocks_ = false;
   bool is_moved = false;
   if (auto done = move_checkpoints(batch, encoder, is_moved); !done) return failed(done.error(), false);
   if (!is_moved) {
     (void)connection_->exec("ROLLBACK");
-    return {BatchFault::conflict, "the checkpoint was moved by another process that writes as node " + node_,
-            -1, 0};
+    return {BatchFault::conflict, "the checkpoint was moved by another process that writes as node " + node_};
   }
   if (!batch.rows->empty()) {
     if (auto done = copy_rows(*batch.rows, 0, batch.rows->size(), encoder); !done)

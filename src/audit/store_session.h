@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,7 @@ struct BatchResult {
   std::string reason;
   int64_t row_hint = -1;  // The row that the store named, counted from 0.
   uint64_t bytes = 0;
+  bool had_blocks = false;  // Some of the rows were in blocks.
 };
 
 class StoreSession {
@@ -113,14 +115,14 @@ class StoreSession {
   Result<void> move_checkpoints(const BatchWrite& batch, const RowEncoder& encoder, bool& is_moved);
   Result<void> copy_rows(const std::vector<PendingRow>& rows, size_t begin, size_t end, RowEncoder& encoder);
   Result<void> copy(const std::string& sql, ByteView bytes, ByteView more);
-  Result<void> put(ByteView bytes);
   Result<void> write_open(const BatchWrite& batch);
   BatchResult failed(const Error& error, bool in_link);
 
   std::unique_ptr<store::Connection> connection_;
   std::string node_;
   Sealer& sealer_;
-  size_t copy_first_row_ = 0;  // Of the rows being copied, where the COPY under way began.
+  std::optional<size_t> copy_first_row_;  // Of the rows copied last, where the COPY that was under way began.
+  bool had_blocks_ = false;
   uint64_t sent_ = 0;
   std::string refused_state_;
 };

@@ -6,8 +6,6 @@
 #include "ringfence/audit/json.h"
 
 namespace ringfence::audit {
-namespace {}  // namespace
-
 uint64_t unix_us(ByteView timestamp) {
   return static_cast<uint64_t>(static_cast<int64_t>(be<uint64_t>(timestamp)) + pg_epoch_us);
 }
@@ -22,7 +20,7 @@ const std::string& StoredRow::columns() {
   static const std::string list = [] {
     std::string out;
     for (uint16_t tag = 1; tag < tag_end; ++tag) out.append(field_info(tag)->column).append(", ");
-    return out + "chain_no, recorded_at, hash_version, retention_class, leaf, hash";
+    return out + "chain_no, recorded_at, hash_version, retention_class, leaf, hash, salts";
   }();
   return list;
 }
@@ -52,10 +50,98 @@ void StoredRow::read(const store::Rows& row, crypto::Sha256& sha) {
   place.retention_class = be<int16_t>(row.get(0, extra + 3));
   own_leaf = row.get(0, extra + 4);
   own_hash = row.get(0, extra + 5);
-  canonical_.clear();
-  append_canonical(canonical_, fields, place);
-  sha.update(canonical_);
-  leaf = sha.finish();
+  block_hash = ByteView();
+  const ByteView salts = row.get(0, extra + 6);
+  auto salt = [&](size_t i) { return salts.substr(std::min(salts.size(), i * salt_bytes), salt_bytes); };
+  leaf = salts.size() > 3 * salt_bytes ? crypto::Digest{} : leaf_of(sha, fields, place, {salt(0), salt(1), salt(2)});
+}
+
+void StoredRow::read(const StoredBlock& block, size_t i, crypto::Sha256& sha) {
+  const bool is_whole = block.fields_of(i, fields);
+  place = block.place_of(i);
+  own_leaf = own_hash = ByteView();
+  block_hash = i + 1 == block.size() ? block.last_hash() : ByteView();
+  const bool is_known = is_whole && place.version == hash_version;
+  leaf = is_known ? leaf_of(sha, fields, place, block.proof_of(i, fields)) : crypto::Digest{};
+}
+
+namespace {
+
+// Rows of blocks between those of audit_row.
+class RowMerge {
+ public:
+  RowMerge(uint64_t begin, uint64_t end, const std::function<bool(StoredRow&)>& each)
+      : begin_(begin), end_(end), each_(each) {}
+
+  Result<void> read_blocks(store::Connection& store, const std::string& table, const std::string& node,
+                           const std::function<void(const StoredBlock&)>& on_block) {
+    auto rows = store.exec_params("SELECT " + block_columns() + " FROM " + table +
+                                      " WHERE node = $1 AND first_chain_no BETWEEN $2::bigint AND $3::bigint AND "
+                                      "row_count > $4::bigint - first_chain_no ORDER BY first_chain_no",
+                                  {node, number(begin_ - std::min<uint64_t>(begin_, block_rows_max - 1)),
+                                   number(end_), number(begin_)},
+                                  true);
+    if (!rows) return unexpected(std::move(rows.error()));
+    answer_ = std::move(*rows);
+    blocks_.resize(static_cast<size_t>(answer_.size()));
+    for (size_t i = 0; i < blocks_.size(); ++i) {
+      blocks_[i].read(answer_, static_cast<int>(i), sha_);
+      on_block(blocks_[i]);
+    }
+    return {};
+  }
+  bool take(const store::Rows& row) {
+    row_.read(row, sha_);
+    return pass_to(row_.place.chain_no) && each_(row_);
+  }
+  // The blocks' rows before this number. False: nobody wants more.
+  bool pass_to(uint64_t chain_no) {
+    for (; block_ < blocks_.size(); ++block_, at_ = 0) {
+      const StoredBlock& block = blocks_[block_];
+      for (; at_ < block.size(); ++at_) {
+        const uint64_t next = block.first_chain_no() + at_;
+        if (next >= chain_no) return true;
+        if (next < begin_ || next > end_) continue;
+        of_block_.read(block, at_, sha_);
+        if (!each_(of_block_)) return false;
+      }
+    }
+    return true;
+  }
+
+ private:
+  const uint64_t begin_;
+  const uint64_t end_;
+  const std::function<bool(StoredRow&)>& each_;
+  store::Rows answer_;
+  std::vector<StoredBlock> blocks_;
+  size_t block_ = 0;
+  size_t at_ = 0;
+  StoredRow row_;
+  StoredRow of_block_;
+  crypto::Sha256 sha_;
+};
+
+}  // namespace
+
+Result<void> stream_rows(store::Connection& store, const StoredTables& tables, const std::string& node,
+                         uint64_t begin, uint64_t end, const std::function<void(const StoredBlock&)>& on_block,
+                         const std::function<bool(StoredRow&)>& each) {
+  RowMerge merge(begin, end, each);
+  if (!tables.blocks.empty()) {
+    if (auto done = merge.read_blocks(store, tables.blocks, node, on_block); !done) return done;
+  }
+  bool is_wanted = true;
+  auto streamed =
+      store.stream("SELECT " + StoredRow::columns() + " FROM " + tables.rows +
+                       " WHERE node = $1 AND chain_no BETWEEN $2::bigint AND $3::bigint ORDER BY chain_no",
+                   {node, number(begin), number(end)}, [&](store::Rows& row) {
+                     is_wanted = merge.take(row);
+                     return is_wanted;
+                   });
+  if (!streamed) return streamed;
+  if (is_wanted) (void)merge.pass_to(UINT64_MAX);
+  return {};
 }
 
 Result<void> read_links(store::Connection& store, const std::string& node, uint64_t begin, uint64_t end,

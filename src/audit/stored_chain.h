@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "audit/stored_block.h"
 #include "ringfence/audit/chain.h"
 #include "ringfence/store/connection.h"
 
@@ -17,22 +18,36 @@ inline constexpr uint64_t page_rows = 5'000;
 uint64_t unix_us(ByteView timestamp);
 crypto::Digest digest_of(ByteView bytes);  // Zeros when it is none.
 
-// A row of audit_event, recomputed. Views into what it was read from.
+// A row of the trail, recomputed. Views into what it was read from.
 struct StoredRow {
   FieldSet fields;
   ChainPlace place;
   crypto::Digest leaf{};  // Of the columns as they are now.
-  ByteView own_leaf;      // What the row says of itself.
+  // What a row of audit_row says of itself; empty in a block.
+  ByteView own_leaf;
   ByteView own_hash;
+  // Of the last row of a block: what the block says of itself.
+  ByteView block_hash;
 
-  // What a query has to select, in binary form and in this order.
+  // What a query of audit_row has to select, in binary form and in this order.
   static const std::string& columns();
   void read(const store::Rows& row, crypto::Sha256& sha);
+  void read(const StoredBlock& block, size_t i, crypto::Sha256& sha);
 
  private:
   std::vector<std::string> kept_;  // Values in another form than the store's.
-  std::string canonical_;
 };
+
+// Where rows stand; without blocks `blocks` is empty.
+struct StoredTables {
+  std::string rows = "ringfence.audit_row";
+  std::string blocks = "ringfence.audit_block";
+};
+// The node's rows of [begin, end], ascending, whatever they are stored as; until `each` gives false. `on_block`
+// gets each block before its rows, and once more where its rows stand on two sides of `begin`.
+Result<void> stream_rows(store::Connection& store, const StoredTables& tables, const std::string& node,
+                         uint64_t begin, uint64_t end, const std::function<void(const StoredBlock&)>& on_block,
+                         const std::function<bool(StoredRow&)>& each);
 
 struct StoredLink {
   uint64_t chain_no;

@@ -128,6 +128,7 @@ WriterOptions writer_options(const TrailOptions& options, const StoreClaim& clai
   out.owner_dsn = options.owner_dsn;
   out.batch_rows = options.batch_rows;
   out.batch_ms = options.batch_ms;
+  out.block_rows = options.block_rows;
   out.join_window_ms = options.join_window_ms;
   out.anchor_ms = options.anchor_ms;
   out.retention_days = options.retention_days;

@@ -21,7 +21,7 @@ Result<std::vector<std::string>> nodes_in(store::Connection& store) {
       "UNION SELECT node FROM ringfence.audit_open");
   if (!named) return unexpected(std::move(named.error()));
   for (int i = 0; i < named->size(); ++i) found.insert(named->text(i, 0));
-  for (const char* table : {"audit_event", "audit_link_run"}) {
+  for (const char* table : {"audit_row", "audit_block", "audit_link_run"}) {
     const std::string select = std::string("SELECT node FROM ringfence.") + table;
     auto next = store.exec(select + " ORDER BY node LIMIT 1");
     for (;;) {

@@ -38,6 +38,8 @@ struct TrailRequest {
 };
 inline constexpr size_t trail_limit_max = 1'000;
 
+struct BlockQuery;
+
 // Of one thread. Errors: Fault::malformed, the request makes no sense; Fault::limit, the answer takes too
 // long; Fault::unavailable, the store does not answer.
 class TrailReader {
@@ -60,6 +62,12 @@ class TrailReader {
   explicit TrailReader(std::unique_ptr<store::Connection> connection) : connection_(std::move(connection)) {}
   Result<std::vector<std::string>> nodes();
   Result<NodeRows> rows_of(const std::string& node, int64_t below, const TrailRequest& request);
+  Result<std::vector<int64_t>> blocks_in(const BlockQuery& query);
+  Result<void> read_part(const std::string& sql, const std::vector<store::Param>& params, size_t limit,
+                         NodeRows& out);
+  Result<void> read_blocks(const std::string& node, int64_t below, const TrailRequest& request,
+                           std::vector<store::Param> params, NodeRows& out);
+  static NodeRows merged(NodeRows a, NodeRows b, size_t limit);
   Result<void> add_ends(const std::string& node, std::vector<Row>& rows);
   tl::unexpected<Error> failed(Error error) const;
 

@@ -33,6 +33,7 @@ struct TrailOptions {
   Durability durability = Durability::process;
   uint32_t batch_rows = 10'000;
   uint32_t batch_ms = 200;
+  uint32_t block_rows = 16;  // See WriterOptions.
   uint32_t join_window_ms = 1'000;
   uint32_t anchor_ms = 5'000;
   uint32_t retention_days = 90;

@@ -66,6 +66,8 @@ struct WriterOptions {
   uint32_t batch_rows = 10'000;
   uint32_t batch_bytes = 2 << 20;
   uint32_t batch_ms = 200;
+  // So many rows that follow each other in a batch are stored as a block, fewer as rows. 0: never.
+  uint32_t block_rows = 16;
   uint32_t join_window_ms = 1'000;
   uint32_t open_starts_max = 200'000;  // Held in memory; older ones are looked up in the store.
   uint32_t anchor_ms = 5'000;

@@ -74,6 +74,7 @@ void read_audit(Section& root, AuditConfig& audit) {
                              {{"process", Durability::process}, {"disk", Durability::disk}});
   section.numbers(static_cast<model::RecordLimits&>(audit));
   section.number("batch_rows", audit.batch_rows, 1, 1'000'000);
+  section.number("block_rows", audit.block_rows, 0, 1'024);
   section.number("batch_ms", audit.batch_ms, 1, 60'000, Unit::milliseconds);
   section.number("join_ms", audit.join_ms, 0, 60'000, Unit::milliseconds);
   section.number("anchor_ms", audit.anchor_ms, 100, 3'600'000, Unit::milliseconds);

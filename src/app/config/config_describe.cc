@@ -146,6 +146,7 @@ void describe_audit(Lines& out, const AuditConfig& audit) {
   out.number("  ", "statement_bytes_max", audit.statement_bytes_max);
   out.number("  ", "parameters_bytes_max", audit.parameters_bytes_max);
   out.number("  ", "batch_rows", audit.batch_rows);
+  out.number("  ", "block_rows", audit.block_rows);
   out.number("  ", "batch_ms", audit.batch_ms);
   out.number("  ", "join_ms", audit.join_ms);
   out.number("  ", "anchor_ms", audit.anchor_ms);

@@ -32,7 +32,7 @@ std::string findings() {
 }  // namespace
 
 TEST_CASE("the list of what the migrations make is complete") {
-  CHECK(store::schema_tables().at("audit_event").size() == tag_end - 1 + 6);
+  CHECK(store::schema_tables().at("audit_row").size() == tag_end - 1 + 6);
   CHECK(store::schema_tables().at("audit_open").back() == "seal");
   CHECK(!store::schema_tables().contains("audit_link"));
   CHECK(!store::schema_tables().contains("audit_link_single"));
@@ -59,7 +59,7 @@ TEST_CASE("all that is in the schema and that no migration made is found") {
        "a relation that no migration made: more"},
       {"CREATE TABLE public.more () INHERITS (ringfence.audit_link_run)", "DROP TABLE public.more",
        "public.more inherits from audit_link_run"},
-      {"CREATE TABLE public.more PARTITION OF ringfence.audit_event DEFAULT", "DROP TABLE public.more",
+      {"CREATE TABLE public.more PARTITION OF ringfence.audit_row DEFAULT", "DROP TABLE public.more",
        "that is none of a day: public.more DEFAULT"},
       {"CREATE TABLE ringfence.audit_event_c1_20300101 PARTITION OF ringfence.audit_event_c1 FOR VALUES FROM "
        "('2030-01-01') TO "
@@ -74,21 +74,21 @@ TEST_CASE("all that is in the schema and that no migration made is found") {
        "audit_retention is no table"},
       {"ALTER TABLE ringfence.audit_anchor ADD COLUMN remark text",
        "ALTER TABLE ringfence.audit_anchor DROP COLUMN remark", "the column remark of audit_anchor"},
-      {"ALTER TABLE ringfence.audit_event ADD COLUMN remark text",
-       "ALTER TABLE ringfence.audit_event DROP COLUMN remark", "the column remark of audit_event_c1_"},
-      {"ALTER TABLE ringfence.audit_event ADD COLUMN made int GENERATED ALWAYS AS (1) STORED",
-       "ALTER TABLE ringfence.audit_event DROP COLUMN made",
-       "the column made of audit_event is made up by the store"},
+      {"ALTER TABLE ringfence.audit_row ADD COLUMN remark text",
+       "ALTER TABLE ringfence.audit_row DROP COLUMN remark", "the column remark of audit_event_c1_"},
+      {"ALTER TABLE ringfence.audit_row ADD COLUMN made int GENERATED ALWAYS AS (1) STORED",
+       "ALTER TABLE ringfence.audit_row DROP COLUMN made",
+       "the column made of audit_row is made up by the store"},
       {"CREATE FUNCTION public.none() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$; "
        "CREATE TRIGGER none BEFORE INSERT "
-       "ON ringfence.audit_event FOR EACH ROW EXECUTE FUNCTION public.none()",
-       "DROP FUNCTION public.none CASCADE", "the trigger none on audit_event\n"},
+       "ON ringfence.audit_row FOR EACH ROW EXECUTE FUNCTION public.none()",
+       "DROP FUNCTION public.none CASCADE", "the trigger none on audit_row\n"},
       {"CREATE RULE none AS ON INSERT TO ringfence.audit_open DO INSTEAD NOTHING",
        "DROP RULE none ON ringfence.audit_open", "the rule none on audit_open"},
-      {"ALTER TABLE ringfence.audit_event ENABLE ROW LEVEL SECURITY",
-       "ALTER TABLE ringfence.audit_event DISABLE ROW LEVEL SECURITY", "row security is on for audit_event"},
-      {"CREATE POLICY few ON ringfence.audit_event USING (true)", "DROP POLICY few ON ringfence.audit_event",
-       "the policy few on audit_event"},
+      {"ALTER TABLE ringfence.audit_row ENABLE ROW LEVEL SECURITY",
+       "ALTER TABLE ringfence.audit_row DISABLE ROW LEVEL SECURITY", "row security is on for audit_row"},
+      {"CREATE POLICY few ON ringfence.audit_row USING (true)", "DROP POLICY few ON ringfence.audit_row",
+       "the policy few on audit_row"},
       {"ALTER ROLE ringfence_reader SET search_path = public",
        "ALTER ROLE ringfence_reader RESET search_path", "the setting search_path=public on ringfence_reader"},
       {"INSERT INTO ringfence.audit_retention_class VALUES (2, 'kept', NULL)",
@@ -132,17 +132,17 @@ TEST_CASE("the views show rows of known nodes' chains, up to where these go") {
   CHECK(shown() == "1");
   // With links of their own that fit.
   query(
-      "CREATE TABLE more AS SELECT * FROM ringfence.audit_event WHERE node = 'shown'; UPDATE more SET node = "
+      "CREATE TABLE more AS SELECT * FROM ringfence.audit_row WHERE node = 'shown'; UPDATE more SET node = "
       "'ghost'; "
-      "INSERT INTO ringfence.audit_event SELECT * FROM more; INSERT INTO ringfence.audit_link_run SELECT "
+      "INSERT INTO ringfence.audit_row SELECT * FROM more; INSERT INTO ringfence.audit_link_run SELECT "
       "node, chain_no, leaf || hash FROM more; "
       "UPDATE more SET node = 'shown', chain_no = 2; "
-      "INSERT INTO ringfence.audit_event SELECT * FROM more; INSERT INTO ringfence.audit_link_run SELECT "
+      "INSERT INTO ringfence.audit_row SELECT * FROM more; INSERT INTO ringfence.audit_link_run SELECT "
       "node, chain_no, leaf || hash FROM more");
   CHECK(shown() == "1");
   CHECK(query("SELECT count(*) FROM ringfence.audit_link WHERE node IN ('shown', 'ghost')") == "1");
   query(
-      "DELETE FROM ringfence.audit_event WHERE node = 'ghost' OR node = 'shown' AND chain_no = 2; "
+      "DELETE FROM ringfence.audit_row WHERE node = 'ghost' OR node = 'shown' AND chain_no = 2; "
       "DELETE FROM ringfence.audit_link_run WHERE node = 'ghost' OR node = 'shown' AND first_chain_no = 2; "
       "DROP TABLE more");
 }

@@ -169,9 +169,9 @@ FieldSet joined(const std::string& start, const std::string& outcome, std::strin
   row.shape = RowShape::joined;
   row.seq = 1;
   row.outcome_seq = 2;
-  encoder.begin({}, 1, true);
+  encoder.begin({}, 1, true, false);
   std::vector<PendingRow> rows{row};
-  while (!encoder.encode(rows, 0, 1)) {
+  while (encoder.encode(rows, encoder.next_piece(rows, 0, 1)) == RowEncoder::Encoded::has_more_columns) {
   }
   kept = std::string(encoder.canonical_rows()[0].fields);
   FieldSet out;

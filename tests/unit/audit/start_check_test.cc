@@ -34,7 +34,7 @@ void write_life(const TempDir& dir, const std::string& node, int count, bool is_
   }
   put_start(trail->journal(1), "left open");
   CHECK(eventually([&] {
-    return query("SELECT count(*) FROM ringfence.audit_event WHERE node = '" + node +
+    return query("SELECT count(*) FROM ringfence.audit_row WHERE node = '" + node +
                  "' AND outcome = 'running'") == "1";
   }));
   trail->abandon();
@@ -222,11 +222,11 @@ TEST_CASE("a made-up open start is not believed: no row, a critical event, and i
   CHECK(!verifies("madeup", &dir, &said));
   CHECK(said.find("2 open starts that the node did not seal") != std::string::npos);
   write_life(dir, "madeup", 1);
-  CHECK(query("SELECT count(*) FROM ringfence.audit_event" + of("madeup") + " AND statement = 'left open'") ==
+  CHECK(query("SELECT count(*) FROM ringfence.audit_row" + of("madeup") + " AND statement = 'left open'") ==
         "1");
-  CHECK(query("SELECT count(*) FROM ringfence.audit_event" + of("madeup") +
+  CHECK(query("SELECT count(*) FROM ringfence.audit_row" + of("madeup") +
               " AND action = 'postgres_query_outcome'") == "1");
-  CHECK(query("SELECT severity, entity_id, outcome FROM ringfence.audit_event" + of("madeup") +
+  CHECK(query("SELECT severity, entity_id, outcome FROM ringfence.audit_row" + of("madeup") +
               " AND action = 'trail_start_refused' ORDER BY entity_id") ==
         "CRITICAL|1/77|denied;CRITICAL|70000/-5|denied");
   CHECK(query("SELECT count(*) FROM ringfence.audit_open" + of("madeup")) == "0");
@@ -256,15 +256,15 @@ TEST_CASE("what is changed, taken away or put back while nobody writes is refuse
       "DELETE FROM ringfence.audit_checkpoint@ AND shard = 0", "DELETE FROM ringfence.audit_checkpoint@",
       "INSERT INTO ringfence.audit_checkpoint (node, shard, position, next_seq) VALUES ('stopped', 9, 8, 2)",
       // Rows and links of the tail.
-      "DELETE FROM ringfence.audit_event@ AND chain_no > 38",
-      "DELETE FROM ringfence.audit_event@ AND chain_no = 20",
-      "UPDATE ringfence.audit_event SET statement = 'SELECT 2'@ AND chain_no = 35",
-      "INSERT INTO ringfence.audit_event SELECT * FROM ringfence.audit_event@ AND chain_no = 35",
+      "DELETE FROM ringfence.audit_row@ AND chain_no > 38",
+      "DELETE FROM ringfence.audit_row@ AND chain_no = 20",
+      "UPDATE ringfence.audit_row SET statement = 'SELECT 2'@ AND chain_no = 35",
+      "INSERT INTO ringfence.audit_row SELECT * FROM ringfence.audit_row@ AND chain_no = 35",
       "DELETE FROM ringfence.audit_link_run@ AND first_chain_no > 30",
-      "DELETE FROM ringfence.audit_event@; DELETE FROM ringfence.audit_link_run@; DELETE FROM "
+      "DELETE FROM ringfence.audit_row@; DELETE FROM ringfence.audit_link_run@; DELETE FROM "
       "ringfence.audit_anchor@; "
       "DELETE FROM ringfence.audit_checkpoint@; DELETE FROM ringfence.audit_open@"};
-  const char* const tables[] = {"audit_open", "audit_checkpoint", "audit_event", "audit_link_run",
+  const char* const tables[] = {"audit_open", "audit_checkpoint", "audit_row", "audit_link_run",
                                 "audit_anchor"};
   std::string keep;
   std::string put_back;
@@ -291,7 +291,7 @@ TEST_CASE("an earlier state of the store is refused, whole as it is") {
   TempDir dir;
   const std::string node = "earlier_store";
   write_life(dir, node, 10);
-  const char* const tables[] = {"audit_open", "audit_checkpoint", "audit_event", "audit_link_run",
+  const char* const tables[] = {"audit_open", "audit_checkpoint", "audit_row", "audit_link_run",
                                 "audit_anchor"};
   for (const char* table : tables)
     query("CREATE TABLE old_" + std::string(table) + " AS SELECT * FROM ringfence." + table + of(node));
@@ -315,14 +315,14 @@ TEST_CASE("an earlier state of the store is refused, whole as it is") {
   write_life(dir, node, 5);
   CHECK(query("SELECT chain_no, severity, reason, metadata->'signed'->>'chain_no', "
               "metadata->'found'->>'chain_no', metadata->>'code' FROM "
-              "ringfence.audit_event" +
+              "ringfence.audit_row" +
               of(node) + " AND action = 'trail_store_accepted'") ==
         "11|CRITICAL|it ends at row 10, and row 20 was signed|20|10|" + code_in(said));
   CHECK(!read_acceptance(dir.path)->has_value());
   CHECK(refusal(dir, node) == "");
   CHECK_MESSAGE(verifies(node, &dir, &report), report);
   // What the journals still had of the ten rows is in again, behind the event.
-  CHECK(query("SELECT count(*), count(DISTINCT statement) FROM ringfence.audit_event" + of(node) +
+  CHECK(query("SELECT count(*), count(DISTINCT statement) FROM ringfence.audit_row" + of(node) +
               " AND chain_no BETWEEN 12 AND 21") == "10|10");
   CHECK(head_of(dir, node).chain_no == 26);
 }
@@ -332,9 +332,9 @@ TEST_CASE("a store that was accepted goes on behind its last good link, and the 
   const std::string node = "accepted";
   write_life(dir, node, 30);
   // The end rewritten, a row and a link far behind, a start made up.
-  query("UPDATE ringfence.audit_event SET statement = 'SELECT 2'" + of(node) +
+  query("UPDATE ringfence.audit_row SET statement = 'SELECT 2'" + of(node) +
         " AND chain_no = 25; "
-        "INSERT INTO ringfence.audit_event (node, shard, chain_no, recorded_at, hash_version, leaf, hash, "
+        "INSERT INTO ringfence.audit_row (node, shard, chain_no, recorded_at, hash_version, leaf, hash, "
         "retention_class) "
         "VALUES ('accepted', 0, 4611686018427387904, now(), 1, '', '', 1); "
         "INSERT INTO ringfence.audit_link_run VALUES ('accepted', 9223372036854775807, decode(repeat('33', "
@@ -348,14 +348,14 @@ TEST_CASE("a store that was accepted goes on behind its last good link, and the 
   write_life(dir, node, 5);
   CHECK(query("SELECT chain_no, metadata->'removed'->>'rows', metadata->'removed'->>'links', "
               "metadata->'removed'->>'anchors' FROM "
-              "ringfence.audit_event" +
+              "ringfence.audit_row" +
               of(node) + " AND action = 'trail_store_accepted'") == "31|1|1|1");
   CHECK(refusal(dir, node) == "");
   // What was changed in front of it stays a finding.
   CHECK(!verifies(node, &dir, &report));
   CHECK(report.find("chain_no 25 changed") != std::string::npos);
   for (const char* table :
-       {"audit_event", "audit_link_run", "audit_anchor", "audit_checkpoint", "audit_node"}) {
+       {"audit_row", "audit_link_run", "audit_anchor", "audit_checkpoint", "audit_node"}) {
     query("DELETE FROM ringfence." + std::string(table) + of(node));
   }
 }
@@ -380,7 +380,7 @@ TEST_CASE("a kill between the acceptance and what it does is no second question"
   head.anchor_no = 0;
   REQUIRE(HeadFile(dir.path, node).write(sealer, head));
   write_life(dir, node, 1);
-  CHECK(query("SELECT reason FROM ringfence.audit_event" + of(node) +
+  CHECK(query("SELECT reason FROM ringfence.audit_row" + of(node) +
               " AND action = 'trail_store_accepted'") == "the first reason");
   CHECK(query("SELECT told FROM ringfence.audit_checkpoint" + of(node) + " AND shard = 0") == "5");
   CHECK(refusal(dir, node) == "");
@@ -479,13 +479,13 @@ TEST_CASE("a trail of a version without seals is adopted once, when it verifies"
   CHECK(refusal(dir, node).find("has no seal") != std::string::npos);
   REQUIRE(remove_file(dir.path, "head"));
   REQUIRE(remove_file(dir.path, "seal.key"));
-  query("UPDATE ringfence.audit_event SET statement = 'SELECT 2'" + of(node) + " AND chain_no = 5");
+  query("UPDATE ringfence.audit_row SET statement = 'SELECT 2'" + of(node) + " AND chain_no = 5");
   CHECK(refusal(dir, node).find("row 5") != std::string::npos);
-  query("UPDATE ringfence.audit_event SET statement = 'select 4'" + of(node) + " AND chain_no = 5");
+  query("UPDATE ringfence.audit_row SET statement = 'select 4'" + of(node) + " AND chain_no = 5");
   // A kill after the key was made.
   REQUIRE(seal_key(dir.path));
   write_life(dir, node, 2);
-  CHECK(query("SELECT count(*) FROM ringfence.audit_event" + of(node) +
+  CHECK(query("SELECT count(*) FROM ringfence.audit_row" + of(node) +
               " AND action = 'postgres_query_outcome' AND outcome = 'unknown'") == "1");
   std::string report;
   CHECK_MESSAGE(verifies(node, &dir, &report), report);
@@ -505,12 +505,12 @@ TEST_CASE("a trail that was made up before the node's first start is not adopted
   query("DELETE FROM ringfence.audit_anchor" + of(node));
   CHECK(refusal(dir, node).find("no signature of the node's key") != std::string::npos);
   // Without any row there is a place for open starts all the same.
-  query("DELETE FROM ringfence.audit_event" + of(node) + "; DELETE FROM ringfence.audit_link_run" + of(node) +
+  query("DELETE FROM ringfence.audit_row" + of(node) + "; DELETE FROM ringfence.audit_link_run" + of(node) +
         "; UPDATE ringfence.audit_checkpoint SET position = 0, hash = NULL" + of(node) +
         " AND shard = 65535");
   CHECK(refusal(dir, node).find("no signature of the node's key") != std::string::npos);
   query("DELETE FROM ringfence.audit_checkpoint" + of(node));
   write_life(dir, node, 1);
-  CHECK(query("SELECT action FROM ringfence.audit_event" + of(node) + " ORDER BY chain_no") ==
+  CHECK(query("SELECT action FROM ringfence.audit_row" + of(node) + " ORDER BY chain_no") ==
         "trail_start_refused;postgres_query");
 }

@@ -55,6 +55,9 @@ inline TrailOptions trail_options(const TempDir& dir, const std::string& node) {
   out.batch_ms = 20;
   out.join_window_ms = 300;
   out.anchor_ms = 100;
+  // Tests that look at single rows of the store have none in blocks; the program runs once more with them.
+  const char* block_rows = ::getenv("RINGFENCE_TEST_BLOCK_ROWS");
+  out.block_rows = block_rows == nullptr ? 0 : static_cast<uint32_t>(::atoi(block_rows));
   return out;
 }
 

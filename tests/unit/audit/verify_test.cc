@@ -49,7 +49,7 @@ void expect(const std::string& node, const std::string& sql, FindingKind kind, u
   CAPTURE(sql);
   query(
       "DROP TABLE IF EXISTS keep_event, keep_link, keep_anchor; "
-      "CREATE TABLE keep_event AS SELECT * FROM ringfence.audit_event WHERE node = '" +
+      "CREATE TABLE keep_event AS SELECT * FROM ringfence.audit_row WHERE node = '" +
       node +
       "'; "
       "CREATE TABLE keep_link AS SELECT * FROM ringfence.audit_link_run WHERE node = '" +
@@ -63,7 +63,7 @@ void expect(const std::string& node, const std::string& sql, FindingKind kind, u
   REQUIRE(!report.nodes.front().findings.empty());
   CHECK_MESSAGE(report.nodes.front().findings.front().kind == kind, report.text());
   CHECK_MESSAGE(report.nodes.front().findings.front().chain_no == chain_no, report.text());
-  query("DELETE FROM ringfence.audit_event WHERE node = '" + node +
+  query("DELETE FROM ringfence.audit_row WHERE node = '" + node +
         "'; "
         "DELETE FROM ringfence.audit_link_run WHERE node = '" +
         node +
@@ -71,7 +71,7 @@ void expect(const std::string& node, const std::string& sql, FindingKind kind, u
         "DELETE FROM ringfence.audit_anchor WHERE node = '" +
         node +
         "'; "
-        "INSERT INTO ringfence.audit_event SELECT * FROM keep_event; "
+        "INSERT INTO ringfence.audit_row SELECT * FROM keep_event; "
         "INSERT INTO ringfence.audit_link_run SELECT * FROM keep_link; "
         "INSERT INTO ringfence.audit_anchor SELECT * FROM keep_anchor");
 }
@@ -116,15 +116,22 @@ TEST_CASE("a change of any column is found, and the row is named") {
       case FieldType::bytes: value = "'\\x00'"; break;
       case FieldType::json: value = "'{\"other\":1}'"; break;
     }
-    expect("tamper", "UPDATE ringfence.audit_event SET " + column + " = " + value + where(7),
+    expect("tamper", "UPDATE ringfence.audit_row SET " + column + " = " + value + where(7),
            FindingKind::changed, 7);
   }
-  expect("tamper", "UPDATE ringfence.audit_event SET user_name = NULL" + where(3), FindingKind::changed, 3);
-  expect("tamper", "UPDATE ringfence.audit_event SET recorded_at = recorded_at + interval '1 us'" + where(9),
+  expect("tamper", "UPDATE ringfence.audit_row SET user_name = NULL" + where(3), FindingKind::changed, 3);
+  expect("tamper", "UPDATE ringfence.audit_row SET recorded_at = recorded_at + interval '1 us'" + where(9),
          FindingKind::changed, 9);
-  expect("tamper", "UPDATE ringfence.audit_event SET hash_version = 2" + where(4), FindingKind::changed, 4);
-  expect("tamper", "UPDATE ringfence.audit_event SET leaf = hash" + where(4), FindingKind::changed, 4);
-  expect("tamper", "UPDATE ringfence.audit_event SET hash = leaf" + where(4), FindingKind::changed, 4);
+  expect("tamper", "UPDATE ringfence.audit_row SET hash_version = 1" + where(4), FindingKind::changed, 4);
+  expect("tamper", "UPDATE ringfence.audit_row SET hash_version = 3" + where(4), FindingKind::changed, 4);
+  for (const char* salts : {"overlay(salts PLACING '\\x00' FROM 1)", "overlay(salts PLACING '\\x00' FROM 17)", "overlay(salts PLACING '\\x00' FROM 33)",
+                            "NULL", "salts || '\\x00'", "substring(salts FROM 1 FOR 40)"})
+    expect("tamper", "UPDATE ringfence.audit_row SET salts = " + std::string(salts) + where(4), FindingKind::changed, 4);
+  // What went over from the text into its salt would leave the digest of the two as it is.
+  expect("tamper", "UPDATE ringfence.audit_row SET salts = salts || convert_to(left(statement, 3), 'UTF8'), statement = substring(statement FROM 4)" + where(4),
+         FindingKind::changed, 4);
+  expect("tamper", "UPDATE ringfence.audit_row SET leaf = hash" + where(4), FindingKind::changed, 4);
+  expect("tamper", "UPDATE ringfence.audit_row SET hash = leaf" + where(4), FindingKind::changed, 4);
 }
 
 TEST_CASE("rows deleted, cut, doubled, inserted, swapped or moved to another node are found") {
@@ -153,22 +160,22 @@ TEST_CASE("rows deleted, cut, doubled, inserted, swapped or moved to another nod
       "INSERT INTO ringfence.audit_link_run SELECT node, chain_no, leaf || hash FROM single_link; "
       "DROP TABLE single_link");
   CHECK_MESSAGE(verify("rows").is_good(), verify("rows").text());
-  expect("rows", "DELETE FROM ringfence.audit_event" + of + "= 5", FindingKind::missing, 5);
+  expect("rows", "DELETE FROM ringfence.audit_row" + of + "= 5", FindingKind::missing, 5);
   expect("rows", "DELETE FROM ringfence.audit_link_run" + run + "= 5", FindingKind::missing, 5);
   expect("rows",
-         "DELETE FROM ringfence.audit_event" + of + "= 5; DELETE FROM ringfence.audit_link_run" + run + "= 5",
+         "DELETE FROM ringfence.audit_row" + of + "= 5; DELETE FROM ringfence.audit_link_run" + run + "= 5",
          FindingKind::missing, 5);
   expect(
       "rows",
-      "DELETE FROM ringfence.audit_event" + of + "> 18; DELETE FROM ringfence.audit_link_run" + run + "> 18",
+      "DELETE FROM ringfence.audit_row" + of + "> 18; DELETE FROM ringfence.audit_link_run" + run + "> 18",
       FindingKind::cut, 19);
-  expect("rows", "INSERT INTO ringfence.audit_event SELECT * FROM ringfence.audit_event" + of + "= 6",
+  expect("rows", "INSERT INTO ringfence.audit_row SELECT * FROM ringfence.audit_row" + of + "= 6",
          FindingKind::doubled, 6);
-  expect("rows", "UPDATE ringfence.audit_event SET chain_no = 21 + chain_no" + of + "= 6",
+  expect("rows", "UPDATE ringfence.audit_row SET chain_no = 21 + chain_no" + of + "= 6",
          FindingKind::missing, 6);
-  expect("rows", "UPDATE ringfence.audit_event SET chain_no = 17 - chain_no" + of + "IN (8, 9)",
+  expect("rows", "UPDATE ringfence.audit_row SET chain_no = 17 - chain_no" + of + "IN (8, 9)",
          FindingKind::changed, 8);
-  expect("rows", "UPDATE ringfence.audit_event SET node = 'tamper2'" + of + "= 10", FindingKind::missing, 10);
+  expect("rows", "UPDATE ringfence.audit_row SET node = 'tamper2'" + of + "= 10", FindingKind::missing, 10);
   expect("rows", "UPDATE ringfence.audit_anchor SET hash = '\\x00' WHERE node = 'rows'", FindingKind::forged,
          21);
   expect("rows",
@@ -176,7 +183,7 @@ TEST_CASE("rows deleted, cut, doubled, inserted, swapped or moved to another nod
          "substring(links FROM 1 FOR 32)" +
              run + "= 10",
          FindingKind::reordered, 10);
-  query("DELETE FROM ringfence.audit_event WHERE node = 'tamper2'");
+  query("DELETE FROM ringfence.audit_row WHERE node = 'tamper2'");
   CHECK_MESSAGE(verify("rows").is_good(), verify("rows").text());
 }
 
@@ -184,12 +191,12 @@ TEST_CASE("rows and records of nodes that no list names are found, also those of
   write_rows("named", 3);
   CHECK_MESSAGE(verify("").is_good(), verify("").text());
   query(
-      "CREATE TABLE keep_one AS SELECT * FROM ringfence.audit_event WHERE node = 'named' AND chain_no = 2; "
-      "UPDATE keep_one SET node = ''; INSERT INTO ringfence.audit_event SELECT * FROM keep_one");
+      "CREATE TABLE keep_one AS SELECT * FROM ringfence.audit_row WHERE node = 'named' AND chain_no = 2; "
+      "UPDATE keep_one SET node = ''; INSERT INTO ringfence.audit_row SELECT * FROM keep_one");
   VerifyReport rows = verify("");
   CHECK(!rows.is_good());
   CHECK_MESSAGE(rows.nodes.front().node.empty(), rows.text());
-  query("DELETE FROM ringfence.audit_event WHERE node = ''; DROP TABLE keep_one");
+  query("DELETE FROM ringfence.audit_row WHERE node = ''; DROP TABLE keep_one");
   query("INSERT INTO ringfence.audit_link_run VALUES ('', 1, decode(repeat('33', 64), 'hex'))");
   CHECK(!verify("").is_good());
   query("DELETE FROM ringfence.audit_link_run WHERE node = ''");
@@ -210,13 +217,13 @@ TEST_CASE("rows that expired are covered by a signed record, and by nothing else
   TempDir dir;
   TrailOptions options = trail_options(dir, "expired2");
   options.retention_days = 30;
-  query("INSERT INTO ringfence.audit_event_c1_20200101 SELECT * FROM ringfence.audit_event WHERE false");
+  query("INSERT INTO ringfence.audit_event_c1_20200101 SELECT * FROM ringfence.audit_row WHERE false");
   auto trail = open_trail(options);
   trail->start();
   CHECK(eventually(
       [] { return query("SELECT to_regclass('ringfence.audit_event_c1_20200101') IS NULL") == "t"; }));
   CHECK(trail->stop(10'000));
-  query("DELETE FROM ringfence.audit_event WHERE node = 'expired' AND chain_no <= 3");
+  query("DELETE FROM ringfence.audit_row WHERE node = 'expired' AND chain_no <= 3");
   CHECK(verify("expired").nodes.front().findings.front().kind == FindingKind::missing);
   query(
       "INSERT INTO ringfence.audit_retention VALUES ('expired', 1, 3, 3, 'p', now(), 'expired', 'ffff', "
@@ -240,7 +247,7 @@ uint64_t write_lives(const TempDir& dir, const std::string& node, int count) {
     for (int i = 0; i < count; ++i) put_outcome(trail->journal(0), put_start(trail->journal(0), "select 1"));
     REQUIRE(trail->stop(20'000));
   }
-  return std::stoull(query("SELECT max(chain_no) FROM ringfence.audit_event WHERE node = '" + node + "'"));
+  return std::stoull(query("SELECT max(chain_no) FROM ringfence.audit_row WHERE node = '" + node + "'"));
 }
 
 RetentionOutcome drop(const std::string& node, const crypto::Ed25519KeyPair& key, uint64_t now_us) {
@@ -282,7 +289,7 @@ void make_old_partition() {
 }
 // A row of the node as a store's owner would make one up: another day's, whatever else it says.
 void make_up_rows(const std::string& node, const std::string& which) {
-  query("CREATE TABLE made_up AS SELECT * FROM ringfence.audit_event WHERE node = '" + node +
+  query("CREATE TABLE made_up AS SELECT * FROM ringfence.audit_row WHERE node = '" + node +
         "' AND chain_no " + which + "; UPDATE made_up SET recorded_at = '2020-01-01 12:00+00'; INSERT INTO " +
         old_partition + " SELECT * FROM made_up; DROP TABLE made_up");
 }
@@ -311,10 +318,10 @@ TEST_CASE("made-up rows of an old day do not make the appliance sign for the cha
     CHECK(query("SELECT to_regclass('" + old_partition + "') IS NOT NULL") == "t");
     query("DROP TABLE " + old_partition);
   }
-  CHECK(query("SELECT severity, entity_id, count(*) FROM ringfence.audit_event WHERE node = 'covered' AND "
+  CHECK(query("SELECT severity, entity_id, count(*) FROM ringfence.audit_row WHERE node = 'covered' AND "
               "action = 'trail_retention_refused' GROUP BY 1, 2") == "CRITICAL|audit_event_c1_20200101|2");
   CHECK_MESSAGE(verify("covered").is_good(), verify("covered").text());
-  query("DELETE FROM ringfence.audit_event WHERE node = 'covered' AND chain_no <= " + std::to_string(head));
+  query("DELETE FROM ringfence.audit_row WHERE node = 'covered' AND chain_no <= " + std::to_string(head));
   CHECK(verify("covered").nodes.front().findings_count >= head);
   CHECK(verify("covered").nodes.front().findings.front().kind == FindingKind::missing);
 }
@@ -343,7 +350,7 @@ TEST_CASE("rows whose links were exchanged for others are not signed for") {
   CHECK(head == 10);
   REQUIRE(outcome.refused.size() == 1);
   CHECK(outcome.refused.front().why.find("chain_no 1 ") != std::string::npos);
-  query("DELETE FROM ringfence.audit_event WHERE node = 'relinked'");
+  query("DELETE FROM ringfence.audit_row WHERE node = 'relinked'");
 }
 
 TEST_CASE("a partition of several nodes goes when each has signed for its rows, and their chains verify") {
@@ -351,7 +358,7 @@ TEST_CASE("a partition of several nodes goes when each has signed for its rows, 
   TempDir other;
   uint64_t head = write_lives(one, "shared1", 5);
   write_lives(other, "shared2", 7);
-  query("DELETE FROM ringfence.audit_event WHERE node NOT IN ('shared1', 'shared2')");
+  query("DELETE FROM ringfence.audit_row WHERE node NOT IN ('shared1', 'shared2')");
   uint64_t later = wall_us() + 40 * day_us;
   for (int turn = 0; turn < 2; ++turn) {
     RetentionOutcome outcome = drop("shared1", key_in(one), later);
@@ -361,7 +368,7 @@ TEST_CASE("a partition of several nodes goes when each has signed for its rows, 
   }
   CHECK_MESSAGE(verify("shared1").is_good(), verify("shared1").text());
   CHECK(drop("shared2", key_in(other), later).dropped >= 1);
-  CHECK(query("SELECT count(*) FROM ringfence.audit_event") == "0");
+  CHECK(query("SELECT count(*) FROM ringfence.audit_row") == "0");
   for (const char* node : {"shared1", "shared2"}) {
     VerifyReport report = verify(node);
     CHECK_MESSAGE(report.is_good(), report.text());
@@ -374,7 +381,7 @@ TEST_CASE("records of earlier versions hold where their numbers and times are po
   TempDir dir;
   uint64_t head = write_lives(dir, "earlier", 5);
   crypto::Ed25519KeyPair key = key_in(dir);
-  query("DELETE FROM ringfence.audit_event WHERE node = 'earlier'");
+  query("DELETE FROM ringfence.audit_row WHERE node = 'earlier'");
   auto first_finding = [] {
     VerifyReport report = verify("earlier");
     query("DELETE FROM ringfence.audit_retention WHERE node = 'earlier'");
@@ -403,7 +410,7 @@ namespace {
 // fit.
 void rewrite(const std::string& node, uint64_t from, const std::string& change) {
   std::string of = " WHERE node = '" + node + "'";
-  query("UPDATE ringfence.audit_event SET " + change + of + " AND chain_no >= " + std::to_string(from));
+  query("UPDATE ringfence.audit_row SET " + change + of + " AND chain_no >= " + std::to_string(from));
   auto owner = store::Connection::open(cluster().store.owner_dsn(), "rewrite");
   REQUIRE(owner);
   std::string links;
@@ -422,13 +429,13 @@ void rewrite(const std::string& node, uint64_t from, const std::string& change) 
   };
   std::string head;
   auto read = (*owner)->stream(
-      "SELECT " + StoredRow::columns() + " FROM ringfence.audit_event" + of + " ORDER BY chain_no", {},
+      "SELECT " + StoredRow::columns() + " FROM ringfence.audit_row" + of + " ORDER BY chain_no", {},
       [&](store::Rows& rows) {
         row.read(rows, sha);
         previous = chain_hash(sha, previous, row.leaf);
         head = literal(previous);
         std::string no = std::to_string(row.place.chain_no);
-        updates += "UPDATE ringfence.audit_event SET leaf = " + literal(row.leaf) + ", hash = " + head + of +
+        updates += "UPDATE ringfence.audit_row SET leaf = " + literal(row.leaf) + ", hash = " + head + of +
                    " AND chain_no = " + no + ";";
         updates += "INSERT INTO ringfence.audit_link_run VALUES ('" + node + "', " + no + ", " +
                    literal(row.leaf) + "::bytea || " + head + "::bytea);";

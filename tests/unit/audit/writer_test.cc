@@ -320,8 +320,8 @@ struct Refusal {
 
 TEST_CASE("many rows that the store refuses are found in few tries, and each other row keeps its columns") {
   Refusal taste(
-      "ALTER TABLE ringfence.audit_event ADD CONSTRAINT taste CHECK (statement NOT LIKE '%disliked%')",
-      "ALTER TABLE ringfence.audit_event DROP CONSTRAINT taste");
+      "ALTER TABLE ringfence.audit_row ADD CONSTRAINT taste CHECK (statement NOT LIKE '%disliked%')",
+      "ALTER TABLE ringfence.audit_row DROP CONSTRAINT taste");
   TempDir dir;
   TrailOptions options = trail_options(dir, "disliked");
   options.batch_ms = 1'000;
@@ -425,8 +425,8 @@ TEST_CASE("the writer's role can neither change nor delete a row") {
   auto connection = store::Connection::open(cluster().store.writer_dsn(), "test");
   REQUIRE(connection);
   for (const char* sql :
-       {"UPDATE ringfence.audit_event SET user_name = 'x'", "DELETE FROM ringfence.audit_event",
-        "DELETE FROM ringfence.audit_link_run", "TRUNCATE ringfence.audit_event",
+       {"UPDATE ringfence.audit_row SET user_name = 'x'", "DELETE FROM ringfence.audit_row",
+        "DELETE FROM ringfence.audit_link_run", "TRUNCATE ringfence.audit_row",
         "UPDATE ringfence.audit_anchor SET hash = ''", "DROP TABLE ringfence.audit_event"}) {
     CAPTURE(sql);
     CHECK(!(*connection)->exec(sql));

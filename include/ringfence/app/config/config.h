@@ -77,6 +77,7 @@ struct AuditConfig : model::RecordLimits {
   OnFull on_full = OnFull::fail_closed;
   Durability durability = Durability::process;
   uint32_t batch_rows = 10'000;
+  uint32_t block_rows = 16;
   uint64_t batch_ms = 200;
   uint64_t join_ms = 1'000;
   uint64_t anchor_ms = 5'000;

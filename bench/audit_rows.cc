@@ -2,11 +2,13 @@
 //
 //   audit_rows [rows] [batch] [rounds]
 //
-// Prints one JSON object a line: contender, rows_per_s, client_cpu_us, store_cpu_us. Each round is one run of
-// each contender into tables emptied before it:
+// Prints one JSON object a line: contender, rows_per_s, client_cpu_us, store_cpu_us, bytes_per_row on disk. Each
+// round is one run of each contender into tables emptied before it:
 //   ringfence    the journals hold all records when the writer starts; until the last row is committed
-//   copy         the very bytes of those rows, in batches of as many, into audit_event
+//   rows         the same with audit.block_rows 0: each row by itself
+//   copy         the very bytes of ringfence's blocks, in batches of as many rows, into audit_block
 //   copy_links   the same with the rows of audit_link_run, in the same transactions
+//   copy_rows    the very bytes of the rows of `rows`, into audit_row
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -123,9 +125,14 @@ struct Bench {
   store::EmbeddedStore store;
   int rows;
   int batch;
-  // Of the rows that the writer wrote: what a COPY of each table takes, cut into batches.
-  std::string event_columns;
-  std::vector<std::string> events;
+  // Of what the writer wrote: what a COPY of each table takes, cut into batches.
+  struct Bytes {
+    std::string table;
+    std::string columns;
+    std::vector<std::string> batches;
+  };
+  Bytes blocks{"audit_block", {}, {}};
+  Bytes events{"audit_row", {}, {}};
   std::vector<std::string> links;
 
   Bench(std::string where, int row_count, int batch_rows)
@@ -140,21 +147,31 @@ struct Bench {
 
   void empty_tables() {
     auto connection = owner();
-    must(connection->exec("TRUNCATE ringfence.audit_event, ringfence.audit_link_run, ringfence.audit_open, "
+    must(connection->exec("TRUNCATE ringfence.audit_row, ringfence.audit_block, ringfence.audit_link_run, ringfence.audit_open, "
                           "ringfence.audit_anchor"),
          "truncate");
     must(connection->exec("DELETE FROM ringfence.audit_checkpoint"), "checkpoints");
     must(connection->exec("CHECKPOINT"), "checkpoint");
   }
 
-  void print(const char* contender, double seconds, double client, double server) const {
+  // Of the trail's rows and links, indexes and free space included.
+  double bytes_on_disk() {
+    auto size = must(owner()->exec("SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = "
+                                   "'ringfence'::regnamespace AND relkind = 'r' AND relname ~ "
+                                   "'^audit_(event_c|block_c|link_run)'"),
+                     "size");
+    return std::stod(size.text(0, 0));
+  }
+
+  void print(const char* contender, double seconds, double client, double server) {
     std::printf(
-        "{\"contender\": \"%s\", \"rows_per_s\": %.0f, \"client_cpu_us\": %.3f, \"store_cpu_us\": %.3f}\n",
-        contender, rows / seconds, client / rows * 1e6, server / rows * 1e6);
+        "{\"contender\": \"%s\", \"rows_per_s\": %.0f, \"client_cpu_us\": %.3f, \"store_cpu_us\": %.3f, "
+        "\"bytes_per_row\": %.1f}\n",
+        contender, rows / seconds, client / rows * 1e6, server / rows * 1e6, bytes_on_disk() / rows);
     std::fflush(stdout);
   }
 
-  void run_writer(bool prints) {
+  void run_writer(bool prints, bool with_blocks) {
     std::string state = directory + "/writer";
     std::filesystem::remove_all(state);
     TrailOptions options;
@@ -163,6 +180,7 @@ struct Bench {
     options.writer_dsn = store.writer_dsn();
     options.owner_dsn = store.owner_dsn();
     options.batch_rows = static_cast<uint32_t>(batch) * 2;  // Records: each row is made of two.
+    if (!with_blocks) options.block_rows = 0;
     options.journal_bytes_max = uint64_t{16} << 30;
     std::atomic<uint64_t> running_ns{0};
     options.on_state = [&](WriterState now, const std::string&) {
@@ -177,7 +195,7 @@ struct Bench {
     while (trail->status().writer.rows < static_cast<uint64_t>(rows)) ::usleep(500);
     done_ns = mono_ns();
     if (prints) {
-      print("ringfence", static_cast<double>(done_ns - running_ns) * 1e-9, process_cpu() - client,
+      print(with_blocks ? "ringfence" : "rows", static_cast<double>(done_ns - running_ns) * 1e-9, process_cpu() - client,
             store_cpu(store.pid()) - server);
     }
     trail->stop(10'000);
@@ -209,23 +227,31 @@ struct Bench {
     return out;
   }
 
-  void export_rows() {
+  void export_table(Bytes& out, const std::string& order, size_t piece) {
     auto connection = owner();
-    auto names =
-        must(connection->exec("SELECT attname FROM pg_attribute WHERE attrelid = 'ringfence.audit_event'::"
-                              "regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"),
-             "columns");
+    const std::string table = "ringfence." + out.table;
+    auto names = must(connection->exec("SELECT attname FROM pg_attribute WHERE attrelid = '" + table +
+                                       "'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"),
+                      "columns");
     std::string counts;
     for (int i = 0; i < names.size(); ++i) counts += (i > 0 ? ", count(" : "count(") + names.text(i, 0) + ")";
-    auto used = must(connection->exec("SELECT " + counts + " FROM ringfence.audit_event"), "columns");
+    auto used = must(connection->exec("SELECT " + counts + " FROM " + table), "columns");
     std::string values;
     for (int i = 0; i < names.size(); ++i) {
       if (used.get(0, i) == "0") continue;
       std::string name = names.text(i, 0);
-      event_columns += (event_columns.empty() ? "" : ", ") + name;
+      out.columns += (out.columns.empty() ? "" : ", ") + name;
       values += (values.empty() ? "" : ", ") + (name == "node" ? "'bench-b'::text" : name);
     }
-    events = take(*connection, "SELECT " + values + " FROM ringfence.audit_event ORDER BY chain_no", batch);
+    out.batches = take(*connection, "SELECT " + values + " FROM " + table + " ORDER BY " + order, piece);
+  }
+
+  void export_blocks() {
+    auto connection = owner();
+    auto held = must(connection->exec("SELECT count(*) FROM ringfence.audit_block"), "blocks");
+    const auto count = static_cast<size_t>(held.integer(0, 0));
+    const size_t batches = std::max<size_t>(1, static_cast<size_t>(rows / batch));
+    export_table(blocks, "first_chain_no", std::max<size_t>(1, count / batches));
     links = take(*connection,
                  "SELECT 'bench-b'::text, first_chain_no, links FROM ringfence.audit_link_run ORDER BY 2",
                  (batch + link_run_max - 1) / link_run_max);
@@ -239,17 +265,17 @@ struct Bench {
     must(connection.end_copy(), "copy");
   }
 
-  void run_copy(bool with_links) {
+  void run_copy(const char* contender, const Bytes& what, bool with_links) {
     auto connection = must(store::Connection::open(store.writer_dsn(), "bench"), "store");
     must(connection->exec("SET synchronous_commit = on"), "store");
     double client = process_cpu();
     double server = store_cpu(store.pid());
     uint64_t began = mono_ns();
-    for (size_t i = 0; i < events.size(); ++i) {
+    for (size_t i = 0; i < what.batches.size(); ++i) {
       must(connection->exec("BEGIN"), "begin");
-      copy(*connection, "COPY ringfence.audit_event (" + event_columns + ") FROM STDIN (FORMAT binary)",
-           events[i]);
-      if (with_links) {
+      copy(*connection, "COPY ringfence." + what.table + " (" + what.columns + ") FROM STDIN (FORMAT binary)",
+           what.batches[i]);
+      if (with_links && i < links.size()) {
         copy(*connection,
              "COPY ringfence.audit_link_run (node, first_chain_no, links) FROM STDIN (FORMAT binary)",
              links[i]);
@@ -257,8 +283,8 @@ struct Bench {
       must(connection->exec("COMMIT"), "commit");
     }
     uint64_t done = mono_ns();
-    print(with_links ? "copy_links" : "copy", static_cast<double>(done - began) * 1e-9,
-          process_cpu() - client, store_cpu(store.pid()) - server);
+    print(contender, static_cast<double>(done - began) * 1e-9, process_cpu() - client,
+          store_cpu(store.pid()) - server);
   }
 };
 
@@ -274,15 +300,22 @@ int main(int argc, char** argv) {
   {
     Bench bench(directory, rows, batch);
     must(bench.store.start(), "embedded store");
-    bench.run_writer(false);  // Also warms what there is to warm.
-    bench.export_rows();
+    bench.run_writer(false, true);  // Also warms what there is to warm.
+    bench.export_blocks();
+    bench.empty_tables();
+    bench.run_writer(false, false);
+    bench.export_table(bench.events, "chain_no", static_cast<size_t>(batch));
     for (int round = 0; round < rounds; ++round) {
       bench.empty_tables();
-      bench.run_writer(true);
+      bench.run_writer(true, true);
       bench.empty_tables();
-      bench.run_copy(false);
+      bench.run_writer(true, false);
       bench.empty_tables();
-      bench.run_copy(true);
+      bench.run_copy("copy", bench.blocks, false);
+      bench.empty_tables();
+      bench.run_copy("copy_links", bench.blocks, true);
+      bench.empty_tables();
+      bench.run_copy("copy_rows", bench.events, false);
     }
   }
   std::filesystem::remove_all(directory);

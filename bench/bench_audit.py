@@ -25,22 +25,24 @@ def rows(arguments):
     for line in done.stdout.splitlines():
         run = json.loads(line)
         results.setdefault(run['contender'], []).append(run)
-    print('%-12s %24s %20s %20s %22s %22s' % ('contender', 'rows/s', 'of copy', 'of copy_links', 'client CPU us/row',
-                                              'store CPU us/row'))
+    others = ('copy', 'copy_links', 'copy_rows')
+    print('%-12s %22s %18s %18s %18s %20s %20s %14s' % ('contender', 'rows/s', 'of copy', 'of copy_links', 'of copy_rows',
+                                                        'client CPU us/row', 'store CPU us/row', 'bytes/row'))
     case = '%d rows' % arguments.batch
     for name, runs in results.items():
         # Round by round: what disturbs the machine disturbs neighbours alike.
         ratios = {other: [run['rows_per_s'] / same['rows_per_s'] for run, same in zip(runs, results[other])]
-                  for other in ('copy', 'copy_links')}
-        figures = {metric: [run[metric] for run in runs] for metric in ('rows_per_s', 'client_cpu_us', 'store_cpu_us')}
-        for metric, unit in (('rows_per_s', 'rows/s'), ('client_cpu_us', 'us/row'), ('store_cpu_us', 'us/row')):
+                  for other in others}
+        units = (('rows_per_s', 'rows/s'), ('client_cpu_us', 'us/row'), ('store_cpu_us', 'us/row'), ('bytes_per_row', 'bytes'))
+        figures = {metric: [run[metric] for run in runs] for metric, _ in units}
+        for metric, unit in units:
             write(case, name, metric, figures[metric], unit)
         for other, values in ratios.items():
             write(case, name, 'of_' + other, values, 'of ' + other)
-        print('%-12s %24s %20s %20s %22s %22s' % (
-            name, spread(figures['rows_per_s'], '%.0f'), spread(ratios['copy'], '%.2f'),
-            spread(ratios['copy_links'], '%.2f'), spread(figures['client_cpu_us'], '%.2f'),
-            spread(figures['store_cpu_us'], '%.2f')))
+        print('%-12s %22s %18s %18s %18s %20s %20s %14s' % (
+            name, spread(figures['rows_per_s'], '%.0f'), *(spread(ratios[other], '%.2f') for other in others),
+            spread(figures['client_cpu_us'], '%.2f'), spread(figures['store_cpu_us'], '%.2f'),
+            spread(figures['bytes_per_row'], '%.0f')))
 
 
 def durability(arguments):

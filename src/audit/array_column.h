@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "ringfence/base/bytes.h"
+#include "audit/row_buffer.h"
 
 namespace ringfence::audit {
 
@@ -17,11 +17,11 @@ class ArrayColumn {
   }
   // The element at `index`; those before it that were not given are null.
   void put(size_t index, ByteView value) {
-    pad(index);
-    const size_t at = bytes_.size();
-    bytes_.resize(at + 4 + value.size());
-    detail::store_be(bytes_.data() + at, static_cast<uint32_t>(value.size()));
-    if (!value.empty()) std::memcpy(bytes_.data() + at + 4, value.data(), value.size());
+    if (count_ < index) pad(index);
+    char* at = bytes_.room(4 + value.size());
+    detail::store_be(at, static_cast<uint32_t>(value.size()));
+    if (!value.empty()) std::memcpy(at + 4, value.data(), value.size());
+    bytes_.end_at(at + 4 + value.size());
     ++count_;
     is_there_ = true;
   }
@@ -44,18 +44,20 @@ class ArrayColumn {
     detail::store_be(header + 12, element_type);
     detail::store_be(header + 16, static_cast<uint32_t>(count));
     detail::store_be(header + 20, uint32_t{1});  // The first index.
-    out.append(header, sizeof header).append(bytes_);
+    out.append(header, sizeof header).append(bytes_.view());
   }
 
  private:
   void pad(size_t count) {
     for (; count_ < count; ++count_) {
-      bytes_.append("\xff\xff\xff\xff", 4);
+      char* at = bytes_.room(4);
+      detail::store_be(at, UINT32_MAX);
+      bytes_.end_at(at + 4);
       has_null_ = true;
     }
   }
 
-  std::string bytes_;
+  RowBuffer bytes_;
   size_t count_ = 0;
   bool has_null_ = false;
   bool is_there_ = false;

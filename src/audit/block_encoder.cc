@@ -90,7 +90,7 @@ void BlockEncoder::take_field(size_t i, Tag tag, ByteView value) {
 void BlockEncoder::take_row(const RowPiece& piece, size_t i) {
   const RowPiece::Row& row = piece.row(i);
   scratch_.clear();
-  walk(row.fields, [&](Tag tag, ByteView value, ByteView field) {
+  walk(piece.own_fields(i), [&](Tag tag, ByteView value, ByteView field) {
     const uint64_t bit = bit_of(tag);
     if ((kind_group & bit) != 0) scratch_.append(field);
     else if ((row_group & bit) != 0) take_field(i, tag, value);

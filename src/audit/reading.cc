@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "audit/reading_sql.h"
+#include "ringfence/audit/event.h"
 #include "ringfence/base/base64.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/utf8.h"

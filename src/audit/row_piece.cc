@@ -5,19 +5,6 @@
 #include "ringfence/crypto/secret.h"
 
 namespace ringfence::audit {
-namespace {
-
-// Where a field goes that stands in front of a row's fields.
-enum class Part : uint8_t { own, facts, text };
-
-Part part_of(uint16_t tag) {
-  const uint64_t bit = uint64_t{1} << tag;
-  if ((facts_mask & bit) != 0) return Part::facts;
-  return tag == static_cast<uint16_t>(Tag::statement) ? Part::text : Part::own;
-}
-
-}  // namespace
-
 void RowPiece::clear() {
   rows_.clear();
   facts_.clear();
@@ -26,45 +13,26 @@ void RowPiece::clear() {
   messages_.clear();
 }
 
-void RowPiece::add(ByteView fields) {
+void RowPiece::add(const FieldSet& fields) {
   Row& row = rows_.emplace_back();
-  row.fields = fields;
   row.message = messages_.size();
-  char* own = messages_.room(fields.size() + proof_bytes_max);
-  const char* const begin = own;
-  scratch_.clear();
-  uint64_t hash = 0;
-  ByteView text;
-  bool has_text = false;
-  const char* at = fields.data();
-  const char* const end = at + fields.size();
-  // Fields that go to one place are moved together.
-  for (const char* run = at; at != end;) {
-    const Part part = part_of(detail::load_be<uint16_t>(at));
-    while (at != end && part_of(detail::load_be<uint16_t>(at)) == part) {
-      const auto tag = static_cast<Tag>(detail::load_be<uint16_t>(at));
-      const ByteView value(at + FieldWriter::header_bytes, detail::load_be<uint32_t>(at + 2));
-      if (tag == Tag::session_id && value.size() == 16) hash = detail::load_be<uint64_t>(value.data() + 8);
-      if (part == Part::text) text = value;
-      at = value.data() + value.size();
-    }
-    const auto size = static_cast<size_t>(at - run);
-    if (part == Part::facts) {
-      scratch_.append(run, size);
-    } else if (part == Part::own) {
-      std::memcpy(own, run, size);
-      own += size;
-    } else {
-      has_text = true;
-    }
-    run = at;
-  }
-  row.own_bytes = static_cast<size_t>(own - begin);
-  messages_.end_at(own + proof_bytes_max);
-  if (hash == 0) hash = std::hash<std::string_view>()(scratch_);
-  row.facts = facts_.add(scratch_, hash, [this](ByteView bytes) { return kept_.keep(bytes); });
-  if (has_text)
-    row.text = texts_.add(text, std::hash<std::string_view>()(text), [](ByteView bytes) { return bytes; });
+  const uint64_t own = fields.present & ~(facts_mask | bit_of(Tag::statement));
+  char* const at = messages_.room(size_of(fields, own) + proof_bytes_max);
+  char* const end = write_fields(at, fields, own);
+  row.own_bytes = static_cast<size_t>(end - at);
+  messages_.end_at(end + proof_bytes_max);
+
+  char* const facts = scratch_.room(size_of(fields, facts_mask));
+  const ByteView facts_view(facts, static_cast<size_t>(write_fields(facts, fields, facts_mask) - facts));
+  const ByteView session = fields.get(Tag::session_id);
+  // An identifier's last bytes are random.
+  uint64_t hash = session.size() == 16 ? detail::load_be<uint64_t>(session.data() + 8) : 0;
+  if (hash == 0) hash = std::hash<std::string_view>()(facts_view);
+  row.facts = facts_.add(facts_view, hash, [this](ByteView bytes) { return kept_.keep(bytes); });
+
+  if (!fields.has(Tag::statement)) return;
+  const ByteView text = fields.get(Tag::statement);
+  row.text = texts_.add(text, std::hash<std::string_view>()(text), [](ByteView bytes) { return bytes; });
 }
 
 void RowPiece::digest_shared(crypto::Sha256Many& sha) {

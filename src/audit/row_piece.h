@@ -16,7 +16,6 @@ class RowPiece {
  public:
   static constexpr uint32_t no_text = UINT32_MAX;
   struct Row {
-    ByteView fields;
     uint32_t facts = 0;
     uint32_t text = no_text;
     size_t message = 0;  // Where its leaf's message begins, and how long its own fields are.
@@ -24,13 +23,17 @@ class RowPiece {
   };
 
   void clear();
-  // A row's fields, ascending, without those of its place. They stay where they are while the piece is used.
-  void add(ByteView fields);
+  // Of the fields' values the statement alone stays where it is while the piece is used.
+  void add(const FieldSet& fields);
   // Leaves of the rows, of which the first has this place. False: the machine has no randomness to give.
   bool finish(const ChainPlace& first, crypto::Sha256Many& sha, std::vector<crypto::Digest>& leaves);
 
   size_t size() const { return rows_.size(); }
   const Row& row(size_t i) const { return rows_[i]; }
+  // Canonical bytes of a row's fields, but for the session's facts and the statement.
+  ByteView own_fields(size_t i) const {
+    return messages_.view().substr(rows_[i].message, rows_[i].own_bytes);
+  }
   const ByteDictionary& facts() const { return facts_; }  // Canonical bytes of sessions' facts.
   const ByteDictionary& texts() const { return texts_; }
   ByteView row_salts() const { return salts(0, rows_.size()); }
@@ -49,7 +52,7 @@ class RowPiece {
   ByteDictionary facts_;
   ByteDictionary texts_;
   ByteArena kept_;
-  std::string scratch_;
+  RowBuffer scratch_;
   std::string salts_;    // Of the rows, of the facts, of the texts.
   RowBuffer messages_;   // Each row's own fields, with room for its proof.
   RowBuffer shared_;     // Salted facts and texts.

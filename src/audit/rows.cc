@@ -308,30 +308,28 @@ RowEncoder::Encoded RowEncoder::encode(const std::vector<PendingRow>& rows, cons
     canonical_ends_.resize(first_row);
     return Encoded::has_more_columns;
   }
-  messages_.clear();
-  piece_.clear();
-  const ByteView canonical = canonical_.view();
-  for (size_t i = first_row, from = first_byte; i < canonical_ends_.size(); from = canonical_ends_[i++]) {
-    messages_.push_back(canonical.substr(from, canonical_ends_[i] - from));
-    piece_.add(messages_.back().substr(0, messages_.back().size() - chain_fields_bytes));
-  }
   ChainPlace place;
   place.chain_no = head_.chain_no + 1;
   place.recorded_at = head_.recorded_at;
   if (!piece_.finish(place, leaf_sha_, leaves_)) return Encoded::no_randomness;
-  append_piece(piece.is_block, place);
+  append_piece(piece.is_block, place, first_row, first_byte);
   return Encoded::done;
 }
 
-// Canonical bytes of each row of the piece; gives the columns that they have.
+// The rows of the piece, and, for rows of their own and for those who follow the trail, their canonical bytes.
+// Gives the columns that they have.
 uint64_t RowEncoder::compose_piece(const std::vector<PendingRow>& rows, const Piece& piece) {
+  const bool writes_canonical = keep_canonical_ || !piece.is_block;
   uint64_t columns = 0;
   FieldSet fields;
   ChainPlace place;
   place.recorded_at = head_.recorded_at;
+  piece_.clear();
   for (size_t i = piece.begin; i < piece.end; ++i) {
     compose(rows[i], fields);
     columns |= fields.present;
+    piece_.add(fields);
+    if (!writes_canonical) continue;
     place.chain_no = head_.chain_no + 1 + (i - piece.begin);
     canonical_.end_at(write_canonical(canonical_.room(size_of(fields, fields.present) + chain_fields_bytes),
                                       fields, place));
@@ -340,20 +338,23 @@ uint64_t RowEncoder::compose_piece(const std::vector<PendingRow>& rows, const Pi
   return columns;
 }
 
-void RowEncoder::append_piece(bool is_block, const ChainPlace& first) {
+void RowEncoder::append_piece(bool is_block, const ChainPlace& first, size_t first_row, size_t first_byte) {
   row_copy_.clear();
   block_.clear();
   ChainPlace place = first;
-  for (size_t i = 0; i < messages_.size(); ++i, ++place.chain_no) {
+  size_t from = first_byte;
+  for (size_t i = 0; i < piece_.size(); ++i, ++place.chain_no) {
     head_.hash = chain_hash(sha_, head_.hash, leaves_[i]);
     append_link(place.chain_no, leaves_[i], head_.hash);
     if (is_block) continue;
     const RowPiece::Row& row = piece_.row(i);
-    row_copy_.append(messages_[i], place, leaves_[i], head_.hash,
+    const size_t end = canonical_ends_[first_row + i];
+    row_copy_.append(canonical_.view().substr(from, end - from), place, leaves_[i], head_.hash,
                      {piece_.row_salt(i), piece_.facts_salt(row.facts),
                       row.text == RowPiece::no_text ? ByteView() : piece_.text_salt(row.text)});
+    from = end;
   }
-  head_.chain_no += messages_.size();
+  head_.chain_no += piece_.size();
   if (is_block) block_encoder_.append(block_, node_, piece_, first, head_.hash);
 }
 

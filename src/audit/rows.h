@@ -114,7 +114,7 @@ class RowEncoder {
   ByteView keep(std::string bytes);
   ByteView keep_integer(uint64_t value);
   uint64_t compose_piece(const std::vector<PendingRow>& rows, const Piece& piece);
-  void append_piece(bool is_block, const ChainPlace& first);
+  void append_piece(bool is_block, const ChainPlace& first, size_t first_row, size_t first_byte);
   void append_link(uint64_t chain_no, const crypto::Digest& leaf, const crypto::Digest& hash);
 
   std::string node_;
@@ -132,7 +132,6 @@ class RowEncoder {
   RowBuffer canonical_;
   bool keep_canonical_ = false;
   std::vector<size_t> canonical_ends_;  // Of the piece; of the batch where they are kept.
-  std::vector<ByteView> messages_;
   std::vector<crypto::Digest> leaves_;
   std::vector<CommittedRow> canonical_rows_;
   std::deque<std::string> kept_;  // Values made here; per row.

@@ -105,7 +105,9 @@ BEGIN
   IF current_setting('server_version_num')::int >= 140000 THEN
     FOR one IN SELECT attname FROM pg_attribute WHERE attrelid = 'ringfence.audit_block'::regclass AND attnum > 0
       AND attstorage = 'x' LOOP
+      -- The command does not go on to partitions; those that are made later take it from theirs.
       EXECUTE format('ALTER TABLE ringfence.audit_block ALTER %I SET COMPRESSION lz4', one);
+      EXECUTE format('ALTER TABLE ringfence.audit_block_c1 ALTER %I SET COMPRESSION lz4', one);
     END LOOP;
   END IF;
 EXCEPTION WHEN feature_not_supported THEN

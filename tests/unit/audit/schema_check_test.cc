@@ -32,11 +32,12 @@ std::string findings() {
 }  // namespace
 
 TEST_CASE("the list of what the migrations make is complete") {
-  CHECK(store::schema_tables().at("audit_row").size() == tag_end - 1 + 6);
+  CHECK(store::schema_tables().at("audit_row").size() == tag_end - 1 + 7);
+  CHECK(store::schema_tables().at("audit_block").size() == 19 + tag_end - 1);
   CHECK(store::schema_tables().at("audit_open").back() == "seal");
   CHECK(!store::schema_tables().contains("audit_link"));
   CHECK(!store::schema_tables().contains("audit_link_single"));
-  CHECK(store::schema_views().size() == 2);
+  CHECK(store::schema_views().size() == 6);
 }
 
 TEST_CASE("all that is in the schema and that no migration made is found") {

@@ -324,6 +324,7 @@ TEST_CASE("many rows that the store refuses are found in few tries, and each oth
       "ALTER TABLE ringfence.audit_row DROP CONSTRAINT taste");
   TempDir dir;
   TrailOptions options = trail_options(dir, "disliked");
+  options.block_rows = 0;
   options.batch_ms = 1'000;
   auto trail = open_trail(options);
   const int disliked = 12;
@@ -347,11 +348,12 @@ TEST_CASE("hundreds of rows that a trigger refuses cost a bounded number of trie
   Refusal taste(
       "CREATE FUNCTION ringfence.taste() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
       "IF NEW.entity_id LIKE 'poison%' THEN RAISE EXCEPTION 'not this one'; END IF; RETURN NEW; END $$; "
-      "CREATE TRIGGER taste BEFORE INSERT ON ringfence.audit_event FOR EACH ROW EXECUTE FUNCTION "
+      "CREATE TRIGGER taste BEFORE INSERT ON ringfence.audit_row FOR EACH ROW EXECUTE FUNCTION "
       "ringfence.taste()",
-      "DROP TRIGGER taste ON ringfence.audit_event; DROP FUNCTION ringfence.taste()");
+      "DROP TRIGGER taste ON ringfence.audit_row; DROP FUNCTION ringfence.taste()");
   TempDir dir;
   TrailOptions options = trail_options(dir, "flood");
+  options.block_rows = 0;
   options.batch_ms = 1'000;
   auto trail = open_trail(options);
   const int rows = 1'000;
@@ -381,9 +383,11 @@ TEST_CASE("what a store refuses for no row's sake waits, and no row loses its co
     Refusal closed(
         "CREATE FUNCTION ringfence.closed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION "
         "'closed today'; END $$; "
-        "CREATE TRIGGER closed BEFORE INSERT ON ringfence.audit_event FOR EACH ROW EXECUTE FUNCTION "
-        "ringfence.closed()",
-        "DROP TRIGGER closed ON ringfence.audit_event; DROP FUNCTION ringfence.closed()");
+        "CREATE TRIGGER closed BEFORE INSERT ON ringfence.audit_row FOR EACH ROW EXECUTE FUNCTION "
+        "ringfence.closed(); CREATE TRIGGER closed BEFORE INSERT ON ringfence.audit_block FOR EACH ROW EXECUTE "
+        "FUNCTION ringfence.closed()",
+        "DROP TRIGGER closed ON ringfence.audit_row; DROP TRIGGER closed ON ringfence.audit_block; DROP FUNCTION "
+        "ringfence.closed()");
     for (int i = 0; i < 50; ++i) put_outcome(trail->journal(0), put_start(trail->journal(0), "fine"));
     trail->start();
     CHECK(eventually([&] { return trail->status().writer.state == WriterState::retrying; }));
@@ -427,7 +431,8 @@ TEST_CASE("the writer's role can neither change nor delete a row") {
   for (const char* sql :
        {"UPDATE ringfence.audit_row SET user_name = 'x'", "DELETE FROM ringfence.audit_row",
         "DELETE FROM ringfence.audit_link_run", "TRUNCATE ringfence.audit_row",
-        "UPDATE ringfence.audit_anchor SET hash = ''", "DROP TABLE ringfence.audit_event"}) {
+        "UPDATE ringfence.audit_anchor SET hash = ''", "DROP TABLE ringfence.audit_row", "UPDATE ringfence.audit_block SET row_count = 1",
+        "DELETE FROM ringfence.audit_block", "TRUNCATE ringfence.audit_block"}) {
     CAPTURE(sql);
     CHECK(!(*connection)->exec(sql));
     CHECK((*connection)->sqlstate() == "42501");

@@ -4,6 +4,7 @@
 #include "reveal_request.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
+#include "ringfence/model/declared.h"
 #include "store_targets.h"
 #include "store_users.h"
 
@@ -25,7 +26,9 @@ std::shared_ptr<proxy::Snapshot> Appliance::make_snapshot(const Config& config) 
     auto keys = pg::parse_scram_verifier(user.verifier.reveal());
     if (!keys) continue;
     out->scram_shapes.add(*keys);
-    out->users.set(user.name, proxy::User{user, std::move(*keys)});
+    proxy::User made{user, std::move(*keys)};
+    made.declared_id = model::declared_id("user", user.name);
+    out->users.set(user.name, std::move(made));
   }
   out->ticket_keys = tls_.ticket_keys();
   for (const model::Listener& listener : config.listeners) {
@@ -37,6 +40,7 @@ std::shared_ptr<proxy::Snapshot> Appliance::make_snapshot(const Config& config) 
     proxy::Target made{target, {}, 0, {}, tls_.target(target.name)};
     RINGFENCE_ASSERT((made.sslmode == model::SslMode::disable) == !made.tls);
     if (snapshot_) {
+    made.declared_id = model::declared_id("target", target.name);
       if (const proxy::Target* before = snapshot_->find_target(target.name)) {
         made.sessions = before->sessions;
         made.warm = before->warm;
@@ -48,6 +52,7 @@ std::shared_ptr<proxy::Snapshot> Appliance::make_snapshot(const Config& config) 
   for (const model::TcpTarget& target : config.tcp_targets) {
     proxy::TcpTarget made{target};
     if (snapshot_) {
+    made.declared_id = model::declared_id("target", target.name);
       if (const proxy::TcpTarget* before = snapshot_->find_tcp_target(target.name))
         made.sessions = before->sessions;
     }

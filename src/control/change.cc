@@ -41,36 +41,6 @@ Answer Change::give_up(std::string_view action, const std::string& which, Answer
   return answer;
 }
 
-Result<model::Defects> Change::resolve(Json& given) {
-  model::Defects out;
-  for (const model::Field& field : noun_.fields) {
-    const auto found = given.find(std::string(field.name));
-    if (found == given.end() || found->is_null()) continue;
-    const bool is_many = field.kind == model::FieldKind::references;
-    if (!is_many && field.kind != model::FieldKind::reference) continue;
-    const model::Noun& other = *model::find_noun(field.of);
-    Json list = is_many ? *found : Json::array({*found});
-    for (size_t i = 0; i < list.size(); ++i) {
-      auto record = registry_.find(other, list[i].get<std::string>());
-      if (!record) return unexpected(std::move(record.error()));
-      const std::string path = is_many ? model::path_of(field.name, i) : std::string(field.name);
-      if (!*record)
-        out.push_back({path, "names no " + std::string(other.name) + " that there is; make it first"});
-      else if (!registry_.believes(**record))
-        out.push_back({path, "names a record that is not as an appliance wrote it; see the trail's events"});
-      else list[i] = (*record)->id();
-    }
-    if (!is_many) *found = list[0];
-    else {
-      auto ids = list.get<std::vector<std::string>>();
-      std::sort(ids.begin(), ids.end());
-      ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-      *found = ids;
-    }
-  }
-  return out;
-}
-
 void Change::begin_record(ControlRecord& record) const {
   const std::string now = rfc3339(wall_us());
   record.body["revision"] = revision_;

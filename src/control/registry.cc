@@ -14,6 +14,7 @@
 #include "request_change.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/utf8.h"
+#include "ringfence/model/declared.h"
 #include "target_facts.h"
 
 namespace ringfence::control {
@@ -67,6 +68,37 @@ Answer Registry::note_key_uses(const std::vector<store::ControlRecords::KeyUse>&
   return noted ? Answer() : store_failed(noted.error(), {});
 }
 
+namespace {
+
+// Visits each name of the configuration's that the record keeps: its field, and the name.
+void each_declared_name(const model::Noun& noun, const Json& body, const auto& visit) {
+  for (const model::Field& field : noun.fields) {
+    if (field.declared_names.empty()) continue;
+    const Json& kept = body.at(std::string(field.declared_names));
+    if (kept.is_string()) visit(field, kept.get<std::string>());
+    else if (kept.is_array())
+      for (const Json& name : kept) visit(field, name.get<std::string>());
+  }
+}
+
+// By the ids that stand in the references. They are told where the file has lost them, too.
+void add_declared_names(const model::Noun& noun, const Json& body, std::map<std::string, std::string>& to) {
+  each_declared_name(noun, body, [&](const model::Field& field, const std::string& name) {
+    to.emplace(to_string(model::declared_id(field.of, name)), name);
+  });
+}
+
+}  // namespace
+
+Json Registry::not_declared(const model::Noun& noun, const Json& body) const {
+  Json out = Json::array();
+  each_declared_name(noun, body, [&](const model::Field& field, const std::string& name) {
+    if (declared(*model::find_noun(field.of), to_string(model::declared_id(field.of, name))) == nullptr)
+      out.push_back(model::declared_label(field.of, name));
+  });
+  return out;
+}
+
 Result<Json> Registry::present(const model::Noun& noun, std::vector<Json> bodies) {
   std::map<std::string_view, std::set<std::string>> wanted;  // Ids by noun.
   const auto each_reference = [&](Json& body, const auto& visit) {
@@ -82,6 +114,7 @@ Result<Json> Registry::present(const model::Noun& noun, std::vector<Json> bodies
         body, [&](const model::Field& field, Json& id) { wanted[field.of].insert(id.get<std::string>()); });
   }
   std::map<std::string, std::string> names;
+  for (const Json& body : bodies) add_declared_names(noun, body, names);
   for (const auto& [of, ids] : wanted) {
     auto found = records_.by_ids(*model::find_noun(of), {ids.begin(), ids.end()});
     if (!found) return unexpected(std::move(found.error()));
@@ -100,6 +133,7 @@ Result<Json> Registry::present(const model::Noun& noun, std::vector<Json> bodies
     each_reference(body, [&](const model::Field&, Json& id) {
       if (const auto name = names.find(id.get<std::string>()); name != names.end()) id = name->second;
     });
+    if (noun.find("not_declared_here") != nullptr) body["not_declared_here"] = not_declared(noun, body);
     Json record = model::shown(noun, body);
     record.erase("revision");
     record["source"] = "store";

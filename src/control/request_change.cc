@@ -94,11 +94,19 @@ Result<bool> RequestChange::covers(const Json& rule, const Json& request) {
   // Who is in a group of targets changes later: "*" alone is about groups.
   if (request.at("target").is_null()) return false;
   if (holds(rule.at("targets"), request.at("target"))) return true;
-  auto target =
-      ChangeRules(registry_, records_, actor_).believed("target", request.at("target").get<std::string>());
+  auto own = tags_of(request);
+  if (!own) return unexpected(std::move(own.error()));
+  return std::any_of(own->begin(), own->end(), [&](const Json& tag) { return holds(tags, tag); });
+}
+
+// Of the target that is asked for. One that this node's configuration does not have has none here.
+Result<Json> RequestChange::tags_of(const Json& request) {
+  const std::string id = request.at("target").get<std::string>();
+  if (const Json* declared = registry_.declared(*model::find_noun("target"), id)) return declared->at("tags");
+  if (!request.at("declared_target").is_null()) return Json::array();
+  auto target = ChangeRules(registry_, records_, actor_).believed("target", id);
   if (!target) return unexpected(std::move(target.error()));
-  const Json& own = target->body.at("tags");
-  return std::any_of(own.begin(), own.end(), [&](const Json& tag) { return holds(tags, tag); });
+  return target->body.at("tags");
 }
 
 Result<std::string> RequestChange::rule_for(const Json& request) {
@@ -236,8 +244,8 @@ std::optional<Answer> RequestChange::settle(ControlRecord& record, Decision deci
 std::optional<Answer> RequestChange::make_grant(Json& request, const std::string& by) {
   const model::Noun& grant = *model::find_noun("grant");
   Json fields = {{"reason", request.at("justification")}, {"origin", "request"}};
-  for (const char* field : {"user", "target", "target_group", "tag", "level", "controls", "starts_at",
-                            "max_queries", "max_bytes", "max_rows"})
+  for (const char* field : {"user", "target", "declared_target", "target_group", "tag", "level", "controls",
+                            "starts_at", "max_queries", "max_bytes", "max_rows"})
     fields[field] = request.at(field);
   const uint64_t begins_us = std::max<uint64_t>(model::time_in(request, "starts_at"), wall_us());
   const auto duration_s = static_cast<uint64_t>(request.at("duration_s").get<int64_t>());
@@ -263,7 +271,8 @@ std::optional<Answer> RequestChange::make_grant(Json& request, const std::string
 
 void RequestChange::tell(Decision decision, const Json& request, const std::string& reason) {
   Json metadata = {{"state", request.at("state")}, {"decided_by", request.at("decided_by")}};
-  for (const char* field : {"user", "target", "target_group", "tag", "level", "duration_s", "grant"}) {
+  for (const char* field :
+       {"user", "target", "declared_target", "target_group", "tag", "level", "duration_s", "grant"}) {
     if (!request.at(field).is_null()) metadata[field] = request.at(field);
   }
   add_beside({.action = ending_of(decision).action,

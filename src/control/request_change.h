@@ -35,6 +35,7 @@ class RequestChange final : public Change {
 
   Answer decide_within(const std::string& which, Decision decision, const std::string& reason,
                        std::optional<int64_t> if_version);
+  Result<model::Json> tags_of(const model::Json& request);
   // Something: he may not.
   std::optional<Answer> check_who(Decision decision, const model::Json& request);
   std::optional<Answer> check_approver();

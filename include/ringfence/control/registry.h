@@ -104,6 +104,12 @@ class Registry {
                                 std::vector<store::ControlRecord>& stored);
   // The record as it is now, where another node has changed it since it was read; nothing: it is not
   // believed.
+  // What a reference leads to where it may be to a record of the configuration. Null: to none of it.
+  const model::Json* declared_for(const model::Field& field, const std::string& which) const {
+    return field.declared_names.empty() ? nullptr : declared(*model::find_noun(field.of), which);
+  }
+  // Those of the record that the configuration of this node does not have: "user ana".
+  model::Json not_declared(const model::Noun& noun, const model::Json& body) const;
   Result<std::optional<store::ControlRecord>> believed(store::ControlRecord record);
 
   store::ControlRecords records_;

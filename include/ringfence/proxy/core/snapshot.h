@@ -54,6 +54,7 @@ struct User : model::User {
   bool has_password = true;  // Otherwise no password is right.
   // Of users that the store has; of others nil, empty, 0 and false.
   Uuid id = {};
+  Uuid declared_id = {};                 // Of a user of the configuration: by which grants name him.
   std::vector<std::string> groups = {};  // Ids.
   uint64_t password_set_us = 0;          // Unix time. A session of an earlier password ends.
   bool must_change_password = false;
@@ -63,6 +64,7 @@ struct User : model::User {
   std::vector<LoginKey> login_keys = {};
   bool has_unfit_keys = false;  // Others have no verifier, or one with another salt.
 
+  const Uuid& grant_id() const { return id.is_nil() ? declared_id : id; }
   // `keys` shows what a challenge shows.
   bool has_secret() const { return has_password || !login_keys.empty(); }
   // Null: it does not count, or not any more.
@@ -90,6 +92,9 @@ struct Target : model::PgTarget {
   std::shared_ptr<std::atomic<uint32_t>> leaving = std::make_shared<std::atomic<uint32_t>>(0);
   // Sessions that are open on all shards; carried over from one snapshot to the next.
   std::shared_ptr<std::atomic<uint32_t>> sessions = std::make_shared<std::atomic<uint32_t>>(0);
+  Uuid declared_id = {};  // Of a target of the configuration: by which grants name it.
+
+  const Uuid& grant_id() const { return id.is_nil() ? declared_id : id; }
 };
 
 struct TcpTarget : model::TcpTarget {
@@ -97,6 +102,9 @@ struct TcpTarget : model::TcpTarget {
   std::vector<std::string> groups = {};  // As of a Target.
   // Sessions that are open on all shards; carried over from one snapshot to the next.
   std::shared_ptr<std::atomic<uint32_t>> sessions = std::make_shared<std::atomic<uint32_t>>(0);
+  Uuid declared_id = {};  // As of a Target.
+
+  const Uuid& grant_id() const { return id.is_nil() ? declared_id : id; }
 };
 
 using GrantList = std::vector<std::shared_ptr<const model::Grant>>;

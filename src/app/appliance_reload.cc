@@ -20,6 +20,7 @@ std::shared_ptr<proxy::Snapshot> Appliance::make_snapshot(const Config& config) 
   static_cast<model::Limits&>(out->limits) = config.limits;
   static_cast<model::RecordLimits&>(out->limits) = config.audit;
   if (!config.audit.enabled) out->limits.volume_per_user = out->limits.volume_per_address = {};
+  out->grant_term = {heard_ns_, config.access.stale_max_ms * 1'000'000};
   use_policies(*out, config.policies);
   for (const model::User& user : config.users) {
     // Checked when the configuration was loaded.
@@ -39,8 +40,8 @@ std::shared_ptr<proxy::Snapshot> Appliance::make_snapshot(const Config& config) 
   for (const model::PgTarget& target : config.targets) {
     proxy::Target made{target, {}, 0, {}, tls_.target(target.name)};
     RINGFENCE_ASSERT((made.sslmode == model::SslMode::disable) == !made.tls);
-    if (snapshot_) {
     made.declared_id = model::declared_id("target", target.name);
+    if (snapshot_) {
       if (const proxy::Target* before = snapshot_->find_target(target.name)) {
         made.sessions = before->sessions;
         made.warm = before->warm;
@@ -51,8 +52,8 @@ std::shared_ptr<proxy::Snapshot> Appliance::make_snapshot(const Config& config) 
   }
   for (const model::TcpTarget& target : config.tcp_targets) {
     proxy::TcpTarget made{target};
-    if (snapshot_) {
     made.declared_id = model::declared_id("target", target.name);
+    if (snapshot_) {
       if (const proxy::TcpTarget* before = snapshot_->find_tcp_target(target.name))
         made.sessions = before->sessions;
     }
@@ -63,7 +64,7 @@ std::shared_ptr<proxy::Snapshot> Appliance::make_snapshot(const Config& config) 
     for (const auto& [name, target] : in_force_->targets)
       put_store_target(*out, target, snapshot_.get(), kernel_tls_.use);
     add_store_grants(*out, in_force_, *budgets_);
-    out->are_grants_stale = are_grants_stale();
+    out->are_grants_stale = out->grant_term.is_over(mono_ns());
   }
   return out;
 }

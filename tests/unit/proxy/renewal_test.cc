@@ -220,6 +220,50 @@ TEST_CASE("a marker that somebody stole turns no other error into a refusal") {
   CHECK(found[3] == "42601 syntax error at or near \"" + second + "\"");
 }
 
+namespace {
+
+// A grant of level write, whose term ends 10 s after the store was heard of at 1 s.
+struct Term {
+  std::shared_ptr<std::atomic<uint64_t>> heard_ns = std::make_shared<std::atomic<uint64_t>>(second_ns);
+  static constexpr uint64_t second_ns = 1'000'000'000;
+
+  std::function<void(Snapshot&)> grants() const {
+    return [heard = heard_ns](Snapshot& snapshot) {
+      snapshot.policies = nullptr;
+      snapshot.grant_term = {heard, 10 * second_ns};
+      User& ada = snapshot.users["ada"];
+      ada.declared_id.bytes[0] = 1;
+      model::Grant grant;
+      grant.id = "g";
+      grant.number = 7;
+      grant.level = policy::Level::write;
+      grant.subject = model::grant_subject("user", to_string(ada.declared_id));
+      grant.object = model::grant_object("tag", "*");
+      add_grant(snapshot, grant);
+    };
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the first statement after the term of grants is refused, and the first one after news is not") {
+  for (const bool has_news : {false, true}) {
+    for (const uint64_t ms : {1'001, 11'000, 11'001, 12'000}) {
+      CAPTURE(ms);
+      const Term term;
+      World world(1, 0, term.grants());
+      world.advance_to(1'000);
+      world.connect();
+      world.log_in();
+      world.advance_to(ms);
+      CHECK(world.core->look()->are_grants_stale == (ms > 11'000));
+      if (has_news) *term.heard_ns = 11 * Term::second_ns;
+      world.send(world.client, query("select 1"));
+      CHECK((world.server.got == query("select 1")) == (has_news || ms <= 11'000));
+    }
+  }
+}
+
 TEST_CASE("a grant that names a user of the file is nobody else's") {
   Snapshot snapshot;
   Target target;

@@ -107,6 +107,19 @@ struct TcpTarget : model::TcpTarget {
   const Uuid& grant_id() const { return id.is_nil() ? declared_id : id; }
 };
 
+// How long access by grants holds without news of the store.
+struct GrantTerm {
+  // When the store was heard of last (mono_ns), as it is at this moment; 0: never. Null: there is no store.
+  std::shared_ptr<const std::atomic<uint64_t>> heard_ns;
+  uint64_t max_ns = 0;  // 0: without an end.
+
+  bool is_over(uint64_t now_ns) const {
+    if (!heard_ns || max_ns == 0) return false;
+    const uint64_t heard = heard_ns->load(std::memory_order_relaxed);
+    return heard != 0 && now_ns > heard && now_ns - heard > max_ns;
+  }
+};
+
 using GrantList = std::vector<std::shared_ptr<const model::Grant>>;
 
 struct Limits : model::Limits, model::RecordLimits {};
@@ -122,7 +135,9 @@ struct Snapshot {
   SharedMap<GrantList> grants;  // Of the store, by whom and what they are about (find_access.h).
   // Of those of them that have a budget, by their ids.
   SharedMap<std::shared_ptr<BudgetAccount>> budgets;
-  bool are_grants_stale = false;  // The store has not been heard of for longer than access.stale_max.
+  // access.stale_max. Each shard looks before it decides (ShardCore::renew).
+  GrantTerm grant_term;
+  bool are_grants_stale = false;  // The term is over.
   bool is_closed = false;         // Nobody has access: policies or grants of the store cannot be read.
   SharedMap<User> users;
   SharedMap<Listener> listeners;

@@ -16,12 +16,14 @@ using store::ControlRecord;
 
 Answer Change::failed(const Error& error) { return store_failed(error, records_.refusal()); }
 
-std::optional<Answer> Change::begin() {
+std::optional<Answer> Change::begin(std::string_view action, const std::string& which) {
   auto begun = records_.begin();
   if (!begun) return failed(begun.error());
   revision_ = *begun;
   ring_ = registry_.authority_.ring();
   key_ = records_.current_key().empty() ? ring_->current_id() : records_.current_key();
+  if (auto gone = ChangeRules(registry_, records_, actor_).check_actor())
+    return give_up(action, which, std::move(*gone));
   if (ring_->find(key_) != nullptr) return std::nullopt;
   records_.roll_back();
   return refusal(Answer::Kind::conflict, "the store's records are by the key \"" + key_ +
@@ -107,7 +109,7 @@ Answer Change::create_built_in(const Json& given) {
 Answer Change::create_prepared(const Json& given, const Prepared& prepared,
                                const std::string& idempotency_key) {
   const std::string name = given.value("name", "");
-  if (auto refused = begin()) return *refused;
+  if (auto refused = begin("CREATE", name)) return *refused;
   Answer answer = create_within(given, prepared, idempotency_key);
   if (answer.kind != Answer::Kind::created) return give_up("CREATE", name, std::move(answer));
   if (answer.revision == 0) records_.roll_back();  // An earlier one.
@@ -264,7 +266,7 @@ Answer Change::change(const std::string& which, const Json& given, std::optional
                        *registry_.authority_.ring());
     if (prepared.refusal) return *prepared.refusal;
   }
-  if (auto refused = begin()) return *refused;
+  if (auto refused = begin("UPDATE", which)) return *refused;
   Answer answer = change_within(which, given, prepared, if_version);
   if (answer.kind != Answer::Kind::ok) return give_up("UPDATE", which, std::move(answer));
   if (answer.revision == 0) records_.roll_back();  // Nothing differs.
@@ -305,7 +307,7 @@ Answer Change::finish_update(const ControlRecord& record, const Json& before) {
 }
 
 Answer Change::remove(const std::string& which, std::optional<int64_t> if_version) {
-  if (auto refused = begin()) return *refused;
+  if (auto refused = begin("DELETE", which)) return *refused;
   Answer answer = remove_within(which, if_version);
   const bool is_doubtful =
       answer.kind == Answer::Kind::not_found ||

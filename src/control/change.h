@@ -44,8 +44,9 @@ class Change {
   // The record that the change is about, in the version that was asked for; else what is answered.
   Result<store::ControlRecord> current(const std::string& which, std::optional<int64_t> if_version,
                                        Answer& refused);
-  // Begins the transaction and takes the key that new rows are by; else what is answered.
-  std::optional<Answer> begin();
+  // Begins the transaction, takes the key that new rows are by, and asks again for the actor; else what is
+  // answered. `action` and `which`: what a refusal is of.
+  std::optional<Answer> begin(std::string_view action, const std::string& which);
   // With that key, the record's secrets too.
   Result<void> seal(store::ControlRecord& record) const;
   // The records of the trail, the commit.

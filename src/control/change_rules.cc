@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "ringfence/base/clock.h"
+#include "ringfence/model/json_fields.h"
 #include "ringfence/model/target_secrets.h"
 #include "ringfence/net/tls.h"
 
@@ -48,6 +50,39 @@ std::optional<Answer> ChangeRules::check(const model::Noun& noun, const Json* be
   if (after != nullptr && noun.check != nullptr) {
     if (model::Defects wrong = noun.check(*after); !wrong.empty()) return invalid(std::move(wrong));
   }
+namespace {
+
+// Of a user, or of a key.
+bool is_in_use(const Json& record) {
+  const uint64_t expires_us = model::time_in(record, "expires_at");
+  return record.at("enabled").get<bool>() && (expires_us == 0 || expires_us > wall_us());
+}
+
+}  // namespace
+
+// Of what cannot be believed nobody knows whether it is.
+Result<bool> ChangeRules::is_actor_there() {
+  const std::string id = to_string(actor_.user_id);
+  auto user = believed("user", id);
+  if (!user) return unexpected(std::move(user.error()));
+  auto scopes = scopes_of_user(id);
+  if (!scopes) return unexpected(std::move(scopes.error()));
+  if (!is_in_use(user->body) || !scopes->has_all(actor_.scopes)) return false;
+  if (actor_.key_id.is_nil()) return true;
+  auto key = believed("key", to_string(actor_.key_id));
+  if (!key) return unexpected(std::move(key.error()));
+  return is_in_use(key->body) && key->body.at("user") == id;
+}
+
+std::optional<Answer> ChangeRules::check_actor() {
+  if (actor_.user_id.is_nil()) return std::nullopt;
+  auto is_there = is_actor_there();
+  if (!is_there && is_there.error().fault == Fault::unavailable)
+    return store_failed(is_there.error(), records_.refusal());
+  if (is_there && *is_there) return std::nullopt;
+  return refusal(Answer::Kind::forbidden, actor_has_less);
+}
+
   if (noun.name == "user") return check_user(before, after);
   if (noun.name == "role") return check_role(before, after);
   if (noun.name == "key") return check_key(before, after);

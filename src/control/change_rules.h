@@ -17,6 +17,9 @@ class ChangeRules {
   ChangeRules(const Registry& registry, store::ControlRecords& records, const Actor& actor)
       : registry_(registry), records_(records), actor_(actor) {}
 
+  // Whether the actor may still all that he could when he proved who he is. He may have been disabled since,
+  // his key revoked, or a role taken away: on another node, or a moment ago.
+  std::optional<Answer> check_actor();
   // `before`: null where the record is new; `after`: null where it is deleted; both with ids as references.
   // Nothing: the change may be made.
   std::optional<Answer> check(const model::Noun& noun, const model::Json* before, const model::Json* after);
@@ -34,6 +37,7 @@ class ChangeRules {
   std::optional<Answer> check_user(const model::Json* before, const model::Json* after);
   std::optional<Answer> check_role(const model::Json* before, const model::Json* after);
   std::optional<Answer> check_target(const model::Json* before, const model::Json* after);
+  Result<bool> is_actor_there();
   std::optional<Answer> check_grant(const model::Json* before, const model::Json* after);
   std::optional<Answer> check_request(const model::Json* after, const model::Json& record) const;
   std::optional<Answer> check_request_rule(const model::Json* after);

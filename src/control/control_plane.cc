@@ -227,6 +227,9 @@ void ControlPlane::ask_keys(KeyAction action, std::string which, model::Json giv
         return parts.keys.ask(action, which, given, actor, *parts.connection, parts.options.space,
                               parts.follower.key_problem());
       },
+        const Registry registry = parts.registry();
+        store::ControlRecords records(*parts.connection);
+        if (auto gone = ChangeRules(registry, records, actor).check_actor()) return *gone;
       std::move(done));
 }
 

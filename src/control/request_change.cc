@@ -158,7 +158,7 @@ Answer RequestChange::decide(const std::string& which, Decision decision, const 
     wrong.push_back({"reason", "is missing; say why the request is denied"});
   if (!wrong.empty()) return invalid(std::move(wrong), "the decision is not valid");
   const std::string reason = asked.at("reason").is_null() ? "" : asked.at("reason").get<std::string>();
-  if (auto no_begin = begin()) return *no_begin;
+  if (auto no_begin = begin(ending_of(decision).action, which)) return *no_begin;
   Answer answer = decide_within(which, decision, reason, if_version);
   return answer.kind == Answer::Kind::ok ? answer
                                          : give_up(ending_of(decision).action, which, std::move(answer));
@@ -198,21 +198,8 @@ std::optional<Answer> RequestChange::check_who(Decision decision, const Json& re
     return not_allowed("a request is cancelled by the user who made it; deny it in place of that");
   }
   if (is_own) return not_allowed("nobody decides a request of his own; ask another approver");
-  if (auto no_approver = check_approver()) return no_approver;
+  if (!actor_.scopes.has("access-requests:decide")) return not_allowed("you may not decide requests");
   return decision == Decision::approve ? check_requester(user) : std::nullopt;
-}
-
-// His role may have been taken away since he was asked who he is: on another node, or a moment ago.
-std::optional<Answer> RequestChange::check_approver() {
-  if (actor_.user_id.is_nil()) return std::nullopt;
-  ChangeRules rules(registry_, records_, actor_);
-  const std::string id = to_string(actor_.user_id);
-  auto scopes = rules.scopes_of_user(id);
-  if (!scopes && scopes.error().fault == Fault::unavailable) return failed(scopes.error());
-  const bool may =
-      scopes && actor_.scopes.has("access-requests:decide") && scopes->has("access-requests:decide");
-  if (!may || check_requester(id)) return not_allowed("you may not decide requests any more");
-  return std::nullopt;
 }
 
 std::optional<Answer> RequestChange::check_requester(const std::string& user) {

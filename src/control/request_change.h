@@ -38,7 +38,6 @@ class RequestChange final : public Change {
   Result<model::Json> tags_of(const model::Json& request);
   // Something: he may not.
   std::optional<Answer> check_who(Decision decision, const model::Json& request);
-  std::optional<Answer> check_approver();
   std::optional<Answer> check_requester(const std::string& user);
   // Fills in what the decision sets, and makes the grant of an approval.
   std::optional<Answer> settle(store::ControlRecord& record, Decision decision, const std::string& by,

@@ -106,6 +106,22 @@ Answer Change::create_built_in(const Json& given) {
   return create_prepared(given, prepared, "");
 }
 
+Answer Change::renew_built_in(const std::string& id, const Json& fields) {
+  if (auto refused = begin("UPDATE", id)) return *refused;
+  Answer refused;
+  auto record = current(id, std::nullopt, refused);
+  if (!record) return give_up("UPDATE", id, std::move(refused));
+  const Json before = record->body;
+  record->body.update(fields);
+  record->body["version"] = record->version() + 1;
+  begin_record(*record);
+  auto written = seal(*record);
+  if (written) written = records_.update(*record);
+  if (!written) return give_up("UPDATE", id, failed(written.error()));
+  Answer answer = finish_update(*record, before);
+  return answer.kind == Answer::Kind::ok ? answer : give_up("UPDATE", id, std::move(answer));
+}
+
 Answer Change::create_prepared(const Json& given, const Prepared& prepared,
                                const std::string& idempotency_key) {
   const std::string name = given.value("name", "");
@@ -241,6 +257,8 @@ Result<ControlRecord> Change::current(const std::string& which, std::optional<in
   };
   if (!*found) return stop(Answer::Kind::not_found, "there is no such " + std::string(noun_.name));
   ControlRecord& record = **found;
+  if (ChangeRules::is_hidden(noun_, record.body, actor_))
+    return stop(Answer::Kind::not_found, "there is no such " + std::string(noun_.name));
   if (!registry_.believes(record)) {
     refused = not_believed();
     return fail(Fault::conflict, refused.message);

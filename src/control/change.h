@@ -26,6 +26,8 @@ class Change {
   Answer create(const model::Json& given, const std::string& idempotency_key);
   // A record of the appliance's own, which nobody may change.
   Answer create_built_in(const model::Json& given);
+  // Such a record gets what a newer appliance gives it.
+  Answer renew_built_in(const std::string& id, const model::Json& fields);
   Answer change(const std::string& which, const model::Json& given, std::optional<int64_t> if_version);
   Answer remove(const std::string& which, std::optional<int64_t> if_version);
 

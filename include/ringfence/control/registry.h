@@ -74,8 +74,8 @@ class Registry {
   Answer change_own_password(const Actor& user, const model::Secret& password, int64_t if_version);
   // Beside the keys' records; nobody's change, and no event. See ControlRecords.
   Answer note_key_uses(const std::vector<store::ControlRecords::KeyUse>& uses);
-  // Built-in roles, and the first administrator; nothing where there are users already. `password` is asked
-  // for when there is none.
+  // Built-in roles, up to date in a store of an earlier appliance, too; and the first administrator, where
+  // there are no users. `password` is asked for then.
   struct First {
     bool is_made = false;
     std::string user;
@@ -86,6 +86,7 @@ class Registry {
   friend class Change;
   friend class RequestChange;
   friend class BreakGlass;
+  Result<void> make_built_in_roles(const Actor& appliance);
   Result<std::optional<store::ControlRecord>> find(const model::Noun& noun, const std::string& which);
   // Null: the configuration declares no such record.
   const model::Json* declared(const model::Noun& noun, const std::string& which) const {

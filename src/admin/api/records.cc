@@ -47,9 +47,11 @@ bool is_known_to_client(const Call& call, int64_t version) {
   return *header == "*" || http::list_has(*header, tag) || http::list_has(*header, "W/" + tag);
 }
 
-// A user has a name that is his alone as long as he is there, and he stays as long as his requests do.
+// A user has a name that is his alone as long as he is there, and he stays as long as his requests and keys
+// do.
 bool sees_own_alone(const model::Noun& noun, const Call& call) {
-  return noun.is_request && !call.principal.scopes.has(std::string(noun.plural) + ":read");
+  const bool has_owners = noun.is_request || noun.name == "key";
+  return has_owners && !call.principal.scopes.has(std::string(noun.plural) + ":read");
 }
 
 // ---------------------------------------------------------------- handlers
@@ -213,6 +215,7 @@ std::string own_scope_of(const model::Noun& noun, std::string_view method) {
 void add_records(Router& router, Resources& resources) {
   for (const model::Noun* noun : model::nouns()) {
     const std::string plural(noun->plural);
+  if (noun.name == "key") return "self:keys";
     for (const Verb& verb : verbs) {
       const std::string_view method = verb.method;
       if (noun->is_request && method == "PATCH") continue;

@@ -3,7 +3,7 @@ import psycopg
 import pytest
 
 import harness
-from test_grants import made
+from test_grants import at, made
 from test_store_users import PASSWORD, call, make_user, refused
 
 USER, SECRET = next(iter(harness.USERS.items()))
@@ -150,3 +150,21 @@ def test_break_glass_and_a_request_for_a_target_of_the_file(one):
     connect(one, 'ana').execute('SELECT 1')
     made(call(one, 'POST', '/api/v1/break-glass', {'target': 'shop', 'reason': 'the shop is down'}, token=keys['root']))
     connect(one, 'root').execute('SELECT 1')
+
+
+def test_a_user_has_keys_of_his_own(one):
+    make_user(one, 'ana', roles=['user'])
+    make_user(one, 'eve', roles=['user'])
+    made(call(one, 'POST', '/api/v1/keys', {'name': 'of-eve', 'user': 'eve'}))
+    key = made(call(one, 'POST', '/api/v1/keys', {'name': 'first', 'user': 'ana'}))['key']
+    until = '2030-01-01T00:00:00Z'
+    status, _, problem = call(one, 'POST', '/api/v1/keys', {'name': 'mine', 'expires_at': until}, token=key)
+    assert status == 422 and problem['errors'][0]['field'] == 'expires_at', problem
+    mine = made(call(one, 'POST', '/api/v1/keys', {'name': 'mine', 'expires_at': at(3600)}, token=key))
+    names = [each['name'] for each in call(one, 'GET', '/api/v1/keys', token=key)[2]['items']]
+    assert sorted(names) == ['first', 'mine']
+    assert call(one, 'GET', '/api/v1/keys/of-eve', token=key)[0] == 404
+    assert call(one, 'DELETE', '/api/v1/keys/of-eve', token=key)[0] == 404
+    assert call(one, 'GET', '/api/v1/keys/mine', token=mine['key'])[0] == 200
+    assert call(one, 'DELETE', '/api/v1/keys/mine', token=key)[0] == 204
+    assert call(one, 'GET', '/api/v1/keys', token=mine['key'])[0] == 401

@@ -140,4 +140,15 @@ void ChangeTrail::refused(std::string_view action, const model::Noun& noun, cons
   if (!event.publish(*space_)) log_error("a refused change found no room in the trail");
 }
 
+void ChangeTrail::not_valid(std::string_view action, const model::Noun& noun, const std::string& which,
+                            const std::string& reason, const Json& metadata, const Actor& actor) {
+  if (space_ == nullptr) return;
+  EventBuilder event = new_event(action, audit::Severity::warning, audit::Outcome::failure);
+  add_actor(event, actor);
+  event.text(Tag::entity_type, noun.name).text(Tag::reason, reason);
+  if (!which.empty()) event.text(Tag::entity_id, which);
+  if (!metadata.empty()) event.text(Tag::metadata, model::canonical_json(metadata));
+  if (!event.publish(*space_)) log_error("a refused change found no room in the trail");
+}
+
 }  // namespace ringfence::control

@@ -249,26 +249,42 @@ Result<Json> Registry::show_page(const model::Noun& noun, const std::vector<Json
   return out;
 }
 
+namespace {
+
+// Of a record that somebody gives; empty: it has none.
+std::string name_in(const Json& given) {
+  const bool has_name = given.is_object() && given.contains("name") && given["name"].is_string();
+  return has_name ? given["name"].get<std::string>() : "";
+}
+
+}  // namespace
+
 Answer Registry::create(const model::Noun& noun, const Json& given, const Actor& actor,
                         const std::string& idempotency_key) {
-  if (const Json* found = given.is_object() && given.contains("name") && given["name"].is_string()
-                              ? declared(noun, given["name"].get<std::string>())
-                              : nullptr) {
+  const std::string name = name_in(given);
+  if (const Json* found = name.empty() ? nullptr : declared(noun, name)) {
     Answer out = refuse_declared("CREATE", noun, *found, actor);
     out.defects = {{"name", "is taken by the configuration; choose another one"}};
     return out;
   }
-  if (noun.is_request) return RequestChange(*this, actor).create(given, idempotency_key);
-  return Change(*this, noun, actor).create(given, idempotency_key);
+  Answer answer = noun.is_request ? RequestChange(*this, actor).create(given, idempotency_key)
+                                  : Change(*this, noun, actor).create(given, idempotency_key);
+  return told("CREATE", noun, name, std::move(answer), actor);
 }
 
 Answer Registry::decide(const std::string& which, Decision decision, const Json& given,
                         std::optional<int64_t> if_version, const Actor& actor) {
-  return RequestChange(*this, actor).decide(which, decision, given, if_version);
+  RequestChange change(*this, actor);
+  Answer answer = change.decide(which, decision, given, if_version);
+  // Of the appliance's own word nobody needs to know that another node was faster.
+  if (decision == Decision::expire) return answer;
+  return told(RequestChange::action_of(decision), *model::find_noun("access_request"), which,
+              std::move(answer), actor);
 }
 
 Answer Registry::break_glass(const Json& given, const Actor& actor, const std::string& idempotency_key) {
-  return BreakGlass(*this, actor).make(given, idempotency_key);
+  return told("break_glass", *model::find_noun("grant"), "",
+              BreakGlass(*this, actor).make(given, idempotency_key), actor);
 }
 
 Result<void> Registry::expire_requests() {
@@ -292,13 +308,13 @@ Result<void> Registry::expire_requests() {
 Answer Registry::change(const model::Noun& noun, const std::string& which, const Json& given,
                         std::optional<int64_t> if_version, const Actor& actor) {
   if (const Json* found = declared(noun, which)) return refuse_declared("UPDATE", noun, *found, actor);
-  return Change(*this, noun, actor).change(which, given, if_version);
+  return told("UPDATE", noun, which, Change(*this, noun, actor).change(which, given, if_version), actor);
 }
 
 Answer Registry::remove(const model::Noun& noun, const std::string& which, std::optional<int64_t> if_version,
                         const Actor& actor) {
   if (const Json* found = declared(noun, which)) return refuse_declared("DELETE", noun, *found, actor);
-  return Change(*this, noun, actor).remove(which, if_version);
+  return told("DELETE", noun, which, Change(*this, noun, actor).remove(which, if_version), actor);
 }
 
 Answer Registry::change_own_password(const Actor& user, const model::Secret& password, int64_t if_version) {

@@ -54,6 +54,8 @@ bool is_over(const Json& request, uint64_t now_us) {
   return request.at("state") == "pending" && model::time_in(request, "expires_at") <= now_us;
 }
 
+std::string_view RequestChange::action_of(Decision decision) { return ending_of(decision).action; }
+
 RequestChange::RequestChange(Registry& registry, const Actor& actor)
     : Change(registry, request_noun(), actor) {}
 

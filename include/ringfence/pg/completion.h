@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "ringfence/pg/name_doubt.h"
 #include "ringfence/pg/parse.h"
 #include "ringfence/pg/pending_messages.h"
 #include "ringfence/pg/session_objects.h"
@@ -39,6 +40,10 @@ struct Completion {
   const Portal* ran_instead = nullptr;
   // What ran was told by a name that may stand for something else since its text was seen.
   bool is_presumed = false;
+  // What it may have run out of sight; of a statement of a Query: what the whole message may.
+  Unseen unseen = Unseen::none;
+  // Of an observer's own: the rule that has kept the rest of its result from the client. Empty: none has.
+  std::string_view cut_by;
 };
 
 class StatementObserver {

@@ -161,6 +161,9 @@ class ResponseQueue {
   // ---- State
 
   bool is_empty() const { return pending_.is_empty(); }
+  // Whether anything waits behind the group that is being answered: up to its Sync, or one Query or
+  // FunctionCall.
+  bool has_later_group() const;
   // A COPY failed, a Sync had been sent inside of it, and statements behind it: the answers cannot tell
   // whether the server swallowed that Sync and skipped them, or ran them. The connection has to end; what is
   // open is unknown. No known client does that.

@@ -2,8 +2,8 @@
 //
 //   audit_rows [rows] [batch] [rounds]
 //
-// Prints one JSON object a line: contender, rows_per_s, client_cpu_us, store_cpu_us, bytes_per_row on disk. Each
-// round is one run of each contender into tables emptied before it:
+// Prints one JSON object a line: contender, rows_per_s, client_cpu_us, store_cpu_us, bytes_per_row on disk.
+// Each round is one run of each contender into tables emptied before it:
 //   ringfence    the journals hold all records when the writer starts; until the last row is committed
 //   rows         the same with audit.block_rows 0: each row by itself
 //   copy         the very bytes of ringfence's blocks, in batches of as many rows, into audit_block
@@ -147,7 +147,8 @@ struct Bench {
 
   void empty_tables() {
     auto connection = owner();
-    must(connection->exec("TRUNCATE ringfence.audit_row, ringfence.audit_block, ringfence.audit_link_run, ringfence.audit_open, "
+    must(connection->exec("TRUNCATE ringfence.audit_row, ringfence.audit_block, ringfence.audit_link_run, "
+                          "ringfence.audit_open, "
                           "ringfence.audit_anchor"),
          "truncate");
     must(connection->exec("DELETE FROM ringfence.audit_checkpoint"), "checkpoints");
@@ -156,10 +157,11 @@ struct Bench {
 
   // Of the trail's rows and links, indexes and free space included.
   double bytes_on_disk() {
-    auto size = must(owner()->exec("SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = "
-                                   "'ringfence'::regnamespace AND relkind = 'r' AND relname ~ "
-                                   "'^audit_(event_c|block_c|link_run)'"),
-                     "size");
+    auto size =
+        must(owner()->exec("SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = "
+                           "'ringfence'::regnamespace AND relkind = 'r' AND relname ~ "
+                           "'^audit_(event_c|block_c|link_run)'"),
+             "size");
     return std::stod(size.text(0, 0));
   }
 
@@ -195,8 +197,8 @@ struct Bench {
     while (trail->status().writer.rows < static_cast<uint64_t>(rows)) ::usleep(500);
     done_ns = mono_ns();
     if (prints) {
-      print(with_blocks ? "ringfence" : "rows", static_cast<double>(done_ns - running_ns) * 1e-9, process_cpu() - client,
-            store_cpu(store.pid()) - server);
+      print(with_blocks ? "ringfence" : "rows", static_cast<double>(done_ns - running_ns) * 1e-9,
+            process_cpu() - client, store_cpu(store.pid()) - server);
     }
     trail->stop(10'000);
   }

@@ -25,6 +25,9 @@ Known known_of(const proxy::Snapshot& snapshot) {
     return proxy::find_access(snapshot, question.roles, target,
                               user == nullptr ? nullptr : proxy::deciding_grant(snapshot, *user, target));
   };
+  out.idle_grants = [&snapshot](const Question& question) {
+    return proxy::grants_without_effect(snapshot, question.user, question.target);
+  };
   return out;
 }
 

@@ -86,7 +86,6 @@ class Appliance {
   // Policies of both, and whether anybody has access.
   void use_policies(proxy::Snapshot& in, const std::shared_ptr<const policy::PolicySet>& configuration);
   // Whether what grants give still holds, after what was heard of the store.
-  bool are_grants_stale() const;
   void look_at_grants();
   void take_reveal_requests();
   Result<void> start_config_keeper();
@@ -137,6 +136,8 @@ class Appliance {
   std::atomic<uint64_t> reload_failures_{0};
   std::mutex snapshot_lock_;  // Around the three that follow.
   proxy::SnapshotPtr snapshot_;
+  // When the store was heard of; the shards look at it, too.
+  std::shared_ptr<std::atomic<uint64_t>> heard_ns_ = std::make_shared<std::atomic<uint64_t>>(0);
   control::InForcePtr in_force_;  // What of the store the snapshot has; null: nothing.
   AllPolicies policies_;
   TlsKeeper tls_;

@@ -25,6 +25,7 @@ Result<void> Appliance::start_control() {
   options.node = config_.node;
   options.scram_secret = mock_secret_;
   options.space = &trail_->journal(control_producer());
+  options.heard_ns = heard_ns_;
   options.in_force = [this](const control::InForcePtr& now) { use_store(now); };
   options.distrusted = [this](const std::string& record, const std::string& why) { distrusted(record, why); };
   options.tell = [this](const EventBuilder& event) {
@@ -67,7 +68,7 @@ void Appliance::use_store(const control::InForcePtr& now) {
   }
   change_store_grants(*next, now, *budgets_);
   use_policies(*next, config_.policies);
-  next->are_grants_stale = are_grants_stale();
+  next->are_grants_stale = next->grant_term.is_over(mono_ns());
   snapshot_ = std::move(next);
   use_snapshot();
 }
@@ -78,16 +79,11 @@ void Appliance::use_policies(proxy::Snapshot& in,
   in.is_closed = (in_force_ && in_force_->is_closed) || (configuration && !in.policies);
 }
 
-bool Appliance::are_grants_stale() const {
-  if (!control_ || config_.access.stale_max_ms == 0) return false;
-  const uint64_t heard_ns = control_->status().heard_ns;
-  return heard_ns != 0 && mono_ns() - heard_ns > config_.access.stale_max_ms * 1'000'000;
-}
-
-// What nobody changes can become stale, and is in force again when the store is heard of.
+// The shards find by themselves that the term is over. This is for sessions that are idle, for who explains,
+// and for the log.
 void Appliance::look_at_grants() {
   const std::lock_guard guard(snapshot_lock_);
-  const bool are_stale = are_grants_stale();
+  const bool are_stale = snapshot_->grant_term.is_over(mono_ns());
   if (snapshot_->are_grants_stale == are_stale || snapshot_->grants.empty()) return;
   if (are_stale) log_error("the store is not heard of: statements of access by grants are refused");
   else log_info("the store is heard of again: access by grants is in force");

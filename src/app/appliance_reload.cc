@@ -4,6 +4,7 @@
 #include "reveal_request.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
+#include "ringfence/model/declared.h"
 #include "store_targets.h"
 #include "store_users.h"
 
@@ -19,13 +20,16 @@ std::shared_ptr<proxy::Snapshot> Appliance::make_snapshot(const Config& config) 
   static_cast<model::Limits&>(out->limits) = config.limits;
   static_cast<model::RecordLimits&>(out->limits) = config.audit;
   if (!config.audit.enabled) out->limits.volume_per_user = out->limits.volume_per_address = {};
+  out->grant_term = {heard_ns_, config.access.stale_max_ms * 1'000'000};
   use_policies(*out, config.policies);
   for (const model::User& user : config.users) {
     // Checked when the configuration was loaded.
     auto keys = pg::parse_scram_verifier(user.verifier.reveal());
     if (!keys) continue;
     out->scram_shapes.add(*keys);
-    out->users.set(user.name, proxy::User{user, std::move(*keys)});
+    proxy::User made{user, std::move(*keys)};
+    made.declared_id = model::declared_id("user", user.name);
+    out->users.set(user.name, std::move(made));
   }
   out->ticket_keys = tls_.ticket_keys();
   for (const model::Listener& listener : config.listeners) {
@@ -36,6 +40,7 @@ std::shared_ptr<proxy::Snapshot> Appliance::make_snapshot(const Config& config) 
   for (const model::PgTarget& target : config.targets) {
     proxy::Target made{target, {}, 0, {}, tls_.target(target.name)};
     RINGFENCE_ASSERT((made.sslmode == model::SslMode::disable) == !made.tls);
+    made.declared_id = model::declared_id("target", target.name);
     if (snapshot_) {
       if (const proxy::Target* before = snapshot_->find_target(target.name)) {
         made.sessions = before->sessions;
@@ -47,6 +52,7 @@ std::shared_ptr<proxy::Snapshot> Appliance::make_snapshot(const Config& config) 
   }
   for (const model::TcpTarget& target : config.tcp_targets) {
     proxy::TcpTarget made{target};
+    made.declared_id = model::declared_id("target", target.name);
     if (snapshot_) {
       if (const proxy::TcpTarget* before = snapshot_->find_tcp_target(target.name))
         made.sessions = before->sessions;
@@ -58,7 +64,7 @@ std::shared_ptr<proxy::Snapshot> Appliance::make_snapshot(const Config& config) 
     for (const auto& [name, target] : in_force_->targets)
       put_store_target(*out, target, snapshot_.get(), kernel_tls_.use);
     add_store_grants(*out, in_force_, *budgets_);
-    out->are_grants_stale = are_grants_stale();
+    out->are_grants_stale = out->grant_term.is_over(mono_ns());
   }
   return out;
 }
@@ -128,9 +134,10 @@ Result<std::vector<std::string>> Appliance::reload(Config config, std::string or
   const AuditConfig& b = config_.audit;
   check(a.enabled != b.enabled || a.journal_segment_bytes != b.journal_segment_bytes ||
             a.journal_max_bytes != b.journal_max_bytes || a.on_full != b.on_full ||
-            a.durability != b.durability || a.batch_rows != b.batch_rows || a.batch_ms != b.batch_ms || a.block_rows != b.block_rows ||
-            a.join_ms != b.join_ms || a.anchor_ms != b.anchor_ms || a.retention_days != b.retention_days ||
-            a.failures_window_ms != b.failures_window_ms || a.redact_names != b.redact_names,
+            a.durability != b.durability || a.batch_rows != b.batch_rows || a.batch_ms != b.batch_ms ||
+            a.block_rows != b.block_rows || a.join_ms != b.join_ms || a.anchor_ms != b.anchor_ms ||
+            a.retention_days != b.retention_days || a.failures_window_ms != b.failures_window_ms ||
+            a.redact_names != b.redact_names,
         "audit");
   log_configure(config.log.level, config.log.format);
   use_configuration(config);

@@ -290,14 +290,18 @@ Result<Question> parse_question(std::string_view json) {
 }
 
 Result<Answer> answer(Question question, const Known& known) {
+  IdleGrants idle = known.idle_grants ? known.idle_grants(question) : IdleGrants();
   if (!question.user.empty()) {
     const std::vector<std::string>* roles = known.roles_of(question.user);
-    if (roles == nullptr) return fail(Fault::not_found, "there is no user \"" + question.user + "\"");
+    if (roles == nullptr)
+      return fail(Fault::not_found, "there is no user \"" + question.user + "\"" + told_behind(idle));
     question.roles = *roles;
   }
   std::optional<policy::Access> access = known.access_of(question);
-  if (!access) return fail(Fault::not_found, "there is no target \"" + question.target + "\"");
+  if (!access)
+    return fail(Fault::not_found, "there is no target \"" + question.target + "\"" + told_behind(idle));
   Answer out;
+  out.idle_grants = std::move(idle);
   out.access = std::move(*access);
   Result<proxy::Explanation> explanation =
       fail(Fault::unavailable, "there is no thread to analyse it on; try again");
@@ -323,6 +327,7 @@ std::string to_json(const Answer& answer) {
            {"target", question.target},
            {"server_version", question.server_version},
            {"access", json_of(answer.access)},
+           {"grants_without_effect", json_of(answer.idle_grants)},
            {"refused_statement", explanation.refused ? Json(*explanation.refused) : Json()},
            {"statements", std::move(statements)}};
   return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -352,6 +357,7 @@ std::string to_text(const Answer& answer) {
              (policy->whitelist ? ", whitelist of " + std::to_string(policy->whitelist->size()) : "") + "\n";
     }
   }
+  out += describe(answer.idle_grants);
   size_t number = 0;
   for (const proxy::ExplainedStatement& statement : answer.explanation.statements) {
     out += "\nstatement " + std::to_string(++number) + ": " + (statement.is_allowed ? "allowed" : "refused") +

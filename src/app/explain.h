@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "idle_grants.h"
 #include "ringfence/base/result.h"
 #include "ringfence/policy/policy_set.h"
 #include "ringfence/proxy/pg/explain.h"
@@ -28,12 +29,15 @@ struct Known {
   std::function<const std::vector<std::string>*(const std::string& user)> roles_of;
   // Of the question's roles, and of its user's grants. Nothing: there is no such target.
   std::function<std::optional<policy::Access>(const Question& question)> access_of;
+  // Grants that would be about them; may be empty.
+  std::function<IdleGrants(const Question& question)> idle_grants = {};
 };
 
 struct Answer {
   Question question;
   policy::Access access;
   proxy::Explanation explanation;
+  IdleGrants idle_grants;
 };
 
 // The body of POST /api/v1/policy/explain. Fault::malformed when it is not such a question, Fault::not_found

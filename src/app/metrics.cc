@@ -26,6 +26,7 @@ constexpr StatementCounter statement_counters[] = {
     {"cancelled", &ShardCounters::statements_cancelled},
     {"not_executed", &ShardCounters::statements_not_executed},
     {"unknown", &ShardCounters::statements_unknown},
+    {"withheld", &ShardCounters::statements_withheld},
     {"denied", &ShardCounters::statements_refused},
 };
 

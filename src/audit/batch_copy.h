@@ -1,5 +1,5 @@
-// The COPY commands that a batch's rows go through: blocks as they come, rows between them at the end, so that
-// few commands suffice.
+// The COPY commands that a batch's rows go through: blocks as they come, rows between them at the end, so
+// that few commands suffice.
 #pragma once
 
 #include <optional>

@@ -26,10 +26,13 @@ const std::string& block_columns() {
   static const std::string columns = [] {
     std::string out =
         "node, first_chain_no, row_count, recorded_at, hash_version, retention_class, last_hash, first_ts, "
-        "last_ts, first_id, last_id, keys, sessions, row_salts, s_salts, k_text_salts, r_text_salts, r_s, r_k";
+        "last_ts, first_id, last_id, keys, sessions, row_salts, s_salts, k_text_salts, r_text_salts, r_s, "
+        "r_k";
     for (const BlockArray& array : block_arrays())
-      out.append(", ").append(1, array.group).append("_").append(
-          field_info(static_cast<uint16_t>(array.tag))->column);
+      out.append(", ")
+          .append(1, array.group)
+          .append("_")
+          .append(field_info(static_cast<uint16_t>(array.tag))->column);
     return out;
   }();
   return columns;

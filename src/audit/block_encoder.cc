@@ -15,8 +15,7 @@ void walk(ByteView fields, F each) {
   while (at != end) {
     const auto tag = static_cast<Tag>(detail::load_be<uint16_t>(at));
     const size_t size = detail::load_be<uint32_t>(at + 2);
-    each(tag, ByteView(at + FieldWriter::header_bytes, size),
-         ByteView(at, FieldWriter::header_bytes + size));
+    each(tag, ByteView(at + FieldWriter::header_bytes, size), ByteView(at, FieldWriter::header_bytes + size));
     at += FieldWriter::header_bytes + size;
   }
 }
@@ -107,10 +106,8 @@ void BlockEncoder::take_row(const RowPiece& piece, size_t i) {
   const size_t known = kinds_.size();
   // The text's number makes two kinds of what differs in the text alone.
   ringfence::Writer(scratch_).u32(shared_text);
-  const uint32_t kind =
-      kinds_.add(scratch_, std::hash<std::string_view>()(scratch_), [&](ByteView bytes) {
-        return kept_.keep(bytes);
-      });
+  const uint32_t kind = kinds_.add(scratch_, std::hash<std::string_view>()(scratch_),
+                                   [&](ByteView bytes) { return kept_.keep(bytes); });
   if (kind == known) texts_.push_back(shared_text);
   sessions_of_.put_small(i, static_cast<uint16_t>(row.facts + 1));
   kinds_of_.put_small(i, static_cast<uint16_t>(kind + 1));

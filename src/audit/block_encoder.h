@@ -14,8 +14,8 @@ namespace ringfence::audit {
 
 class BlockEncoder {
  public:
-  // Appends the piece, whose leaves are made; `first` is its first row's place, `last_hash` the chain's hash of
-  // its last row. Each row has an id and a time.
+  // Appends the piece, whose leaves are made; `first` is its first row's place, `last_hash` the chain's hash
+  // of its last row. Each row has an id and a time.
   void append(std::string& out, ByteView node, const RowPiece& piece, const ChainPlace& first,
               const crypto::Digest& last_hash);
   static std::string copy_sql() {

@@ -11,18 +11,12 @@ struct Kind {
   std::string_view usual;  // What most rows have: too common to be looked for.
 };
 constexpr Kind kinds_table[] = {
-    {Tag::user_name, "user:", ""},
-    {Tag::target, "target:", ""},
-    {Tag::database, "database:", ""},
-    {Tag::client_addr, "client:", ""},
-    {Tag::category, "category:", ""},
-    {Tag::action, "action:", "postgres_query"},
-    {Tag::severity, "severity:", "INFO"},
-    {Tag::outcome, "outcome:", "success"},
-    {Tag::sqlstate, "sqlstate:", ""},
-    {Tag::fingerprint, "fingerprint:", ""},
-    {Tag::entity_type, "entity_type:", ""},
-    {Tag::entity_id, "entity:", ""},
+    {Tag::user_name, "user:", ""},          {Tag::target, "target:", ""},
+    {Tag::database, "database:", ""},       {Tag::client_addr, "client:", ""},
+    {Tag::category, "category:", ""},       {Tag::action, "action:", "postgres_query"},
+    {Tag::severity, "severity:", "INFO"},   {Tag::outcome, "outcome:", "success"},
+    {Tag::sqlstate, "sqlstate:", ""},       {Tag::fingerprint, "fingerprint:", ""},
+    {Tag::entity_type, "entity_type:", ""}, {Tag::entity_id, "entity:", ""},
 };
 
 // An address without its port, which belongs to one connection.
@@ -35,7 +29,8 @@ ByteView host_of(ByteView address) {
 }
 
 const Kind* kind_of(Tag tag) {
-  const auto* found = std::find_if(std::begin(kinds_table), std::end(kinds_table), [&](const Kind& kind) { return kind.tag == tag; });
+  const auto* found = std::find_if(std::begin(kinds_table), std::end(kinds_table),
+                                   [&](const Kind& kind) { return kind.tag == tag; });
   return found == std::end(kinds_table) ? nullptr : found;
 }
 
@@ -44,8 +39,9 @@ ByteView value_of(Tag tag, ByteView value) { return tag == Tag::client_addr ? ho
 }  // namespace
 
 bool is_statement_action(ByteView action) {
-  static constexpr std::string_view actions[] = {"postgres_query", "postgres_query_outcome", "postgres_query_blocked",
-                                                 "postgres_bind",  "postgres_bind_outcome",  "postgres_message"};
+  static constexpr std::string_view actions[] = {"postgres_query",         "postgres_query_outcome",
+                                                 "postgres_query_blocked", "postgres_bind",
+                                                 "postgres_bind_outcome",  "postgres_message"};
   return std::find(std::begin(actions), std::end(actions), action) != std::end(actions);
 }
 
@@ -68,7 +64,8 @@ void BlockKeys::clear() {
 
 void BlockKeys::add(Tag tag, ByteView value) {
   if (tag == Tag::session_id) {
-    if (sessions_.size() <= block_sessions_max && sessions_.find(value) == sessions_.end()) sessions_.emplace(value);
+    if (sessions_.size() <= block_sessions_max && sessions_.find(value) == sessions_.end())
+      sessions_.emplace(value);
     return;
   }
   if (tag == Tag::action && !is_statement_action(value)) has_events_ = true;

@@ -54,8 +54,9 @@ class KeptRows {
 
 // Blocks that begin at `last` or before and go on behind it. Gives how many rows went.
 Result<uint64_t> split_blocks_at(store::Connection& owner, const std::string& node, uint64_t last) {
-  const std::string which = " WHERE node = $1 AND first_chain_no BETWEEN 1 AND $2::bigint AND row_count > $2::bigint - "
-                            "first_chain_no + 1";
+  const std::string which =
+      " WHERE node = $1 AND first_chain_no BETWEEN 1 AND $2::bigint AND row_count > $2::bigint - "
+      "first_chain_no + 1";
   auto rows = owner.exec_params("SELECT " + block_columns() + " FROM ringfence.audit_block" + which,
                                 {node, number(last)}, true);
   if (!rows) return unexpected(std::move(rows.error()));
@@ -82,7 +83,8 @@ Result<uint64_t> remove_rows_behind(store::Connection& owner, const std::string&
   auto split = split_blocks_at(owner, node, last);
   if (!split) return split;
   auto removed = owner.exec_params(
-      "WITH rows AS (DELETE FROM ringfence.audit_row WHERE node = $1 AND (chain_no > $2::bigint OR chain_no < 1) "
+      "WITH rows AS (DELETE FROM ringfence.audit_row WHERE node = $1 AND (chain_no > $2::bigint OR chain_no "
+      "< 1) "
       "RETURNING 1 AS held), blocks AS (DELETE FROM ringfence.audit_block WHERE node = $1 AND "
       "(first_chain_no > $2::bigint OR first_chain_no < 1) RETURNING row_count AS held) "
       "SELECT coalesce(sum(held), 0) FROM (SELECT held FROM rows UNION ALL SELECT held FROM blocks) gone",

@@ -210,8 +210,7 @@ BatchResult Committer::attempt(BatchWrite& write) {
   if (recorded_at < partitions_from_ || recorded_at >= partitions_end_) {
     if (auto done = make_days(); !done) return {BatchFault::other, done.error().message};
   }
-  if (auto done = batch_.resolve_orphans(*session_); !done)
-    return {BatchFault::other, done.error().message};
+  if (auto done = batch_.resolve_orphans(*session_); !done) return {BatchFault::other, done.error().message};
   build(write);
   encoder_.begin(head_, now, options_.on_committed != nullptr, takes_blocks_);
   seal(write);

@@ -42,6 +42,7 @@ std::string_view name(Outcome outcome) {
     case Outcome::running: return "running";
     case Outcome::unknown: return "unknown";
     case Outcome::not_executed: return "not_executed";
+    case Outcome::withheld: return "withheld";
   }
   return "unknown";
 }

@@ -189,7 +189,8 @@ Result<uint64_t> NodeVerifier::next_present(uint64_t chain_no) {
       "SELECT coalesce(least((SELECT chain_no FROM ringfence.audit_row WHERE node = $1 AND chain_no >= "
       "$2::bigint ORDER BY "
       "chain_no LIMIT 1), (SELECT first_chain_no FROM ringfence.audit_block WHERE node = $1 AND "
-      "first_chain_no >= $2::bigint ORDER BY first_chain_no LIMIT 1), (SELECT first_chain_no FROM ringfence.audit_link_run WHERE node = $1 AND "
+      "first_chain_no >= $2::bigint ORDER BY first_chain_no LIMIT 1), (SELECT first_chain_no FROM "
+      "ringfence.audit_link_run WHERE node = $1 AND "
       "first_chain_no >= $2::bigint "
       "ORDER BY first_chain_no LIMIT 1)), 0)",
       {report_.node, number(chain_no)});
@@ -279,8 +280,10 @@ void NodeVerifier::on_row(const StoredRow& row) {
                      number(be<uint64_t>(fields.get(Tag::seq))) + " action " +
                      std::string(fields.get(Tag::action));
   const bool is_in_block = row.own_leaf.empty() && row.own_hash.empty();
-  const bool is_itself = is_in_block ? link != nullptr && (row.block_hash.empty() || row.block_hash == crypto::view_of(link->hash))
-                                     : link != nullptr && row.own_leaf == crypto::view_of(leaf) && row.own_hash == crypto::view_of(link->hash);
+  const bool is_itself = is_in_block ? link != nullptr && (row.block_hash.empty() ||
+                                                           row.block_hash == crypto::view_of(link->hash))
+                                     : link != nullptr && row.own_leaf == crypto::view_of(leaf) &&
+                                           row.own_hash == crypto::view_of(link->hash);
   if (place.version != hash_version && (place.version != hash_version_unsalted || is_in_block)) {
     found(FindingKind::changed, chain_no,
           "unknown hash version " + std::to_string(place.version) + ": " + what);
@@ -349,7 +352,8 @@ Result<void> NodeVerifier::check_coverage() {
       "chain_no LIMIT 1) "
       "UNION ALL (SELECT recorded_at FROM ringfence.audit_row WHERE node = $1 AND chain_no > $2::bigint "
       "ORDER BY chain_no DESC LIMIT 1) "
-      "UNION ALL (SELECT recorded_at FROM ringfence.audit_block WHERE node = $1 AND first_chain_no > $2::bigint - 1024 "
+      "UNION ALL (SELECT recorded_at FROM ringfence.audit_block WHERE node = $1 AND first_chain_no > "
+      "$2::bigint - 1024 "
       "AND first_chain_no::numeric + row_count > $2::bigint + 1 ORDER BY first_chain_no LIMIT 1) "
       "UNION ALL (SELECT recorded_at FROM ringfence.audit_block WHERE node = $1 "
       "AND first_chain_no::numeric + row_count > $2::bigint + 1 ORDER BY first_chain_no DESC LIMIT 1)) t",

@@ -31,10 +31,11 @@ Result<void> make_partition(store::Connection& owner, std::string_view prefix, u
   if (!exists) return unexpected(std::move(exists.error()));
   if (*exists) return {};
   // Waiting for the lock must not stop other nodes' writers for long.
-  auto made = owner.exec("BEGIN; SET LOCAL lock_timeout = '5s'; CREATE TABLE IF NOT EXISTS ringfence." + name +
-                         " PARTITION OF ringfence." + std::string(prefix.substr(0, prefix.size() - 1)) +
-                         " FOR VALUES FROM ('" + day_text(day, false) + " 00:00:00+00') TO ('" +
-                         day_text(day + day_us, false) + " 00:00:00+00'); COMMIT");
+  auto made =
+      owner.exec("BEGIN; SET LOCAL lock_timeout = '5s'; CREATE TABLE IF NOT EXISTS ringfence." + name +
+                 " PARTITION OF ringfence." + std::string(prefix.substr(0, prefix.size() - 1)) +
+                 " FOR VALUES FROM ('" + day_text(day, false) + " 00:00:00+00') TO ('" +
+                 day_text(day + day_us, false) + " 00:00:00+00'); COMMIT");
   if (made) return {};
   Error error = std::move(made.error());
   (void)owner.exec("ROLLBACK");

@@ -334,7 +334,8 @@ Result<std::optional<json>> TrailReader::one(TrailPart part, const Uuid& id) {
     auto blocks = blocks_in(blocks_with(part, key, since));
     if (!blocks) return unexpected(std::move(blocks.error()));
     const std::string numbers = store::array_literal(*blocks);
-    if (!blocks->empty()) read = connection_->stream(one_sql(part, RowPlace::in_blocks), {key, since, numbers}, take);
+    if (!blocks->empty())
+      read = connection_->stream(one_sql(part, RowPlace::in_blocks), {key, since, numbers}, take);
     if (!read) return failed(std::move(read.error()));
   }
   if (!out || part != TrailPart::connections) return out;

@@ -163,7 +163,8 @@ std::string chained(bool is_query, RowPlace place) {
 }
 
 std::string in_blocks(RowPlace place, size_t parameter) {
-  return place == RowPlace::alone ? "" : " AND r.block_no = ANY($" + std::to_string(parameter) + "::bigint[])";
+  return place == RowPlace::alone ? ""
+                                  : " AND r.block_no = ANY($" + std::to_string(parameter) + "::bigint[])";
 }
 
 std::string select_of(const TrailRequest& request, RowPlace place, const std::string& action, size_t limit) {
@@ -242,8 +243,8 @@ std::string page_sql(const TrailRequest& request, RowPlace place, size_t limit) 
   if (request.part != TrailPart::connections) return select_of(request, place, "", limit);
   // Each of the two by the index of actions.
   return "SELECT * FROM (" + select_of(request, place, "postgres_connect", limit) + " UNION ALL " +
-         select_of(request, place, "tcp_connect", limit) + ") both_kinds ORDER BY chain_no::bigint DESC LIMIT " +
-         std::to_string(limit);
+         select_of(request, place, "tcp_connect", limit) +
+         ") both_kinds ORDER BY chain_no::bigint DESC LIMIT " + std::to_string(limit);
 }
 
 std::string one_sql(TrailPart part, RowPlace place) {
@@ -267,9 +268,10 @@ std::string ends_sql(RowPlace place) {
 }
 
 BlockQuery blocks_of_page(const TrailRequest& request, const std::string& node, int64_t below, size_t limit) {
-  BlockQuery out{"SELECT b.first_chain_no::text FROM ringfence.audit_block b WHERE b.node = $1 AND "
-                 "b.first_chain_no < $2::bigint",
-                 {node, std::to_string(below)}};
+  BlockQuery out{
+      "SELECT b.first_chain_no::text FROM ringfence.audit_block b WHERE b.node = $1 AND "
+      "b.first_chain_no < $2::bigint",
+      {node, std::to_string(below)}};
   BlockWhere where(out);
   for (const auto& [name, value] : request.filters) where.filter(name, value);
   if (request.part == TrailPart::events) where.keys({std::string(block_key_of_events)});
@@ -282,9 +284,10 @@ BlockQuery blocks_of_page(const TrailRequest& request, const std::string& node, 
 }
 
 BlockQuery blocks_with(TrailPart part, const std::string& id, const std::string& since) {
-  BlockQuery out{"SELECT b.first_chain_no::text FROM ringfence.audit_block b WHERE b.recorded_at >= "
-                 "$1::timestamptz",
-                 {since}};
+  BlockQuery out{
+      "SELECT b.first_chain_no::text FROM ringfence.audit_block b WHERE b.recorded_at >= "
+      "$1::timestamptz",
+      {since}};
   BlockWhere where(out);
   if (part == TrailPart::connections) {
     where.sessions("{" + id + "}");
@@ -298,10 +301,11 @@ BlockQuery blocks_with(TrailPart part, const std::string& id, const std::string&
 }
 
 BlockQuery blocks_with_ends(const std::string& node, const std::string& behind, const std::string& sessions) {
-  BlockQuery out{"SELECT b.first_chain_no::text FROM ringfence.audit_block b WHERE b.node = $1 AND "
-                 "b.first_chain_no > $2::bigint - " +
-                     std::to_string(block_rows_max),
-                 {node, behind}};
+  BlockQuery out{
+      "SELECT b.first_chain_no::text FROM ringfence.audit_block b WHERE b.node = $1 AND "
+      "b.first_chain_no > $2::bigint - " +
+          std::to_string(block_rows_max),
+      {node, behind}};
   BlockWhere where(out);
   where.sessions(sessions);
   where.keys({block_key(Tag::action, "postgres_disconnect"), block_key(Tag::action, "tcp_disconnect"),

@@ -115,14 +115,16 @@ Result<void> PartitionDrop::find_blocks() {
 std::string PartitionDrop::numbers() const {
   std::string out = "SELECT node, chain_no AS low, chain_no AS high, 1 AS held FROM " + tables_.rows;
   if (!tables_.blocks.empty())
-    out += " UNION ALL SELECT node, first_chain_no, first_chain_no + row_count - 1, row_count FROM " + tables_.blocks;
+    out += " UNION ALL SELECT node, first_chain_no, first_chain_no + row_count - 1, row_count FROM " +
+           tables_.blocks;
   return out;
 }
 
 Result<void> PartitionDrop::count_rows() {
-  auto held = owner_.exec_params("SELECT coalesce(min(low), 0), coalesce(max(high), 0), coalesce(sum(held), 0) FROM (" +
-                                     numbers() + ") n WHERE node = $1",
-                                 {options_.node});
+  auto held = owner_.exec_params(
+      "SELECT coalesce(min(low), 0), coalesce(max(high), 0), coalesce(sum(held), 0) FROM (" + numbers() +
+          ") n WHERE node = $1",
+      {options_.node});
   if (!held) return unexpected(std::move(held.error()));
   first_ = static_cast<uint64_t>(held->integer(0, 0));
   last_ = static_cast<uint64_t>(held->integer(0, 1));
@@ -177,7 +179,8 @@ Result<void> PartitionDrop::check_page(uint64_t begin, uint64_t end) {
       owner_, tables_, options_.node, begin, end,
       [&](const StoredBlock& block) {
         if (!block.defect().empty())
-          refuse("the block at chain_no " + number(block.first_chain_no()) + " is not what was written: " + block.defect());
+          refuse("the block at chain_no " + number(block.first_chain_no()) +
+                 " is not what was written: " + block.defect());
       },
       [&](const StoredRow& row) {
         if (next >= links_.size() || row.place.chain_no != links_[next].chain_no) {
@@ -195,7 +198,8 @@ Result<void> PartitionDrop::check_page(uint64_t begin, uint64_t end) {
 
 void PartitionDrop::check_row(const StoredRow& row, const StoredLink& link) {
   std::string at = "chain_no " + number(link.chain_no);
-  if (row.leaf != link.leaf || (row.place.version != hash_version && row.place.version != hash_version_unsalted))
+  if (row.leaf != link.leaf ||
+      (row.place.version != hash_version && row.place.version != hash_version_unsalted))
     refuse(at + " is not the row that was written");
   if (chain_hash(sha_, hash_, link.leaf) != link.hash)
     refuse("the link of " + at + " does not follow its predecessor");

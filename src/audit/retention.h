@@ -7,8 +7,8 @@
 // without a gap, for recorded_at never goes back and the writer knows one class; where they do not, nothing
 // is signed.
 //
-// A day has a partition of rows and one of blocks; they go together, and the record names the first. A day that
-// several nodes write into goes when each of them has signed for its rows; the last one drops it.
+// A day has a partition of rows and one of blocks; they go together, and the record names the first. A day
+// that several nodes write into goes when each of them has signed for its rows; the last one drops it.
 #pragma once
 
 #include <functional>

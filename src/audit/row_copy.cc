@@ -56,7 +56,8 @@ void RowCopy::append(ByteView canonical, const ChainPlace& place, const crypto::
                      const crypto::Digest& hash, const RowSalts& salts) {
   auto columns = static_cast<size_t>(std::popcount(columns_));
   // A column takes four bytes of length where its field takes six of header; jsonb has one byte more.
-  char* at = rows_.room(2 + 6 * 16 + 2 * 40 + 4 + 3 * salt_bytes + canonical.size() + 5 * columns + short_value);
+  char* at =
+      rows_.room(2 + 6 * 16 + 2 * 40 + 4 + 3 * salt_bytes + canonical.size() + 5 * columns + short_value);
   detail::store_be(at, static_cast<uint16_t>(columns + 7));
   at += 2;
   const char* field = canonical.data();
@@ -102,7 +103,9 @@ std::string RowCopy::sql() const {
   for (uint64_t rest = columns_; rest != 0; rest &= rest - 1) {
     out.append(field_info(static_cast<uint16_t>(std::countr_zero(rest)))->column).append(", ");
   }
-  return out + "chain_no, recorded_at, hash_version, retention_class, leaf, hash, salts) FROM STDIN (FORMAT binary)";
+  return out +
+         "chain_no, recorded_at, hash_version, retention_class, leaf, hash, salts) FROM STDIN (FORMAT "
+         "binary)";
 }
 
 }  // namespace ringfence::audit

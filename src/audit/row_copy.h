@@ -16,8 +16,8 @@ class RowCopy {
   // "COPY ringfence.audit_row (…) FROM STDIN (FORMAT binary)" for the columns seen so far.
   std::string sql() const;
 
-  // `canonical` is what write_canonical() gives for the row, in memory that can be read 16 bytes beyond any of
-  // its values. The row has no column that was not added.
+  // `canonical` is what write_canonical() gives for the row, in memory that can be read 16 bytes beyond any
+  // of its values. The row has no column that was not added.
   void append(ByteView canonical, const ChainPlace& place, const crypto::Digest& leaf,
               const crypto::Digest& hash, const RowSalts& salts);
   ByteView rows() const { return rows_.view(); }

@@ -1,6 +1,6 @@
-// How a block stores a row's fields: once for all rows of a session, once for all statements of a kind, or for
-// each row. Each tag but the node's, which the block has itself, is in one group; the statement is of the kind
-// where the block has its text more than once, and of the row otherwise.
+// How a block stores a row's fields: once for all rows of a session, once for all statements of a kind, or
+// for each row. Each tag but the node's, which the block has itself, is in one group; the statement is of the
+// kind where the block has its text more than once, and of the row otherwise.
 #pragma once
 
 #include <bit>
@@ -17,7 +17,8 @@ inline constexpr uint64_t kind_group =
     bit_of(Tag::sqlstate) | bit_of(Tag::command_tag) | bit_of(Tag::message_type) | bit_of(Tag::entity_type) |
     bit_of(Tag::redacted) | bit_of(Tag::attribution);
 inline constexpr uint64_t row_group =
-    ((uint64_t{1} << tag_end) - 2) & ~(session_group | kind_group | bit_of(Tag::node) | bit_of(Tag::statement));
+    ((uint64_t{1} << tag_end) - 2) &
+    ~(session_group | kind_group | bit_of(Tag::node) | bit_of(Tag::statement));
 
 // Rows of a block; a block of the store with more is none of the writer's.
 inline constexpr size_t block_rows_max = 1'024;
@@ -25,8 +26,7 @@ inline constexpr size_t block_rows_max = 1'024;
 // Calls each(tag) for the tags of a group, ascending.
 template <typename F>
 void for_each_tag(uint64_t group, F each) {
-  for (uint64_t rest = group; rest != 0; rest &= rest - 1)
-    each(static_cast<Tag>(std::countr_zero(rest)));
+  for (uint64_t rest = group; rest != 0; rest &= rest - 1) each(static_cast<Tag>(std::countr_zero(rest)));
 }
 
 }  // namespace ringfence::audit

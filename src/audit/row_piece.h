@@ -53,9 +53,9 @@ class RowPiece {
   ByteDictionary texts_;
   ByteArena kept_;
   RowBuffer scratch_;
-  std::string salts_;    // Of the rows, of the facts, of the texts.
-  RowBuffer messages_;   // Each row's own fields, with room for its proof.
-  RowBuffer shared_;     // Salted facts and texts.
+  std::string salts_;   // Of the rows, of the facts, of the texts.
+  RowBuffer messages_;  // Each row's own fields, with room for its proof.
+  RowBuffer shared_;    // Salted facts and texts.
   std::vector<ByteView> views_;
   std::vector<crypto::Digest> digests_;  // Of the facts, of the texts.
 };

@@ -14,18 +14,19 @@ namespace {
 constexpr uint64_t session_mask =
     bit_of(Tag::id) | bit_of(Tag::ts) | bit_of(Tag::category) | bit_of(Tag::action) | bit_of(Tag::severity) |
     bit_of(Tag::user_name) | bit_of(Tag::auth_method) | bit_of(Tag::api_key) | bit_of(Tag::client_addr) |
-    bit_of(Tag::application_name) | bit_of(Tag::transport) | bit_of(Tag::session_id) | bit_of(Tag::connection_id) |
-    bit_of(Tag::target) | bit_of(Tag::tags) | bit_of(Tag::database) | bit_of(Tag::server_addr) | bit_of(Tag::server_user) |
-    bit_of(Tag::fingerprint) | bit_of(Tag::message_type) | bit_of(Tag::project_id);
+    bit_of(Tag::application_name) | bit_of(Tag::transport) | bit_of(Tag::session_id) |
+    bit_of(Tag::connection_id) | bit_of(Tag::target) | bit_of(Tag::tags) | bit_of(Tag::database) |
+    bit_of(Tag::server_addr) | bit_of(Tag::server_user) | bit_of(Tag::fingerprint) |
+    bit_of(Tag::message_type) | bit_of(Tag::project_id);
 
-constexpr uint64_t json_mask = bit_of(Tag::tags) | bit_of(Tag::parameters) | bit_of(Tag::facts) | bit_of(Tag::changes) |
-                               bit_of(Tag::metadata) | bit_of(Tag::redacted) | bit_of(Tag::redacted_digest) |
-                               bit_of(Tag::outcome_digest);
+constexpr uint64_t json_mask = bit_of(Tag::tags) | bit_of(Tag::parameters) | bit_of(Tag::facts) |
+                               bit_of(Tag::changes) | bit_of(Tag::metadata) | bit_of(Tag::redacted) |
+                               bit_of(Tag::redacted_digest) | bit_of(Tag::outcome_digest);
 
 // Columns that every row has.
 constexpr uint64_t always_mask = bit_of(Tag::id) | bit_of(Tag::node) | bit_of(Tag::shard) | bit_of(Tag::seq) |
-                                 bit_of(Tag::ts) | bit_of(Tag::category) | bit_of(Tag::action) | bit_of(Tag::severity) |
-                                 bit_of(Tag::outcome);
+                                 bit_of(Tag::ts) | bit_of(Tag::category) | bit_of(Tag::action) |
+                                 bit_of(Tag::severity) | bit_of(Tag::outcome);
 
 // Of a poisoned row's texts only short ones stay in their columns: indexed values have a limit of their own.
 constexpr size_t poisoned_text_max = 256;
@@ -267,7 +268,8 @@ namespace {
 bool fits_block(const PendingRow& row) {
   const bool is_of_kind = row.shape == RowShape::event || row.shape == RowShape::joined ||
                           row.shape == RowShape::running || row.shape == RowShape::died;
-  return is_of_kind && row.form == RowForm::whole && row.first.size() + row.second.size() <= block_row_bytes_max;
+  return is_of_kind && row.form == RowForm::whole &&
+         row.first.size() + row.second.size() <= block_row_bytes_max;
 }
 
 // How many rows from `at` on make a block together, `most` at most.
@@ -316,8 +318,8 @@ RowEncoder::Encoded RowEncoder::encode(const std::vector<PendingRow>& rows, cons
   return Encoded::done;
 }
 
-// The rows of the piece, and, for rows of their own and for those who follow the trail, their canonical bytes.
-// Gives the columns that they have.
+// The rows of the piece, and, for rows of their own and for those who follow the trail, their canonical
+// bytes. Gives the columns that they have.
 uint64_t RowEncoder::compose_piece(const std::vector<PendingRow>& rows, const Piece& piece) {
   const bool writes_canonical = keep_canonical_ || !piece.is_block;
   uint64_t columns = 0;

@@ -62,7 +62,8 @@ class RowEncoder {
   static constexpr size_t piece_rows = 128;
 
   // `block_rows`: so many rows that follow each other are stored as a block; fewer, and with 0 all, as rows.
-  explicit RowEncoder(std::string node, size_t block_rows = 0) : node_(std::move(node)), block_rows_(block_rows) {}
+  explicit RowEncoder(std::string node, size_t block_rows = 0)
+      : node_(std::move(node)), block_rows_(block_rows) {}
 
   struct Head {
     uint64_t chain_no = 0;

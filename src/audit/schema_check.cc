@@ -70,8 +70,7 @@ void SchemaCheck::on_relation(const std::string& name, const std::string& kind, 
                                                                {"audit_block_c1", "audit_block"}};
     if (auto one = classes.find(name); one != classes.end()) whole = &one->second;
     const bool is_partitioned = whole != nullptr || name == "audit_row" || name == "audit_block";
-    if (kind != (is_partitioned ? "p" : "r"))
-      found(name + " is no table of ours");
+    if (kind != (is_partitioned ? "p" : "r")) found(name + " is no table of ours");
     if (whole != nullptr && (parent != *whole || bound != "FOR VALUES IN ('1')"))
       found(name + " is not the partition that it was made as: " + bound);
     return;

@@ -282,9 +282,10 @@ Result<std::string> StartCheck::remove_behind(uint64_t chain_no) {
   auto rows = remove_rows_behind(owner_, claim_.node, chain_no);
   if (!rows) return unexpected(std::move(rows.error()));
   out += "\"rows\":" + std::to_string(*rows);
-  Result<void> done = remove("links",
-                             "DELETE FROM ringfence.audit_link_run WHERE node = $1 AND (first_chain_no > $2::bigint "
-                             "OR first_chain_no < 1)");
+  Result<void> done =
+      remove("links",
+             "DELETE FROM ringfence.audit_link_run WHERE node = $1 AND (first_chain_no > $2::bigint "
+             "OR first_chain_no < 1)");
   if (done) {
     done = remove("links_cut",
                   "UPDATE ringfence.audit_link_run SET links = substring(links FROM 1 FOR ($2::bigint - "
@@ -388,7 +389,8 @@ Result<std::string> store_code(store::Connection& store, const std::string& node
   }
   if (done) {
     done = take(
-        "SELECT b.first_chain_no, b::text FROM ringfence.audit_block b WHERE node = $1 ORDER BY first_chain_no DESC "
+        "SELECT b.first_chain_no, b::text FROM ringfence.audit_block b WHERE node = $1 ORDER BY "
+        "first_chain_no DESC "
         "LIMIT 8");
   }
   (void)store.exec("ROLLBACK");

@@ -9,7 +9,6 @@
 namespace ringfence::audit {
 namespace {
 
-
 int column_of(BlockColumn column) { return static_cast<int>(column); }
 
 ByteView salt_at(ByteView salts, size_t i) {
@@ -138,7 +137,8 @@ void StoredBlock::check_references() {
     if (at(own_.of[statement], i).data() != nullptr && at(kinds_.of[statement], kind).data() != nullptr)
       complain("a row has two texts");
   }
-  if (std::count(sessions.begin(), sessions.end(), false) + std::count(kinds.begin(), kinds.end(), false) != 0)
+  if (std::count(sessions.begin(), sessions.end(), false) + std::count(kinds.begin(), kinds.end(), false) !=
+      0)
     complain("it holds what no row refers to");
 }
 
@@ -165,9 +165,7 @@ void StoredBlock::check_summary(const store::Rows& rows, int row) {
   auto is_range = [&](Tag tag, BlockColumn first, BlockColumn last, bool is_time) {
     const Elements& values = own_.of[static_cast<size_t>(tag)];
     if (values.size() != size_ || values.empty()) return false;
-    auto is_less = [&](ByteView a, ByteView b) {
-      return is_time ? be<int64_t>(a) < be<int64_t>(b) : a < b;
-    };
+    auto is_less = [&](ByteView a, ByteView b) { return is_time ? be<int64_t>(a) < be<int64_t>(b) : a < b; };
     const auto [least, most] = std::minmax_element(values.begin(), values.end(), is_less);
     auto is_value = [&](BlockColumn column, ByteView value) {
       const ByteView there = rows.get(row, column_of(column));

@@ -58,7 +58,9 @@ class StoredBlock {
   size_t kind_at(size_t i) const { return number_at(kinds_of_, i); }
   // From 0; SIZE_MAX: none.
   static size_t number_at(const Elements& numbers, size_t i);
-  static ByteView at(const Elements& elements, size_t i) { return i < elements.size() ? elements[i] : ByteView(); }
+  static ByteView at(const Elements& elements, size_t i) {
+    return i < elements.size() ? elements[i] : ByteView();
+  }
 
   ByteView node_;
   ChainPlace place_;

@@ -53,7 +53,8 @@ void StoredRow::read(const store::Rows& row, crypto::Sha256& sha) {
   block_hash = ByteView();
   const ByteView salts = row.get(0, extra + 6);
   auto salt = [&](size_t i) { return salts.substr(std::min(salts.size(), i * salt_bytes), salt_bytes); };
-  leaf = salts.size() > 3 * salt_bytes ? crypto::Digest{} : leaf_of(sha, fields, place, {salt(0), salt(1), salt(2)});
+  leaf = salts.size() > 3 * salt_bytes ? crypto::Digest{}
+                                       : leaf_of(sha, fields, place, {salt(0), salt(1), salt(2)});
 }
 
 void StoredRow::read(const StoredBlock& block, size_t i, crypto::Sha256& sha) {
@@ -75,12 +76,12 @@ class RowMerge {
 
   Result<void> read_blocks(store::Connection& store, const std::string& table, const std::string& node,
                            const std::function<void(const StoredBlock&)>& on_block) {
-    auto rows = store.exec_params("SELECT " + block_columns() + " FROM " + table +
-                                      " WHERE node = $1 AND first_chain_no BETWEEN $2::bigint AND $3::bigint AND "
-                                      "row_count > $4::bigint - first_chain_no ORDER BY first_chain_no",
-                                  {node, number(begin_ - std::min<uint64_t>(begin_, block_rows_max - 1)),
-                                   number(end_), number(begin_)},
-                                  true);
+    auto rows = store.exec_params(
+        "SELECT " + block_columns() + " FROM " + table +
+            " WHERE node = $1 AND first_chain_no BETWEEN $2::bigint AND $3::bigint AND "
+            "row_count > $4::bigint - first_chain_no ORDER BY first_chain_no",
+        {node, number(begin_ - std::min<uint64_t>(begin_, block_rows_max - 1)), number(end_), number(begin_)},
+        true);
     if (!rows) return unexpected(std::move(rows.error()));
     answer_ = std::move(*rows);
     blocks_.resize(static_cast<size_t>(answer_.size()));
@@ -125,7 +126,8 @@ class RowMerge {
 }  // namespace
 
 Result<void> stream_rows(store::Connection& store, const StoredTables& tables, const std::string& node,
-                         uint64_t begin, uint64_t end, const std::function<void(const StoredBlock&)>& on_block,
+                         uint64_t begin, uint64_t end,
+                         const std::function<void(const StoredBlock&)>& on_block,
                          const std::function<bool(StoredRow&)>& each) {
   RowMerge merge(begin, end, each);
   if (!tables.blocks.empty()) {

@@ -43,10 +43,11 @@ struct StoredTables {
   std::string rows = "ringfence.audit_row";
   std::string blocks = "ringfence.audit_block";
 };
-// The node's rows of [begin, end], ascending, whatever they are stored as; until `each` gives false. `on_block`
-// gets each block before its rows, and once more where its rows stand on two sides of `begin`.
+// The node's rows of [begin, end], ascending, whatever they are stored as; until `each` gives false.
+// `on_block` gets each block before its rows, and once more where its rows stand on two sides of `begin`.
 Result<void> stream_rows(store::Connection& store, const StoredTables& tables, const std::string& node,
-                         uint64_t begin, uint64_t end, const std::function<void(const StoredBlock&)>& on_block,
+                         uint64_t begin, uint64_t end,
+                         const std::function<void(const StoredBlock&)>& on_block,
                          const std::function<bool(StoredRow&)>& each);
 
 struct StoredLink {

@@ -16,12 +16,14 @@ using store::ControlRecord;
 
 Answer Change::failed(const Error& error) { return store_failed(error, records_.refusal()); }
 
-std::optional<Answer> Change::begin() {
+std::optional<Answer> Change::begin(std::string_view action, const std::string& which) {
   auto begun = records_.begin();
   if (!begun) return failed(begun.error());
   revision_ = *begun;
   ring_ = registry_.authority_.ring();
   key_ = records_.current_key().empty() ? ring_->current_id() : records_.current_key();
+  if (auto gone = ChangeRules(registry_, records_, actor_).check_actor())
+    return give_up(action, which, std::move(*gone));
   if (ring_->find(key_) != nullptr) return std::nullopt;
   records_.roll_back();
   return refusal(Answer::Kind::conflict, "the store's records are by the key \"" + key_ +
@@ -39,36 +41,6 @@ Answer Change::give_up(std::string_view action, const std::string& which, Answer
   records_.roll_back();
   if (answer.kind == Answer::Kind::forbidden) trail_.refused(action, noun_, which, answer.message, actor_);
   return answer;
-}
-
-Result<model::Defects> Change::resolve(Json& given) {
-  model::Defects out;
-  for (const model::Field& field : noun_.fields) {
-    const auto found = given.find(std::string(field.name));
-    if (found == given.end() || found->is_null()) continue;
-    const bool is_many = field.kind == model::FieldKind::references;
-    if (!is_many && field.kind != model::FieldKind::reference) continue;
-    const model::Noun& other = *model::find_noun(field.of);
-    Json list = is_many ? *found : Json::array({*found});
-    for (size_t i = 0; i < list.size(); ++i) {
-      auto record = registry_.find(other, list[i].get<std::string>());
-      if (!record) return unexpected(std::move(record.error()));
-      const std::string path = is_many ? model::path_of(field.name, i) : std::string(field.name);
-      if (!*record)
-        out.push_back({path, "names no " + std::string(other.name) + " that there is; make it first"});
-      else if (!registry_.believes(**record))
-        out.push_back({path, "names a record that is not as an appliance wrote it; see the trail's events"});
-      else list[i] = (*record)->id();
-    }
-    if (!is_many) *found = list[0];
-    else {
-      auto ids = list.get<std::vector<std::string>>();
-      std::sort(ids.begin(), ids.end());
-      ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-      *found = ids;
-    }
-  }
-  return out;
 }
 
 void Change::begin_record(ControlRecord& record) const {
@@ -134,10 +106,26 @@ Answer Change::create_built_in(const Json& given) {
   return create_prepared(given, prepared, "");
 }
 
+Answer Change::renew_built_in(const std::string& id, const Json& fields) {
+  if (auto refused = begin("UPDATE", id)) return *refused;
+  Answer refused;
+  auto record = current(id, std::nullopt, refused);
+  if (!record) return give_up("UPDATE", id, std::move(refused));
+  const Json before = record->body;
+  record->body.update(fields);
+  record->body["version"] = record->version() + 1;
+  begin_record(*record);
+  auto written = seal(*record);
+  if (written) written = records_.update(*record);
+  if (!written) return give_up("UPDATE", id, failed(written.error()));
+  Answer answer = finish_update(*record, before);
+  return answer.kind == Answer::Kind::ok ? answer : give_up("UPDATE", id, std::move(answer));
+}
+
 Answer Change::create_prepared(const Json& given, const Prepared& prepared,
                                const std::string& idempotency_key) {
   const std::string name = given.value("name", "");
-  if (auto refused = begin()) return *refused;
+  if (auto refused = begin("CREATE", name)) return *refused;
   Answer answer = create_within(given, prepared, idempotency_key);
   if (answer.kind != Answer::Kind::created) return give_up("CREATE", name, std::move(answer));
   if (answer.revision == 0) records_.roll_back();  // An earlier one.
@@ -269,6 +257,8 @@ Result<ControlRecord> Change::current(const std::string& which, std::optional<in
   };
   if (!*found) return stop(Answer::Kind::not_found, "there is no such " + std::string(noun_.name));
   ControlRecord& record = **found;
+  if (ChangeRules::is_hidden(noun_, record.body, actor_))
+    return stop(Answer::Kind::not_found, "there is no such " + std::string(noun_.name));
   if (!registry_.believes(record)) {
     refused = not_believed();
     return fail(Fault::conflict, refused.message);
@@ -294,7 +284,7 @@ Answer Change::change(const std::string& which, const Json& given, std::optional
                        *registry_.authority_.ring());
     if (prepared.refusal) return *prepared.refusal;
   }
-  if (auto refused = begin()) return *refused;
+  if (auto refused = begin("UPDATE", which)) return *refused;
   Answer answer = change_within(which, given, prepared, if_version);
   if (answer.kind != Answer::Kind::ok) return give_up("UPDATE", which, std::move(answer));
   if (answer.revision == 0) records_.roll_back();  // Nothing differs.
@@ -335,7 +325,7 @@ Answer Change::finish_update(const ControlRecord& record, const Json& before) {
 }
 
 Answer Change::remove(const std::string& which, std::optional<int64_t> if_version) {
-  if (auto refused = begin()) return *refused;
+  if (auto refused = begin("DELETE", which)) return *refused;
   Answer answer = remove_within(which, if_version);
   const bool is_doubtful =
       answer.kind == Answer::Kind::not_found ||

@@ -26,6 +26,8 @@ class Change {
   Answer create(const model::Json& given, const std::string& idempotency_key);
   // A record of the appliance's own, which nobody may change.
   Answer create_built_in(const model::Json& given);
+  // Such a record gets what a newer appliance gives it.
+  Answer renew_built_in(const std::string& id, const model::Json& fields);
   Answer change(const std::string& which, const model::Json& given, std::optional<int64_t> if_version);
   Answer remove(const std::string& which, std::optional<int64_t> if_version);
 
@@ -44,8 +46,9 @@ class Change {
   // The record that the change is about, in the version that was asked for; else what is answered.
   Result<store::ControlRecord> current(const std::string& which, std::optional<int64_t> if_version,
                                        Answer& refused);
-  // Begins the transaction and takes the key that new rows are by; else what is answered.
-  std::optional<Answer> begin();
+  // Begins the transaction, takes the key that new rows are by, and asks again for the actor; else what is
+  // answered. `action` and `which`: what a refusal is of.
+  std::optional<Answer> begin(std::string_view action, const std::string& which);
   // With that key, the record's secrets too.
   Result<void> seal(store::ControlRecord& record) const;
   // The records of the trail, the commit.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "ringfence/base/clock.h"
+#include "ringfence/model/json_fields.h"
 #include "ringfence/model/target_secrets.h"
 #include "ringfence/net/tls.h"
 
@@ -14,6 +16,10 @@ namespace {
 
 constexpr const char* administrator_role = "admin";
 constexpr size_t role_depth_max = 32;
+constexpr uint64_t own_key_day_us = uint64_t{24} * 3600 * 1'000'000;
+// Of keys that users make for themselves. Who manages keys knows no such bounds.
+constexpr uint64_t own_key_days_max = 366;
+constexpr size_t own_keys_max = 50;
 
 }  // namespace
 
@@ -42,6 +48,39 @@ Answer store_failed(const Error& error, const store::Refusal& why) {
   if (error.fault == Fault::not_found)
     return refusal(Answer::Kind::not_found, "the record was deleted meanwhile");
   return unavailable("the store does not take the change: " + error.message);
+}
+
+namespace {
+
+// Of a user, or of a key.
+bool is_in_use(const Json& record) {
+  const uint64_t expires_us = model::time_in(record, "expires_at");
+  return record.at("enabled").get<bool>() && (expires_us == 0 || expires_us > wall_us());
+}
+
+}  // namespace
+
+// Of what cannot be believed nobody knows whether it is.
+Result<bool> ChangeRules::is_actor_there() {
+  const std::string id = to_string(actor_.user_id);
+  auto user = believed("user", id);
+  if (!user) return unexpected(std::move(user.error()));
+  auto scopes = scopes_of_user(id);
+  if (!scopes) return unexpected(std::move(scopes.error()));
+  if (!is_in_use(user->body) || !scopes->has_all(actor_.scopes)) return false;
+  if (actor_.key_id.is_nil()) return true;
+  auto key = believed("key", to_string(actor_.key_id));
+  if (!key) return unexpected(std::move(key.error()));
+  return is_in_use(key->body) && key->body.at("user") == id;
+}
+
+std::optional<Answer> ChangeRules::check_actor() {
+  if (actor_.user_id.is_nil()) return std::nullopt;
+  auto is_there = is_actor_there();
+  if (!is_there && is_there.error().fault == Fault::unavailable)
+    return store_failed(is_there.error(), records_.refusal());
+  if (is_there && *is_there) return std::nullopt;
+  return refusal(Answer::Kind::forbidden, actor_has_less);
 }
 
 std::optional<Answer> ChangeRules::check(const model::Noun& noun, const Json* before, const Json* after) {
@@ -259,11 +298,52 @@ std::optional<Answer> ChangeRules::check_request_rule(const Json* after) {
   return std::nullopt;
 }
 
+// Who does not manage the keys of others has some of his own, each with an end.
+std::optional<Answer> ChangeRules::check_own_key(const Json* before, const Json* after) {
+  if (actor_.scopes.has("keys:write")) return std::nullopt;
+  const Json& key = after != nullptr ? *after : *before;
+  if (actor_.user_id.is_nil() || key.at("user") != to_string(actor_.user_id))
+    return refusal(Answer::Kind::forbidden,
+                   "without the scope keys:write one manages one's own keys alone; leave out user");
+  if (after == nullptr) return std::nullopt;
+  const bool is_wider = before == nullptr || before->at("expires_at") != after->at("expires_at") ||
+                        (after->at("enabled").get<bool>() && !before->at("enabled").get<bool>());
+  if (!is_wider) return std::nullopt;
+  const uint64_t expires_us = model::time_in(*after, "expires_at");
+  const std::string cure = "give a time at most " + std::to_string(own_key_days_max) + " days ahead";
+  if (expires_us == 0) return invalid({{"expires_at", "is missing; " + cure}});
+  if (expires_us > wall_us() + own_key_days_max * own_key_day_us)
+    return invalid({{"expires_at", "is too late; " + cure}});
+  if (before != nullptr) return std::nullopt;
+  model::Defects wider;
+  for (size_t i = 0; i < after->at("scopes").size(); ++i) {
+    if (!actor_.scopes.has(after->at("scopes")[i].get<std::string>()))
+      wider.push_back({model::path_of("scopes", i), "is more than you may; leave it out"});
+  }
+  if (!wider.empty()) return invalid(std::move(wider));
+  store::ListQuery query;
+  query.filters = {{"user", to_string(actor_.user_id)}};
+  query.limit = own_keys_max;
+  auto found = records_.list(*model::find_noun("key"), query);
+  if (!found) return store_failed(found.error(), records_.refusal());
+  if (found->size() < own_keys_max) return std::nullopt;
+  return refusal(Answer::Kind::conflict,
+                 "a user has at most " + std::to_string(own_keys_max) + " keys of his own; delete one first");
+}
+
+bool ChangeRules::is_hidden(const model::Noun& noun, const Json& record, const Actor& actor) {
+  if (noun.name != "key" && noun.name != "grant") return false;
+  const std::string plural(noun.plural);
+  if (actor.scopes.has(plural + ":write") || actor.scopes.has(plural + ":read")) return false;
+  return actor.user_id.is_nil() || record.at("user") != to_string(actor.user_id);
+}
+
 std::optional<Answer> ChangeRules::check_key(const Json* before, const Json* after) {
   const Json& key = after != nullptr ? *after : *before;
   if (key.at("user").is_null()) {
     return invalid({{"user", "is missing; add the name of a user"}}, "whose key it is is not said");
   }
+  if (auto refused = check_own_key(before, after)) return refused;
   const std::string user = key.at("user").get<std::string>();
   const bool is_own = user == to_string(actor_.user_id);
   // Who asks with a lesser key may end his others, and not bring them back.

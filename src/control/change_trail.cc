@@ -22,8 +22,8 @@ std::string changes_of(const Json& before, const Json& after) {
     if (record.is_null()) return;
     Json members = Json::object();
     for (const auto& [name, value] : record.items()) {
-      const bool is_own =
-          name == "updated_at" || name == "updated_by" || name == "source" || name == "declared_in";
+      const bool is_own = name == "updated_at" || name == "updated_by" || name == "source" ||
+                          name == "declared_in" || name == "not_declared_here";
       const auto found = other.is_null() ? other.end() : other.find(name);
       if (!is_own && (other.is_null() || found == other.end() || *found != value)) members[name] = value;
     }
@@ -103,7 +103,8 @@ void ChangeTrail::privilege(const std::string& id, const Json& before, const Jso
   add_actor(event, actor);
   event.text(Tag::entity_type, "grant").text(Tag::entity_id, id);
   Json metadata = {{"granted", gives(after)}, {"privilege", grant.at("level")}};
-  for (const char* field : {"user", "group", "target", "target_group", "tag", "controls", "expires_at"})
+  for (const char* field : {"user", "declared_user", "group", "target", "declared_target", "target_group",
+                            "tag", "controls", "expires_at"})
     if (!grant.at(field).is_null()) metadata[field] = grant.at(field);
   event.text(Tag::metadata, model::canonical_json(metadata));
   if (!event.publish(*space_)) log_error("a grant's event found no room in the trail");
@@ -136,6 +137,17 @@ void ChangeTrail::refused(std::string_view action, const model::Noun& noun, cons
   EventBuilder event = new_event(action, audit::Severity::warning, audit::Outcome::denied);
   add_actor(event, actor);
   event.text(Tag::entity_type, noun.name).text(Tag::entity_id, which).text(Tag::reason, reason);
+  if (!event.publish(*space_)) log_error("a refused change found no room in the trail");
+}
+
+void ChangeTrail::not_valid(std::string_view action, const model::Noun& noun, const std::string& which,
+                            const std::string& reason, const Json& metadata, const Actor& actor) {
+  if (space_ == nullptr) return;
+  EventBuilder event = new_event(action, audit::Severity::warning, audit::Outcome::failure);
+  add_actor(event, actor);
+  event.text(Tag::entity_type, noun.name).text(Tag::reason, reason);
+  if (!which.empty()) event.text(Tag::entity_id, which);
+  if (!metadata.empty()) event.text(Tag::metadata, model::canonical_json(metadata));
   if (!event.publish(*space_)) log_error("a refused change found no room in the trail");
 }
 

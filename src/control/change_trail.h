@@ -41,6 +41,9 @@ class ChangeTrail {
   // What was refused: a record of its own.
   void refused(std::string_view action, const model::Noun& noun, const std::string& which,
                const std::string& reason, const Actor& actor);
+  // The same of what is refused because of what it says: its outcome is a failure. `metadata`: {} for none.
+  void not_valid(std::string_view action, const model::Noun& noun, const std::string& which,
+                 const std::string& reason, const model::Json& metadata, const Actor& actor);
 
  private:
   void link(const model::Noun& noun, const model::Field& field, const std::string& id,

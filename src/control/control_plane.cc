@@ -5,6 +5,7 @@
 #include "change_rules.h"
 #include "encryption_keys.h"
 #include "follower.h"
+#include "refusal_tally.h"
 #include "ringfence/base/base64.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
@@ -60,6 +61,7 @@ struct ControlPlane::Parts {
   std::atomic<std::shared_ptr<const DeclaredRecords>> declared;
   std::atomic<bool> is_closed{false};
   std::atomic<uint64_t> break_glass{0};
+  RefusalTally refusals;                 // Of the worker's thread.
   uint64_t requests_due_ns = 0;          // Of the follower's thread.
   ring::Workers worker{1, waiting_max};  // The last member: its thread uses the others.
 };
@@ -99,6 +101,7 @@ Registry ControlPlane::Parts::registry() {
   Registry out(*connection, authority, [this] { return options.space; }, options.scram_secret);
   out.declare(declared.load());
   out.believe([this](const store::ControlRecord& record) { return follower.believes(record); });
+  out.bound_refusals(&refusals);
   out.know([this](const std::string& record) { return follower.known_version(record); });
   return out;
 }
@@ -224,6 +227,9 @@ void ControlPlane::ask_keys(KeyAction action, std::string which, model::Json giv
       [&parts = *parts_, action, which = std::move(which), given = std::move(given),
        actor = std::move(actor)]() -> Answer {
         if (auto refused = parts.make_ready()) return *refused;
+        const Registry registry = parts.registry();
+        store::ControlRecords records(*parts.connection);
+        if (auto gone = ChangeRules(registry, records, actor).check_actor()) return *gone;
         return parts.keys.ask(action, which, given, actor, *parts.connection, parts.options.space,
                               parts.follower.key_problem());
       },

@@ -44,7 +44,6 @@ Key key_of(const std::string& sort, const Json& body) {
 Json sort_value(const std::string& sort, const Json& body) {
   const Json& value = body.at(sort);
   if (value.is_null() && sort == "created_at") return before_all_times;
-  if (value.is_null() && sort == "number") return 0;
   return value;
 }
 
@@ -56,13 +55,24 @@ bool stands_before(const store::ListQuery& query, const Json& a, const Json& b) 
 void DeclaredRecords::add(const model::Noun& noun, const Json& given, const std::string& where) {
   const std::string name = given.at("name").get<std::string>();
   Json body = model::shown(noun, model::complete(noun, given));
-  body["id"] = to_string(model::declared_id(noun.name, name));
-  for (const char* unknown : {"number", "version", "created_at", "updated_at"}) body[unknown] = nullptr;
+  const Uuid id = model::declared_id(noun.name, name);
+  body["id"] = to_string(id);
+  int64_t number = model::declared_number(id);
+  while (by_number_.contains({noun.name, number})) ++number;
+  body["number"] = number;
+  for (const char* unknown : {"version", "created_at", "updated_at"}) body[unknown] = nullptr;
   for (const char* by : {"created_by", "updated_by"}) body[by] = "configuration";
   body["source"] = "configuration";
   body["declared_in"] = where;
   const auto [at, is_new] = by_name_[noun.name].emplace(name, std::move(body));
-  if (is_new) by_id_.emplace(at->second.at("id").get<std::string>(), &at->second);
+  if (!is_new) return;
+  by_id_.emplace(at->second.at("id").get<std::string>(), &at->second);
+  by_number_.emplace(std::pair(noun.name, number), &at->second);
+}
+
+const Json* DeclaredRecords::find_number(const model::Noun& noun, int64_t number) const {
+  const auto found = by_number_.find({noun.name, number});
+  return found == by_number_.end() ? nullptr : found->second;
 }
 
 const Json* DeclaredRecords::find(const model::Noun& noun, const std::string& which) const {

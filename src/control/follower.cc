@@ -202,7 +202,7 @@ Result<void> Follower::look(bool is_whole) {
   if (!is_whole) {
     auto revision = records.revision();
     if (!revision) return unexpected(std::move(revision.error()));
-    heard_ns_ = mono_ns();
+    options_.heard_ns->store(mono_ns(), std::memory_order_relaxed);
     if (*revision == revision_ && due.empty()) {
       expire();
       return {};
@@ -252,7 +252,7 @@ Result<void> Follower::look(bool is_whole) {
   publish(revision_, lost);
   // After who waits for them was told: before that they would seem to be there.
   if (auto kept = remember(lost); !kept) return kept;
-  heard_ns_ = mono_ns();
+  options_.heard_ns->store(mono_ns(), std::memory_order_relaxed);
   if (is_whole)
     whole_due_ns_ =
         mono_ns() + std::max<uint64_t>(options_.verify_ms * 1'000'000, whole_share * (mono_ns() - began_ns));

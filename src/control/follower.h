@@ -61,7 +61,7 @@ class Follower {
   // As Registry::know() has it. From any thread.
   int64_t known_version(const std::string& record) const;
   // Nanoseconds (mono_ns) of the last time that the store answered.
-  uint64_t heard_ns() const { return heard_ns_.load(std::memory_order_relaxed); }
+  uint64_t heard_ns() const { return options_.heard_ns->load(std::memory_order_relaxed); }
 
   // Why the key ring is not this store's, so that nothing of it is in force; empty: it is. From any thread.
   std::string key_problem() const;
@@ -117,7 +117,6 @@ class Follower {
   bool is_ring_new_ = false;     // What is in force was not looked at by this ring.
   bool has_wrong_ring_ = false;  // Nothing of the store was by it when every record was looked at.
 
-  std::atomic<uint64_t> heard_ns_{0};
   std::atomic<uint64_t> rejected_{0};
   std::atomic<bool> is_ready_{false};
   std::atomic<bool> is_stopping_{false};

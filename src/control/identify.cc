@@ -76,6 +76,18 @@ Answer Registry::identify(const std::vector<Called>& called) {
       if (name.is_string()) known[{noun, {CallName::By::name, name.get<std::string>()}}] = one;
     }
   }
+  // The name of a record of the configuration leads there, as everywhere.
+  for (const auto& [noun, names] : wanted) {
+    for (const CallName& name : names) {
+      const Json* found = nullptr;
+      if (declared_ && name.by == CallName::By::number)
+        found = declared_->find_number(*noun, std::stoll(name.text));
+      else found = declared(*noun, name.text);
+      if (found != nullptr)
+        known[{noun, name}] = {
+            {"id", found->at("id")}, {"number", found->at("number")}, {"name", found->at("name")}};
+    }
+  }
   Answer out;
   out.body = Json::array();
   for (const Called& one : called) {

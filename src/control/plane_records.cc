@@ -90,6 +90,13 @@ void PlaneRecords::change_own_password(Actor user, model::Secret password, int64
       std::move(done));
 }
 
+void PlaneRecords::note_refusal(std::string_view action, const model::Noun& noun, std::string which,
+                                std::string why, Actor actor) {
+  ask([action = std::string(action), &noun, which = std::move(which), why = std::move(why),
+       actor = std::move(actor)](Registry& to) { return to.note_refusal(action, noun, which, why, actor); },
+      [](const Answer&) {});
+}
+
 void PlaneRecords::note_key_uses(std::vector<store::ControlRecords::KeyUse> uses,
                                  std::function<void(bool)> done) {
   ask([uses = std::move(uses)](Registry& to) { return to.note_key_uses(uses); },

@@ -14,6 +14,7 @@
 #include "request_change.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/utf8.h"
+#include "ringfence/model/declared.h"
 #include "target_facts.h"
 
 namespace ringfence::control {
@@ -67,6 +68,37 @@ Answer Registry::note_key_uses(const std::vector<store::ControlRecords::KeyUse>&
   return noted ? Answer() : store_failed(noted.error(), {});
 }
 
+namespace {
+
+// Visits each name of the configuration's that the record keeps: its field, and the name.
+void each_declared_name(const model::Noun& noun, const Json& body, const auto& visit) {
+  for (const model::Field& field : noun.fields) {
+    if (field.declared_names.empty()) continue;
+    const Json& kept = body.at(std::string(field.declared_names));
+    if (kept.is_string()) visit(field, kept.get<std::string>());
+    else if (kept.is_array())
+      for (const Json& name : kept) visit(field, name.get<std::string>());
+  }
+}
+
+// By the ids that stand in the references. They are told where the file has lost them, too.
+void add_declared_names(const model::Noun& noun, const Json& body, std::map<std::string, std::string>& to) {
+  each_declared_name(noun, body, [&](const model::Field& field, const std::string& name) {
+    to.emplace(to_string(model::declared_id(field.of, name)), name);
+  });
+}
+
+}  // namespace
+
+Json Registry::not_declared(const model::Noun& noun, const Json& body) const {
+  Json out = Json::array();
+  each_declared_name(noun, body, [&](const model::Field& field, const std::string& name) {
+    if (declared(*model::find_noun(field.of), to_string(model::declared_id(field.of, name))) == nullptr)
+      out.push_back(model::declared_label(field.of, name));
+  });
+  return out;
+}
+
 Result<Json> Registry::present(const model::Noun& noun, std::vector<Json> bodies) {
   std::map<std::string_view, std::set<std::string>> wanted;  // Ids by noun.
   const auto each_reference = [&](Json& body, const auto& visit) {
@@ -82,6 +114,7 @@ Result<Json> Registry::present(const model::Noun& noun, std::vector<Json> bodies
         body, [&](const model::Field& field, Json& id) { wanted[field.of].insert(id.get<std::string>()); });
   }
   std::map<std::string, std::string> names;
+  for (const Json& body : bodies) add_declared_names(noun, body, names);
   for (const auto& [of, ids] : wanted) {
     auto found = records_.by_ids(*model::find_noun(of), {ids.begin(), ids.end()});
     if (!found) return unexpected(std::move(found.error()));
@@ -100,6 +133,7 @@ Result<Json> Registry::present(const model::Noun& noun, std::vector<Json> bodies
     each_reference(body, [&](const model::Field&, Json& id) {
       if (const auto name = names.find(id.get<std::string>()); name != names.end()) id = name->second;
     });
+    if (noun.find("not_declared_here") != nullptr) body["not_declared_here"] = not_declared(noun, body);
     Json record = model::shown(noun, body);
     record.erase("revision");
     record["source"] = "store";
@@ -215,26 +249,42 @@ Result<Json> Registry::show_page(const model::Noun& noun, const std::vector<Json
   return out;
 }
 
+namespace {
+
+// Of a record that somebody gives; empty: it has none.
+std::string name_in(const Json& given) {
+  const bool has_name = given.is_object() && given.contains("name") && given["name"].is_string();
+  return has_name ? given["name"].get<std::string>() : "";
+}
+
+}  // namespace
+
 Answer Registry::create(const model::Noun& noun, const Json& given, const Actor& actor,
                         const std::string& idempotency_key) {
-  if (const Json* found = given.is_object() && given.contains("name") && given["name"].is_string()
-                              ? declared(noun, given["name"].get<std::string>())
-                              : nullptr) {
+  const std::string name = name_in(given);
+  if (const Json* found = name.empty() ? nullptr : declared(noun, name)) {
     Answer out = refuse_declared("CREATE", noun, *found, actor);
     out.defects = {{"name", "is taken by the configuration; choose another one"}};
     return out;
   }
-  if (noun.is_request) return RequestChange(*this, actor).create(given, idempotency_key);
-  return Change(*this, noun, actor).create(given, idempotency_key);
+  Answer answer = noun.is_request ? RequestChange(*this, actor).create(given, idempotency_key)
+                                  : Change(*this, noun, actor).create(given, idempotency_key);
+  return told("CREATE", noun, name, std::move(answer), actor);
 }
 
 Answer Registry::decide(const std::string& which, Decision decision, const Json& given,
                         std::optional<int64_t> if_version, const Actor& actor) {
-  return RequestChange(*this, actor).decide(which, decision, given, if_version);
+  RequestChange change(*this, actor);
+  Answer answer = change.decide(which, decision, given, if_version);
+  // Of the appliance's own word nobody needs to know that another node was faster.
+  if (decision == Decision::expire) return answer;
+  return told(RequestChange::action_of(decision), *model::find_noun("access_request"), which,
+              std::move(answer), actor);
 }
 
 Answer Registry::break_glass(const Json& given, const Actor& actor, const std::string& idempotency_key) {
-  return BreakGlass(*this, actor).make(given, idempotency_key);
+  return told("break_glass", *model::find_noun("grant"), "",
+              BreakGlass(*this, actor).make(given, idempotency_key), actor);
 }
 
 Result<void> Registry::expire_requests() {
@@ -258,71 +308,19 @@ Result<void> Registry::expire_requests() {
 Answer Registry::change(const model::Noun& noun, const std::string& which, const Json& given,
                         std::optional<int64_t> if_version, const Actor& actor) {
   if (const Json* found = declared(noun, which)) return refuse_declared("UPDATE", noun, *found, actor);
-  return Change(*this, noun, actor).change(which, given, if_version);
+  return told("UPDATE", noun, which, Change(*this, noun, actor).change(which, given, if_version), actor);
 }
 
 Answer Registry::remove(const model::Noun& noun, const std::string& which, std::optional<int64_t> if_version,
                         const Actor& actor) {
   if (const Json* found = declared(noun, which)) return refuse_declared("DELETE", noun, *found, actor);
-  return Change(*this, noun, actor).remove(which, if_version);
+  return told("DELETE", noun, which, Change(*this, noun, actor).remove(which, if_version), actor);
 }
 
 Answer Registry::change_own_password(const Actor& user, const model::Secret& password, int64_t if_version) {
   RINGFENCE_ASSERT(!user.user_id.is_nil());
   const Json given = {{"password", std::string(password.reveal())}, {"must_change_password", false}};
   return Change(*this, *model::find_noun("user"), user).change(to_string(user.user_id), given, if_version);
-}
-
-namespace {
-
-// Of the built-in roles, in their order; between them there is room for others.
-constexpr int64_t first_priority = 1'100;
-constexpr int64_t priority_step = 100;
-
-}  // namespace
-
-Result<Registry::First> Registry::make_first(const std::function<Result<model::Secret>()>& password) {
-  const model::Noun& role = *model::find_noun("role");
-  const model::Noun& user = *model::find_noun("user");
-  const Actor appliance{"ringfence", "first start", "", {}, auth::Scopes::all()};
-  const auto failed = [](const Answer& answer) {
-    const std::string what =
-        answer.defects.empty() ? answer.message : answer.defects[0].path + " " + answer.defects[0].message;
-    return fail(answer.kind == Answer::Kind::unavailable ? Fault::unavailable : Fault::conflict, what);
-  };
-  int64_t priority = first_priority;
-  for (const auth::BuiltInRole& one : auth::built_in_roles()) {
-    auto known = records_.by_name(role, one.name);
-    if (!known) return unexpected(std::move(known.error()));
-    priority -= priority_step;
-    if (*known) continue;
-    const Answer made =
-        Change(*this, role, appliance)
-            .create_built_in({{"name", one.name},
-                              {"description", one.description},
-                              {"permissions", std::vector<std::string>(one.scopes.begin(), one.scopes.end())},
-                              {"priority", priority}});
-    // Conflict: another node was faster.
-    if (made.kind != Answer::Kind::created && made.kind != Answer::Kind::conflict) return failed(made);
-  }
-  store::ListQuery any;
-  any.limit = 1;
-  auto users = records_.list(user, any);
-  if (!users) return unexpected(std::move(users.error()));
-  if (!users->empty()) return First{};
-  auto chosen = password();
-  if (!chosen) return unexpected(std::move(chosen.error()));
-  const Answer made = create(user,
-                             {{"name", "admin"},
-                              {"display_name", "Administrator"},
-                              {"roles", {"admin"}},
-                              {"password", std::string(chosen->reveal())},
-                              {"must_change_password", true}},
-                             appliance, "");
-  // Another node was faster.
-  if (made.kind == Answer::Kind::conflict) return First{};
-  if (made.kind != Answer::Kind::created) return failed(made);
-  return First{true, "admin"};
 }
 
 }  // namespace ringfence::control

@@ -54,6 +54,8 @@ bool is_over(const Json& request, uint64_t now_us) {
   return request.at("state") == "pending" && model::time_in(request, "expires_at") <= now_us;
 }
 
+std::string_view RequestChange::action_of(Decision decision) { return ending_of(decision).action; }
+
 RequestChange::RequestChange(Registry& registry, const Actor& actor)
     : Change(registry, request_noun(), actor) {}
 
@@ -94,11 +96,19 @@ Result<bool> RequestChange::covers(const Json& rule, const Json& request) {
   // Who is in a group of targets changes later: "*" alone is about groups.
   if (request.at("target").is_null()) return false;
   if (holds(rule.at("targets"), request.at("target"))) return true;
-  auto target =
-      ChangeRules(registry_, records_, actor_).believed("target", request.at("target").get<std::string>());
+  auto own = tags_of(request);
+  if (!own) return unexpected(std::move(own.error()));
+  return std::any_of(own->begin(), own->end(), [&](const Json& tag) { return holds(tags, tag); });
+}
+
+// Of the target that is asked for. One that this node's configuration does not have has none here.
+Result<Json> RequestChange::tags_of(const Json& request) {
+  const std::string id = request.at("target").get<std::string>();
+  if (const Json* declared = registry_.declared(*model::find_noun("target"), id)) return declared->at("tags");
+  if (!request.at("declared_target").is_null()) return Json::array();
+  auto target = ChangeRules(registry_, records_, actor_).believed("target", id);
   if (!target) return unexpected(std::move(target.error()));
-  const Json& own = target->body.at("tags");
-  return std::any_of(own.begin(), own.end(), [&](const Json& tag) { return holds(tags, tag); });
+  return target->body.at("tags");
 }
 
 Result<std::string> RequestChange::rule_for(const Json& request) {
@@ -150,7 +160,7 @@ Answer RequestChange::decide(const std::string& which, Decision decision, const 
     wrong.push_back({"reason", "is missing; say why the request is denied"});
   if (!wrong.empty()) return invalid(std::move(wrong), "the decision is not valid");
   const std::string reason = asked.at("reason").is_null() ? "" : asked.at("reason").get<std::string>();
-  if (auto no_begin = begin()) return *no_begin;
+  if (auto no_begin = begin(ending_of(decision).action, which)) return *no_begin;
   Answer answer = decide_within(which, decision, reason, if_version);
   return answer.kind == Answer::Kind::ok ? answer
                                          : give_up(ending_of(decision).action, which, std::move(answer));
@@ -190,21 +200,8 @@ std::optional<Answer> RequestChange::check_who(Decision decision, const Json& re
     return not_allowed("a request is cancelled by the user who made it; deny it in place of that");
   }
   if (is_own) return not_allowed("nobody decides a request of his own; ask another approver");
-  if (auto no_approver = check_approver()) return no_approver;
+  if (!actor_.scopes.has("access-requests:decide")) return not_allowed("you may not decide requests");
   return decision == Decision::approve ? check_requester(user) : std::nullopt;
-}
-
-// His role may have been taken away since he was asked who he is: on another node, or a moment ago.
-std::optional<Answer> RequestChange::check_approver() {
-  if (actor_.user_id.is_nil()) return std::nullopt;
-  ChangeRules rules(registry_, records_, actor_);
-  const std::string id = to_string(actor_.user_id);
-  auto scopes = rules.scopes_of_user(id);
-  if (!scopes && scopes.error().fault == Fault::unavailable) return failed(scopes.error());
-  const bool may =
-      scopes && actor_.scopes.has("access-requests:decide") && scopes->has("access-requests:decide");
-  if (!may || check_requester(id)) return not_allowed("you may not decide requests any more");
-  return std::nullopt;
 }
 
 std::optional<Answer> RequestChange::check_requester(const std::string& user) {
@@ -236,8 +233,8 @@ std::optional<Answer> RequestChange::settle(ControlRecord& record, Decision deci
 std::optional<Answer> RequestChange::make_grant(Json& request, const std::string& by) {
   const model::Noun& grant = *model::find_noun("grant");
   Json fields = {{"reason", request.at("justification")}, {"origin", "request"}};
-  for (const char* field : {"user", "target", "target_group", "tag", "level", "controls", "starts_at",
-                            "max_queries", "max_bytes", "max_rows"})
+  for (const char* field : {"user", "target", "declared_target", "target_group", "tag", "level", "controls",
+                            "starts_at", "max_queries", "max_bytes", "max_rows"})
     fields[field] = request.at(field);
   const uint64_t begins_us = std::max<uint64_t>(model::time_in(request, "starts_at"), wall_us());
   const auto duration_s = static_cast<uint64_t>(request.at("duration_s").get<int64_t>());
@@ -263,7 +260,8 @@ std::optional<Answer> RequestChange::make_grant(Json& request, const std::string
 
 void RequestChange::tell(Decision decision, const Json& request, const std::string& reason) {
   Json metadata = {{"state", request.at("state")}, {"decided_by", request.at("decided_by")}};
-  for (const char* field : {"user", "target", "target_group", "tag", "level", "duration_s", "grant"}) {
+  for (const char* field :
+       {"user", "target", "declared_target", "target_group", "tag", "level", "duration_s", "grant"}) {
     if (!request.at(field).is_null()) metadata[field] = request.at(field);
   }
   add_beside({.action = ending_of(decision).action,

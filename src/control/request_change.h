@@ -24,6 +24,9 @@ class RequestChange final : public Change {
   Answer decide(const std::string& which, Decision decision, const model::Json& given,
                 std::optional<int64_t> if_version);
 
+  // As the trail names it: "access_request_approved".
+  static std::string_view action_of(Decision decision);
+
  private:
   // Who asks, when that expires, and whether a rule approves it.
   std::optional<Answer> complete_new(store::ControlRecord& record) override;
@@ -32,12 +35,12 @@ class RequestChange final : public Change {
   // The name of the first rule that approves the request; empty: none does.
   Result<std::string> rule_for(const model::Json& request);
   Result<bool> covers(const model::Json& rule, const model::Json& request);
+  Result<model::Json> tags_of(const model::Json& request);
 
   Answer decide_within(const std::string& which, Decision decision, const std::string& reason,
                        std::optional<int64_t> if_version);
   // Something: he may not.
   std::optional<Answer> check_who(Decision decision, const model::Json& request);
-  std::optional<Answer> check_approver();
   std::optional<Answer> check_requester(const std::string& user);
   // Fills in what the decision sets, and makes the grant of an approval.
   std::optional<Answer> settle(store::ControlRecord& record, Decision decision, const std::string& by,

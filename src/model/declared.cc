@@ -19,4 +19,19 @@ Uuid declared_id(std::string_view noun, std::string_view name) {
   return out;
 }
 
+bool is_declared_id(const Uuid& id) { return (id.bytes[6] & 0xf0) == 0x80; }
+
+int64_t declared_number(const Uuid& id) {
+  constexpr int number_bits = 52;
+  constexpr int64_t first = int64_t{1} << number_bits;
+  uint64_t bits = 0;
+  // The last eight bytes, without the variant.
+  for (size_t i = 9; i < id.bytes.size(); ++i) bits = (bits << 8) | id.bytes[i];
+  return first | static_cast<int64_t>(bits & (static_cast<uint64_t>(first) - 1));
+}
+
+std::string declared_label(std::string_view noun, std::string_view name) {
+  return std::string(noun) + " " + std::string(name);
+}
+
 }  // namespace ringfence::model

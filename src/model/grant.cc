@@ -51,6 +51,8 @@ Grant grant_of(const Json& record) {
     if (const std::string id = text_in(record, kind); !id.empty()) out.subject = grant_subject(kind, id);
   for (const char* kind : {"target", "target_group", "tag"})
     if (const std::string id = text_in(record, kind); !id.empty()) out.object = grant_object(kind, id);
+  out.declared_user = text_in(record, "declared_user");
+  out.declared_target = text_in(record, "declared_target");
   out.level = value_of(text_in(record, "level"), levels).value_or(sql::Level::read);
   const Json& controls = record.at("controls");
   if (has(controls, "block_ddl")) out.level = std::min(out.level, sql::Level::write);

@@ -30,6 +30,7 @@ void ResponseQueue::finish(Entry& entry, Completion completion, uint64_t now_ns,
   entry.message_bytes = 0;
   rows_ = 0;
   last_done_ns_ = now_ns;
+  completion.unseen = entry.unseen;
   if (ran != nullptr && (ran != entry.portal.get() || ran->statement != entry.prepared))
     completion.ran_instead = ran;
   completion.prepared = completion.ran_instead != nullptr ? ran->statement.get() : entry.prepared.get();
@@ -339,6 +340,18 @@ bool ResponseQueue::is_idle_before(uint64_t end) const {
     if (entry.kind != Kind::gone && entry.kind != Kind::copy_end && !entry.is_doubtful) return false;
   }
   return !copy_in_;
+}
+
+bool ResponseQueue::has_later_group() const {
+  bool has_ended = false;
+  for (uint64_t place = pending_.begin(); place != pending_.end(); ++place) {
+    const Entry& entry = pending_.at(place);
+    if (entry.kind == Kind::gone) continue;
+    if (has_ended) return true;
+    has_ended = entry.kind == Kind::sync || entry.kind == Kind::function_call ||
+                (entry.kind == Kind::query && !entry.continues);
+  }
+  return false;
 }
 
 void ResponseQueue::abandon(uint64_t unsent_from) {

@@ -2,6 +2,8 @@
 #include "control_form.h"
 #include "control_sql.h"
 #include "ringfence/base/hex.h"
+#include "ringfence/base/uuid.h"
+#include "ringfence/store/connection.h"
 #include "ringfence/store/control_records.h"
 
 namespace ringfence::store {
@@ -29,6 +31,26 @@ class Where {
   std::vector<std::string> values_;
 };
 
+// Whether the record's field refers to the one of this id, or of this name: of the store, or of a
+// configuration.
+std::string refers_to(const Noun& noun, const Field& field, const std::string& given, bool is_id) {
+  const std::string column = "t." + column_of(field);
+  const std::string others = table_of(*model::find_noun(field.of));
+  if (!has_links(field)) {
+    if (is_id) return column + " = " + given + "::uuid";
+    const std::string stored = column + " = (SELECT o.id FROM " + others + " o WHERE o.name = " + given + ")";
+    if (field.declared_names.empty()) return stored;
+    return "(" + stored + " OR t." + quote_identifier(field.declared_names) + " = " + given + ")";
+  }
+  const std::string links = links_of(noun, field);
+  if (is_id)
+    return "EXISTS (SELECT FROM " + links + " l WHERE l.owner = t.id AND l.other = " + given + "::uuid)";
+  const std::string stored = "EXISTS (SELECT FROM " + links + " l JOIN " + others +
+                             " o ON o.id = l.other WHERE l.owner = t.id AND o.name = " + given + ")";
+  if (field.declared_names.empty()) return stored;
+  return "(" + stored + " OR " + given + " = ANY (t." + quote_identifier(field.declared_names) + "))";
+}
+
 void add_filter(Where& where, const Noun& noun, const std::string& name, const std::string& value) {
   const Field* field = noun.find(name);
   if (field == nullptr) return;
@@ -36,14 +58,8 @@ void add_filter(Where& where, const Noun& noun, const std::string& name, const s
   const std::string given = where.bind(value);
   if (field->kind == FieldKind::boolean) {
     where.add(column + " = " + given + "::boolean");
-  } else if (field->kind == FieldKind::reference) {
-    where.add(column + " = (SELECT o.id FROM " + table_of(*model::find_noun(field->of)) +
-              " o WHERE o.name = " + given + " OR o.id::text = " + given + ")");
-  } else if (has_links(*field)) {
-    where.add("EXISTS (SELECT FROM " + links_of(noun, *field) + " l JOIN " +
-              table_of(*model::find_noun(field->of)) +
-              " o ON o.id = l.other WHERE l.owner = t.id AND (o.name = " + given +
-              " OR o.id::text = " + given + "))");
+  } else if (field->kind == FieldKind::reference || has_links(*field)) {
+    where.add(refers_to(noun, *field, given, parse_uuid(value).has_value()));
   } else {
     where.add(column + " = " + given);
   }

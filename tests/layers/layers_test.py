@@ -30,6 +30,7 @@ PRIVATE_TO = {'app/config': {'app', 'app/client', 'app/commands'}, 'app': {'app/
 SIDEWAYS = {
     'app': ['ringfence/app/config/'],
     'app/commands': ['ringfence/app/'],
+    'app/client': ['ringfence/app/config/'],
     'admin/api': ['ringfence/admin/web/'],
     'pg': ['ringfence/crypto/'],
     'http': ['ringfence/crypto/'],

@@ -32,7 +32,7 @@ FORMATTER = 'clang-format-19'
 LONG_FILES = {}
 LONG_FUNCTIONS = {}
 CROWDED_CLASSES = {
-    'ShardCounters members': 53,  # A table of numbers, most of which /metrics has by their own names.
+    'ShardCounters members': 54,  # A table of numbers, most of which /metrics has by their own names.
 }
 
 

@@ -1,18 +1,18 @@
 // The chain: what is hashed, how, and what is signed.
 //
-// hash = SHA-256(previous hash || leaf); the hash before chain_no 1 is 32 zeros. Canonical bytes are fields in
-// ascending order of their tags, each tag u16, length u32, bytes, integers big-endian. Nothing here depends on
-// how PostgreSQL stores a value.
+// hash = SHA-256(previous hash || leaf); the hash before chain_no 1 is 32 zeros. Canonical bytes are fields
+// in ascending order of their tags, each tag u16, length u32, bytes, integers big-endian. Nothing here
+// depends on how PostgreSQL stores a value.
 //
 // leaf, hash_version 2: SHA-256 of the canonical bytes of the row's non-null fields, but for the session's
 // facts (facts_mask) and the statement; then, under the tags below, chain_no, recorded_at, hash_version and
 // retention_class, the row's salt, the facts' digest and, where the row has a statement, the text's digest. A
 // digest is SHA-256(salt || bytes): of the facts' canonical bytes, of the text. So every column is covered;
-// what is shared by many rows is digested once; and who has the leaf of a row that was erased, or the digest of
-// a text that was, cannot find out by guessing what it was, for the salt (16 random bytes) went with it.
+// what is shared by many rows is digested once; and who has the leaf of a row that was erased, or the digest
+// of a text that was, cannot find out by guessing what it was, for the salt (16 random bytes) went with it.
 //
-// leaf, hash_version 1 (rows of earlier versions): SHA-256 of the canonical bytes of all non-null fields, then
-// chain_no to retention_class.
+// leaf, hash_version 1 (rows of earlier versions): SHA-256 of the canonical bytes of all non-null fields,
+// then chain_no to retention_class.
 #pragma once
 
 #include <array>
@@ -87,8 +87,8 @@ struct ChainPlace {
   int64_t version = hash_version;
   int64_t retention_class = retention_class_standard;
 };
-// Writes all fields of a row and those of its place, size_of(fields, fields.present) + chain_fields_bytes: what
-// committed rows are handed on as, and the leaf's message of version 1. Behind the last.
+// Writes all fields of a row and those of its place, size_of(fields, fields.present) + chain_fields_bytes:
+// what committed rows are handed on as, and the leaf's message of version 1. Behind the last.
 char* write_canonical(char* at, const FieldSet& fields, const ChainPlace& place);
 void append_canonical(std::string& out, const FieldSet& fields, const ChainPlace& place);
 // SHA-256(salt || bytes).

@@ -202,7 +202,16 @@ enum class Category : uint8_t {
   system,
 };
 enum class Severity : uint8_t { info, warning, error, critical };
-enum class Outcome : uint8_t { success, failure, denied, cancelled, running, unknown, not_executed };
+enum class Outcome : uint8_t {
+  success,
+  failure,
+  denied,
+  cancelled,
+  running,
+  unknown,
+  not_executed,
+  withheld
+};
 
 std::string_view name(Category category);  // "authentication", ...
 std::string_view name(Severity severity);  // "INFO", "WARNING", "ERROR", "CRITICAL"

@@ -21,9 +21,14 @@ struct Actor {
   std::string client_addr;
   Uuid user_id;         // Nil: no user of the store.
   auth::Scopes scopes;  // What may be asked for, and what may be given to others.
+  Uuid key_id = {};     // Of the API key by which that was proved; nil: it was none.
 
   std::string text() const { return name + " (" + method + ")"; }
 };
+
+// Why an actor may not do any more what he could when he proved who he is.
+inline constexpr const char* actor_has_less =
+    "what you may do was taken away while the request was under way; prove again who you are";
 
 struct Answer {
   enum class Kind : uint8_t {

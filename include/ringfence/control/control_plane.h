@@ -6,6 +6,8 @@
 // What an answer says holds on this node when the answer comes: it waits until the node has followed.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -42,6 +44,8 @@ struct ControlPlaneOptions {
   std::function<void(const InForcePtr&)> in_force;
   // A record of the store that no appliance wrote, or an older one than was there. On the same threads.
   std::function<void(const std::string& record, const std::string& why)> distrusted;
+  // When the store answered last (mono_ns), as it is at this moment; 0: it never has.
+  std::shared_ptr<std::atomic<uint64_t>> heard_ns = std::make_shared<std::atomic<uint64_t>>(0);
   // An event for the trail that comes from no thread with a way into it. From any thread; null: it is lost.
   std::function<void(const audit::EventBuilder&)> tell;
 };

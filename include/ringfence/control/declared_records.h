@@ -2,9 +2,11 @@
 // Immutable; a reload makes a new one.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ringfence/control/record_directory.h"
@@ -22,6 +24,8 @@ class DeclaredRecords {
 
   // By id or name, as it is shown. Null: it is none of these.
   const model::Json* find(const model::Noun& noun, const std::string& which) const;
+  // By the number that it is shown with. Null: it is of none of these.
+  const model::Json* find_number(const model::Noun& noun, int64_t number) const;
   // The first ones of the query's order that match its filters and stand behind its cursor: `limit` at most.
   std::vector<model::Json> list(const model::Noun& noun, const store::ListQuery& query) const;
 
@@ -31,10 +35,11 @@ class DeclaredRecords {
  private:
   std::map<std::string_view, std::map<std::string, model::Json>> by_name_;  // By the noun's name, then its.
   std::map<std::string, const model::Json*> by_id_;
+  std::map<std::pair<std::string_view, int64_t>, const model::Json*> by_number_;  // By noun and number.
 };
 
 // What a record, of the store or declared, is sorted by, as a cursor has it. What has no value of its own
-// there stands before all others: the configuration's have no number and no time.
+// there stands before all others: the configuration's have no time.
 model::Json sort_value(const std::string& sort, const model::Json& body);
 // Whether `a` stands before `b` in the query's order.
 bool stands_before(const store::ListQuery& query, const model::Json& a, const model::Json& b);

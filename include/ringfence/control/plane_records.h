@@ -37,6 +37,8 @@ class PlaneRecords final : public RecordDirectory, public KeyDirectory {
   void decide(std::string which, Decision decision, model::Json given, std::optional<int64_t> if_version,
               Actor actor, Done done) override;
   void break_glass(model::Json given, Actor actor, std::string idempotency_key, Done done) override;
+  void note_refusal(std::string_view action, const model::Noun& noun, std::string which, std::string why,
+                    Actor actor) override;
   void change_own_password(Actor user, model::Secret password, int64_t if_version, Done done) override;
   void ask_keys(KeyAction action, std::string which, model::Json given, Actor actor, Done done) override;
   // `done`: whether they were noted.

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -59,6 +60,11 @@ class RecordDirectory {
   virtual void decide(std::string which, Decision decision, model::Json given,
                       std::optional<int64_t> if_version, Actor actor, Done done) = 0;
   virtual void break_glass(model::Json given, Actor actor, std::string idempotency_key, Done done) = 0;
+  // A change that was refused because its request makes no sense: for the trail.
+  virtual void note_refusal(std::string_view action, const model::Noun& noun, std::string which,
+                            std::string why, Actor actor) {
+    (void)action, (void)noun, (void)which, (void)why, (void)actor;
+  }
   virtual void change_own_password(Actor user, model::Secret password, int64_t if_version, Done done) = 0;
 };
 

@@ -22,6 +22,8 @@
 
 namespace ringfence::control {
 
+class RefusalTally;
+
 class Registry {
  public:
   // What is referred to outlives it. `space` gives where records of the trail are written; null: nowhere.
@@ -43,6 +45,10 @@ class Registry {
   }
   // What the configuration declares: it is shown, and a name that it has leads there. Null: nothing.
   void declare(std::shared_ptr<const DeclaredRecords> declared) { declared_ = std::move(declared); }
+
+  // Refusals by validation are told to the trail within its bounds. Null: all of them. It outlives the
+  // registry.
+  void bound_refusals(RefusalTally* tally) { refusals_ = tally; }
 
   // `which`: a record's id, or its name; of nouns without names its number. Records that are not believed are
   // in no list, and reading one is a conflict.
@@ -72,10 +78,13 @@ class Registry {
   // A user's own, by himself and whatever his scopes are; it need not be changed again. The caller has
   // checked the one that he had in this version of his record. Defects are of the field `password`.
   Answer change_own_password(const Actor& user, const model::Secret& password, int64_t if_version);
+  // A change that was refused before anybody asked for it here: its request makes no sense.
+  Answer note_refusal(std::string_view action, const model::Noun& noun, const std::string& which,
+                      const std::string& why, const Actor& actor);
   // Beside the keys' records; nobody's change, and no event. See ControlRecords.
   Answer note_key_uses(const std::vector<store::ControlRecords::KeyUse>& uses);
-  // Built-in roles, and the first administrator; nothing where there are users already. `password` is asked
-  // for when there is none.
+  // Built-in roles, up to date in a store of an earlier appliance, too; and the first administrator, where
+  // there are no users. `password` is asked for then.
   struct First {
     bool is_made = false;
     std::string user;
@@ -86,11 +95,21 @@ class Registry {
   friend class Change;
   friend class RequestChange;
   friend class BreakGlass;
+  Result<void> make_built_in_roles(const Actor& appliance);
+  // Of an answer that refuses a change because of what it says; others are told where they are decided.
+  Answer told(std::string_view action, const model::Noun& noun, const std::string& which, Answer answer,
+              const Actor& actor);
   Result<std::optional<store::ControlRecord>> find(const model::Noun& noun, const std::string& which);
   // Null: the configuration declares no such record.
   const model::Json* declared(const model::Noun& noun, const std::string& which) const {
     return declared_ ? declared_->find(noun, which) : nullptr;
   }
+  // What a reference leads to where it may be to a record of the configuration. Null: to none of it.
+  const model::Json* declared_for(const model::Field& field, const std::string& which) const {
+    return field.declared_names.empty() ? nullptr : declared(*model::find_noun(field.of), which);
+  }
+  // Those of the record that the configuration of this node does not have: "user ana".
+  model::Json not_declared(const model::Noun& noun, const model::Json& body) const;
   // That nobody changes it here, which the trail is told.
   Answer refuse_declared(std::string_view action, const model::Noun& noun, const model::Json& declared,
                          const Actor& actor);
@@ -113,6 +132,7 @@ class Registry {
   std::function<bool(const store::ControlRecord&)> believed_;
   std::function<int64_t(const std::string&)> known_version_;
   std::shared_ptr<const DeclaredRecords> declared_;
+  RefusalTally* refusals_ = nullptr;
 };
 
 }  // namespace ringfence::control

@@ -18,6 +18,9 @@ inline constexpr int64_t break_glass_priority = 1'000'000;
 struct Grant : policy::Grant {
   std::string subject;  // See grant_subject().
   std::string object;   // See grant_object().
+  // Names, where they are of the configuration file; else empty.
+  std::string declared_user;
+  std::string declared_target;
   int64_t priority = 0;
   uint64_t starts_us = 0;   // Unix time; 0: it has begun.
   uint64_t expires_us = 0;  // 0: never.

@@ -35,7 +35,7 @@ enum class Exposure : uint8_t {
   read_only,   // Shown alone: the appliance sets it.
   write_only,  // Given alone: the appliance keeps something else.
   hidden,      // Neither: a column of the appliance's own.
-  observed,    // Shown, and no part of the record: what was seen of it, in a table of its own.
+  observed,    // Shown, and no part of the record: what was seen of it.
 };
 
 struct Field {
@@ -60,6 +60,9 @@ struct Field {
       nullptr;  // Of text, and of each of texts: wrong and cure, or empty.
   // Of objects: texts, booleans and integers.
   std::span<const Field> parts = {};
+  // Of a reference that may be to a record of a configuration file: the field that keeps that record's name,
+  // null for a record of the store. Of references: the one that keeps the names of those of them.
+  std::string_view declared_names = {};
 };
 
 struct Noun {

@@ -104,13 +104,15 @@ class FrameCursor {
     uint32_t messages = 0;
     size_t bytes = 0;  // Headers included.
   };
-  Run next_run(ByteView chunk, size_t& position, char type) const {
+  // No more of them, and no more bytes, than these.
+  Run next_run(ByteView chunk, size_t& position, char type, uint64_t messages_max = ~uint64_t{0},
+               uint64_t bytes_max = ~uint64_t{0}) const {
     Run run;
     if ((remaining_ | header_have_) != 0) return run;
     const char* const begin = chunk.data() + position;
-    size_t available = chunk.size() - position;
+    size_t available = std::min<uint64_t>(chunk.size() - position, bytes_max);
     const char* p = begin;
-    while (available >= frame_header_size && *p == type) {
+    while (available >= frame_header_size && *p == type && run.messages < messages_max) {
       // Counts itself, but not the type.
       const size_t length = detail::load_be<uint32_t>(p + 1);
       if (length < 4 || length > length_max_ || length >= available) break;

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
+
+#include "ringfence/model/declared.h"
 
 namespace ringfence::admin {
 
@@ -111,9 +114,21 @@ GivenBody body_of(const Shape& shape, const Json& given) {
   return out;
 }
 
+namespace {
+
+// The number of a record of a configuration file that the record refers to; it follows from the name.
+// Nothing: it is none of a file's.
+std::optional<int64_t> declared_number_in(const FieldAlias& alias, const Json& record) {
+  const auto name = record.find("declared_" + std::string(alias.field));
+  if (name == record.end() || !name->is_string()) return std::nullopt;
+  return model::declared_number(model::declared_id(alias.of, name->get<std::string>()));
+}
+
+}  // namespace
+
 void add_names(const Shape& shape, const Json& record, NamesByNoun& to) {
   for (const FieldAlias& alias : shape.fields) {
-    if (alias.kind != AliasKind::reference) continue;
+    if (alias.kind != AliasKind::reference || declared_number_in(alias, record)) continue;
     const auto found = record.find(alias.field);
     if (found != record.end() && found->is_string())
       to.emplace(std::string(alias.of), found->get<std::string>());
@@ -136,6 +151,7 @@ Json shown_as(const Shape& shape, const Json& record, const NumbersByName& numbe
                            ? numbers.end()
                            : numbers.find({std::string(alias.of), value->get<std::string>()});
     out[name] = found == numbers.end() ? Json() : Json(found->second);
+    if (const auto number = declared_number_in(alias, record)) out[name] = *number;
   }
   return out;
 }

@@ -132,8 +132,25 @@ Authentication ApiAuthenticator::by_key(const Request& request, const std::strin
   }
   Authentication out = proven(*user, Proof::api_key);
   if (!key->scopes.empty()) out.principal.scopes = both(user->scopes, key->scopes);
+  out.principal.key_id = key->id;
+  out.principal.key_prefix = prefix;
   if (sources_.key_used) sources_.key_used(key->id);
   return out;
+}
+
+bool ApiAuthenticator::holds(const Principal& principal) const {
+  if (principal.user_id.is_nil()) return true;  // The configuration's token is no user's.
+  const control::InForcePtr now = in_force();
+  const control::UserFacts* user = now ? now->find_user(principal.user_id) : nullptr;
+  if (user == nullptr || !user->scopes.has_all(principal.scopes)) return false;
+  if (principal.browser_session) {
+    const BrowserLogins::Login* login = logins_.by_id(*principal.browser_session);
+    return login != nullptr && BrowserLogins::is_current(*login, *user);
+  }
+  if (principal.key_id.is_nil()) return true;
+  const auth::ApiKeyFacts* key = now->find_key(principal.key_prefix);
+  return key != nullptr && key->id == principal.key_id && !key->is_revoked &&
+         (!key->expires_at || *key->expires_at > shard_.now_us());
 }
 
 Authentication ApiAuthenticator::by_session(const Request& request, const std::string& client_addr,

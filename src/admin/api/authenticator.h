@@ -42,6 +42,8 @@ class ApiAuthenticator final : public Authenticator {
   ring::Task<Authentication> authenticate(const http::Request& request,
                                           const std::string& client_addr) override;
 
+  bool holds(const Principal& principal) const override;
+
   // Null: there are no users.
   control::InForcePtr in_force() const;
   // Late ones are `busy`. A user who changed while it was checked is wrong.

@@ -146,7 +146,7 @@ Response answer_of(const Answer& answer, std::string_view instance) {
 
 control::Actor actor_of(const Call& call) {
   const Principal& who = call.principal;
-  return {who.name, who.method, call.client_addr, who.user_id, who.scopes};
+  return {who.name, who.method, call.client_addr, who.user_id, who.scopes, who.key_id};
 }
 
 }  // namespace ringfence::admin

@@ -47,9 +47,11 @@ bool is_known_to_client(const Call& call, int64_t version) {
   return *header == "*" || http::list_has(*header, tag) || http::list_has(*header, "W/" + tag);
 }
 
-// A user has a name that is his alone as long as he is there, and he stays as long as his requests do.
+// A user has a name that is his alone as long as he is there, and he stays as long as his requests and keys
+// do.
 bool sees_own_alone(const model::Noun& noun, const Call& call) {
-  return noun.is_request && !call.principal.scopes.has(std::string(noun.plural) + ":read");
+  const bool has_owners = noun.is_request || noun.name == "key";
+  return has_owners && !call.principal.scopes.has(std::string(noun.plural) + ":read");
 }
 
 // ---------------------------------------------------------------- handlers
@@ -70,11 +72,21 @@ Task<Response> list(const Of& of, const Call& call) {
   co_return answer_of(*answer, call.request.path);
 }
 
+// What makes no sense is told to the trail as what is not valid is. It is his own word: who it is, is known.
+Response noted(const Of& of, const Call& call, std::string_view action, Response refusal) {
+  if (of.resources.sources.records == nullptr) return refusal;
+  const std::string which = call.captured.empty() ? "" : call.captured[0];
+  of.resources.sources.records->note_refusal(action, of.noun, which, "the request cannot be read",
+                                             actor_of(call));
+  return refusal;
+}
+
 Task<Response> create(const Of& of, const Call& call) {
   Response refusal;
   Json given;
   std::string key;
-  if (!take_json(call, given, refusal) || !take_idempotency_key(call, key, refusal)) co_return refusal;
+  if (!take_json(call, given, refusal) || !take_idempotency_key(call, key, refusal))
+    co_return noted(of, call, "CREATE", std::move(refusal));
   Asking asking = [&](RecordDirectory& records, RecordDirectory::Done done) {
     records.create(of.noun, given, actor_of(call), key, std::move(done));
   };
@@ -116,7 +128,7 @@ Task<Response> change(const Of& of, const Call& call) {
   std::optional<int64_t> version;
   if (!take_json(call, given, refusal, "application/merge-patch+json") ||
       !take_if_match(call, version, refusal))
-    co_return refusal;
+    co_return noted(of, call, "UPDATE", std::move(refusal));
   Asking asking = [&](RecordDirectory& records, RecordDirectory::Done done) {
     records.change(of.noun, call.captured[0], given, version, actor_of(call), std::move(done));
   };
@@ -129,7 +141,7 @@ Task<Response> change(const Of& of, const Call& call) {
 Task<Response> remove(const Of& of, const Call& call) {
   Response refusal;
   std::optional<int64_t> version;
-  if (!take_if_match(call, version, refusal)) co_return refusal;
+  if (!take_if_match(call, version, refusal)) co_return noted(of, call, "DELETE", std::move(refusal));
   Asking asking = [&](RecordDirectory& records, RecordDirectory::Done done) {
     records.remove(of.noun, call.captured[0], version, actor_of(call), std::move(done));
   };
@@ -203,6 +215,7 @@ std::vector<Parameter> list_parameters(const model::Noun& noun) {
 
 // What one may do to what is one's own.
 std::string own_scope_of(const model::Noun& noun, std::string_view method) {
+  if (noun.name == "key") return "self:keys";
   if (noun.is_request && method != "DELETE") return "self:" + std::string(noun.plural);
   if (noun.name == "grant" && method == "DELETE") return "grants:break-glass";
   return "";

@@ -36,10 +36,22 @@ std::string_view method_of(const Request& request) {
   return request.method == "HEAD" ? std::string_view("GET") : std::string_view(request.method);
 }
 
-Task<void> answer_whole(const WholeHandler& handler, const Call& call, Responder& responder) {
+// `authenticator`: null where the answer tells nothing that somebody else could have asked for.
+Task<void> answer_whole(const WholeHandler& handler, const Authenticator* authenticator, const Call& call,
+                        Responder& responder) {
   Task<Response> handling = handler(call);
   Response response = co_await handling;
+  if (authenticator != nullptr && response.status < 300 && !authenticator->holds(call.principal))
+    response = problem(
+        403, "what you may do was taken away while the request was under way; prove again who you are",
+        call.request.path);
   responder.answer(std::move(response));
+}
+
+// Its answer tells what there is, and it changes nothing of the caller's own. The others decide when they
+// change something.
+bool is_reading(const Route& route) {
+  return route.method == "GET" || (route.method == "POST" && route.exchange.status == 200);
 }
 
 bool may_use(const Principal& principal, const Route& route) {
@@ -77,8 +89,9 @@ void Router::add(Route route, Handler handler) {
 }
 
 void Router::add(Route route, WholeHandler handler) {
-  add(std::move(route), Handler([whole = std::move(handler)](const Call& call, Responder& responder) {
-        return answer_whole(whole, call, responder);
+  const Authenticator* again = !route.is_open() && is_reading(route) ? &authenticator_ : nullptr;
+  add(std::move(route), Handler([whole = std::move(handler), again](const Call& call, Responder& responder) {
+        return answer_whole(whole, again, call, responder);
       }));
 }
 

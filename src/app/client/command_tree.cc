@@ -32,13 +32,14 @@ CLI::App& CommandTree::add_local(CLI::App& parent, const std::string& name, cons
   return out;
 }
 
-CLI::App& CommandTree::add(CLI::App& parent, const std::string& name, const std::string& help, Run run) {
+CLI::App& CommandTree::add(CLI::App& parent, const std::string& name, const std::string& help, Run run,
+                           const char* url_option) {
   CLI::App& out = add_local(parent, name, help, std::move(run));
   out.add_flag("--json", common_.json, "The answer as JSON");
   ConnectOptions& connect = common_.connect;
   const auto common = [&](CLI::Option* option) { option->group("Which appliance"); };
   common(out.add_option("--context", connect.context, "The context to use, in place of the current one"));
-  common(out.add_option("--url", connect.url, "The appliance's admin address: https://HOST:PORT"));
+  common(out.add_option(url_option, connect.url, "The appliance's admin address: https://HOST:PORT"));
   common(out.add_option("--cacert", connect.ca_file, "PEM certificates to trust, in place of the machine's")
              ->option_text("FILE"));
   common(out.add_flag("--insecure-http", connect.allows_plain_http,

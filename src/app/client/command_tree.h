@@ -29,7 +29,8 @@ class CommandTree {
   // A command that has others below it.
   CLI::App& group(const std::string& name, const std::string& help);
   // A command at the root, or below a group. It talks to an appliance: it has the options for that.
-  CLI::App& add(CLI::App& parent, const std::string& name, const std::string& help, Run run);
+  CLI::App& add(CLI::App& parent, const std::string& name, const std::string& help, Run run,
+                const char* url_option = "--url");
   CLI::App& add(const std::string& name, const std::string& help, Run run);
   // A command that talks to no appliance.
   CLI::App& add_local(CLI::App& parent, const std::string& name, const std::string& help, Run run);
@@ -64,6 +65,12 @@ void add_record_commands(CommandTree& tree);
 void add_session_commands(CommandTree& tree);
 void add_config_commands(CommandTree& tree);
 void add_target_test(CommandTree& tree, CLI::App& group);
+void add_policy_explain(CommandTree& tree, CLI::App& group);
+void add_request_verbs(CommandTree& tree, CLI::App& group);
+void add_break_glass(CommandTree& tree);
+void add_encryption_commands(CommandTree& tree);
+void add_privilege_commands(CommandTree& tree);
+void add_trail_commands(CommandTree& tree);
 void add_import_command(CommandTree& tree);
 void add_api_commands(CommandTree& tree);
 void add_completion_command(CommandTree& tree);

@@ -15,7 +15,8 @@ struct Node {
   std::vector<std::string> words;
 };
 
-constexpr std::string_view file_options = "--config|-c|--file|-f|--data|-d|--cacert";
+constexpr std::string_view file_options =
+    "--config|-c|--file|-f|--data|-d|--cacert|--from-cacert|--env|--passwords";
 
 std::vector<const CLI::App*> commands_below(const CLI::App& app) {
   const auto all = [](const CLI::App* command) { return !command->get_name().empty(); };

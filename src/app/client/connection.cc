@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "ringfence/app/config/env.h"
 #include "ringfence/http/text.h"
 #include "ringfence/model/json_fields.h"
 #include "ringfence/model/scope_form.h"
@@ -38,7 +39,7 @@ Failure not_logged_in() {
 }
 
 std::string option_or_variable(const std::string& option, std::string_view name) {
-  return option.empty() ? variable(name) : option;
+  return option.empty() ? app::variable(name) : option;
 }
 
 // The context that is named, or the current one; null: there is none, and none is named.
@@ -140,7 +141,7 @@ Outcome<Endpoint> endpoint_of(const ConnectOptions& options, const Contexts& con
 }
 
 Outcome<Connection> connect(const ConnectOptions& options) {
-  std::string given_key = variable("RINGFENCE_KEY");
+  std::string given_key = app::variable("RINGFENCE_KEY");
   const bool needs_no_file = !given_key.empty() && !option_or_variable(options.url, "RINGFENCE_URL").empty();
   Contexts contexts;
   if (!needs_no_file) {

@@ -9,13 +9,13 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "ringfence/app/config/env.h"
 #include "ringfence/base/state_file.h"
 #include "ringfence/model/text_rules.h"
 
-extern char** environ;
-
 namespace ringfence::client {
 
+using app::variable;
 using model::Json;
 
 namespace {
@@ -81,15 +81,6 @@ class FolderLock {
 };
 
 }  // namespace
-
-std::string variable(std::string_view name) {
-  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
-    const std::string_view text(*entry);
-    if (text.size() > name.size() && text.starts_with(name) && text[name.size()] == '=')
-      return std::string(text.substr(name.size() + 1));
-  }
-  return {};
-}
 
 Outcome<void> check_context_name(const std::string& name) {
   const std::string wrong = model::check_simple_name(name, 63);

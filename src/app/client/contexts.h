@@ -54,7 +54,4 @@ class ContextsFile {
   std::string directory_;
 };
 
-// A variable of the environment; empty where it is not set.
-std::string variable(std::string_view name);
-
 }  // namespace ringfence::client

@@ -14,6 +14,9 @@ struct Endpoint {
   std::string ca_file;  // PEM certificates to trust in place of the machine's; empty: the machine's.
   bool allows_plain_http = false;
   int64_t timeout_s = 30;  // Of one request; 0: none.
+  // For messages: who is asked, and the option that names the certificates.
+  const char* peer = "the appliance";
+  const char* ca_option = "--cacert";
 };
 
 // A key, or a user with a password; or nothing.

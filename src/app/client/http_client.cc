@@ -22,7 +22,7 @@ size_t take_body(char* bytes, size_t size, size_t count, void* to) {
   curl_easy_getinfo(receiving.handle, CURLINFO_RESPONSE_CODE, &receiving.answer.status);
   if (receiving.request->sink && receiving.answer.is_success())
     return receiving.request->sink(piece) ? piece.size() : 0;
-  if (receiving.answer.body.size() + piece.size() > answer_bytes_max) {
+  if (receiving.answer.body.size() + piece.size() > receiving.request->bytes_max) {
     receiving.is_too_long = true;
     return 0;
   }
@@ -36,13 +36,13 @@ Failure failure_of(CURLcode code, const char* told, const Endpoint& endpoint) {
   switch (code) {
     case CURLE_PEER_FAILED_VERIFICATION:
       return {Exit::unreachable, endpoint.url + " cannot prove who it is: " + reason +
-                                     "; name its CA certificate with --cacert FILE"};
+                                     "; name its CA certificate with " + endpoint.ca_option + " FILE"};
     case CURLE_SSL_CACERT_BADFILE:
       return {Exit::usage, "the certificates in " + endpoint.ca_file + " cannot be read: " + reason};
     case CURLE_SSL_CONNECT_ERROR: return {Exit::unreachable, what + "; does it speak TLS at this port?"};
     case CURLE_OPERATION_TIMEDOUT:
       return {Exit::unreachable, what + "; --timeout SECONDS gives it more time"};
-    default: return {Exit::unreachable, what + "; is the URL right, and does the appliance run?"};
+    default: return {Exit::unreachable, what + "; is the URL right, and does " + endpoint.peer + " run?"};
   }
 }
 
@@ -128,7 +128,8 @@ Outcome<HttpAnswer> HttpClient::send(const HttpRequest& request) {
   handle_->set(CURLOPT_WRITEDATA, &receiving);
   const CURLcode code = curl_easy_perform(handle_->curl);
   if (receiving.is_too_long)
-    return failed(Exit::refused, "the answer is longer than 64 MiB; ask for less with --limit");
+    return failed(Exit::refused, "the answer of " + endpoint_.url + " is longer than " +
+                                     std::to_string(request.bytes_max >> 20) + " MiB; ask for less");
   if (code != CURLE_OK) return passed_on(failure_of(code, handle_->error, endpoint_));
   curl_easy_getinfo(handle_->curl, CURLINFO_RESPONSE_CODE, &receiving.answer.status);
   return std::move(receiving.answer);

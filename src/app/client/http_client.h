@@ -24,6 +24,7 @@ struct HttpRequest {
   std::vector<std::string> headers{};  // "If-Match: \"7\"".
   // Takes a successful answer's body piece by piece, which then has no bound; false ends the request.
   std::function<bool(ByteView)> sink{};
+  size_t bytes_max = answer_bytes_max;  // Of an answer without a sink.
 };
 
 struct HttpAnswer {
@@ -40,7 +41,7 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  // Fails where there is no answer: Exit::unreachable, or Exit::refused for one beyond answer_bytes_max.
+  // Fails where there is no answer: Exit::unreachable, or Exit::refused for one beyond bytes_max.
   Outcome<HttpAnswer> send(const HttpRequest& request);
   const Endpoint& endpoint() const { return endpoint_; }
 

@@ -4,14 +4,11 @@
 
 #include "command_tree.h"
 #include "import_plan.h"
-#include "listing.h"
-#include "records.h"
-#include "table.h"
+#include "import_run.h"
+#include "ringfence/base/clock.h"
 #include "terminal.h"
 
 namespace ringfence::client {
-
-using model::Json;
 
 namespace {
 
@@ -20,60 +17,20 @@ constexpr size_t import_bytes_max = size_t{4} << 20;
 struct ImportOptions {
   std::string file;
   std::string level = "read";
-  bool is_dry = false;
+  ImportRun run{};
 };
 
-// What has become of one record.
-struct Fate {
-  std::string what;  // "created", "left", "failed", "would create".
-  std::string message{};
+struct DbbatOptions {
+  std::string url;
+  std::string ca_file;
+  bool allows_plain_http = false;
+  std::string user;
+  bool reads_password = false;
+  bool reads_key = false;
+  bool gives_admin = false;
+  std::string environment_file;
+  ImportRun run{};
 };
-
-Outcome<bool> is_there(Connection& connection, const PlannedRecord& record, const std::string& name) {
-  const std::string plural(record.noun->plural);
-  auto found = connection.ask({.path = path_of({plural, name}),
-                               .what = "look for " + words_of(*record.noun) + " " + name,
-                               .scope = plural + ":read"});
-  if (found) return true;
-  if (found.error().exit == Exit::not_found) return false;
-  return passed_on(std::move(found).error());
-}
-
-Outcome<void> create(Connection& connection, const PlannedRecord& record, const Json& body) {
-  const std::string plural(record.noun->plural);
-  auto made = connection.ask({.method = "POST",
-                              .path = path_of({plural}),
-                              .what = "create it",
-                              .scope = plural + ":write",
-                              .body = body.dump(-1, ' ', false, Json::error_handler_t::replace)});
-  if (!made) return passed_on(std::move(made).error());
-  return {};
-}
-
-Fate fate_of(Connection& connection, const PlannedRecord& record, const std::string& name, bool is_dry) {
-  if (name.empty()) return {"failed", "has no name"};
-  auto there = is_there(connection, record, name);
-  if (!there) return {"failed", there.error().message};
-  if (*there) return {"left", "exists already"};
-  if (is_dry) return {"would create"};
-  auto made = create(connection, record, record.body);
-  if (made) return {"created"};
-  const bool is_weak = record.noun->name == "user" && record.body.contains("password") &&
-                       made.error().message.find("\n  password: ") != std::string::npos;
-  if (!is_weak) return {"failed", made.error().message};
-  Json without = record.body;
-  without.erase("password");
-  made = create(connection, record, without);
-  if (!made) return {"failed", made.error().message};
-  return {"created", "without its password, which is too weak: ringfence users password " + name};
-}
-
-// The words of a message on one line, for a table.
-std::string on_one_line(std::string text) {
-  for (size_t at = text.find('\n'); at != std::string::npos; at = text.find('\n', at))
-    text.replace(at, 1, ";");
-  return text;
-}
 
 Outcome<void> import_file(const CommonOptions& common, const ImportOptions& options) {
   auto text = read_text(options.file, import_bytes_max);
@@ -81,34 +38,76 @@ Outcome<void> import_file(const CommonOptions& common, const ImportOptions& opti
   auto plan = plan_port_authorizing(*text, options.file, options.level);
   crypto::secure_zero(*text);
   if (!plan) return passed_on(std::move(plan).error());
-  auto connection = connect(common.connect);
-  if (!connection) return passed_on(std::move(connection).error());
-  Table table({"what", "noun", "name", "line", "remark"});
-  Json items = Json::array();
-  size_t failures = 0;
-  const auto add = [&](const std::string& what, const std::string& noun, const std::string& name, int line,
-                       const std::string& message) {
-    table.add({what, cell_of(Json(noun)), cell_of(Json(name)), std::to_string(line),
-               cell_of(Json(on_one_line(message)))});
-    items.push_back({{"what", what}, {"noun", noun}, {"name", name}, {"line", line}, {"remark", message}});
-  };
-  for (const PlannedRecord& record : plan->records) {
-    const std::string name = record.body.value("name", std::string());
-    const Fate fate = fate_of(*connection, record, name, options.is_dry);
-    failures += fate.what == "failed" ? 1 : 0;
-    add(fate.what, words_of(*record.noun), name, record.line, fate.message);
-  }
-  for (const Remark& remark : plan->remarks) add("remark", "", remark.path, remark.line, remark.message);
-  print(common.json ? json_text({{"items", items}}) : table.text());
-  if (failures == 0) return {};
-  return failed(Exit::refused, std::to_string(failures) + " of " + std::to_string(plan->records.size()) +
-                                   " records were not imported; mend what is told and import the file again");
+  return carry_out(common, *plan, options.run);
 }
 
-}  // namespace
+// ---------------------------------------------------------------- DBBat
 
-void add_import_command(CommandTree& tree) {
-  CLI::App& group = tree.group("import", "Bring users, targets and policies of another product over.");
+Outcome<Credential> dbbat_credential(const DbbatOptions& options) {
+  if (options.user.empty() != options.reads_key)
+    return failed(Exit::usage, "who asks there? Give --user with --password-stdin, or --key-stdin");
+  Credential out{.user = options.user};
+  if (!options.reads_key && !options.reads_password) {
+    auto typed = ask_secret("password of " + options.user + " at DBBat", "use --password-stdin");
+    if (!typed) return passed_on(std::move(typed).error());
+    out.password = std::move(*typed);
+    return out;
+  }
+  auto line = read_input_line(options.reads_key ? "the key" : "the password");
+  if (!line) return passed_on(std::move(line).error());
+  (options.reads_key ? out.key : out.password) = model::Secret(*line);
+  crypto::secure_zero(*line);
+  return out;
+}
+
+Outcome<Endpoint> dbbat_endpoint(const CommonOptions& common, const DbbatOptions& options) {
+  auto url = checked_url(options.url, options.allows_plain_http);
+  if (!url) {
+    std::string message = std::move(url).error().message;
+    // The option of this command has another name.
+    if (const size_t at = message.find("--insecure-http"); at != std::string::npos)
+      message.replace(at, 15, "--from-insecure-http");
+    return failed(Exit::usage, message);
+  }
+  constexpr std::string_view base = "/api/v1";
+  if (url->ends_with(base)) url->erase(url->size() - base.size());
+  return Endpoint{.url = std::move(*url),
+                  .ca_file = options.ca_file,
+                  .allows_plain_http = options.allows_plain_http,
+                  .timeout_s = common.connect.timeout_s,
+                  .peer = "DBBat",
+                  .ca_option = "--from-cacert"};
+}
+
+Outcome<void> import_dbbat(const CommonOptions& common, const DbbatOptions& options) {
+  ImportPlan settings;
+  ImportRun run = options.run;
+  if (!options.environment_file.empty()) {
+    auto text = read_text(options.environment_file, import_bytes_max);
+    if (!text) return passed_on(std::move(text).error());
+    TranslatedEnvironment translated = translate_dbbat_environment(*text);
+    crypto::secure_zero(*text);
+    settings.remarks = std::move(translated.remarks);
+    run.yaml = std::move(translated.yaml);
+  }
+  if (options.url.empty()) {
+    if (options.environment_file.empty())
+      return failed(Exit::usage, "give --url, the address of DBBat's REST API, or --env FILE, or both");
+    print_remarks(common, settings, run.yaml);
+    return {};
+  }
+  auto endpoint = dbbat_endpoint(common, options);
+  if (!endpoint) return passed_on(std::move(endpoint).error());
+  auto credential = dbbat_credential(options);
+  if (!credential) return passed_on(std::move(credential).error());
+  auto records = read_dbbat(*endpoint, *credential);
+  if (!records) return passed_on(std::move(records).error());
+  ImportPlan plan = plan_dbbat(*records, wall_us(), options.gives_admin);
+  for (Remark& remark : settings.remarks) plan.remarks.push_back(std::move(remark));
+  return carry_out(common, plan, run);
+}
+
+void add_port_authorizing(CommandTree& tree, CLI::App& group) {
   auto options = std::make_shared<ImportOptions>();
   CLI::App& command = tree.add(group, "port-authorizing", "Of a port-authorizing configuration file.",
                                [&tree, options] { return import_file(tree.common(), *options); });
@@ -118,7 +117,46 @@ void add_import_command(CommandTree& tree) {
   command.add_option("--level", options->level, "The level of its policies, which have none there")
       ->capture_default_str()
       ->check(CLI::IsMember({"read", "write", "ddl", "admin"}));
-  command.add_flag("--dry-run", options->is_dry, "Create nothing; say what would be created");
+  command.add_flag("--dry-run", options->run.is_dry, "Create nothing; say what would be created");
+}
+
+void add_dbbat(CommandTree& tree, CLI::App& group) {
+  auto options = std::make_shared<DbbatOptions>();
+  CLI::App& command = tree.add(
+      group, "dbbat", "Of a running DBBat, by its REST API.",
+      [&tree, options] { return import_dbbat(tree.common(), *options); }, "--appliance");
+  const auto from = [](CLI::Option* option) { return option->group("Which DBBat"); };
+  from(command.add_option("--url", options->url, "The address of its REST API: https://HOST:PORT"));
+  from(command
+           .add_option("--from-cacert", options->ca_file,
+                       "PEM certificates to trust there, in place of the machine's")
+           ->option_text("FILE"));
+  from(command.add_flag("--from-insecure-http", options->allows_plain_http,
+                        "Allow http to another machine: whoever is on the way reads the password"));
+  from(command.add_option("--user,-u", options->user, "An administrator there"));
+  CLI::Option* password = from(command.add_flag("--password-stdin", options->reads_password,
+                                                "Read the password from the first line of standard input"));
+  from(command.add_flag("--key-stdin", options->reads_key,
+                        "In place of user and password: read an API key from standard input"))
+      ->excludes(password);
+  command
+      .add_option("--env", options->environment_file,
+                  "A file with its DBB_* variables: print what they are in our configuration")
+      ->option_text("FILE");
+  command.add_flag("--admins", options->gives_admin, "Who has the role admin there gets it here");
+  command
+      .add_option("--passwords", options->run.passwords_file,
+                  "A new file that gets random passwords of the users; without it they get none")
+      ->option_text("FILE");
+  command.add_flag("--dry-run", options->run.is_dry, "Create nothing; say what would be created");
+}
+
+}  // namespace
+
+void add_import_command(CommandTree& tree) {
+  CLI::App& group = tree.group("import", "Bring users, targets and policies of another product over.");
+  add_port_authorizing(tree, group);
+  add_dbbat(tree, group);
 }
 
 }  // namespace ringfence::client

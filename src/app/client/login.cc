@@ -8,6 +8,7 @@
 #include "command_tree.h"
 #include "field_text.h"
 #include "records.h"
+#include "ringfence/app/config/env.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/hex.h"
 #include "ringfence/crypto/secret.h"
@@ -158,7 +159,7 @@ Outcome<SavedContext> with_new_key(Login& login, const LoginOptions& options) {
 
 // The one that is named; else the one that has this URL; else a new one with the name of the host.
 std::string context_for(const ConnectOptions& options, const Contexts& contexts, const std::string& url) {
-  const std::string named = options.context.empty() ? variable("RINGFENCE_CONTEXT") : options.context;
+  const std::string named = options.context.empty() ? app::variable("RINGFENCE_CONTEXT") : options.context;
   if (!named.empty()) return named;
   for (const auto& [name, context] : contexts.all) {
     if (context.url == url) return name;

@@ -131,10 +131,12 @@ void add_record_commands(CommandTree& tree) {
     add_list(tree, group, *noun);
     add_show(tree, group, *noun);
     add_create(tree, group, *noun);
-    add_update(tree, group, *noun);
+    if (noun->is_request) add_request_verbs(tree, group);
+    else add_update(tree, group, *noun);
     add_delete(tree, group, *noun);
     if (noun->name == "user") add_password(tree, group);
     if (noun->name == "target") add_target_test(tree, group);
+    if (noun->name == "policy") add_policy_explain(tree, group);
   }
 }
 

@@ -69,7 +69,11 @@ CommandLine::CommandLine()
   client::add_context_commands(client_);
   client::add_record_commands(client_);
   client::add_session_commands(client_);
+  client::add_break_glass(client_);
   client::add_config_commands(client_);
+  client::add_encryption_commands(client_);
+  client::add_privilege_commands(client_);
+  client::add_trail_commands(client_);
   client::add_import_command(client_);
   client::add_api_commands(client_);
   client::add_completion_command(client_);

@@ -24,7 +24,8 @@ constexpr Field access_request_fields[] = {
      .description = "To what; either a target, a group of targets or a tag.",
      .is_fixed = true,
      .is_filter = true,
-     .of = "target"},
+     .of = "target",
+     .declared_names = "declared_target"},
     {.name = "target_group",
      .kind = FieldKind::reference,
      .description = "To the targets that are in it.",
@@ -100,6 +101,8 @@ constexpr Field access_request_fields[] = {
      .description = "The id of the grant that the approval made; it may have been deleted since.",
      .exposure = Exposure::read_only,
      .max = 36},
+    declared_name_field("declared_target", "target"),
+    not_declared_field(),
 };
 
 Defects check_access_request(const Json& record) {

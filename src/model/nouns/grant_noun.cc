@@ -22,7 +22,8 @@ constexpr Field grant_fields[] = {
      .description = "Who gets it; either a user or a group.",
      .is_fixed = true,
      .is_filter = true,
-     .of = "user"},
+     .of = "user",
+     .declared_names = "declared_user"},
     {.name = "group",
      .kind = FieldKind::reference,
      .description = "Whose members get it.",
@@ -34,7 +35,8 @@ constexpr Field grant_fields[] = {
      .description = "On what; either a target, a group of targets or a tag.",
      .is_fixed = true,
      .is_filter = true,
-     .of = "target"},
+     .of = "target",
+     .declared_names = "declared_target"},
     {.name = "target_group",
      .kind = FieldKind::reference,
      .description = "On the targets that are in it.",
@@ -110,6 +112,9 @@ constexpr Field grant_fields[] = {
      .max = 16,
      .choices = origins,
      .default_json = "\"administrator\""},
+    declared_name_field("declared_user", "user"),
+    declared_name_field("declared_target", "target"),
+    not_declared_field(),
 };
 
 Defects check_grant(const Json& record) {

@@ -51,6 +51,27 @@ constexpr Field fixed_bound(std::string_view name, std::string_view description,
           .min = 1,
           .max = max};
 }
+// What keeps the name that a reference leads to where the configuration file has the record
+// (Field::declared_names).
+constexpr Field declared_name_field(std::string_view name, std::string_view of) {
+  return {.name = name,
+          .description = of == "user"
+                             ? "The user's name where he is one of the configuration file; else null."
+                             : "The target's name where it is one of the configuration file; else null.",
+          .exposure = Exposure::read_only,
+          .is_filter = true,
+          .max = 63};
+}
+// Found anew for each answer, on each node.
+constexpr Field not_declared_field() {
+  return {.name = "not_declared_here",
+          .kind = FieldKind::texts,
+          .description =
+              "\"user ana\", \"target shop\": those that the record names and this node's configuration "
+              "file does not have. A grant has no effect there.",
+          .exposure = Exposure::observed,
+          .max = 1'000};
+}
 // How many of these fields are given.
 size_t count_given(const Json& record, std::initializer_list<const char*> fields);
 

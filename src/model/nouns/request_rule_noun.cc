@@ -33,7 +33,8 @@ constexpr Field request_rule_fields[] = {
      .description = "Requests for one of them.",
      .is_filter = true,
      .max = rule_links_max,
-     .of = "target"},
+     .of = "target",
+     .declared_names = "declared_targets"},
     {.name = "tags",
      .kind = FieldKind::texts,
      .description = "Requests for a target with one of them, or for the tag itself. \"*\" is every request.",
@@ -50,6 +51,12 @@ constexpr Field request_rule_fields[] = {
      .is_required = true,
      .min = 1,
      .max = rule_s_max},
+    {.name = "declared_targets",
+     .kind = FieldKind::texts,
+     .description = "Those of targets that are of the configuration file.",
+     .exposure = Exposure::read_only,
+     .max = rule_links_max},
+    not_declared_field(),
 };
 
 Defects check_request_rule(const Json& record) {

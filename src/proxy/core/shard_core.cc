@@ -77,6 +77,13 @@ void ShardCore::use(SnapshotPtr next) {
   for (ProtocolShard* protocol : protocols_) protocol->reconsider();
 }
 
+// The others find it before their next chunk.
+void ShardCore::suspend_grants(bool are_stale) {
+  auto next = std::make_shared<Snapshot>(*snapshot);
+  next->are_grants_stale = are_stale;
+  snapshot = std::move(next);
+}
+
 bool ShardCore::end(const Uuid& id, const EndOrder& order) {
   Session* session = sessions.find(id);
   if (session == nullptr) return false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "exchange.h"
+#include "result_bound.h"
 #include "ringfence/pg/build.h"
 #include "witness.h"
 
@@ -13,7 +14,10 @@ void Attribution::done(const pg::Completion& completion) {
   if ((completion.number & pg::unrecorded_statement) != 0) return;
   warn_of_change(completion);
   if (completion.is_presumed) x_.watch.note_doubtful();
-  if (fits(completion)) x_.recorder.outcome(completion, x_.now.ns);
+  if (x_.spending() != nullptr) ResultBound(x_).note_end(completion);
+  if (fits(completion) && x_.withheld() != nullptr)
+    x_.recorder.outcome(x_.withheld()->shown(completion), x_.now.ns);
+  else if (fits(completion)) x_.recorder.outcome(completion, x_.now.ns);
   else contradicted(completion);
 }
 

@@ -38,12 +38,15 @@ Task<bool> PgLogin::open_console() {
     auto refusing = refuse_database();
     co_return co_await refusing;
   }
-  if (shard_.consoles >= consoles_max) {
+  const bool has_room_for_user = shard_.consoles.has_room_for(user.then->name);
+  if (!shard_.consoles.has_room() || !has_room_for_user) {
     shard_.core.counters.connections_refused.add();
-    auto refusing = refuse(pg::sqlstate::too_many_connections, "too many sessions of the console are open",
-                           "End one of them, and connect again.");
+    const char* why = has_room_for_user ? "too many sessions of the console are open"
+                                        : "you have too many sessions of the console open";
+    auto refusing = refuse(pg::sqlstate::too_many_connections, why, "End one of them, and connect again.");
     co_return co_await refusing;
   }
+  result_.console_seat = std::make_unique<ConsoleSeat>(shard_.consoles, user.then->name);
   std::string message;
   append_console_settings(message, applicant_.user, applicant_.startup.application_name());
   pg::append_ready_for_query(message, 'I');

@@ -33,19 +33,18 @@ ConsoleSession::ConsoleSession(SessionParts& from, LoginResult login, uint64_t c
       user_{login.console_user, login.console_key},
       connected_us_(connected_us),
       active_us_(from.now_us()),
+      seat_(std::move(login.console_seat)),
       in_(std::move(*login.console_input)),
       desk_(shard_, recorder_, user_),
-      talk_(desk_, *client_.stream),
+      talk_(desk_, core().shard, *client_.stream),
       timer_(core().shard.timers(), [this] { note_idle(); }) {
   core().counters.connections_open.add();
   core().counters.sessions_open.add();
   core().counters.sessions_total.add();
   listener_->connections.fetch_add(1, std::memory_order_relaxed);
-  ++shard_.consoles;
 }
 
 ConsoleSession::~ConsoleSession() {
-  --shard_.consoles;
   listener_->connections.fetch_sub(1, std::memory_order_relaxed);
   core().counters.sessions_open.subtract();
   core().counters.connections_open.subtract();
@@ -102,6 +101,13 @@ Task<bool> ConsoleSession::serve_one() {
   active_us_ = core().shard.now_us();
   said_goodbye_ = next == ConsoleTalk::Next::said_goodbye;
   if (next == ConsoleTalk::Next::is_gone) client_.note_gone();
+  if (talk_.is_too_slow() && !ending_) {
+    core().counters.limits_reached.add();
+    end({std::string(pg::sqlstate::connection_failure),
+         "terminating connection: the client has taken no answer for " +
+             std::to_string(console_send_ms / 1'000) + " seconds",
+         ""});
+  }
   if (next == ConsoleTalk::Next::is_broken && !ending_) {
     end({std::string(pg::sqlstate::protocol_violation),
          "terminating connection: that is no message which the console takes", ""});

@@ -53,6 +53,7 @@ class ConsoleSession final : public Session {
   ConsoleUser user_;
   uint64_t connected_us_;
   uint64_t active_us_;
+  std::unique_ptr<ConsoleSeat> seat_;
   net::Gather in_;
   ConsoleDesk desk_;
   ConsoleTalk talk_;

@@ -5,6 +5,7 @@
 #include "console_bounds.h"
 #include "console_tables.h"
 #include "ringfence/base/utf8.h"
+#include "ringfence/net/deadline.h"
 #include "ringfence/pg/build.h"
 #include "ringfence/pg/frame.h"
 #include "ringfence/pg/parse.h"
@@ -48,9 +49,11 @@ Task<void> ConsoleTalk::flush() {
   if (desk_.is_broken_off()) out_.clear();
   if (out_.empty() || is_gone_) co_return;
   const std::string bytes = std::exchange(out_, {});
+  const net::Deadline deadline(shard_, stream_, console_send_ms);
   net::Send sending(stream_, bytes);
   Result<void> sent = co_await sending;
   is_gone_ = !sent;
+  is_too_slow_ = deadline.has_passed();
   bytes_sent_ += bytes.size();
 }
 

@@ -16,8 +16,9 @@ namespace ringfence::proxy {
 
 class ConsoleTalk {
  public:
-  // Both outlive it.
-  ConsoleTalk(ConsoleDesk& desk, net::Stream& stream) : desk_(desk), stream_(stream) {}
+  // All outlive it.
+  ConsoleTalk(ConsoleDesk& desk, ring::Shard& shard, net::Stream& stream)
+      : desk_(desk), shard_(shard), stream_(stream) {}
 
   enum class Next : uint8_t {
     goes_on,
@@ -28,6 +29,8 @@ class ConsoleTalk {
   ring::Task<Next> take(Message message);
   char transaction() const { return transaction_; }
   uint64_t bytes_sent() const { return bytes_sent_; }
+  // The client is gone because it has left an answer where it was for console_send_ms.
+  bool is_too_slow() const { return is_too_slow_; }
 
  private:
   struct Statement {
@@ -64,6 +67,7 @@ class ConsoleTalk {
   ring::Task<void> flush();
 
   ConsoleDesk& desk_;
+  ring::Shard& shard_;
   net::Stream& stream_;
   std::string out_;
   std::map<std::string, Statement, std::less<>> statements_;
@@ -72,6 +76,7 @@ class ConsoleTalk {
   char transaction_ = 'I';  // As ReadyForQuery has it.
   bool skips_ = false;      // Until the next Sync.
   bool is_gone_ = false;
+  bool is_too_slow_ = false;
 };
 
 }  // namespace ringfence::proxy

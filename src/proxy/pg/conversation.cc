@@ -16,7 +16,8 @@ bool Conversation::is_at_rest() const {
   return queue.is_empty() && queue.is_idle() && queue.transaction() == pg::TransactionStatus::idle &&
          !queue.is_lost() && !queue.is_skipping() && queue.misfits() == 0 && !exchange_.group.is_open() &&
          exchange_.message.state == PendingMessage::State::coming && client_.is_at_boundary() &&
-         server_.is_at_boundary() && !server_.waits() && !exchange_.error && !server_.said_fatal();
+         server_.is_at_boundary() && exchange_.withheld() == nullptr && !server_.waits() &&
+         !exchange_.error && !server_.said_fatal();
 }
 
 void Conversation::abandon(Now now) {

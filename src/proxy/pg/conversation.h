@@ -38,7 +38,9 @@ class Conversation {
   void use_judge(std::shared_ptr<StatementJudge> judge, std::string_view nonce);
   // Of the grant in force from now on; null: it has no bounds, and there need be no gate.
   void use_spending(std::unique_ptr<Spending> spending) {
-    if (exchange_.gate) exchange_.gate->use_spending(std::move(spending));
+    if (exchange_.gate)
+      exchange_.gate->use_spending(std::move(spending),
+                                   exchange_.queue.is_idle() && !exchange_.group.is_open());
   }
   Spending* spending() const { return exchange_.spending(); }
   bool has_gate() const { return exchange_.gate != nullptr; }

@@ -54,12 +54,16 @@ struct Exchange {
 
   // Null: the grant, if there is one, has no bounds.
   Spending* spending() const { return gate ? gate->spending() : nullptr; }
+  // Null: all of what the server sends goes on.
+  WithheldResult* withheld() const { return gate ? gate->withheld() : nullptr; }
   bool may_hold() const { return gate && gate->access().has_hold; }
   // Whether the session is to stay read-only although functions may be called that are not known to be
   // harmless.
   bool is_watched() const { return gate && MessageJudge::is_watched(gate->access()); }
+  // While a result is withheld nothing goes on to the server.
   bool has_room_in_queue() const {
-    return queue.size() < pipeline_entries_max && queue.pending_changes() < pending_changes_max;
+    return withheld() == nullptr && queue.size() < pipeline_entries_max &&
+           queue.pending_changes() < pending_changes_max;
   }
   // How a statement that passes was decided.
   Decided decided_by(std::string_view rule, std::string_view instead = {}) const {

@@ -38,14 +38,6 @@ bool may_complete(char type) {
   }
 }
 
-// While a portal may be gone on with, what it has given counts with what others give: until its transaction
-// ends.
-void note_end(Spending& spending, char type, ByteView body) {
-  if (type == from_server::portal_suspended) spending.portal_is_suspended();
-  else if (type == from_server::ready_for_query && body == "I") spending.transaction_is_over();
-  else if (may_complete(type)) spending.statement_is_over();
-}
-
 }  // namespace
 
 Advance FromServer::advance(ByteView chunk, size_t& at, Now now) {
@@ -69,23 +61,19 @@ Advance FromServer::advance(ByteView chunk, size_t& at, Now now) {
       }
     }
     if (rewriter != nullptr) rewriter->note_end(segment.end);
-    // Behind the message that was too much.
-    is_cut_ = is_cut_ || (is_over_ && segment.is_first);
-    if (is_cut_) {
-      rewriter->replace(segment.begin, segment.end, {});
-      continue;
-    }
     if (is_nobodys(segment.type)) {
       if (!swallow(segment)) return Advance::broken;
       continue;
     }
+    const bool is_dropped = x_.gate != nullptr && bound().drops(segment);
     if (segment.type == from_server::data_row || segment.type == from_server::copy_data) {
-      count_rows(chunk, at, segment);
+      if (is_dropped) rewriter->replace(segment.begin, segment.end, {});
+      else count_rows(chunk, at, segment);
       continue;
     }
     ByteView body = segment.piece;
     if (!segment.is_first || !segment.is_last) {
-      if (rewriter != nullptr && !segment.is_last) hold_piece(segment);
+      if (rewriter != nullptr && !segment.is_last) hold_piece(segment, is_dropped);
       if (!is_resumed) keep_piece(segment);
       if (!segment.is_last) continue;
       body = rare_ ? ByteView(rare_->capture) : ByteView();
@@ -94,13 +82,8 @@ Advance FromServer::advance(ByteView chunk, size_t& at, Now now) {
       rare().segment = segment;
       return Advance::wait_trail;
     }
-    take(segment.type, body, segment.body_length);
-    if (x_.spending() != nullptr) {
-      spend(0, pg::frame_header_size + segment.body_length);
-      note_end(*x_.spending(), segment.type, body);
-    }
+    take(segment, body, is_dropped);
     if (!segment.is_first && rare_) pg::clear_buffer(rare_->capture);
-    if (rewriter != nullptr) pass(segment);
     if (x_.queue.has_stray_end() || x_.queue.is_lost()) x_.attribution.note_strays();
     if (x_.error) return Advance::broken;
   }
@@ -109,20 +92,21 @@ Advance FromServer::advance(ByteView chunk, size_t& at, Now now) {
 // What follows is the beginning of a header. It may begin the answer to a refusal.
 void FromServer::hold_cut_header() {
   if (cursor_.held_header().empty()) return;
-  const bool may_change = named_ || is_over_ ||
-                          (x_.gate && (x_.gate->stand_ins().is_waiting() || x_.reading.is_asking() ||
-                                       x_.has_renewed || hides_columns(x_)));
+  const bool may_change =
+      named_ || (x_.gate && (x_.gate->stand_ins().is_waiting() || x_.reading.is_asking() || x_.has_renewed ||
+                             hides_columns(x_) || x_.spending() != nullptr || x_.withheld() != nullptr));
   if (may_change) out()->hold_tail();
 }
 
 // Of a message that is not whole. Only an error that is short enough to be one of ours is held, and what may
 // tell of the name.
-void FromServer::hold_piece(const FrameSegment& segment) {
+void FromServer::hold_piece(const FrameSegment& segment, bool is_dropped) {
   const bool is_error = segment.type == from_server::error_response;
   const bool may_change = (is_error && x_.gate && x_.gate->stand_ins().is_waiting()) ||
                           (segment.type == from_server::parameter_status && named_);
-  const bool hides = is_error && hides_columns(x_);
+  const bool hides = is_dropped || (is_error && (hides_columns(x_) || x_.withheld() != nullptr));
   Rewriter& rewriter = *out();
+  if (is_dropped) return rewriter.replace(segment.begin, segment.end, {});
   if ((may_change || hides) && segment.body_length <= server_capture_bytes_max)
     rewriter.hold(segment.begin, segment.end);
   else if (hides) rewriter.replace(segment.begin, segment.end, {});  // Of a long one the beginning is sent.
@@ -144,11 +128,12 @@ void FromServer::count_rows(ByteView chunk, size_t& at, const FrameSegment& segm
   const auto count = [&](uint32_t rows, uint64_t bytes) {
     if (segment.type == from_server::data_row) x_.queue.data_rows(rows, bytes);
     else x_.queue.other(bytes);
-    if (x_.spending() != nullptr) spend(rows, bytes);
+    if (x_.gate) bound().count(rows, bytes);
   };
   if (segment.is_first) count(1, pg::frame_header_size + segment.body_length);
   if (segment.is_last) {
-    const pg::FrameCursor::Run run = cursor_.next_run(chunk, at, segment.type);
+    const Spending::Left left = bound().left();
+    const pg::FrameCursor::Run run = cursor_.next_run(chunk, at, segment.type, left.rows, left.bytes);
     if (run.messages > 0) count(run.messages, run.bytes);
   }
   if (Rewriter* rewriter = out()) {
@@ -157,19 +142,14 @@ void FromServer::count_rows(ByteView chunk, size_t& at, const FrameSegment& segm
   }
 }
 
-void FromServer::spend(uint64_t rows, uint64_t bytes) {
-  if (x_.spending()->add(rows, bytes) || is_over_) return;
-  x_.counters.limits_reached.add();
-  is_over_ = true;
-}
-
 // A whole message, which was taken.
 void FromServer::pass(const FrameSegment& segment) {
   Rewriter& rewriter = *out();
   if (named_ && std::exchange(named_->is_hidden, false)) rewriter.replace(segment.begin, segment.end, {});
+  else if (rare_ && !rare_->replacement.empty())
+    rewriter.replace(segment.begin, segment.end, std::exchange(rare_->replacement, {}));
   else if (x_.gate && x_.gate->has_notices()) rewriter.pass_with(segment.end, x_.gate->take_notices());
-  else if (!rare_ || rare_->replacement.empty()) rewriter.pass(segment.end);
-  else rewriter.replace(segment.begin, segment.end, std::exchange(rare_->replacement, {}));
+  else rewriter.pass(segment.end);
 }
 
 // ---------------------------------------------------------------- answers to what the appliance asks
@@ -216,15 +196,23 @@ bool FromServer::swallow(const FrameSegment& segment) {
 
 // ---------------------------------------------------------------- messages
 
-void FromServer::take(char type, ByteView body, uint32_t body_length) {
-  if (type == from_server::parameter_status) {
+void FromServer::take(const FrameSegment& segment, ByteView body, bool is_dropped) {
+  if (segment.type == from_server::parameter_status) {
     if (auto status = pg::parse_parameter_status(body)) take_parameter(status->name, status->value);
-    return;
+  } else {
+    ServerAnswers answers(x_);
+    answers.is_dropped = is_dropped;
+    answers.take(segment.type, body, segment.body_length);
+    said_fatal_ = said_fatal_ || answers.said_fatal;
+    if (!answers.replacement.empty()) rare().replacement = std::move(answers.replacement);
   }
-  ServerAnswers answers(x_);
-  answers.take(type, body, body_length);
-  said_fatal_ = said_fatal_ || answers.said_fatal;
-  if (!answers.replacement.empty()) rare().replacement = std::move(answers.replacement);
+  Rewriter* const rewriter = out();
+  if (x_.spending() != nullptr || x_.withheld() != nullptr) {
+    auto shown = bound().pass(segment, body, is_dropped);
+    if (!shown) return rewriter->replace(segment.begin, segment.end, {});
+    if (!shown->empty()) rare().replacement = std::move(*shown);
+  }
+  if (rewriter != nullptr) pass(segment);
 }
 
 void FromServer::keep_name(std::string_view reset_to, std::string_view name) {
@@ -259,7 +247,7 @@ void FromServer::move_chunk(ByteView chunk) {
 
 uint32_t FromServer::body_to_pass() const {
   const uint32_t remaining = cursor_.body_remaining();
-  return remaining <= 1 || is_read(cursor_.open_type()) ? 0 : remaining - 1;
+  return remaining <= 1 || x_.withheld() != nullptr || is_read(cursor_.open_type()) ? 0 : remaining - 1;
 }
 
 }  // namespace ringfence::proxy

@@ -8,6 +8,7 @@
 
 #include "exchange.h"
 #include "from_client.h"
+#include "result_bound.h"
 #include "ringfence/pg/frame.h"
 
 namespace ringfence::proxy {
@@ -26,9 +27,11 @@ class FromServer {
   uint32_t body_to_pass() const;
   void body_passed(uint32_t bytes) { cursor_.skip(bytes); }
   // Between two messages from the server: a message of ours may be put here.
-  bool is_at_boundary() const { return is_cut_ || cursor_.at_boundary(); }
-  // What has gone on, whole messages, has reached a bound of the grant: nothing more does.
-  bool is_cut_off() const { return is_over_ && is_at_boundary(); }
+  bool is_at_boundary() const {
+    return cursor_.at_boundary() || (x_.withheld() != nullptr && !x_.withheld()->passes_open());
+  }
+  // What keeps results within the grant.
+  ResultBound bound() const { return ResultBound(x_); }
   // A message from the server waits for room in the trail.
   bool waits() const { return rare_ && rare_->segment; }
   // How much of what comes next from the server ends a message of which a part was shown before.
@@ -66,23 +69,19 @@ class FromServer {
   // What of the server's bytes does not go on as it stands; null: all does.
   Rewriter* out() { return named_ ? &named_->out : x_.gate ? &x_.gate->from_server() : nullptr; }
   void hold_cut_header();
-  void hold_piece(const pg::FrameSegment& segment);
+  void hold_piece(const pg::FrameSegment& segment, bool is_dropped);
   void keep_piece(const pg::FrameSegment& segment);
   void count_rows(ByteView chunk, size_t& at, const pg::FrameSegment& segment);
   void pass(const pg::FrameSegment& segment);
-  // It goes to the client. Where that is more than the grant gives, nothing behind the message does.
-  void spend(uint64_t rows, uint64_t bytes);
   // Answers to what the appliance asks.
   bool is_nobodys(char type) const;
   bool swallow(const pg::FrameSegment& segment);
-  void take(char type, ByteView body, uint32_t body_length);
+  void take(const pg::FrameSegment& segment, ByteView body, bool is_dropped);
   void take_parameter(std::string_view name, std::string_view value);
 
   Exchange& x_;
   pg::FrameCursor cursor_;
   bool said_fatal_ = false;
-  bool is_over_ = false;  // A bound of the grant is reached.
-  bool is_cut_ = false;   // What comes is dropped.
   std::unique_ptr<Rare> rare_;
   std::unique_ptr<Named> named_;
 };

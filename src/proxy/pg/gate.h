@@ -14,6 +14,7 @@
 #include "spending.h"
 #include "stand_ins.h"
 #include "statement_check.h"
+#include "withheld_result.h"
 
 namespace ringfence::proxy {
 
@@ -39,15 +40,23 @@ class Gate {
     std::vector<pg::StatementNumber> in_flight;  // Of Queries.
     std::string notices;                         // For the client, behind the server's message at hand.
     std::unique_ptr<Spending> spending;
+    std::unique_ptr<WithheldResult> withheld;  // While a bound keeps a result from the client.
+    // Since the last ReadyForQuery something has ended that may have changed anything. Kept where there are
+    // bounds.
+    bool has_written = false;
   };
   Changed& changed() {
     if (!changed_) changed_ = std::make_unique<Changed>();
     return *changed_;
   }
-  // By the grant in force; null: it has no bounds.
-  void use_spending(std::unique_ptr<Spending> spending) {
-    if (spending || changed_) changed().spending = std::move(spending);
+  // By the grant in force; null: it has no bounds. `is_idle`: nothing is open that the former did not see.
+  void use_spending(std::unique_ptr<Spending> spending, bool is_idle) {
+    if (!spending && !changed_) return;
+    if (!changed().spending) changed().has_written = !is_idle;
+    changed().spending = std::move(spending);
   }
+  // Null: all of what the server sends goes on.
+  WithheldResult* withheld() const { return changed_ ? changed_->withheld.get() : nullptr; }
   Spending* spending() const { return changed_ ? changed_->spending.get() : nullptr; }
   // Whether that statement is one of a Query; asked once, at its end.
   bool is_changed(pg::StatementNumber number) {

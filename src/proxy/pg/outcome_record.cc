@@ -39,6 +39,7 @@ void OutcomeRecord::write(FieldWriter& out, TrailDoor& door, uint64_t now_ns, co
   if (id != nullptr) out.uuid(Tag::id, *id);
   write_ending(out, door.counters);
   if (text_ != nullptr) write_correction(out);
+  if (!completion_.cut_by.empty()) out.text(Tag::rule, completion_.cut_by);
   write_result(out, door.counters, now_ns);
   write_answer(out);
   write_metadata(out);
@@ -53,8 +54,9 @@ void OutcomeRecord::write_ending(FieldWriter& out, ShardCounters& counters) cons
   switch (completion_.ending) {
     case pg::Ending::success:
     case pg::Ending::suspended:
-      outcome = Outcome::success;
-      counters.statements_succeeded.add();
+      outcome = completion_.cut_by.empty() ? Outcome::success : Outcome::withheld;
+      if (!completion_.cut_by.empty()) severity = Severity::warning;
+      (completion_.cut_by.empty() ? counters.statements_succeeded : counters.statements_withheld).add();
       break;
     case pg::Ending::failure:
       outcome = is_cancelled ? Outcome::cancelled : Outcome::failure;
@@ -87,7 +89,8 @@ void OutcomeRecord::write_correction(FieldWriter& out) {
   }
   if (!ran_->parameters.empty()) out.text(Tag::parameters, ran_->parameters);
   out.boolean(Tag::parameters_truncated, ran_->parameters_truncated);
-  if (ran() != nullptr && !ran()->rule.empty()) out.text(Tag::rule, ran()->rule);
+  if (completion_.cut_by.empty() && ran() != nullptr && !ran()->rule.empty())
+    out.text(Tag::rule, ran()->rule);
   hidden_.add(*text_, ran_->secret_parameters);
 }
 

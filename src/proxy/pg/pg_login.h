@@ -25,6 +25,7 @@ struct LoginResult {
   const User* console_user = nullptr;
   const LoginKey* console_key = nullptr;       // By which he logged in; null: by none.
   std::unique_ptr<net::Gather> console_input;  // With what the client sent too early.
+  std::unique_ptr<ConsoleSeat> console_seat;
 };
 
 class PgLogin {

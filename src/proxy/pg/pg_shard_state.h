@@ -7,6 +7,7 @@
 
 #include "backend_keys.h"
 #include "cancel_keys.h"
+#include "console_seats.h"
 #include "judges.h"
 #include "pinned_settings.h"
 #include "ringfence/pg/scram.h"
@@ -35,7 +36,7 @@ struct PgShardState {
   std::unordered_set<PgSession*> watched;
   CancelKeys cancel_keys;
   std::unique_ptr<CancelDesk> cancel_desk;
-  uint32_t consoles = 0;  // Sessions of the console.
+  ConsoleSeats consoles;
   // Where tests put connections that are not sockets.
   std::function<ring::Task<Result<Dialled>>(const Target&)> dial;
   std::function<ring::Task<Result<Dialled>>(const ServerPlace&)> dial_place;  // For cancel requests.

@@ -41,7 +41,9 @@ Task<void> Pump::run() {
       way = pass_durable(receive, is_durable, aside);
     } else {
       Task<bool>& running = *aside;
+      is_aside_ = true;
       bool goes_on = co_await running;
+      is_aside_ = false;
       aside.reset();
       way = goes_on ? pass_pending(receive, aside) : Way::over;
     }

@@ -31,6 +31,8 @@ class Pump {
   void wake() {
     if (waits_) signal_.set();
   }
+  // It does something else than to wait for a chunk or for answers.
+  bool is_sending() const { return is_aside_ && !waits_; }
   // The server's: until it has ended, which is its very last act.
   ring::Task<void> wait_until_ended();
   // What the client sends while its statement waits is put there.
@@ -83,8 +85,9 @@ class Pump {
   Outlet outlet_;
   std::unique_ptr<Pending> pending_;
   ReadAhead read_ahead_;
-  ring::Event signal_;  // The client's: it may go on. The server's: it has ended.
-  bool waits_ = false;  // For the signal.
+  ring::Event signal_;     // The client's: it may go on. The server's: it has ended.
+  bool waits_ = false;     // For the signal.
+  bool is_aside_ = false;  // The other task runs.
 };
 
 }  // namespace ringfence::proxy

@@ -13,6 +13,12 @@ namespace ringfence::proxy {
 
 using ring::Task;
 
+namespace {
+void watch_statements(Relay& of) {
+  if (Spending* spending = of.conversation().spending()) spending->limit().watch(of);
+}
+}  // namespace
+
 Relay::Relay(PgSession& session, LoginResult login)
     : session_(session),
       access_(std::move(login.access)),
@@ -55,7 +61,7 @@ Task<void> Relay::run() {
   core.counters.sessions_total.add();
   idle_.note_active(parts().now());
   idle_.watch(*this);
-  watch_statements();
+  watch_statements(*this);
   if (core.is_draining) drain();
   if (conversation_.is_broken()) end(broken_by(conversation_, Side::server));
   if (!access_.is_current(parts().shard)) reconsider();
@@ -90,15 +96,15 @@ Task<void> Relay::wind_up() {
     ring::Event& sent = naming->sent();
     co_await sent;
   }
+  {
+    auto settling = WithheldResult::settle(conversation_.server().bound().withheld());
+    co_await settling;
+  }
   if (lease.reset() != nullptr && deadline->has_passed()) lease.reset()->note_late();
   idle_.stop();
   if (Spending* spending = conversation_.spending()) spending->limit().stop();
   conversation_.abandon(parts().now());
   core.counters.sessions_open.subtract();
-}
-
-void Relay::watch_statements() {
-  if (Spending* spending = conversation_.spending()) spending->limit().watch(*this);
 }
 
 void Relay::server_has_ended() {
@@ -112,11 +118,7 @@ void Relay::after_answers() {
   work_.note_transaction(conversation_.queue().transaction() != pg::TransactionStatus::idle,
                          idle_.active_us());
   if (parts().ending.is_draining()) drain();
-  if (conversation_.server().is_cut_off() && !parts().ending.is_now()) {
-    end({std::string(pg::sqlstate::configuration_limit_exceeded),
-         "terminating connection: " + conversation_.spending()->why_over(),
-         "What the statement that ran has done is not known. Ask for another grant, or for less."});
-  }
+  conversation_.server().bound().look(*this);
   if (parts().ending.is_pending() && has_nothing_to_finish()) end(*parts().ending.reason());
   if (watched_ && std::exchange(watched_->is_doubtful, false))
     parts().shard.watch->hurry(access_.target()->name);
@@ -129,7 +131,7 @@ bool Relay::renew_access() {
   Ending& ending = parts().ending;
   auto wanted = access_.renew(parts().shard, parts().recorder, conversation_, ending.is_due());
   if (!wanted) {
-    watch_statements();
+    watch_statements(*this);
     return true;
   }
   if (wanted->is_at_once) {

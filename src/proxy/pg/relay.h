@@ -53,6 +53,8 @@ class Relay {
   // Before each chunk from the client. False: the session has to end, and why is set.
   bool renew_access();
   bool has_nothing_to_finish() const;
+  // Something of the client's may be on its way to the server's connection.
+  bool is_sending_to_server() const { return client_.is_sending(); }
   void after_answers();
   // The client's Terminate is not for a connection that is kept: true when `bytes` are that and nothing else.
   bool keeps_back(ByteView bytes);
@@ -64,7 +66,6 @@ class Relay {
 
  private:
   bool can_give_back() const;
-  void watch_statements();
 
   PgSession& session_;
   SessionAccess access_;

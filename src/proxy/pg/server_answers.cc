@@ -12,7 +12,7 @@ namespace from_server = pg::from_server;
 bool hides_columns(const Exchange& x) { return x.gate && hides_columns(x.gate->access()); }
 
 void ServerAnswers::take(char type, ByteView body, uint32_t body_length) {
-  uint64_t bytes = pg::frame_header_size + body_length;
+  const uint64_t bytes = is_dropped ? 0 : pg::frame_header_size + body_length;
   switch (type) {
     case from_server::command_complete: x_.queue.command_complete(text_of(body), bytes, x_.now.ns); break;
     case from_server::ready_for_query: {
@@ -65,6 +65,8 @@ void ServerAnswers::take_error(ByteView body, uint32_t body_length) {
   x_.queue.error(fields, pg::frame_header_size + body_length, x_.now.ns);
   x_.watch.note_error();
   x_.attribution.note_refusal(false);
+  if (x_.withheld() != nullptr && x_.withheld()->is_untold() && !said_fatal)
+    replacement = x_.withheld()->tell_failed();
 }
 
 // It quotes what the client wrote, and is ours: UTF-8.

@@ -24,6 +24,7 @@ class ServerAnswers {
 
   std::string replacement;  // Goes to the client in its place; empty: it goes on.
   bool said_fatal = false;
+  bool is_dropped = false;  // The message at hand does not go to the client.
 
  private:
   void take_error(ByteView body, uint32_t body_length);

@@ -32,10 +32,15 @@ void ServerLease::forget_cancel_key(const PgSession& session) {
 }
 
 Task<void> ServerLease::cancel() {
-  is_spoilt_ = true;
-  if (!server_ || server_->cancel_key.empty()) co_return;
-  auto cancelling = cancel_upstream(shard_, server_->place, server_->process_id, server_->cancel_key);
+  auto cancelling = cancel_surely();
   co_await cancelling;
+}
+
+Task<bool> ServerLease::cancel_surely() {
+  is_spoilt_ = true;
+  if (!server_ || server_->cancel_key.empty()) co_return true;
+  auto cancelling = cancel_upstream(shard_, server_->place, server_->process_id, server_->cancel_key);
+  co_return co_await cancelling;
 }
 
 // ---------------------------------------------------------------- its name

@@ -42,6 +42,8 @@ class ServerLease {
   void forget_cancel_key(const PgSession& session);
   // Passes a cancel request to the server, and waits until it has acted.
   ring::Task<void> cancel();
+  // The same. False: it may yet act.
+  ring::Task<bool> cancel_surely();
 
   LeaseNaming& naming() { return naming_; }
   // Of a naming that goes before bytes: see ServerNaming::send(). False: the connection is lost.

@@ -42,7 +42,7 @@ class SessionAccess {
   Result<std::unique_ptr<Gate>> make_gate(PgShardState& shard, const ServerGreeting& greeting);
 
   // Whether it was found by the policies in force.
-  bool is_current(const PgShardState& shard) const { return shard.core.snapshot == seen_; }
+  bool is_current(const PgShardState& shard) const { return shard.core.look() == seen_; }
   // Whether the policies in force leave the session no way but to end.
   bool has_ended(PgShardState& shard) const;
   struct Ending {

@@ -2,6 +2,7 @@
 // bounds.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -36,18 +37,36 @@ class Spending {
                    : "the budget of your " + grant_->label() + " is used up";
   }
 
-  // What the server has sent goes to the client. False: that is too much, and why_over() says of what.
-  bool add(uint64_t rows, uint64_t bytes) {
+  // How much of what the server sends may still go to the client.
+  struct Left {
+    uint64_t rows;
+    uint64_t bytes;
+    bool holds(uint64_t more_rows, uint64_t more_bytes) const {
+      return more_rows <= rows && more_bytes <= bytes;
+    }
+  };
+  Left left() const {
+    const Left by_caps{left_of(caps().rows, rows_), left_of(caps().bytes, bytes_)};
+    if (!grant_->budget.is_bounded()) return by_caps;
+    if (!account_) return {0, 0};
+    return {std::min(by_caps.rows, account_->left(BudgetAccount::rows)),
+            std::min(by_caps.bytes, account_->left(BudgetAccount::bytes))};
+  }
+  // It goes to the client.
+  void add(uint64_t rows, uint64_t bytes) {
     rows_ += rows;
     bytes_ += bytes;
-    const bool is_within =
-        (caps().rows == 0 || rows_ <= caps().rows) && (caps().bytes == 0 || bytes_ <= caps().bytes);
-    if (is_within && (!grant_->budget.is_bounded() || (account_ && account_->add(rows, bytes)))) return true;
-    over_ = is_within
-                ? "the budget of your " + grant_->label() + " is used up"
-                : "the statement has more rows or bytes than your " + grant_->label() + " allows for one";
-    return false;
+    if (account_ && grant_->budget.is_bounded()) account_->add(rows, bytes);
   }
+  uint64_t rows() const { return rows_; }
+  uint64_t bytes() const { return bytes_; }
+  // A bound that so much more goes beyond.
+  struct Bound {
+    std::string rule;     // "grant 12: statement_rows"
+    std::string amount;   // "100 rows of one statement"
+    std::string message;  // For the client.
+  };
+  Bound exceeded(uint64_t rows, uint64_t bytes) const;
   void statement_is_over() {
     if (!has_suspended_) rows_ = bytes_ = 0;
   }
@@ -56,17 +75,18 @@ class Spending {
     has_suspended_ = false;
     statement_is_over();
   }
-  // Empty: nothing was too much.
-  const std::string& why_over() const { return over_; }
 
  private:
+  static uint64_t left_of(uint64_t bound, uint64_t used) {
+    return bound == 0 ? ~uint64_t{0} : bound - std::min(bound, used);
+  }
+
   std::shared_ptr<const policy::Grant> grant_;
   std::shared_ptr<BudgetAccount> account_;
   uint64_t rows_ = 0;  // Of the statement that runs.
   uint64_t bytes_ = 0;
   bool has_given_up_ = false;
   bool has_suspended_ = false;  // A portal may be gone on with.
-  std::string over_;
   StatementLimit limit_;
 };
 

@@ -107,29 +107,30 @@ Task<Attempt<Upstream>> open_upstream_told(PgShardState& shard, const Target& ta
   }
 }
 
-Task<void> cancel_upstream(PgShardState& shard, std::shared_ptr<const ServerPlace> place, uint32_t process_id,
+Task<bool> cancel_upstream(PgShardState& shard, std::shared_ptr<const ServerPlace> place, uint32_t process_id,
                            std::string key) {
   Opening opening(shard.core.shard, cancel_connect_ms);
   auto dialling = shard.dial_place ? shard.dial_place(*place)
                                    : dial_address(shard.core, place->address, place->host, opening);
   auto dialled = co_await dialling;
-  if (!dialled) co_return;
+  if (!dialled) co_return true;
   Opening::Break breaking(opening, *dialled->stream);
   if (place->tls) {
     // The key is as good as the connection that it came by; it is not sent in the clear where that one was
     // not.
     auto starting = start_server_tls(shard, place->tls, *dialled);
     auto started = co_await starting;
-    if (!started || !started->is_on) co_return;
+    if (!started || !started->is_on) co_return true;
   }
   std::string packet;
   pg::append_cancel_request(packet, process_id, key);
   net::Send sending(*dialled->stream, packet);
   auto sent = co_await sending;
-  if (!sent) co_return;
+  if (!sent) co_return false;
   net::Receive receive(*dialled->stream);
   auto end = co_await receive;
   shard.core.counters.cancels_forwarded.add();
+  co_return end.has_value() && !opening.has_passed();
 }
 
 }  // namespace ringfence::proxy

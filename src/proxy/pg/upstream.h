@@ -69,8 +69,8 @@ ring::Task<tl::expected<Upstream, UpstreamRefusal>> open_upstream(
     std::vector<pg::StartupParameter> parameters);
 
 // Sends a CancelRequest to the server and waits until it has closed the connection, which is when it has
-// acted.
-ring::Task<void> cancel_upstream(PgShardState& shard, std::shared_ptr<const ServerPlace> place,
+// acted. False: whether it acts, and when, is not known. A request that was not sent does nothing.
+ring::Task<bool> cancel_upstream(PgShardState& shard, std::shared_ptr<const ServerPlace> place,
                                  uint32_t process_id, std::string key);
 
 }  // namespace ringfence::proxy

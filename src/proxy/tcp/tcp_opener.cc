@@ -131,7 +131,7 @@ Task<bool> TcpOpener::wait_for_room() {
 
 // Nobody sees what passes, so that a policy that gives less than everything gives nothing here.
 bool TcpOpener::is_allowed() {
-  s_.snapshot_ = s_.core_.snapshot;
+  s_.snapshot_ = s_.core_.look();
   const Listener* listener = s_.rules();
   if (listener == nullptr || !listener->is_tcp() || listener->target != s_.target_ || !identify())
     return false;

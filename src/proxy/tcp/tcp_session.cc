@@ -82,7 +82,7 @@ Task<void> TcpSession::relay() {
   activity_ = {core_.shard.now_ns(), core_.shard.now_us()};
   look();
   if (core_.is_draining) drain();
-  if (core_.snapshot != snapshot_) reconsider();
+  if (core_.look() != snapshot_) reconsider();
   Relay& both = *relay_;
   ring::spawn(both.run(both.to_client, both.to_server, both.to_client_ended));
   ring::spawn(both.run(both.to_server, both.to_client, both.to_server_ended));

@@ -1,5 +1,7 @@
 """The console: what operators see and do by psql, in the virtual database `ringfence`."""
+import os
 import re
+import socket
 import struct
 import time
 
@@ -355,3 +357,40 @@ def test_without_tls_nobody_comes_in_where_it_is_required(own, authority):
         rows = connection.execute('SHOW SESSIONS').fetchall()
         assert [row[8] for row in rows] == [True]
     assert one.stop() == 0
+
+
+def test_one_user_leaves_room_for_others_and_who_reads_nothing_is_ended(own):
+    one = own(store='embedded', shards=1)
+    one.start()
+    make_operators(one)
+    open_ones = [console(one) for _ in range(4)]
+    with pytest.raises(psycopg.OperationalError) as caught:
+        console(one)
+    assert 'you have too many sessions of the console open' in str(caught.value)
+    console(one, 'eve').close()
+    open_ones.pop().close()
+    harness.eventually(lambda: try_console(one), what='the room that was left').close()
+    # It asks, and takes no answer: sooner or later there is no room between the two.
+    deaf = open_ones[0]
+    with socket.socket(fileno=os.dup(deaf.pgconn.socket)) as wire:
+        wire.setblocking(False)
+        question = b'SHOW CONFIG\0'
+        message = b'Q' + struct.pack('>I', 4 + len(question)) + question
+        count = len(one.sessions())
+
+        def is_over():
+            try:
+                wire.send(message * 100)
+            except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+                pass
+            return len(one.sessions()) < count
+        harness.eventually(is_over, timeout=60, every=0.1, what='the end of who reads nothing')
+    assert console(one, 'eve').execute('SHOW VERSION').fetchone()
+    assert one.stop() == 0
+
+
+def try_console(one):
+    try:
+        return console(one)
+    except psycopg.OperationalError:
+        return None

@@ -272,5 +272,6 @@ def test_what_is_not_sealed_says_why(own):
         assert status == wanted, (body, answer)
     status, answer = post(one, '/api/v1/security/encryption/column', {'table': 'audit_query', 'column': 'statement'})
     assert status == 501 and 'sealed' in answer['detail']
-    assert [row['outcome'] for row in event_rows(one, 'encryption_enabled')][:2] == ['success', 'denied']
+    harness.eventually(lambda: [row['outcome'] for row in event_rows(one, 'encryption_enabled')][:2] ==
+                       ['success', 'denied'], what='both events')
     assert one.stop() == 0

@@ -81,6 +81,7 @@ Json record_of(const model::Noun& noun, bool with_values) {
               {"declared_in", nullptr}};
   Json given = Json::object();
   if (noun.name == "key") out["last_used_at"] = nullptr;
+  if (noun.find("not_declared_here") != nullptr) out["not_declared_here"] = Json::array();
   for (const model::Field& field : noun.fields) {
     if (field.kind == model::FieldKind::integer && field.is_required) given[field.name] = field.min;
     if (field.kind == model::FieldKind::text && field.is_required) given[field.name] = "x";

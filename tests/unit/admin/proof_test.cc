@@ -181,3 +181,26 @@ TEST_CASE("who must change his password gets nothing else, whatever he proves hi
   }
   CHECK(f.records.asked.empty());
 }
+
+TEST_CASE("an answer is withheld from who lost his rights while it was made") {
+  enum class Lost : uint8_t { nothing, key, other_key, user, scope };
+  for (const Lost lost : {Lost::nothing, Lost::key, Lost::other_key, Lost::user, Lost::scope}) {
+    CAPTURE(static_cast<int>(lost));
+    ApiFixture f;
+    const control::UserFacts& user = f.put_user("ana", auth::Scopes({"users:read"}), "secret");
+    const std::string key = f.put_key(user, {});
+    f.last_key->id = user.id;
+    f.records.is_busy = true;
+    f.ask("GET", "/api/v1/users", "X-API-Key: " + key + "\r\n");
+    REQUIRE(f.records.late);
+    auto less = std::make_shared<control::UserFacts>(user);
+    less->scopes = auth::Scopes({"roles:read"});
+    if (lost == Lost::key) f.last_key->is_revoked = true;
+    if (lost == Lost::other_key) f.put_key(user, {});
+    if (lost == Lost::user) f.remove_user("ana");
+    if (lost == Lost::scope) f.facts.users_by_id.set(to_string(less->id), less);
+    f.records.late(f.records.next);
+    const bool is_told = lost == Lost::nothing || lost == Lost::other_key;
+    CHECK(status_of(f.heard()) == (is_told ? 200 : 403));
+  }
+}

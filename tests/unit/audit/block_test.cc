@@ -25,7 +25,8 @@ void write_block(const std::string& node, uint32_t block_rows) {
   }
   EventBuilder event(Category::authorization, "policy_changed", Severity::warning, Outcome::denied);
   event.ts(wall_us()).text(Tag::entity_type, "policy").text(Tag::entity_id, "42");
-  event.text(Tag::changes, "{\"a\":[1,\"\xc3\xa4\"]}").text(Tag::parameters, "[\"x\\n\",null,{\"base64\":\"AA==\"}]");
+  event.text(Tag::changes, "{\"a\":[1,\"\xc3\xa4\"]}")
+      .text(Tag::parameters, "[\"x\\n\",null,{\"base64\":\"AA==\"}]");
   event.text(Tag::reason, "no reason").boolean(Tag::statement_truncated, true);
   event.bytes(Tag::statement_raw, ByteView("\0\xff", 2)).publish(trail->journal(0));
   EventBuilder bare(Category::system, "bare", Severity::info, Outcome::success);
@@ -46,7 +47,8 @@ VerifyReport verify_node(const std::string& node) {
 
 std::string of_node(const std::string& node) { return " WHERE node = '" + node + "'"; }
 
-// Applies the change, expects findings, the first of them at `chain_no` where that is not 0, and takes it back.
+// Applies the change, expects findings, the first of them at `chain_no` where that is not 0, and takes it
+// back.
 void expect_found(const std::string& node, const std::string& sql, uint64_t chain_no = 0) {
   CAPTURE(sql);
   query("DROP TABLE IF EXISTS keep_block; CREATE TABLE keep_block AS SELECT * FROM ringfence.audit_block" +
@@ -62,7 +64,8 @@ void expect_found(const std::string& node, const std::string& sql, uint64_t chai
 
 // Other tests look at all rows of the store.
 void forget(const std::string& node) {
-  for (const char* table : {"audit_block", "audit_row", "audit_link_run", "audit_anchor", "audit_checkpoint", "audit_node"})
+  for (const char* table :
+       {"audit_block", "audit_row", "audit_link_run", "audit_anchor", "audit_checkpoint", "audit_node"})
     query("DELETE FROM ringfence." + std::string(table) + of_node(node));
 }
 
@@ -78,8 +81,8 @@ TEST_CASE("rows of a block are shown as rows of their own are") {
   for (const char* view : {"audit_event", "audit_query"}) {
     auto columns = store::Connection::open(cluster().store.owner_dsn(), "test");
     REQUIRE(columns);
-    auto names = (*columns)->exec("SELECT attname FROM pg_attribute WHERE attrelid = 'ringfence." + std::string(view) +
-                                  "'::regclass AND attnum > 0");
+    auto names = (*columns)->exec("SELECT attname FROM pg_attribute WHERE attrelid = 'ringfence." +
+                                  std::string(view) + "'::regclass AND attnum > 0");
     REQUIRE(names);
     CHECK(names->size() > 50);
     for (int i = 0; i < names->size(); ++i) {
@@ -90,17 +93,21 @@ TEST_CASE("rows of a block are shown as rows of their own are") {
         continue;
       }
       auto values = [&](const char* node) {
-        return query("SELECT string_agg(coalesce(" + name + "::text, 'null'), ',' ORDER BY seq) FROM ringfence." + view +
-                     of_node(node) + " AND action <> 'trail_started'");
+        return query("SELECT string_agg(coalesce(" + name +
+                     "::text, 'null'), ',' ORDER BY seq) FROM ringfence." + view + of_node(node) +
+                     " AND action <> 'trail_started'");
       };
       CAPTURE(name);
       CHECK(values("in_blocks") == values("by_themselves"));
     }
   }
   // Each with the link that the chain has.
-  CHECK(query("SELECT count(*), count(DISTINCT leaf) FROM ringfence.audit_event JOIN ringfence.audit_link USING "
-              "(node, chain_no, leaf, hash)" +
-              of_node("in_blocks")) == query("SELECT count(*), count(*) FROM ringfence.audit_event" + of_node("in_blocks")));
+  CHECK(
+      query(
+          "SELECT count(*), count(DISTINCT leaf) FROM ringfence.audit_event JOIN ringfence.audit_link USING "
+          "(node, chain_no, leaf, hash)" +
+          of_node("in_blocks")) ==
+      query("SELECT count(*), count(*) FROM ringfence.audit_event" + of_node("in_blocks")));
   CHECK_MESSAGE(verify_node("in_blocks").is_good(), verify_node("in_blocks").text());
   CHECK_MESSAGE(verify_node("by_themselves").is_good(), verify_node("by_themselves").text());
   forget("in_blocks");
@@ -114,9 +121,10 @@ TEST_CASE("any change of what a block holds is found") {
   auto rows = [&] {
     auto connection = store::Connection::open(cluster().store.owner_dsn(), "test");
     REQUIRE(connection);
-    auto found = (*connection)->exec(
-        "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = "
-        "'ringfence.audit_block'::regclass AND attnum > 0 AND NOT attisdropped");
+    auto found = (*connection)
+                     ->exec(
+                         "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = "
+                         "'ringfence.audit_block'::regclass AND attnum > 0 AND NOT attisdropped");
     REQUIRE(found);
     return *found;
   }();
@@ -158,20 +166,28 @@ TEST_CASE("the row of a block that was changed is named") {
   expect_found("block_named", update + "r_rows[17] = 1000" + of, first + 16);
   expect_found("block_named", update + "r_s[9] = r_s[10]" + of, first + 8);
   // A shared text is that of the first row that refers to it.
-  expect_found("block_named", update + "k_statement = array_replace(k_statement, 'SELECT $1', 'SELECT $2')" + of, first + 1);
+  expect_found("block_named",
+               update + "k_statement = array_replace(k_statement, 'SELECT $1', 'SELECT $2')" + of, first + 1);
   expect_found("block_named", update + "s_user_name = ARRAY['alice', 'bob', NULL]" + of, first);
   // Two rows exchanged, in all that they have of their own.
-  expect_found("block_named", update +
-                            "r_rows[3] = r_rows[5], r_rows[5] = r_rows[3], r_id[3] = r_id[5], r_id[5] = r_id[3], r_ts[3] = "
-                            "r_ts[5], r_ts[5] = r_ts[3], r_seq[3] = r_seq[5], r_seq[5] = r_seq[3], r_outcome_seq[3] = "
-                            "r_outcome_seq[5], r_outcome_seq[5] = r_outcome_seq[3]" +
-                            of,
-               first + 2);
+  expect_found(
+      "block_named",
+      update +
+          "r_rows[3] = r_rows[5], r_rows[5] = r_rows[3], r_id[3] = r_id[5], r_id[5] = r_id[3], r_ts[3] = "
+          "r_ts[5], r_ts[5] = r_ts[3], r_seq[3] = r_seq[5], r_seq[5] = r_seq[3], r_outcome_seq[3] = "
+          "r_outcome_seq[5], r_outcome_seq[5] = r_outcome_seq[3]" +
+          of,
+      first + 2);
   // A text that goes over into its salt.
-  expect_found("block_named", update + "r_statement[1] = substring(r_statement[1] FROM 4), r_text_salts = substring(r_text_salts FROM 1 "
-                                 "FOR 16) || convert_to('SEL', 'UTF8') || substring(r_text_salts FROM 17)" + of);
+  expect_found(
+      "block_named",
+      update +
+          "r_statement[1] = substring(r_statement[1] FROM 4), r_text_salts = substring(r_text_salts FROM 1 "
+          "FOR 16) || convert_to('SEL', 'UTF8') || substring(r_text_salts FROM 17)" +
+          of);
   expect_found("block_named", "DELETE FROM ringfence.audit_block" + of, first);
-  expect_found("block_named", "INSERT INTO ringfence.audit_block SELECT * FROM ringfence.audit_block" + of, first);
+  expect_found("block_named", "INSERT INTO ringfence.audit_block SELECT * FROM ringfence.audit_block" + of,
+               first);
   expect_found("block_named", update + "node = 'elsewhere'" + of, first);
   expect_found("block_named", update + "first_chain_no = first_chain_no + 100" + of, first);
   expect_found("block_named", update + "row_count = 2000000000" + of);
@@ -184,7 +200,8 @@ TEST_CASE("the row of a block that was changed is named") {
 TEST_CASE("a block that the chain does not know is not shown") {
   write_block("block_beside", 2);
   query("INSERT INTO ringfence.audit_block SELECT * FROM ringfence.audit_block" + of_node("block_beside") +
-        "; UPDATE ringfence.audit_block SET node = 'nobody' WHERE ctid = (SELECT max(ctid) FROM ringfence.audit_block" +
+        "; UPDATE ringfence.audit_block SET node = 'nobody' WHERE ctid = (SELECT max(ctid) FROM "
+        "ringfence.audit_block" +
         of_node("block_beside") + ")");
   CHECK(query("SELECT count(*) FROM ringfence.audit_event" + of_node("nobody")) == "0");
   CHECK(query("SELECT count(*) FROM ringfence.audit_query" + of_node("nobody")) == "0");
@@ -199,7 +216,8 @@ TEST_CASE("rows of a block that the store refuses are stored as rows of their ow
   write_block("block_refused", 2);
   query("ALTER TABLE ringfence.audit_block DROP CONSTRAINT few");
   CHECK(query("SELECT count(*) FROM ringfence.audit_block" + of_node("block_refused")) == "0");
-  CHECK(query("SELECT count(*) FROM ringfence.audit_row" + of_node("block_refused") + " AND statement_raw IS NULL") == "39");
+  CHECK(query("SELECT count(*) FROM ringfence.audit_row" + of_node("block_refused") +
+              " AND statement_raw IS NULL") == "39");
   CHECK_MESSAGE(verify_node("block_refused").is_good(), verify_node("block_refused").text());
   forget("block_refused");
 }

@@ -380,8 +380,8 @@ TEST_CASE("a kill between the acceptance and what it does is no second question"
   head.anchor_no = 0;
   REQUIRE(HeadFile(dir.path, node).write(sealer, head));
   write_life(dir, node, 1);
-  CHECK(query("SELECT reason FROM ringfence.audit_row" + of(node) +
-              " AND action = 'trail_store_accepted'") == "the first reason");
+  CHECK(query("SELECT reason FROM ringfence.audit_row" + of(node) + " AND action = 'trail_store_accepted'") ==
+        "the first reason");
   CHECK(query("SELECT told FROM ringfence.audit_checkpoint" + of(node) + " AND shard = 0") == "5");
   CHECK(refusal(dir, node) == "");
   std::string report;

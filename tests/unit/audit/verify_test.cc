@@ -124,11 +124,16 @@ TEST_CASE("a change of any column is found, and the row is named") {
          FindingKind::changed, 9);
   expect("tamper", "UPDATE ringfence.audit_row SET hash_version = 1" + where(4), FindingKind::changed, 4);
   expect("tamper", "UPDATE ringfence.audit_row SET hash_version = 3" + where(4), FindingKind::changed, 4);
-  for (const char* salts : {"overlay(salts PLACING '\\x00' FROM 1)", "overlay(salts PLACING '\\x00' FROM 17)", "overlay(salts PLACING '\\x00' FROM 33)",
-                            "NULL", "salts || '\\x00'", "substring(salts FROM 1 FOR 40)"})
-    expect("tamper", "UPDATE ringfence.audit_row SET salts = " + std::string(salts) + where(4), FindingKind::changed, 4);
+  for (const char* salts : {"overlay(salts PLACING '\\x00' FROM 1)", "overlay(salts PLACING '\\x00' FROM 17)",
+                            "overlay(salts PLACING '\\x00' FROM 33)", "NULL", "salts || '\\x00'",
+                            "substring(salts FROM 1 FOR 40)"})
+    expect("tamper", "UPDATE ringfence.audit_row SET salts = " + std::string(salts) + where(4),
+           FindingKind::changed, 4);
   // What went over from the text into its salt would leave the digest of the two as it is.
-  expect("tamper", "UPDATE ringfence.audit_row SET salts = salts || convert_to(left(statement, 3), 'UTF8'), statement = substring(statement FROM 4)" + where(4),
+  expect("tamper",
+         "UPDATE ringfence.audit_row SET salts = salts || convert_to(left(statement, 3), 'UTF8'), statement "
+         "= substring(statement FROM 4)" +
+             where(4),
          FindingKind::changed, 4);
   expect("tamper", "UPDATE ringfence.audit_row SET leaf = hash" + where(4), FindingKind::changed, 4);
   expect("tamper", "UPDATE ringfence.audit_row SET hash = leaf" + where(4), FindingKind::changed, 4);
@@ -165,14 +170,13 @@ TEST_CASE("rows deleted, cut, doubled, inserted, swapped or moved to another nod
   expect("rows",
          "DELETE FROM ringfence.audit_row" + of + "= 5; DELETE FROM ringfence.audit_link_run" + run + "= 5",
          FindingKind::missing, 5);
-  expect(
-      "rows",
-      "DELETE FROM ringfence.audit_row" + of + "> 18; DELETE FROM ringfence.audit_link_run" + run + "> 18",
-      FindingKind::cut, 19);
+  expect("rows",
+         "DELETE FROM ringfence.audit_row" + of + "> 18; DELETE FROM ringfence.audit_link_run" + run + "> 18",
+         FindingKind::cut, 19);
   expect("rows", "INSERT INTO ringfence.audit_row SELECT * FROM ringfence.audit_row" + of + "= 6",
          FindingKind::doubled, 6);
-  expect("rows", "UPDATE ringfence.audit_row SET chain_no = 21 + chain_no" + of + "= 6",
-         FindingKind::missing, 6);
+  expect("rows", "UPDATE ringfence.audit_row SET chain_no = 21 + chain_no" + of + "= 6", FindingKind::missing,
+         6);
   expect("rows", "UPDATE ringfence.audit_row SET chain_no = 17 - chain_no" + of + "IN (8, 9)",
          FindingKind::changed, 8);
   expect("rows", "UPDATE ringfence.audit_row SET node = 'tamper2'" + of + "= 10", FindingKind::missing, 10);

@@ -384,9 +384,11 @@ TEST_CASE("what a store refuses for no row's sake waits, and no row loses its co
         "CREATE FUNCTION ringfence.closed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION "
         "'closed today'; END $$; "
         "CREATE TRIGGER closed BEFORE INSERT ON ringfence.audit_row FOR EACH ROW EXECUTE FUNCTION "
-        "ringfence.closed(); CREATE TRIGGER closed BEFORE INSERT ON ringfence.audit_block FOR EACH ROW EXECUTE "
+        "ringfence.closed(); CREATE TRIGGER closed BEFORE INSERT ON ringfence.audit_block FOR EACH ROW "
+        "EXECUTE "
         "FUNCTION ringfence.closed()",
-        "DROP TRIGGER closed ON ringfence.audit_row; DROP TRIGGER closed ON ringfence.audit_block; DROP FUNCTION "
+        "DROP TRIGGER closed ON ringfence.audit_row; DROP TRIGGER closed ON ringfence.audit_block; DROP "
+        "FUNCTION "
         "ringfence.closed()");
     for (int i = 0; i < 50; ++i) put_outcome(trail->journal(0), put_start(trail->journal(0), "fine"));
     trail->start();
@@ -428,11 +430,11 @@ TEST_CASE("the writer's role can neither change nor delete a row") {
   (void)cluster();
   auto connection = store::Connection::open(cluster().store.writer_dsn(), "test");
   REQUIRE(connection);
-  for (const char* sql :
-       {"UPDATE ringfence.audit_row SET user_name = 'x'", "DELETE FROM ringfence.audit_row",
-        "DELETE FROM ringfence.audit_link_run", "TRUNCATE ringfence.audit_row",
-        "UPDATE ringfence.audit_anchor SET hash = ''", "DROP TABLE ringfence.audit_row", "UPDATE ringfence.audit_block SET row_count = 1",
-        "DELETE FROM ringfence.audit_block", "TRUNCATE ringfence.audit_block"}) {
+  for (const char* sql : {"UPDATE ringfence.audit_row SET user_name = 'x'", "DELETE FROM ringfence.audit_row",
+                          "DELETE FROM ringfence.audit_link_run", "TRUNCATE ringfence.audit_row",
+                          "UPDATE ringfence.audit_anchor SET hash = ''", "DROP TABLE ringfence.audit_row",
+                          "UPDATE ringfence.audit_block SET row_count = 1",
+                          "DELETE FROM ringfence.audit_block", "TRUNCATE ringfence.audit_block"}) {
     CAPTURE(sql);
     CHECK(!(*connection)->exec(sql));
     CHECK((*connection)->sqlstate() == "42501");

@@ -233,7 +233,7 @@ TEST_CASE("denied and cancelled requests grant nothing") {
   CHECK(desk.decide(cancelled, desk.as("ana"), Decision::cancel).kind == Kind::ok);
   CHECK(desk.state(cancelled) == "cancelled");
   CHECK(desk.grants() == 0);
-  CHECK(told_of(*desk.node, "access_request_denied") == "success INFO");
+  CHECK(told_of(*desk.node, "access_request_denied") == "failure; failure; success INFO");
 }
 
 TEST_CASE("a rule approves what it covers, for whom it is about, and nothing else") {

@@ -1,5 +1,7 @@
 // Policies that change while a session logs in or runs, and markers that are stolen.
 #include "messages.h"
+#include "ringfence/model/declared.h"
+#include "ringfence/proxy/core/find_access.h"
 #include "session_fixture.h"
 
 using namespace ringfence;
@@ -216,4 +218,84 @@ TEST_CASE("a marker that somebody stole turns no other error into a refusal") {
   CHECK(found[2].starts_with("42501 "));
   CHECK(found[2].find("rf_") == std::string::npos);
   CHECK(found[3] == "42601 syntax error at or near \"" + second + "\"");
+}
+
+namespace {
+
+// A grant of level write, whose term ends 10 s after the store was heard of at 1 s.
+struct Term {
+  std::shared_ptr<std::atomic<uint64_t>> heard_ns = std::make_shared<std::atomic<uint64_t>>(second_ns);
+  static constexpr uint64_t second_ns = 1'000'000'000;
+
+  std::function<void(Snapshot&)> grants() const {
+    return [heard = heard_ns](Snapshot& snapshot) {
+      snapshot.policies = nullptr;
+      snapshot.grant_term = {heard, 10 * second_ns};
+      User& ada = snapshot.users["ada"];
+      ada.declared_id.bytes[0] = 1;
+      model::Grant grant;
+      grant.id = "g";
+      grant.number = 7;
+      grant.level = policy::Level::write;
+      grant.subject = model::grant_subject("user", to_string(ada.declared_id));
+      grant.object = model::grant_object("tag", "*");
+      add_grant(snapshot, grant);
+    };
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the first statement after the term of grants is refused, and the first one after news is not") {
+  for (const bool has_news : {false, true}) {
+    for (const uint64_t ms : {1'001, 11'000, 11'001, 12'000}) {
+      CAPTURE(ms);
+      const Term term;
+      World world(1, 0, term.grants());
+      world.advance_to(1'000);
+      world.connect();
+      world.log_in();
+      world.advance_to(ms);
+      CHECK(world.core->look()->are_grants_stale == (ms > 11'000));
+      if (has_news) *term.heard_ns = 11 * Term::second_ns;
+      world.send(world.client, query("select 1"));
+      CHECK((world.server.got == query("select 1")) == (has_news || ms <= 11'000));
+    }
+  }
+}
+
+TEST_CASE("a grant that names a user of the file is nobody else's") {
+  Snapshot snapshot;
+  Target target;
+  target.name = "shop";
+  target.declared_id = model::declared_id("target", "shop");
+  snapshot.targets["shop"] = target;
+  User ada;
+  ada.name = "ada";
+  ada.declared_id = model::declared_id("user", "ada");
+  snapshot.users["ada"] = ada;
+  model::Grant grant;
+  grant.id = "g";
+  grant.number = 7;
+  grant.declared_user = "ada";
+  grant.declared_target = "shop";
+  grant.subject = model::grant_subject("user", to_string(ada.declared_id));
+  grant.object = model::grant_object("target", to_string(target.declared_id));
+  add_grant(snapshot, grant);
+  CHECK(deciding_grant(snapshot, ada, pg_place(snapshot, "shop")) != nullptr);
+  CHECK(grants_without_effect(snapshot, "ada", "shop").empty());
+  // The store has a user of this name now, and the file has none.
+  ada.declared_id = {};
+  ada.id = model::declared_id("user", "another");
+  snapshot.users["ada"] = ada;
+  CHECK(deciding_grant(snapshot, ada, pg_place(snapshot, "shop")) == nullptr);
+  auto idle = grants_without_effect(snapshot, "ada", "shop");
+  REQUIRE(idle.size() == 1);
+  CHECK(idle[0].gone == std::vector<std::string>{"user ada"});
+  snapshot.targets.erase("shop");
+  snapshot.users.erase("ada");
+  idle = grants_without_effect(snapshot, "ada", "shop");
+  REQUIRE(idle.size() == 1);
+  CHECK(idle[0].gone == std::vector<std::string>{"user ada", "target shop"});
+  CHECK(grants_without_effect(snapshot, "bob", "shop").empty());
 }

@@ -20,6 +20,8 @@ struct Principal {
   auth::Scopes scopes;
   bool must_change_password = false;    // Until then only routes for that are open (Admits::password_due).
   std::optional<Uuid> browser_session;  // By which it was proved.
+  Uuid key_id;                          // Likewise, an API key; nil: none.
+  std::string key_prefix;
 
   bool is_anonymous() const { return method.empty(); }
 };
@@ -37,6 +39,11 @@ class Authenticator {
   // by a deadline of its own.
   virtual ring::Task<Authentication> authenticate(const http::Request& request,
                                                   const std::string& client_addr) = 0;
+  // Whether the principal may still all that he could when he proved who he is.
+  virtual bool holds(const Principal& principal) const {
+    (void)principal;
+    return true;
+  }
 };
 
 }  // namespace ringfence::admin

@@ -78,6 +78,8 @@ inline constexpr size_t cancel_places = 1'024;
 inline constexpr uint64_t cancel_delivery_ms = 5'000;
 inline constexpr uint64_t cancel_delivery_pause_ms = 1;
 inline constexpr uint64_t cancel_connect_ms = 5'000;
+// A result that goes beyond a bound of its grant: how long the server may take to end its statement.
+inline constexpr uint64_t withheld_result_ms = 10'000;
 // Between two lines of the log about events that may come by the thousand: sessions whose connection could
 // not be reset, cancel requests with wrong keys.
 inline constexpr uint64_t log_pause_ms = 60'000;

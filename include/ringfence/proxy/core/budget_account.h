@@ -51,12 +51,18 @@ class BudgetAccount {
     }
     return ask(queries);
   }
-  // They have gone to a client. False: the budget is spent by that.
+  // They go to a client. False: the budget is spent by that.
   bool add(uint64_t more_rows, uint64_t more_bytes) {
     const bool has_rows = spend(rows, more_rows), has_bytes = spend(bytes, more_bytes);
     if (has_rows && has_bytes) return true;
     want_more();
     return (has_rows || !is_spent(rows)) && (has_bytes || !is_spent(bytes));
+  }
+  // How much of it may still go to clients. All that there is, as long as the store may have more.
+  uint64_t left(Kind kind) const {
+    if (!is_bounded(kind) || !is_spent(kind)) return ~uint64_t{0};
+    const uint64_t now = used(kind);
+    return now < allowed(kind) ? allowed(kind) - now : 0;
   }
 
   // ---------------------------------------------------------------- for its keeper

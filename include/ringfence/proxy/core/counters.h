@@ -68,6 +68,7 @@ struct ShardCounters {
   Counter statements_cancelled;
   Counter statements_not_executed;
   Counter statements_unknown;
+  Counter statements_withheld;           // Completed, and a bound kept the result from the client.
   Counter statements_refused;            // By policy: they never reached the server.
   Counter statements_analysed_aside;     // On a thread of their own, being too much for the shard.
   Counter sessions_held;                 // Parked now, until somebody gives his word on their statement.

@@ -13,7 +13,7 @@ namespace ringfence::proxy {
 
 // What of a target access depends on. Valid as long as the snapshot.
 struct TargetPlace {
-  const Uuid* id = nullptr;  // Nil: it is the configuration's.
+  const Uuid* id = nullptr;  // By which grants name it.
   const std::vector<std::string>* tags = nullptr;
   const std::vector<std::string>* groups = nullptr;  // Ids.
   bool operator==(const TargetPlace&) const = default;
@@ -29,6 +29,14 @@ void drop_grant(Snapshot& from, const model::Grant& grant);
 // The grant that decides; null: none is about them.
 std::shared_ptr<const policy::Grant> deciding_grant(const Snapshot& snapshot, const User& user,
                                                     const TargetPlace& target);
+// A grant that would be about them, but for what it names in the configuration and that is not there.
+struct GrantWithoutEffect {
+  std::shared_ptr<const model::Grant> grant;
+  std::vector<std::string> gone;  // "user ana"
+};
+// `user` and `target` are names, of those that are there or are not; an empty one is nobody's.
+std::vector<GrantWithoutEffect> grants_without_effect(const Snapshot& snapshot, std::string_view user,
+                                                      std::string_view target);
 // `roles`: the user's, or others that are asked about. `grant`: the deciding one; null: policies decide.
 policy::Access find_access(const Snapshot& snapshot, const std::vector<std::string>& roles,
                            const TargetPlace& target, std::shared_ptr<const policy::Grant> grant);

@@ -100,6 +100,13 @@ class ShardCore {
   Session& replace(Session& session, std::unique_ptr<Session> by);
 
   void use(SnapshotPtr snapshot);
+  // By what is decided at this moment: the snapshot, in which access by grants is suspended once its term is
+  // over, and back when the store has been heard of. Sessions ask before each chunk from their clients.
+  const SnapshotPtr& look() {
+    const bool is_over = snapshot->grant_term.is_over(shard.now_ns());
+    if (is_over != snapshot->are_grants_stale && !snapshot->grants.empty()) suspend_grants(is_over);
+    return snapshot;
+  }
   std::vector<model::SessionInfo> list() const { return sessions.list(); }
   // False: no session has this id.
   bool end(const Uuid& session, const EndOrder& order);
@@ -138,6 +145,8 @@ class ShardCore {
   DiskSync disk_sync;
 
  private:
+  void suspend_grants(bool are_stale);
+
   std::vector<ProtocolShard*> protocols_;
   std::vector<ShardCore*> peers_{this};
   std::atomic<uint32_t> load_{0};

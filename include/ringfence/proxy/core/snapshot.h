@@ -54,6 +54,7 @@ struct User : model::User {
   bool has_password = true;  // Otherwise no password is right.
   // Of users that the store has; of others nil, empty, 0 and false.
   Uuid id = {};
+  Uuid declared_id = {};                 // Of a user of the configuration: by which grants name him.
   std::vector<std::string> groups = {};  // Ids.
   uint64_t password_set_us = 0;          // Unix time. A session of an earlier password ends.
   bool must_change_password = false;
@@ -63,6 +64,7 @@ struct User : model::User {
   std::vector<LoginKey> login_keys = {};
   bool has_unfit_keys = false;  // Others have no verifier, or one with another salt.
 
+  const Uuid& grant_id() const { return id.is_nil() ? declared_id : id; }
   // `keys` shows what a challenge shows.
   bool has_secret() const { return has_password || !login_keys.empty(); }
   // Null: it does not count, or not any more.
@@ -90,6 +92,9 @@ struct Target : model::PgTarget {
   std::shared_ptr<std::atomic<uint32_t>> leaving = std::make_shared<std::atomic<uint32_t>>(0);
   // Sessions that are open on all shards; carried over from one snapshot to the next.
   std::shared_ptr<std::atomic<uint32_t>> sessions = std::make_shared<std::atomic<uint32_t>>(0);
+  Uuid declared_id = {};  // Of a target of the configuration: by which grants name it.
+
+  const Uuid& grant_id() const { return id.is_nil() ? declared_id : id; }
 };
 
 struct TcpTarget : model::TcpTarget {
@@ -97,6 +102,22 @@ struct TcpTarget : model::TcpTarget {
   std::vector<std::string> groups = {};  // As of a Target.
   // Sessions that are open on all shards; carried over from one snapshot to the next.
   std::shared_ptr<std::atomic<uint32_t>> sessions = std::make_shared<std::atomic<uint32_t>>(0);
+  Uuid declared_id = {};  // As of a Target.
+
+  const Uuid& grant_id() const { return id.is_nil() ? declared_id : id; }
+};
+
+// How long access by grants holds without news of the store.
+struct GrantTerm {
+  // When the store was heard of last (mono_ns), as it is at this moment; 0: never. Null: there is no store.
+  std::shared_ptr<const std::atomic<uint64_t>> heard_ns;
+  uint64_t max_ns = 0;  // 0: without an end.
+
+  bool is_over(uint64_t now_ns) const {
+    if (!heard_ns || max_ns == 0) return false;
+    const uint64_t heard = heard_ns->load(std::memory_order_relaxed);
+    return heard != 0 && now_ns > heard && now_ns - heard > max_ns;
+  }
 };
 
 using GrantList = std::vector<std::shared_ptr<const model::Grant>>;
@@ -114,7 +135,9 @@ struct Snapshot {
   SharedMap<GrantList> grants;  // Of the store, by whom and what they are about (find_access.h).
   // Of those of them that have a budget, by their ids.
   SharedMap<std::shared_ptr<BudgetAccount>> budgets;
-  bool are_grants_stale = false;  // The store has not been heard of for longer than access.stale_max.
+  // access.stale_max. Each shard looks before it decides (ShardCore::renew).
+  GrantTerm grant_term;
+  bool are_grants_stale = false;  // The term is over.
   bool is_closed = false;         // Nobody has access: policies or grants of the store cannot be read.
   SharedMap<User> users;
   SharedMap<Listener> listeners;

@@ -271,17 +271,15 @@ Result<StartCheck::Found> StartCheck::last_good_link(const AnchorPlace& anchor) 
 
 // What stands behind the row, and what cannot be a row's number. As JSON, how many of each.
 Result<std::string> StartCheck::remove_behind(uint64_t chain_no) {
-  std::string out = "{";
-  auto remove = [&](const char* name, const std::string& sql) -> Result<void> {
-    auto rows = owner_.exec_params(sql, {claim_.node, number(chain_no)});
-    if (!rows) return unexpected(std::move(rows.error()));
-    if (out.size() > 1) out += ",";
-    out += "\"" + std::string(name) + "\":" + std::to_string(rows->affected());
-    return {};
-  };
   auto rows = remove_rows_behind(owner_, claim_.node, chain_no);
   if (!rows) return unexpected(std::move(rows.error()));
-  out += "\"rows\":" + std::to_string(*rows);
+  std::string out = "{\"rows\":" + std::to_string(*rows);
+  auto remove = [&](const char* name, const std::string& sql) -> Result<void> {
+    auto gone = owner_.exec_params(sql, {claim_.node, number(chain_no)});
+    if (!gone) return unexpected(std::move(gone.error()));
+    out += ",\"" + std::string(name) + "\":" + std::to_string(gone->affected());
+    return {};
+  };
   Result<void> done =
       remove("links",
              "DELETE FROM ringfence.audit_link_run WHERE node = $1 AND (first_chain_no > $2::bigint "

@@ -138,7 +138,7 @@ def test_the_view_shows_no_row_that_stands_beside_the_chain(guarded, whole_trail
     with psycopg.connect(writer, autocommit=True) as store:
         for node, number in chains:
             store.execute(
-                "INSERT INTO ringfence.audit_event (node, shard, seq, ts, category, action, outcome, application_name, statement, chain_no, "
+                "INSERT INTO ringfence.audit_row (node, shard, seq, ts, category, action, outcome, application_name, statement, chain_no, "
                 "recorded_at, hash_version, leaf, hash, retention_class) VALUES (%s, 0, 1, now(), 'audit', 'postgres_query', 'success', %s, "
                 "'SELECT made_up', %s, now(), 1, decode(repeat('11', 32), 'hex'), decode(repeat('22', 32), 'hex'), 1)", [node, app, number])
         for node, number in (('', 1), ('ghost', 1)):
@@ -149,7 +149,7 @@ def test_the_view_shows_no_row_that_stands_beside_the_chain(guarded, whole_trail
         assert not whole_trail.rows("SELECT 1 FROM ringfence.audit_link WHERE node IN ('', 'ghost')")
     finally:
         with psycopg.connect(owner, autocommit=True) as store:
-            store.execute("DELETE FROM ringfence.audit_event WHERE statement = 'SELECT made_up'")
+            store.execute("DELETE FROM ringfence.audit_row WHERE statement = 'SELECT made_up'")
             store.execute("DELETE FROM ringfence.audit_link_run WHERE node IN ('', 'ghost')")
 
 

@@ -299,7 +299,7 @@ def test_a_store_that_goes_away_and_comes_back_loses_nothing(own, target, app):
 
 
 def test_audit_verify_finds_a_changed_row(own, store_cluster, app):
-    one = own().start()
+    one = own(audit={'block_rows': 0}).start()
     with one.connect(application_name=app) as connection:
         for n in range(20):
             connection.execute('SELECT %d AS n' % n)
@@ -307,7 +307,7 @@ def test_audit_verify_finds_a_changed_row(own, store_cluster, app):
     assert one.stop() == 0
     assert run('audit', 'verify', '--config', one.config_file).returncode == 0
     with psycopg.connect(one.store_conninfo(), autocommit=True) as store:
-        store.execute("UPDATE ringfence.audit_event SET statement = 'SELECT 999' "
+        store.execute("UPDATE ringfence.audit_row SET statement = 'SELECT 999' "
                       "WHERE application_name = %s AND statement = 'SELECT 7 AS n'", (app,))
     done = run('audit', 'verify', '--config', one.config_file)
     assert done.returncode != 0

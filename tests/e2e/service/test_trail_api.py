@@ -134,7 +134,7 @@ def test_rows_beside_the_chain_are_not_shown(own):
     one = own()
     one.start()
     with psycopg.connect(one.config['store'], autocommit=True) as store:
-        store.execute("INSERT INTO ringfence.audit_event (id, node, shard, seq, ts, action, category, outcome, chain_no, recorded_at, "
+        store.execute("INSERT INTO ringfence.audit_row (id, node, shard, seq, ts, action, category, outcome, chain_no, recorded_at, "
                       "hash_version, leaf, hash, retention_class) SELECT gen_random_uuid(), node, 0, 1, now(), 'forged', 'system', "
                       "'success', chain_no, recorded_at, 1, leaf, 'x', 1 FROM ringfence.audit_event LIMIT 1")
     assert get(one, '/api/v1/audit', action='forged')['items'] == []

@@ -221,7 +221,7 @@ def test_keys_rows_and_values_that_are_not_what_they_were(own):
 
     # Another row's value, and one with a bit changed.
     sealed = {row['id']: bytes(row['sealed']) for row in trail.events('swap', 'postgres_query')}
-    put = 'UPDATE ringfence.audit_event SET sealed = %s WHERE id = %s RETURNING id'
+    put = 'UPDATE ringfence.audit_row SET sealed = %s WHERE id = %s RETURNING id'
     trail.rows(put, sealed[two['id']], one['id'])
     refused(one, b'is not what was sealed for this record')
     changed = bytearray(sealed[one['id']])

@@ -213,23 +213,22 @@ def test_the_chain_of_two_nodes_over_restarts_and_kills_with_many_pages_of_rows(
             part.stdout)
     # One byte of one row, of one link, and a whole row, each on a later page; parts that do not hold it stay good.
     with psycopg.connect(one.store_conninfo(), autocommit=True) as store:
-        for name, at, sql, back in (
-                ('changed', 10_500, "UPDATE ringfence.audit_event SET statement = 'SELECT 2' WHERE node = 'e2e' AND chain_no = 10500",
-                 "UPDATE ringfence.audit_event SET statement = 'SELECT 1' WHERE node = 'e2e' AND chain_no = 10500"),
-                ('missing', 10_500, "CREATE TABLE kept AS SELECT * FROM ringfence.audit_event WHERE node = 'e2e' AND chain_no = 10500; "
-                 "DELETE FROM ringfence.audit_event WHERE node = 'e2e' AND chain_no = 10500",
-                 'INSERT INTO ringfence.audit_event SELECT * FROM kept')):
-            [text] = store.execute("SELECT statement FROM ringfence.audit_event WHERE node = 'e2e' AND chain_no = %s", [at]).fetchone()
-            if text != 'SELECT 1':
-                continue
+        where = "WHERE node = 'e2e' AND 10500 BETWEEN first_chain_no AND first_chain_no + row_count - 1"
+        first, count = store.execute('SELECT first_chain_no, row_count FROM ringfence.audit_block ' + where).fetchone()
+        store.execute('CREATE TABLE public.kept AS SELECT * FROM ringfence.audit_block ' + where)
+        back = 'DELETE FROM ringfence.audit_block %s; INSERT INTO ringfence.audit_block SELECT * FROM public.kept' % where
+        for name, begin, end, sql in (
+                ('changed', 10_500, 10_500, 'UPDATE ringfence.audit_block SET r_bytes_to_client[10500 - first_chain_no + 1] = 7 ' + where),
+                ('missing', first, first + count - 1, 'DELETE FROM ringfence.audit_block ' + where)):
             store.execute(sql)
             bad = verify(one)
             assert bad.returncode == 2 and 'node other: good' in bad.stdout, bad.stdout
-            assert re.search(r'chain_no 10500 %s' % name, bad.stdout), bad.stdout
-            assert verify(one, '--node', 'e2e', '--from', '10501').returncode == 0
-            assert verify(one, '--node', 'e2e', '--to', '10499').returncode == 0
+            assert re.search(r'chain_no %d %s' % (begin, name), bad.stdout), bad.stdout
+            assert verify(one, '--node', 'e2e', '--from', str(end + 1)).returncode == 0
+            assert verify(one, '--node', 'e2e', '--to', str(begin - 1)).returncode == 0
             store.execute(back)
             assert verify(one).returncode == 0
+        store.execute('DROP TABLE public.kept')
 
 
 def test_what_retention_drops_is_covered_and_the_rest_still_verifies(guarded, clock, app):

@@ -21,7 +21,7 @@ class Undetectable:
         self.words = words
 
 
-TABLES = ('audit_event', 'audit_link_run', 'audit_anchor', 'audit_checkpoint', 'audit_open', 'audit_node', 'audit_retention',
+TABLES = ('audit_row', 'audit_block', 'audit_link_run', 'audit_anchor', 'audit_checkpoint', 'audit_open', 'audit_node', 'audit_retention',
           'audit_retention_class')
 ROW = ('(node, shard, seq, ts, category, action, outcome, user_name, statement, chain_no, recorded_at, hash_version, leaf, hash, '
        "retention_class) SELECT %s, 0, 900, now(), 'audit', 'postgres_query', 'success', 'mallory', 'SELECT made_up', %s, now(), 1, "
@@ -34,26 +34,36 @@ OPEN = "'e2e', 1, 1000, false, '\\x0001'"
 # an appliance that was stopped does not start on it.
 MANIPULATIONS = [
     # Rows.
-    ('a row changed', "UPDATE ringfence.audit_event SET statement = 'SELECT 2' WHERE chain_no = 4", '', START, PRIVILEGE),
-    ('a user renamed in all rows', "UPDATE ringfence.audit_event SET user_name = 'bob'", '', START, PRIVILEGE),
-    ('a row deleted', 'DELETE FROM ringfence.audit_event WHERE chain_no = 4', '', START, PRIVILEGE),
-    ('all rows deleted', 'TRUNCATE ringfence.audit_event', '', START, PRIVILEGE),
-    ('a row twice', 'INSERT INTO ringfence.audit_event SELECT * FROM ringfence.audit_event WHERE chain_no = 4', '', START, PRIVILEGE),
-    ('two rows exchanged', 'UPDATE ringfence.audit_event SET chain_no = 9 - chain_no WHERE chain_no IN (4, 5)', '', START, PRIVILEGE),
-    ('a row behind the last one', 'INSERT INTO ringfence.audit_event ' + ROW % ("'e2e'", HEAD + ' + 1', '1'), '', START, START),
-    ('a row beside another', 'INSERT INTO ringfence.audit_event ' + ROW % ("'e2e'", '5', '1'), '', START, START),
-    ('a row of number 0', 'INSERT INTO ringfence.audit_event ' + ROW % ("'e2e'", '0', '1'), '', START, START),
-    ('a row of the empty node', 'INSERT INTO ringfence.audit_event ' + ROW % ("''", '1', '1'), '', VERIFY, VERIFY),
-    ('a row and a link of a node of its own', 'INSERT INTO ringfence.audit_event ' + ROW % ("'ghost'", '1', '1') +
+    ('a row changed', "UPDATE ringfence.audit_row SET statement = 'SELECT 2' WHERE chain_no = 4", '', START, PRIVILEGE),
+    ('a user renamed in all rows', "UPDATE ringfence.audit_row SET user_name = 'bob'", '', START, PRIVILEGE),
+    ('a row deleted', 'DELETE FROM ringfence.audit_row WHERE chain_no = 4', '', START, PRIVILEGE),
+    ('all rows deleted', 'TRUNCATE ringfence.audit_row', '', START, PRIVILEGE),
+    ('a row twice', 'INSERT INTO ringfence.audit_row SELECT * FROM ringfence.audit_row WHERE chain_no = 4', '', START, PRIVILEGE),
+    ('two rows exchanged', 'UPDATE ringfence.audit_row SET chain_no = 9 - chain_no WHERE chain_no IN (4, 5)', '', START, PRIVILEGE),
+    ('a row behind the last one', 'INSERT INTO ringfence.audit_row ' + ROW % ("'e2e'", HEAD + ' + 1', '1'), '', START, START),
+    ('a row beside another', 'INSERT INTO ringfence.audit_row ' + ROW % ("'e2e'", '5', '1'), '', START, START),
+    ('a row of number 0', 'INSERT INTO ringfence.audit_row ' + ROW % ("'e2e'", '0', '1'), '', START, START),
+    ('a row of the empty node', 'INSERT INTO ringfence.audit_row ' + ROW % ("''", '1', '1'), '', VERIFY, VERIFY),
+    ('a row and a link of a node of its own', 'INSERT INTO ringfence.audit_row ' + ROW % ("'ghost'", '1', '1') +
      "; INSERT INTO ringfence.audit_link_run VALUES ('ghost', 1, %s)" % LINK, '', VERIFY, VERIFY),
-    ('a node made up whole', 'INSERT INTO ringfence.audit_event ' + ROW % ("'ghost'", '1', '1') +
+    ('a node made up whole', 'INSERT INTO ringfence.audit_row ' + ROW % ("'ghost'", '1', '1') +
      "; INSERT INTO ringfence.audit_link_run VALUES ('ghost', 1, %s)" % LINK +
      "; INSERT INTO ringfence.audit_checkpoint (node, shard, position, next_seq) VALUES ('ghost', 65535, 1, 1)", '', VERIFY, VERIFY),
     ('a row of a partition made for it',
-     'CREATE TABLE ringfence.audit_event_c2 PARTITION OF ringfence.audit_event FOR VALUES IN (2); '
-     'INSERT INTO ringfence.audit_event ' + ROW % ("'ghost'", '1', '2'), 'DROP TABLE ringfence.audit_event_c2', VERIFY, PRIVILEGE),
+     'CREATE TABLE ringfence.audit_event_c2 PARTITION OF ringfence.audit_row FOR VALUES IN (2); '
+     'INSERT INTO ringfence.audit_row ' + ROW % ("'ghost'", '1', '2'), 'DROP TABLE ringfence.audit_event_c2', VERIFY, PRIVILEGE),
+    # Blocks.
+    ('a row of a block changed', 'UPDATE ringfence.audit_block SET r_rows[1] = 1000', '', START, PRIVILEGE),
+    ('a text of a block changed', "UPDATE ringfence.audit_block SET r_statement = array_replace(r_statement, 'SELECT 150', 'SELECT 1')",
+     '', START, PRIVILEGE),
+    ('a user taken out of what blocks are found by', "UPDATE ringfence.audit_block SET keys = array_remove(keys, 'user:alice')", '',
+     START, PRIVILEGE),
+    ('all blocks deleted', 'DELETE FROM ringfence.audit_block', '', START, PRIVILEGE),
+    ('a block twice', 'INSERT INTO ringfence.audit_block SELECT * FROM ringfence.audit_block LIMIT 1', '', START, PRIVILEGE),
+    ('a partition of blocks', 'CREATE TABLE ringfence.audit_block_c2 PARTITION OF ringfence.audit_block FOR VALUES IN (2)',
+     'DROP TABLE ringfence.audit_block_c2', VERIFY, PRIVILEGE),
     # The tail.
-    ('the tail cut', "DELETE FROM ringfence.audit_event WHERE chain_no > 5; UPDATE ringfence.audit_link_run SET links = "
+    ('the tail cut', "DELETE FROM ringfence.audit_row WHERE chain_no > 5; UPDATE ringfence.audit_link_run SET links = "
      "substring(links FROM 1 FOR 5 * 64) WHERE first_chain_no <= 5; DELETE FROM ringfence.audit_link_run WHERE first_chain_no > 5; "
      "DELETE FROM ringfence.audit_anchor WHERE chain_no > 5; UPDATE ringfence.audit_checkpoint SET position = 5 WHERE shard = 65535",
      '', START, PRIVILEGE),
@@ -86,7 +96,7 @@ MANIPULATIONS = [
     ("another node's checkpoint", "INSERT INTO ringfence.audit_checkpoint (node, shard, position, next_seq) VALUES ('ghost', 0, 0, 1)",
      '', VERIFY, VERIFY),
     # Retention and keys.
-    ('a deleted row declared expired', "DELETE FROM ringfence.audit_event WHERE chain_no = 4; INSERT INTO ringfence.audit_retention "
+    ('a deleted row declared expired', "DELETE FROM ringfence.audit_row WHERE chain_no = 4; INSERT INTO ringfence.audit_retention "
      "VALUES ('e2e', 4, 4, 1, 'audit_event_c1_20200101', now(), 'e2e', 'ffff', '\\x00')", '', START, PRIVILEGE),
     ("another node's key", "INSERT INTO ringfence.audit_node VALUES ('ghost', left(encode(sha256('k'), 'hex'), 16), 'k')", '', VERIFY, VERIFY),
     ("a key by another's name", "INSERT INTO ringfence.audit_node VALUES ('e2e', '0011223344556677', 'k')", '', VERIFY, VERIFY),
@@ -94,15 +104,15 @@ MANIPULATIONS = [
      Undetectable("A key that is added to `audit_node`"), Undetectable("A key that is added to `audit_node`")),
     ('a retention class', "INSERT INTO ringfence.audit_retention_class VALUES (2, 'kept', NULL)", '', VERIFY, PRIVILEGE),
     # What readers see.
-    ('a column', "ALTER TABLE ringfence.audit_event ADD COLUMN remark text DEFAULT 'approved by alice'",
-     'ALTER TABLE ringfence.audit_event DROP COLUMN remark', VERIFY, PRIVILEGE),
+    ('a column', "ALTER TABLE ringfence.audit_row ADD COLUMN remark text DEFAULT 'approved by alice'",
+     'ALTER TABLE ringfence.audit_row DROP COLUMN remark', VERIFY, PRIVILEGE),
     ('a trigger', 'CREATE FUNCTION public.nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$; CREATE TRIGGER '
-     'none BEFORE INSERT ON ringfence.audit_event FOR EACH ROW EXECUTE FUNCTION public.nothing()',
+     'none BEFORE INSERT ON ringfence.audit_row FOR EACH ROW EXECUTE FUNCTION public.nothing()',
      'DROP FUNCTION public.nothing CASCADE', VERIFY, PRIVILEGE),
     ('a rule', 'CREATE RULE none AS ON INSERT TO ringfence.audit_anchor DO INSTEAD NOTHING', 'DROP RULE none ON ringfence.audit_anchor',
      VERIFY, PRIVILEGE),
-    ('a policy', "ALTER TABLE ringfence.audit_event ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON ringfence.audit_event USING "
-     "(user_name <> 'alice')", 'DROP POLICY few ON ringfence.audit_event; ALTER TABLE ringfence.audit_event DISABLE ROW LEVEL SECURITY',
+    ('a policy', "ALTER TABLE ringfence.audit_row ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON ringfence.audit_row USING "
+     "(user_name <> 'alice')", 'DROP POLICY few ON ringfence.audit_row; ALTER TABLE ringfence.audit_row DISABLE ROW LEVEL SECURITY',
      VERIFY, PRIVILEGE),
     ('a view that leaves rows out', "DO $$ BEGIN EXECUTE 'CREATE OR REPLACE VIEW ringfence.audit_query AS SELECT * FROM (' || rtrim("
      "pg_get_viewdef('ringfence.audit_query'::regclass), ';') || ') q WHERE user_name <> ''alice'''; END $$", 'query', VERIFY, PRIVILEGE),
@@ -116,7 +126,7 @@ MANIPULATIONS = [
      'search_path', VERIFY, PRIVILEGE),
     ('a view of the name in another schema', 'CREATE VIEW public.audit_query AS SELECT 1 AS chain_no', 'DROP VIEW public.audit_query',
      Undetectable('Objects outside of the schema'), PRIVILEGE),
-    ('rights given away', 'GRANT UPDATE ON ringfence.audit_event TO PUBLIC', 'REVOKE UPDATE ON ringfence.audit_event FROM PUBLIC',
+    ('rights given away', 'GRANT UPDATE ON ringfence.audit_row TO PUBLIC', 'REVOKE UPDATE ON ringfence.audit_row FROM PUBLIC',
      Undetectable('Rights that the owner gives'), Undetectable('Rights that the owner gives')),
 ]
 
@@ -176,6 +186,9 @@ class Scene:
         self.super.execute('CREATE SCHEMA earlier')
         self.statements(6)
         self.settled()
+        self.statements(300)
+        self.settled()
+        assert self.super.execute("SELECT count(*) FROM ringfence.audit_block WHERE 'SELECT 150' = ANY(r_statement)").fetchone()[0] == 1
         self.never_ending()
         self.opened(1)
         self.super.execute('CREATE TABLE earlier.ended AS SELECT * FROM ringfence.audit_open')
@@ -298,7 +311,7 @@ def test_manipulations_while_the_appliance_is_stopped(scene, role):
     scene.one.start()
     assert scene.one.stop() == 0
     assert scene.verify().returncode == 0, scene.verify().stdout
-    assert 'trail_store_accepted' not in str(scene.super.execute('SELECT DISTINCT action FROM ringfence.audit_event').fetchall())
+    assert 'trail_store_accepted' not in str(scene.super.execute('SELECT DISTINCT action FROM ringfence.audit_row').fetchall())
 
 
 def test_a_made_up_open_start_is_told_and_not_believed(scene):
@@ -307,9 +320,9 @@ def test_a_made_up_open_start_is_told_and_not_believed(scene):
                                         "SELECT node, shard, seq + 100000, false, fields FROM earlier.ended")
     scene.one.start()
     told = harness.eventually(lambda: scene.super.execute(
-        "SELECT severity, outcome, entity_id FROM ringfence.audit_event WHERE action = 'trail_start_refused'").fetchall(), 20)
+        "SELECT severity, outcome, entity_id FROM ringfence.audit_row WHERE action = 'trail_start_refused'").fetchall(), 20)
     assert len(told) == 1 and told[0][:2] == ('CRITICAL', 'denied'), told
-    assert scene.super.execute('SELECT count(*) FROM ringfence.audit_event WHERE seq > 100000').fetchone()[0] == 0
+    assert scene.super.execute('SELECT count(*) FROM ringfence.audit_row WHERE seq > 100000').fetchone()[0] == 0
     assert scene.one.stop() == 0
     assert scene.verify().returncode == 0, scene.verify().stdout
 
@@ -333,7 +346,7 @@ def test_a_person_may_accept_the_store_as_it_is_and_no_other(scene):
     scene.one.start()
     event = harness.eventually(lambda: scene.super.execute(
         "SELECT severity, metadata->>'code', metadata->'signed'->>'chain_no', metadata->'found'->>'chain_no', reason FROM "
-        "ringfence.audit_event WHERE action = 'trail_store_accepted'").fetchall(), 20)
+        "ringfence.audit_row WHERE action = 'trail_store_accepted'").fetchall(), 20)
     assert len(event) == 1 and event[0][:2] == ('CRITICAL', code) and int(event[0][2]) > int(event[0][3]), event
     assert scene.one.stop() == 0
     scene.one.start()

@@ -33,9 +33,51 @@ TEST_CASE("canonical bytes are the fields in ascending order of tags, then the p
         "001a0000000101"                // statement_truncated
         "03e9000000080000000000000003"  // chain_no
         "03ea0000000800000000000f4240"  // recorded_at
-        "03eb000000080000000000000001"  // hash_version
+        "03eb000000080000000000000002"  // hash_version
         "03ec000000080000000000000001"  // retention_class
   );
+}
+
+TEST_CASE("a leaf covers salted digests of the facts and of the text, and never their bytes") {
+  FieldSet fields;
+  const std::string seven("\0\0\0\0\0\0\0\7", 8);
+  fields.set(Tag::seq, seven);
+  fields.set(Tag::user_name, "ana");
+  fields.set(Tag::statement, "SELECT 1");
+  ChainPlace place;
+  place.chain_no = 3;
+  place.recorded_at = 1'000'000;
+  const std::string row(16, 'r');
+  const std::string facts(16, 'f');
+  const std::string text(16, 't');
+  crypto::Sha256 sha;
+  auto field = [](uint16_t tag, ByteView value) {
+    std::string out;
+    ringfence::Writer(out).u16(tag).u32(static_cast<uint32_t>(value.size())).bytes(value);
+    return out;
+  };
+  auto integer = [&](uint16_t tag, uint64_t value) {
+    std::string out;
+    ringfence::Writer(out).u64(value);
+    return field(tag, out);
+  };
+  const crypto::Digest of_facts = crypto::sha256(facts + field(11, "ana"));
+  const crypto::Digest of_text = crypto::sha256(text + "SELECT 1");
+  const std::string message = field(4, seven) + integer(1001, 3) + integer(1002, 1'000'000) +
+                              integer(1003, 2) + integer(1004, 1) + field(1005, row) +
+                              field(1006, crypto::view_of(of_facts)) + field(1007, crypto::view_of(of_text));
+  CHECK(leaf_of(sha, fields, place, RowSalts{row, facts, text}) == crypto::sha256(message));
+  // Bytes that go over from the text into its salt.
+  fields.set(Tag::statement, "ECT 1");
+  CHECK(leaf_of(sha, fields, place, RowSalts{row, facts, text + "SEL"}) == crypto::Digest{});
+  CHECK(leaf_of(sha, fields, place, RowSalts{row, facts, ""}) == crypto::Digest{});
+  CHECK(leaf_of(sha, fields, place, RowSalts{row, "", text}) == crypto::Digest{});
+  CHECK(leaf_of(sha, fields, place, RowSalts{"", facts, text}) == crypto::Digest{});
+  // A row of the version before.
+  place.version = hash_version_unsalted;
+  std::string canonical;
+  append_canonical(canonical, fields, place);
+  CHECK(leaf_of(sha, fields, place, RowSalts{}) == crypto::sha256(canonical));
 }
 
 TEST_CASE("the first hash follows 32 zeros") {

@@ -515,12 +515,14 @@ def test_a_full_store_is_waited_for(faulty, app):
                       "RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$")
         with witness.Load(one, app, 0, kinds=('simple', 'pipelined'), pause=0.01) as load:
             time.sleep(0.3)
-            altered(store, 'CREATE TRIGGER full_disk BEFORE INSERT ON ringfence.audit_event FOR EACH ROW '
-                           'EXECUTE FUNCTION ringfence.full()')
+            for table in ('audit_row', 'audit_block'):
+                altered(store, 'CREATE TRIGGER full_disk BEFORE INSERT ON ringfence.%s FOR EACH ROW '
+                               'EXECUTE FUNCTION ringfence.full()' % table)
             harness.eventually(lambda: 'No space left' in one.log(), 15, 0.1, 'the failure in the log')
             time.sleep(1)
             assert one.metrics()['ringfence_trail_state{state="retrying"}'] == 1
-            altered(store, 'DROP TRIGGER full_disk ON ringfence.audit_event')
+            for table in ('audit_row', 'audit_block'):
+                altered(store, 'DROP TRIGGER full_disk ON ringfence.%s' % table)
     assert load.errors == []
     witness.quiet(one.target)
     log = witness.Log(one.target.logged(position))

@@ -195,14 +195,14 @@ def test_a_burst_of_ordinary_work_meets_no_bound(one, app):
 
 def test_a_trigger_of_the_stores_that_refuses_many_rows_holds_nobody_up(own, app):
     """A variant of what the store may dislike: by a trigger, in many rows of one batch, short texts among them."""
-    one = own(audit={'batch_ms': 400, 'failures_window_ms': 60_000})
+    one = own(audit={'block_rows': 0, 'batch_ms': 400, 'failures_window_ms': 60_000})
     one.start()
     with psycopg.connect(one.store_conninfo(), autocommit=True) as store:
         store.execute("""
             CREATE FUNCTION ringfence.taste() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
               IF NEW.statement LIKE '%disliked%' OR NEW.application_name LIKE '%disliked%' THEN RAISE EXCEPTION 'not this one'; END IF;
               RETURN NEW; END $$;
-            CREATE TRIGGER taste BEFORE INSERT ON ringfence.audit_event FOR EACH ROW EXECUTE FUNCTION ringfence.taste()""")
+            CREATE TRIGGER taste BEFORE INSERT ON ringfence.audit_row FOR EACH ROW EXECUTE FUNCTION ringfence.taste()""")
     all_disliked = 200
     with one.connect(application_name='disliked-' + app) as disliked, one.connect('bob', application_name=app) as liked:
         for n in range(all_disliked):

@@ -21,7 +21,7 @@ Result<void> Appliance::start_control() {
   options.owner_dsn = store_.owner_dsn();
   options.dsn = store_.control_dsn();
   options.state_directory = config_.state_dir;
-  options.keys = {config_.store.key_ring_file, config_.store.key_ring_credential, config_.store.key_ring};
+  options.keys = key_source(config_);
   options.node = config_.node;
   options.scram_secret = mock_secret_;
   options.space = &trail_->journal(control_producer());

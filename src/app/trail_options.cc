@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include "ringfence/base/log.h"
+#include "ringfence/control/data_key_wrap.h"
 
 namespace ringfence::app {
 
@@ -43,11 +44,18 @@ void StoreInUse::stop() {
   if (embedded_) embedded_->stop();
 }
 
+control::KeySource key_source(const Config& config) {
+  return {config.store.key_ring_file, config.store.key_ring_credential, config.store.key_ring};
+}
+
 audit::TrailOptions trail_options(const Config& config, unsigned shards, const StoreInUse& store) {
   audit::TrailOptions options;
   options.state_directory = config.state_dir;
   options.node = config.node;
   options.producers = shards + 3;
+  options.data_key_wrap = [source = key_source(config), directory = config.state_dir] {
+    return control::data_key_wrap(source, directory);
+  };
   options.writer_dsn = store.writer_dsn();
   options.owner_dsn = store.owner_dsn();
   options.owns_store = store.is_embedded();

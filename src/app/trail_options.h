@@ -6,6 +6,7 @@
 
 #include "ringfence/app/config/config.h"
 #include "ringfence/audit/trail.h"
+#include "ringfence/control/key_source.h"
 #include "ringfence/store/embedded.h"
 
 namespace ringfence::app {
@@ -37,6 +38,8 @@ class StoreInUse {
 
 // Journals of the data shards, of the admin shard, of the main thread and, the last one, of the control
 // plane.
+// Where the key ring comes from.
+control::KeySource key_source(const Config& config);
 audit::TrailOptions trail_options(const Config& config, unsigned shards, const StoreInUse& store);
 
 }  // namespace ringfence::app

@@ -166,7 +166,13 @@ Result<std::unique_ptr<Trail>> Trail::open(TrailOptions options) {
   auto sealing = seal_key(options.state_directory);
   if (!sealing) return unexpected(std::move(sealing.error()));
   StoreClaim claim = claim_of(options, *identity, std::move(*sealing));
-  auto keys = DataKeys::open(options.state_directory);
+  std::shared_ptr<const DataKeyWrap> wrap;
+  if (options.data_key_wrap) {
+    auto made = options.data_key_wrap();
+    if (!made) return unexpected(std::move(made.error()));
+    wrap = std::move(*made);
+  }
+  auto keys = DataKeys::open(options.state_directory, wrap.get());
   if (!keys) return unexpected(std::move(keys.error()));
   impl->sealer = std::make_unique<TextSealer>(std::move(*keys), options.node);
   auto recovered = recover(directory, options.node);

@@ -47,6 +47,8 @@ bool EncryptionKeys::look() {
                             .message = changed.error().message},
                            nullptr));
   } else if (*changed) {
+    if (auto moved = keeper_.move_data_keys(); !moved)
+      log_error("the trail's data keys are wrapped as before", {{"reason", moved.error().message}});
     log_info("another key ring is in force",
              {{"place", keeper_.place()}, {"current", keeper_.ring()->current_id()}});
     options_.tell(event_of({.action = "key_ring_reloaded",

@@ -7,6 +7,7 @@
 
 #include "ringfence/base/run_as.h"
 #include "ringfence/base/state_file.h"
+#include "ringfence/control/data_key_wrap.h"
 #include "ringfence/crypto/secret.h"
 
 namespace ringfence::control {
@@ -34,9 +35,14 @@ Result<std::unique_ptr<KeyKeeper>> KeyKeeper::open(const KeySource& source,
       ring.error().message += "; bring the file that the other appliances of the store have";
     return unexpected(std::move(ring.error()));
   }
-  std::unique_ptr<KeyKeeper> out(new KeyKeeper(source, std::move(place), std::move(*ring)));
+  std::unique_ptr<KeyKeeper> out(new KeyKeeper(source, state_directory, std::move(place), std::move(*ring)));
   out->seen_ = out->stamp();
   return out;
+}
+
+Result<void> KeyKeeper::move_data_keys() {
+  const std::lock_guard guard(lock_);
+  return audit::DataKeys::move(state_directory_, RingWrap(authority_.ring()));
 }
 
 std::string_view KeyKeeper::kind() const {

@@ -23,6 +23,10 @@ class KeyKeeper {
   KeyRingPtr ring() const { return authority_.ring(); }
   // "file", "systemd credential", "environment".
   std::string_view kind() const;
+  // Of this appliance: it has the trail's data keys, which the ring wraps.
+  const std::string& state_directory() const { return state_directory_; }
+  // Wraps them by the ring's active key. From any thread.
+  Result<void> move_data_keys();
   // Of the file; else what people know the place by.
   const std::string& place() const { return place_; }
   // Why the ring cannot be changed by the appliance, and the cure; empty: it can be.
@@ -39,11 +43,15 @@ class KeyKeeper {
     int64_t second = 0, nanosecond = 0;
     bool operator==(const Stamp&) const = default;
   };
-  KeyKeeper(KeySource source, std::string place, KeyRing ring)
-      : source_(std::move(source)), place_(std::move(place)), authority_(std::move(ring)) {}
+  KeyKeeper(KeySource source, std::string state_directory, std::string place, KeyRing ring)
+      : source_(std::move(source)),
+        state_directory_(std::move(state_directory)),
+        place_(std::move(place)),
+        authority_(std::move(ring)) {}
   Stamp stamp() const;
 
   KeySource source_;
+  std::string state_directory_;
   std::string place_;
   Authority authority_;
   std::mutex lock_;  // Around the file and `seen_`.

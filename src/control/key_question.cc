@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "ringfence/audit/data_keys.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/control/events.h"
 #include "ringfence/model/timestamp.h"
@@ -241,6 +242,8 @@ Answer KeyQuestion::destroy(const std::string& which) {
       std::find_if(uses->begin(), uses->end(), [&](const store::KeyUse& one) { return one.key_id == which; });
   if (key->is_usable() && use != uses->end())
     return no("records of the store are by the key; rotate to another one first");
+  if (audit::DataKeys::is_wrapped_by(keeper_.state_directory(), which))
+    return no("data keys of the trail are wrapped by the key; rotate to another one, or start the appliance anew");
   const KeyEvent event{.action = action,
                        .key_id = which,
                        .target = "",

@@ -179,6 +179,8 @@ Result<void> KeyRotation::work() {
     if (!completed) return unexpected(std::move(completed.error()));
     is_complete = *completed;
   }
+  // Before the old key goes. Other nodes do so when they see the ring, and at each start.
+  if (auto moved = keeper_.move_data_keys(); !moved) return moved;
   auto retired = keeper_.change([](KeyRing& ring) -> Result<void> {
     ring.retire(wall_us());
     return {};

@@ -38,6 +38,8 @@ struct TrailOptions {
   uint32_t anchor_ms = 5'000;
   uint32_t retention_days = 90;
   std::function<void(const CommittedBatch&)> on_committed;
+  // What wraps the data keys, made when the state directory is this process's; null: nothing.
+  std::function<Result<std::shared_ptr<const DataKeyWrap>>()> data_key_wrap;
   std::function<void(WriterState, const std::string&)> on_state;
 };
 

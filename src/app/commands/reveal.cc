@@ -14,6 +14,7 @@
 #include "ringfence/base/clock.h"
 #include "ringfence/base/log.h"
 #include "ringfence/base/utf8.h"
+#include "ringfence/control/data_key_wrap.h"
 #include "ringfence/crypto/secret.h"
 #include "ringfence/store/embedded.h"
 
@@ -120,7 +121,9 @@ int reveal(const std::string& config_path, const RevealOptions& options) {
   const Config& config = *loaded.config;
   log_configure(LogLevel::warning, config.log.format);
   if (auto owns = check_owner(config.state_dir); !owns) return failed(owns.error());
-  auto keys = audit::DataKeys::read(config.state_dir);
+  auto wrap = control::data_key_wrap(key_source(config), config.state_dir);
+  if (!wrap) return failed(wrap.error());
+  auto keys = audit::DataKeys::read(config.state_dir, wrap->get());
   if (!keys) return failed(keys.error());
   auto request = make_request(options.event, options.reason);
   if (!request) return failed(request.error());
@@ -144,7 +147,9 @@ int add_data_key(const std::string& config_path) {
   if (!loaded.config) return 1;
   const std::string& directory = loaded.config->state_dir;
   if (auto owns = check_owner(directory); !owns) return failed(owns.error());
-  auto id = audit::DataKeys::add(directory);
+  auto wrap = control::data_key_wrap(key_source(*loaded.config), directory);
+  if (!wrap) return failed(wrap.error());
+  auto id = audit::DataKeys::add(directory, wrap->get());
   if (!id) return failed(id.error());
   std::printf(
       "data key %s seals from the next start of the appliance on; keep a copy of %s/data.key apart from the "

@@ -2,6 +2,7 @@
 import base64
 import os
 import pathlib
+import subprocess
 import threading
 
 import psycopg
@@ -275,3 +276,56 @@ def test_what_is_not_sealed_says_why(own):
     harness.eventually(lambda: [row['outcome'] for row in event_rows(one, 'encryption_enabled')][:2] ==
                        ['success', 'denied'], what='both events')
     assert one.stop() == 0
+
+
+def data_keys(one):
+    return [line.split() for line in (one.state / 'data.key').read_text().splitlines()]
+
+
+def reveal(one, event):
+    done = subprocess.run([harness.BINARY, 'audit', 'reveal', '--config', one.config_file, str(event), '--reason', 'a test', '--column',
+                           'statement'], capture_output=True, text=True, timeout=60, env=harness.clean_environment())
+    return done.stdout if done.returncode == 0 else done.stderr
+
+
+def test_the_trails_data_keys_are_wrapped_by_the_ring_and_move_with_it(own, app):
+    one = own()
+    # As a version before this one left it.
+    (one.state / 'data.key').write_text('00112233445566aa %s\n' % ('7' * 64))
+    (one.state / 'data.key').chmod(0o600)
+    one.start()
+    assert [(key, wrapped.split(':')[0]) for key, wrapped in data_keys(one)] == [('00112233445566aa', 'k1')]
+    with one.connect(application_name=app) as connection:
+        connection.execute("SET app.jwt_secret = 'hush'")
+    [row] = one.trail().settled(app)
+    assert 'hush' not in row['statement']
+    assert reveal(one, row['id']) == "SET app.jwt_secret = 'hush'"
+    assert post(one, KEYS + '/current/rotate')[0] == 202
+    harness.eventually(lambda: state_of(one, 'k1') == 'retired', what='the old key to retire')
+    key = call(one, 'GET', STATUS)[2]['current_key_id'] if 'current_key_id' in call(one, 'GET', STATUS)[2] else None
+    [[name, wrapped]] = data_keys(one)
+    assert name == '00112233445566aa' and not wrapped.startswith('k1:') and (key is None or wrapped.startswith(key + ':'))
+    assert call(one, 'DELETE', KEYS + '/k1')[0] == 204
+    assert reveal(one, row['id']) == "SET app.jwt_secret = 'hush'"
+    assert one.stop() == 0
+    one.start()
+    assert reveal(one, row['id']) == "SET app.jwt_secret = 'hush'"
+    # A key that still wraps one is not destroyed.
+    assert one.stop() == 0
+    ring = ring_text(one)
+    active = next(line.split()[0] for line in ring.splitlines() if ' state=active' in line)
+    put_ring('other %s state=active\n' % base64.b64encode(b'o' * 32).decode() + ''.join(
+        line.replace('state=active', 'state=accepted') + '\n' for line in ring.splitlines() if not line.startswith('#')),
+        one.state / 'control.keys')
+    (one.state / 'data.key').chmod(0o400)
+    one.start()
+    harness.eventually(lambda: data_keys(one)[0][1].startswith('other:'), what='the data key under the ring as it was brought')
+    assert one.stop() == 0
+    # Without the ring nothing starts, and the file stays as it is.
+    before = (one.state / 'data.key').read_text()
+    put_ring('other %s\n%s %s\n' % (base64.b64encode(b'x' * 32).decode(), active, base64.b64encode(b'y' * 32).decode()),
+             one.state / 'control.keys')
+    one.start(ready=False)
+    assert one.process.wait(60) != 0
+    assert 'does not open: the line or the ring is another one' in one.log_tail(100)
+    assert (one.state / 'data.key').read_text() == before

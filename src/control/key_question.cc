@@ -243,7 +243,8 @@ Answer KeyQuestion::destroy(const std::string& which) {
   if (key->is_usable() && use != uses->end())
     return no("records of the store are by the key; rotate to another one first");
   if (audit::DataKeys::is_wrapped_by(keeper_.state_directory(), which))
-    return no("data keys of the trail are wrapped by the key; rotate to another one, or start the appliance anew");
+    return no(
+        "data keys of the trail are wrapped by the key; rotate to another one, or start the appliance anew");
   const KeyEvent event{.action = action,
                        .key_id = which,
                        .target = "",

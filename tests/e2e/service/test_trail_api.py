@@ -177,3 +177,54 @@ def test_rows_of_two_nodes_stand_in_one_list_by_time(own, app):
     assert [row['node'] for row in seen] == ['other', 'e2e'] * 6
     assert len(get(first, '/api/v1/connections', user='alice')['items']) == 2
     assert second.stop() == 0 and first.stop() == 0
+
+
+def everything(one, path, **filters):
+    seen, cursor = [], {}
+    while cursor is not None:
+        page = get(one, path, limit=37, **filters, **cursor)
+        seen += page['items']
+        cursor = {'cursor': page['next_cursor']} if page['next_cursor'] else None
+    return seen
+
+
+def test_pages_over_rows_and_blocks_have_each_row_once_and_in_its_order(own, app):
+    one = own(audit={'batch_ms': 300, 'join_ms': 500})
+    one.start()
+    for life in range(2):
+        with one.connect('alice', application_name=app) as alice, one.connect('bob', application_name=app, autocommit=True) as bob:
+            with alice.pipeline():
+                for n in range(400):
+                    alice.execute('SELECT %d' % n)
+            for n in range(60):
+                bob.execute('SELECT %s::int', (n,))
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                bob.execute('SELECT 1 / 0')
+            bob.execute('SELECT pg_sleep(1.2)')  # Its outcome is a row of its own.
+            session = one.trail().rows('SELECT session_id FROM ringfence.audit_event WHERE application_name = %s ORDER BY chain_no '
+                                       'DESC LIMIT 1', app)[0]['session_id']
+    one.trail().settled(app)
+    trail = one.trail()
+    assert trail.rows('SELECT count(*) AS n FROM ringfence.audit_block')[0]['n'] >= 2
+    assert trail.rows('SELECT count(*) AS n FROM ringfence.audit_row')[0]['n'] >= 2
+    middle = trail.rows("SELECT to_char(ts AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS t FROM ringfence.audit_query "
+                        'ORDER BY chain_no OFFSET 450 LIMIT 1')[0]['t']
+    for filters, condition in (({}, 'true'), ({'user': 'alice'}, "user_name = 'alice'"), ({'user': 'bob'}, "user_name = 'bob'"),
+                               ({'user': 'nobody'}, 'false'), ({'outcome': 'failure'}, "outcome = 'failure'"),
+                               ({'outcome': 'success', 'user': 'bob'}, "outcome = 'success' AND user_name = 'bob'"),
+                               ({'outcome': 'running'}, "outcome = 'running'"), ({'sqlstate': '22012'}, "sqlstate = '22012'"),
+                               ({'session_id': str(session)}, "session_id = '%s'" % session),
+                               ({'start_time': middle}, "ts >= '%s'" % middle), ({'end_time': middle}, "ts <= '%s'" % middle)):
+        expected = [str(row['id']) for row in trail.rows('SELECT id FROM ringfence.audit_query WHERE %s ORDER BY chain_no DESC' % condition)]
+        assert [row['id'] for row in everything(one, '/api/v1/queries', **filters)] == expected, filters
+    for row in trail.rows('SELECT id, statement, rows, duration_us, outcome FROM ringfence.audit_query WHERE application_name = %s '
+                          'ORDER BY chain_no', app)[::40]:
+        shown = get(one, '/api/v1/queries/%s' % row['id'])
+        assert [shown[name] for name in ('statement', 'rows', 'duration_us', 'outcome')] == [
+            row[name] for name in ('statement', 'rows', 'duration_us', 'outcome')]
+    connects = trail.rows("SELECT id FROM ringfence.audit_event WHERE action = 'postgres_connect' AND user_name = 'alice' ORDER BY chain_no DESC")
+    assert [row['id'] for row in everything(one, '/api/v1/audit', action='postgres_connect', user='alice')] == [
+        str(row['id']) for row in connects]
+    connections = everything(one, '/api/v1/connections', user='alice')
+    assert len(connections) == 2 and all(row['statements'] == 400 and row['disconnected_at'] for row in connections), connections
+    assert one.stop() == 0

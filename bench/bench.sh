@@ -27,7 +27,7 @@ cmd_bench() {
   need build bench
   build_release
   # What the benchmarks measure with, beside the appliance.
-  compile release bench/load bench/relay bench/tls_load bench/audit_rows bench/policy_decisions
+  compile release bench/load bench/relay bench/tls_load bench/audit_rows bench/trail_fill bench/policy_decisions
   mkdir -p "$build/bench"
   for name in $names; do
     step "benchmark $name"

@@ -16,12 +16,16 @@ class ArrayColumn {
     is_there_ = false;
   }
   // The element at `index`; those before it that were not given are null.
-  void put(size_t index, ByteView value) {
+  void put(size_t index, ByteView value) { put(index, ByteView(), value); }
+  // The same of an element in two parts.
+  void put(size_t index, ByteView front, ByteView value) {
     if (count_ < index) pad(index);
-    char* at = bytes_.room(4 + value.size());
-    detail::store_be(at, static_cast<uint32_t>(value.size()));
-    if (!value.empty()) std::memcpy(at + 4, value.data(), value.size());
-    bytes_.end_at(at + 4 + value.size());
+    const size_t size = front.size() + value.size();
+    char* at = bytes_.room(4 + size);
+    detail::store_be(at, static_cast<uint32_t>(size));
+    if (!front.empty()) std::memcpy(at + 4, front.data(), front.size());
+    if (!value.empty()) std::memcpy(at + 4 + front.size(), value.data(), value.size());
+    bytes_.end_at(at + 4 + size);
     ++count_;
     is_there_ = true;
   }

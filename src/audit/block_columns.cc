@@ -38,6 +38,21 @@ const std::string& block_columns() {
   return columns;
 }
 
+const std::string& block_elements() {
+  static const std::string sum = [] {
+    std::string out =
+        "(cardinality(keys)::bigint + cardinality(sessions) + cardinality(r_s) + cardinality(r_k)";
+    for (const BlockArray& array : block_arrays())
+      out.append(" + coalesce(cardinality(")
+          .append(1, array.group)
+          .append("_")
+          .append(field_info(static_cast<uint16_t>(array.tag))->column)
+          .append("), 0)");
+    return out + ")";
+  }();
+  return sum;
+}
+
 uint32_t block_element_type(Tag tag) {
   switch (field_info(static_cast<uint16_t>(tag))->type) {
     case FieldType::integer: return type_bigint;
@@ -45,8 +60,8 @@ uint32_t block_element_type(Tag tag) {
     case FieldType::uuid: return type_uuid;
     case FieldType::boolean: return type_boolean;
     case FieldType::bytes: return type_bytea;
-    case FieldType::text:
-    case FieldType::json: break;
+    case FieldType::json: return type_jsonb;
+    case FieldType::text: break;
   }
   return type_text;
 }

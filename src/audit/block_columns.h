@@ -41,10 +41,15 @@ const std::vector<BlockArray>& block_arrays();
 // All columns, as a list for COPY and SELECT.
 const std::string& block_columns();
 
-// The object identifier of the type of an array's elements. JSON is stored as its text.
+// SQL: how many elements all arrays of a block have together. A writer's have block_elements_max at most.
+const std::string& block_elements();
+inline constexpr uint64_t block_elements_max = 64 * block_rows_max;
+
+// The object identifier of the type of an array's elements.
 uint32_t block_element_type(Tag tag);
 inline constexpr uint32_t type_smallint = 21;
 inline constexpr uint32_t type_text = 25;
 inline constexpr uint32_t type_uuid = 2950;
+inline constexpr uint32_t type_jsonb = 3802;
 
 }  // namespace ringfence::audit

@@ -61,6 +61,10 @@ void BlockEncoder::clear() {
 }
 
 void BlockEncoder::put(ArrayColumn& column, size_t index, Tag tag, ByteView value) {
+  if (block_element_type(tag) == type_jsonb) {
+    column.put(index, ByteView("\1", 1), value);  // PostgreSQL: jsonb_recv, version 1.
+    return;
+  }
   if (tag != Tag::ts) {
     column.put(index, value);
     return;

@@ -25,7 +25,9 @@ ByteView host_of(ByteView address) {
   if (colon == ByteView::npos || colon + 1 == address.size()) return address;
   const ByteView port = address.substr(colon + 1);
   const bool is_port = std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
-  return is_port ? address.substr(0, colon) : address;
+  // An address of IPv6 has its port behind brackets alone.
+  const bool is_whole_address = address[0] != '[' && address.find(':') != colon;
+  return is_port && !is_whole_address ? address.substr(0, colon) : address;
 }
 
 const Kind* kind_of(Tag tag) {

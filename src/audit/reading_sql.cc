@@ -169,9 +169,11 @@ std::string in_blocks(RowPlace place, size_t parameter) {
 
 std::string select_of(const TrailRequest& request, RowPlace place, const std::string& action, size_t limit) {
   const bool is_query = request.part == TrailPart::queries;
-  std::string out = "(SELECT r.chain_no::text, (extract(epoch FROM r.ts) * 1000000)::bigint::text, " +
-                    json_of(members_of(request.part), false) + view_of(is_query, place) +
-                    " WHERE r.node = $1 AND r.chain_no < $2::bigint";
+  std::string out =
+      "(SELECT r.chain_no::text, CASE WHEN isfinite(r.ts) THEN (extract(epoch FROM r.ts) * "
+      "1000000)::bigint::text END, " +
+      json_of(members_of(request.part), false) + view_of(is_query, place) +
+      " WHERE r.node = $1 AND r.chain_no < $2::bigint";
   for (size_t i = 0; i < request.filters.size(); ++i)
     out += " AND " + condition_of(request.filters[i].first, "$" + std::to_string(i + 3));
   if (!action.empty()) out += " AND r.action = '" + action + "' AND r.outcome = 'success'";

@@ -31,7 +31,9 @@ class SchemaCheck {
   void on_relation(const std::string& name, const std::string& kind, const std::string& parent,
                    const std::string& bound, bool is_partition, bool is_ours);
   Result<void> columns();
+  Result<void> days();
   Result<void> rules();
+  Result<void> casts();
   Result<void> lists();
 
   store::Connection& store_;
@@ -46,8 +48,8 @@ std::string bound_of(uint64_t day) {
 }
 
 Result<std::vector<Finding>> SchemaCheck::run() {
-  for (auto step :
-       {&SchemaCheck::relations, &SchemaCheck::columns, &SchemaCheck::rules, &SchemaCheck::lists}) {
+  for (auto step : {&SchemaCheck::relations, &SchemaCheck::days, &SchemaCheck::columns, &SchemaCheck::rules,
+                    &SchemaCheck::casts, &SchemaCheck::lists}) {
     if (auto done = (this->*step)(); !done) return unexpected(std::move(done.error()));
   }
   return std::move(findings_);
@@ -117,6 +119,30 @@ Result<void> SchemaCheck::relations() {
     if (!seen.contains(name)) found("the view " + name + " is not there");
   }
   return {};
+}
+
+// PostgreSQL leaves out partitions by their bounds, which a constraint can only seem to hold.
+Result<void> SchemaCheck::days() {
+  for (const std::string& partition : days_) {
+    const uint64_t day = *day_of_partition(partition);
+    auto rows =
+        store_.exec("SELECT coalesce(min(recorded_at) < '" + rfc3339(day) + "' OR max(recorded_at) >= '" +
+                    rfc3339(day + day_us) + "', false) FROM ringfence." + partition);
+    if (!rows) return unexpected(std::move(rows.error()));
+    if (rows->get(0, 0) == "t") found("rows in " + partition + " that were not recorded on its day");
+  }
+  return {};
+}
+
+// Of PostgreSQL's own types: what a view's text says would be done otherwise.
+Result<void> SchemaCheck::casts() {
+  return look(
+      "SELECT format_type(castsource, NULL), format_type(casttarget, NULL) FROM pg_cast WHERE oid >= 16384 "
+      "AND "
+      "castsource < 16384 AND casttarget < 16384 ORDER BY 1, 2",
+      [&](const store::Rows& rows, int i) {
+        found("the cast from " + rows.text(i, 0) + " to " + rows.text(i, 1) + " is not PostgreSQL's own");
+      });
 }
 
 Result<void> SchemaCheck::columns() {

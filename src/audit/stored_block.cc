@@ -5,9 +5,12 @@
 #include "audit/block_keys.h"
 #include "audit/numbers.h"
 #include "audit/stored_chain.h"
+#include "ringfence/audit/json.h"
 
 namespace ringfence::audit {
 namespace {
+
+constexpr uint32_t elements_max = 16 * block_rows_max;
 
 int column_of(BlockColumn column) { return static_cast<int>(column); }
 
@@ -28,7 +31,8 @@ bool StoredBlock::read_array(const store::Rows& rows, int row, int column, Eleme
   if (dimensions == 0) return in.ok();
   const uint32_t count = in.u32();
   const uint32_t first = in.u32();
-  if (dimensions != 1 || first != 1) return false;
+  // No writer stores so many, whatever they are.
+  if (dimensions != 1 || first != 1 || count > elements_max) return false;
   for (uint32_t i = 0; i < count && in.ok(); ++i) {
     const uint32_t size = in.u32();
     if (size == UINT32_MAX) {
@@ -53,6 +57,7 @@ void StoredBlock::read_place(const store::Rows& rows, int row) {
 }
 
 void StoredBlock::read_groups(const store::Rows& rows, int row) {
+  json_.clear();
   bool is_whole = read_array(rows, row, column_of(BlockColumn::r_s), sessions_of_);
   is_whole = read_array(rows, row, column_of(BlockColumn::r_k), kinds_of_) && is_whole;
   own_.size = std::max(sessions_of_.size(), kinds_of_.size());
@@ -62,6 +67,7 @@ void StoredBlock::read_groups(const store::Rows& rows, int row) {
     Group& group = array.group == 's' ? sessions_ : array.group == 'k' ? kinds_ : own_;
     Elements& elements = group.of[static_cast<size_t>(array.tag)];
     is_whole = read_array(rows, row, column++, elements) && is_whole;
+    if (block_element_type(array.tag) == type_jsonb) convert_json(elements);
     group.size = std::max(group.size, elements.size());
   }
   size_ = own_.size;
@@ -69,6 +75,14 @@ void StoredBlock::read_groups(const store::Rows& rows, int row) {
   if (size_ != row_count_) complain("its arrays do not have as many elements as it has rows");
   if (size_ == 0 || size_ > block_rows_max) complain("no writer makes a block of so many rows");
   convert_times();
+}
+
+void StoredBlock::convert_json(Elements& elements) {
+  for (ByteView& value : elements) {
+    if (value.data() == nullptr) continue;
+    value =
+        json_.emplace_back(canonicalise_json(value.substr(std::min<size_t>(1, value.size()))).value_or(""));
+  }
 }
 
 void StoredBlock::convert_times() {
@@ -142,6 +156,18 @@ void StoredBlock::check_references() {
     complain("it holds what no row refers to");
 }
 
+// What a view looks for among the rows of audit_row alone.
+void StoredBlock::check_outcomes() {
+  auto is_there = [](const Elements& elements, auto is_late) {
+    return std::any_of(elements.begin(), elements.end(),
+                       [&](ByteView value) { return value.data() != nullptr && is_late(value); });
+  };
+  if (is_there(own_.of[static_cast<size_t>(Tag::parent_id)], [](ByteView) { return true; }) ||
+      is_there(kinds_.of[static_cast<size_t>(Tag::action)],
+               [](ByteView action) { return action.ends_with("_outcome"); }))
+    complain("an outcome that came late stands in it, where no view finds it");
+}
+
 // By these columns people find its rows.
 void StoredBlock::check_summary(const store::Rows& rows, int row) {
   BlockKeys keys;
@@ -179,12 +205,20 @@ void StoredBlock::check_summary(const store::Rows& rows, int row) {
   }
 }
 
+StoredBlock StoredBlock::too_large(uint64_t first_chain_no) {
+  StoredBlock out;
+  out.place_.chain_no = first_chain_no;
+  out.complain("its arrays have more elements than a writer stores");
+  return out;
+}
+
 void StoredBlock::read(const store::Rows& rows, int row, crypto::Sha256& sha) {
   defect_.clear();
   read_place(rows, row);
   read_groups(rows, row);
   read_salts(rows, row, sha);
   check_references();
+  check_outcomes();
   if (defect_.empty()) check_summary(rows, row);
 }
 

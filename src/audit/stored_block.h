@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@ namespace ringfence::audit {
 // Views into what it was read from.
 class StoredBlock {
  public:
+  // One that is told of by its number alone.
+  static StoredBlock too_large(uint64_t first_chain_no);
   // Reads row `row` of an answer whose columns are block_columns(), in binary form.
   void read(const store::Rows& rows, int row, crypto::Sha256& sha);
 
@@ -50,8 +53,10 @@ class StoredBlock {
   void read_place(const store::Rows& rows, int row);
   void read_groups(const store::Rows& rows, int row);
   void convert_times();
+  void convert_json(Elements& elements);
   void read_salts(const store::Rows& rows, int row, crypto::Sha256& sha);
   void check_references();
+  void check_outcomes();
   void check_summary(const store::Rows& rows, int row);
   static void take(const Group& group, size_t index, FieldSet& out);
   size_t session_at(size_t i) const { return number_at(sessions_of_, i); }
@@ -74,6 +79,7 @@ class StoredBlock {
   Group kinds_;
   Group own_;
   std::vector<std::array<char, 8>> times_;
+  std::deque<std::string> json_;  // Canonical.
   ByteView row_salts_;
   ByteView facts_salts_;
   Elements text_salts_of_kinds_;

@@ -19,6 +19,9 @@ bool is_result(char type) {
          type == from_server::function_call_response;
 }
 
+// An error that is longer than this is a result: what it quotes may be anything that the statement has read.
+constexpr uint32_t error_bytes_free = 1'024;
+
 // Passes while a result is withheld. Of these an ErrorResponse and a ReadyForQuery may be replaced.
 bool passes(char type) {
   switch (type) {
@@ -77,7 +80,12 @@ bool ResultBound::drops(const pg::FrameSegment& segment) {
     if (withheld != nullptr && segment.is_last && !is_dropped) withheld->note_open(false);
     return is_dropped;
   }
-  if (!is_withheld) return x_.spending() != nullptr && begins(segment);
+  if (!is_withheld) {
+    if (x_.spending() == nullptr || !begins(segment)) return false;
+    const bool is_replaced = passes(segment.type);
+    if (is_replaced) x_.withheld()->note_open(!segment.is_last);
+    return !is_replaced;
+  }
   const bool is_notice = segment.type == from_server::notice_response;
   const bool is_passed = passes(segment.type) || (is_notice && left().holds(0, bytes_of(segment)));
   withheld->note_open(is_passed && !segment.is_last);
@@ -86,7 +94,9 @@ bool ResultBound::drops(const pg::FrameSegment& segment) {
 
 // Whether it is too much, and the first message that is.
 bool ResultBound::begins(const pg::FrameSegment& segment) {
-  if (!is_result(segment.type)) return false;
+  const bool is_long_error =
+      segment.type == from_server::error_response && segment.body_length > error_bytes_free;
+  if (!is_result(segment.type) && !is_long_error) return false;
   Spending& spending = *x_.spending();
   const uint64_t rows = is_row(segment.type) ? 1 : 0;
   if (spending.left().holds(rows, bytes_of(segment)) || x_.queue.is_idle()) return false;

@@ -38,7 +38,7 @@ CREATE TABLE ringfence.audit_block (
   s_session_id uuid[],
   s_connection_id uuid[],
   s_target text[],
-  s_tags text[],
+  s_tags jsonb[],
   s_database text[],
   s_server_addr text[],
   s_server_user text[],
@@ -52,14 +52,14 @@ CREATE TABLE ringfence.audit_block (
   k_statement_truncated boolean[],
   k_parameters_truncated boolean[],
   k_fingerprint text[],
-  k_facts text[],
+  k_facts jsonb[],
   k_decision text[],
   k_rule text[],
   k_sqlstate text[],
   k_command_tag text[],
   k_message_type text[],
   k_entity_type text[],
-  k_redacted text[],
+  k_redacted jsonb[],
   k_attribution text[],
   r_id uuid[],
   r_seq bigint[],
@@ -67,7 +67,7 @@ CREATE TABLE ringfence.audit_block (
   r_ts timestamptz[],
   r_statement text[],
   r_statement_raw bytea[],
-  r_parameters text[],
+  r_parameters jsonb[],
   r_duration_us bigint[],
   r_rows bigint[],
   r_bytes_to_client bigint[],
@@ -76,15 +76,15 @@ CREATE TABLE ringfence.audit_block (
   r_replayed_from uuid[],
   r_parent_id uuid[],
   r_entity_id text[],
-  r_changes text[],
-  r_metadata text[],
+  r_changes jsonb[],
+  r_metadata jsonb[],
   r_reason text[],
   r_statement_sha256 bytea[],
   r_message_id uuid[],
   r_statement_begin bigint[],
-  r_redacted_digest text[],
+  r_redacted_digest jsonb[],
   r_sealed bytea[],
-  r_outcome_digest text[],
+  r_outcome_digest jsonb[],
   r_outcome_sealed bytea[]
 ) PARTITION BY LIST (retention_class);
 CREATE TABLE ringfence.audit_block_c1 PARTITION OF ringfence.audit_block
@@ -102,6 +102,12 @@ BEGIN
   FOREACH one IN ARRAY ARRAY['row_salts', 's_salts', 'k_text_salts', 'r_text_salts', 'r_sealed', 'r_outcome_sealed'] LOOP
     EXECUTE format('ALTER TABLE ringfence.audit_block ALTER %I SET STORAGE EXTERNAL', one);
   END LOOP;
+END
+$$;
+DO $$
+DECLARE
+  one text;
+BEGIN
   IF current_setting('server_version_num')::int >= 140000 THEN
     FOR one IN SELECT attname FROM pg_attribute WHERE attrelid = 'ringfence.audit_block'::regclass AND attnum > 0
       AND attstorage = 'x' LOOP
@@ -115,31 +121,33 @@ EXCEPTION WHEN feature_not_supported THEN
 END
 $$;
 
--- Blocks row by row. is_chained: a known node's chain, up to where it goes, has the block's last row with its hash.
+-- Blocks row by row. is_chained: the block is of a form that a writer stores, and a known node's chain, up to where it
+-- goes, has its last row with its hash.
 CREATE VIEW ringfence.audit_block_row AS
 SELECT
   r.id, b.node, s.shard, r.seq, r.outcome_seq, r.ts, k.category, k.action, k.severity, k.outcome, s.user_name,
   s.auth_method, s.api_key, s.client_addr, s.application_name, s.transport, s.session_id, s.connection_id,
-  s.target, s.tags::jsonb AS tags, s.database, s.server_addr, s.server_user,
-  coalesce(r.statement, k.statement) AS statement, k.statement_bytes, k.statement_truncated, r.statement_raw,
-  r.parameters::jsonb AS parameters, k.parameters_truncated, k.fingerprint, k.facts::jsonb AS facts, k.decision,
-  k.rule, r.duration_us, r.rows, r.bytes_to_client, r.bytes_to_server, k.sqlstate, r.error_message, k.command_tag,
-  k.message_type, r.replayed_from, r.parent_id, k.entity_type, r.entity_id, r.changes::jsonb AS changes,
-  s.project_id, r.metadata::jsonb AS metadata, k.redacted::jsonb AS redacted, r.reason, r.statement_sha256,
-  r.message_id, r.statement_begin, k.attribution, r.redacted_digest::jsonb AS redacted_digest, r.sealed,
-  r.outcome_digest::jsonb AS outcome_digest, r.outcome_sealed,
-  b.first_chain_no + r.no - 1 AS chain_no,
+  s.target, s.tags, s.database, s.server_addr, s.server_user, coalesce(r.statement, k.statement) AS statement,
+  k.statement_bytes, k.statement_truncated, r.statement_raw, r.parameters, k.parameters_truncated, k.fingerprint,
+  k.facts, k.decision, k.rule, r.duration_us, r.rows, r.bytes_to_client, r.bytes_to_server, k.sqlstate,
+  r.error_message, k.command_tag, k.message_type, r.replayed_from, r.parent_id, k.entity_type, r.entity_id,
+  r.changes, s.project_id, r.metadata, k.redacted, r.reason, r.statement_sha256, r.message_id, r.statement_begin,
+  k.attribution, r.redacted_digest, r.sealed, r.outcome_digest, r.outcome_sealed,
+  CASE WHEN b.first_chain_no < 9000000000000000000 THEN b.first_chain_no + r.no - 1 END AS chain_no,
   b.recorded_at,
   b.hash_version,
   b.retention_class,
   b.first_chain_no AS block_no,
-  EXISTS (
+  CASE WHEN b.first_chain_no BETWEEN 1 AND 9000000000000000000 AND b.row_count BETWEEN 1 AND 1024
+    AND cardinality(b.r_s) = b.row_count
+  THEN EXISTS (
     SELECT FROM ringfence.audit_checkpoint c, ringfence.audit_link_run l
-    WHERE c.node = b.node AND c.shard = 65535 AND b.first_chain_no >= 1 AND b.first_chain_no + b.row_count - 1 <= c.position
+    WHERE c.node = b.node AND c.shard = 65535 AND b.first_chain_no + b.row_count - 1 <= c.position
     AND l.node = b.node
     AND l.first_chain_no BETWEEN greatest(b.first_chain_no + b.row_count - 1, 24) - 23 AND b.first_chain_no + b.row_count - 1
     AND substring(l.links FROM ((b.first_chain_no + b.row_count - 1 - l.first_chain_no) * 64 + 33)::int FOR 32) = b.last_hash
-    OFFSET 0) AS is_chained
+    OFFSET 0)
+  ELSE false END AS is_chained
 FROM ringfence.audit_block b
 CROSS JOIN LATERAL unnest(
     b.r_s, b.r_k, b.r_id, b.r_seq, b.r_outcome_seq, b.r_ts, b.r_statement, b.r_statement_raw, b.r_parameters,

@@ -142,6 +142,7 @@ TEST_CASE("any change of what a block holds is found") {
     else if (type.starts_with("timestamp")) value = one + " + interval '1 microsecond'";
     else if (type.starts_with("uuid")) value = "'00000000-0000-7000-8000-000000000009'";
     else if (type.starts_with("boolean")) value = "NOT coalesce(" + one + ", false)";
+    else if (type.starts_with("jsonb")) value = "'{\"other\":1}'";
     else if (type == "bytea") value = "set_byte(" + one + ", 0, 255 - get_byte(" + one + ", 0))";
     else value = "'\\x00'";
     expect_found("block_blocks", update + one + " = " + value + of_node("block_blocks"));
@@ -193,6 +194,13 @@ TEST_CASE("the row of a block that was changed is named") {
   expect_found("block_named", update + "row_count = 2000000000" + of);
   expect_found("block_named", update + "first_chain_no = 9223372036854775000" + of);
   expect_found("block_named", update + "first_chain_no = -5" + of);
+  // Blocks that say that they end before they begin, or before the page on which they would be read.
+  for (const char* count : {"0", "-1", "-2147483648"})
+    expect_found("block_named", update + "row_count = " + std::string(count) + of);
+  // Arrays of nothing, which take no room in the store.
+  expect_found("block_named", update + "r_reason = array_fill(NULL::text, ARRAY[100000])" + of, first);
+  expect_found("block_named", update + "r_reason = array_fill(NULL::text, ARRAY[2, 20])" + of, first);
+  expect_found("block_named", update + "r_reason = array_fill(NULL::text, ARRAY[40], ARRAY[0])" + of, first);
   CHECK_MESSAGE(verify_node("block_named").is_good(), verify_node("block_named").text());
   forget("block_named");
 }
@@ -220,4 +228,53 @@ TEST_CASE("rows of a block that the store refuses are stored as rows of their ow
               " AND statement_raw IS NULL") == "39");
   CHECK_MESSAGE(verify_node("block_refused").is_good(), verify_node("block_refused").text());
   forget("block_refused");
+}
+
+TEST_CASE("an outcome that came late is not hidden in a block") {
+  TempDir dir;
+  auto trail = open_trail(trail_options(dir, "block_late"));
+  trail->start();
+  const uint64_t seq = put_start(trail->journal(0), "SELECT pg_sleep(1)");
+  REQUIRE(eventually([] {
+    return query("SELECT count(*) FROM ringfence.audit_row" + of_node("block_late") +
+                 " AND outcome = 'running'") == "1";
+  }));
+  put_outcome(trail->journal(0), seq, "failure", 7);
+  REQUIRE(trail->stop(20'000));
+  CHECK(query("SELECT outcome, rows FROM ringfence.audit_query" + of_node("block_late")) == "failure|7");
+  REQUIRE(verify_node("block_late").is_good());
+  // The same row with its salts, as a block of one.
+  auto connection = store::Connection::open(cluster().store.owner_dsn(), "test");
+  REQUIRE(connection);
+  auto columns =
+      (*connection)
+          ->exec(
+              "SELECT attname FROM pg_attribute WHERE attrelid = 'ringfence.audit_block'::regclass AND "
+              "attnum > 0 AND attname ~ '^[skr]_' AND attname NOT IN ('r_s', 'r_k', 's_salts', "
+              "'k_text_salts', 'r_text_salts', 'k_statement')");
+  REQUIRE(columns);
+  std::string names;
+  std::string values;
+  for (int i = 0; i < columns->size(); ++i) {
+    const std::string name = columns->text(i, 0);
+    names += ", " + name;
+    values += ", CASE WHEN " + name.substr(2) + " IS NOT NULL THEN ARRAY[" + name.substr(2) + "] END";
+  }
+  const std::string row = of_node("block_late") + " AND action = 'postgres_query_outcome'";
+  query(
+      "INSERT INTO ringfence.audit_block (node, first_chain_no, row_count, recorded_at, hash_version, "
+      "retention_class, "
+      "last_hash, first_ts, last_ts, first_id, last_id, keys, sessions, row_salts, s_salts, r_s, r_k" +
+      names +
+      ") SELECT node, chain_no, 1, recorded_at, hash_version, retention_class, hash, ts, ts, id, id, "
+      "'{client:10.1.2.3,category:audit}', ARRAY[session_id], substring(salts FROM 1 FOR 16), "
+      "substring(salts FROM 17 FOR 16), "
+      "'{1}', '{1}'" +
+      values + " FROM ringfence.audit_row" + row + "; DELETE FROM ringfence.audit_row" + row);
+  CHECK(query("SELECT outcome FROM ringfence.audit_query" + of_node("block_late")) == "running");
+  const VerifyReport report = verify_node("block_late");
+  CHECK_FALSE(report.is_good());
+  CHECK_MESSAGE(report.text().find("an outcome that came late stands in it") != std::string::npos,
+                report.text());
+  forget("block_late");
 }

@@ -58,6 +58,11 @@ TEST_CASE("all that is in the schema and that no migration made is found") {
        "a relation that no migration made: more"},
       {"CREATE MATERIALIZED VIEW ringfence.more AS SELECT 1", "DROP MATERIALIZED VIEW ringfence.more",
        "a relation that no migration made: more"},
+      {"CREATE FUNCTION public.other(text) RETURNS jsonb LANGUAGE sql AS 'SELECT NULL::jsonb'; CREATE CAST "
+       "(text AS jsonb) "
+       "WITH FUNCTION public.other(text)",
+       "DROP CAST (text AS jsonb); DROP FUNCTION public.other",
+       "the cast from text to jsonb is not PostgreSQL's own"},
       {"CREATE TABLE public.more () INHERITS (ringfence.audit_link_run)", "DROP TABLE public.more",
        "public.more inherits from audit_link_run"},
       {"CREATE TABLE public.more PARTITION OF ringfence.audit_row DEFAULT", "DROP TABLE public.more",

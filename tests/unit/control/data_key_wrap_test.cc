@@ -34,11 +34,11 @@ struct WrapFolder {
   }
 };
 
-const std::string key_one = "k1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-const std::string key_two = "k2 AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
-const std::string plain = "00112233445566aa " + std::string(64, '1') + "\n";
+const std::string first_key_line = "k1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+const std::string second_key_line = "k2 AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+const std::string plain_line = "00112233445566aa " + std::string(64, '1') + "\n";
 
-KeyRingPtr ring_of(const std::string& text) {
+KeyRingPtr shared_ring(const std::string& text) {
   auto ring = KeyRing::parse(text, "test");
   REQUIRE_MESSAGE(ring, ring.error().message);
   return std::make_shared<const KeyRing>(std::move(*ring));
@@ -48,14 +48,14 @@ KeyRingPtr ring_of(const std::string& text) {
 
 TEST_CASE("data keys that stood as they are become wrapped, and are the same keys") {
   WrapFolder folder;
-  folder.put(plain);
-  const RingWrap wrap(ring_of(key_one + "\n"));
+  folder.put(plain_line);
+  const RingWrap wrap(shared_ring(first_key_line + "\n"));
   auto keys = DataKeys::open(folder.path, &wrap);
   REQUIRE_MESSAGE(keys, keys.error().message);
-  CHECK(*keys->text() == plain);
+  CHECK(*keys->text() == plain_line);
   CHECK(folder.text().starts_with("00112233445566aa k1:"));
   CHECK(folder.text().find(std::string(64, '1')) == std::string::npos);
-  CHECK(*DataKeys::read(folder.path, &wrap)->text() == plain);
+  CHECK(*DataKeys::read(folder.path, &wrap)->text() == plain_line);
   CHECK(DataKeys::is_wrapped_by(folder.path, "k1"));
   CHECK_FALSE(DataKeys::is_wrapped_by(folder.path, "k2"));
   // Nothing is written where nothing changes.
@@ -72,17 +72,17 @@ TEST_CASE("data keys that stood as they are become wrapped, and are the same key
 
 TEST_CASE("data keys move to another key of the ring, and open by one that has retired") {
   WrapFolder folder;
-  folder.put(plain);
-  const RingWrap one(ring_of(key_one + "\n"));
+  folder.put(plain_line);
+  const RingWrap one(shared_ring(first_key_line + "\n"));
   REQUIRE(DataKeys::open(folder.path, &one));
-  const RingWrap both(ring_of(key_two + " state=active\n" + key_one + " state=retired\n"));
-  CHECK(*DataKeys::read(folder.path, &both)->text() == plain);
+  const RingWrap both(shared_ring(second_key_line + " state=active\n" + first_key_line + " state=retired\n"));
+  CHECK(*DataKeys::read(folder.path, &both)->text() == plain_line);
   CHECK(folder.text().find("k1:") != std::string::npos);
   REQUIRE(DataKeys::move(folder.path, both));
   CHECK(folder.text().find("k1:") == std::string::npos);
-  CHECK(*DataKeys::read(folder.path, &both)->text() == plain);
-  const RingWrap two(ring_of(key_two + "\n"));
-  CHECK(*DataKeys::open(folder.path, &two)->text() == plain);
+  CHECK(*DataKeys::read(folder.path, &both)->text() == plain_line);
+  const RingWrap two(shared_ring(second_key_line + "\n"));
+  CHECK(*DataKeys::open(folder.path, &two)->text() == plain_line);
   WrapFolder empty;
   CHECK(DataKeys::move(empty.path, two));
   CHECK_FALSE(std::filesystem::exists(empty.file()));
@@ -91,8 +91,8 @@ TEST_CASE("data keys move to another key of the ring, and open by one that has r
 TEST_CASE(
     "a ring without the key, another ring, no ring and a changed line are told, and nothing is made anew") {
   WrapFolder folder;
-  folder.put(plain);
-  const RingWrap one(ring_of(key_one + "\n"));
+  folder.put(plain_line);
+  const RingWrap one(shared_ring(first_key_line + "\n"));
   REQUIRE(DataKeys::open(folder.path, &one));
   const std::string before = folder.text();
   auto told = [&](const audit::DataKeyWrap* wrap, const std::string& what) {
@@ -100,11 +100,11 @@ TEST_CASE(
     REQUIRE_FALSE(keys);
     CHECK_MESSAGE(keys.error().message.find(what) != std::string::npos, keys.error().message);
   };
-  const RingWrap other(ring_of(key_two + "\n"));
+  const RingWrap other(shared_ring(second_key_line + "\n"));
   told(&other, "bring the key ring that was here before");
-  const RingWrap destroyed(ring_of(key_two + " state=active\nk1 - state=destroyed\n"));
+  const RingWrap destroyed(shared_ring(second_key_line + " state=active\nk1 - state=destroyed\n"));
   told(&destroyed, "bring the key ring that was here before");
-  const RingWrap same_name(ring_of("k1" + key_two.substr(2) + "\n"));
+  const RingWrap same_name(shared_ring("k1" + second_key_line.substr(2) + "\n"));
   told(&same_name, "does not open");
   told(nullptr, "and there is none");
   CHECK_FALSE(DataKeys::move(folder.path, other));

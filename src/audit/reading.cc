@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "audit/reading_sql.h"
+#include "audit/row_groups.h"
 #include "ringfence/audit/event.h"
 #include "ringfence/base/base64.h"
 #include "ringfence/base/clock.h"
@@ -25,6 +26,8 @@ constexpr size_t nodes_max = 64;
 // Blocks that are looked into at first, and at once.
 constexpr size_t blocks_first = 2;
 constexpr size_t blocks_at_once = 64;
+// As long as one statement may take (settings), all of a page's blocks together may.
+constexpr uint64_t blocks_ns = 5'000 * ns_per_ms;
 // Beyond each number of a chain.
 constexpr int64_t number_end = INT64_MAX;
 constexpr const char* settings =
@@ -41,6 +44,10 @@ constexpr std::string_view connection_filters[] = {"user", "target", "start_time
 
 // Where the page begins, by node: below these numbers.
 using Cursor = std::map<std::string, int64_t>;
+
+tl::unexpected<Error> too_long() {
+  return fail(Fault::limit, "it takes too long to find these rows; narrow them by start_time and end_time");
+}
 
 tl::unexpected<Error> no_cursor() {
   return fail(Fault::malformed, "cursor is none that this list gave; leave it out to begin anew");
@@ -135,8 +142,7 @@ Result<std::unique_ptr<TrailReader>> TrailReader::open(const std::string& dsn) {
 TrailReader::~TrailReader() = default;
 
 tl::unexpected<Error> TrailReader::failed(Error error) const {
-  if (connection_->sqlstate() == "57014")
-    return fail(Fault::limit, "it takes too long to find these rows; narrow them by start_time and end_time");
+  if (connection_->sqlstate() == "57014") return too_long();
   error.fault = Fault::unavailable;
   return unexpected(std::move(error).in("the store"));
 }
@@ -187,7 +193,13 @@ Result<void> TrailReader::read_part(const std::string& sql, const std::vector<st
 // The newest blocks that may have such rows, then older ones, until there are enough.
 Result<void> TrailReader::read_blocks(const std::string& node, int64_t below, const TrailRequest& request,
                                       std::vector<store::Param> params, NodeRows& out) {
+  const uint64_t until_ns = mono_ns() + blocks_ns;
   for (size_t count = blocks_first; !out.has_more; count = std::min(count * 4, blocks_at_once)) {
+    if (mono_ns() > until_ns) {
+      if (out.rows.empty()) return too_long();
+      out.has_more = true;  // Behind those that were found.
+      break;
+    }
     auto blocks = blocks_in(blocks_of_page(request, node, below, count));
     if (!blocks) return unexpected(std::move(blocks.error()));
     if (blocks->empty()) break;
@@ -251,22 +263,30 @@ Result<void> TrailReader::add_ends(const std::string& node, std::vector<Row>& ro
     by_session[id.get<std::string>()] = &row;
   }
   sessions += "}";
-  const std::string behind = std::to_string(rows.back().chain_no);
+  std::string behind = std::to_string(rows.back().chain_no);
   auto take = [&](const store::Rows& row) {
     const auto found = by_session.find(row.text(0, 0));
     const ByteView text = row.get(0, 1);
     const json end = json::parse(text.begin(), text.end(), nullptr, false);
-    if (found != by_session.end() && end.is_object()) found->second->body.update(end);
+    if (found == by_session.end() || !end.is_object()) return true;
+    found->second->body.update(end);
+    by_session.erase(found);
     return true;
   };
   auto read = connection_->stream(ends_sql(RowPlace::alone), {node, behind, sessions}, take);
   if (!read) return failed(std::move(read.error()));
-  auto blocks = blocks_in(blocks_with_ends(node, behind, sessions));
-  if (!blocks) return unexpected(std::move(blocks.error()));
-  if (blocks->empty()) return {};
-  const std::string numbers = store::array_literal(*blocks);
-  read = connection_->stream(ends_sql(RowPlace::in_blocks), {node, behind, sessions, numbers}, take);
-  if (!read) return failed(std::move(read.error()));
+  const uint64_t until_ns = mono_ns() + blocks_ns;
+  while (!by_session.empty()) {
+    auto blocks = blocks_in(blocks_with_ends(node, behind, sessions, blocks_at_once));
+    if (!blocks) return unexpected(std::move(blocks.error()));
+    if (blocks->empty()) break;
+    const std::string numbers = store::array_literal(*blocks);
+    read = connection_->stream(ends_sql(RowPlace::in_blocks), {node, behind, sessions, numbers}, take);
+    if (!read) return failed(std::move(read.error()));
+    if (blocks->size() < blocks_at_once) break;
+    if (mono_ns() > until_ns) return too_long();
+    behind = std::to_string(blocks->back() + static_cast<int64_t>(block_rows_max));
+  }
   return {};
 }
 

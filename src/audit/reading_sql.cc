@@ -302,7 +302,8 @@ BlockQuery blocks_with(TrailPart part, const std::string& id, const std::string&
   return out;
 }
 
-BlockQuery blocks_with_ends(const std::string& node, const std::string& behind, const std::string& sessions) {
+BlockQuery blocks_with_ends(const std::string& node, const std::string& behind, const std::string& sessions,
+                            size_t limit) {
   BlockQuery out{
       "SELECT b.first_chain_no::text FROM ringfence.audit_block b WHERE b.node = $1 AND "
       "b.first_chain_no > $2::bigint - " +
@@ -312,6 +313,7 @@ BlockQuery blocks_with_ends(const std::string& node, const std::string& behind, 
   where.sessions(sessions);
   where.keys({block_key(Tag::action, "postgres_disconnect"), block_key(Tag::action, "tcp_disconnect"),
               block_key_of_all(Tag::action)});
+  out.sql += " ORDER BY b.first_chain_no LIMIT " + std::to_string(limit);
   return out;
 }
 

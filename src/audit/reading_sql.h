@@ -28,7 +28,8 @@ struct BlockQuery {
 BlockQuery blocks_of_page(const TrailRequest& request, const std::string& node, int64_t below, size_t limit);
 // Those that may have the row with this id, recorded at `since` or later.
 BlockQuery blocks_with(TrailPart part, const std::string& id, const std::string& since);
-// Those behind `behind` that may have ends of these sessions, an array of identifiers.
-BlockQuery blocks_with_ends(const std::string& node, const std::string& behind, const std::string& sessions);
+// Those behind `behind`, the oldest first, that may have ends of these sessions, an array of identifiers.
+BlockQuery blocks_with_ends(const std::string& node, const std::string& behind, const std::string& sessions,
+                            size_t limit);
 
 }  // namespace ringfence::audit

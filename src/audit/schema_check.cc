@@ -158,7 +158,8 @@ Result<void> SchemaCheck::casts() {
 Result<void> SchemaCheck::columns() {
   std::map<std::string, std::set<std::string>> there;
   auto done = look(
-      "SELECT c.relname, a.attname, a.attgenerated <> '' FROM pg_class c JOIN pg_namespace n ON n.oid = "
+      "SELECT c.relname, a.attname, a.attgenerated <> '', a.atttypid >= 16384 FROM pg_class c JOIN "
+      "pg_namespace n ON n.oid = "
       "c.relnamespace "
       "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
       "WHERE n.nspname = 'ringfence' AND c.relkind IN ('r', 'p') ORDER BY 1, a.attnum",
@@ -166,6 +167,9 @@ Result<void> SchemaCheck::columns() {
         there[rows.text(i, 0)].insert(rows.text(i, 1));
         if (rows.get(i, 2) == "t")
           found("the column " + rows.text(i, 1) + " of " + rows.text(i, 0) + " is made up by the store");
+        if (rows.get(i, 3) == "t")
+          found("the column " + rows.text(i, 1) + " of " + rows.text(i, 0) +
+                " is of a type that is not PostgreSQL's own");
       });
   if (!done) return done;
   const auto& tables = store::schema_tables();
@@ -208,6 +212,25 @@ Result<void> SchemaCheck::rules() {
     done = look("SELECT p.polname, c.relname FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid " +
                     of_ours + " ORDER BY 1, 2",
                 tell("the policy"));
+  }
+  if (done) {
+    // What decides which rows are stored, and which partitions are looked into.
+    done = look(
+        "SELECT k.conname, c.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid " + of_ours +
+            " AND k.contype <> 'p' AND NOT (c.relname, k.conname) IN (('audit_link_run', "
+            "'audit_link_run_links_check'), ('audit_retention_class', 'audit_retention_class_name_key')) "
+            "ORDER BY 1, 2",
+        tell("the constraint"));
+  }
+  if (done) {
+    done = look(
+        "SELECT x.relname, c.relname FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_class c "
+        "ON "
+        "c.oid = i.indrelid " +
+            of_ours +
+            " AND NOT i.indisprimary AND (i.indisunique OR i.indisexclusion OR i.indexprs IS NOT NULL) AND "
+            "x.relname <> 'audit_retention_class_name_key' ORDER BY 1, 2",
+        tell("the index"));
   }
   if (done) {
     // Names without a schema would be others' for who reads.

@@ -344,7 +344,9 @@ Result<void> check_store(store::Connection& owner, const StoreClaim& claim) {
 }
 
 Result<std::string> store_code(store::Connection& store, const std::string& node) {
-  auto begun = store.exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+  auto begun = store.exec(
+      "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = "
+      "'ISO'");
   if (!begun) return unexpected(std::move(begun.error()));
   crypto::Sha256 sha;
   sha.update("ringfence store 1");

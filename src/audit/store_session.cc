@@ -175,7 +175,8 @@ BatchResult StoreSession::failed(const Error& error, bool in_link) {
   if (error.fault != Fault::unavailable && connection_->is_open()) {
     if (in_link && state == "23505") {
       out.fault = BatchFault::conflict;
-    } else if (!in_link && state == "23514" && error.message.find("partition") != std::string::npos) {
+    } else if (!in_link && state == "23514" && connection_->constraint_name().empty() &&
+               error.message.find("no partition of relation") != std::string::npos) {
       out.fault = BatchFault::partition;
     } else if (!in_link && is_about_content(state)) {
       out.fault = BatchFault::data;

@@ -367,7 +367,7 @@ def test_clients_that_go_away_and_sessions_that_are_killed(one, target):
     for client in clients[8:]:
         client.socket.close()
     running = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'shop_app' AND state = 'active' AND pid <> pg_backend_pid()"
-    harness.eventually(lambda: target.sql(running) == [(0,)], timeout=20, what='the statements to end')
+    harness.eventually(lambda: target.sql(running) == [(0,)], timeout=60, what='the statements to end')
 
 
 def test_a_server_that_does_not_obey_loses_its_session(one, target):

@@ -465,6 +465,12 @@ def test_a_record_that_the_store_refuses_goes_in_as_bytes_and_stops_nothing(faul
     assert one.metrics()['ringfence_writer_poisoned_total'] == len(disliked)
     witness.sequence(one.trail())
     assert not witness.gaps(one.trail())
+    # It decides what is stored: that is a finding.
+    done = subprocess.run([harness.BINARY, 'audit', 'verify', '--config', one.config_file], capture_output=True, text=True,
+                          env=harness.clean_environment())
+    assert done.returncode == 2 and 'the constraint taste on audit_row' in done.stdout, done
+    with psycopg.connect(one.store_conninfo(), autocommit=True) as store:
+        store.execute('ALTER TABLE ringfence.audit_row DROP CONSTRAINT taste')
     witness.verify(one)
     assert one.stop() == 0
 

@@ -63,6 +63,17 @@ TEST_CASE("all that is in the schema and that no migration made is found") {
        "WITH FUNCTION public.other(text)",
        "DROP CAST (text AS jsonb); DROP FUNCTION public.other",
        "the cast from text to jsonb is not PostgreSQL's own"},
+      {"ALTER TABLE ringfence.audit_block ADD CONSTRAINT few CHECK (NOT keys && ARRAY['user:mallory']) NOT "
+       "VALID",
+       "ALTER TABLE ringfence.audit_block DROP CONSTRAINT few", "the constraint few on audit_block"},
+      {"CREATE UNIQUE INDEX one_each ON ringfence.audit_open (fields)", "DROP INDEX ringfence.one_each",
+       "the index one_each on audit_open"},
+      {"CREATE INDEX by_value ON ringfence.audit_open ((1 / seq))", "DROP INDEX ringfence.by_value",
+       "the index by_value on audit_open"},
+      {"CREATE DOMAIN public.other AS text; ALTER TABLE ringfence.audit_anchor ALTER key_id TYPE "
+       "public.other",
+       "ALTER TABLE ringfence.audit_anchor ALTER key_id TYPE text; DROP DOMAIN public.other",
+       "the column key_id of audit_anchor is of a type that is not PostgreSQL's own"},
       {"CREATE TABLE public.more () INHERITS (ringfence.audit_link_run)", "DROP TABLE public.more",
        "public.more inherits from audit_link_run"},
       {"CREATE TABLE public.more PARTITION OF ringfence.audit_row DEFAULT", "DROP TABLE public.more",

@@ -298,8 +298,7 @@ Result<std::string> StartCheck::remove_behind(uint64_t chain_no) {
   return out + "}";
 }
 
-// The order matters: whatever is killed when, the next start either refuses again or goes on with the very
-// same acceptance.
+// In this order: whatever is killed when, the next start refuses again or goes on with the same acceptance.
 Result<void> StartCheck::accept(const Acceptance& given) {
   crypto::Ed25519PublicKey own{};
   std::memcpy(own.data(), claim_.public_key.data(), std::min(own.size(), claim_.public_key.size()));

@@ -263,7 +263,7 @@ Result<void> TrailReader::add_ends(const std::string& node, std::vector<Row>& ro
     by_session[id.get<std::string>()] = &row;
   }
   sessions += "}";
-  std::string behind = std::to_string(rows.back().chain_no);
+  const std::string behind = std::to_string(rows.back().chain_no);
   auto take = [&](const store::Rows& row) {
     const auto found = by_session.find(row.text(0, 0));
     const ByteView text = row.get(0, 1);
@@ -276,8 +276,9 @@ Result<void> TrailReader::add_ends(const std::string& node, std::vector<Row>& ro
   auto read = connection_->stream(ends_sql(RowPlace::alone), {node, behind, sessions}, take);
   if (!read) return failed(std::move(read.error()));
   const uint64_t until_ns = mono_ns() + blocks_ns;
+  std::string begin = behind;  // Of the blocks that were not looked into yet.
   while (!by_session.empty()) {
-    auto blocks = blocks_in(blocks_with_ends(node, behind, sessions, blocks_at_once));
+    auto blocks = blocks_in(blocks_with_ends(node, begin, sessions, blocks_at_once));
     if (!blocks) return unexpected(std::move(blocks.error()));
     if (blocks->empty()) break;
     const std::string numbers = store::array_literal(*blocks);
@@ -285,7 +286,7 @@ Result<void> TrailReader::add_ends(const std::string& node, std::vector<Row>& ro
     if (!read) return failed(std::move(read.error()));
     if (blocks->size() < blocks_at_once) break;
     if (mono_ns() > until_ns) return too_long();
-    behind = std::to_string(blocks->back() + static_cast<int64_t>(block_rows_max));
+    begin = std::to_string(blocks->back() + static_cast<int64_t>(block_rows_max));
   }
   return {};
 }

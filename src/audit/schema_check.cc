@@ -217,7 +217,7 @@ Result<void> SchemaCheck::rules() {
     // What decides which rows are stored, and which partitions are looked into.
     done = look(
         "SELECT k.conname, c.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid " + of_ours +
-            " AND k.contype <> 'p' AND NOT (c.relname, k.conname) IN (('audit_link_run', "
+            " AND k.contype NOT IN ('p', 'n') AND NOT (c.relname, k.conname) IN (('audit_link_run', "
             "'audit_link_run_links_check'), ('audit_retention_class', 'audit_retention_class_name_key')) "
             "ORDER BY 1, 2",
         tell("the constraint"));

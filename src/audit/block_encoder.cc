@@ -20,9 +20,7 @@ void walk(ByteView fields, F each) {
   }
 }
 
-uint64_t stored_time(ByteView unix_us) {
-  return detail::load_be<uint64_t>(unix_us.data()) - static_cast<uint64_t>(pg_epoch_us);
-}
+uint64_t stored_time(ByteView unix_us) { return be<uint64_t>(unix_us) - static_cast<uint64_t>(pg_epoch_us); }
 
 void append_value(std::string& out, ByteView value) {
   ringfence::Writer(out).u32(static_cast<uint32_t>(value.size())).bytes(value);

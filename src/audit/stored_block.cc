@@ -40,7 +40,7 @@ bool StoredBlock::read_array(const store::Rows& rows, int row, int column, Eleme
       continue;
     }
     const ByteView value = in.bytes(size);
-    out.push_back(value.data() == nullptr ? ByteView("", 0) : value);
+    out.push_back(value.data() == nullptr ? ByteView("") : value);
   }
   return in.ok() && in.remaining() == 0;
 }

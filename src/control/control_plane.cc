@@ -1,6 +1,7 @@
 #include "ringfence/control/control_plane.h"
 
 #include <atomic>
+#include <mutex>
 
 #include "change_rules.h"
 #include "encryption_keys.h"
@@ -58,7 +59,9 @@ struct ControlPlane::Parts {
   Follower follower;
   ring::Shard& home;
   std::unique_ptr<store::Connection> connection;  // Of the worker's thread.
-  std::atomic<std::shared_ptr<const DeclaredRecords>> declared;
+  // Not an atomic: that of libstdc++ 12 lets go of its lock without a release.
+  std::mutex declared_lock;
+  std::shared_ptr<const DeclaredRecords> declared;
   std::atomic<bool> is_closed{false};
   std::atomic<uint64_t> break_glass{0};
   RefusalTally refusals;                 // Of the worker's thread.
@@ -99,7 +102,10 @@ std::optional<Answer> ControlPlane::Parts::make_ready() {
 
 Registry ControlPlane::Parts::registry() {
   Registry out(*connection, authority, [this] { return options.space; }, options.scram_secret);
-  out.declare(declared.load());
+  {
+    const std::lock_guard guard(declared_lock);
+    out.declare(declared);
+  }
   out.believe([this](const store::ControlRecord& record) { return follower.believes(record); });
   out.bound_refusals(&refusals);
   out.know([this](const std::string& record) { return follower.known_version(record); });
@@ -212,6 +218,7 @@ ControlStatus ControlPlane::status() const {
 }
 
 void ControlPlane::declare(std::shared_ptr<const DeclaredRecords> declared) {
+  const std::lock_guard guard(parts_->declared_lock);
   parts_->declared = std::move(declared);
 }
 

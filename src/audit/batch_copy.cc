@@ -1,7 +1,7 @@
 #include "audit/batch_copy.h"
 
 #include "audit/block_encoder.h"
-#include "audit/rows.h"
+#include "audit/copy_form.h"
 
 namespace ringfence::audit {
 namespace {
@@ -26,7 +26,7 @@ Result<void> BatchCopy::put(store::Connection& connection, ByteView bytes, uint6
 Result<void> BatchCopy::begin(const std::string& sql) {
   if (auto begun = connection_.begin_copy(sql); !begun) return begun;
   current_ = sql;
-  return put(RowEncoder::copy_header());
+  return put(copy_header);
 }
 
 // Where the store has refused what came before, the reason comes with the end of the COPY.
@@ -40,7 +40,7 @@ Result<void> BatchCopy::put(ByteView bytes) {
 Result<void> BatchCopy::end_current() {
   if (current_.empty()) return {};
   current_.clear();
-  (void)put(connection_, RowEncoder::copy_trailer(), sent_);
+  (void)put(connection_, copy_trailer, sent_);
   auto ended = connection_.end_copy();
   if (!ended) return unexpected(std::move(ended.error()));
   return {};

@@ -2,7 +2,7 @@
 
 #include <functional>
 
-#include "audit/numbers.h"
+#include "audit/copy_form.h"
 
 namespace ringfence::audit {
 namespace {
@@ -19,8 +19,6 @@ void walk(ByteView fields, F each) {
     at += FieldWriter::header_bytes + size;
   }
 }
-
-uint64_t stored_time(ByteView unix_us) { return be<uint64_t>(unix_us) - static_cast<uint64_t>(pg_epoch_us); }
 
 void append_value(std::string& out, ByteView value) {
   ringfence::Writer(out).u32(static_cast<uint32_t>(value.size())).bytes(value);
@@ -68,14 +66,14 @@ void BlockEncoder::put(ArrayColumn& column, size_t index, Tag tag, ByteView valu
     return;
   }
   char time[8];
-  detail::store_be(time, stored_time(value));
+  detail::store_be(time, stored_us(be<uint64_t>(value)));
   column.put(index, ByteView(time, sizeof time));
 }
 
 void BlockEncoder::take_field(size_t i, Tag tag, ByteView value) {
   put(own_[static_cast<size_t>(tag)], i, tag, value);
   if (tag == Tag::ts) {
-    const uint64_t ts = stored_time(value);
+    const uint64_t ts = stored_us(be<uint64_t>(value));
     const bool is_earlier = static_cast<int64_t>(ts) < static_cast<int64_t>(first_ts_);
     const bool is_later = static_cast<int64_t>(ts) > static_cast<int64_t>(last_ts_);
     if (i == 0 || is_earlier) first_ts_ = ts;
@@ -139,7 +137,7 @@ void BlockEncoder::append_head(std::string& out, ByteView node, const RowPiece& 
   append_value(out, node);
   writer.u32(8).u64(first.chain_no);
   writer.u32(4).u32(static_cast<uint32_t>(piece.size()));
-  writer.u32(8).u64(first.recorded_at - static_cast<uint64_t>(pg_epoch_us));
+  writer.u32(8).u64(stored_us(first.recorded_at));
   writer.u32(2).u16(static_cast<uint16_t>(first.version));
   writer.u32(2).u16(static_cast<uint16_t>(first.retention_class));
   append_value(out, crypto::view_of(last_hash));

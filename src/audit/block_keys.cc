@@ -41,10 +41,8 @@ ByteView value_of(Tag tag, ByteView value) { return tag == Tag::client_addr ? ho
 }  // namespace
 
 bool is_statement_action(ByteView action) {
-  static constexpr std::string_view actions[] = {"postgres_query",         "postgres_query_outcome",
-                                                 "postgres_query_blocked", "postgres_bind",
-                                                 "postgres_bind_outcome",  "postgres_message"};
-  return std::find(std::begin(actions), std::end(actions), action) != std::end(actions);
+  return std::find(std::begin(statement_actions), std::end(statement_actions), action) !=
+         std::end(statement_actions);
 }
 
 std::string block_key(Tag tag, ByteView value) {

@@ -18,7 +18,10 @@ inline constexpr size_t block_sessions_max = 256;
 
 // Of a block that has rows which are no statements.
 inline constexpr std::string_view block_key_of_events = "event:*";
-// Whether a row with this action is a statement's, or a part of one.
+// Actions of rows that are a statement's, or a part of one.
+inline constexpr std::string_view statement_actions[] = {"postgres_query",         "postgres_query_outcome",
+                                                         "postgres_query_blocked", "postgres_bind",
+                                                         "postgres_bind_outcome",  "postgres_message"};
 bool is_statement_action(ByteView action);
 // The key of a value ("user:ana"); empty: rows with it are not looked for by keys.
 std::string block_key(Tag tag, ByteView value);

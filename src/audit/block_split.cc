@@ -5,52 +5,35 @@
 #include "audit/batch_copy.h"
 #include "audit/numbers.h"
 #include "audit/row_copy.h"
-#include "audit/rows.h"
 #include "audit/stored_chain.h"
 
 namespace ringfence::audit {
 namespace {
 
-// Rows of blocks as rows of audit_row: each with the columns that all of them have together.
-class KeptRows {
- public:
-  KeptRows(store::Connection& owner, std::string node) : owner_(owner), node_(std::move(node)) {}
-
-  Result<void> take(const StoredBlock& block, uint64_t last) {
-    const uint64_t first = block.first_chain_no();
-    std::vector<StoredLink> links;
-    if (auto done = read_links(owner_, node_, first, last, links, [](uint64_t, bool) {}); !done) return done;
-    FieldSet fields;
-    for (const StoredLink& link : links) {
-      const auto i = static_cast<size_t>(link.chain_no - first);
-      if (i >= block.size()) break;
-      (void)block.fields_of(i, fields);
-      columns_.add_columns(fields.present);
-    }
-    for (const StoredLink& link : links) {
-      const auto i = static_cast<size_t>(link.chain_no - first);
-      if (i >= block.size()) break;
-      (void)block.fields_of(i, fields);
-      const ChainPlace place = block.place_of(i);
-      std::string canonical;
-      append_canonical(canonical, fields, place);
-      columns_.append(canonical, place, link.leaf, link.hash, block.salts_of(i));
-    }
-    return {};
+// The block's rows up to `last`, in audit_row.
+Result<void> keep_rows(store::Connection& owner, const std::string& node, const StoredBlock& block,
+                       uint64_t last) {
+  const uint64_t first = block.first_chain_no();
+  std::vector<StoredLink> links;
+  if (auto done = read_links(owner, node, first, last, links, [](uint64_t, bool) {}); !done) return done;
+  RowCopy rows;
+  rows.add_columns(session_group | kind_group | row_group | bit_of(Tag::node) | bit_of(Tag::statement));
+  FieldSet fields;
+  for (const StoredLink& link : links) {
+    const auto i = static_cast<size_t>(link.chain_no - first);
+    if (i >= block.size()) break;
+    (void)block.fields_of(i, fields);
+    const ChainPlace place = block.place_of(i);
+    std::string canonical;
+    append_canonical(canonical, fields, place);
+    rows.append(canonical, place, link.leaf, link.hash, block.salts_of(i));
   }
-  Result<void> write() {
-    if (columns_.rows().empty()) return {};
-    uint64_t sent = 0;
-    BatchCopy copy(owner_, sent);
-    if (auto done = copy.put_rows(columns_.sql(), columns_.rows(), 0); !done) return done;
-    return copy.end();
-  }
-
- private:
-  store::Connection& owner_;
-  const std::string node_;
-  RowCopy columns_;
-};
+  if (rows.rows().empty()) return {};
+  uint64_t sent = 0;
+  BatchCopy copy(owner, sent);
+  if (auto done = copy.put_rows(rows.sql(), rows.rows(), 0); !done) return done;
+  return copy.end();
+}
 
 // Blocks that begin at `last` or before and go on behind it. Gives how many rows went.
 Result<uint64_t> split_blocks_at(store::Connection& owner, const std::string& node, uint64_t last) {
@@ -65,10 +48,7 @@ Result<uint64_t> split_blocks_at(store::Connection& owner, const std::string& no
   for (int i = 0; i < rows->size(); ++i) {
     StoredBlock block;
     block.read(*rows, i, sha);
-    // Each by itself: all rows of one COPY have the same columns.
-    KeptRows kept(owner, node);
-    if (auto done = kept.take(block, last); !done) return unexpected(std::move(done.error()));
-    if (auto done = kept.write(); !done) return unexpected(std::move(done.error()));
+    if (auto done = keep_rows(owner, node, block, last); !done) return unexpected(std::move(done.error()));
     const uint64_t stays = last - block.first_chain_no() + 1;
     removed += block.size() - std::min<uint64_t>(stays, block.size());
   }

@@ -275,23 +275,24 @@ void NodeVerifier::on_row(const StoredRow& row) {
   ++report_.rows;
   const FieldSet& fields = row.fields;
   const ChainPlace& place = row.place;
-  const crypto::Digest& leaf = row.leaf;
   std::string what = "shard " + number(be<uint64_t>(fields.get(Tag::shard))) + " seq " +
                      number(be<uint64_t>(fields.get(Tag::seq))) + " action " +
                      std::string(fields.get(Tag::action));
   const bool is_in_block = row.own_leaf.empty() && row.own_hash.empty();
-  const bool is_itself = is_in_block ? link != nullptr && (row.block_hash.empty() ||
-                                                           row.block_hash == crypto::view_of(link->hash))
-                                     : link != nullptr && row.own_leaf == crypto::view_of(leaf) &&
-                                           row.own_hash == crypto::view_of(link->hash);
-  if (place.version != hash_version && (place.version != hash_version_unsalted || is_in_block)) {
+  // What the row, or the block of which it is the last one, says of itself.
+  auto is_itself = [&] {
+    const ByteView hash = crypto::view_of(link->hash);
+    if (is_in_block) return row.block_hash.empty() || row.block_hash == hash;
+    return row.own_leaf == crypto::view_of(row.leaf) && row.own_hash == hash;
+  };
+  if (!is_known_version(place.version) || (is_in_block && place.version != hash_version)) {
     found(FindingKind::changed, chain_no,
           "unknown hash version " + std::to_string(place.version) + ": " + what);
   } else if (link == nullptr) {
     found(FindingKind::foreign, chain_no, "a row that the chain does not know: " + what);
-  } else if (leaf != link->leaf) {
+  } else if (row.leaf != link->leaf) {
     found(FindingKind::changed, chain_no, "the row is not what was written: " + what);
-  } else if (!is_itself) {
+  } else if (!is_itself()) {
     found(FindingKind::changed, chain_no, "the row's own leaf or hash was changed: " + what);
   } else if (place.recorded_at < recorded_at_) {
     found(FindingKind::reordered, chain_no, "recorded before its predecessor: " + what);
@@ -353,10 +354,11 @@ Result<void> NodeVerifier::check_coverage() {
       "UNION ALL (SELECT recorded_at FROM ringfence.audit_row WHERE node = $1 AND chain_no > $2::bigint "
       "ORDER BY chain_no DESC LIMIT 1) "
       "UNION ALL (SELECT recorded_at FROM ringfence.audit_block WHERE node = $1 AND first_chain_no > "
-      "$2::bigint - 1024 "
-      "AND first_chain_no::numeric + row_count > $2::bigint + 1 ORDER BY first_chain_no LIMIT 1) "
-      "UNION ALL (SELECT recorded_at FROM ringfence.audit_block WHERE node = $1 "
-      "AND first_chain_no::numeric + row_count > $2::bigint + 1 ORDER BY first_chain_no DESC LIMIT 1)) t",
+      "$2::bigint - " +
+          number(block_rows_max) +
+          " AND first_chain_no::numeric + row_count > $2::bigint + 1 ORDER BY first_chain_no LIMIT 1) "
+          "UNION ALL (SELECT recorded_at FROM ringfence.audit_block WHERE node = $1 "
+          "AND first_chain_no::numeric + row_count > $2::bigint + 1 ORDER BY first_chain_no DESC LIMIT 1)) t",
       {report_.node, number(anchored_to)});
   if (!times) return unexpected(std::move(times.error()));
   uint64_t bound_us = std::max(coverage_lag_min_us, 3'000 * options_.anchor_ms);

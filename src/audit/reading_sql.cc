@@ -104,10 +104,13 @@ constexpr const char* is_chained =
     " AND l.first_chain_no BETWEEN greatest(r.chain_no, 24) - 23 AND r.chain_no"
     " AND substring(l.links FROM ((r.chain_no - l.first_chain_no) * 64 + 1)::int FOR 64) = r.leaf || r.hash"
     " OFFSET 0)";
-constexpr const char* is_no_statement =
-    " AND r.action NOT IN ('postgres_query', 'postgres_query_outcome', 'postgres_query_blocked', "
-    "'postgres_bind',"
-    " 'postgres_bind_outcome', 'postgres_message')";
+
+std::string is_no_statement() {
+  std::string out = " AND r.action NOT IN (";
+  for (std::string_view action : statement_actions)
+    out.append(out.back() == '(' ? "'" : ", '").append(action).append("'");
+  return out + ")";
+}
 
 std::span<const Member> members_of(TrailPart part) {
   switch (part) {
@@ -177,7 +180,7 @@ std::string select_of(const TrailRequest& request, RowPlace place, const std::st
   for (size_t i = 0; i < request.filters.size(); ++i)
     out += " AND " + condition_of(request.filters[i].first, "$" + std::to_string(i + 3));
   if (!action.empty()) out += " AND r.action = '" + action + "' AND r.outcome = 'success'";
-  if (request.part == TrailPart::events) out += is_no_statement;
+  if (request.part == TrailPart::events) out += is_no_statement();
   out += chained(is_query, place) + in_blocks(place, request.filters.size() + 3);
   return out + " ORDER BY r.chain_no DESC LIMIT " + std::to_string(limit) + ")";
 }
@@ -205,6 +208,11 @@ class BlockWhere {
     std::string list;
     for (const std::string& key : any) list += (list.empty() ? "" : ", ") + param(key) + "::text";
     add("b.keys && ARRAY[" + list + "]");
+  }
+  void actions(std::initializer_list<std::string_view> any) {
+    std::vector<std::string> list = {block_key_of_all(Tag::action)};
+    for (std::string_view action : any) list.push_back(block_key(Tag::action, action));
+    keys(list);
   }
   void sessions(const std::string& array) {
     add("b.sessions && (" + param(array) + "::uuid[] || '00000000-0000-0000-0000-000000000000'::uuid)");
@@ -258,7 +266,7 @@ std::string one_sql(TrailPart part, RowPlace place) {
         "r.session_id = $1::uuid AND r.action IN ('postgres_connect', 'tcp_connect') AND r.outcome = "
         "'success'";
   else out += "r.id = $1::uuid";
-  if (part == TrailPart::events) out += is_no_statement;
+  if (part == TrailPart::events) out += is_no_statement();
   return out + chained(is_query, place) + in_blocks(place, 3) + " LIMIT 1";
 }
 
@@ -278,8 +286,7 @@ BlockQuery blocks_of_page(const TrailRequest& request, const std::string& node, 
   for (const auto& [name, value] : request.filters) where.filter(name, value);
   if (request.part == TrailPart::events) where.keys({std::string(block_key_of_events)});
   if (request.part == TrailPart::connections) {
-    where.keys({block_key(Tag::action, "postgres_connect"), block_key(Tag::action, "tcp_connect"),
-                block_key_of_all(Tag::action)});
+    where.actions({"postgres_connect", "tcp_connect"});
   }
   out.sql += " ORDER BY b.first_chain_no DESC LIMIT " + std::to_string(limit);
   return out;
@@ -293,8 +300,7 @@ BlockQuery blocks_with(TrailPart part, const std::string& id, const std::string&
   BlockWhere where(out);
   if (part == TrailPart::connections) {
     where.sessions("{" + id + "}");
-    where.keys({block_key(Tag::action, "postgres_connect"), block_key(Tag::action, "tcp_connect"),
-                block_key_of_all(Tag::action)});
+    where.actions({"postgres_connect", "tcp_connect"});
   } else {
     const std::string value = where.param(id) + "::uuid";
     where.add("b.first_id <= " + value + " AND b.last_id >= " + value);
@@ -311,8 +317,7 @@ BlockQuery blocks_with_ends(const std::string& node, const std::string& behind, 
       {node, behind}};
   BlockWhere where(out);
   where.sessions(sessions);
-  where.keys({block_key(Tag::action, "postgres_disconnect"), block_key(Tag::action, "tcp_disconnect"),
-              block_key_of_all(Tag::action)});
+  where.actions({"postgres_disconnect", "tcp_disconnect"});
   out.sql += " ORDER BY b.first_chain_no LIMIT " + std::to_string(limit);
   return out;
 }

@@ -198,8 +198,7 @@ Result<void> PartitionDrop::check_page(uint64_t begin, uint64_t end) {
 
 void PartitionDrop::check_row(const StoredRow& row, const StoredLink& link) {
   std::string at = "chain_no " + number(link.chain_no);
-  if (row.leaf != link.leaf ||
-      (row.place.version != hash_version && row.place.version != hash_version_unsalted))
+  if (row.leaf != link.leaf || !is_known_version(row.place.version))
     refuse(at + " is not the row that was written");
   if (chain_hash(sha_, hash_, link.leaf) != link.hash)
     refuse("the link of " + at + " does not follow its predecessor");

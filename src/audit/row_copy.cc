@@ -3,7 +3,7 @@
 #include <array>
 #include <bit>
 
-#include "audit/numbers.h"
+#include "audit/copy_form.h"
 
 namespace ringfence::audit {
 namespace {
@@ -29,24 +29,6 @@ static_assert(chain_fields_bytes >= short_value);
 void copy(char* at, const char* from, size_t size) {
   if (size <= short_value) std::memcpy(at, from, short_value);
   else std::memcpy(at, from, size);
-}
-
-char* put_value(char* at, ByteView value) {
-  detail::store_be(at, static_cast<uint32_t>(value.size()));
-  at += 4;
-  if (!value.empty()) std::memcpy(at, value.data(), value.size());
-  return at + value.size();
-}
-
-char* put_integer(char* at, uint64_t value) {
-  detail::store_be(at, uint32_t{8});
-  detail::store_be(at + 4, value);
-  return at + 12;
-}
-
-// PostgreSQL's timestamps, in binary.
-uint64_t pg_us(uint64_t unix_us) {
-  return static_cast<uint64_t>(static_cast<int64_t>(unix_us) - pg_epoch_us);
 }
 
 }  // namespace
@@ -75,13 +57,14 @@ void RowCopy::append(ByteView canonical, const ChainPlace& place, const crypto::
     detail::store_be(at, static_cast<uint32_t>(size + version));
     at[4] = 1;
     at += 4 + version;
-    if (types.of[tag] == FieldType::timestamp) detail::store_be(at, pg_us(detail::load_be<uint64_t>(value)));
+    if (types.of[tag] == FieldType::timestamp)
+      detail::store_be(at, stored_us(detail::load_be<uint64_t>(value)));
     else copy(at, value, size);
     at += size;
     field = value + size;
   }
   at = put_integer(at, place.chain_no);
-  at = put_integer(at, pg_us(place.recorded_at));
+  at = put_integer(at, stored_us(place.recorded_at));
   for (int64_t small : {place.version, place.retention_class}) {
     detail::store_be(at, uint32_t{2});
     detail::store_be(at + 4, static_cast<uint16_t>(small));

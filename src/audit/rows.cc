@@ -2,6 +2,7 @@
 
 #include <functional>
 
+#include "audit/copy_form.h"
 #include "ringfence/audit/json.h"
 #include "ringfence/base/clock.h"
 #include "ringfence/base/utf8.h"
@@ -46,19 +47,6 @@ struct Types {
   }
 };
 const Types types;
-
-char* put_value(char* at, ByteView value) {
-  detail::store_be(at, static_cast<uint32_t>(value.size()));
-  at += 4;
-  if (!value.empty()) std::memcpy(at, value.data(), value.size());
-  return at + value.size();
-}
-
-char* put_integer(char* at, uint64_t value) {
-  detail::store_be(at, uint32_t{8});
-  detail::store_be(at + 4, value);
-  return at + 12;
-}
 
 }  // namespace
 
@@ -254,7 +242,7 @@ void RowEncoder::begin(const Head& head, uint64_t now_us, bool keep_canonical, b
   head_.recorded_at = std::max(head.recorded_at, now_us);
   with_blocks_ = with_blocks && block_rows_ != 0;
   row_copy_.add_columns(always_mask | bit_of(Tag::outcome_seq));
-  links_.assign(copy_header());
+  links_.assign(copy_header);
   run_at_ = 0;
   canonical_.clear();
   canonical_ends_.clear();
@@ -370,8 +358,6 @@ const std::vector<CommittedRow>& RowEncoder::canonical_rows() {
   }
   return canonical_rows_;
 }
-
-ByteView RowEncoder::copy_header() { return ByteView("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", 19); }
 
 std::string RowEncoder::link_copy_sql() {
   return "COPY ringfence.audit_link_run (node, first_chain_no, links) FROM STDIN (FORMAT binary)";

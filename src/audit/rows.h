@@ -100,8 +100,6 @@ class RowEncoder {
   const std::string& link_copy() const { return links_; }
   std::string row_copy_sql() const { return row_copy_.sql(); }
   static std::string link_copy_sql();
-  static ByteView copy_header();
-  static ByteView copy_trailer() { return ByteView("\xff\xff", 2); }
   // Canonical fields of each row of the batch, when they are kept.
   const std::vector<CommittedRow>& canonical_rows();
 

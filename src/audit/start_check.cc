@@ -206,11 +206,13 @@ Result<void> StartCheck::reseal(const Found& found) {
   SealedState& sealed = state->sealed;
   if (sealed.head.chain_no != found.chain_no) {
     auto latest = owner_.exec_params(
-        "SELECT coalesce(max((extract(epoch FROM recorded_at) * 1000000)::bigint), 0) FROM ("
-        "SELECT recorded_at FROM ringfence.audit_row WHERE node = $1 AND "
-        "chain_no BETWEEN $2::bigint - 100 AND $2::bigint UNION ALL "
-        "SELECT recorded_at FROM ringfence.audit_block WHERE node = $1 AND "
-        "first_chain_no BETWEEN $2::bigint - 1024 AND $2::bigint) r",
+        "SELECT coalesce(max((extract(epoch FROM recorded_at) * 1000000)::bigint), 0) FROM (SELECT "
+        "recorded_at "
+        "FROM ringfence.audit_row WHERE node = $1 AND chain_no BETWEEN $2::bigint - 100 AND $2::bigint UNION "
+        "ALL "
+        "SELECT recorded_at FROM ringfence.audit_block WHERE node = $1 AND first_chain_no BETWEEN $2::bigint "
+        "- " +
+            number(block_rows_max) + " AND $2::bigint) r",
         {claim_.node, number(found.chain_no)});
     if (!latest) return unexpected(std::move(latest.error()));
     sealed.head.recorded_at = static_cast<uint64_t>(latest->integer(0, 0));
@@ -249,15 +251,14 @@ Result<StartCheck::Found> StartCheck::last_good_link(const AnchorPlace& anchor) 
     if (!is_there) return unexpected(std::move(is_there.error()));
     if (*is_there) out = {anchor.chain_no, links.front().hash};
   }
-  constexpr uint64_t page = 5'000;
   crypto::Sha256 sha;
   for (bool goes_on = true; goes_on;) {
     const uint64_t from = out.chain_no + 1;
-    if (auto done = read_links(owner_, claim_.node, from, from + page - 1, links, [](uint64_t, bool) {});
+    if (auto done = read_links(owner_, claim_.node, from, from + page_rows - 1, links, [](uint64_t, bool) {});
         !done) {
       return unexpected(std::move(done.error()));
     }
-    goes_on = links.size() == page;
+    goes_on = links.size() == page_rows;
     for (const StoredLink& link : links) {
       if (link.chain_no != out.chain_no + 1 || chain_hash(sha, out.hash, link.leaf) != link.hash) {
         goes_on = false;
@@ -269,7 +270,7 @@ Result<StartCheck::Found> StartCheck::last_good_link(const AnchorPlace& anchor) 
   return out;
 }
 
-// What stands behind the row, and what cannot be a row's number. As JSON, how many of each.
+// What stands behind the row, or cannot have a number. As JSON, how many of each.
 Result<std::string> StartCheck::remove_behind(uint64_t chain_no) {
   auto rows = remove_rows_behind(owner_, claim_.node, chain_no);
   if (!rows) return unexpected(std::move(rows.error()));
@@ -280,10 +281,9 @@ Result<std::string> StartCheck::remove_behind(uint64_t chain_no) {
     out += ",\"" + std::string(name) + "\":" + std::to_string(gone->affected());
     return {};
   };
-  Result<void> done =
-      remove("links",
-             "DELETE FROM ringfence.audit_link_run WHERE node = $1 AND (first_chain_no > $2::bigint "
-             "OR first_chain_no < 1)");
+  auto done = remove("links",
+                     "DELETE FROM ringfence.audit_link_run WHERE node = $1 AND (first_chain_no > $2::bigint "
+                     "OR first_chain_no < 1)");
   if (done) {
     done = remove("links_cut",
                   "UPDATE ringfence.audit_link_run SET links = substring(links FROM 1 FOR ($2::bigint - "

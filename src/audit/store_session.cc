@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "audit/batch_copy.h"
+#include "audit/copy_form.h"
 #include "audit/node_store.h"
 #include "audit/numbers.h"
 #include "ringfence/base/clock.h"
@@ -235,7 +236,7 @@ Result<void> StoreSession::write_open(const BatchWrite& batch) {
     if (!deleted) return unexpected(std::move(deleted.error()));
   }
   if (batch.open_inserts.empty()) return {};
-  std::string rows(RowEncoder::copy_header());
+  std::string rows(copy_header);
   ringfence::Writer writer(rows);
   for (const OpenInsert& insert : batch.open_inserts) {
     const crypto::Digest seal = sealer_.start(
@@ -248,7 +249,7 @@ Result<void> StoreSession::write_open(const BatchWrite& batch) {
   }
   return copy(
       "COPY ringfence.audit_open (node, shard, seq, is_written, fields, seal) FROM STDIN (FORMAT binary)",
-      rows, RowEncoder::copy_trailer());
+      rows, copy_trailer);
 }
 
 BatchResult StoreSession::write(BatchWrite& batch, RowEncoder& encoder) {
@@ -263,8 +264,7 @@ BatchResult StoreSession::write(BatchWrite& batch, RowEncoder& encoder) {
   if (!batch.rows->empty()) {
     if (auto done = copy_rows(*batch.rows, 0, batch.rows->size(), encoder); !done)
       return failed(done.error(), false);
-    if (auto done = copy(RowEncoder::link_copy_sql(), encoder.link_copy(), RowEncoder::copy_trailer());
-        !done) {
+    if (auto done = copy(RowEncoder::link_copy_sql(), encoder.link_copy(), copy_trailer); !done) {
       return failed(done.error(), true);
     }
   }

@@ -25,6 +25,9 @@ namespace ringfence::audit {
 
 inline constexpr int64_t hash_version = 2;
 inline constexpr int64_t hash_version_unsalted = 1;
+constexpr bool is_known_version(int64_t version) {
+  return version == hash_version || version == hash_version_unsalted;
+}
 inline constexpr int64_t retention_class_standard = 1;
 inline constexpr uint16_t tag_chain_no = 1001;
 inline constexpr uint16_t tag_recorded_at = 1002;
